@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter build_failure."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure
+
+DOCUMENTATION = r"""
+name: build_failure
+short_description: What a failed image build says
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Finds the failing step and a known cause in BuildKit's log.
+options:
+  _input:
+    description: The log, as C(docker buildx build --progress plain) writes it.
+    type: str
+    required: true
+  lines:
+    description: How many of the failing step's last lines to return.
+    type: int
+    default: 30
+"""
+
+EXAMPLES = r"""
+- name: Say why
+  ansible.builtin.fail:
+    msg: "{{ (built.stderr | ptnextjs.docker_vps.build_failure).sentence }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(sentence) and C(lines).
+  type: dict
+"""
+
+
+def build_failure(log: str, lines: int = 30) -> dict[str, Any]:
+    """Return sentence and lines of a failed build."""
+    found = failure(log, lines)
+    return {"sentence": found.sentence, "lines": list(found.lines)}
+
+
+class FilterModule:
+    """Announce the filter."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return filters by name."""
+        return {"build_failure": build_failure}

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment of a Next.js + Payload application: which keys, which values are right.
+
+This is the only definition. Validation, the example file for people and the decision
+what to write all come from it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Callable, Mapping, Optional
+from urllib.parse import unquote, urlsplit
+
+from . import dotenv
+from .errors import InvalidInput
+
+SECRET = "PAYLOAD_SECRET"  # the name of the key, not a secret itself
+SECRET_MIN_CHARACTERS = 32
+
+_PLACEHOLDER = re.compile(
+    r"change.?me|replace.?(me|this|with)|your.?(payload.?)?secret|example|placeholder|"
+    r"generate|insert.?here|secret.?here|(.)\3{15,}",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a value is judged against: the mount point of the data volume."""
+
+    data_mount: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """One environment variable that the collection knows."""
+
+    name: str
+    about: str
+    sample: str
+    required: bool = False
+    wrong: Optional[Callable[[str, Context], Optional[str]]] = None
+
+
+def _database_uri(value: str, context: Context) -> Optional[str]:
+    if not value.startswith("file:"):
+        scheme = urlsplit(value).scheme
+        if scheme in ("postgres", "postgresql", "libsql", "https", "mongodb", "mongodb+srv"):
+            return None
+        return "must start with file: and name a file in the data volume, or be the URL of a database server"
+    path = unquote(value[len("file:") :].split("?", 1)[0])
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")
+    path = posixpath.normpath(path) if path else ""
+    mount = context.data_mount.rstrip("/") + "/"
+    if path.startswith(mount):
+        return None
+    return f"must name a file below {mount} (for example file:{mount}payload.db), or it is lost with the container"
+
+
+def _secret(value: str, context: Context) -> Optional[str]:
+    if len(value) < SECRET_MIN_CHARACTERS:
+        return (
+            f"has {len(value)} characters and must have at least {SECRET_MIN_CHARACTERS}; "
+            "leave it out to have one generated"
+        )
+    if _PLACEHOLDER.search(value):
+        return "is a placeholder from an example; leave it out to have one generated"
+    return None
+
+
+def _http_url(value: str, context: Context) -> Optional[str]:
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    return None if right and not re.search(r"\s", value) else "must be an http:// or https:// address with a host name"
+
+
+def _unprivileged_id(value: str, context: Context) -> Optional[str]:
+    if not re.match(r"[0-9]+\Z", value):
+        return "must be a whole number"
+    if not 1 <= int(value) <= 2**32 - 2:
+        return "must be between 1 and 4294967294; 0 is root, and the application never runs as root"
+    return None
+
+
+def _port(value: str, context: Context) -> Optional[str]:
+    right = re.match(r"[0-9]{1,5}\Z", value) and 1 <= int(value) <= 65535
+    return None if right else "must be a port number between 1 and 65535"
+
+
+KEYS = (
+    Key("DATABASE_URI", "Where the SQLite database is, inside the data volume.", "file:///data/payload.db", True,
+        _database_uri),
+    Key(SECRET, "Signs logins and tokens. 64 hexadecimal digits; generated on the first deploy when left out.", "",
+        True, _secret),
+    Key("NEXT_PUBLIC_SERVER_URL", "The public address of the site, as visitors type it.", "https://www.example.com",
+        True, _http_url),
+    Key("PUID", "The user id that the application runs as and that owns its files.", "1000", True, _unprivileged_id),
+    Key("PGID", "The group id that the application runs as.", "1000", True, _unprivileged_id),
+    Key("PAYLOAD_CONFIG_PATH", "The Payload configuration, relative to the application.", "/app/payload.config.ts"),
+    Key("NODE_ENV", "Always production on a server.", "production"),
+    Key("PORT", "The port that the application listens on inside the container.", "3000", False, _port),
+    Key("NEXT_TELEMETRY_DISABLED", "1 keeps Next.js from reporting to its makers.", "1"),
+    Key("SENDGRID_API_KEY", "Optional: the key for sending mail through SendGrid.", ""),
+    Key("EMAIL_FROM", "Optional: the sender of mails.", "site@example.com"),
+)
+
+
+def problems(values: Mapping[str, str], data_mount: str) -> list[str]:
+    """Return one sentence per wrong key, all of them at once; values are never quoted."""
+    context = Context(data_mount)
+    found = [f"{name!r} is not a name of an environment variable" for name in values if not dotenv.KEY.match(name)]
+    found += [f"{name} holds a NUL character" for name, value in values.items() if "\0" in value]
+    for key in KEYS:
+        value = values.get(key.name, "")
+        if not value:
+            if key.required:
+                found.append(f"{key.name} is missing")
+        elif key.wrong:
+            reason = key.wrong(value, context)
+            if reason:
+                found.append(f"{key.name} {reason}")
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The values to write and how they differ from what is there; no value is ever shown."""
+
+    values: Mapping[str, str]
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    generated: tuple[str, ...]
+
+    @property
+    def keys_changed(self) -> bool:
+        """Whether any key differs from what is there."""
+        return bool(self.added or self.changed or self.removed)
+
+    def shown(self, before: bool) -> str:
+        """Return the file for a diff: every key, and instead of its value whether it differs."""
+        hidden = "(previous value)" if before else "(new value)"
+        touched = set(self.changed)
+        skip = self.added if before else self.removed
+        names = sorted({*self.values, *self.removed} - set(skip))
+        only = set(self.removed if before else self.added)
+        return "".join(f"{name}={hidden if name in touched | only else '(unchanged)'}\n" for name in names)
+
+
+def plan(
+    wanted: Mapping[str, str],
+    current: Mapping[str, str],
+    data_mount: str,
+    new_secret: Callable[[], str],
+) -> Plan:
+    """Decide what the env file shall hold.
+
+    A secret that is not given is taken from the current file, or generated with
+    ``new_secret`` when there is none. Optional keys without a value are left out; an
+    unknown key keeps its empty value, which is a value.
+
+    Raises:
+        InvalidInput: one or more keys are wrong; the message names every one.
+    """
+    known = {key.name for key in KEYS}
+    values = {name: value for name, value in wanted.items() if value or name not in known}
+    generated = []
+    if SECRET not in values:
+        if not current.get(SECRET):
+            generated.append(SECRET)
+        values[SECRET] = current.get(SECRET) or new_secret()
+    wrong = problems(values, data_mount)
+    if wrong:
+        raise InvalidInput("The environment is not right: " + "; ".join(wrong) + ".", problems=wrong)
+    ordered = [key.name for key in KEYS if key.name in values]
+    ordered += sorted(name for name in values if name not in known)
+    return Plan(
+        values={name: values[name] for name in ordered},
+        added=tuple(sorted(set(values) - set(current))),
+        changed=tuple(sorted(name for name in values if name in current and current[name] != values[name])),
+        removed=tuple(sorted(set(current) - set(values))),
+        generated=tuple(generated),
+    )
+
+
+def example() -> str:
+    """Return the env file that people read: every known key with its meaning, no secret."""
+    lines = [
+        "# What the application is configured with. Deploys write .env.production from the",
+        "# inventory; this file only explains it.",
+    ]
+    for key in KEYS:
+        lines += ["", f"# {key.about}{' (required)' if key.required else ''}", f"{key.name}={dotenv.quote(key.sample)}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what the engine says about a container to a verdict.
+
+A container has a state (created, running, paused, restarting, removing, exited, dead) and,
+if it has a health check, a health (starting, healthy, unhealthy). Neither alone is enough:
+a stopped container keeps its last health, and a running one without a health check has
+none. https://docs.docker.com/reference/api/engine/ (ContainerInspect, State)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Mapping, Optional
+
+
+class Wanted(str, Enum):
+    """What is waited for."""
+
+    HEALTHY = "healthy"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    UNHEALTHY = "unhealthy"
+
+
+class Reason(str, Enum):
+    """Why a wait is over, or why it is not."""
+
+    REACHED = "reached"
+    WAITING = "waiting"
+    TIMEOUT = "timeout"
+    UNHEALTHY = "unhealthy"
+    EXITED = "exited"
+    OUT_OF_MEMORY = "out_of_memory"
+    RESTARTING = "restarting"
+    PAUSED = "paused"
+    DEAD = "dead"
+    NO_HEALTH_CHECK = "no_health_check"
+    NOT_FOUND = "not_found"
+    ENGINE_LOST = "engine_lost"
+
+    @property
+    def final(self) -> bool:
+        """Whether waiting longer cannot change the outcome."""
+        return self is not Reason.WAITING
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One run of the health check. Times are RFC 3339 strings as the engine gives them."""
+
+    start: str
+    end: str
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A container at one moment."""
+
+    name: str
+    exists: bool = True
+    id: str = ""
+    image: str = ""
+    state: str = ""
+    health: Optional[str] = None
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    restart_count: int = 0
+    restart_policy: str = ""
+    failing_streak: int = 0
+    probes: tuple[Probe, ...] = field(default=())
+
+    @property
+    def status(self) -> str:
+        """State and health in one word or two, for people."""
+        if not self.exists:
+            return "absent"
+        return f"{self.state} ({self.health})" if self.health else self.state
+
+
+def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
+    """Read the engine's answer to "inspect container"; None means there is no such container."""
+    if inspected is None:
+        return Snapshot(name=name, exists=False)
+    state = inspected["State"]
+    health = state.get("Health") or {}
+    status = health.get("Status")
+    return Snapshot(
+        name=name,
+        id=inspected["Id"],
+        image=(inspected.get("Config") or {}).get("Image", ""),
+        state=state["Status"],
+        # Podman's and old engines' word for "no health check" is "none" or an empty string.
+        health=status if status not in (None, "", "none") else None,
+        exit_code=int(state.get("ExitCode") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        error=state.get("Error") or "",
+        restart_count=int(inspected.get("RestartCount") or 0),
+        restart_policy=((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name", ""),
+        failing_streak=int(health.get("FailingStreak") or 0),
+        probes=tuple(
+            Probe(p.get("Start", ""), p.get("End", ""), int(p.get("ExitCode", 0)), (p.get("Output") or "").strip())
+            for p in health.get("Log") or ()
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How strict a wait is.
+
+    Attributes:
+        wanted: what is waited for.
+        tolerate_unhealthy: keep waiting when the engine says unhealthy; it may recover.
+        max_restarts: restarts by the engine that are borne before it counts as a loop.
+    """
+
+    wanted: Wanted
+    tolerate_unhealthy: bool = False
+    max_restarts: int = 0
+
+
+def judge(now: Snapshot, rules: Rules, restarts_before: int) -> Reason:
+    """Return whether the wait is over for one container, and why.
+
+    Args:
+        restarts_before: the engine's restart count when the wait began; what happened
+            before is not held against the container.
+    """
+    if rules.wanted is Wanted.STOPPED:
+        return Reason.REACHED if not now.exists or now.state in ("exited", "dead", "created") else Reason.WAITING
+    if not now.exists:
+        return Reason.NOT_FOUND
+    ended = _ended(now, rules, restarts_before)
+    if ended:
+        return ended
+    if now.state != "running":
+        return Reason.WAITING  # created, removing, or a restart that is borne
+    if rules.wanted is Wanted.RUNNING:
+        return Reason.REACHED
+    return _judge_health(now, rules)
+
+
+def _ended(now: Snapshot, rules: Rules, restarts_before: int) -> Optional[Reason]:
+    """Return why a container that should run does not, or keeps failing to."""
+    cause = Reason.OUT_OF_MEMORY if now.oom_killed else None
+    if now.state == "dead":
+        return Reason.DEAD
+    if now.state == "exited":
+        return cause or Reason.EXITED
+    if now.state == "paused":
+        return Reason.PAUSED
+    restarts = now.restart_count - restarts_before
+    if restarts > rules.max_restarts or (now.state == "restarting" and restarts >= rules.max_restarts):
+        return cause or Reason.RESTARTING
+    return None
+
+
+def _judge_health(now: Snapshot, rules: Rules) -> Reason:
+    if now.health is None:
+        return Reason.NO_HEALTH_CHECK
+    if now.health == rules.wanted.value:
+        return Reason.REACHED
+    if now.health == "unhealthy" and not rules.tolerate_unhealthy:
+        return Reason.UNHEALTHY
+    return Reason.WAITING
+
+
+def explain(now: Snapshot, reason: Reason, wanted: Wanted, waited: float) -> str:
+    """Return one sentence that says what happened to the container and what to do next."""
+    tell = {
+        Reason.REACHED: lambda: f"is {now.status} after {waited:.1f} s",
+        Reason.WAITING: lambda: f"is {now.status}, not yet {wanted.value}, after {waited:.1f} s",
+        Reason.TIMEOUT: lambda: f"is {now.status} and was not {wanted.value} within {waited:.0f} s{_last_probe(now)}",
+        Reason.UNHEALTHY: lambda: (
+            f"is unhealthy: {now.failing_streak} health checks in a row failed{_last_probe(now)}"
+        ),
+        Reason.EXITED: lambda: f"exited with code {now.exit_code}{_error(now)}",
+        Reason.OUT_OF_MEMORY: lambda: (
+            f"was killed because it ran out of memory (exit code {now.exit_code}); "
+            "raise its memory limit or find what needs so much"
+        ),
+        Reason.RESTARTING: lambda: (
+            f"keeps exiting{_last_exit(now)} and being restarted by the engine (restart {now.restart_count}){_error(now)}"
+        ),
+        Reason.PAUSED: lambda: f"is paused; resume it with: docker unpause {now.name}",
+        Reason.DEAD: lambda: f"is dead: the engine could not remove it{_error(now)}; remove it with: docker rm -f {now.name}",
+        Reason.NO_HEALTH_CHECK: lambda: (
+            "runs but has no health check, so nobody can say whether it is healthy; "
+            "define a healthcheck for it or wait for state running"
+        ),
+        Reason.NOT_FOUND: lambda: "does not exist; see which containers do with: docker ps --all",
+        Reason.ENGINE_LOST: lambda: (
+            f"could not be watched any longer: the engine stopped answering and did not come back within {waited:.0f} s"
+        ),
+    }
+    return f"Container {now.name} {tell[reason]()}."
+
+
+def _last_probe(now: Snapshot) -> str:
+    if not now.probes:
+        return "; its health check has not run yet" if now.health else ""
+    last = now.probes[-1]
+    said = f" and said: {last.output[:300]}" if last.output else " without a word"
+    return f"; the last one ended with code {last.exit_code}{said}"
+
+
+def _last_exit(now: Snapshot) -> str:
+    # The engine forgets the code when it starts the container again.
+    return f" with code {now.exit_code}" if now.state == "restarting" else ""
+
+
+def _error(now: Snapshot) -> str:
+    return f" ({now.error})" if now.error else ""

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds of values that role variables hold, beyond the types an argument spec knows."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, Callable, Mapping
+
+from .errors import InvalidInput
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    compiled = re.compile(pattern)
+    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
+
+
+def _number(low: float, high: float) -> Callable[[Any], bool]:
+    def right(value: Any) -> bool:
+        try:
+            return low <= float(value) <= high
+        except (TypeError, ValueError):
+            return False
+
+    return right
+
+
+def _whole(low: int, high: int) -> Callable[[Any], bool]:
+    return lambda value: re.fullmatch(r"\d+", str(value)) is not None and low <= int(value) <= high
+
+
+def _subnet(value: Any) -> bool:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return value == ""
+    return True
+
+
+_KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "port": (_whole(1, 65535), "a port number between 1 and 65535"),
+    "id": (_whole(1, 2**32 - 2), "a number between 1 and 4294967294 (never 0, which is root)"),
+    "count": (_whole(1, 10**6), "a whole number of at least 1"),
+    "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
+    "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
+    "duration": (_matches(r"(\d+(\.\d+)?(us|ms|s|m|h))+"), "a duration such as 30s or 1m30s"),
+    "size": (_matches(r"\d+(\.\d+)?[KMGT]?i?[bB]?|\d+(\.\d+)?[kmgt]b?"), "a size such as 512M or 2G"),
+    "size_or_auto": (_matches(r"auto|\d+(\.\d+)?[KMGTkmgt]i?[bB]?|\d+"), "auto or a size such as 512M or 2G"),
+    "name": (_matches(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"), "a name of letters, digits, dots, dashes and underscores"),
+    "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
+    "repository": (
+        _matches(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*"),
+        "the name of an image repository, in small letters and without a tag",
+    ),
+    "path": (_matches(r"/[^\0:]*"), "an absolute path without a colon"),
+    "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
+    "subnet": (_subnet, "a subnet such as 192.0.2.0/24, or empty"),
+    "version": (_matches(r"\d+(\.\d+)*"), "a version such as 25.0"),
+}
+
+
+def wrong(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return one sentence per value that is not of its kind.
+
+    Args:
+        values: per kind, the variables of that kind with their values.
+
+    Raises:
+        InvalidInput: there is no such kind.
+    """
+    found = []
+    for kind, variables in values.items():
+        if kind not in _KINDS:
+            raise InvalidInput(f"there is no kind {kind}; there are {', '.join(_KINDS)}")
+        right, expected = _KINDS[kind]
+        found += [f"{name} must be {expected}, but is {value!r}." for name, value in variables.items() if not right(value)]
+    return found

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only code that talks to the Docker engine: a thin layer over the Docker SDK."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
+
+from .._core.errors import EngineError, EngineForbidden, EngineUnreachable
+from .._core.health import Snapshot, snapshot
+
+try:
+    import docker
+    from docker.errors import APIError, DockerException, NotFound
+    from requests.exceptions import RequestException
+except ImportError as missing:
+    SDK_MISSING: Optional[ImportError] = missing
+else:
+    SDK_MISSING = None
+
+DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
+ANSWER_WITHIN = 30  # seconds for one ordinary request
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the engine listens; TLS files are paths on the host that runs the module."""
+
+    url: str = DEFAULT_ADDRESS
+    ca_path: Optional[str] = None
+    cert_path: Optional[str] = None
+    key_path: Optional[str] = None
+
+
+class SystemClock:
+    """The machine's monotonic clock, in seconds."""
+
+    def now(self) -> float:
+        """Return the time."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+
+class EventFeed:
+    """Events of some containers, read by a thread so that waiting can have a deadline."""
+
+    def __init__(self, stream: Any, names: Sequence[str]) -> None:
+        self._stream, self._names = stream, set(names)
+        self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for event in self._stream:
+                actor = event.get("Actor") or {}
+                if (actor.get("Attributes") or {}).get("name") in self._names or actor.get("ID") in self._names:
+                    self._news.put(True)
+        except (RequestException, DockerException, OSError, ValueError, AttributeError):
+            pass  # the stream broke or was closed under us: the same end of news either way
+        self._news.put(False)
+
+    def wait(self, seconds: float) -> bool:
+        """Return True at the next event, False after ``seconds``.
+
+        Raises:
+            EngineUnreachable: the engine closed the stream.
+        """
+        try:
+            alive = self._news.get(timeout=max(seconds, 0))
+        except queue.Empty:
+            return False
+        if not alive:
+            raise EngineUnreachable("the Docker engine ended its stream of events")
+        return True
+
+    def close(self) -> None:
+        """Close the stream; the thread ends with it."""
+        self._stream.close()
+
+
+class Engine:
+    """A Docker engine. Every failure is an EngineError with one clear sentence."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        tls: Any = False
+        if address.ca_path or address.cert_path:
+            pair = (address.cert_path, address.key_path) if address.cert_path and address.key_path else None
+            tls = docker.tls.TLSConfig(ca_cert=address.ca_path, client_cert=pair, verify=bool(address.ca_path))
+        self._api = self._asked(
+            lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._api.close()
+
+    def version(self) -> Mapping[str, Any]:
+        """Return the engine's versions."""
+        return self._dict(lambda: self._api.version())
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the engine's facts: memory, storage directory, time."""
+        return self._dict(lambda: self._api.info())
+
+    def container(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about a container, or None."""
+        return self._or_none(lambda: self._api.inspect_container(name))
+
+    def volume(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about a volume, or None."""
+        return self._or_none(lambda: self._api.inspect_volume(name))
+
+    def network(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about the network of exactly this name, or None."""
+        # Inspecting by name would also accept the beginning of an id.
+        found = self._asked(lambda: self._api.networks(names=[name]))
+        return next((one for one in found if one["Name"] == name), None)
+
+    def image(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about an image, or None."""
+        return self._or_none(lambda: self._api.inspect_image(name))
+
+    def logs(self, name: str, lines: int) -> list[str]:
+        """Return the last lines a container wrote, or none when they cannot be read."""
+        try:
+            raw = self._asked(lambda: self._api.logs(name, tail=lines, stdout=True, stderr=True))
+        except EngineError:
+            return []
+        return [line.rstrip() for line in raw.decode("utf-8", "replace").splitlines()]
+
+    def look(self, name: str) -> Snapshot:
+        """Return the container as it is now."""
+        return snapshot(name, self.container(name))
+
+    def listen(self, names: Sequence[str]) -> EventFeed:
+        """Begin to listen to events of the containers."""
+        # The engine answers a moment before it subscribes us; asking for the last second too
+        # closes that gap, and an old event costs only one look more.
+        since = int(time.time()) - 1
+        stream = self._asked(lambda: self._api.events(since=since, decode=True, filters={"type": "container"}))
+        return EventFeed(stream, names)
+
+    def _dict(self, ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        return self._asked(ask)
+
+    def _or_none(self, ask: Callable[[], Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
+        try:
+            return self._asked(ask)
+        except NotFound:
+            return None
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        """Return the engine's answer, with its failures told in our words."""
+        try:
+            return ask()
+        except NotFound:
+            raise
+        except APIError as error:
+            raise EngineError(f"The Docker engine refused: {error.explanation or error}.") from error
+        except (RequestException, DockerException, OSError) as error:
+            raise self._connection_error(error) from error
+
+    def _connection_error(self, error: BaseException) -> EngineError:
+        causes = list(_chain(error))
+        where = self._address.url
+        if any(isinstance(cause, PermissionError) for cause in causes):
+            return EngineForbidden(
+                f"Permission denied at the Docker engine's address {where}. "
+                "Run with become: true, or add the user to the group docker."
+            )
+        if any(isinstance(cause, FileNotFoundError) for cause in causes):
+            detail = "there is no such socket"
+        elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+            detail = "nothing listens there"
+        else:
+            detail = str(error)
+        return EngineUnreachable(
+            f"No Docker engine answers at {where}: {detail}. Is it installed and running (systemctl status docker)?"
+        )
+
+
+def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
+    """Yield an exception and everything it was caused by or wraps."""
+    seen: set[int] = set()
+    todo = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [one.__cause__, one.__context__]
+        todo += [inner for inner in one.args if isinstance(inner, BaseException)]
+        reason = getattr(one, "reason", None)
+        todo += [reason] if isinstance(reason, BaseException) else []

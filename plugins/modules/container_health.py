@@ -1,0 +1,299 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Wait until containers are healthy."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_health
+short_description: Wait until containers are healthy, running, stopped or unhealthy
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Waits within one deadline until all containers named are in the wanted state, and says precisely why when they are not.
+  - Judges by the state of the container and by its health check together. A container without a health check, a stopped
+    container that was healthy once, and an C(unhealthy) one are never taken for healthy.
+  - Is woken by the engine's events instead of looking again and again, so that it returns a moment after the engine knows.
+  - Ends at once when waiting cannot help, for example because the container exited, is restarted in a loop or is unhealthy.
+  - When the engine is restarted meanwhile, the wait goes on as soon as it answers again.
+options:
+  containers:
+    description: Names or ids of the containers.
+    type: list
+    elements: str
+    required: true
+    aliases: [name, names, container]
+  state:
+    description:
+      - What to wait for.
+      - V(healthy) and V(unhealthy) need a health check. V(running) does not look at health.
+      - V(stopped) is also reached by a container that does not exist.
+    type: str
+    choices: [healthy, running, stopped, unhealthy]
+    default: healthy
+  timeout:
+    description: Seconds to wait at most, for all containers together. V(0) looks once.
+    type: float
+    default: 60
+  tolerate_unhealthy:
+    description:
+      - Keep waiting when a container is reported unhealthy, since it may recover before the deadline.
+    type: bool
+    default: false
+  max_restarts:
+    description:
+      - How many restarts by the engine are borne during the wait before it counts as a restart loop.
+    type: int
+    default: 0
+  log_lines:
+    description: How many of the last log lines to return for a container that failed.
+    type: int
+    default: 50
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.engine
+attributes:
+  check_mode:
+    support: full
+    details: Looks once and does not wait; a container that is not yet as wanted is no failure.
+seealso:
+  - module: community.docker.docker_container_info
+"""
+
+EXAMPLES = r"""
+- name: Wait until the application is healthy
+  ptnextjs.docker_vps.container_health:
+    containers: ptnextjs-app
+    timeout: 60
+
+- name: Wait for two containers within one deadline, and bear a flapping health check
+  ptnextjs.docker_vps.container_health:
+    containers: [shop-app, shop-worker]
+    timeout: 120
+    tolerate_unhealthy: true
+
+- name: Ask whether a container is healthy right now
+  ptnextjs.docker_vps.container_health:
+    containers: ptnextjs-app
+    timeout: 0
+  register: health
+  failed_when: false
+
+- name: Wait until the old version is gone
+  ptnextjs.docker_vps.container_health:
+    containers: ptnextjs-app
+    state: stopped
+    timeout: 30
+"""
+
+RETURN = r"""
+reached:
+  description: Whether all containers are in the wanted state.
+  returned: always
+  type: bool
+  sample: true
+waited:
+  description: Seconds until the verdict.
+  returned: always
+  type: float
+  sample: 2.14
+engine_losses:
+  description: How many times the engine stopped answering during the wait.
+  returned: always
+  type: int
+  sample: 0
+containers:
+  description: One entry per container, in the order given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name as it was given.
+      type: str
+      sample: ptnextjs-app
+    id:
+      description: The container's id, empty when there is no such container.
+      type: str
+      sample: 5b2b24f90fbe
+    image:
+      description: The image it was created from.
+      type: str
+      sample: ptnextjs-app:3f2a9c41d07b
+    state:
+      description: The state of the container, V(absent) when there is none.
+      type: str
+      sample: running
+    health:
+      description: The health, or none when it has no health check.
+      type: str
+      sample: healthy
+    reason:
+      description:
+        - Why the wait ended for this container. One of V(reached), V(timeout), V(unhealthy), V(exited), V(out_of_memory),
+          V(restarting), V(paused), V(dead), V(no_health_check), V(not_found), V(engine_lost), and V(waiting) when another
+          container ended the wait.
+      type: str
+      sample: reached
+    message:
+      description: The reason as a sentence.
+      type: str
+      sample: Container ptnextjs-app is running (healthy) after 2.1 s.
+    waited:
+      description: Seconds until the verdict on this container.
+      type: float
+      sample: 2.14
+    exit_code:
+      description: The exit code of its last run.
+      type: int
+      sample: 0
+    oom_killed:
+      description: Whether it was killed because it ran out of memory.
+      type: bool
+      sample: false
+    restart_count:
+      description: How many times the engine restarted it.
+      type: int
+      sample: 0
+    health_log:
+      description: The last runs of its health check, oldest first.
+      type: list
+      elements: dict
+      sample: [{"start": "2026-01-31T12:00:00Z", "end": "2026-01-31T12:00:01Z", "exit_code": 0, "output": ""}]
+    logs:
+      description: Its last log lines; empty unless it failed.
+      type: list
+      elements: str
+      sample: []
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Mapping, Protocol
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import DockerVpsError, InvalidInput
+from ..module_utils._core.health import Reason, Rules, Wanted, explain
+from ..module_utils._core.waiting import Clock, Ending, Wait, Waited, Watched
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._module.glue import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of, finish
+
+
+class HealthEngine(Watched, Protocol):
+    """What this module needs from an engine."""
+
+    def logs(self, name: str, lines: int) -> list[str]:
+        """Return the last lines a container wrote."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """The module's parameters; timeout in seconds."""
+
+    containers: tuple[str, ...]
+    rules: Rules
+    timeout: float
+    log_lines: int
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: no container is named, or a number is below zero.
+    """
+    names = tuple(name.strip().lstrip("/") for name in given["containers"])
+    if not names or not all(names):
+        raise InvalidInput("containers must name at least one container, and no name may be empty.")
+    for key in ("timeout", "max_restarts", "log_lines"):
+        if not given[key] >= 0:
+            raise InvalidInput(f"{key} must not be below 0, but is {given[key]}.")
+    rules = Rules(Wanted(given["state"]), given["tolerate_unhealthy"], given["max_restarts"])
+    return Params(names, rules, given["timeout"], given["log_lines"])
+
+
+def run(params: Params, engine: HealthEngine, clock: Clock, check_mode: bool) -> dict[str, Any]:
+    """Wait and return the result.
+
+    Raises:
+        DockerVpsError: a container is not as wanted and cannot become so in time.
+        EngineError: the engine does not answer.
+    """
+    ending = Wait(engine, clock, params.containers, params.rules, 0 if check_mode else params.timeout).run()
+    result = _result(params, engine, ending)
+    if ending.reached or check_mode:
+        return result
+    raise DockerVpsError(_sentence(params, result), **result)
+
+
+def _result(params: Params, engine: HealthEngine, ending: Ending) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "reached": ending.reached,
+        "waited": round(max(one.seconds for one in ending.containers), 3),
+        "engine_losses": ending.engine_losses,
+        "containers": [_row(params, engine, one) for one in ending.containers],
+    }
+
+
+def _row(params: Params, engine: HealthEngine, one: Waited) -> dict[str, Any]:
+    now = one.snapshot
+    failed = one.reason not in (Reason.REACHED, Reason.WAITING, Reason.NOT_FOUND, Reason.ENGINE_LOST)
+    return {
+        "name": now.name,
+        "id": now.id,
+        "image": now.image,
+        "state": now.state or "absent",
+        "health": now.health,
+        "reason": one.reason.value,
+        "message": explain(now, one.reason, params.rules.wanted, one.seconds),
+        "waited": round(one.seconds, 3),
+        "exit_code": now.exit_code,
+        "oom_killed": now.oom_killed,
+        "restart_count": now.restart_count,
+        "health_log": [asdict(probe) for probe in now.probes],
+        "logs": engine.logs(now.name, params.log_lines) if failed and params.log_lines else [],
+    }
+
+
+def _sentence(params: Params, result: Mapping[str, Any]) -> str:
+    text = []
+    for row in result["containers"]:
+        if row["reason"] in (Reason.REACHED.value, Reason.WAITING.value):
+            continue
+        text.append(row["message"])
+        if row["logs"]:
+            text.append(f"Its last {len(row['logs'])} log lines:\n" + "\n".join(row["logs"]))
+    return "\n".join(text)
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            "containers": {
+                "type": "list",
+                "elements": "str",
+                "required": True,
+                "aliases": ["name", "names", "container"],
+            },
+            "state": {"type": "str", "choices": [one.value for one in Wanted], "default": "healthy"},
+            "timeout": {"type": "float", "default": 60},
+            "tolerate_unhealthy": {"type": "bool", "default": False},
+            "max_restarts": {"type": "int", "default": 0},
+            "log_lines": {"type": "int", "default": 50},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    finish(
+        module,
+        lambda: run(params_of(module.params), engine_of(module), SystemClock(), module.check_mode),
+    )
+
+
+if __name__ == "__main__":
+    main()
