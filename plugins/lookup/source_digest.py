@@ -44,7 +44,7 @@ _raw:
 """
 
 
-class LookupModule(LookupBase):
+class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core is not typed
     """See DOCUMENTATION."""
 
     def run(self, terms: list[str], variables: Optional[dict[str, Any]] = None, **kwargs: Any) -> list[str]:
@@ -53,7 +53,9 @@ class LookupModule(LookupBase):
         try:
             from docker.utils import exclude_paths
         except ImportError as missing:
-            raise AnsibleError("The Docker SDK for Python is missing on the controller: pip install docker") from missing
+            raise AnsibleError(
+                "The Docker SDK for Python is missing on the controller: pip install docker"
+            ) from missing
         try:
             return [
                 sources.digest(root, sources.chosen(root, self.get_option("ignore"), exclude_paths)) for root in terms

@@ -12,11 +12,13 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Waits within one deadline until all containers named are in the wanted state, and says precisely why when they are not.
+  - Waits within one deadline until all containers named are in the wanted state, and says precisely why when they are
+    not.
   - Judges by the state of the container and by its health check together. A container without a health check, a stopped
     container that was healthy once, and an C(unhealthy) one are never taken for healthy.
-  - Is woken by the engine's events instead of looking again and again, so that it returns a moment after the engine knows.
-  - Ends at once when waiting cannot help, for example because the container exited, is restarted in a loop or is unhealthy.
+  - Is woken by the engine's events instead of looking again and again, so it returns a moment after the engine knows.
+  - Ends at once when waiting cannot help, for example because the container exited, is restarted in a loop or is
+    unhealthy.
   - When the engine is restarted meanwhile, the wait goes on as soon as it answers again.
 options:
   containers:
@@ -131,9 +133,9 @@ containers:
       sample: healthy
     reason:
       description:
-        - Why the wait ended for this container. One of V(reached), V(timeout), V(unhealthy), V(exited), V(out_of_memory),
-          V(restarting), V(paused), V(dead), V(no_health_check), V(not_found), V(engine_lost), and V(waiting) when another
-          container ended the wait.
+        - Why the wait ended for this container. One of V(reached), V(timeout), V(unhealthy), V(exited),
+          V(out_of_memory), V(restarting), V(paused), V(dead), V(no_health_check), V(not_found), V(engine_lost), and
+          V(waiting) when another container ended the wait.
       type: str
       sample: reached
     message:
@@ -177,7 +179,8 @@ from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.health import Reason, Rules, Wanted, explain
 from ..module_utils._core.waiting import Clock, Ending, Wait, Waited, Watched
 from ..module_utils._engine.sdk import SystemClock
-from ..module_utils._module.glue import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of, finish
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.glue import finish
 
 
 class HealthEngine(Watched, Protocol):

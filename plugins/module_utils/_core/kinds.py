@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
-from typing import Any, Callable, Mapping
-
-from .errors import InvalidInput
+from typing import Any, Callable, Iterable, Mapping
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
     compiled = re.compile(pattern)
-    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
+    return lambda value: isinstance(value, str) and bool(compiled.fullmatch(value))
 
 
 def _number(low: float, high: float) -> Callable[[Any], bool]:
@@ -31,10 +30,9 @@ def _whole(low: int, high: int) -> Callable[[Any], bool]:
 
 def _subnet(value: Any) -> bool:
     try:
-        ipaddress.ip_network(value)
+        return value == "" or bool(ipaddress.ip_network(value))
     except ValueError:
-        return value == ""
-    return True
+        return False
 
 
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -59,19 +57,37 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def wrong(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list[str]:
     """Return one sentence per value that is not of its kind.
 
     Args:
-        values: per kind, the variables of that kind with their values.
-
-    Raises:
-        InvalidInput: there is no such kind.
+        kinds: per kind, the names of the variables of that kind.
+        values: every variable's value.
     """
     found = []
-    for kind, variables in values.items():
-        if kind not in _KINDS:
-            raise InvalidInput(f"there is no kind {kind}; there are {', '.join(_KINDS)}")
+    for kind, names in kinds.items():
         right, expected = _KINDS[kind]
-        found += [f"{name} must be {expected}, but is {value!r}." for name, value in variables.items() if not right(value)]
+        found += [f"{name} must be {expected}, but is {values[name]!r}." for name in names if not right(values[name])]
+    return found
+
+
+def missing(needs: Mapping[str, Mapping[str, str]], values: Mapping[str, Any]) -> list[str]:
+    """Return one sentence per variable that must not be empty, given what another one says.
+
+    Args:
+        needs: per choosing variable, which variable each of its choices needs.
+        values: every variable's value.
+    """
+    needed = [(name, values[name], choices[values[name]]) for name, choices in needs.items() if values[name] in choices]
+    return [f"{other} must not be empty with {name}={value}." for name, value, other in needed if not values[other]]
+
+
+def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:
+    """Return one sentence per name with the prefix that is none of the words, with the likeliest one meant."""
+    known = sorted(set(words))
+    found = []
+    for name in sorted(set(names) - set(known)):
+        if name.startswith(prefix):
+            close = difflib.get_close_matches(name, known, n=1)
+            found.append(f"Nothing reads {name}; " + (f"is {close[0]} meant?" if close else "is it misspelt?"))
     return found

@@ -12,12 +12,12 @@ import hashlib
 import os
 import stat
 import tarfile
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Iterator, List
 
 from .errors import InvalidInput
 
 # (root, patterns) -> paths relative to root; docker.utils.exclude_paths in real life.
-Chooser = Callable[[str, Sequence[str]], Iterable[str]]
+Chooser = Callable[[str, List[str]], Iterable[str]]
 
 
 def patterns_of(text: str) -> list[str]:

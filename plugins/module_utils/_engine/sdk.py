@@ -99,17 +99,10 @@ class Engine:
             lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
         )
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._api.close()
-
-    def version(self) -> Mapping[str, Any]:
-        """Return the engine's versions."""
-        return self._dict(lambda: self._api.version())
-
     def info(self) -> Mapping[str, Any]:
         """Return the engine's facts: memory, storage directory, time."""
-        return self._dict(lambda: self._api.info())
+        facts: Mapping[str, Any] = self._asked(self._api.info)
+        return facts
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about a container, or None."""
@@ -125,9 +118,12 @@ class Engine:
         found = self._asked(lambda: self._api.networks(names=[name]))
         return next((one for one in found if one["Name"] == name), None)
 
-    def image(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return what the engine knows about an image, or None."""
-        return self._or_none(lambda: self._api.inspect_image(name))
+    def tags(self, repository: str) -> list[str]:
+        """Return the images of a name, as name:tag, in alphabetical order."""
+        images = self._asked(lambda: self._api.images(name=repository))
+        return sorted(
+            tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(repository + ":")
+        )
 
     def logs(self, name: str, lines: int) -> list[str]:
         """Return the last lines a container wrote, or none when they cannot be read."""
@@ -148,9 +144,6 @@ class Engine:
         since = int(time.time()) - 1
         stream = self._asked(lambda: self._api.events(since=since, decode=True, filters={"type": "container"}))
         return EventFeed(stream, names)
-
-    def _dict(self, ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        return self._asked(ask)
 
     def _or_none(self, ask: Callable[[], Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
         try:

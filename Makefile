@@ -1,0 +1,61 @@
+# make demo and make test are the whole set-up; each target below can be run alone.
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
+
+ready := $(VENV)/.ready
+
+.PHONY: help demo demo-clean test lint unit integration acceptance bench build engine engine-stop clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: engine $(ready) ## Deploy the example application on this machine's engine and show that it is healthy
+	examples/demo.sh
+
+demo-clean: ## Remove everything that the demo deployed, data included
+	examples/demo.sh clean
+
+test: lint unit integration acceptance ## Run every check and test
+
+lint: $(ready) ## Check style and types
+	ruff check .
+	ruff format --check plugins tests benchmarks
+	mypy
+	yamllint --strict .
+	ansible-lint --offline --profile production
+	antsibull-changelog lint
+
+unit: $(ready) ## Test the pure parts, without an engine
+	pytest tests/unit
+
+integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application
+	pytest tests/integration
+
+acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
+	pytest tests/acceptance
+
+bench: engine $(ready) ## Measure, side by side (minutes)
+	python benchmarks/run.py
+
+build: $(ready) ## Build the collection's tarball
+	ansible-galaxy collection build --force
+
+engine: ## Make sure that a Docker engine answers
+	tests/support/engine.sh start
+
+engine-stop: ## Stop the engine if it was started from here
+	tests/support/engine.sh stop
+
+$(ready): requirements.txt requirements-dev.txt tests/support/venv.sh tests/support/collections.sh
+	tests/support/venv.sh "$(PYTHON)" "$(VENV)"
+	tests/support/collections.sh "$(VENV)/bin/python"
+	touch $@
+
+clean: ## Remove what these targets made in this directory
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage ptnextjs-docker_vps-*.tar.gz
+	find .ansible -mindepth 1 -maxdepth 1 ! -name collections -exec rm -rf {} +
+	find .ansible/collections/ansible_collections -mindepth 1 -maxdepth 1 ! -name ptnextjs -exec rm -rf {} +

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Deploy the example application on the engine of this machine and look at it through a reverse proxy.
+#
+#   demo.sh          deploy and look
+#   demo.sh clean    remove all of it, data included
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+url=http://localhost:8080
+log=/opt/ptnextjs/build.log
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+proxy() { docker compose --file examples/proxy/compose.yml "$@"; }
+
+clean() {
+    proxy down --remove-orphans
+    if [ -f /opt/ptnextjs/compose.yml ]; then
+        as_root docker compose --file /opt/ptnextjs/compose.yml down --volumes --remove-orphans
+    fi
+    docker network inspect proxy >/dev/null 2>&1 && docker network rm proxy
+    docker images --quiet ptnextjs-app | sort -u | xargs --no-run-if-empty docker rmi --force >/dev/null
+    as_root rm -rf /opt/ptnextjs
+    echo "The demo is gone. What it was built with stays: .venv, .cache, the base images, and the engine (make engine-stop)."
+}
+
+phase() {
+    [ -z "${phase_name:-}" ] || phases+=("$phase_name $((SECONDS - phase_start)) s")
+    phase_name="$1" phase_start=$SECONDS
+    [ -z "$1" ] || printf '\n== %s\n' "$1"
+}
+
+# Show the steps of the build while Ansible waits for it.
+follow_build() {
+    as_root rm -f "$log"
+    as_root tail --follow=name --retry --lines=+1 "$log" 2>/dev/null |
+        grep --line-buffered -E '^#[0-9]+ (\[|DONE [1-9]|[0-9.]+ .*(added|Compiled|Generating static))' &
+}
+
+[ "${1:-}" != clean ] || { clean; exit; }
+
+phases=()
+phase "base image"
+DEMO_BASE_IMAGE="$(tests/support/base_image.sh)"
+export DEMO_BASE_IMAGE
+phase "proxy image"
+PROXY_IMAGE="$(tests/support/proxy_image.sh)"
+export PROXY_IMAGE
+phase "deploy"
+follow_build
+follower=$!
+trap 'kill "$follower" 2>/dev/null || true' EXIT
+ansible-playbook playbooks/deploy.yml -i inventories/demo
+phase "reverse proxy"
+proxy up --detach
+phase "request through the proxy"
+health="$(curl --silent --show-error --fail --retry 20 --retry-delay 1 --retry-all-errors "$url/api/health")"
+phase ""
+
+cat <<END
+
+GET $url/api/health
+$health
+
+$(docker ps --filter name=ptnextjs-app --filter name=proxy-caddy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
+
+Seconds:  $(printf '%s, ' "${phases[@]}")$SECONDS s in all
+Site:     $url
+Admin:    $url/admin (the first visit creates the administrator)
+Logs:     docker logs --follow ptnextjs-app
+Files:    /opt/ptnextjs (compose.yml, .env.production, build.log)
+Change something in examples/payload-app and run make demo again; make demo-clean removes everything.
+Next:     README.md, then docs/ to deploy your own application.
+END

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action validate_roles; documented in plugins/modules/validate_roles.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Mapping, Optional, Sequence
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
+
+ROLES = Path(__file__).parents[2] / "roles"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+    """See DOCUMENTATION of the module."""
+
+    _requires_connection = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        """Return the result, failed when a variable is wrong."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _, asked = self.validate_argument_spec(
+            {
+                "roles": {"type": "list", "elements": "str", "required": True},
+                "words": {"type": "list", "elements": "str", "default": []},
+                "prefix": {"type": "str", "default": ""},
+            }
+        )
+        problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
+        for role in asked["roles"]:
+            problems += self._wrong(role, variables)
+        result: dict[str, Any] = {"changed": False, "problems": problems}
+        if problems:
+            result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
+        return result
+
+    def _wrong(self, role: str, variables: Mapping[str, Any]) -> Sequence[str]:
+        spec = _read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        given = self._templar.template({name: variables[name] for name in spec if name in variables})
+        checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
+        if checked.error_messages:
+            return [f"{message}." for message in checked.error_messages]
+        values = {**_read(role, "defaults/main.yml"), **checked.validated_parameters}
+        ranges = _read(role, "meta/ranges.yml")
+        return kinds.wrong(ranges["kinds"], values) + kinds.missing(ranges.get("needs", {}), values)
+
+
+def _read(role: str, name: str) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = yaml.safe_load((ROLES / role / name).read_text(encoding="utf-8"))
+    return content

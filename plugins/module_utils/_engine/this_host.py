@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host that a module runs on: plugins of the docker command, disk, clock, files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import subprocess
+import time
+from typing import Optional, Sequence
+
+
+class ThisHost:
+    """The host that the module runs on."""
+
+    def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
+        """Return the versions of plugins of the docker command, empty for each that there is not."""
+        # Started together, since each takes a moment.
+        return [_version(answer) for answer in [_ask(plugin) for plugin in plugins]]
+
+    def disk_free(self, path: str) -> Optional[int]:
+        """Return the free bytes on the file system of a directory, None when it is not here.
+
+        Only what an unprivileged process may use counts as free.
+        """
+        try:
+            facts = os.statvfs(path)
+        except OSError:
+            return None
+        return facts.f_bavail * facts.f_frsize
+
+    def time(self) -> float:
+        """Return seconds since 1970."""
+        return time.time()
+
+    def file(self, path: str) -> Optional[tuple[str, str]]:
+        """Return the SHA-256 (hexadecimal) and the mode (as in ``0640``) of a file, None when there is none."""
+        try:
+            with open(path, "rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                return hashlib.sha256(file.read()).hexdigest(), f"{mode:04o}"
+        except OSError:
+            return None
+
+
+def _ask(plugin: str) -> Optional[subprocess.Popen[str]]:
+    try:
+        return subprocess.Popen(
+            ["docker", plugin, "version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    except OSError:
+        return None
+
+
+def _version(answer: Optional[subprocess.Popen[str]]) -> str:
+    if answer is None:
+        return ""
+    try:
+        said, _ = answer.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        answer.kill()
+        answer.communicate()
+        return ""
+    words = said.split() if answer.returncode == 0 else []
+    return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit()), "")
