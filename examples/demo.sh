@@ -66,7 +66,7 @@ cat <<END
 GET $url/api/health
 $health
 
-$(docker ps --filter name=ptnextjs-app --filter name=proxy-caddy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
+$(docker ps --filter name=ptnextjs-app --filter label=com.docker.compose.project=proxy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
 
 Seconds:  $(printf '%s, ' "${phases[@]}")$SECONDS s in all
 Site:     $url

@@ -35,6 +35,8 @@ def _subnet(value: Any) -> bool:
         return False
 
 
+_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
+
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "port": (_whole(1, 65535), "a port number between 1 and 65535"),
     "id": (_whole(1, 2**32 - 2), "a number between 1 and 4294967294 (never 0, which is root)"),
@@ -49,6 +51,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "repository": (
         _matches(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*"),
         "the name of an image repository, in small letters and without a tag",
+    ),
+    "git_url": (
+        lambda value: isinstance(value, str) and not _PASSWORD.search(value),
+        "a git URL without a password (a deploy key is a file, see the variable that ends in git_key_file)",
     ),
     "path": (_matches(r"/[^\0:]*"), "an absolute path without a colon"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
@@ -67,7 +73,8 @@ def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list
     found = []
     for kind, names in kinds.items():
         right, expected = _KINDS[kind]
-        found += [f"{name} must be {expected}, but is {values[name]!r}." for name in names if not right(values[name])]
+        bad = [(name, _PASSWORD.sub("//(hidden)@", repr(values[name]))) for name in names if not right(values[name])]
+        found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
     return found
 
 

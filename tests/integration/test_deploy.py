@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook deploy from nothing to healthy, again, in check mode, and with everything that can go wrong."""
+
+from __future__ import annotations
+
+
+import pytest
+from lab import App, MakeApp, docker, inspect
+
+SECRET = "7f3d9c0e51b24a86" * 4
+
+
+@pytest.fixture(scope="module")
+def app(make_app: MakeApp) -> App:
+    """A deployed application with one vendor."""
+    app = make_app("it-deploy", docker_vps_env={"API_TOKEN": "tok-sesame-4711"})
+    app.deploy().succeeded()
+    assert app.post("/api/vendors", {"name": "before"}).status == 201
+    return app
+
+
+def vendors(app: App) -> list[str]:
+    return [row["name"] for row in app.get("/api/vendors").json["docs"]]
+
+
+def test_check_mode_on_a_clean_host_tells_what_would_happen_and_touches_nothing(make_app: MakeApp) -> None:
+    app = make_app("it-clean", docker_vps_payload_secret=SECRET, docker_vps_env={"API_TOKEN": "tok-sesame-4711"})
+    played = app.deploy("--check", "--diff", "-vvv").succeeded()
+    assert played.recap["changed"] >= 4
+    assert "API_TOKEN=(new value)" in played.output
+    assert SECRET not in played.output
+    assert "tok-sesame-4711" not in played.output
+    assert not app.directory.exists()
+    assert app.network not in docker("network", "ls", "--format", "{{.Name}}").split()
+    assert not docker("images", "--quiet", app.container)
+
+
+def test_it_is_healthy_and_as_specified(app: App) -> None:
+    health = app.get("/api/health")
+    assert (health.status, health.json["status"], health.json["vendorCount"]) == (200, "healthy", 1)
+    facts = inspect(app.container)
+    host = facts["HostConfig"]
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["PortBindings"] == {}
+    assert {port.split("/")[0] for port in facts["Config"]["ExposedPorts"]} == {"3000"}
+    assert (host["NanoCpus"], host["Memory"], host["MemoryReservation"]) == (10**9, 2**30, 2**29)
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+    mounts = {mount["Destination"]: mount["Name"] for mount in facts["Mounts"]}
+    assert mounts == {"/data": "it-deploy-db", "/app/public/media": "it-deploy-media"}
+    check = facts["Config"]["Healthcheck"]
+    seconds = {key: check[key] / 1e9 for key in ("Interval", "Timeout", "StartPeriod", "StartInterval")}
+    assert seconds == {"Interval": 30, "Timeout": 10, "StartPeriod": 40, "StartInterval": 2}
+    assert check["Retries"] == 3
+    assert check["Test"][:5] == ["CMD", "wget", "--quiet", "--tries=1", "--spider"]
+    compose = (app.directory / "compose.yml").read_text()
+    assert "version:" not in compose
+    assert "ports:" not in compose
+
+
+def test_the_env_file_is_private_and_its_secret_generated(app: App) -> None:
+    path = app.directory / ".env.production"
+    assert (path.stat().st_mode & 0o777, path.stat().st_uid) == (0o600, 0)
+    secret = app.env_keys()["PAYLOAD_SECRET"]
+    assert len(bytes.fromhex(secret)) == 32
+    assert secret not in (app.directory / "compose.yml").read_text()
+    assert secret not in docker("history", "--no-trunc", inspect(app.container)["Config"]["Image"])
+
+
+def test_a_second_run_changes_nothing(app: App) -> None:
+    started = inspect(app.container)["State"]["StartedAt"]
+    played = app.deploy().succeeded()
+    assert played.recap["changed"] == 0
+    assert inspect(app.container)["State"]["StartedAt"] == started
+
+
+def test_check_mode_on_a_deployed_host_tells_the_truth_and_no_secret(app: App) -> None:
+    secret = app.env_keys()["PAYLOAD_SECRET"]
+    same = app.deploy("--check", "--diff", "-vvv").succeeded()
+    assert same.recap["changed"] == 0
+    other = app.deploy("--check", "--diff", "-vvv", docker_vps_memory_limit="768M", docker_vps_puid=1001).succeeded()
+    assert other.recap["changed"] == 2
+    assert "PUID=(new value)" in other.output
+    assert '+          memory: "768M"' in other.output
+    assert inspect(app.container)["HostConfig"]["Memory"] == 2**30
+    for played in (same, other):
+        assert secret not in played.output
+        assert "tok-sesame-4711" not in played.output
+
+
+def test_a_changed_environment_restarts_it_and_keeps_secret_and_data(app: App) -> None:
+    secret = app.env_keys()["PAYLOAD_SECRET"]
+    played = app.deploy("--diff", "-vvv", docker_vps_env={"API_TOKEN": "tok-radish-9000"}).succeeded()
+    assert app.env_keys()["API_TOKEN"] == "tok-radish-9000"
+    assert app.env_keys()["PAYLOAD_SECRET"] == secret
+    assert vendors(app) == ["before"]
+    previous = app.directory / ".env.production.previous"
+    assert "tok-sesame-4711" in previous.read_text()
+    assert previous.stat().st_mode & 0o777 == 0o600
+    for hidden in (secret, "tok-radish-9000", "tok-sesame-4711"):
+        assert hidden not in played.output
+    app.deploy().succeeded()
+
+
+def test_the_summary_says_where_it_is_and_how_long_each_phase_took(app: App) -> None:
+    text = app.deploy().succeeded().text
+    release = inspect(app.container)["Config"]["Image"].split(":")[1]
+    assert f"at http://{app.container}:3000" in text
+    assert f"release {release}" in text
+    for phase in ("preflight", "network", "environment", "image", "stack and health"):
+        assert f"{phase} " in text.split("Seconds:")[1]
+
+
+def test_tags_run_one_phase(app: App) -> None:
+    played = app.deploy("--tags", "env_file", docker_vps_env={"API_TOKEN": "tok-tagged"}).succeeded()
+    assert played.recap["changed"] == 1
+    assert app.env_keys()["API_TOKEN"] == "tok-sesame-4711"
+    app.deploy().succeeded()
+
+
+def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp) -> None:
+    other = make_app("it-second", docker_vps_network=app.network)
+    other.network = app.network
+    other.deploy().succeeded()
+    assert other.get("/api/health").json["vendorCount"] == 0
+    assert vendors(app) == ["before"]
+    address = inspect(other.container)["NetworkSettings"]["Networks"][app.network]
+    assert other.container in address["Aliases"]
+
+
+def test_data_survives_down_and_up_by_the_role(app: App) -> None:
+    role = "- ansible.builtin.import_role: {name: ptnextjs.docker_vps.stack}\n  vars: {stack_state: STATE, "
+    role += f"stack_project: {app.name}, stack_directory: {app.directory}, stack_container: {app.container}, "
+    role += f"stack_image: '{inspect(app.container)['Config']['Image']}', stack_network: {app.network}, "
+    role += f"stack_env_file: {app.directory}/.env.production, stack_database_volume: {app.name}-db, "
+    role += f"stack_media_volume: {app.name}-media}}"
+    app.play(role.replace("STATE", "absent")).succeeded()
+    assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{app.container}$")
+    again = app.play(role.replace("STATE", "absent")).succeeded()
+    assert again.recap["changed"] == 0
+    app.play(role.replace("STATE", "present")).succeeded()
+    assert vendors(app) == ["before"]
+
+
+WRONG = {
+    "docker_vps_port": (70000, "stack_port must be a port number"),
+    "docker_vps_puid": ("root", "env_file_puid"),
+    "docker_vps_env": ("text", "env_file_extra"),
+    "docker_vps_health_wait": (-1, "stack_health_wait must be a number of seconds"),
+    "docker_vps_memory_limit": ("lots", "stack_memory_limit must be auto or a size"),
+    "docker_vps_cpu_limit": ("none", "stack_cpu_limit must be a number of CPUs"),
+    "docker_vps_network": ("a b", "proxy_network_name must be a name"),
+    "docker_vps_network_subnet": ("192.0.2.0/33", "proxy_network_subnet must be a subnet"),
+    "docker_vps_directory": ("relative", "stack_directory must be an absolute path"),
+    "docker_vps_aliases": ({"a": 1}, "stack_aliases"),
+    "docker_vps_health_path": ("health", "stack_health_path must be a path"),
+    "docker_vps_stop_grace_period": ("soon", "stack_stop_grace_period must be a duration"),
+    "docker_vps_build_disk": ("huge", "image_disk_needed must be a size"),
+    "docker_vps_hostname": ("x", "Nothing reads docker_vps_hostname"),
+}
+
+
+def test_wrong_variables_are_refused_all_at_once(make_app: MakeApp) -> None:
+    names = ("docker_vps_hostname", "docker_vps_network", "docker_vps_port")
+    app = make_app("it-wrong", **{name: WRONG[name][0] for name in names})
+    text = app.deploy().failed().text
+    for name in names:
+        assert WRONG[name][1] in text
+
+
+@pytest.mark.parametrize("name", sorted(WRONG))
+def test_each_wrong_variable_is_refused_before_anything_is_touched(make_app: MakeApp, name: str) -> None:
+    value, sentence = WRONG[name]
+    app = make_app("it-wrong", **{name: value})
+    played = app.deploy().failed()
+    assert sentence in played.text
+    assert played.recap["changed"] == 0
+    assert not app.directory.exists()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every failed deploy ends with one clear sentence, and what ran before keeps serving its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from lab import STANDIN, App, MakeApp, commit, copied, docker, inspect, until
+
+
+@pytest.fixture(scope="module")
+def deployed(make_app: MakeApp) -> App:
+    """A deployed application with one vendor."""
+    app = make_app("it-fail")
+    app.deploy().succeeded()
+    assert app.post("/api/vendors", {"name": "before"}).status == 201
+    return app
+
+
+@pytest.fixture
+def app(deployed: App) -> Iterator[App]:
+    """The application, which must serve its old version and data again when the test is over."""
+    image = inspect(deployed.container)["Config"]["Image"]
+    yield deployed
+    facts = inspect(deployed.container)
+    assert facts["Config"]["Image"] == image
+    assert facts["State"]["Health"]["Status"] == "healthy"
+    assert [row["name"] for row in deployed.get("/api/vendors").json["docs"]] == ["before"]
+
+
+@pytest.fixture
+def untouched(app: App) -> Iterator[App]:
+    """The application, which must not even have been restarted when the test is over."""
+    started = inspect(app.container)["State"]["StartedAt"]
+    yield app
+    assert inspect(app.container)["State"]["StartedAt"] == started
+
+
+def test_a_missing_git_ref(untouched: App, sources: Path) -> None:
+    commit(copied(STANDIN, sources))
+    words = {"docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "no-such-branch"}
+    text = untouched.deploy(docker_vps_source_path=None, **words).failed().text
+    assert "The repository has no such branch, tag or commit" in text
+    assert "no-such-branch" in text
+
+
+def test_an_unreachable_git_host(untouched: App) -> None:
+    url = "http://127.0.0.1:9/acme/site.git"
+    text = untouched.deploy(docker_vps_source_path=None, docker_vps_git_url=url).failed().text
+    assert "The repository does not answer or refuses access" in text
+    assert url in text
+
+
+def test_a_password_in_the_git_url_is_refused_and_not_shown(untouched: App) -> None:
+    url = "https://user:tok-hidden@git.example.com/acme/site.git"
+    played = untouched.deploy("-vvv", docker_vps_source_path=None, docker_vps_git_url=url).failed()
+    assert "image_git_url must be a git URL without a password" in played.text
+    assert "tok-hidden" not in played.output
+
+
+def test_local_changes_in_the_checkout_are_not_destroyed(untouched: App, make_app: MakeApp, sources: Path) -> None:
+    commit(copied(STANDIN, sources))
+    app = make_app("it-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
+    app.deploy().succeeded()
+    edited = app.directory / "source/server.js"
+    edited.write_text(edited.read_text() + "// mended in the night\n")
+    (sources / "server.js").write_text((sources / "server.js").read_text() + "// newer\n")
+    commit(sources)
+    assert "There are local changes in that directory" in app.deploy().failed().text
+    assert edited.read_text().endswith("// mended in the night\n")
+
+
+def test_a_failing_build_shows_the_last_lines_of_the_failing_step(untouched: App, sources: Path) -> None:
+    copied(STANDIN, sources, **{"build.js": "console.log('line before'); throw new Error('no such module: sesame')\n"})
+    played = untouched.deploy(docker_vps_source_path=str(sources)).failed()
+    assert "was not built: the step [builder" in played.text
+    assert "no such module: sesame" in played.text
+    assert "What ran before keeps running." in played.text
+    assert "no such module: sesame" in (untouched.directory / "build.log").read_text()
+
+
+def test_a_lockfile_that_does_not_agree(untouched: App, sources: Path) -> None:
+    package = '{"name": "standin-app", "version": "1.0.0", "dependencies": {"left-pad": "1.3.0"}}'
+    copied(STANDIN, sources, **{"package.json": package})
+    text = untouched.deploy(docker_vps_source_path=str(sources)).failed().text
+    assert "package.json and package-lock.json do not agree" in text
+
+
+def test_a_build_without_standalone_output(untouched: App, sources: Path) -> None:
+    copied(STANDIN, sources, **{"build.js": "// builds nothing\n"})
+    text = untouched.deploy(docker_vps_source_path=str(sources)).failed().text
+    assert "set output: 'standalone' in next.config" in text
+
+
+def test_too_little_disk_for_a_build(untouched: App, sources: Path) -> None:
+    copied(STANDIN, sources, **{"README": "changed\n"})
+    text = untouched.deploy(docker_vps_source_path=str(sources), docker_vps_build_disk="900T").failed().text
+    assert "disk: expected at least 921600.0 GiB free, found" in text
+
+
+def test_a_version_that_exits_at_once(app: App) -> None:
+    text = app.deploy(docker_vps_env={"STANDIN_CRASH": "7"}).failed().text
+    assert f"Container {app.container} keeps exiting" in text or f"Container {app.container} exited with code 7" in text
+    assert "crashing as commanded" in text
+    assert "was put back and is healthy" in text
+
+
+def test_a_version_that_never_becomes_healthy(app: App) -> None:
+    text = app.deploy(docker_vps_env={"STANDIN_UNHEALTHY": "1"}, docker_vps_health_wait=5).failed().text
+    assert f"Container {app.container} is running (starting) and was not healthy within 5 s" in text
+    assert "listening on 0.0.0.0:3000" in text
+    assert "was put back and is healthy" in text
+    app.deploy().succeeded()
+
+
+def test_a_first_version_that_exits_at_once(make_app: MakeApp) -> None:
+    app = make_app("it-first", docker_vps_env={"STANDIN_CRASH": "7"})
+    text = app.deploy().failed().text
+    assert "crashing as commanded" in text
+    assert "There is no earlier healthy version to put back." in text
+
+
+def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:
+    words = {"docker_vps_payload_secret": "changeme-changeme-changeme-changeme", "docker_vps_server_url": "ftp://x"}
+    text = untouched.deploy(**words, docker_vps_database_uri="file:/tmp/x.db", docker_vps_env={"A-B": "1"}).failed().text
+    for key in ("PAYLOAD_SECRET is a placeholder", "NEXT_PUBLIC_SERVER_URL must be", "DATABASE_URI must name", "'A-B'"):
+        assert key in text
+    assert "changeme-changeme" not in text
+
+
+def test_a_container_and_a_volume_of_somebody_else(make_app: MakeApp) -> None:
+    app = make_app("it-taken")
+    docker("volume", "create", f"{app.name}-db")
+    docker("create", "--name", app.container, app.words["docker_vps_base_image"], "true")
+    try:
+        text = app.deploy().failed().text
+        assert f"container {app.container}: expected absent, or of the Compose project it-taken" in text
+        assert f"volume {app.name}-db: expected absent" in text
+        assert not app.directory.exists()
+        docker("rm", app.container)
+        app.deploy("--check", docker_vps_external_volumes=True).succeeded()
+    finally:
+        docker("rm", "--force", app.container, check=False)
+
+
+def test_no_engine(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app("it-none")
+    nowhere = f"unix://{tmp_path}/docker.sock"
+    text = app.deploy(environment={"DOCKER_HOST": nowhere}).failed().text
+    assert f"No Docker engine answers at {nowhere}: there is no such socket." in text
+
+
+def test_a_container_that_was_stopped_by_hand_is_started_again(app: App) -> None:
+    docker("stop", app.container)
+    app.deploy().succeeded()
+    assert until(lambda: app.get("/api/health").status == 200, 5, "health")

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image: where its sources come from, what is in it, and how it starts."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+from lab import STANDIN, App, MakeApp, commit, copied, docker, image_of, inspect, run
+
+SECRET = "7f3d9c0e51b24a86" * 4
+
+
+@pytest.fixture(scope="module")
+def app(make_app: MakeApp) -> App:
+    """A deployed application."""
+    app = make_app("it-image", docker_vps_payload_secret=SECRET)
+    app.deploy().succeeded()
+    return app
+
+
+def image_facts(app: App) -> dict[str, object]:
+    found: dict[str, object] = json.loads(docker("image", "inspect", inspect(app.container)["Config"]["Image"]))[0]
+    return found
+
+
+def test_labels_say_revision_and_release(app: App) -> None:
+    labels = image_facts(app)["Config"]["Labels"]  # type: ignore[index]
+    assert labels["org.opencontainers.image.revision"].startswith("tree-")
+    assert labels["org.opencontainers.image.version"] == inspect(app.container)["Config"]["Image"].split(":")[1]
+
+
+def test_no_secret_and_no_certificate_is_in_the_image(app: App, tmp_path: Path) -> None:
+    reference = inspect(app.container)["Config"]["Image"]
+    run("docker", "save", "--output", str(tmp_path / "image.tar"), reference)
+    run("tar", "-C", str(tmp_path), "-xf", str(tmp_path / "image.tar"))
+    found = run("grep", "-rl", SECRET, str(tmp_path), check=False).stdout
+    assert found == ""
+    history = docker("history", "--no-trunc", reference)
+    assert SECRET not in history
+    assert docker("run", "--rm", "--entrypoint", "ls", reference, "/run/secrets", check=False) == ""
+
+
+def test_git_sources_and_their_revision(make_app: MakeApp, sources: Path) -> None:
+    first = commit(copied(STANDIN, sources))
+    app = make_app("it-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
+    app.deploy("--check").succeeded()
+    app.deploy().succeeded()
+    assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
+    assert app.deploy().succeeded().recap["changed"] == 0
+    (sources / "server.js").write_text((sources / "server.js").read_text() + "// second\n")
+    second = commit(sources)
+    assert app.deploy("--check").succeeded().recap["changed"] >= 2
+    app.deploy().succeeded()
+    assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == second  # type: ignore[index]
+    app.deploy(docker_vps_git_version=first).succeeded()
+    assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
+
+
+def test_a_change_that_cannot_reach_the_image_builds_nothing(make_app: MakeApp, sources: Path) -> None:
+    copied(STANDIN, sources, **{".env": "TOKEN=local", "debug.db": "x"})
+    app = make_app("it-ignored", docker_vps_source_path=str(sources))
+    app.deploy().succeeded()
+    (sources / ".env").write_text("TOKEN=other")
+    (sources / "debug.db").write_text("y")
+    assert app.deploy().succeeded().recap["changed"] == 0
+    assert docker("run", "--rm", "--entrypoint", "ls", inspect(app.container)["Config"]["Image"], "-A").find(".env") < 0
+
+
+def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Path) -> None:
+    own = f"""FROM {image_of("base_image.sh")}
+WORKDIR /app
+COPY server.js .
+LABEL own=yes
+USER 1000:1000
+CMD ["node", "server.js"]
+"""
+    copied(STANDIN, sources, **{"Dockerfile": own})
+    app = make_app("it-own", docker_vps_source_path=str(sources), docker_vps_env={"DATABASE_URI": "file:/data/x.db"})
+    played = app.deploy()
+    labels = json.loads(docker("image", "inspect", docker("images", "--quiet", app.container).split()[0]))
+    assert labels[0]["Config"]["Labels"]["own"] == "yes"
+    # Nothing in it makes the volume writable for its user, and that is told.
+    assert "unable to open database file" in played.failed().text
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    """A real image registry on this machine's loopback, from Debian's package."""
+    name = "it-registry"
+    docker("rm", "--force", name, check=False)
+    dockerfile = (
+        f"FROM {image_of('base_image.sh')}\nRUN apt-get update -q && apt-get install -q -y docker-registry\n"
+        'CMD ["docker-registry", "serve", "/etc/docker/registry/config.yml"]\n'
+    )
+    run("docker", "build", "--quiet", "--tag", name, "-", input=dockerfile)
+    docker("run", "--detach", "--name", name, "--publish", "127.0.0.1:5055:5000", name)
+    yield "localhost:5055"
+    docker("rm", "--force", "--volumes", name)
+
+
+def test_a_prebuilt_image_from_a_registry(app: App, make_app: MakeApp, registry: str) -> None:
+    reference = f"{registry}/acme/site:1"
+    docker("tag", inspect(app.container)["Config"]["Image"], reference)
+    time.sleep(1)
+    docker("push", reference)
+    docker("rmi", reference)
+    other = make_app("it-pulled", docker_vps_source_path=None, docker_vps_image=reference)
+    try:
+        other.deploy("--check").succeeded()
+        other.deploy().succeeded()
+        assert other.get("/api/health").status == 200
+        assert other.deploy().succeeded().recap["changed"] == 0
+    finally:
+        other.remove()
+        docker("rmi", reference, check=False)
+
+
+def start(app: App, *options: str, command: tuple[str, ...] = ("id",)) -> str:
+    image = inspect(app.container)["Config"]["Image"]
+    return run("docker", "run", "--rm", *options, image, *command, check=False).stdout.strip()
+
+
+@pytest.mark.parametrize(("user", "group"), [("1000", "1000"), ("1005", "997"), ("33", "33"), ("65534", "4")])
+def test_it_runs_as_puid_and_pgid_whether_they_exist_or_not(app: App, user: str, group: str) -> None:
+    told = start(app, "--env", f"PUID={user}", "--env", f"PGID={group}")
+    assert told.startswith(f"uid={user}")
+    assert f"gid={group}" in told
+    assert "uid=0" not in told
+
+
+@pytest.mark.parametrize("wrong", ["0", "00", "-1", "abc", "1 0", ""])
+def test_a_wrong_puid_is_refused(app: App, wrong: str) -> None:
+    done = run(
+        "docker", "run", "--rm", "--env", f"PUID={wrong}", inspect(app.container)["Config"]["Image"], "id", check=False
+    )
+    if wrong == "":  # as when it is not set
+        assert done.stdout.startswith("uid=1000")
+    else:
+        assert done.returncode == 64
+        assert "entrypoint: PUID must" in done.stderr
+
+
+def test_only_wrong_owners_are_touched(app: App) -> None:
+    script = "stat -c '%n %u:%g %Z' /data/mine /data/root; cat /proc/1/comm"
+    docker("volume", "create", "it-owners")
+    try:
+        seed = "touch /data/mine /data/root; chown 1000:1000 /data/mine; stat -c %Z /data/mine"
+        image = inspect(app.container)["Config"]["Image"]
+        options = ("--volume", "it-owners:/data")
+        before = docker("run", "--rm", "--entrypoint", "sh", *options, image, "-c", seed)
+        time.sleep(1.1)
+        lines = start(app, *options, command=("sh", "-c", script)).splitlines()
+        assert lines[0] == f"/data/mine 1000:1000 {before}"
+        assert lines[1].startswith("/data/root 1000:1000 ")
+    finally:
+        docker("volume", "rm", "it-owners")
+
+
+def test_sigterm_reaches_node_which_is_the_first_process(app: App) -> None:
+    assert docker("exec", app.container, "cat", "/proc/1/comm") in ("node", "MainThread")
+    began = time.monotonic()
+    docker("stop", app.container)
+    assert time.monotonic() - began < 5
+    assert inspect(app.container)["State"]["ExitCode"] == 0
+    docker("start", app.container)

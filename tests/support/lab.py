@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests on a real engine share: an application under a name of its own, and how to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests/support"
+STANDIN = ROOT / "examples/standin-app"
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def run(*command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said; with ``check``, fail with that when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Run a docker command and return its output."""
+    return run("docker", *arguments, check=check).stdout.strip()
+
+
+def inspect(name: str) -> Mapping[str, Any]:
+    """Return what the engine knows about a container."""
+    found: Mapping[str, Any] = json.loads(docker("container", "inspect", name))[0]
+    return found
+
+
+def image_of(script: str) -> str:
+    """Make sure of an image by one of the scripts in tests/support and return its name."""
+    return run(str(SUPPORT / script)).stdout.strip()
+
+
+def until(true: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return the first true answer, or fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = true()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer over HTTP."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+def request(
+    url: str, data: Optional[bytes] = None, headers: Optional[Mapping[str, str]] = None, method: Optional[str] = None
+) -> Response:
+    """Ask over HTTP; an answer with an error status is an answer."""
+    asked = urllib.request.Request(url, data, dict(headers or {}), method=method)
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return Response(answer.status, answer.read(), dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        return Response(error.code, error.read(), dict(error.headers))
+
+
+@dataclass(frozen=True)
+class Played:
+    """How ansible-playbook ended."""
+
+    code: int
+    output: str
+
+    @property
+    def recap(self) -> Mapping[str, int]:
+        """The numbers of the recap of the only host, such as changed and failed."""
+        line = self.output.rsplit("PLAY RECAP", 1)[-1]
+        return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", line)}
+
+    @property
+    def text(self) -> str:
+        """The output with all white space folded, since the callback wraps sentences."""
+        return " ".join(self.output.split())
+
+    def succeeded(self) -> Played:
+        """Return self, or fail with the output."""
+        assert self.code == 0, self.output
+        return self
+
+    def failed(self) -> Played:
+        """Return self, or fail with the output."""
+        assert self.code != 0, self.output
+        return self
+
+
+def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **environment: str) -> Played:
+    """Run ansible-playbook without a terminal."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "DOCKER_"))}
+    clean |= {"ANSIBLE_CONFIG": str(cwd / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment}
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), "-i", str(inventory), *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return Played(done.returncode, done.stdout)
+
+
+class App:
+    """An application on this machine's engine, with names, a directory and a network of its own."""
+
+    def __init__(self, name: str, scratch: Path, **words: Any) -> None:
+        self.name, self.scratch = name, scratch
+        self.directory = Path("/opt") / name
+        self.container = f"{name}-app"
+        self.network = f"{name}-net"
+        self.words: dict[str, Any] = {
+            "docker_vps_app": name,
+            "docker_vps_network": self.network,
+            "docker_vps_server_url": "http://localhost:8080",
+            "docker_vps_base_image": image_of("base_image.sh"),
+            "docker_vps_build_ca": CA_BUNDLE,
+            "docker_vps_health_wait": 30,
+            "docker_vps_build_disk": "1G",
+            **words,
+        }
+
+    def inventory(self, **words: Any) -> Path:
+        """Write an inventory with the application's words and these, and return its path."""
+        host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        host["ansible_become"] = "{{ lookup('ansible.builtin.pipe', 'id -u') != '0' }}"
+        wanted = {name: value for name, value in {**self.words, **words}.items() if value is not None}
+        path = self.scratch / f"{self.name}.yml"
+        path.write_text(yaml.safe_dump({"docker_vps": {"hosts": {"local": {**host, **wanted}}}}, allow_unicode=True))
+        return path
+
+    def deploy(self, *arguments: str, environment: Optional[Mapping[str, str]] = None, **words: Any) -> Played:
+        """Run the playbook deploy with the application's words and these; None leaves a word out."""
+        return play(ROOT / "playbooks/deploy.yml", self.inventory(**words), *arguments, **(environment or {}))
+
+    def play(self, tasks: str, *arguments: str, **words: Any) -> Played:
+        """Run tasks given as YAML on the same inventory."""
+        playbook = self.scratch / "play.yml"
+        steps = yaml.safe_load(tasks)
+        playbook.write_text(yaml.safe_dump([{"hosts": "docker_vps", "gather_facts": False, "tasks": steps}]))
+        return play(playbook, self.inventory(**words), *arguments)
+
+    def url(self, path: str) -> str:
+        """Return a URL at the container's address on its network."""
+        address = inspect(self.container)["NetworkSettings"]["Networks"][self.network]["IPAddress"]
+        return f"http://{address}:3000{path}"
+
+    def get(self, path: str) -> Response:
+        """Ask the application itself, past any proxy."""
+        return request(self.url(path))
+
+    def post(self, path: str, data: Any) -> Response:
+        """Send JSON to the application itself."""
+        return request(self.url(path), json.dumps(data).encode(), {"Content-Type": "application/json"})
+
+    def env_keys(self) -> dict[str, str]:
+        """Return the environment that the running container was given."""
+        return dict(pair.split("=", 1) for pair in inspect(self.container)["Config"]["Env"])
+
+    def remove(self) -> None:
+        """Remove the application with all its data."""
+        containers = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}").split()
+        containers += docker("ps", "-aq", "--filter", f"network={self.network}").split()
+        for container in dict.fromkeys(containers):
+            docker("rm", "--force", "--volumes", container, check=False)
+        docker("volume", "rm", "--force", f"{self.name}-db", f"{self.name}-media")
+        docker("network", "rm", self.network, check=False)
+        images = docker("images", "--quiet", self.container).split()
+        if images:
+            docker("rmi", "--force", *dict.fromkeys(images), check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+MakeApp = Callable[..., App]
+
+
+def copied(source: Path, to: Path, **files: str) -> Path:
+    """Copy an application's sources and replace or add files in the copy."""
+    shutil.copytree(source, to, ignore=shutil.ignore_patterns("node_modules", ".next", "data", "*.db*"))
+    for name, text in files.items():
+        (to / name).write_text(text)
+    return to
+
+
+def commit(path: Path) -> str:
+    """Commit everything in a directory, which becomes a git repository, and return the commit's id."""
+    git = ("git", "-C", str(path), "-c", "user.name=Test", "-c", "user.email=test@example.com")
+    if not (path / ".git").exists():
+        run(*git, "init", "--quiet", "--initial-branch=main")
+    run(*git, "add", "--all")
+    run(*git, "commit", "--quiet", "--allow-empty", "--message=State")
+    return run(*git, "rev-parse", "HEAD").stdout.strip()
