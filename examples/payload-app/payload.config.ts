@@ -8,19 +8,19 @@ import { Users } from './collections/Users'
 import { Vendors } from './collections/Vendors'
 import { migrations } from './migrations'
 
-// Next.js writes the value of process.env.NEXT_PUBLIC_… into the build. Read like this it is
-// looked up when the server starts, so that one image serves any address.
-const env = process.env
+// Next.js replaces process.env.NEXT_PUBLIC_… by its value while it builds. A name that is looked
+// up like this is read when the server starts, so that one image serves any address.
+const env = (name: string) => process.env[name] ?? ''
 
 export default buildConfig({
   // No fallbacks: without a secret or a database the application must fail, not run unsafely.
   // Both are needed when the server runs, never when it is built.
-  secret: env.PAYLOAD_SECRET ?? '',
-  serverURL: env.NEXT_PUBLIC_SERVER_URL ?? '',
+  secret: env('PAYLOAD_SECRET'),
+  serverURL: env('NEXT_PUBLIC_SERVER_URL'),
   admin: { user: Users.slug },
   collections: [Users, Vendors, Media],
   db: sqliteAdapter({
-    client: { url: env.DATABASE_URI ?? '' },
+    client: { url: env('DATABASE_URI') },
     wal: true, // backups can read while the application writes
     busyTimeout: 5000,
     push: false, // the schema changes through migrations only, in development as well

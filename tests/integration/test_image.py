@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from lab import STANDIN, App, MakeApp, commit, copied, docker, image_of, inspect, run
+from lab import STANDIN, App, MakeApp, commit, copied, docker, image_of, inspect, run, until
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -92,12 +92,22 @@ def registry() -> Iterator[str]:
     """A real image registry on this machine's loopback, from Debian's package."""
     name = "it-registry"
     docker("rm", "--force", name, check=False)
-    dockerfile = (
-        f"FROM {image_of('base_image.sh')}\nRUN apt-get update -q && apt-get install -q -y docker-registry\n"
-        'CMD ["docker-registry", "serve", "/etc/docker/registry/config.yml"]\n'
-    )
+    dockerfile = f"""FROM {image_of("base_image.sh")}
+RUN apt-get update -q && apt-get install -q -y docker-registry
+COPY <<SETTINGS /registry.yml
+version: 0.1
+storage:
+  filesystem:
+    rootdirectory: /srv
+http:
+  addr: 0.0.0.0:5000
+SETTINGS
+CMD ["docker-registry", "serve", "/registry.yml"]
+"""
     run("docker", "build", "--quiet", "--tag", name, "-", input=dockerfile)
     docker("run", "--detach", "--name", name, "--publish", "127.0.0.1:5055:5000", name)
+    ask = ("docker", "exec", name, "wget", "-q", "-O-", "http://127.0.0.1:5000/v2/")
+    until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
     yield "localhost:5055"
     docker("rm", "--force", "--volumes", name)
 
@@ -105,7 +115,6 @@ def registry() -> Iterator[str]:
 def test_a_prebuilt_image_from_a_registry(app: App, make_app: MakeApp, registry: str) -> None:
     reference = f"{registry}/acme/site:1"
     docker("tag", inspect(app.container)["Config"]["Image"], reference)
-    time.sleep(1)
     docker("push", reference)
     docker("rmi", reference)
     other = make_app("it-pulled", docker_vps_source_path=None, docker_vps_image=reference)

@@ -16,6 +16,9 @@ const databaseFile = (process.env.DATABASE_URI ?? '').replace(/^file:(\/\/)?/, '
 let seenFirst: string | undefined
 
 async function countVendors(): Promise<number> {
+  if (databaseFile === '') {
+    throw new Unhealthy('DATABASE_URI is not set')
+  }
   // In WAL mode SQLite writes beside the file too, so the directory matters as well.
   const writable = (path: string) => access(path, constants.W_OK)
   await writable(dirname(databaseFile)).catch((cause) => {
@@ -49,7 +52,7 @@ export async function GET() {
     return Response.json({ status: 'healthy', timestamp, database: 'connected', vendorCount })
   } catch (error) {
     console.error('Health check failed:', error)
-    const reason = error instanceof Unhealthy ? error.message : 'the database does not answer'
+    const reason = error instanceof Unhealthy ? error.message : 'the application cannot use its database'
     return Response.json({ status: 'unhealthy', timestamp, error: reason }, { status: 503 })
   }
 }

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only an engine of the test's own can show: a full disk while building, a restart while waiting."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Iterator, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.container_health import params_of, run
+from lab import STANDIN, MakeApp, copied, image_of, until
+from lab import run as command
+
+MEBIBYTE = 2**20
+
+
+class SmallEngine:
+    """A second engine whose disk is a file system in memory of a fixed size."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.process = place, None  # type: Path, Optional[subprocess.Popen[bytes]]
+        self.url = f"unix://{place}/docker.sock"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = [f"--data-root={self.place}/disk", f"--exec-root={self.place}/exec", f"--pidfile={self.place}/pid"]
+        options += [f"--host={self.url}", "--iptables=false", "--ip6tables=false", "--live-restore"]
+        log = (self.place / "log").open("ab")
+        # In a network namespace of its own, or it would remove the bridge of the host's engine.
+        self.process = subprocess.Popen(["unshare", "--net", "dockerd", *options], stdout=log, stderr=log)
+        until(lambda: not command("docker", "--host", self.url, "info", check=False).returncode, 30, "an answer")
+
+    def stop(self) -> None:
+        """Stop it; with live-restore, containers go on."""
+        assert self.process
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+    def docker(self, *arguments: str) -> str:
+        """Run a docker command on it."""
+        return command("docker", "--host", self.url, *arguments).stdout.strip()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[SmallEngine]:
+    """A small engine with the base image on it."""
+    base = image_of("base_image.sh")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command("mount", "-t", "tmpfs", "-o", f"size={1300 * MEBIBYTE}", "tmpfs", str(disk))
+    small = SmallEngine(tmp_path)
+    try:
+        small.start()
+        archive = tmp_path / "base.tar"
+        command("docker", "save", "--output", str(archive), base)
+        small.docker("load", "--input", str(archive))
+        archive.unlink()
+        yield small
+    finally:
+        containers = command("docker", "--host", small.url, "ps", "-aq", check=False).stdout.split()
+        if containers:
+            small.docker("rm", "--force", *containers)
+        small.stop()
+        command("sh", "-c", f"umount -R {tmp_path}/disk {tmp_path}/exec/netns 2>/dev/null; umount -l {disk}", check=False)
+
+
+def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: MakeApp, sources: Path) -> None:
+    fill = "require('fs').writeFileSync('big', Buffer.alloc(1000 << 20, 7))\n"
+    copied(STANDIN, sources, **{"build.js": fill})
+    words = {"docker_vps_source_path": str(sources), "docker_vps_build_disk": "10M", "docker_vps_disk_free_min": "10M"}
+    app = make_app("it-full", **words)
+    text = app.deploy("--skip-tags", "proxy_network", environment={"DOCKER_HOST": engine.url}).failed().text
+    assert "was not built" in text
+    assert "the disk of the host is full; free some with: docker system prune" in text
+
+
+def health(engine: SmallEngine, timeout: float) -> dict[str, object]:
+    given = {"state": "healthy", "tolerate_unhealthy": False, "max_restarts": 0, "log_lines": 50}
+    params = params_of({"containers": ["slow"], "timeout": timeout, **given})
+    return run(params, Engine(Address(engine.url)), SystemClock(), False)
+
+
+def slow_container(engine: SmallEngine, seconds: float) -> None:
+    check = ("--health-cmd", "test -e /healthy", "--health-interval", "500ms", "--health-retries", "100")
+    script = f"sleep {seconds}; touch /healthy; sleep 600"
+    engine.docker(
+        "run", "--detach", "--network=none", "--name=slow", *check, image_of("base_image.sh"), "sh", "-c", script
+    )
+
+
+def test_an_engine_that_is_restarted_while_waiting(engine: SmallEngine) -> None:
+    slow_container(engine, 6)
+
+    def restart() -> None:
+        engine.stop()
+        time.sleep(1)
+        engine.start()
+
+    later = threading.Timer(1, restart)
+    later.start()
+    try:
+        result = health(engine, 40)
+    finally:
+        later.join()
+    assert result["reached"] is True
+    assert result["engine_losses"] >= 1  # type: ignore[operator]
+
+
+def test_an_engine_that_does_not_come_back(engine: SmallEngine) -> None:
+    slow_container(engine, 600)
+    later = threading.Timer(1, engine.stop)
+    later.start()
+    began = time.monotonic()
+    with pytest.raises(DockerVpsError, match="the engine stopped answering and did not come back within 5 s"):
+        health(engine, 5)
+    assert time.monotonic() - began < 7
+    later.join()
+    engine.start()
