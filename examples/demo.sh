@@ -38,7 +38,8 @@ phase() {
 follow_build() {
     as_root rm -f "$log"
     as_root tail --follow=name --retry --lines=+1 "$log" 2>/dev/null |
-        grep --line-buffered -E '^#[0-9]+ (\[|DONE [1-9]|[0-9.]+ .*(added|Compiled|Generating static))' &
+        sed --unbuffered --regexp-extended --quiet \
+            '/^#[0-9]+ (\[|DONE [1-9]|[0-9.]+ .*(added|Compiled|Generating static))/ { s/^(.{100}).+/\1…/; p }' &
 }
 
 [ "${1:-}" != clean ] || { clean; exit; }
@@ -66,7 +67,7 @@ cat <<END
 GET $url/api/health
 $health
 
-$(docker ps --filter name=ptnextjs-app --filter label=com.docker.compose.project=proxy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
+$(docker ps --filter network=proxy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
 
 Seconds:  $(printf '%s, ' "${phases[@]}")$SECONDS s in all
 Site:     $url

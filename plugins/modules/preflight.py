@@ -72,6 +72,10 @@ options:
     type: list
     elements: path
     default: []
+  compose_file:
+    description: The Compose file of O(project), to rehearse bringing it up; not rehearsed when empty.
+    type: path
+    default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
@@ -155,6 +159,13 @@ images:
   type: list
   elements: str
   sample: ["ptnextjs-app:3f2a9c41d07b"]
+settled:
+  description:
+    - Whether Compose would leave every container of O(compose_file) as it is, and all of O(containers) run and are
+      healthy.
+  returned: when the engine answers
+  type: bool
+  sample: true
 files:
   description: Of the files asked for, those that exist, by path, with SHA-256 and mode.
   returned: when the engine answers
@@ -169,7 +180,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._core.host import PROJECT_LABEL, Facts, Finding, Needs, findings, memory_limit
+from ..module_utils._core.health import snapshot
+from ..module_utils._core.host import PROJECT_LABEL, Facts, Finding, Needs, findings, memory_limit, settled
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.glue import finish
@@ -216,6 +228,10 @@ class Host(Protocol):
         """Return seconds since 1970."""
         raise NotImplementedError
 
+    def compose_rehearsal(self, project: str, file: str) -> str:
+        """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
+        raise NotImplementedError
+
     def file(self, path: str) -> Optional[tuple[str, str]]:
         """Return the SHA-256 and the mode of a file, None when there is none."""
         raise NotImplementedError
@@ -232,6 +248,7 @@ class Params:
     networks: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    compose_file: str = ""
 
 
 def params_of(given: Json) -> Params:
@@ -250,7 +267,7 @@ def params_of(given: Json) -> Params:
         project=given["project"],
     )
     lists = {key: tuple(given[key]) for key in ("containers", "volumes", "networks", "images", "files")}
-    return Params(needs, given["controller_time"], **lists)
+    return Params(needs, given["controller_time"], compose_file=given["compose_file"], **lists)
 
 
 def _bytes(given: Json, key: str) -> int:
@@ -279,6 +296,7 @@ def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
         "disk_free": facts.disk_free,
         "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
         "images": [tag for name in params.images for tag in engine.tags(name)],
+        "settled": _settled(params, engine, host),
         "files": {
             path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
         },
@@ -305,6 +323,14 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
         clock_offset=None if params.controller_time is None else host.time() - params.controller_time,
         owners={(kind, name): _project(one) for kind, name, one in looked if one},
     )
+
+
+def _settled(params: Params, engine: HostEngine, host: Host) -> bool:
+    if not params.compose_file:
+        return False
+    seen = [snapshot(name, engine.container(name)) for name in params.containers]
+    healthy = all(one.state == "running" and one.health == "healthy" for one in seen)
+    return healthy and settled(host.compose_rehearsal(params.needs.project, params.compose_file))
 
 
 def _project(one: Json) -> str:
@@ -343,6 +369,7 @@ def main() -> None:
             "volumes": names,
             "networks": names,
             "images": names,
+            "compose_file": {"type": "path", "default": ""},
             "files": {"type": "list", "elements": "path", "default": []},
             **ENGINE_ARGUMENTS,
         },

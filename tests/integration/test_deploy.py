@@ -128,16 +128,21 @@ def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp
 
 
 def test_data_survives_down_and_up_by_the_role(app: App) -> None:
-    role = "- ansible.builtin.import_role: {name: ptnextjs.docker_vps.stack}\n  vars: {stack_state: STATE, "
-    role += f"stack_project: {app.name}, stack_directory: {app.directory}, stack_container: {app.container}, "
-    role += f"stack_image: '{inspect(app.container)['Config']['Image']}', stack_network: {app.network}, "
-    role += f"stack_env_file: {app.directory}/.env.production, stack_database_volume: {app.name}-db, "
-    role += f"stack_media_volume: {app.name}-media}}"
-    app.play(role.replace("STATE", "absent")).succeeded()
+    words = {
+        "stack_project": app.name,
+        "stack_directory": str(app.directory),
+        "stack_container": app.container,
+        "stack_image": inspect(app.container)["Config"]["Image"],
+        "stack_network": app.network,
+        "stack_env_file": f"{app.directory}/.env.production",
+        "stack_database_volume": f"{app.name}-db",
+        "stack_media_volume": f"{app.name}-media",
+    }
+    role = f"- ansible.builtin.import_role: {{name: ptnextjs.docker_vps.stack, tasks_from: ENTRY}}\n  vars: {words}"
+    assert app.play(role.replace("ENTRY", "absent")).succeeded().recap["changed"] == 1
     assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{app.container}$")
-    again = app.play(role.replace("STATE", "absent")).succeeded()
-    assert again.recap["changed"] == 0
-    app.play(role.replace("STATE", "present")).succeeded()
+    assert app.play(role.replace("ENTRY", "absent")).succeeded().recap["changed"] == 0
+    app.play(role.replace("ENTRY", "main")).succeeded()
     assert vendors(app) == ["before"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Mapping, Optional
 
 GIB = 1024**3
+_LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
 PROJECT_LABEL = "com.docker.compose.project"
 
 
@@ -75,6 +76,12 @@ def version(text: str) -> tuple[int, ...]:
     """Return the leading numbers of a version, ``v2.26.1-ds1`` as (2, 26, 1)."""
     found = re.match(r"v?(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in found[1].split(".")) if found else ()
+
+
+def settled(rehearsal: str) -> bool:
+    """Return whether ``docker compose up --dry-run`` said that it would leave every container as it is."""
+    lines = [line.strip() for line in rehearsal.splitlines() if line.strip()]
+    return bool(lines) and all(_LEFT_ALONE.fullmatch(line) for line in lines)
 
 
 def memory_limit(memory: int) -> str:

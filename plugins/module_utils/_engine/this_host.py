@@ -17,7 +17,15 @@ class ThisHost:
     def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
         """Return the versions of plugins of the docker command, empty for each that there is not."""
         # Started together, since each takes a moment.
-        return [_version(answer) for answer in [_ask(plugin) for plugin in plugins]]
+        return [_version(_end(answer)) for answer in [_start(plugin, "version") for plugin in plugins]]
+
+    def compose_rehearsal(self, project: str, file: str) -> str:
+        """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
+        if not os.path.exists(file):
+            return ""
+        options = ["--ansi", "never", "--progress", "plain", "--project-name", project, "--file", file]
+        up = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", "--dry-run"]
+        return _end(_start("compose", *options, *up))
 
     def disk_free(self, path: str) -> Optional[int]:
         """Return the free bytes on the file system of a directory, None when it is not here.
@@ -44,23 +52,32 @@ class ThisHost:
             return None
 
 
-def _ask(plugin: str) -> Optional[subprocess.Popen[str]]:
+def _start(*arguments: str) -> Optional[subprocess.Popen[str]]:
     try:
         return subprocess.Popen(
-            ["docker", plugin, "version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ["docker", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
     except OSError:
         return None
 
 
-def _version(answer: Optional[subprocess.Popen[str]]) -> str:
-    if answer is None:
+def _end(process: Optional[subprocess.Popen[str]]) -> str:
+    """Return what a command said, empty when it failed."""
+    if process is None:
         return ""
     try:
-        said, _ = answer.communicate(timeout=30)
+        said, _ = process.communicate(timeout=30)
     except subprocess.TimeoutExpired:
-        answer.kill()
-        answer.communicate()
+        process.kill()
+        process.communicate()
         return ""
-    words = said.split() if answer.returncode == 0 else []
-    return next((word.lstrip("v") for word in words if word.lstrip("v")[:1].isdigit()), "")
+    return "" if process.returncode else said
+
+
+def _version(said: str) -> str:
+    words = (word.lstrip("v") for word in said.split())
+    return next((word for word in words if word[:1].isdigit()), "")
