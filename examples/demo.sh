@@ -23,7 +23,7 @@ clean() {
         as_root docker compose --file /opt/ptnextjs/compose.yml down --volumes --remove-orphans
     fi
     docker network inspect proxy >/dev/null 2>&1 && docker network rm proxy
-    docker images --quiet ptnextjs-app | sort -u | xargs --no-run-if-empty docker rmi --force >/dev/null
+    docker images --format '{{.Repository}}:{{.Tag}}' ptnextjs-app | xargs --no-run-if-empty docker rmi >/dev/null
     as_root rm -rf /opt/ptnextjs
     echo "The demo is gone. What it was built with stays: .venv, .cache, the base images, and the engine (make engine-stop)."
 }
@@ -46,8 +46,8 @@ follow_build() {
 
 phases=()
 phase "base image"
-DEMO_BASE_IMAGE="$(tests/support/base_image.sh)"
-export DEMO_BASE_IMAGE
+BASE_IMAGE="$(tests/support/base_image.sh)"
+export BASE_IMAGE
 phase "proxy image"
 PROXY_IMAGE="$(tests/support/proxy_image.sh)"
 export PROXY_IMAGE

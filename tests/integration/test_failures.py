@@ -95,7 +95,7 @@ def test_a_build_without_standalone_output(untouched: App, sources: Path) -> Non
 
 
 def test_too_little_disk_for_a_build(untouched: App, sources: Path) -> None:
-    copied(STANDIN, sources, **{"README": "changed\n"})
+    copied(STANDIN, sources, README="changed\n")
     text = untouched.deploy(docker_vps_source_path=str(sources), docker_vps_build_disk="900T").failed().text
     assert "disk: expected at least 921600.0 GiB free, found" in text
 
@@ -124,7 +124,9 @@ def test_a_first_version_that_exits_at_once(make_app: MakeApp) -> None:
 
 def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:
     words = {"docker_vps_payload_secret": "changeme-changeme-changeme-changeme", "docker_vps_server_url": "ftp://x"}
-    text = untouched.deploy(**words, docker_vps_database_uri="file:/tmp/x.db", docker_vps_env={"A-B": "1"}).failed().text
+    text = (
+        untouched.deploy(**words, docker_vps_database_uri="file:/tmp/x.db", docker_vps_env={"A-B": "1"}).failed().text
+    )
     for key in ("PAYLOAD_SECRET is a placeholder", "NEXT_PUBLIC_SERVER_URL must be", "DATABASE_URI must name", "'A-B'"):
         assert key in text
     assert "changeme-changeme" not in text

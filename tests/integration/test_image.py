@@ -78,7 +78,7 @@ LABEL own=yes
 USER 1000:1000
 CMD ["node", "server.js"]
 """
-    copied(STANDIN, sources, **{"Dockerfile": own})
+    copied(STANDIN, sources, Dockerfile=own)
     app = make_app("it-own", docker_vps_source_path=str(sources), docker_vps_env={"DATABASE_URI": "file:/data/x.db"})
     played = app.deploy()
     labels = json.loads(docker("image", "inspect", docker("images", "--quiet", app.container).split()[0]))

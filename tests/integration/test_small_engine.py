@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
@@ -66,7 +66,9 @@ def engine(tmp_path: Path) -> Iterator[SmallEngine]:
         if containers:
             small.docker("rm", "--force", *containers)
         small.stop()
-        command("sh", "-c", f"umount -R {tmp_path}/disk {tmp_path}/exec/netns 2>/dev/null; umount -l {disk}", check=False)
+        command(
+            "sh", "-c", f"umount -R {tmp_path}/disk {tmp_path}/exec/netns 2>/dev/null; umount -l {disk}", check=False
+        )
 
 
 def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: MakeApp, sources: Path) -> None:

@@ -121,7 +121,13 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
     clean |= {"ANSIBLE_CONFIG": str(cwd / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), "-i", str(inventory), *arguments]
     done = subprocess.run(
-        command, cwd=cwd, env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=cwd,
+        env=clean,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return Played(done.returncode, done.stdout)
 
@@ -190,9 +196,9 @@ class App:
             docker("rm", "--force", "--volumes", container, check=False)
         docker("volume", "rm", "--force", f"{self.name}-db", f"{self.name}-media")
         docker("network", "rm", self.network, check=False)
-        images = docker("images", "--quiet", self.container).split()
-        if images:
-            docker("rmi", "--force", *dict.fromkeys(images), check=False)
+        # By name: the same image may also have the name of another application.
+        for image in docker("images", "--format", "{{.Repository}}:{{.Tag}}", self.container).split():
+            docker("rmi", image)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

@@ -46,13 +46,17 @@ class Key:
 
 def _database_uri(value: str, context: Context) -> Optional[str]:
     if not value.startswith("file:"):
-        scheme = urlsplit(value).scheme
-        if scheme in ("postgres", "postgresql", "libsql", "https", "mongodb", "mongodb+srv"):
+        # Not urlsplit: it refuses some passwords, with a message that holds them.
+        scheme, separator, _ = value.partition("://")
+        if separator and scheme.lower() in ("postgres", "postgresql", "libsql", "https", "mongodb", "mongodb+srv"):
             return None
         return "must start with file: and name a file in the data volume, or be the URL of a database server"
     path = unquote(value[len("file:") :].split("?", 1)[0])
     if path.startswith("//"):
-        path = "/" + path.lstrip("/")
+        host, slash, path = path[2:].partition("/")
+        if host not in ("", "localhost"):
+            return "names a host with its two slashes; begin it with file:/ or file:///"
+        path = slash + path
     path = posixpath.normpath(path) if path else ""
     mount = context.data_mount.rstrip("/") + "/"
     if path.startswith(mount):
@@ -74,7 +78,7 @@ def _secret(value: str, context: Context) -> Optional[str]:
 def _http_url(value: str, context: Context) -> Optional[str]:
     try:
         parts = urlsplit(value)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         right = False
     return None if right and not re.search(r"\s", value) else "must be an http:// or https:// address with a host name"
@@ -83,7 +87,7 @@ def _http_url(value: str, context: Context) -> Optional[str]:
 def _unprivileged_id(value: str, context: Context) -> Optional[str]:
     if not re.match(r"[0-9]+\Z", value):
         return "must be a whole number"
-    if not 1 <= int(value) <= 2**32 - 2:
+    if len(value) > 10 or not 1 <= int(value) <= 2**32 - 2:
         return "must be between 1 and 4294967294; 0 is root, and the application never runs as root"
     return None
 
@@ -152,11 +156,6 @@ class Plan:
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     generated: tuple[str, ...]
-
-    @property
-    def keys_changed(self) -> bool:
-        """Whether any key differs from what is there."""
-        return bool(self.added or self.changed or self.removed)
 
     def shown(self, before: bool) -> str:
         """Return the file for a diff: every key, and instead of its value whether it differs."""

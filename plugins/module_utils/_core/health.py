@@ -154,7 +154,8 @@ def _ended(now: Snapshot, rules: Rules, restarts_before: int) -> Optional[Reason
     if now.state == "paused":
         return Reason.PAUSED
     restarts = now.restart_count - restarts_before
-    if restarts > rules.max_restarts or (now.state == "restarting" and restarts >= rules.max_restarts):
+    # The engine counts a restart when it decides on it: "restarting" is one that is already counted.
+    if restarts > rules.max_restarts or (now.state == "restarting" and not rules.max_restarts):
         return cause or Reason.RESTARTING
     return None
 

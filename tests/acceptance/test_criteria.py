@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The specification's acceptance criteria, by number, with the real application; see README.md for the missing ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+import time
+import zlib
+from pathlib import Path
+from typing import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from lab import ROOT, App, Response, docker, image_of, inspect, play, request, run, until
+
+PORT = 8099
+SITE = f"http://localhost:{PORT}"
+SECRET = "c0ffee5eed5a1ad0" * 4
+PASSWORD = {"email": "admin@example.com", "password": "correct horse battery"}
+
+
+def png(size: int) -> bytes:
+    """Return a real picture: a square of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + b"\x20\x60\xc0" * size) * size
+    head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+PICTURE = png(64)
+
+
+class Site:
+    """The application as its visitors and editors see it, through the reverse proxy."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.token, self.picture = app, "", ""
+
+    def ask(self, path: str, data: object = None, method: str | None = None) -> Response:
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"JWT {self.token}"
+        return request(SITE + path, None if data is None else json.dumps(data).encode(), headers, method)
+
+    def fill(self) -> None:
+        """Register the administrator, and create a vendor and an uploaded picture."""
+        self.token = self.ask("/api/users/first-register", PASSWORD).json["token"]
+        assert self.ask("/api/vendors", {"name": "Example Ltd"}).status == 201
+        parts = [
+            b'--x\r\nContent-Disposition: form-data; name="_payload"\r\n\r\n{"alt": "a square"}\r\n',
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="square.png"\r\n',
+            b"Content-Type: image/png\r\n\r\n" + PICTURE + b"\r\n--x--\r\n",
+        ]
+        headers = {"Content-Type": "multipart/form-data; boundary=x", "Authorization": f"JWT {self.token}"}
+        made = request(f"{SITE}/api/media", b"".join(parts), headers)
+        assert made.status == 201, made.body
+        self.picture = urlsplit(made.json["doc"]["url"]).path
+
+    def vendors(self) -> list[str]:
+        return [row["name"] for row in self.ask("/api/vendors").json["docs"]]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The real application, deployed on what was a clean host."""
+    words = {
+        "docker_vps_source_path": str(ROOT / "examples/payload-app"),
+        "docker_vps_payload_secret": SECRET,
+        "docker_vps_aliases": ["ptnextjs-app"],
+        "docker_vps_health_wait": 60,
+    }
+    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **words)
+    app.remove()
+    app.deployed = app.deploy().succeeded()  # type: ignore[attr-defined]
+    yield app
+    app.remove()
+
+
+@pytest.fixture(scope="module")
+def site(app: App) -> Iterator[Site]:
+    """The application behind the documented reverse proxy, with some content."""
+    settings = {
+        "PROXY_IMAGE": image_of("proxy_image.sh"),
+        "PROXY_PORT": f"127.0.0.1:{PORT}",
+        "PROXY_NETWORK": app.network,
+    }
+    proxy = (
+        "docker",
+        "compose",
+        "--project-name",
+        "acceptance-proxy",
+        "--file",
+        str(ROOT / "examples/proxy/compose.yml"),
+    )
+    environment = {**os.environ, **settings}
+    run(*proxy, "up", "--detach", env=environment)
+    site = Site(app)
+    until(lambda: reached(site), 30, "an answer through the proxy")
+    site.fill()
+    yield site
+    run(*proxy, "down", env=environment)
+
+
+def reached(site: Site) -> bool:
+    try:
+        return site.ask("/api/health").status == 200
+    except OSError:
+        return False
+
+
+def restart(app: App) -> None:
+    """Replace the container, as after "docker compose down" and "up"."""
+    compose = ("docker", "compose", "--file", str(app.directory / "compose.yml"))
+    run(*compose, "down")
+    run(*compose, "up", "--detach", "--wait")
+
+
+def test_01_dockerfile_builds_with_a_multi_stage_build(app: App) -> None:
+    image = inspect(app.container)["Config"]["Image"]
+    log = (app.directory / "build.log").read_text()
+    assert all(f"[{stage} " in log for stage in ("deps", "builder", "runner"))
+    inside = docker("run", "--rm", "--entrypoint", "ls", image, "/app", "/app/node_modules").split()
+    assert "server.js" in inside
+    assert "@types" not in inside
+
+
+def test_02_compose_starts_all_services(app: App) -> None:
+    compose = ("docker", "compose", "--file", str(app.directory / "compose.yml"))
+    run(*compose, "down")
+    run(*compose, "up", "--detach")
+    services = run(*compose, "ps", "--format", "{{.Service}} {{.State}}").stdout.split("\n")
+    assert services[0] == "app running"
+
+
+def test_03_container_is_healthy_within_60_seconds(app: App) -> None:
+    docker("restart", app.container)
+    began = time.monotonic()
+    task = f"- ptnextjs.docker_vps.container_health: {{containers: {app.container}, timeout: 60}}"
+    app.play(task).succeeded()
+    assert time.monotonic() - began < 60
+    assert inspect(app.container)["State"]["Health"]["Status"] == "healthy"
+
+
+def test_04_health_endpoint_returns_200(app: App) -> None:
+    said = json.loads(docker("exec", app.container, "wget", "-q", "-O-", "http://localhost:3000/api/health"))
+    assert (said["status"], said["database"], said["vendorCount"]) == ("healthy", "connected", 0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", said["timestamp"])
+
+
+def test_05_database_persists_across_restarts(site: Site) -> None:
+    assert site.vendors() == ["Example Ltd"]
+    restart(site.app)
+    assert site.vendors() == ["Example Ltd"]
+    assert site.ask("/api/health").json["vendorCount"] == 1
+
+
+def test_06_media_persist_across_restarts(site: Site) -> None:
+    assert site.ask(site.picture).body == PICTURE
+    restart(site.app)
+    assert site.ask(site.picture).body == PICTURE
+
+
+def test_07_the_reverse_proxy_reaches_the_application_by_name(site: Site) -> None:
+    assert site.ask("/api/health").json["status"] == "healthy"
+    assert inspect(site.app.container)["HostConfig"]["PortBindings"] == {}
+    proxy = docker("ps", "--quiet", "--filter", "label=com.docker.compose.project=acceptance-proxy")
+    said = docker("exec", proxy, "wget", "-q", "-O-", "http://ptnextjs-app:3000/api/health")
+    assert json.loads(said)["status"] == "healthy"
+
+
+def test_08_environment_variables_are_loaded(app: App) -> None:
+    inside = docker("exec", app.container, "env").splitlines()
+    assert f"PAYLOAD_SECRET={SECRET}" in inside
+    assert "DATABASE_URI=file:///data/payload.db" in inside
+
+
+def test_09_deploy_works_on_a_clean_host(app: App, site: Site) -> None:
+    deployed = app.deployed  # type: ignore[attr-defined]
+    assert f"{app.container} is healthy" in deployed.text
+    again = app.deploy().succeeded()
+    assert again.recap["changed"] == 0
+    assert site.ask("/admin").status == 200
+    assert SECRET not in deployed.output
+
+
+def test_15_the_documentation_enables_a_fresh_deployment(tmp_path: Path) -> None:
+    """Follow examples/site/README.md literally, with the collection built and installed from its tarball."""
+    collections = tmp_path / "collections"
+    run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path), cwd=ROOT)
+    tarball = next(tmp_path.glob("ptnextjs-docker_vps-*.tar.gz"))
+    ours = ROOT / ".ansible/collections/ansible_collections"
+    for name in ("docker", "library_inventory_filtering_v1"):
+        target = collections / "ansible_collections/community" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(ours / "community" / name)
+    place = ("--collections-path", str(collections))
+    run("ansible-galaxy", "collection", "install", str(tarball), *place, "--offline", cwd=tmp_path)
+    site = ROOT / "examples/site"
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "BASE_IMAGE": image_of("base_image.sh")}
+    app = App("site", tmp_path)
+    app.network = "proxy"
+    try:
+        played = play(Path("deploy.yml"), Path("prod"), cwd=site, **environment).succeeded()
+        assert "site-app is healthy" in played.text
+        assert app.get("/api/health").json["status"] == "healthy"
+        again = play(Path("deploy.yml"), Path("prod"), cwd=site, **environment).succeeded()
+        assert again.recap["changed"] == 0
+    finally:
+        docker("rm", "--force", "--volumes", app.container, check=False)
+        app.network = "site-none"
+        app.remove()
