@@ -174,6 +174,35 @@ def test_07_the_reverse_proxy_reaches_the_application_by_name(site: Site) -> Non
     assert json.loads(said)["status"] == "healthy"
 
 
+def test_07_nginx_finds_the_application_even_at_a_new_address(site: Site) -> None:
+    """The other documented configuration; its reason to exist is a container that comes back elsewhere."""
+    dockerfile = f"FROM {image_of('base_image.sh')}\nRUN apt-get update -q && apt-get install -q -y nginx\n"
+    run("docker", "build", "--quiet", "--tag", "acceptance-nginx", "-", input=dockerfile)
+    configuration = f"{ROOT}/examples/proxy/nginx.conf:/etc/nginx/conf.d/site.conf:ro"
+    options = ("--detach", "--name", "acceptance-nginx", "--network", site.app.network, "--volume", configuration)
+    docker("rm", "--force", "acceptance-nginx", check=False)
+    docker("run", *options, "acceptance-nginx", "nginx", "-g", "daemon off;")
+    address = inspect("acceptance-nginx")["NetworkSettings"]["Networks"][site.app.network]["IPAddress"]
+    blocker = "acceptance-blocker"
+
+    def answers() -> bool:
+        return request(f"http://{address}/api/health", headers={"Host": "www.example.com"}).status == 200
+
+    try:
+        until(answers, 20, "an answer through Nginx")
+        before = site.app.url("")
+        compose = ("docker", "compose", "--file", str(site.app.directory / "compose.yml"))
+        run(*compose, "down")
+        # Takes the address that was freed.
+        docker("run", "--detach", "--name", blocker, "--network", site.app.network, "acceptance-nginx", "sleep", "600")
+        run(*compose, "up", "--detach", "--wait")
+        assert site.app.url("") != before
+        until(answers, 20, "an answer from the new address")
+    finally:
+        docker("rm", "--force", "acceptance-nginx", blocker, check=False)
+        docker("rmi", "acceptance-nginx", check=False)
+
+
 def test_08_environment_variables_are_loaded(app: App) -> None:
     inside = docker("exec", app.container, "env").splitlines()
     assert f"PAYLOAD_SECRET={SECRET}" in inside

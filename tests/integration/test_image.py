@@ -110,6 +110,7 @@ CMD ["docker-registry", "serve", "/registry.yml"]
     until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
     yield "localhost:5055"
     docker("rm", "--force", "--volumes", name)
+    docker("rmi", name)
 
 
 def test_a_prebuilt_image_from_a_registry(app: App, make_app: MakeApp, registry: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    compiled = re.compile(pattern)
+    compiled = re.compile(pattern, re.ASCII)
     return lambda value: isinstance(value, str) and bool(compiled.fullmatch(value))
 
 
@@ -25,12 +25,12 @@ def _number(low: float, high: float) -> Callable[[Any], bool]:
 
 
 def _whole(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: re.fullmatch(r"\d+", str(value)) is not None and low <= int(value) <= high
+    return lambda value: re.fullmatch(r"[0-9]{1,10}", str(value)) is not None and low <= int(value) <= high
 
 
 def _subnet(value: Any) -> bool:
     try:
-        return value == "" or bool(ipaddress.ip_network(value))
+        return value == "" or (isinstance(value, str) and bool(ipaddress.ip_network(value)))
     except ValueError:
         return False
 
@@ -44,12 +44,13 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
     "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
     "duration": (_matches(r"(\d+(\.\d+)?(us|ms|s|m|h))+"), "a duration such as 30s or 1m30s"),
-    "size": (_matches(r"\d+(\.\d+)?[KMGT]?i?[bB]?|\d+(\.\d+)?[kmgt]b?"), "a size such as 512M or 2G"),
+    # What both Docker and Ansible's human_to_bytes read, which knows no KiB.
+    "size": (_matches(r"\d+(\.\d+)?([KMGTkmgt]|[KMGT]B)?"), "a size such as 512M or 2G"),
     "size_or_auto": (_matches(r"auto|\d+(\.\d+)?[KMGTkmgt]i?[bB]?|\d+"), "auto or a size such as 512M or 2G"),
     "name": (_matches(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"), "a name of letters, digits, dots, dashes and underscores"),
     "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
     "repository": (
-        _matches(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*"),
+        _matches(r"[a-z0-9]+((:\d+/|[._/-]+)[a-z0-9]+)*"),
         "the name of an image repository, in small letters and without a tag",
     ),
     "git_url": (
