@@ -115,10 +115,11 @@ def reached(site: Site) -> bool:
 
 
 def restart(app: App) -> None:
-    """Replace the container, as after "docker compose down" and "up"."""
-    compose = ("docker", "compose", "--file", str(app.directory / "compose.yml"))
-    run(*compose, "down")
-    run(*compose, "up", "--detach", "--wait")
+    """Replace the container, by "docker compose down" and "up" as the role does them."""
+    before = inspect(app.container)["Id"]
+    app.stack("absent").succeeded()
+    app.stack("main").succeeded()
+    assert inspect(app.container)["Id"] != before
 
 
 def test_01_dockerfile_builds_with_a_multi_stage_build(app: App) -> None:

@@ -127,21 +127,10 @@ def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp
 
 
 def test_data_survives_down_and_up_by_the_role(app: App) -> None:
-    words = {
-        "stack_project": app.name,
-        "stack_directory": str(app.directory),
-        "stack_container": app.container,
-        "stack_image": inspect(app.container)["Config"]["Image"],
-        "stack_network": app.network,
-        "stack_env_file": f"{app.directory}/.env.production",
-        "stack_database_volume": f"{app.name}-db",
-        "stack_media_volume": f"{app.name}-media",
-    }
-    role = f"- ansible.builtin.import_role: {{name: ptnextjs.docker_vps.stack, tasks_from: ENTRY}}\n  vars: {words}"
-    assert app.play(role.replace("ENTRY", "absent")).succeeded().recap["changed"] == 1
+    assert app.stack("absent").succeeded().recap["changed"] == 1
     assert not docker("ps", "--all", "--quiet", "--filter", f"name=^{app.container}$")
-    assert app.play(role.replace("ENTRY", "absent")).succeeded().recap["changed"] == 0
-    app.play(role.replace("ENTRY", "main")).succeeded()
+    assert app.stack("absent").succeeded().recap["changed"] == 0
+    app.stack("main").succeeded()
     assert vendors(app) == ["before"]
 
 

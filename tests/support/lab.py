@@ -171,6 +171,23 @@ class App:
         playbook.write_text(yaml.safe_dump([{"hosts": "docker_vps", "gather_facts": False, "tasks": steps}]))
         return play(playbook, self.inventory(**words), *arguments)
 
+    def stack(self, entry: str) -> Played:
+        """Run an entry of the role stack alone: absent or main, which is Compose's "down" or "up"."""
+        compose = yaml.safe_load((self.directory / "compose.yml").read_text())
+        words = {
+            "stack_project": self.name,
+            "stack_directory": str(self.directory),
+            "stack_container": self.container,
+            "stack_image": compose["services"]["app"]["image"],
+            "stack_aliases": self.words.get("docker_vps_aliases", []),
+            "stack_network": self.network,
+            "stack_env_file": str(self.directory / ".env.production"),
+            "stack_database_volume": f"{self.name}-db",
+            "stack_media_volume": f"{self.name}-media",
+        }
+        role = {"name": "ptnextjs.docker_vps.stack", "tasks_from": entry}
+        return self.play(yaml.safe_dump([{"ansible.builtin.import_role": role, "vars": words}]))
+
     def url(self, path: str) -> str:
         """Return a URL at the container's address on its network."""
         address = inspect(self.container)["NetworkSettings"]["Networks"][self.network]["IPAddress"]
