@@ -44,7 +44,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
         if checked.error_messages:
             return [f"{message}." for message in checked.error_messages]
-        values = {**_read(role, "defaults/main.yml"), **checked.validated_parameters}
+        # The validator adds every variable that is not given, as None.
+        right = {name: checked.validated_parameters[name] for name in given}
+        values = {**_read(role, "defaults/main.yml"), **right}
         ranges = _read(role, "meta/ranges.yml")
         return kinds.wrong(ranges["kinds"], values) + kinds.missing(ranges.get("needs", {}), values)
 

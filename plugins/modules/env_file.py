@@ -167,7 +167,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
 
 
 def _number(name: str, lookup: Callable[[str], int], kind: str) -> int:
-    if name.isdigit():
+    if name.isdecimal():
         return int(name)
     try:
         return lookup(name)
@@ -223,7 +223,7 @@ def _parsed(path: str, there: Optional[files.Kept]) -> Mapping[str, str]:
 def _apply(path: str, there: Optional[files.Kept], wanted: files.Kept) -> None:
     if there == wanted:
         return
-    os.makedirs(os.path.dirname(path) or ".", mode=0o750, exist_ok=True)
+    files.make_directory(os.path.dirname(path))
     if there and there.text != wanted.text:
         files.replace(path + ".previous", files.Kept(there.text, MODE, wanted.uid, wanted.gid))
     files.replace(path, wanted)

@@ -131,7 +131,8 @@ class Wait:
                 continue
             seen = self._engine.look(name)
             self._last[name] = seen
-            before = self._restarts.setdefault(name, seen.restart_count)
+            # A restarted engine starts counting restarts anew.
+            before = self._restarts[name] = min(self._restarts.get(name, seen.restart_count), seen.restart_count)
             reason = judge(seen, self._rules, before)
             if reason.final:
                 self._done[name] = Waited(seen, reason, self._clock.now() - self._start)
@@ -146,8 +147,6 @@ class Wait:
                 self._engine.look(self._names[0])
             except EngineUnreachable:
                 continue
-            # A restarted engine starts counting restarts anew.
-            self._restarts.clear()
             return True
         return False
 

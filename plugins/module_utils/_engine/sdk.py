@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -14,7 +15,7 @@ from .._core.health import Snapshot, snapshot
 
 try:
     import docker
-    from docker.errors import APIError, DockerException, NotFound
+    from docker.errors import APIError, DockerException, NotFound, TLSParameterError
     from requests.exceptions import RequestException
 except ImportError as missing:
     SDK_MISSING: Optional[ImportError] = missing
@@ -83,7 +84,9 @@ class EventFeed:
 
     def close(self) -> None:
         """Close the stream; the thread ends with it."""
-        self._stream.close()
+        # The SDK reaches into the response for its socket, and stumbles when that breaks meanwhile.
+        with contextlib.suppress(DockerException, OSError, AttributeError):
+            self._stream.close()
 
 
 class Engine:
@@ -91,10 +94,7 @@ class Engine:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        tls: Any = False
-        if address.ca_path or address.cert_path:
-            pair = (address.cert_path, address.key_path) if address.cert_path and address.key_path else None
-            tls = docker.tls.TLSConfig(ca_cert=address.ca_path, client_cert=pair, verify=bool(address.ca_path))
+        tls = _tls(address)
         self._api = self._asked(
             lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
         )
@@ -146,17 +146,18 @@ class Engine:
         return EventFeed(stream, names)
 
     def _or_none(self, ask: Callable[[], Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
-        try:
-            return self._asked(ask)
-        except NotFound:
-            return None
+        def found() -> Optional[Mapping[str, Any]]:
+            try:
+                return ask()
+            except NotFound:
+                return None
+
+        return self._asked(found)
 
     def _asked(self, ask: Callable[[], T]) -> T:
         """Return the engine's answer, with its failures told in our words."""
         try:
             return ask()
-        except NotFound:
-            raise
         except APIError as error:
             raise EngineError(f"The Docker engine refused: {error.explanation or error}.") from error
         except (RequestException, DockerException, OSError) as error:
@@ -179,6 +180,19 @@ class Engine:
         return EngineUnreachable(
             f"No Docker engine answers at {where}: {detail}. Is it installed and running (systemctl status docker)?"
         )
+
+
+def _tls(address: Address) -> Any:
+    if not (address.ca_path or address.cert_path):
+        return False
+    pair = (address.cert_path, address.key_path) if address.cert_path and address.key_path else None
+    try:
+        return docker.tls.TLSConfig(ca_cert=address.ca_path, client_cert=pair, verify=bool(address.ca_path))
+    except TLSParameterError as error:
+        raise EngineError(
+            f"The TLS files for the Docker engine at {address.url} cannot be used: "
+            "ca_path, client_cert and client_key must name files on the managed host."
+        ) from error
 
 
 def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:

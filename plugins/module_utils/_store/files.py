@@ -65,6 +65,20 @@ def replace(path: str, kept: Kept) -> None:
         raise DockerVpsError(f"{path} cannot be written: {_why(error)}. Does the play need become: true?") from error
 
 
+def make_directory(path: str) -> None:
+    """Make a directory (mode 0750) with its parents, when it is missing; empty is the working directory.
+
+    Raises:
+        DockerVpsError: it cannot be made.
+    """
+    try:
+        os.makedirs(path or ".", mode=0o750, exist_ok=True)
+    except OSError as error:
+        raise DockerVpsError(
+            f"The directory {path} cannot be made: {_why(error)}. Does the play need become: true?"
+        ) from error
+
+
 def _sync_directory(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

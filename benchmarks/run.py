@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure, side by side, and write the report to the terminal and to benchmarks/results.md.
+
+    python benchmarks/run.py                 everything but the demo
+    python benchmarks/run.py rebuild         only this
+    python benchmarks/run.py --demo          the demo too, which removes the data of the demo that runs
+    python benchmarks/run.py --demo-cold     the same, after removing all of the engine's build cache
+
+The report says whether each bar was reached. The exit status is 1 only when something broke.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import shutil
+import sys
+import time
+import traceback
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Callable, Iterator
+from uuid import uuid4
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "tests/support"), str(HERE.parent / ".ansible/collections")]
+
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
+from ansible_collections.ptnextjs.docker_vps.plugins.modules import container_health
+from jinja2 import Environment
+from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
+from report import TITLE, Row, Section, bar, environment, ratio, rows, save
+
+NO_DEMO = Section("`make demo` twice: not run; use `--demo`, which removes the data of the demo that runs.")
+PAYLOAD = ROOT / "examples/payload-app"
+ROLE = ROOT / "roles/image"
+POLLING = "until docker inspect --format '{{.State.Health.Status}}' \"$0\" | grep -qx healthy; do sleep 2; done"
+CHOWN = 'chown -R 1000:1000 /data /app/public/media /app/.next/cache && exec "$@"'
+SINGLE_STAGE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+WORKDIR /app
+COPY . .
+RUN --mount=type=secret,id=build_ca,target=/run/secrets/build_ca \\
+    export npm_config_cafile=/run/secrets/build_ca NODE_EXTRA_CA_CERTS=/run/secrets/build_ca; npm ci && npm run build
+CMD ["npx", "next", "start"]
+"""
+
+
+def unique() -> str:
+    """Return a name for something on the engine."""
+    return f"bench-{uuid4().hex[:12]}"
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def deploy_unchanged(scratch: Path) -> Section:
+    """Compare a deploy that changes nothing with a playbook of a single ping."""
+    # An address of its own gives the image an id of its own, so that its removal takes no other application's along.
+    words = {"docker_vps_source_path": str(STANDIN), "docker_vps_server_url": "https://bench-unchanged.example.com"}
+    app = App("bench-unchanged", scratch, **words)
+
+    def unchanged(play: Callable[[], Played]) -> None:
+        played = play().succeeded()
+        assert played.recap["changed"] == 0, played.output
+
+    ways = (app.deploy, partial(app.play, "[{ansible.builtin.ping: {}}]"))
+    app.remove()
+    try:
+        app.deploy().succeeded()
+        _warm_up, *rounds = [[seconds(partial(unchanged, way)) for way in ways] for _ in range(1 + 9)]
+    finally:
+        app.remove()
+    deploy, ping = rows(("deploy", "ping"), rounds, "s")
+    found = ratio("deploy / ping", deploy, ping)
+    return Section(
+        "A deploy of the stand-in application with nothing to do (`changed=0` each time) against a playbook whose only "
+        "task is `ansible.builtin.ping`; same inventory, local connection, no facts.",
+        [deploy, ping, found],
+        bar("the median ratio is at most 4", f"{found.median:.2f}", found.median <= 4),
+    )
+
+
+def health_wait(scratch: Path) -> Section:
+    """Compare the module's wait with the polling loop of shell scripts."""
+    image = image_of("base_image.sh")
+    engine = sdk.Engine(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
+
+    def library(name: str) -> None:
+        params = container_health.Params((name,), Rules(Wanted.HEALTHY), timeout=30, log_lines=0)
+        container_health.run(params, engine, sdk.SystemClock(), check_mode=False)
+
+    def process(name: str) -> None:
+        given = json.dumps({"ANSIBLE_MODULE_ARGS": {"containers": [name], "timeout": 30}})
+        search = {"PYTHONPATH": str(ROOT / ".ansible/collections")}
+        run(sys.executable, "-m", container_health.__name__, given, env={**os.environ, **search})
+
+    def polling(name: str) -> None:
+        run("sh", "-c", POLLING, name, timeout=30)
+
+    rounds = [[milliseconds_late(image, wait) for wait in (library, process, polling)] for _ in range(10)]
+    found = rows(("`run()`", "the module's process", "loop with `sleep 2`"), rounds, "ms")
+    return Section(
+        "From the engine's change of a container to healthy until a wait for it returns: `container_health`, in this "
+        "process and in one of its own, against the usual shell loop around `docker inspect`. The container becomes "
+        "healthy after random 0.3 to 2.3 s. The engine's moment is `timeNano` of its event `health_status: healthy`, "
+        "published with the change, under the container's lock; `End` in the health log is earlier, the probe's end.",
+        [*found, ratio("loop / `run()`", found[2], found[0])],
+        bar("the median of `run()` is at most 100 ms", f"{found[0].median:.0f} ms", found[0].median <= 100),
+    )
+
+
+def milliseconds_late(image: str, wait: Callable[[str], None]) -> float:
+    """Return how long after the engine's own moment a wait for a new container ends."""
+    name, began = unique(), time.time()
+    probe = ("--health-cmd", "test -e /healthy", "--health-interval", "100ms", "--health-retries", "1000")
+    script = f"sleep {random.uniform(0.3, 2.3):.3f}; touch /healthy; sleep 60"
+    try:
+        docker("run", "--detach", "--name", name, *probe, image, "sh", "-c", script)
+        wait(name)
+        returned = time.time_ns()
+        period = ("--since", f"{began:.9f}", "--until", f"{time.time():.9f}")
+        kind = ("--filter", f"container={name}", "--filter", "event=health_status: healthy")
+        return (returned - int(docker("events", *period, *kind, "--format", "{{.TimeNano}}"))) / 1e6
+    finally:
+        docker("rm", "--force", name, check=False)
+
+
+@contextmanager
+def builder(scratch: Path) -> Iterator[Callable[..., tuple[str, str]]]:
+    """Give a function that builds as the role does; its images are removed in the end, the build cache stays."""
+    made: list[str] = []
+    template = Environment(trim_blocks=True).from_string((ROLE / "templates/Dockerfile.j2").read_text())
+    files = {"lookup": lambda _, name: (ROLE / "files" / name).read_text().rstrip()}
+    (scratch / "Dockerfile").write_text(template.render(image_build_args={}, **files))
+    (scratch / "Single").write_text(SINGLE_STAGE)
+    for name in ("Dockerfile", "Single"):
+        shutil.copy(ROLE / "files/dockerignore", scratch / f"{name}.dockerignore")
+    given = ("--build-arg", f"BASE_IMAGE={image_of('base_image.sh')}", "--secret", f"id=build_ca,src={CA_BUNDLE}")
+
+    def build(sources: Path, *options: str, dockerfile: str = "Dockerfile") -> tuple[str, str]:
+        """Return the image's name and the build's log."""
+        made.append(unique())
+        command = ("docker", "buildx", "build", "--load", "--progress=plain", "--tag", made[-1], *given, *options)
+        return made[-1], run(*command, "--file", str(scratch / dockerfile), str(sources)).stderr
+
+    try:
+        yield build
+    finally:
+        docker("rmi", "--force", *made, check=False)
+
+
+def rebuild(scratch: Path) -> Section:
+    """Compare builds of the real application: of everything, after a change of code, and after none."""
+    sources = copied(PAYLOAD, scratch / "app")
+    page = sources / "app/(frontend)/page.tsx"
+
+    def built(*options: str, cached: dict[str, bool]) -> None:
+        log = build(sources, *options)[1]
+        for command, wanted in cached.items():
+            (step,) = set(re.findall(rf"^(#\d+) \[.*{command}", log, flags=re.MULTILINE))
+            assert (f"\n{step} CACHED\n" in log) is wanted, log
+
+    everything = partial(built, "--no-cache", cached={"npm ci": False, "npm run build": False})
+    code = partial(built, cached={"npm ci": True, "npm run build": False})
+    nothing = partial(built, cached={"npm ci": True, "npm run build": True})
+    rounds = []
+    with builder(scratch) as build:
+        for _ in range(3):
+            first = seconds(everything)
+            page.write_text(re.sub("<h1>.*</h1>", f"<h1>{uuid4()}</h1>", page.read_text()))
+            rounds.append([first, seconds(code), seconds(nothing)])
+    names = ("everything: `--no-cache`, the naive way", "one line of a page changed", "nothing changed")
+    found = rows(names, rounds, "s")
+    return Section(
+        "`docker buildx build` of the example application with the role's Dockerfile. The log of each build is "
+        "checked: the step `npm ci` is `CACHED` when only code changed. `--no-cache` leaves the cache mounts of npm "
+        "and Next.js filled: the first build on a new host takes longer than that.",
+        [*found, ratio("code / everything", found[1], found[0]), ratio("nothing / everything", found[2], found[0])],
+    )
+
+
+def image_size(scratch: Path) -> Section:
+    """Compare the role's image with a single stage of the same sources on the same base."""
+    sources = copied(PAYLOAD, scratch / "app")
+    with builder(scratch) as build:
+        images = [image_of("base_image.sh"), *(build(sources, dockerfile=one)[0] for one in ("Dockerfile", "Single"))]
+        base, ours, single = (int(size) / 1e6 for size in docker("inspect", "--format", "{{.Size}}", *images).split())
+        used = docker("run", "--rm", "--entrypoint=du", images[2], "-skc", "/root/.npm", "/app/.next/cache").split()
+    names = ("the role's image", "single stage", "single stage, less the caches of npm and Next.js in it")
+    found = rows(names, [[ours - base, single - base, single - base - int(used[-2]) * 1024 / 1e6]], "MB")
+    share = ratio("role / single stage", found[0], found[1])
+    return Section(
+        f"What the image of the example application adds to its base image ({base:.0f} MB, not counted).",
+        [*found, share, ratio("role / single stage, less caches", found[0], found[2])],
+        bar("at most 35 % of a single stage", f"{share.median:.0%}", share.median <= 0.35),
+    )
+
+
+def entrypoint(scratch: Path) -> Section:
+    """Compare starts with many media files, with none, and with the naive way to own them."""
+    full, empty = unique(), unique()
+
+    def start(volume: str, *command: str) -> None:
+        docker("run", "--rm", "--volume", f"{volume}:/app/public/media", *command)
+
+    with builder(scratch) as build:
+        image, _ = build(STANDIN)
+        shell = ("--entrypoint=sh", image, "-c")
+        ways = {
+            "entrypoint, 100,000 files": partial(start, full, image, "true"),
+            "entrypoint, empty volume": partial(start, empty, image, "true"),
+            "`chown -R`, 100,000 files": partial(start, full, *shell, CHOWN, "sh", "true"),
+            "no entrypoint, empty volume": partial(start, empty, "--entrypoint=true", image),
+        }
+        try:
+            start(full, *shell, "cd public/media && seq 100000 | xargs touch && chown -R 1000:1000 .")
+            rounds = [[seconds(way) for way in ways.values()] for _ in range(5)]
+        finally:
+            docker("volume", "rm", "--force", full, empty, check=False)
+    found = rows(tuple(ways), rounds, "s")
+    return Section(
+        "`docker run --rm IMAGE true` with a media volume whose files all have the right owner and are in the page "
+        "cache, with an empty one, and with what is often done instead at each start.",
+        [*found, ratio("many files / none", found[0], found[1]), ratio("`chown -R` / entrypoint", found[2], found[0])],
+    )
+
+
+def demo(scratch: Path, cold: bool) -> Section:
+    """Run the demo twice from nothing and compare."""
+
+    def once() -> dict[str, float]:
+        said = run("make", "-C", str(ROOT), "demo").stdout
+        (line,) = re.findall("^Seconds: .*", said, flags=re.MULTILINE)
+        phases = re.findall(r" ([a-z][a-z ]*) (\d+) s", line) + re.findall(r"()(\d+) s in all", line)
+        return {name or "in all": float(took) for name, took in phases}
+
+    run("make", "-C", str(ROOT), "demo-clean")
+    if cold:
+        docker("builder", "prune", "--all", "--force")
+    first, second = once(), once()
+    found = [
+        Row(f"{phase}, {nth}", [of[phase]], "s") for phase in first for nth, of in (("1st", first), ("2nd", second))
+    ]
+    share = ratio("2nd / 1st", found[-1], found[-2])
+    return Section(
+        "`make demo` twice after `make demo-clean`, by the whole seconds that it reports itself. The build cache was "
+        f"{'emptied' if cold else 'left as it was'}; the base images, `.venv` and the engine were there already.",
+        [*found, share],
+        bar("the 2nd takes under 30 % of the 1st", f"{share.median:.0%}", share.median < 0.3),
+    )
+
+
+def main() -> int:
+    """Run what was asked for; a benchmark that breaks does not stop the others."""
+    benchmarks = {one.__name__: one for one in (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
+    parser.add_argument("--demo", action="store_true")
+    parser.add_argument("--demo-cold", action="store_true")
+    asked = parser.parse_args()
+    if not set(asked.names) <= set(benchmarks):
+        parser.error(f"the benchmarks are {', '.join(benchmarks)}")
+    benchmarks["demo"] = partial(demo, cold=asked.demo_cold) if asked.demo or asked.demo_cold else lambda _: NO_DEMO
+
+    done, broken = {}, []
+    for name in asked.names or benchmarks:
+        print(f"{name} ...", file=sys.stderr)
+        where = environment()
+        try:
+            with TemporaryDirectory(prefix="bench-") as scratch:
+                done[name] = benchmarks[name](Path(scratch)).text(name, where)
+        except Exception:
+            traceback.print_exc()
+            broken.append(name)
+    print("\n".join([TITLE, *done.values()]))
+    save(HERE / "results.md", list(benchmarks), done)
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

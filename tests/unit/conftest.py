@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the unit tests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping, Optional
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
+from hypothesis import settings
+
+settings.register_profile("unit", deadline=None, database=None)
+settings.load_profile("unit")
+
+ServeEngine = Callable[..., EngineServer]
+
+
+@pytest.fixture
+def serve_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeEngine]:
+    """Start engines that are stopped after the test."""
+    made: list[EngineServer] = []
+
+    def serve(answers: Optional[Mapping[str, tuple[int, Any]]] = None, tcp: bool = False) -> EngineServer:
+        # The path of a unix socket must be short.
+        path = None if tcp else str(tmp_path_factory.mktemp("e") / "engine.sock")
+        made.append(EngineServer(answers or {}, path))
+        return made[-1]
+
+    yield serve
+    for one in made:
+        one.stop()
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a module exited: its code, its JSON, and everything that it wrote."""
+
+    code: Any
+    result: Mapping[str, Any]
+    text: str
+
+
+@pytest.fixture
+def exit_of(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Exit]:
+    """Run the main function of a module as Ansible does."""
+
+    def exit_of_main(main: Callable[[], None], check: bool = False, **arguments: Any) -> Exit:
+        asked = {**arguments, "_ansible_check_mode": check, "_ansible_remote_tmp": str(tmp_path)}
+        capfd.readouterr()
+        with patch_module_args(asked), pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        return Exit(ended.value.code, json.loads(out.splitlines()[-1]), out + err)
+
+    return exit_of_main

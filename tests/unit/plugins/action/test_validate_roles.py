@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action validate_roles on the real roles, with Ansible's own task and templates."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.template import Templar, trust_as_template
+from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles import ActionModule
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.validate_roles import RETURN
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+def validated(variables: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    loader = DataLoader()
+    task = Task()
+    task.args, task.async_val, task.check_mode = arguments, 0, True
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
+    trusted = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in variables.items()}
+    action = ActionModule(task, connection, None, loader, Templar(loader=loader, variables=trusted), None)
+    result: dict[str, Any] = action.run(task_vars=trusted)
+    return result
+
+
+def problems(variables: dict[str, Any], **arguments: Any) -> list[str]:
+    """Return the problems, which are also what the failure says."""
+    result = validated(variables, **arguments)
+    assert result["changed"] is False
+    assert result.get("failed", False) is bool(result["problems"])
+    if result["problems"]:
+        told = "Nothing was touched, because variables are wrong: " + " ".join(result["problems"])
+        assert result["msg"] == told
+    found: list[str] = result["problems"]
+    return found
+
+
+# What a role wants beyond its defaults.
+WANTED = {"image": {"image_git_url": "https://git.example.com/site.git"}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_defaults_of_every_role_are_right(role: str) -> None:
+    assert problems(WANTED.get(role, {}), roles=[role]) == []
+    defaults = yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
+    assert problems({**defaults, **WANTED.get(role, {})}, roles=[role]) == []
+
+
+def test_every_kind_of_mistake_is_told_at_once() -> None:
+    variables = {"stack_port": 0, "stack_health_interval": "30", "env_file_puid": 0, "app_nmae": "x", "app_port": 1}
+    asked = {"roles": ["env_file", "stack"], "prefix": "app_", "words": ["app_name", "app_port"]}
+    assert problems(variables, **asked) == [
+        "Nothing reads app_nmae; is app_name meant?",
+        "env_file_puid must be a number between 1 and 4294967294 (never 0, which is root), but is 0.",
+        "stack_port must be a port number between 1 and 65535, but is 0.",
+        "stack_health_interval must be a duration such as 30s or 1m30s, but is '30'.",
+    ]
+
+
+@pytest.mark.parametrize("variables", [{}, {"stack_port": 0}])
+def test_the_result_is_what_is_documented(variables: dict[str, Any]) -> None:
+    told = yaml.safe_load(RETURN)
+    assert set(validated(variables, roles=["stack"])) - {"changed", "failed", "msg"} == set(told)
+
+
+def test_words_are_not_looked_at_without_a_prefix() -> None:
+    assert problems({"app_nmae": "x"}, roles=[], words=["app_name"]) == []
+
+
+def test_a_wrong_type_is_told() -> None:
+    (told,) = problems({"stack_port": "http"}, roles=["stack"])
+    assert told.startswith("argument 'stack_port' is of type")
+    assert told.endswith(".")
+
+
+def test_a_wrong_choice_is_told() -> None:
+    (told,) = problems({"stack_restart": "sometimes"}, roles=["stack"])
+    assert "stack_restart" in told
+    assert "unless-stopped" in told
+
+
+def test_a_choice_says_what_it_needs() -> None:
+    assert problems({"image_source": "path"}, roles=["image"]) == [
+        "image_path must not be empty with image_source=path."
+    ]
+    assert problems({"image_source": "path", "image_path": "/src"}, roles=["image"]) == []
+
+
+def test_templates_are_resolved_first() -> None:
+    variables = {"base": 4, "stack_port": "{{ base * 1000 }}", "stack_container": "{{ 'a b' }}"}
+    assert problems(variables, roles=["stack"]) == [
+        "stack_container must be a name of letters, digits, dots, dashes and underscores, but is 'a b'."
+    ]
+
+
+def test_no_secret_is_shown() -> None:
+    secret = {
+        "env_file_payload_secret": ["s3cr3t"],
+        "env_file_extra": "s3cr3t",
+        "env_file_sendgrid_api_key": {"a": "s3cr3t"},
+    }
+    result = validated(secret, roles=["env_file"])
+    assert result["failed"] is True
+    assert "s3cr3t" not in str(result)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"roles": [], "wrods": []}, {"roles": {"a": 1}}])
+def test_wrong_arguments_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(AnsibleError):
+        validated({}, **arguments)

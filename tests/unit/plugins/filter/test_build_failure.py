@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter build_failure."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.filter.build_failure import FilterModule
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FIXTURES
+
+LOG = (FIXTURES / "buildlog/buildx-0.13.1-step.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("lines", "kept"), [((), 6), ((2,), 2), ((1,), 1)])
+def test_a_log_becomes_a_sentence_and_lines(lines: tuple[int, ...], kept: int) -> None:
+    found = FilterModule().filters()["build_failure"](LOG, *lines)
+    assert set(found) == {"sentence", "lines"}
+    assert found["sentence"].startswith("the step [4/4] RUN printf")
+    assert len(found["lines"]) == kept
+    assert found["lines"][-1].endswith("is not assignable to type 'number'.")
+
+
+def test_thirty_lines_unless_told_otherwise() -> None:
+    said = "\n".join(f"line {number}" for number in range(100))
+    log = f"------\n > [1/1] RUN make:\n{said}\n------\nERROR: failed\n"
+    assert FilterModule().filters()["build_failure"](log)["lines"] == said.splitlines()[-30:]

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which environments are right, what is written, and that no value is ever shown."""
+
+from __future__ import annotations
+
+from typing import Callable, Mapping, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import dotenv, environment
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.environment import KEYS, Plan, plan, problems
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+SECRET = "0123456789abcdef" * 4
+RIGHT = {
+    "DATABASE_URI": "file:/data/payload.db",
+    "PAYLOAD_SECRET": SECRET,
+    "NEXT_PUBLIC_SERVER_URL": "https://www.example.com",
+    "PUID": "1000",
+    "PGID": "1000",
+}
+
+
+def never() -> str:
+    raise AssertionError("a secret was generated")
+
+
+def planned(
+    wanted: Mapping[str, str], current: Optional[Mapping[str, str]] = None, new_secret: Callable[[], str] = never
+) -> Plan:
+    return plan(wanted, current or {}, "/data", new_secret)
+
+
+def problem(key: str, value: str, mount: str = "/data") -> str:
+    """Return the only problem there is with one value, empty for none."""
+    found = problems({**RIGHT, key: value}, mount)
+    assert len(found) <= 1
+    return found[0] if found else ""
+
+
+def test_right_values_are_no_problem() -> None:
+    assert problems(RIGHT, "/data") == []
+
+
+def test_everything_missing_is_told_at_once() -> None:
+    assert problems({}, "/data") == [
+        "DATABASE_URI is missing",
+        "PAYLOAD_SECRET is missing",
+        "NEXT_PUBLIC_SERVER_URL is missing",
+        "PUID is missing",
+        "PGID is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "mount"),
+    [
+        ("file:/data/payload.db", "/data"),
+        ("file:///data/payload.db", "/data"),
+        ("file://localhost/data/payload.db", "/data"),
+        ("file:/data/payload.db", "/data/"),
+        ("file:/data/sub/../payload.db?mode=rwc", "/data"),
+        ("file:/data/pay%20load.db", "/data"),
+        ("file:/srv/db/payload.db", "/srv/db"),
+        ("postgres://user:p[x@db.example.com/site", "/data"),
+        ("postgresql://db.example.com/site", "/data"),
+        ("LIBSQL://db.example.com", "/data"),
+        ("mongodb+srv://db.example.com/site", "/data"),
+    ],
+)
+def test_a_right_database(uri: str, mount: str) -> None:
+    assert problem("DATABASE_URI", uri, mount) == ""
+
+
+BELOW = "must name a file below /data/ (for example file:/data/payload.db), or it is lost with the container"
+TWO_SLASHES = "names a host with its two slashes; begin it with file:/ or file:///"
+NO_URI = "must start with file: and name a file in the data volume, or be the URL of a database server"
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("file:/app/payload.db", BELOW),
+        ("file:/data/../etc/passwd", BELOW),
+        ("file:/data/%2e%2e/payload.db", BELOW),
+        ("file:/database/payload.db", BELOW),
+        ("file:/data", BELOW),
+        ("file:/data/", BELOW),
+        ("file:payload.db", BELOW),
+        ("file:./payload.db", BELOW),
+        ("file:", BELOW),
+        ("file:///", BELOW),
+        ("file://", BELOW),
+        ("file://data/payload.db", TWO_SLASHES),
+        ("/data/payload.db", NO_URI),
+        ("postgres", NO_URI),
+        ("sqlite:///data/payload.db", NO_URI),
+        ("://", NO_URI),
+    ],
+)
+def test_a_wrong_database(uri: str, reason: str) -> None:
+    assert problem("DATABASE_URI", uri) == f"DATABASE_URI {reason}"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "change-me-change-me-change-me-change-me",
+        "your-payload-secret-0123456789abcdef0123",
+        "REPLACE_THIS_0123456789abcdef0123456789",
+        "this-is-an-example-0123456789abcdef0123",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "0123456789abcdef" + "0" * 16,
+    ],
+)
+def test_a_placeholder_is_no_secret(secret: str) -> None:
+    told = "PAYLOAD_SECRET is a placeholder from an example; leave it out to have one generated"
+    assert problem("PAYLOAD_SECRET", secret) == told
+
+
+def test_a_short_secret_is_told_with_its_length() -> None:
+    assert problem("PAYLOAD_SECRET", "0123456789abcdef0123456789abcde").startswith(
+        "PAYLOAD_SECRET has 31 characters and must have at least 32"
+    )
+    assert problem("PAYLOAD_SECRET", "0123456789abcdef0123456789abcdef") == ""
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:3000", "https://www.example.com/site", "https://[2001:db8::1]:8443", "http://192.0.2.7"]
+)
+def test_a_right_address(url: str) -> None:
+    assert problem("NEXT_PUBLIC_SERVER_URL", url) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "www.example.com",
+        "ftp://www.example.com",
+        "https://",
+        "https://:443",
+        "https://www.example.com:0",
+        "https://www.example.com:99999",
+        "https://www.example.com:port",
+        "https://[::1",
+        "https://www.exa mple.com",
+        "https://www.example.com\n",
+    ],
+)
+def test_a_wrong_address(url: str) -> None:
+    told = "NEXT_PUBLIC_SERVER_URL must be an http:// or https:// address with a host name"
+    assert problem("NEXT_PUBLIC_SERVER_URL", url) == told
+
+
+RANGE = "must be between 1 and 4294967294; 0 is root, and the application never runs as root"
+
+
+@pytest.mark.parametrize("key", ["PUID", "PGID"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("1", ""),
+        ("4294967294", ""),
+        ("0", RANGE),
+        ("00", RANGE),
+        ("4294967295", RANGE),
+        ("9" * 5000, RANGE),
+        ("0000000001", ""),
+        ("00000000001", RANGE),
+        ("node", "must be a whole number"),
+        ("-1", "must be a whole number"),
+        ("1000\n", "must be a whole number"),
+        ("1e3", "must be a whole number"),
+    ],
+)
+def test_ids(key: str, value: str, reason: str) -> None:
+    assert problem(key, value) == (f"{key} {reason}" if reason else "")
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [("1", True), ("65535", True), ("", True), ("0", False), ("65536", False), ("http", False), ("3000\n", False)],
+)
+def test_ports(value: str, right: bool) -> None:
+    assert problem("PORT", value) == ("" if right else "PORT must be a port number between 1 and 65535")
+
+
+def test_names_and_nul() -> None:
+    assert problems({**RIGHT, "not a name": "", "OTHER": "a\0b"}, "/data") == [
+        "'not a name' is not a name of an environment variable",
+        "OTHER holds a NUL character",
+    ]
+
+
+@given(st.sampled_from([key.name for key in KEYS]), st.text(), st.text())
+@example("DATABASE_URI", "postgres://user:[", "@db.example.com")
+@example("DATABASE_URI", "sqlite://user:\u2100", "@db.example.com")
+@example("NEXT_PUBLIC_SERVER_URL", "https://user:\u2100", "@www.example.com")
+@example("PUID", "", "0")
+@example("PORT", "", "0")
+def test_no_problem_ever_shows_a_value(key: str, before: str, after: str) -> None:
+    for mark in ("8151623", "m4rk"):
+        assert mark not in "; ".join(problems({**RIGHT, key: f"{before}{mark}{after}"}, "/data"))
+
+
+def test_a_secret_is_generated_when_there_is_none() -> None:
+    wanted = {**RIGHT, "PAYLOAD_SECRET": ""}
+    made = planned(wanted, {}, lambda: SECRET)
+    assert made.values["PAYLOAD_SECRET"] == SECRET
+    assert made.generated == ("PAYLOAD_SECRET",)
+    assert planned(wanted, {"PAYLOAD_SECRET": ""}, lambda: SECRET).generated == ("PAYLOAD_SECRET",)
+
+
+def test_a_secret_that_is_there_is_kept() -> None:
+    made = planned({**RIGHT, "PAYLOAD_SECRET": ""}, RIGHT)
+    assert made == Plan(values=made.values, added=(), changed=(), removed=(), generated=())
+    assert made.values == RIGHT
+
+
+def test_a_secret_that_is_given_wins() -> None:
+    made = planned(RIGHT, {**RIGHT, "PAYLOAD_SECRET": "old" * 20})
+    assert (made.changed, made.generated) == (("PAYLOAD_SECRET",), ())
+    assert made.values["PAYLOAD_SECRET"] == SECRET
+
+
+def test_a_plan_says_what_differs() -> None:
+    current = {**RIGHT, "PUID": "1001", "OLD": "x", "OLDER": ""}
+    made = planned({**RIGHT, "EMAIL_FROM": "site@example.com", "EXTRA": "1"}, current)
+    assert (made.added, made.changed, made.removed) == (("EMAIL_FROM", "EXTRA"), ("PUID",), ("OLD", "OLDER"))
+
+
+def test_known_keys_come_first_in_their_order_and_empty_ones_only_when_unknown() -> None:
+    wanted = {"ZZ": "1", "AA": "", "PORT": "3000", "EMAIL_FROM": "", "SENDGRID_API_KEY": "", **RIGHT}
+    order = ["DATABASE_URI", "PAYLOAD_SECRET", "NEXT_PUBLIC_SERVER_URL", "PUID", "PGID", "PORT", "AA", "ZZ"]
+    assert list(planned(wanted).values) == order
+    assert planned(wanted).values["AA"] == ""
+
+
+def test_wrong_values_stop_the_plan_with_all_problems() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        planned({**RIGHT, "PUID": "0", "DATABASE_URI": "", "x y": "1"})
+    found = [
+        "'x y' is not a name of an environment variable",
+        "DATABASE_URI is missing",
+        "PUID must be between 1 and 4294967294; 0 is root, and the application never runs as root",
+    ]
+    assert caught.value.evidence == {"problems": found}
+    assert caught.value.message == "The environment is not right: " + "; ".join(found) + "."
+
+
+def test_the_diff_names_keys_and_no_value() -> None:
+    made = planned({**RIGHT, "NEW": "n3w-value"}, {**RIGHT, "PUID": "4711", "OLD": "0ld-value"})
+    unchanged = "(unchanged)\n"
+    assert made.shown(before=True) == (
+        f"DATABASE_URI={unchanged}NEXT_PUBLIC_SERVER_URL={unchanged}OLD=(previous value)\n"
+        f"PAYLOAD_SECRET={unchanged}PGID={unchanged}PUID=(previous value)\n"
+    )
+    assert made.shown(before=False) == (
+        f"DATABASE_URI={unchanged}NEW=(new value)\nNEXT_PUBLIC_SERVER_URL={unchanged}"
+        f"PAYLOAD_SECRET={unchanged}PGID={unchanged}PUID=(new value)\n"
+    )
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{0,5}", fullmatch=True), st.text(max_size=4).filter("\0".__ne__)),
+    st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{0,5}", fullmatch=True), st.text(max_size=4)),
+)
+def test_carrying_a_plan_out_leaves_nothing_to_do(extra: dict[str, str], current: dict[str, str]) -> None:
+    wanted = {**{key: value.replace("\0", "") for key, value in extra.items()}, **RIGHT}
+    wanted.pop("PORT", None)
+    first = planned(wanted, current)
+    again = planned(wanted, first.values)
+    assert (again.added, again.changed, again.removed, again.generated) == ((), (), (), ())
+    assert again.values == first.values
+    # What differs is exactly what the two diffs show differently.
+    assert (first.shown(before=True) != first.shown(before=False)) == bool(first.added + first.changed + first.removed)
+
+
+def test_the_example_explains_every_key_and_holds_no_secret() -> None:
+    text = environment.example()
+    values = dotenv.parse(text)
+    assert list(values) == [key.name for key in KEYS]
+    assert values["PAYLOAD_SECRET"] == ""
+    assert values["SENDGRID_API_KEY"] == ""
+    for key in KEYS:
+        assert f"# {key.about}{' (required)' if key.required else ''}\n{key.name}=" in text
+    assert problems({**values, "PAYLOAD_SECRET": SECRET}, "/data") == []

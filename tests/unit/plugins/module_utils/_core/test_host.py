@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Findings about a host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import (
+    GIB,
+    Facts,
+    Finding,
+    Needs,
+    findings,
+    memory_limit,
+    settled,
+    size,
+    version,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FIXTURES
+from hypothesis import given
+from hypothesis import strategies as st
+
+MIB = 1024**2
+FACTS = Facts("26.1.5", "2.26.1-4", "0.13.1", 4 * GIB, 20 * GIB, 0.4, {})
+NEEDS = Needs("23.0", "2.20", True, 768 * MIB, 2 * GIB, 30, "site")
+
+
+def found(facts: Facts = FACTS, needs: Needs = NEEDS) -> dict[str, Finding]:
+    return {one.check: one for one in findings(facts, needs)}
+
+
+def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
+    assert findings(FACTS, NEEDS) == [
+        Finding("engine", True, "23.0 or newer", "26.1.5", "upgrade Docker"),
+        Finding(
+            "compose", True, "2.20 or newer", "2.26.1-4", "install the Compose plugin (docker-compose v1 is not enough)"
+        ),
+        Finding("buildx", True, "installed", "0.13.1", "install the Buildx plugin (docker-buildx)"),
+        Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower preflight_memory_min"),
+        Finding("disk", True, "at least 2.0 GiB free", "20.0 GiB free", "free some with: docker system prune --all"),
+        Finding(
+            "clock",
+            True,
+            "within 30 s of the controller's",
+            "+0 s",
+            "turn on time synchronisation (timedatectl set-ntp true)",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "said"),
+    [
+        ({"engine_version": "20.10.24"}, "engine", "20.10.24"),
+        ({"engine_version": ""}, "engine", "not installed"),
+        ({"compose_version": ""}, "compose", "not installed"),
+        ({"compose_version": "1.29.2"}, "compose", "1.29.2"),
+        ({"buildx_version": ""}, "buildx", "not installed"),
+        ({"memory": 768 * MIB - 1}, "memory", "768 MiB"),
+        ({"disk_free": 2 * GIB - 1}, "disk", "2.0 GiB free"),
+        ({"disk_free": 0}, "disk", "0 MiB free"),
+        ({"clock_offset": 31.0}, "clock", "+31 s"),
+        ({"clock_offset": -31.0}, "clock", "-31 s"),
+    ],
+)
+def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, said: str) -> None:
+    bad = [one for one in findings(replace(FACTS, **facts), NEEDS) if not one.ok]
+    assert [(one.check, one.found) for one in bad] == [(check, said)]
+    assert bad[0].remedy
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"engine_version": "23.0"},
+        {"compose_version": "v2.20.0"},
+        {"memory": 768 * MIB},
+        {"disk_free": 2 * GIB},
+        {"clock_offset": 30.0},
+        {"clock_offset": -30.0},
+    ],
+)
+def test_just_enough_is_enough(facts: dict[str, Any]) -> None:
+    assert all(one.ok for one in findings(replace(FACTS, **facts), NEEDS))
+
+
+def test_what_is_not_asked_for_is_not_checked() -> None:
+    facts = Facts("", "", "", 0, 0, None, {})
+    any_host = Needs("", "", False, 0, 0, 30, "site")
+    assert [(one.check, one.ok) for one in findings(facts, any_host)] == [
+        ("memory", True),
+        ("disk", True),
+        ("clock", True),
+    ]
+
+
+def test_what_cannot_be_seen_is_said_and_no_failure() -> None:
+    seen = found(replace(FACTS, disk_free=None, clock_offset=None))
+    assert seen["disk"] == Finding("disk", True, "at least 2.0 GiB free", "not on this host, not checked")
+    assert seen["clock"] == Finding("clock", True, "within 30 s of the controller's", "not compared")
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner", "ok", "said", "remedy"),
+    [
+        ("container", "site", True, "", ""),
+        ("volume", "site", True, "", ""),
+        (
+            "container",
+            "blog",
+            False,
+            "it belongs to the Compose project blog",
+            "choose another name, or remove it with: docker container rm thing",
+        ),
+        (
+            "container",
+            "",
+            False,
+            "it was not made by Compose",
+            "choose another name, or remove it with: docker container rm thing",
+        ),
+        (
+            "volume",
+            "blog",
+            False,
+            "it belongs to the Compose project blog",
+            "choose another name, or set stack_external_volumes: true to use it as it is",
+        ),
+    ],
+)
+def test_names_that_are_taken(kind: str, owner: str, ok: bool, said: str, remedy: str) -> None:
+    one = found(replace(FACTS, owners={(kind, "thing"): owner}))[f"{kind} thing"]
+    assert (one.ok, one.expected) == (ok, "absent, or of the Compose project site")
+    assert ok or (one.found, one.remedy) == (said, remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("26.1.5", (26, 1, 5)),
+        ("26.1.5+dfsg1", (26, 1, 5)),
+        ("v2.26.1-ds1", (2, 26, 1)),
+        ("2", (2,)),
+        ("dev", ()),
+        ("", ()),
+    ],
+)
+def test_the_numbers_of_a_version(text: str, numbers: tuple[int, ...]) -> None:
+    assert version(text) == numbers
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.sampled_from(["", "-rc.1", "+dfsg1", "~ds1"]))
+def test_every_version_is_read(numbers: list[int], suffix: str) -> None:
+    assert version("v" + ".".join(map(str, numbers)) + suffix) == tuple(numbers)
+
+
+REHEARSALS = sorted((FIXTURES / "rehearsal").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", REHEARSALS, ids=lambda path: path.stem)
+def test_what_compose_says_it_would_do(path: Path) -> None:
+    assert settled(path.read_text(encoding="utf-8")) == path.stem.endswith("running")
+
+
+def test_the_rehearsals_are_of_both_sorts() -> None:
+    assert {path.stem.endswith("running") for path in REHEARSALS} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("said", "quiet"),
+    [
+        ("", False),
+        ("\n \n", False),
+        ("Container app  Running", True),
+        ("Container app  Running\n\n Container db  Running\n", True),
+        ("Container app  Running\nno configuration file provided: not found", False),
+        ("Container app  Running again", False),
+        ("Network site_default  Creating", False),
+    ],
+)
+def test_only_running_containers_are_settled(said: str, quiet: bool) -> None:
+    assert settled(said) is quiet
+
+
+@pytest.mark.parametrize(
+    ("memory", "limit"),
+    [
+        (512 * MIB, "512M"),
+        (1 * GIB, "512M"),
+        (int(1.75 * GIB) - 1, "512M"),
+        (int(1.75 * GIB), "1G"),
+        (int(1.9 * GIB), "1G"),
+        (2 * GIB, "1G"),
+        (int(3.5 * GIB) - 1, "1G"),
+        (int(3.5 * GIB), "2G"),
+        (int(3.8 * GIB), "2G"),
+        (64 * GIB, "2G"),
+    ],
+)
+def test_the_memory_limit_suits_the_host(memory: int, limit: str) -> None:
+    assert memory_limit(memory) == limit
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 MiB"), (768 * MIB, "768 MiB"), (GIB - 1, "1024 MiB"), (GIB, "1.0 GiB"), (int(1.25 * GIB), "1.2 GiB")],
+)
+def test_sizes_for_people(count: int, text: str) -> None:
+    assert size(count) == text

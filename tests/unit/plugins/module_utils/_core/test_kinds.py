@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds of values: what each takes and refuses, and the sentences about what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.text.formatters import human_to_bytes
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.kinds import missing, unread, wrong
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+CASES: dict[str, tuple[list[Any], list[Any]]] = {
+    "port": ([1, 3000, 65535, "80"], [0, 65536, -1, 1.5, "", "http", None, True, [], "80\n", "9" * 5000]),
+    "id": ([1, 1000, 2**32 - 2, "1000"], [0, "0", 2**32 - 1, -1, "node", "", None, 1000.0]),
+    "count": ([1, 30, 10**6, "3"], [0, -1, 10**6 + 1, 2.5, "", None]),
+    "seconds": ([0, 0.5, "60", 86400], [-1, -0.1, 86401, "soon", "", None, [], float("nan"), float("inf")]),
+    "cpus": ([0.01, 1, "0.5", 1024, "1.0"], [0, "0", -1, 1025, "many", "", None]),
+    "duration": (["30s", "1m30s", "1.5h", "500ms", "10us"], ["30", "s", "", "1 m", "30s ", "-1s", 30, None, "30S"]),
+    "size": (
+        ["512M", "512m", "2G", "1.5g", "10k", "1T", "512MB", "2GB", "1024", "0"],
+        ["", "M", "-1M", "1 G", "big", None, 512, "512i", "512Mi", "512MiB", "512Mb", "2gb"],
+    ),
+    "size_or_auto": (["auto", "512M", "2g", "1GiB", "1073741824"], ["", "AUTO", "auto ", "half", "1 G", None, 512]),
+    "name": (["proxy", "ptnextjs-app", "a1", "A_b.c-d"], ["", "a", "-a", ".a", "a b", "a/b", "ä1", None, 12, "a1\n"]),
+    "project": (["ptnextjs", "a", "0", "a_b-c"], ["", "Site", "-a", "_a", "a.b", "a b", None]),
+    "repository": (
+        ["app", "ptnextjs-app", "registry.example.com/team/app", "localhost:5000/app", "a__b", "a.b/c-d"],
+        ["", "App", "app:1", "example.com/app:1", "app@sha256:0", "/app", "app/", "a b", None],
+    ),
+    "git_url": (
+        [
+            "",
+            "https://git.example.com/a.git",
+            "git@git.example.com:a.git",
+            "ssh://git@git.example.com:22/a",
+            "/srv/a.git",
+        ],
+        [None, 5],
+    ),
+    "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt\0", None, 1]),
+    "url_path": (["/", "/api/health", "/a?b=c&d=%20"], ["", "api", "/a b", "/a\n", "http://x/", "/ä", None]),
+    "subnet": (
+        ["", "192.0.2.0/24", "2001:db8::/64"],
+        [5, True, None, "192.0.2.1/24", "192.0.2.0/33", "net", "256.0.0.0/8"],
+    ),
+    "version": (["25", "25.0", "2.20.1"], ["", "v25", "25.", "25.0-rc1", ".5", None, 25.0]),
+}
+RIGHT = [(kind, value) for kind, (right, _) in CASES.items() for value in right]
+WRONG = [(kind, value) for kind, (_, refused) in CASES.items() for value in refused]
+
+
+@pytest.mark.parametrize(("kind", "value"), RIGHT)
+def test_a_right_value(kind: str, value: Any) -> None:
+    assert wrong({kind: ["x"]}, {"x": value}) == []
+
+
+@pytest.mark.parametrize(("kind", "value"), WRONG)
+def test_a_wrong_value(kind: str, value: Any) -> None:
+    (told,) = wrong({kind: ["role_x"]}, {"role_x": value})
+    assert told.startswith("role_x must be ")
+    assert told.endswith(f", but is {value!r}.")
+
+
+def test_every_kind_that_a_role_uses_is_tried_here() -> None:
+    ranges = [yaml.safe_load(path.read_text()) for path in (ROOT / "roles").glob("*/meta/ranges.yml")]
+    assert ranges
+    assert {kind for one in ranges for kind in one["kinds"]} <= set(CASES)
+
+
+def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
+    (told,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"})
+    assert told.startswith("url must be a git URL without a password")
+    assert told.endswith("but is 'https://(hidden)@git.example.com/a.git'.")
+
+
+def test_every_wrong_value_is_told_and_no_other() -> None:
+    values = {"a": 0, "b": 80, "c": "x", "d": "/opt", "e": "opt"}
+    assert wrong({"port": ["a", "b", "c"], "path": ["d", "e"]}, values) == [
+        "a must be a port number between 1 and 65535, but is 0.",
+        "c must be a port number between 1 and 65535, but is 'x'.",
+        "e must be an absolute path without a colon, but is 'opt'.",
+    ]
+
+
+@given(st.sampled_from(sorted(CASES)), st.none() | st.booleans() | st.integers() | st.floats() | st.text())
+def test_any_value_is_judged(kind: str, value: Any) -> None:
+    assert len(wrong({kind: ["x"]}, {"x": value})) <= 1
+
+
+@given(st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,2})?[KMGTkmgtiBb]{0,3}", fullmatch=True))
+def test_every_size_that_is_right_can_be_read_by_the_modules(text: str) -> None:
+    if not wrong({"size": ["x"]}, {"x": text}):
+        assert human_to_bytes(text) >= 0
+
+
+def test_what_a_choice_needs() -> None:
+    needs = {"source": {"git": "git_url", "path": "path"}}
+    values = {"git_url": "", "path": ""}
+    assert missing(needs, {**values, "source": "git"}) == ["git_url must not be empty with source=git."]
+    assert missing(needs, {**values, "source": "path", "path": "/src"}) == []
+    assert missing(needs, {**values, "source": "registry"}) == []
+    assert missing({}, {}) == []
+
+
+def test_a_misspelt_word_is_told_with_what_was_meant() -> None:
+    words = ["app_name", "app_port", "app_name"]
+    told = unread(["app_nmae", "app_port", "other_thing"], "app_", words)
+    assert told == ["Nothing reads app_nmae; is app_name meant?"]
+    assert unread(["app_zzzzzzzzzzzzzzz"], "app_", words) == ["Nothing reads app_zzzzzzzzzzzzzzz; is it misspelt?"]
+    assert unread([], "app_", words) == []
+
+
+WORDS = st.sets(st.text("abc_", max_size=4).map("app_".__add__))
+
+
+@given(WORDS, WORDS)
+def test_exactly_what_nothing_reads_is_told_in_order(names: set[str], words: set[str]) -> None:
+    told = unread(names, "app_", words)
+    assert [line.split()[2].rstrip(";") for line in told] == sorted(names - words)

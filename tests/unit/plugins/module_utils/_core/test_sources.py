@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources: which files count, what their digest sees, and what is packed."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+from typing import Callable, Iterable
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import (
+    archive,
+    chosen,
+    digest,
+    patterns_of,
+)
+from docker.utils import exclude_paths
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small application."""
+    place = tmp_path / "site"
+    for name in ("package.json", "app/page.tsx", "node_modules/next/index.js", ".env.production", "Dockerfile"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(name)
+    (place / "empty").mkdir()
+    return place
+
+
+def everything(root: str, patterns: list[str]) -> Iterable[str]:
+    """Choose all files, whatever the patterns."""
+    return [str(path.relative_to(root)) for path in Path(root).rglob("*")]
+
+
+IGNORE = "# comment\n\n  node_modules  \n.env*\nDockerfile*\n.dockerignore\n"
+
+
+def test_patterns_are_lines_without_comments() -> None:
+    assert patterns_of(IGNORE) == ["node_modules", ".env*", "Dockerfile*", ".dockerignore"]
+    assert patterns_of("") == []
+
+
+def test_what_counts_without_a_dockerignore(root: Path) -> None:
+    assert chosen(str(root), IGNORE, exclude_paths) == ["Dockerfile", "app/page.tsx", "package.json"]
+
+
+def test_what_counts_with_a_dockerignore(root: Path) -> None:
+    (root / ".dockerignore").write_text("app\n.dockerignore\n")
+    files = chosen(str(root), IGNORE, exclude_paths)
+    assert files == [".dockerignore", ".env.production", "Dockerfile", "node_modules/next/index.js", "package.json"]
+
+
+def test_the_chooser_is_given_the_patterns(root: Path) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def choose(place: str, patterns: list[str]) -> Iterable[str]:
+        asked.append((place, patterns))
+        return ["package.json"]
+
+    assert chosen(str(root), "a\nb", choose) == ["package.json"]
+    assert asked == [(str(root), ["a", "b", "!Dockerfile", "!.dockerignore"])]
+
+
+def test_links_count_and_are_not_followed_and_pipes_do_not_count(root: Path) -> None:
+    (root / "link").symlink_to("app")
+    (root / "broken").symlink_to("nowhere")
+    os.mkfifo(root / "pipe")
+    files = chosen(str(root), "", everything)
+    assert {"link", "broken"} <= set(files)
+    assert not {"pipe", "app", "empty", "link/page.tsx"} & set(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "choose", "said"),
+    [
+        ("nowhere", everything, "nowhere are not a directory on the controller."),
+        ("package.json", everything, "package.json are not a directory on the controller."),
+        ("", lambda *_: [], " hold no files, or .dockerignore leaves none."),
+        ("", lambda *_: ["empty"], " hold no files, or .dockerignore leaves none."),
+    ],
+)
+def test_no_sources_are_refused(root: Path, name: str, choose: Callable[..., Iterable[str]], said: str) -> None:
+    place = str(root / name) if name else str(root)
+    with pytest.raises(InvalidInput) as caught:
+        chosen(place, "", choose)
+    assert caught.value.message.startswith(f"The sources {root}")
+    assert caught.value.message.endswith(said)
+
+
+def digest_of(root: Path) -> str:
+    return digest(str(root), chosen(str(root), IGNORE, exclude_paths))
+
+
+def touch(root: Path) -> None:
+    os.utime(root / "package.json", (1, 1))
+
+
+def read_only(root: Path) -> None:
+    (root / "package.json").chmod(0o444)
+
+
+def ignored(root: Path) -> None:
+    (root / "node_modules/next/index.js").write_text("other")
+
+
+def another_directory(root: Path) -> None:
+    (root / "more").mkdir()
+
+
+@pytest.mark.parametrize("change", [touch, read_only, ignored, another_directory])
+def test_what_cannot_reach_the_image_does_not_change_the_digest(root: Path, change: Callable[[Path], None]) -> None:
+    before = digest_of(root)
+    change(root)
+    assert digest_of(root) == before
+    assert len(before) == 64
+
+
+def contents(root: Path) -> None:
+    (root / "package.json").write_text("package.jsoN")
+
+
+def executable(root: Path) -> None:
+    (root / "package.json").chmod(0o755)
+
+
+def renamed(root: Path) -> None:
+    (root / "package.json").rename(root / "package.jsom")
+
+
+def added(root: Path) -> None:
+    (root / "new").touch()
+
+
+def removed(root: Path) -> None:
+    (root / "package.json").unlink()
+
+
+def to_link(root: Path) -> None:
+    (root / "package.json").unlink()
+    (root / "package.json").symlink_to("package.json")
+
+
+@pytest.mark.parametrize("change", [contents, executable, renamed, added, removed, to_link])
+def test_what_can_reach_the_image_changes_the_digest(root: Path, change: Callable[[Path], None]) -> None:
+    before = digest_of(root)
+    change(root)
+    assert digest_of(root) != before
+
+
+def test_the_target_of_a_link_counts(root: Path) -> None:
+    (root / "link").symlink_to("one")
+    before = digest_of(root)
+    (root / "link").unlink()
+    (root / "link").symlink_to("two")
+    assert digest_of(root) != before
+
+
+def test_the_digest_of_something_is_known_and_stays() -> None:
+    # A release is named after it: another way to compute it would rebuild every image.
+    assert digest("/", []) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_names_and_contents_cannot_be_mistaken_for_each_other(tmp_path: Path) -> None:
+    digests = set()
+    for number, (name, text) in enumerate([("a", "bc"), ("ab", "c"), ("abc", "")]):
+        place = tmp_path / str(number)
+        place.mkdir()
+        (place / name).write_text(text)
+        digests.add(digest(str(place), [name]))
+    assert len(digests) == 3
+
+
+def test_large_files_are_read_to_their_end(tmp_path: Path) -> None:
+    digests = set()
+    for last in (b"a", b"b"):
+        (tmp_path / "large").write_bytes(b"x" * (2 << 20) + last)
+        digests.add(digest(str(tmp_path), ["large"]))
+    assert len(digests) == 2
+
+
+def test_the_archive_holds_the_files_as_root(root: Path, tmp_path: Path) -> None:
+    (root / "link").symlink_to("app/page.tsx")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    os.chown(root / "package.json", os.getuid(), os.getgid())
+    files = ["app/page.tsx", "link", "package.json", "run.sh"]
+    archive(str(root), files, str(tmp_path / "site.tar.gz"))
+    assert (tmp_path / "site.tar.gz").read_bytes()[:2] == b"\x1f\x8b"
+    with tarfile.open(tmp_path / "site.tar.gz", "r:gz") as tar:
+        members = tar.getmembers()
+        assert [one.name for one in members] == files
+        assert {(one.uid, one.gid, one.uname, one.gname) for one in members} == {(0, 0, "root", "root")}
+        assert members[1].linkname == "app/page.tsx"
+        assert members[3].mode == 0o755
+        page = tar.extractfile("app/page.tsx")
+        assert page
+        assert page.read() == b"app/page.tsx"
+
+
+def test_unpacked_the_archive_has_the_same_digest(root: Path, tmp_path: Path) -> None:
+    (root / "Grüße ä").write_text("x")
+    (root / "link").symlink_to("app")
+    (root / "run.sh").touch(0o755)
+    files = chosen(str(root), IGNORE, exclude_paths)
+    archive(str(root), files, str(tmp_path / "site.tar.gz"))
+    with tarfile.open(tmp_path / "site.tar.gz") as tar:
+        tar.extractall(tmp_path / "copy")
+    assert digest_of(tmp_path / "copy") == digest_of(root)

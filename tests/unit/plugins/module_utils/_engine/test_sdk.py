@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The adapter on the Docker SDK, against an engine that speaks real HTTP on a socket."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    EngineError,
+    EngineForbidden,
+    EngineUnreachable,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Reason, Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.waiting import Wait
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import (
+    Address,
+    Engine,
+    EventFeed,
+    SystemClock,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import DROP, END, VERSION, EngineServer, frame
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import inspected
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+ServeEngine = Callable[..., EngineServer]
+LONG = 10  # seconds that are never waited: something happens before
+REFUSED = (500, {"message": "the disk is on fire"})
+
+
+def engine_of(server: EngineServer) -> Engine:
+    return Engine(Address(server.url))
+
+
+def event(name: str = "app", key: str = "5b2b24f90fbe") -> dict[str, Any]:
+    return {"Type": "container", "Action": "die", "Actor": {"ID": key, "Attributes": {"name": name}}}
+
+
+def test_what_there_is(serve_engine: ServeEngine) -> None:
+    raw = inspected("healthy")
+    server = serve_engine(
+        {
+            "/info": (200, {"ServerVersion": "26.1.5"}),
+            "/containers/app/json": (200, raw),
+            "/volumes/data": (200, {"Name": "data"}),
+            "/networks": (200, [{"Name": "proxy-2"}, {"Name": "proxy"}]),
+        }
+    )
+    engine = engine_of(server)
+    assert engine.info() == {"ServerVersion": "26.1.5"}
+    assert engine.container("app") == raw
+    assert engine.volume("data") == {"Name": "data"}
+    assert engine.network("proxy") == {"Name": "proxy"}
+    assert (engine.look("app").name, engine.look("app").health) == ("app", "healthy")
+
+
+def test_what_there_is_not(serve_engine: ServeEngine) -> None:
+    engine = engine_of(serve_engine({"/networks": (200, [{"Name": "proxy-2"}])}))
+    assert engine.container("app") is None
+    assert engine.volume("data") is None
+    assert engine.network("proxy") is None
+    assert engine.look("app").exists is False
+
+
+def test_networks_are_asked_for_by_name(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/networks": (200, [])})
+    engine_of(server).network("proxy")
+    assert server.asked[-1] == ("/networks", {"filters": ['{"name": ["proxy"]}']})
+
+
+def test_tags_of_exactly_one_repository(serve_engine: ServeEngine) -> None:
+    images = [
+        {"RepoTags": ["app:2", "app:1", "other:1"]},
+        {"RepoTags": None},
+        {"RepoTags": ["app-two:1"]},
+        {},
+    ]
+    server = serve_engine({"/images/json": (200, images)})
+    assert engine_of(server).tags("app") == ["app:1", "app:2"]
+
+
+def test_the_last_lines_of_a_container(serve_engine: ServeEngine) -> None:
+    log = frame("first\n") + frame("last words \r\n", stream=2) + frame("caf\u00e9")
+    server = serve_engine(
+        {"/containers/app/json": (200, {"Config": {"Tty": False}}), "/containers/app/logs": (200, log)}
+    )
+    assert engine_of(server).logs("app", 7) == ["first", "last words", "caf\u00e9"]
+    path, query = next(asked for asked in server.asked if asked[0].endswith("/logs"))
+    assert (query["tail"], query["stdout"], query["stderr"]) == (["7"], ["1"], ["1"])
+
+
+@pytest.mark.parametrize("answer", [(404, {"message": "No such container: app"}), REFUSED])
+def test_no_lines_when_they_cannot_be_read(serve_engine: ServeEngine, answer: tuple[int, Any]) -> None:
+    assert engine_of(serve_engine({"/containers/app/logs": answer})).logs("app", 7) == []
+
+
+def test_a_refusal_is_told_in_the_engines_words(serve_engine: ServeEngine) -> None:
+    engine = engine_of(serve_engine({"/info": REFUSED, "/containers/app/json": REFUSED}))
+    for ask in (engine.info, lambda: engine.look("app")):
+        with pytest.raises(EngineError) as caught:
+            ask()
+        assert type(caught.value) is EngineError
+        assert caught.value.message == "The Docker engine refused: the disk is on fire."
+
+
+@pytest.mark.parametrize("path", ["/info", "/networks", "/images/json"])
+def test_an_address_without_this_answer_is_an_error_in_our_words(serve_engine: ServeEngine, path: str) -> None:
+    engine = engine_of(serve_engine({path: (404, {"message": "page not found"})}))
+    asks: dict[str, Callable[[], object]] = {
+        "/info": engine.info,
+        "/networks": lambda: engine.network("proxy"),
+        "/images/json": lambda: engine.tags("app"),
+    }
+    with pytest.raises(EngineError, match="page not found"):
+        asks[path]()
+
+
+def test_a_stream_that_is_refused_is_one_that_ends(serve_engine: ServeEngine) -> None:
+    feed = engine_of(serve_engine({"/events": (403, {"message": "not through this proxy"})})).listen(["app"])
+    with pytest.raises(EngineUnreachable):
+        feed.wait(LONG)
+    feed.close()
+
+
+def test_something_else_that_speaks_http_is_no_engine(serve_engine: ServeEngine) -> None:
+    with pytest.raises(EngineError, match="No Docker engine answers at unix://"):
+        engine_of(serve_engine({"/version": (404, b"<html>not here</html>")}))
+
+
+def test_a_missing_socket(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnreachable) as caught:
+        Engine(Address(f"unix://{tmp_path}/none.sock"))
+    assert caught.value.message == (
+        f"No Docker engine answers at unix://{tmp_path}/none.sock: there is no such socket. "
+        "Is it installed and running (systemctl status docker)?"
+    )
+
+
+def test_a_socket_at_which_nobody_listens(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("e") / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with pytest.raises(EngineUnreachable, match="nothing listens there"):
+        Engine(Address(f"unix://{path}"))
+
+
+def test_a_port_at_which_nobody_listens() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(EngineUnreachable, match="nothing listens there"):
+        Engine(Address(f"tcp://127.0.0.1:{port}"))
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(EngineUnreachable, match="No Docker engine answers at gopher://x:1: Invalid bind address"):
+        Engine(Address("gopher://x:1"))
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Be an ordinary user for a while, since nothing is forbidden to root."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(me)
+
+
+def test_a_socket_that_is_forbidden(serve_engine: ServeEngine, request: pytest.FixtureRequest) -> None:
+    server = serve_engine()
+    os.chmod(server.url[len("unix://") :], 0)
+    request.getfixturevalue("as_nobody")
+    with pytest.raises(EngineForbidden) as caught:
+        engine_of(server)
+    assert caught.value.message == (
+        f"Permission denied at the Docker engine's address {server.url}. "
+        "Run with become: true, or add the user to the group docker."
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"ca_path": "/nowhere/ca.pem"},
+        {"cert_path": "/nowhere/cert.pem", "key_path": "/nowhere/key.pem"},
+    ],
+)
+def test_tls_files_that_are_not_there(address: dict[str, str]) -> None:
+    with pytest.raises(EngineError, match="The TLS files for the Docker engine at tcp://192.0.2.1:2376 cannot be used"):
+        Engine(Address("tcp://192.0.2.1:2376", **address))
+
+
+def test_an_engine_that_goes_away(serve_engine: ServeEngine) -> None:
+    server = serve_engine()
+    engine = engine_of(server)
+    server.stop()
+    os.unlink(server.url[len("unix://") :])
+    with pytest.raises(EngineUnreachable):
+        engine.look("app")
+
+
+def test_listening_asks_for_containers_from_a_moment_ago(serve_engine: ServeEngine) -> None:
+    began = time.time()
+    server = serve_engine()
+    feed = engine_of(server).listen(["app"])
+    feed.close()
+    path, query = server.asked[-1]
+    assert path == "/events"
+    assert query["filters"] == ['{"type": ["container"]}']
+    assert int(query["since"][0]) < began
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_events_of_the_containers_are_news_and_no_others(serve_engine: ServeEngine, tcp: bool) -> None:
+    server = serve_engine(tcp=tcp)
+    feed = engine_of(server).listen(["app", "5b2b24f90fbe"])
+    assert feed.wait(0) is False
+    assert feed.wait(-1) is False
+    server.news.put(event("other", "0" * 12))
+    server.news.put({"Type": "container"})
+    server.news.put({"Actor": {"Attributes": None}})
+    server.news.put(event())
+    server.news.put(event("renamed"))
+    assert feed.wait(LONG) is True
+    assert feed.wait(LONG) is True
+    server.news.put(END)
+    with pytest.raises(EngineUnreachable, match="ended its stream"):
+        feed.wait(LONG)
+    feed.close()
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+@pytest.mark.parametrize("end", [END, DROP, b"{half an event"])
+def test_a_stream_that_ends_is_told_whatever_way_it_ends(serve_engine: ServeEngine, end: object, tcp: bool) -> None:
+    server = serve_engine(tcp=tcp)
+    feed = engine_of(server).listen(["app"])
+    server.news.put(event())
+    server.news.put(end)
+    server.news.put(DROP)
+    assert feed.wait(LONG) is True
+    with pytest.raises(EngineUnreachable):
+        feed.wait(LONG)
+    feed.close()
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_closing_ends_the_stream_and_its_thread(serve_engine: ServeEngine, tcp: bool) -> None:
+    server = serve_engine(tcp=tcp)
+    before = set(threading.enumerate())
+    feed = engine_of(server).listen(["app"])
+    readers = [thread for thread in set(threading.enumerate()) - before if thread.daemon]
+    feed.close()
+    with pytest.raises(EngineUnreachable):
+        feed.wait(LONG)
+    for reader in readers:
+        if "_read" in reader.name:
+            reader.join(LONG)
+            assert not reader.is_alive()
+
+
+@pytest.mark.parametrize("error", [OSError("not connected"), AttributeError("_sock"), DockerException("SSH")])
+def test_a_stream_that_cannot_be_closed_any_more(error: Exception) -> None:
+    class Broken:
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            return iter([event()])
+
+        def close(self) -> None:
+            raise error
+
+    feed = EventFeed(Broken(), ["app"])
+    feed.close()
+    assert feed.wait(LONG) is True
+
+
+@pytest.mark.parametrize(
+    "error", [RequestException("x"), DockerException("x"), OSError("x"), ValueError("x"), AttributeError("fp")]
+)
+def test_a_stream_that_breaks_has_ended(error: Exception) -> None:
+    def stream() -> Iterator[dict[str, Any]]:
+        yield event()
+        raise error
+
+    feed = EventFeed(stream(), ["app"])
+    assert feed.wait(LONG) is True
+    with pytest.raises(EngineUnreachable):
+        feed.wait(LONG)
+
+
+def test_a_wait_from_end_to_end(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/app/json": (200, inspected("starting"))})
+
+    class Turning(SystemClock):
+        """The real clock; once the wait has begun, the container turns healthy and the engine says so."""
+
+        def now(self) -> float:
+            if server.asked[-1][0].endswith("/json"):
+                server.answers = {**server.answers, "/containers/app/json": (200, inspected("healthy"))}
+                server.news.put(event())
+            return super().now()
+
+    ending = Wait(engine_of(server), Turning(), ["app"], Rules(Wanted.HEALTHY), LONG).run()
+    assert [one.reason for one in ending.containers] == [Reason.REACHED]
+    assert ending.containers[0].seconds < LONG
+
+
+def test_the_clock_goes_forward() -> None:
+    clock = SystemClock()
+    before = clock.now()
+    clock.sleep(0)
+    assert clock.now() >= before
+
+
+def test_without_the_sdk_the_module_can_still_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)
+    spec = importlib.util.spec_from_file_location(f"{sdk.__name__}_without_docker", sdk.__file__)
+    assert spec
+    assert spec.loader
+    bare = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, bare)
+    spec.loader.exec_module(bare)
+    assert isinstance(bare.SDK_MISSING, ImportError)
+    assert sdk.SDK_MISSING is None
+    assert VERSION["ApiVersion"] == "1.45"

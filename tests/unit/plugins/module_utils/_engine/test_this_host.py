@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is seen of the host itself, with a docker command of our own on the PATH."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.this_host import ThisHost, _end
+
+Command = Callable[[str], None]
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Put a docker command with the given script on a PATH where there is nothing else."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    monkeypatch.setenv("PATH", str(place))
+
+    def install(script: str) -> None:
+        (place / "docker").write_text(f"#!/bin/sh\n{script}\n")
+        (place / "docker").chmod(0o755)
+
+    return install
+
+
+VERSIONS = """
+case "$*" in
+"compose version") echo "Docker Compose version v2.26.1-ds1" ;;
+"buildx version") echo "github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3" ;;
+"scout version") echo "no number here" ;;
+*) echo "docker: '$1' is not a docker command, version 9.9" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_versions_of_plugins_in_the_order_asked(docker: Command) -> None:
+    docker(VERSIONS)
+    asked = ["buildx", "nothing", "compose", "scout"]
+    assert ThisHost().plugin_versions(asked) == ["0.13.1+ds1", "", "2.26.1-ds1", ""]
+    assert ThisHost().plugin_versions([]) == []
+
+
+def test_versions_without_a_docker_command(docker: Command) -> None:
+    assert ThisHost().plugin_versions(["compose", "buildx"]) == ["", ""]
+
+
+def test_the_plugins_are_asked_at_the_same_time(docker: Command, tmp_path: Path) -> None:
+    # Each answers only once the other has been asked too.
+    (tmp_path / "meet").mkdir()
+    docker(f"""cd {tmp_path}/meet || exit 1
+    : >"$1"
+    while ! [ -e one ] || ! [ -e two ]; do :; done
+    echo 1.2""")
+    assert ThisHost().plugin_versions(["one", "two"]) == ["1.2", "1.2"]
+
+
+def test_a_rehearsal_is_what_compose_says(docker: Command, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yml"
+    docker('read -r line; echo "$* [$line]"; echo "on stderr" >&2')
+    assert ThisHost().compose_rehearsal("site", str(file)) == ""
+    file.touch()
+    assert ThisHost().compose_rehearsal("site", str(file)) == (
+        f"compose --ansi never --progress plain --project-name site --file {file} "
+        "up --detach --no-build --pull never --remove-orphans --dry-run []\non stderr\n"
+    )
+
+
+def test_a_rehearsal_that_fails_says_nothing(docker: Command, tmp_path: Path) -> None:
+    docker("echo Container app Running; exit 1")
+    (tmp_path / "compose.yml").touch()
+    assert ThisHost().compose_rehearsal("site", str(tmp_path / "compose.yml")) == ""
+
+
+def test_free_disk(tmp_path: Path) -> None:
+    free = ThisHost().disk_free(str(tmp_path))
+    assert free is not None
+    assert free > 0
+    assert ThisHost().disk_free(str(tmp_path / "none")) is None
+
+
+def test_the_clock() -> None:
+    assert abs(ThisHost().time() - time.time()) < 60
+
+
+def test_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "compose.yml"
+    file.write_bytes(b"name: site\n")
+    file.chmod(0o640)
+    assert ThisHost().file(str(file)) == (hashlib.sha256(b"name: site\n").hexdigest(), "0640")
+
+
+@pytest.mark.parametrize("name", ["", "none", "none/none"])
+def test_what_is_no_file(tmp_path: Path, name: str) -> None:
+    assert ThisHost().file(str(tmp_path / name)) is None
+
+
+class Hanging(subprocess.Popen):  # type: ignore[type-arg]
+    """A command that does not answer in time; it is not even started."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def communicate(self, input: object = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
+        self.told.append(timeout)
+        if timeout:
+            raise subprocess.TimeoutExpired("docker", timeout)
+        return "1.2", ""
+
+    def kill(self) -> None:
+        self.told.append("kill")
+
+    def __del__(self) -> None:
+        pass
+
+
+def test_a_command_that_hangs_is_killed_and_says_nothing() -> None:
+    hanging = Hanging()
+    assert _end(hanging) == ""
+    assert hanging.told == [30, "kill", None]

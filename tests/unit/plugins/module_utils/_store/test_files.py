@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files appear whole or not at all, with their mode from the first moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import (
+    Kept,
+    make_directory,
+    read,
+    replace,
+)
+
+ME, MINE = os.geteuid(), os.getegid()
+NEW = Kept("new\r\nGrüße\n", 0o600, ME, MINE)
+
+
+def listing(place: Path) -> list[str]:
+    return sorted(path.name for path in place.iterdir())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    replace(str(path), NEW)
+    assert path.read_bytes() == "new\r\nGrüße\n".encode()
+    assert read(str(path)) == NEW
+    assert listing(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("wanted", [0o600, 0o640, 0o644, 0o400])
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path, wanted: int, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        replace(str(tmp_path / "file"), Kept("x", wanted, ME, MINE))
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "file") == wanted
+
+
+@pytest.mark.skipif(ME != 0, reason="only root can give files away")
+def test_the_owner_is_set(tmp_path: Path) -> None:
+    replace(str(tmp_path / "file"), Kept("x", 0o600, 1234, 2345))
+    assert read(str(tmp_path / "file")) == Kept("x", 0o600, 1234, 2345)
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with open(path) as reader:
+        replace(str(path), NEW)
+        # Who has opened the old file still reads all of it: it was not written into.
+        assert reader.read() == "old"
+        assert os.fstat(reader.fileno()).st_nlink == 0
+    assert read(str(path)) == NEW
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    texts = [letter * 300_000 for letter in "ab"]
+    replace(str(path), Kept(texts[0], 0o600, ME, MINE))
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.add(path.read_text())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for turn in range(20):
+        replace(str(path), Kept(texts[turn % 2], 0o600, ME, MINE))
+    done.set()
+    watcher.join()
+    assert seen
+    assert seen <= set(texts)
+
+
+def test_what_an_interrupted_run_left_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "file.partial").write_text("half of something much longer than the new text")
+    (tmp_path / "file.partial").chmod(0o666)
+    replace(str(tmp_path / "file"), NEW)
+    assert read(str(tmp_path / "file")) == NEW
+    assert listing(tmp_path) == ["file"]
+
+
+def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "file.partial").symlink_to(victim)
+    with pytest.raises(DockerVpsError, match="file cannot be written"):
+        replace(str(tmp_path / "file"), NEW)
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_file_that_is_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("precious")
+    (tmp_path / "file").symlink_to("target")
+    replace(str(tmp_path / "file"), NEW)
+    assert not (tmp_path / "file").is_symlink()
+    assert (tmp_path / "target").read_text() == "precious"
+
+
+def directory_in_the_way(place: Path) -> Path:
+    (place / "file").mkdir()
+    return place / "file"
+
+
+def no_directory(place: Path) -> Path:
+    return place / "none/file"
+
+
+def file_for_a_directory(place: Path) -> Path:
+    (place / "plain").write_text("x")
+    return place / "plain/file"
+
+
+WHY = [
+    (directory_in_the_way, "Is a directory"),
+    (no_directory, "No such file or directory"),
+    (file_for_a_directory, "Not a directory"),
+]
+
+
+@pytest.mark.parametrize(("make", "why"), WHY)
+def test_a_failure_to_write_is_told_and_leaves_nothing(tmp_path: Path, make: Callable[[Path], Path], why: str) -> None:
+    path = make(tmp_path)
+    before = listing(tmp_path)
+    with pytest.raises(DockerVpsError) as caught:
+        replace(str(path), NEW)
+    assert caught.value.message == f"{path} cannot be written: {why}. Does the play need become: true?"
+    assert listing(tmp_path) == before
+
+
+def test_a_text_that_cannot_be_encoded_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        replace(str(path), Kept("\udc80", 0o600, ME, MINE))
+    assert path.read_text() == "old"
+    assert listing(tmp_path) == ["file"]
+
+
+def test_a_name_without_a_directory_is_in_the_working_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    replace("file", NEW)
+    make_directory("")
+    assert read("file") == NEW
+
+
+def test_what_is_not_there_is_none(tmp_path: Path) -> None:
+    assert read(str(tmp_path / "none")) is None
+    assert read(str(tmp_path / "none/none")) is None
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"\xff\xfe")
+    with pytest.raises(DockerVpsError) as caught:
+        read(str(tmp_path / "latin"))
+    assert caught.value.message == (f"{tmp_path}/latin cannot be read: it is not UTF-8 text. Move it away or mend it.")
+    with pytest.raises(DockerVpsError, match="cannot be read: Is a directory"):
+        read(str(tmp_path))
+
+
+def test_a_directory_is_made_with_its_parents_once(tmp_path: Path) -> None:
+    place = tmp_path / "a/b"
+    make_directory(str(place))
+    assert mode(place) == 0o750
+    place.chmod(0o700)
+    make_directory(str(place))
+    assert mode(place) == 0o700
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(DockerVpsError) as caught:
+        make_directory(str(tmp_path / "dangling"))
+    assert caught.value.message == (
+        f"The directory {tmp_path}/dangling cannot be made: File exists. Does the play need become: true?"
+    )
+
+
+def test_it_is_durable_before_it_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def fsync(descriptor: int, real: Callable[[int], None] = os.fsync) -> None:
+        calls.append("sync directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
+        real(descriptor)
+
+    def rename(old: str, new: str, real: Callable[[str, str], None] = os.replace) -> None:
+        calls.append(f"rename {Path(old).name} to {Path(new).name}, mode {mode(Path(old)):o}")
+        real(old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    replace(str(tmp_path / "file"), NEW)
+    assert calls == ["sync file", "rename file.partial to file, mode 600", "sync directory"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DockerVpsError, match="file cannot be written: No space left on device"):
+        replace(str(tmp_path / "file"), NEW)
+    assert (tmp_path / "file").read_text() == "old"
+    assert listing(tmp_path) == ["file"]

@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module env_file on a real directory: what it writes, when it does not, and that it shows no value."""
+
+from __future__ import annotations
+
+import os
+import stat
+import syslog
+from pathlib import Path
+from typing import Any, Mapping
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import dotenv, environment
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.env_file import Params, main, params_of, run, text_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+ME, MINE = os.geteuid(), os.getegid()
+VALUES = {
+    "DATABASE_URI": "file:/data/p4yl0ad.db",
+    "NEXT_PUBLIC_SERVER_URL": "https://w3bs1te.example.com",
+    "PUID": "41234",
+    "PGID": "51234",
+    "SENDGRID_API_KEY": "SG.s3ndgr1d",
+    "TOKEN": 'it\'s a "t0k3n" $HOME # with\nall sorts',
+}
+SECRET, NEXT_SECRET = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+
+
+class Host:
+    """A directory with an env file, and runs of the module on it."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.path = place / "app/.env.production"
+        self.secrets = [SECRET, NEXT_SECRET]
+
+    def run(self, values: Mapping[str, str] = VALUES, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+        given = {"path": str(self.path), "data_mount": "/data", "uid": ME, "gid": MINE, "example": True, **changes}
+        return run(Params(values=values, **given), lambda: self.secrets.pop(0), check_mode)
+
+    def files(self) -> dict[str, tuple[str, str, int]]:
+        """Return text, mode and inode of every file there is."""
+        found = {}
+        for path in sorted(self.place.rglob("*")):
+            if path.is_file():
+                facts = path.stat()
+                found[path.name] = (path.read_text(), f"{stat.S_IMODE(facts.st_mode):04o}", facts.st_ino)
+        return found
+
+    def values(self, suffix: str = "") -> dict[str, str]:
+        return dotenv.parse(Path(f"{self.path}{suffix}").read_text())
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_the_first_run_writes_the_file_and_its_example(host: Host) -> None:
+    result = host.run()
+    assert host.values() == {**VALUES, "PAYLOAD_SECRET": SECRET}
+    files = host.files()
+    assert {name: mode for name, (_, mode, _) in files.items()} == {
+        ".env.production": "0600",
+        ".env.production.example": "0644",
+    }
+    assert files[".env.production"][0].startswith("# Written by ptnextjs.docker_vps")
+    assert files[".env.production.example"][0] == environment.example()
+    assert stat.S_IMODE(host.path.parent.stat().st_mode) == 0o750
+    names = ["DATABASE_URI", "PAYLOAD_SECRET", "NEXT_PUBLIC_SERVER_URL", "PUID", "PGID", "SENDGRID_API_KEY", "TOKEN"]
+    diff = result.pop("diff")
+    assert result == {
+        "changed": True,
+        "path": str(host.path),
+        "previous": None,
+        "keys": names,
+        "added": sorted(names),
+        "updated": [],
+        "removed": [],
+        "generated": ["PAYLOAD_SECRET"],
+    }
+    assert diff["before"] == ""
+    assert diff["after"].count("=(new value)\n") == len(names)
+
+
+def test_the_second_run_changes_nothing_at_all(host: Host) -> None:
+    host.run()
+    before = host.files()
+    result = host.run()
+    assert host.files() == before
+    assert (result["changed"], result["previous"], result["generated"]) == (False, None, [])
+    assert (result["added"], result["updated"], result["removed"]) == ([], [], [])
+    assert result["diff"]["before"] == result["diff"]["after"]
+
+
+def test_a_change_keeps_the_file_before_it(host: Host) -> None:
+    host.run()
+    before = host.files()
+    result = host.run({**VALUES, "TOKEN": "other", "EMAIL_FROM": "site@example.com"})
+    after = host.files()
+    assert host.values() == {**VALUES, "PAYLOAD_SECRET": SECRET, "TOKEN": "other", "EMAIL_FROM": "site@example.com"}
+    assert after[".env.production.previous"][:2] == before[".env.production"][:2]
+    assert after[".env.production"][2] != before[".env.production"][2]
+    assert after[".env.production.example"] == before[".env.production.example"]
+    assert result["previous"] == f"{host.path}.previous"
+    assert (result["changed"], result["added"], result["updated"]) == (True, ["EMAIL_FROM"], ["TOKEN"])
+    host.run()
+    assert host.values(".previous")["TOKEN"] == "other"
+
+
+def test_keys_that_are_no_longer_named_are_removed_and_told(host: Host) -> None:
+    host.run()
+    result = host.run({key: value for key, value in VALUES.items() if key != "TOKEN"})
+    assert result["removed"] == ["TOKEN"]
+    assert "TOKEN" not in host.values()
+    assert "TOKEN" not in result["keys"]
+
+
+def test_a_secret_that_was_generated_stays_until_another_is_given(host: Host) -> None:
+    host.run()
+    host.run({**VALUES, "TOKEN": "other"})
+    assert host.values()["PAYLOAD_SECRET"] == SECRET
+    result = host.run({**VALUES, "PAYLOAD_SECRET": NEXT_SECRET})
+    assert host.values()["PAYLOAD_SECRET"] == NEXT_SECRET
+    assert (result["generated"], "PAYLOAD_SECRET" in result["updated"]) == ([], True)
+
+
+@pytest.mark.parametrize("before", [{}, VALUES, {**VALUES, "TOKEN": "other"}])
+def test_check_mode_tells_the_same_and_writes_nothing(host: Host, before: dict[str, str]) -> None:
+    if before:
+        host.run(before)
+    files = host.files()
+    told = host.run(check_mode=True)
+    assert host.files() == files
+    assert host.path.parent.exists() == bool(before)
+    host.secrets = [SECRET]
+    assert host.run() == told
+
+
+def test_a_wrong_mode_is_put_right_and_nothing_is_kept_for_it(host: Host) -> None:
+    host.run()
+    host.path.chmod(0o644)
+    result = host.run()
+    assert (result["changed"], result["previous"]) == (True, None)
+    assert host.files()[".env.production"][1] == "0600"
+    assert ".env.production.previous" not in host.files()
+    assert host.run()["changed"] is False
+
+
+@pytest.mark.skipif(ME != 0, reason="only root can give files away")
+def test_a_wrong_owner_is_put_right(host: Host) -> None:
+    host.run(uid=1234, gid=2345)
+    assert host.run(uid=1234, gid=2345)["changed"] is False
+    assert (host.path.stat().st_uid, host.path.stat().st_gid) == (1234, 2345)
+    assert host.run()["changed"] is True
+    assert host.path.stat().st_uid == ME
+
+
+def test_the_file_before_is_never_more_open_than_ours(host: Host) -> None:
+    host.run()
+    host.path.chmod(0o666)
+    host.run({**VALUES, "TOKEN": "other"})
+    assert {mode for name, (_, mode, _) in host.files().items() if "example" not in name} == {"0600"}
+
+
+def test_without_an_example(host: Host) -> None:
+    host.run(example=False)
+    assert list(host.files()) == [".env.production"]
+
+
+def test_an_example_that_was_changed_is_put_back(host: Host) -> None:
+    host.run()
+    example = Path(f"{host.path}.example")
+    example.write_text("mine")
+    before = host.files()[".env.production"]
+    result = host.run()
+    assert (result["changed"], result["updated"]) == (True, [])
+    assert example.read_text() == environment.example()
+    assert host.files()[".env.production"] == before
+
+
+def test_a_file_of_a_person_is_read_and_kept(host: Host) -> None:
+    host.path.parent.mkdir()
+    text = f"# mine\r\nexport PAYLOAD_SECRET='{SECRET}'\r\nPUID=1000\r\n"
+    host.path.write_bytes(text.encode())
+    result = host.run()
+    assert host.values()["PAYLOAD_SECRET"] == SECRET
+    assert result["generated"] == []
+    assert Path(f"{host.path}.previous").read_bytes() == text.encode()
+
+
+@pytest.mark.parametrize("text", ["what is this\n", 'PAYLOAD_SECRET="open\n'])
+def test_a_file_that_cannot_be_understood_is_left_alone(host: Host, text: str) -> None:
+    host.path.parent.mkdir()
+    host.path.write_text(text)
+    with pytest.raises(DockerVpsError) as caught:
+        host.run()
+    assert caught.value.message == (
+        f"{host.path} cannot be understood: line 1 is neither KEY=value nor a comment. "
+        "Mend that line or move the file away."
+    )
+    assert {name: text for name, (text, _, _) in host.files().items()} == {".env.production": text}
+
+
+def test_wrong_values_stop_everything(host: Host) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        host.run({**VALUES, "PUID": "0", "DATABASE_URI": ""})
+    assert caught.value.evidence["problems"] == [
+        "DATABASE_URI is missing",
+        "PUID must be between 1 and 4294967294; 0 is root, and the application never runs as root",
+    ]
+    assert host.files() == {}
+
+
+def test_a_directory_that_cannot_be_made_is_told(host: Host) -> None:
+    host.path.parent.symlink_to("nowhere")
+    with pytest.raises(DockerVpsError, match=r"The directory .*/app cannot be made: File exists\. Does the play need"):
+        host.run()
+
+
+def test_a_name_alone_is_in_the_working_directory(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(host.place)
+    assert host.run(path=".env", example=False)["path"] == ".env"
+    assert list(host.files()) == [".env"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as it is", "as it is"),
+        ("", ""),
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (3000, "3000"),
+        (1.5, "1.5"),
+        (["ä", 1], '["ä", 1]'),
+        ({"a": None}, '{"a": null}'),
+    ],
+)
+def test_values_of_an_inventory_as_text(value: Any, text: str) -> None:
+    assert text_of(value) == text
+
+
+@given(st.text())
+def test_text_stays_as_it_is(value: str) -> None:
+    assert text_of(value) == value
+
+
+def given_params(**changes: Any) -> dict[str, Any]:
+    return {
+        "path": "/x",
+        "values": {"A": 1},
+        "data_mount": "/data",
+        "owner": "root",
+        "group": "root",
+        "example": False,
+        **changes,
+    }
+
+
+def test_params_are_read() -> None:
+    assert params_of(given_params()) == Params("/x", {"A": "1"}, "/data", 0, 0, False)
+    assert params_of(given_params(owner="1234", group="2345")).uid == 1234
+    assert params_of(given_params(values={1: None})).values == {"1": ""}
+
+
+@pytest.mark.parametrize(("key", "kind"), [("owner", "user"), ("group", "group")])
+@pytest.mark.parametrize("name", ["no-such-one", "\u00b2", "-1", ""])
+def test_nobody_of_that_name(key: str, kind: str, name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        params_of(given_params(**{key: name}))
+    assert caught.value.message == f"There is no {kind} {name} on this host to own the env file."
+
+
+HIDDEN = ["p4yl0ad", "w3bs1te", "41234", "51234", "s3ndgr1d", "t0k3n", "$HOME", SECRET]
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What goes to the system's log."""
+    said: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda *words: said.append(str(words[-1])))
+    return said
+
+
+def arguments(host: Host, **changes: Any) -> dict[str, Any]:
+    values = {**VALUES, "PAYLOAD_SECRET": SECRET, "NUMBER": 41234}
+    return {
+        "path": str(host.path),
+        "values": values,
+        "owner": str(ME),
+        "group": str(MINE),
+        "_ansible_diff": True,
+    } | changes
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_main_shows_no_value(host: Host, exit_of: Any, log: list[str], check: bool) -> None:
+    host.run({**VALUES, "TOKEN": "0ld-t0ken", "GONE": "g0ne"})
+    ended = exit_of(main, check=check, _ansible_verbosity=4, **arguments(host))
+    assert ended.code == 0
+    assert ended.result["changed"] is True
+    assert [hidden for hidden in [*HIDDEN, "0ld-t0ken", "g0ne"] if hidden in ended.text] == []
+    # What is no value can still be read, although a value may be a part of it.
+    assert ended.result["path"] == str(host.path)
+    assert (ended.result["updated"], ended.result["removed"]) == (["TOKEN"], ["GONE"])
+    assert "TOKEN=(new value)\n" in ended.result["diff"]["after"]
+    shown = ended.result["invocation"]["module_args"]
+    assert shown["path"] == str(host.path)
+    assert set(shown["values"].values()) == {"(hidden)"}
+    assert log
+    assert [hidden for hidden in HIDDEN if hidden in "".join(log)] == []
+    assert host.values().get("GONE") == ("g0ne" if check else None)
+
+
+def test_main_shows_no_value_when_it_fails(host: Host, exit_of: Any, log: list[str]) -> None:
+    wrong = {
+        **VALUES,
+        "DATABASE_URI": "postgresq://user:p4yl0ad[@h",
+        "NEXT_PUBLIC_SERVER_URL": "w3bs1te",
+        "PUID": "s3ndgr1d",
+    }
+    ended = exit_of(main, **arguments(host, values=wrong))
+    assert ended.code == 1
+    assert len(ended.result["problems"]) == 3
+    assert ended.result["msg"].startswith("The environment is not right: DATABASE_URI must start with file:")
+    assert [hidden for hidden in HIDDEN if hidden in ended.text + "".join(log)] == []
+    assert host.files() == {}
+
+
+def test_main_shows_no_value_of_what_is_no_dictionary(host: Host, exit_of: Any, log: list[str]) -> None:
+    ended = exit_of(main, **arguments(host, values=[f"TOKEN={VALUES['TOKEN']}", SECRET]))
+    assert ended.code == 1
+    assert "values" in ended.result["msg"]
+    assert [hidden for hidden in HIDDEN if hidden in ended.text + "".join(log)] == []
+
+
+def test_main_generates_a_secret_that_nobody_sees(host: Host, exit_of: Any) -> None:
+    ended = exit_of(main, **arguments(host, values=VALUES))
+    secret = host.values()["PAYLOAD_SECRET"]
+    assert ended.result["generated"] == ["PAYLOAD_SECRET"]
+    assert len(secret) == 64
+    assert set(secret) <= set("0123456789abcdef")
+    assert secret not in ended.text
+    assert exit_of(main, **arguments(host, values=VALUES)).result["changed"] is False
+    assert host.values()["PAYLOAD_SECRET"] == secret
+    host.path.unlink()
+    exit_of(main, **arguments(host, values=VALUES))
+    assert host.values()["PAYLOAD_SECRET"] != secret
+
+
+def test_main_in_check_mode_writes_nothing(host: Host, exit_of: Any) -> None:
+    ended = exit_of(main, check=True, **arguments(host))
+    assert (ended.code, ended.result["changed"]) == (0, True)
+    assert list(host.place.iterdir()) == []

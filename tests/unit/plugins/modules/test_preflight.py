@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module preflight with a fake engine and a fake host, and its exits over a real socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import PROJECT_LABEL, Needs
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.preflight import Params, main, params_of, run
+from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO, FakeHost, FakeHostEngine, inspected
+
+GIB = 1024**3
+DEFAULTS: dict[str, Any] = {
+    "engine_version_min": "",
+    "compose_version_min": "",
+    "buildx": False,
+    "memory_min": "0",
+    "disk_free_min": "0",
+    "controller_time": None,
+    "clock_tolerance": 30.0,
+    "project": "ptnextjs",
+    "containers": [],
+    "volumes": [],
+    "networks": [],
+    "images": [],
+    "files": [],
+    "compose_file": "",
+}
+
+
+def ran(engine: Optional[FakeHostEngine] = None, host: Optional[FakeHost] = None, **given: Any) -> dict[str, Any]:
+    return run(params_of({**DEFAULTS, **given}), engine or FakeHostEngine(), host or FakeHost())
+
+
+def checks(result: dict[str, Any]) -> dict[str, bool]:
+    return {one["check"]: one["ok"] for one in result["findings"]}
+
+
+def test_params_are_read() -> None:
+    given = {**DEFAULTS, "memory_min": "768M", "disk_free_min": "2g", "files": ["/a"], "compose_file": "/c.yml"}
+    needs = Needs("", "", False, 768 * 1024**2, 2 * GIB, 30.0, "ptnextjs")
+    assert params_of(given) == Params(needs, None, files=("/a",), compose_file="/c.yml")
+
+
+@pytest.mark.parametrize("key", ["memory_min", "disk_free_min"])
+@pytest.mark.parametrize("value", ["", "much", "-1G", "1 XB"])
+def test_a_size_that_is_none(key: str, value: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        params_of({**DEFAULTS, key: value})
+    assert caught.value.message == f"{key} must be a size such as 512M or 2G, but is {value!r}."
+
+
+def test_a_look_without_questions() -> None:
+    host = FakeHost()
+    assert ran(host=host) == {
+        "changed": False,
+        "findings": [
+            {"check": "memory", "ok": True, "expected": "at least 0 MiB", "found": "4.0 GiB"}
+            | {"remedy": "use a larger host or lower preflight_memory_min"},
+            {"check": "disk", "ok": True, "expected": "at least 0 MiB free", "found": "20.0 GiB free"}
+            | {"remedy": "free some with: docker system prune --all"},
+            {"check": "clock", "ok": True, "expected": "within 30 s of the controller's", "found": "not compared"}
+            | {"remedy": ""},
+        ],
+        "engine_version": "26.1.5",
+        "compose_version": "",
+        "memory": 4 * GIB,
+        "memory_limit": "2G",
+        "disk_free": 20 * GIB,
+        "networks": {},
+        "images": [],
+        "settled": False,
+        "files": {},
+    }
+    assert host.asked == []
+
+
+def test_versions_are_asked_for_when_they_matter() -> None:
+    host = FakeHost()
+    result = ran(host=host, engine_version_min="23.0", compose_version_min="2.20", buildx=True)
+    assert host.asked == ["compose", "buildx"]
+    assert result["compose_version"] == "2.26.1"
+    assert checks(result) == dict.fromkeys(["engine", "compose", "buildx", "memory", "disk", "clock"], True)
+    only_buildx = FakeHost(plugins={"buildx": "0.13.1"})
+    assert checks(ran(host=only_buildx, buildx=True))["buildx"] is True
+    assert only_buildx.asked == ["buildx"]
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    engine = FakeHostEngine(
+        facts={"ServerVersion": "20.10.24", "MemTotal": GIB // 2, "DockerRootDir": "/var/lib/docker"},
+        containers={"app": {"Config": {"Labels": {PROJECT_LABEL: "blog"}}}},
+        volumes={"data": {"Labels": None}},
+    )
+    host = FakeHost(plugins={}, free={"/var/lib/docker": GIB}, now=1000.0)
+    asked = {"engine_version_min": "23.0", "compose_version_min": "2.20", "buildx": True, "memory_min": "768M"}
+    names = {"containers": ["app"], "volumes": ["data"]}
+    with pytest.raises(DockerVpsError) as caught:
+        ran(engine, host, **asked, **names, disk_free_min="2G", controller_time=900.0)
+    wrong = ["engine", "compose", "buildx", "memory", "disk", "clock", "container app", "volume data"]
+    assert checks(caught.value.evidence) == dict.fromkeys(wrong, False)
+    assert caught.value.message.startswith(
+        "This host cannot take the application yet: "
+        "engine: expected 23.0 or newer, found 20.10.24; upgrade Docker. compose: expected 2.20 or newer, "
+    )
+    assert all(f" {check}: expected " in caught.value.message for check in wrong)
+    assert "found +100 s;" in caught.value.message
+    assert caught.value.evidence["memory_limit"] == "512M"
+
+
+def test_names_of_the_project_itself_are_no_trouble() -> None:
+    mine = {PROJECT_LABEL: "ptnextjs"}
+    engine = FakeHostEngine(containers={"app": {"Config": {"Labels": mine}}}, volumes={"data": {"Labels": mine}})
+    result = ran(engine, containers=["app", "absent"], volumes=["data", "absent"])
+    assert checks(result) == dict.fromkeys(["memory", "disk", "clock", "container app", "volume data"], True)
+
+
+@pytest.mark.parametrize("offset", [-30.0, 0.0, 30.0])
+def test_the_clock_within_its_tolerance(offset: float) -> None:
+    assert checks(ran(host=FakeHost(now=5000.0 + offset), controller_time=5000.0))["clock"] is True
+
+
+def test_an_engine_that_keeps_its_data_elsewhere() -> None:
+    result = ran(host=FakeHost(free={}), disk_free_min="2G")
+    assert (result["disk_free"], checks(result)["disk"]) == (None, True)
+
+
+def test_what_is_returned_for_the_roles_that_follow() -> None:
+    pools = [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}, {"Subnet": ""}, {}]
+    engine = FakeHostEngine(
+        networks={
+            "proxy": {"Driver": "bridge", "Scope": "local", "IPAM": {"Config": pools}},
+            "bare": {"Driver": "overlay", "Scope": "swarm", "IPAM": None},
+            "other": {},
+        },
+        images={"app": ["app:1", "app:2"], "web": ["web:1"]},
+    )
+    host = FakeHost(files={"/opt/app/compose.yml": ("9f86d081", "0640"), "/other": ("0", "0644")})
+    result = ran(
+        engine,
+        host,
+        networks=["proxy", "bare", "absent"],
+        images=["web", "app", "absent"],
+        files=["/opt/app/compose.yml", "/absent"],
+    )
+    assert result["networks"] == {
+        "proxy": {"driver": "bridge", "scope": "local", "subnets": ["172.18.0.0/16"]},
+        "bare": {"driver": "overlay", "scope": "swarm", "subnets": []},
+    }
+    assert result["images"] == ["web:1", "app:1", "app:2"]
+    assert result["files"] == {"/opt/app/compose.yml": {"sha256": "9f86d081", "mode": "0640"}}
+
+
+@pytest.mark.parametrize(
+    ("states", "said", "settled"),
+    [
+        (["healthy"], "Container app  Running", True),
+        (["healthy", "healthy"], "Container app  Running", True),
+        (["healthy", "unhealthy"], "Container app  Running", False),
+        (["running"], "Container app  Running", False),
+        (["exited-healthy"], "Container app  Running", False),
+        (["paused"], "Container app  Running", False),
+        (["healthy", None], "Container app  Running", False),
+        (["healthy"], "Container app  Recreate", False),
+        (["healthy"], "", False),
+    ],
+)
+def test_settled_needs_health_and_a_quiet_rehearsal(states: list[Optional[str]], said: str, settled: bool) -> None:
+    mine = {"Labels": {PROJECT_LABEL: "site"}}
+    containers = {str(number): {**inspected(state), "Config": mine} for number, state in enumerate(states) if state}
+    engine = FakeHostEngine(containers=containers)
+    host = FakeHost(rehearsals={("site", "/opt/site/compose.yml"): said})
+    names = [str(number) for number in range(len(states))]
+    asked = {"project": "site", "containers": names}
+    assert ran(engine, host, **asked, compose_file="/opt/site/compose.yml")["settled"] is settled
+    assert ran(engine, host, **asked)["settled"] is False
+
+
+Serve = Callable[..., EngineServer]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_main_succeeds(exit_of: Any, serve_engine: Serve, tmp_path: Path, check: bool) -> None:
+    server = serve_engine({"/info": (200, {**HOST_INFO, "DockerRootDir": str(tmp_path)}), "/networks": (200, [])})
+    (tmp_path / "file").write_text("x")
+    ended = exit_of(
+        main,
+        check=check,
+        docker_host=server.url,
+        networks=["proxy"],
+        volumes=["data"],
+        containers="app",
+        files=[str(tmp_path / "file")],
+        memory_min="1G",
+    )
+    assert ended.code == 0
+    assert ended.result["engine_version"] == "26.1.5"
+    assert ended.result["disk_free"] > 0
+    assert list(ended.result["files"]) == [str(tmp_path / "file")]
+    assert {path for path, _ in server.asked} >= {"/info", "/networks", "/volumes/data", "/containers/app/json"}
+
+
+def test_main_fails_with_all_that_was_seen(exit_of: Any, serve_engine: Serve) -> None:
+    server = serve_engine({"/info": (200, HOST_INFO)})
+    ended = exit_of(main, docker_host=server.url, memory_min="8G", engine_version_min="99")
+    assert ended.code == 1
+    assert ended.result["msg"] == (
+        "This host cannot take the application yet: "
+        "engine: expected 99 or newer, found 26.1.5; upgrade Docker. "
+        "memory: expected at least 8.0 GiB, found 4.0 GiB; use a larger host or lower preflight_memory_min."
+    )
+    assert [one["ok"] for one in ended.result["findings"]] == [False, False, True, True]
+    assert ended.result["memory_limit"] == "2G"
+
+
+def test_main_without_an_engine(exit_of: Any) -> None:
+    ended = exit_of(main, docker_host="unix:///nowhere.sock")
+    assert ended.code == 1
+    assert ended.result["msg"].startswith("No Docker engine answers at unix:///nowhere.sock")

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the house for all files: imports point down, everything has a test and a licence."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from typing import Iterator, Mapping
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import MODULES, PACKAGE, PLUGINS, PYTHON, ROLES
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(ROLES) >= 5
+    assert len(MODULES) >= 5
+    assert len(PYTHON) >= 20
+
+
+UTILS = ("module_utils/_core", "module_utils/_engine", "module_utils/_store", "module_utils/_module")
+CORE, ENGINE, STORE, MODULE = UTILS
+# Per folder of plugins: which folders it may import from beside itself, and which packages beside the standard library.
+MAY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    CORE: ((), ()),
+    ENGINE: ((CORE,), ("docker", "requests")),
+    STORE: ((CORE,), ()),
+    MODULE: ((CORE, ENGINE, STORE), ("ansible",)),
+    "modules": (UTILS, ("ansible",)),
+    "lookup": ((CORE,), ("ansible",)),
+    "filter": ((CORE,), ("ansible",)),
+    "action": ((CORE,), ("ansible", "yaml")),
+    "doc_fragments": ((), ()),
+}
+DOCKER_TOO = ("modules/source_archive.py", "lookup/source_digest.py")
+
+
+def imports(path: str, source: str) -> Iterator[str]:
+    """Yield what a file of plugins imports: packages by name, files of plugins as folder/stem."""
+    here = [*PACKAGE.split("."), "plugins", *path.split("/")]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level] if node.level else []
+            names = [".".join([*base, *filter(None, [node.module]), name.name]) for name in node.names]
+        else:
+            continue
+        for name in names:
+            inside = name.startswith(f"{PACKAGE}.plugins.")
+            yield name[len(f"{PACKAGE}.plugins.") :].replace(".", "/") if inside else name.split(".")[0]
+
+
+def upward(path: str, source: str) -> list[str]:
+    """Return the imports of a file of plugins that its place forbids."""
+    place = next(folder for folder in MAY if path.startswith(f"{folder}/"))
+    folders, packages = MAY[place]
+    packages += ("docker",) if path in DOCKER_TOO else ()
+    found = []
+    for name in imports(path, source):
+        ours = "/" in name
+        right = any(name.startswith(f"{folder}/") for folder in (place, *folders)) if ours else name in packages
+        if not right and (ours or name not in sys.stdlib_module_names):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("path", PYTHON)
+def test_imports_point_down(path: str) -> None:
+    assert upward(path, (PLUGINS / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "found"),
+    [
+        ("module_utils/_core/x.py", "import os, docker", ["docker"]),
+        ("module_utils/_core/x.py", "from . import errors", []),
+        ("module_utils/_core/x.py", "from .errors import InvalidInput", []),
+        ("module_utils/_core/x.py", "from .._store import files", ["module_utils/_store/files"]),
+        ("module_utils/_core/x.py", "def f():\n    import yaml", ["yaml"]),
+        ("module_utils/_core/x.py", "from ansible.errors import AnsibleError", ["ansible"]),
+        ("module_utils/_engine/x.py", "import docker.errors", []),
+        ("module_utils/_engine/x.py", "from .._store.files import read", ["module_utils/_store/files/read"]),
+        ("module_utils/_store/x.py", "from .._engine import sdk", ["module_utils/_engine/sdk"]),
+        ("module_utils/_module/x.py", "from .._engine.sdk import Engine", []),
+        ("module_utils/_module/x.py", "import docker", ["docker"]),
+        ("modules/x.py", "from ..module_utils._core import kinds", []),
+        ("modules/x.py", "from .preflight import run", []),
+        ("modules/x.py", "from ..lookup.source_digest import LookupModule", ["lookup/source_digest/LookupModule"]),
+        ("modules/x.py", "from docker.utils import exclude_paths", ["docker"]),
+        ("modules/source_archive.py", "from docker.utils import exclude_paths", []),
+        ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._core import kinds", []),
+        ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._engine import sdk", ["module_utils/_engine/sdk"]),
+        ("lookup/x.py", "from ansible_collections.community.docker.plugins import x", ["ansible_collections"]),
+    ],
+)
+def test_the_check_of_imports_itself(path: str, line: str, found: list[str]) -> None:
+    assert upward(path, line) == found
+
+
+@pytest.mark.parametrize("path", PYTHON)
+def test_the_oldest_python_can_parse_it(path: str) -> None:
+    text = (PLUGINS / path).read_text(encoding="utf-8")
+    assert ast.parse(text, feature_version=(3, 8)).body
+    assert "from __future__ import annotations" in text
+
+
+@pytest.mark.parametrize("path", PYTHON)
+def test_data_does_not_change_under_anybody(path: str) -> None:
+    tree = ast.parse((PLUGINS / path).read_text(encoding="utf-8"))
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    marks = [ast.unparse(mark) for one in classes for mark in one.decorator_list]
+    assert set(marks) <= {"dataclass(frozen=True)"}
+
+
+# Doc fragments are checked with the argument specs, in test_modules.py.
+@pytest.mark.parametrize("path", [path for path in PYTHON if not path.startswith("doc_fragments/")])
+def test_every_file_has_a_test_file(path: str) -> None:
+    folder, _, name = path.rpartition("/")
+    action = PLUGINS / "action" / name
+    if folder == "modules" and action.exists():
+        folder = "action"
+    assert (ROOT / "tests/unit/plugins" / folder / f"test_{name}").exists()
+
+
+SCRIPTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for top in ("plugins", "roles", "playbooks", "tests/unit")
+    for path in (ROOT / top).rglob("*")
+    if path.suffix in (".py", ".sh")
+)
+
+
+@pytest.mark.parametrize("path", SCRIPTS)
+def test_every_script_names_its_licence(path: str) -> None:
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    assert "# SPDX-License-Identifier: GPL-3.0-or-later" in lines[:2]

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the house for modules: what is documented is what they take and return."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Callable, Mapping, Optional
+
+import pytest
+import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles import ActionModule
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
+from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
+    container_health,
+    env_file,
+    preflight,
+    source_archive,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import (
+    COLLECTION,
+    MODULES,
+    PACKAGE,
+    PLUGINS,
+    PYTHON,
+    ROLES,
+    all_tasks,
+    docs,
+    options_of,
+    text_of,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
+    ROOT,
+    FakeClock,
+    FakeEngine,
+    FakeHost,
+    FakeHostEngine,
+    seen,
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_documented(module: str) -> None:
+    documentation = docs(module, "DOCUMENTATION")
+    assert documentation["module"] == module
+    assert re.fullmatch(r"\d+\.\d+\.\d+", documentation["version_added"])
+    assert not documentation["short_description"].endswith(".")
+    assert documentation["attributes"]["check_mode"]["support"] == "full"
+    for name, entry in docs(module, "RETURN").items():
+        assert {"description", "returned", "type"} <= set(entry), name
+        for inner in entry.get("contains", {"": entry}).values():
+            assert {"description", "type", "sample"} <= set(inner), name
+
+
+PLUGIN_FILES = [path for path in PYTHON if path.split("/")[0] in ("lookup", "filter")]
+
+
+@pytest.mark.parametrize("path", PLUGIN_FILES)
+def test_a_plugin_is_documented(path: str) -> None:
+    documentation = yaml.safe_load(text_of(path, "DOCUMENTATION"))
+    assert documentation["name"] == Path(path).stem
+    assert f"{COLLECTION}.{Path(path).stem}" in text_of(path, "EXAMPLES")
+    assert yaml.safe_load(text_of(path, "EXAMPLES"))
+    assert yaml.safe_load(text_of(path, "RETURN"))
+
+
+def test_the_action_group_has_all_modules() -> None:
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    assert runtime["action_groups"]["docker_vps"] == MODULES
+
+
+class Asked(Exception):
+    """Carries what a module wanted from AnsibleModule."""
+
+
+def asked_by(module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return what a module gives to AnsibleModule."""
+
+    def record(**arguments: Any) -> None:
+        raise Asked(arguments)
+
+    if (PLUGINS / f"action/{module}.py").exists():
+        return {"argument_spec": asked_by_action(), "supports_check_mode": True}
+    code = importlib.import_module(f"{PACKAGE}.plugins.modules.{module}")
+    monkeypatch.setattr(code, "AnsibleModule", record)
+    with pytest.raises(Asked) as caught:
+        code.main()
+    arguments: dict[str, Any] = caught.value.args[0]
+    return arguments
+
+
+def asked_by_action() -> dict[str, Any]:
+    class Recorder(ActionModule):
+        def __init__(self) -> None:
+            self._task = SimpleNamespace(async_val=0, check_mode=True)
+            self._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=""))
+            self._supports_check_mode = True
+
+        def validate_argument_spec(self, argument_spec: Any) -> None:
+            raise Asked(argument_spec)
+
+    with pytest.raises(Asked) as caught:
+        Recorder().run()
+    spec: dict[str, Any] = caught.value.args[0]
+    return spec
+
+
+def documented(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what documentation says about an option, in the words of an argument spec."""
+    keys = ("type", "default", "choices", "elements", "required", "aliases")
+    return {key: option[key] for key in keys if key in option}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_takes_exactly_its_documented_options(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = asked_by(module, monkeypatch)
+    spec = arguments["argument_spec"]
+    options = options_of(module)
+    told = {name: documented(option) for name, option in options.items()}
+    assert {name: documented(option) for name, option in spec.items()} == told
+    assert arguments["supports_check_mode"] is True
+    for name, option in spec.items():
+        assert set(option) <= {*documented(option), "no_log", "fallback"}, name
+        for variable in option.get("fallback", (None, ()))[1]:
+            assert f"E({variable})" in str(options[name]["description"])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_use_its_options(module: str) -> None:
+    tasks = docs(module, "EXAMPLES")
+    options = options_of(module)
+    names = {*options, *(alias for option in options.values() for alias in option.get("aliases", ()))}
+    required = {name for name, option in options.items() if option.get("required")}
+    assert tasks
+    for task in tasks:
+        assert task["name"]
+        assert required <= set(task[f"{COLLECTION}.{module}"]) <= names
+
+
+def uses(task: Mapping[str, Any]) -> Optional[str]:
+    """Return which module of ours a task uses."""
+    return next((key.rsplit(".", 1)[1] for key in task if key.startswith(f"{COLLECTION}.")), None)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_use_our_modules_by_their_options(role: str) -> None:
+    tasks = [task for task in all_tasks(role) if uses(task)]
+    assert tasks
+    for task in tasks:
+        module = str(uses(task))
+        assert set(task[f"{COLLECTION}.{module}"]) <= set(options_of(module)), task["name"]
+
+
+def result_of_container_health(place: Path) -> dict[str, Any]:
+    clock = FakeClock()
+    engine = FakeEngine(clock, {"app": [(0, seen("starting")), (2.5, seen("healthy"))]}, lines={"app": ["x"]})
+    params = container_health.Params(("app",), Rules(Wanted.HEALTHY), 60, 50)
+    return container_health.run(params, engine, clock, check_mode=False)
+
+
+def result_of_env_file(place: Path) -> dict[str, Any]:
+    owner = place.stat()
+    values = {"DATABASE_URI": "file:/data/x.db", "NEXT_PUBLIC_SERVER_URL": "http://x", "PUID": "1", "PGID": "1"}
+    params = env_file.Params(str(place / ".env"), values, "/data", owner.st_uid, owner.st_gid, True)
+    env_file.run(params, lambda: "0123456789abcdef" * 4, check_mode=False)
+    changed = env_file.Params(params.path, {**values, "PUID": "2"}, "/data", owner.st_uid, owner.st_gid, True)
+    return env_file.run(changed, lambda: "", check_mode=True)
+
+
+def result_of_preflight(place: Path) -> dict[str, Any]:
+    engine = FakeHostEngine(
+        networks={"proxy": {"Driver": "bridge", "Scope": "local"}}, images={"app": ["app:1"]}, containers={"app": {}}
+    )
+    params = preflight.Params(
+        Needs("", "", False, 0, 0, 30, ""), None, ("app",), (), ("proxy",), ("app",), ("/etc/hostname",)
+    )
+    return preflight.run(params, engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
+
+
+def result_of_source_archive(place: Path) -> dict[str, Any]:
+    (place / "file").write_text("x")
+    return source_archive.run(str(place), str(place / "x.tar.gz"), "", lambda *_: ["file"], check_mode=False)
+
+
+RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "container_health": result_of_container_health,
+    "env_file": result_of_env_file,
+    "preflight": result_of_preflight,
+    "source_archive": result_of_source_archive,
+}
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "float": (float, int),
+    "int": (int,),
+    "str": (str,),
+    "list": (list,),
+    "dict": (dict,),
+}
+COMMON = {"changed", "diff"}
+
+
+def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:
+    """Compare a returned value with its documentation, down to its last field."""
+    assert type(value) in TYPES[entry["type"]], where
+    for one in value if "elements" in entry else ():
+        assert type(one) in TYPES[entry["elements"]], where
+        if "contains" in entry:
+            assert list(one) == list(entry["contains"]), where
+            for key, inner in entry["contains"].items():
+                compare(one[key], inner, f"{where}.{key}")
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "validate_roles"])
+def test_results_are_what_is_documented(module: str, tmp_path: Path) -> None:
+    result = RESULTS[module](tmp_path)
+    told = docs(module, "RETURN")
+    assert set(result) - COMMON == set(told)
+    assert isinstance(result["changed"], bool)
+    for key, entry in told.items():
+        compare(result[key], entry, key)
+        assert isinstance(entry.get("sample", []), TYPES[entry["type"]]), key

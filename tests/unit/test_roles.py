@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the house for roles: spec, defaults, ranges, prefixes and wiring fit together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Iterator, Mapping
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
+from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+
+WIRING: Mapping[str, Any] = yaml.safe_load((ROOT / "playbooks/vars/wiring.yml").read_text(encoding="utf-8"))
+
+
+def role_texts(role: str) -> Iterator[tuple[Path, str]]:
+    for folder in ("tasks", "templates", "defaults", "vars", "handlers", "meta"):
+        for path in sorted((ROOT / "roles" / role / folder).rglob("*")):
+            if path.is_file():
+                yield path, path.read_text(encoding="utf-8")
+
+
+def names_made_by(task: Mapping[str, Any]) -> set[str]:
+    """Return the variables that a task sets."""
+    made = {*task.get("vars", {}), *task.get("ansible.builtin.set_fact", {})}
+    made |= {task["register"]} if "register" in task else set()
+    return {name for name in made if not name.startswith("ansible_")}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_spec_of_a_role_has_exactly_its_defaults(role: str) -> None:
+    assert list(spec_of_role(role)) == list(role_file(role, "defaults/main.yml"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_values_stand_in_the_defaults_only(role: str) -> None:
+    for name, option in spec_of_role(role).items():
+        assert not {"default", "required"} & set(option), name
+        assert {"description", "type"} <= set(option), name
+        assert option["type"] != "list" or "elements" in option, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_spec_of_a_role_takes_its_defaults(role: str) -> None:
+    defaults = role_file(role, "defaults/main.yml")
+    checked = ArgumentSpecValidator(spec_of_role(role)).validate(defaults, validate_role_argument_spec=True)
+    assert checked.error_messages == []
+    # Not even converted: a default is written in its type.
+    assert checked.validated_parameters == defaults
+    for name, value in defaults.items():
+        assert type(checked.validated_parameters[name]) is type(value) or spec_of_role(role)[name]["type"] == "float"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_ranges_of_a_role_fit_it(role: str) -> None:
+    ranges, spec, defaults = (
+        role_file(role, "meta/ranges.yml"),
+        spec_of_role(role),
+        role_file(role, "defaults/main.yml"),
+    )
+    named = [name for names in ranges["kinds"].values() for name in names]
+    assert set(named) <= set(spec)
+    assert len(named) == len(set(named))
+    assert kinds.wrong(ranges["kinds"], defaults) == []
+    for chooser, needs in ranges.get("needs", {}).items():
+        assert set(needs) <= set(spec[chooser]["choices"])
+        assert set(needs.values()) <= set(spec)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_of_a_role_bear_its_name(role: str) -> None:
+    assert all(name.startswith(f"{role}_") for name in role_file(role, "defaults/main.yml"))
+    inner = ROOT / f"roles/{role}/vars/main.yml"
+    made = set(yaml.safe_load(inner.read_text()) if inner.exists() else ())
+    made |= {name for task in all_tasks(role) for name in names_made_by(task)}
+    assert {name for name in made if not name.startswith((f"{role}_", f"__{role}_"))} == set()
+
+
+def foreign(text: str, role: str) -> list[str]:
+    """Return the variables of other roles, and of inventories, that a text mentions."""
+    prefixes = [*(other for other in ROLES if other != role), "docker_vps"]
+    return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{'|'.join(prefixes)})_[a-z0-9_]+", text)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_knows_no_other_one(role: str) -> None:
+    assert {str(path): foreign(text, role) for path, text in role_texts(role) if foreign(text, role)} == {}
+
+
+def test_the_check_of_prefixes_itself() -> None:
+    assert foreign("{{ stack_port }} __image_look stack_image docker_vps_app", "stack") == [
+        "__image_look",
+        "docker_vps_app",
+    ]
+    assert foreign("{{ stack_port }} ptnextjs.docker_vps.image: env_file:", "image") == ["stack_port"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_tasks_are_named_after_the_role(role: str) -> None:
+    title = role.replace("_", " ").capitalize()
+    for task in all_tasks(role):
+        assert task["name"].startswith(f"{title} | "), task["name"]
+
+
+def test_the_wiring_sets_only_variables_that_roles_have() -> None:
+    known = {name for role in ROLES for name in role_file(role, "defaults/main.yml")}
+    assert {name for name in WIRING if not name.startswith("__docker_vps_")} <= known
+
+
+def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:
+    text = (ROOT / "playbooks/vars/wiring.yml").read_text(encoding="utf-8")
+    names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
+    assert len(names) == len(set(names)) == len(WIRING)
+    own = {name for name in names if name.startswith("__")}
+    others = "".join(path.read_text() for path in (ROOT / "playbooks").rglob("*.yml"))
+    assert {name for name in own if len(re.findall(rf"\b{name}\b", others)) < 2} == set()
+    assert set(re.findall(r"\b__docker_vps_[a-z_]+", others)) == own
