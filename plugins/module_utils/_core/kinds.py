@@ -35,6 +35,7 @@ def _subnet(value: Any) -> bool:
         return False
 
 
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
 
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -47,7 +48,11 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     # What both Docker and Ansible's human_to_bytes read, which knows no KiB.
     "size": (_matches(r"\d+(\.\d+)?([KMGTkmgt]|[KMGT]B)?"), "a size such as 512M or 2G"),
     "size_or_auto": (_matches(r"auto|\d+(\.\d+)?[KMGTkmgt]i?[bB]?|\d+"), "auto or a size such as 512M or 2G"),
-    "name": (_matches(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"), "a name of letters, digits, dots, dashes and underscores"),
+    "name": (_matches(_NAME), "a name of letters, digits, dots, dashes and underscores"),
+    "names": (
+        lambda value: all(_matches(_NAME)(name) for name in value),
+        "names of letters, digits, dots, dashes and underscores",
+    ),
     "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
     "repository": (
         _matches(r"[a-z0-9]+((:\d+/|[._/-]+)[a-z0-9]+)*"),

@@ -106,6 +106,10 @@ def test_a_change_keeps_the_file_before_it(host: Host) -> None:
     assert after[".env.production.example"] == before[".env.production.example"]
     assert result["previous"] == f"{host.path}.previous"
     assert (result["changed"], result["added"], result["updated"]) == (True, ["EMAIL_FROM"], ["TOKEN"])
+    assert "EMAIL_FROM" not in result["diff"]["before"]
+    assert "TOKEN=(previous value)\n" in result["diff"]["before"]
+    assert "EMAIL_FROM=(new value)\n" in result["diff"]["after"]
+    assert result["diff"]["before_header"] == result["diff"]["after_header"] == str(host.path)
     host.run()
     assert host.values(".previous")["TOKEN"] == "other"
 

@@ -193,21 +193,44 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        replace(str(tmp_path / "file"), NEW)
+        read(str(tmp_path / "file"))
+        with pytest.raises(DockerVpsError):
+            replace(str(tmp_path / "none/file"), NEW)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 def test_it_is_durable_before_it_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
     def fsync(descriptor: int, real: Callable[[int], None] = os.fsync) -> None:
-        calls.append("sync directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "sync file")
+        facts = os.fstat(descriptor)
+        calls.append("sync directory" if stat.S_ISDIR(facts.st_mode) else f"sync file of {facts.st_size} bytes")
         real(descriptor)
 
     def rename(old: str, new: str, real: Callable[[str, str], None] = os.replace) -> None:
         calls.append(f"rename {Path(old).name} to {Path(new).name}, mode {mode(Path(old)):o}")
         real(old, new)
 
+    def give(descriptor: int, uid: int, gid: int, real: Callable[[int, int, int], None] = os.fchown) -> None:
+        calls.append(f"give away, mode {stat.S_IMODE(os.fstat(descriptor).st_mode):o}")
+        real(descriptor, uid, gid)
+
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", rename)
-    replace(str(tmp_path / "file"), NEW)
-    assert calls == ["sync file", "rename file.partial to file, mode 600", "sync directory"]
+    monkeypatch.setattr(os, "fchown", give)
+    (tmp_path / "file.partial").touch()
+    (tmp_path / "file.partial").chmod(0o666)
+    replace(str(tmp_path / "file"), Kept("text", 0o644, ME, MINE))
+    assert calls == [
+        "give away, mode 600",
+        "sync file of 4 bytes",
+        "rename file.partial to file, mode 644",
+        "sync directory",
+    ]
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
