@@ -50,8 +50,8 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "size_or_auto": (_matches(r"auto|\d+(\.\d+)?[KMGTkmgt]i?[bB]?|\d+"), "auto or a size such as 512M or 2G"),
     "name": (_matches(_NAME), "a name of letters, digits, dots, dashes and underscores"),
     "names": (
-        lambda value: all(_matches(_NAME)(name) for name in value),
-        "names of letters, digits, dots, dashes and underscores",
+        lambda value: isinstance(value, list) and all(map(_matches(_NAME), value)),
+        "a list of names of letters, digits, dots, dashes and underscores",
     ),
     "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
     "repository": (

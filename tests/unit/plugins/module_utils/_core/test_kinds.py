@@ -26,7 +26,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "size_or_auto": (["auto", "512M", "2g", "1GiB", "1073741824"], ["", "AUTO", "auto ", "half", "1 G", None, 512]),
     "name": (["proxy", "ptnextjs-app", "a1", "A_b.c-d"], ["", "a", "-a", ".a", "a b", "a/b", "ä1", None, 12, "a1\n"]),
-    "names": ([[], ["proxy", "www.example.com"]], [["ok", ""], ["a b"], [5], [None]]),
+    "names": ([[], ["proxy", "www.example.com"]], [["ok", ""], ["a b"], [5], [None], None, "ab", 5]),
     "project": (["ptnextjs", "a", "0", "a_b-c"], ["", "Site", "-a", "_a", "a.b", "a b", None]),
     "repository": (
         ["app", "ptnextjs-app", "registry.example.com/team/app", "localhost:5000/app", "a__b", "a.b/c-d"],
