@@ -30,7 +30,7 @@ lint: $(ready) ## Check style and types
 	antsibull-changelog lint
 
 unit: $(ready) ## Test the pure parts, without an engine
-	pytest tests/unit
+	pytest tests/unit --cov=plugins --cov-branch
 
 integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application
 	pytest tests/integration

@@ -22,7 +22,7 @@ clean() {
     if [ -f /opt/ptnextjs/compose.yml ]; then
         as_root docker compose --file /opt/ptnextjs/compose.yml down --volumes --remove-orphans
     fi
-    docker network inspect proxy >/dev/null 2>&1 && docker network rm proxy
+    docker network rm proxy >/dev/null 2>&1 || echo "The network proxy stays, since something else uses it, or is gone already."
     docker images --format '{{.Repository}}:{{.Tag}}' ptnextjs-app | xargs --no-run-if-empty docker rmi >/dev/null
     as_root rm -rf /opt/ptnextjs
     echo "The demo is gone. What it was built with stays: .venv, .cache, the base images, and the engine (make engine-stop)."

@@ -72,7 +72,7 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The env file.
-  returned: always
+  returned: success
   type: str
   sample: /opt/ptnextjs/.env.production
 previous:

@@ -93,7 +93,7 @@ EXAMPLES = r"""
     compose_version_min: "2.20"
     memory_min: 768M
     disk_free_min: 6G
-    controller_time: "{{ now(utc=true).timestamp() }}"
+    controller_time: "{{ now().timestamp() }}"
 """
 
 RETURN = r"""

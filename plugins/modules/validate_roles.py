@@ -13,7 +13,8 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Checks the variables of roles against their argument specs, their ranges (C(meta/ranges.yml)) and, for the words of
-    an inventory, against misspelling. Fails with everything that is wrong at once.
+    an inventory, against misspelling. Fails with everything that is
+    wrong at once; the ranges of a role are checked when the types of its variables are right.
   - Runs on the controller and touches no host.
 options:
   roles:

@@ -19,6 +19,7 @@ from .errors import InvalidInput
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
 
+_ANEW = "give another one, or leave it out of the inventory and the env file to have one generated"
 _PLACEHOLDER = re.compile(
     r"change.?me|replace.?(me|this|with)|your.?(payload.?)?secret|example|placeholder|"
     r"generate|insert.?here|secret.?here|(.)\3{15,}",
@@ -66,12 +67,9 @@ def _database_uri(value: str, context: Context) -> Optional[str]:
 
 def _secret(value: str, context: Context) -> Optional[str]:
     if len(value) < SECRET_MIN_CHARACTERS:
-        return (
-            f"has {len(value)} characters and must have at least {SECRET_MIN_CHARACTERS}; "
-            "leave it out to have one generated"
-        )
+        return f"has {len(value)} characters and must have at least {SECRET_MIN_CHARACTERS}; {_ANEW}"
     if _PLACEHOLDER.search(value):
-        return "is a placeholder from an example; leave it out to have one generated"
+        return "is a placeholder from an example; " + _ANEW
     return None
 
 

@@ -3,7 +3,7 @@
 
 A container has a state (created, running, paused, restarting, removing, exited, dead) and,
 if it has a health check, a health (starting, healthy, unhealthy). Neither alone is enough:
-a stopped container keeps its last health, and a running one without a health check has
+a stopped container has some health all the same, and a running one without a health check has
 none. https://docs.docker.com/reference/api/engine/ (ContainerInspect, State)
 """
 
@@ -207,7 +207,7 @@ def _last_probe(now: Snapshot) -> str:
         return "; its health check has not run yet" if now.health else ""
     last = now.probes[-1]
     said = f" and said: {last.output[:300]}" if last.output else " without a word"
-    return f"; the last one ended with code {last.exit_code}{said}"
+    return f"; the last health check ended with code {last.exit_code}{said}"
 
 
 def _last_exit(now: Snapshot) -> str:

@@ -36,7 +36,7 @@ def _subnet(value: Any) -> bool:
 
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
-_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
+_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@|(?<=http:)//[^/@\s]*@|(?<=https:)//[^/@\s]*@")
 
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "port": (_whole(1, 65535), "a port number between 1 and 65535"),
@@ -60,7 +60,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
-        "a git URL without a password (a deploy key is a file, see the variable that ends in git_key_file)",
+        "a git URL without a password or token (a deploy key is a file, see the variable that ends in git_key_file)",
     ),
     "path": (_matches(r"/[^\0:]*"), "an absolute path without a colon"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),

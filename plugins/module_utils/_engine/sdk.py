@@ -187,7 +187,7 @@ def _tls(address: Address) -> Any:
         return False
     pair = (address.cert_path, address.key_path) if address.cert_path and address.key_path else None
     try:
-        return docker.tls.TLSConfig(ca_cert=address.ca_path, client_cert=pair, verify=bool(address.ca_path))
+        return docker.tls.TLSConfig(ca_cert=address.ca_path, client_cert=pair, verify=True)
     except TLSParameterError as error:
         raise EngineError(
             f"The TLS files for the Docker engine at {address.url} cannot be used: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import stat
 import subprocess
 import time
@@ -60,19 +61,20 @@ def _start(*arguments: str) -> Optional[subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
     except OSError:
         return None
 
 
-def _end(process: Optional[subprocess.Popen[str]]) -> str:
-    """Return what a command said, empty when it failed."""
+def _end(process: Optional[subprocess.Popen[str]], seconds: float = 30) -> str:
+    """Return what a command said, empty when it failed or did not end in time."""
     if process is None:
         return ""
     try:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with what it started, which may hold the pipe
         process.communicate()
         return ""
     return "" if process.returncode else said

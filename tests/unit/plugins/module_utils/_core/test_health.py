@@ -204,13 +204,14 @@ SENTENCES = [
         "unhealthy",
         {"failing_streak": 3},
         Reason.UNHEALTHY,
-        "is unhealthy: 3 health checks in a row failed; the last one ended with code 1 and said: it will not do.",
+        "is unhealthy: 3 health checks in a row failed; "
+        "the last health check ended with code 1 and said: it will not do.",
     ),
     (
         "unhealthy",
         {"failing_streak": 3, "probes": (Probe("", "", 7, ""),)},
         Reason.UNHEALTHY,
-        "is unhealthy: 3 health checks in a row failed; the last one ended with code 7 without a word.",
+        "is unhealthy: 3 health checks in a row failed; the last health check ended with code 7 without a word.",
     ),
     ("exited-3", {}, Reason.EXITED, "exited with code 3."),
     ("exited-3", {"error": "no such file"}, Reason.EXITED, "exited with code 3 (no such file)."),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -100,26 +101,10 @@ def test_what_is_no_file(tmp_path: Path, name: str) -> None:
     assert ThisHost().file(str(tmp_path / name)) is None
 
 
-class Hanging(subprocess.Popen):  # type: ignore[type-arg]
-    """A command that does not answer in time; it is not even started."""
-
-    def __init__(self) -> None:
-        self.told: list[object] = []
-
-    def communicate(self, input: object = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
-        self.told.append(timeout)
-        if timeout:
-            raise subprocess.TimeoutExpired("docker", timeout)
-        return "1.2", ""
-
-    def kill(self) -> None:
-        self.told.append("kill")
-
-    def __del__(self) -> None:
-        pass
-
-
-def test_a_command_that_hangs_is_killed_and_says_nothing() -> None:
-    hanging = Hanging()
-    assert _end(hanging) == ""
-    assert hanging.told == [30, "kill", None]
+def test_a_command_that_hangs_is_killed_with_its_children_and_says_nothing() -> None:
+    script = "sleep 60 & echo too late; sleep 60"
+    hanging = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    began = time.monotonic()
+    assert _end(hanging, 0.2) == ""
+    assert time.monotonic() - began < 10
+    assert hanging.returncode == -signal.SIGKILL
