@@ -9,22 +9,22 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 url=http://localhost:8080
-log=/opt/ptnextjs/build.log
+log=/opt/demo/build.log
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-proxy() { docker compose --file examples/proxy/compose.yml "$@"; }
+proxy() { PROXY_NETWORK=demo-proxy docker compose --project-name demo-proxy --file examples/proxy/compose.yml "$@"; }
 
 clean() {
     proxy down --remove-orphans
-    if [ -f /opt/ptnextjs/compose.yml ]; then
-        as_root docker compose --file /opt/ptnextjs/compose.yml down --volumes --remove-orphans
+    if [ -f /opt/demo/compose.yml ]; then
+        as_root docker compose --file /opt/demo/compose.yml down --volumes --remove-orphans
     fi
-    docker network rm proxy >/dev/null 2>&1 || echo "The network proxy stays, since something else uses it, or is gone already."
-    docker images --format '{{.Repository}}:{{.Tag}}' ptnextjs-app | xargs --no-run-if-empty docker rmi >/dev/null
-    as_root rm -rf /opt/ptnextjs
+    docker network rm demo-proxy >/dev/null 2>&1 || echo "The network demo-proxy is gone already, or something else uses it."
+    docker images --format '{{.Repository}}:{{.Tag}}' demo-app | xargs --no-run-if-empty docker rmi >/dev/null
+    as_root rm -rf /opt/demo
     echo "The demo is gone. What it was built with stays: .venv, .cache, the base images, and the engine (make engine-stop)."
 }
 
@@ -67,13 +67,13 @@ cat <<END
 GET $url/api/health
 $health
 
-$(docker ps --filter network=proxy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
+$(docker ps --filter network=demo-proxy --format 'table {{.Names}}\t{{.Status}}\t{{.Image}}')
 
 Seconds:  $(printf '%s, ' "${phases[@]}")$SECONDS s in all
 Site:     $url
 Admin:    $url/admin (the first visit creates the administrator)
-Logs:     docker logs --follow ptnextjs-app
-Files:    /opt/ptnextjs (compose.yml, .env.production, build.log)
+Logs:     docker logs --follow demo-app
+Files:    /opt/demo (compose.yml, .env.production, build.log)
 Change something in examples/payload-app and run make demo again; make demo-clean removes everything.
 Next:     README.md, then docs/ to deploy your own application.
 END

@@ -28,15 +28,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "roles": {"type": "list", "elements": "str", "required": True},
                 "words": {"type": "list", "elements": "str", "default": []},
                 "prefix": {"type": "str", "default": ""},
+                "wired": {"type": "list", "elements": "str", "default": []},
             }
         )
         problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
+        problems += self._overridden(asked["wired"], variables)
         for role in asked["roles"]:
             problems += self._wrong(role, variables)
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
         return result
+
+    def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any]) -> list[str]:
+        """Return the variables of an inventory that the play sets itself."""
+        inventory = variables["hostvars"][variables["inventory_hostname"]] if wired else {}
+        word = "set the word of the inventory that stands for it (docs/variables.md)"
+        given = [name for name in wired if name in inventory]
+        # Those of the command line win over the play's, and so have an effect.
+        lost = [name for name in given if self._templar.template(variables[name]) != inventory[name]]
+        return [f"{name} has no effect in this play; {word}." for name in lost]
 
     def _wrong(self, role: str, variables: Mapping[str, Any]) -> Sequence[str]:
         spec = _read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
@@ -45,10 +56,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if checked.error_messages:
             return [f"{message}." for message in checked.error_messages]
         # The validator adds every variable that is not given, as None.
+        text = kinds.coerced(given, {name: spec[name]["type"] for name in given})
+        if text:
+            return text
         right = {name: checked.validated_parameters[name] for name in given}
         values = {**_read(role, "defaults/main.yml"), **right}
         ranges = _read(role, "meta/ranges.yml")
-        return kinds.wrong(ranges["kinds"], values) + kinds.missing(ranges.get("needs", {}), values)
+        return [
+            *kinds.wrong(ranges["kinds"], values),
+            *kinds.missing(ranges.get("needs", {}), values),
+            *kinds.excess(ranges.get("at_most", {}), values),
+        ]
 
 
 def _read(role: str, name: str) -> Mapping[str, Any]:

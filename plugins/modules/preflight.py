@@ -181,7 +181,7 @@ from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.health import snapshot
-from ..module_utils._core.host import PROJECT_LABEL, Facts, Finding, Needs, findings, memory_limit, settled
+from ..module_utils._core.host import FILES_LABEL, PROJECT_LABEL, Facts, Finding, Needs, findings, memory_limit, settled
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.glue import finish
@@ -321,7 +321,7 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
         memory=info["MemTotal"],
         disk_free=host.disk_free(info["DockerRootDir"]),
         clock_offset=None if params.controller_time is None else host.time() - params.controller_time,
-        owners={(kind, name): _project(one) for kind, name, one in looked if one},
+        owners={(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one},
     )
 
 
@@ -333,10 +333,14 @@ def _settled(params: Params, engine: HostEngine, host: Host) -> bool:
     return healthy and settled(host.compose_rehearsal(params.needs.project, params.compose_file))
 
 
-def _project(one: Json) -> str:
-    """Return the Compose project that a container or volume belongs to, empty for none."""
+def _project(one: Json, compose_file: str) -> str:
+    """Return the Compose project that a container or volume belongs to, empty for none.
+
+    A container of a project of the same name, but from another Compose file, is of somebody else.
+    """
     labels = (one.get("Config") or one).get("Labels") or {}
-    return str(labels.get(PROJECT_LABEL, ""))
+    project, file = str(labels.get(PROJECT_LABEL, "")), labels.get(FILES_LABEL, compose_file)
+    return project if file == compose_file or not compose_file else f"{project} of {file}"
 
 
 def _network(one: Json) -> dict[str, Any]:

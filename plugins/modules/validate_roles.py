@@ -31,6 +31,11 @@ options:
     description: How those variables begin; they are not looked at when this is empty.
     type: str
     default: ""
+  wired:
+    description: Variables that the play sets itself, so that setting them in an inventory has no effect.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full

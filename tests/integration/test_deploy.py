@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from lab import App, MakeApp, docker, inspect
+from lab import CA_BUNDLE, App, MakeApp, docker, inspect
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -116,14 +118,44 @@ def test_tags_run_one_phase(app: App) -> None:
     app.deploy().succeeded()
 
 
+def test_phases_one_by_one_on_a_clean_host(make_app: MakeApp) -> None:
+    app = make_app("it-tags")
+    for phase in ("image", "proxy_network", "env_file", "stack"):
+        if phase == "image":
+            # The stack needs the image too, so that its phase alone makes it; here it is made first.
+            role = "- ansible.builtin.import_role: {name: ptnextjs.docker_vps.image}"
+            app.play(f"{role}\n  vars: {image_words(app)}").succeeded()
+        else:
+            app.deploy("--tags", phase).succeeded()
+    assert app.get("/api/health").status == 200
+    assert app.deploy().succeeded().recap["changed"] == 0
+
+
+def image_words(app: App) -> str:
+    words = {
+        "image_source": "path",
+        "image_name": app.container,
+        "image_path": app.words["docker_vps_source_path"],
+        "image_base": app.words["docker_vps_base_image"],
+        "image_build_args": {"NEXT_PUBLIC_SERVER_URL": app.words["docker_vps_server_url"]},
+        "image_build_ca": CA_BUNDLE,
+        "image_log": f"{app.directory}/build.log",
+        "image_disk_needed": "1G",
+    }
+    return json.dumps(words)
+
+
 def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp) -> None:
-    other = make_app("it-second", docker_vps_network=app.network)
+    other = make_app("it-second", docker_vps_network=app.network, docker_vps_memory_limit="auto")
     other.network = app.network
     other.deploy().succeeded()
     assert other.get("/api/health").json["vendorCount"] == 0
     assert vendors(app) == ["before"]
     address = inspect(other.container)["NetworkSettings"]["Networks"][app.network]
     assert other.container in address["Aliases"]
+    memory = int(docker("info", "--format", "{{.MemTotal}}"))
+    wanted = 2**31 if memory > 3.5 * 2**30 else 2**30 if memory > 1.75 * 2**30 else 2**29
+    assert inspect(other.container)["HostConfig"]["Memory"] == wanted
 
 
 def test_data_survives_down_and_up_by_the_role(app: App) -> None:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Iterator
 
 import pytest
-from lab import STANDIN, App, MakeApp, commit, copied, docker, inspect, until
+from lab import STANDIN, App, MakeApp, commit, copied, docker, inspect, run, until
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,14 @@ def test_a_version_that_exits_at_once(app: App) -> None:
     assert f"Container {app.container} keeps exiting" in text or f"Container {app.container} exited with code 7" in text
     assert "crashing as commanded" in text
     assert "was put back and is healthy" in text
+    failed = app.directory / ".env.production.failed"
+    assert "STANDIN_CRASH=7" in failed.read_text()
+    assert failed.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_version_under_another_name_that_fails(app: App) -> None:
+    words = {"docker_vps_container": "it-fail-renamed", "docker_vps_env": {"STANDIN_CRASH": "7"}}
+    assert "was put back and is healthy" in app.deploy(**words).failed().text
 
 
 def test_a_version_that_never_becomes_healthy(app: App) -> None:
@@ -145,6 +154,23 @@ def test_a_container_and_a_volume_of_somebody_else(make_app: MakeApp) -> None:
         app.deploy("--check", docker_vps_external_volumes=True).succeeded()
     finally:
         docker("rm", "--force", app.container, check=False)
+
+
+def test_a_compose_project_of_somebody_else_with_the_same_name(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app("it-project")
+    image = app.words["docker_vps_base_image"]
+    services = {name: {"image": image, "command": "sleep 600"} for name in ("worker", "app")}
+    services["app"]["container_name"] = app.container
+    (tmp_path / "compose.yml").write_text(json.dumps({"name": app.name, "services": services}))
+    compose = ("docker", "compose", "--file", str(tmp_path / "compose.yml"))
+    run(*compose, "up", "--detach")
+    before = docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={app.name}")
+    try:
+        text = app.deploy().failed().text
+        assert f"found it belongs to the Compose project it-project of {tmp_path}/compose.yml" in text
+        assert docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={app.name}") == before
+    finally:
+        run(*compose, "down", "--timeout", "0")
 
 
 def test_no_engine(make_app: MakeApp, tmp_path: Path) -> None:

@@ -113,20 +113,38 @@ CMD ["docker-registry", "serve", "/registry.yml"]
     docker("rmi", name)
 
 
-def test_a_prebuilt_image_from_a_registry(app: App, make_app: MakeApp, registry: str) -> None:
-    reference = f"{registry}/acme/site:1"
-    docker("tag", inspect(app.container)["Config"]["Image"], reference)
+def push(reference: str, base: str, line: str) -> None:
+    """Push a variant of an image and forget it here."""
+    run("docker", "build", "--quiet", "--tag", reference, "-", input=f"FROM {base}\n{line}\n")
     docker("push", reference)
     docker("rmi", reference)
+
+
+def test_a_prebuilt_image_from_a_registry(app: App, make_app: MakeApp, registry: str) -> None:
+    reference = f"{registry}/acme/site:1"
+    base = inspect(app.container)["Config"]["Image"]
+    push(reference, base, "LABEL version=1")
     other = make_app("it-pulled", docker_vps_source_path=None, docker_vps_image=reference)
     try:
         other.deploy("--check").succeeded()
         other.deploy().succeeded()
         assert other.get("/api/health").status == 200
         assert other.deploy().succeeded().recap["changed"] == 0
+        first = inspect(other.container)["Image"]
+        push(reference, base, "LABEL version=2")
+        assert "is healthy" in other.deploy().succeeded().text
+        second = inspect(other.container)["Image"]
+        assert second != first
+        push(reference, base, 'CMD ["sh", "-c", "echo will not do; exit 5"]')
+        text = other.deploy().failed().text
+        assert "will not do" in text
+        assert "was put back and is healthy" in text
+        assert inspect(other.container)["Image"] == second
+        assert other.get("/api/health").status == 200
     finally:
         other.remove()
-        docker("rmi", reference, check=False)
+        for image in docker("images", "--quiet", f"{registry}/acme/site").split():
+            docker("rmi", "--force", image, check=False)
 
 
 def start(app: App, *options: str, command: tuple[str, ...] = ("id",)) -> str:

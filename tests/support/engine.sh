@@ -53,6 +53,10 @@ install_packages() {
 
 start() {
     mkdir -p "$(dirname "$record")"
+    if ! engine_answers && [ "$(id -u)" -ne 0 ] && sudo docker version >/dev/null 2>&1; then
+        say "an engine runs, but $(id -un) may not use it: sudo usermod --append --groups docker $(id -un), log in again, and run this again"
+        exit 1
+    fi
     if engine_answers && docker compose version >/dev/null 2>&1; then
         say "version $(docker version --format '{{.Server.Version}}') already answers"
         return
@@ -61,7 +65,7 @@ start() {
     if ! engine_answers; then
         # A service manager may have started it with the package.
         say "starting dockerd (log: $log)"
-        as_root sh -c "rm -f /var/run/docker.pid; setsid dockerd >'$log' 2>&1 & echo \$! >'$record'"
+        as_root sh -c "setsid dockerd >'$log' 2>&1 & echo \$! >'$record'"
     fi
     for _ in $(seq 1 120); do
         if engine_answers; then

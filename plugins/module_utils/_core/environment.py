@@ -11,9 +11,9 @@ import posixpath
 import re
 from dataclasses import dataclass
 from typing import Callable, Mapping, Optional
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from . import dotenv
+from . import dotenv, kinds
 from .errors import InvalidInput
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
@@ -74,12 +74,7 @@ def _secret(value: str, context: Context) -> Optional[str]:
 
 
 def _http_url(value: str, context: Context) -> Optional[str]:
-    try:
-        parts = urlsplit(value)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    return None if right and not re.search(r"\s", value) else "must be an http:// or https:// address with a host name"
+    return None if kinds.http_url(value) else "must be an http:// or https:// address with a host name"
 
 
 def _unprivileged_id(value: str, context: Context) -> Optional[str]:

@@ -10,6 +10,7 @@ from typing import Mapping, Optional
 GIB = 1024**3
 _LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
 PROJECT_LABEL = "com.docker.compose.project"
+FILES_LABEL = "com.docker.compose.project.config_files"
 
 
 @dataclass(frozen=True)

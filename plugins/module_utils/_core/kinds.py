@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import re
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Optional, Tuple
+from urllib.parse import urlsplit
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -35,6 +37,16 @@ def _subnet(value: Any) -> bool:
         return False
 
 
+def http_url(value: Any) -> bool:
+    """Return whether a value is the address of a web site."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+        right = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return right and not re.search(r"\s", value)
+
+
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@|(?<=http:)//[^/@\s]*@|(?<=https:)//[^/@\s]*@")
 
@@ -58,11 +70,17 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _matches(r"[a-z0-9]+((:\d+/|[._/-]+)[a-z0-9]+)*"),
         "the name of an image repository, in small letters and without a tag",
     ),
+    "http_url": (http_url, "an http:// or https:// address with a host name"),
+    # Judged where this runs, which is the controller.
+    "source_directory": (
+        lambda value: value == "" or (isinstance(value, str) and os.path.isdir(value)),
+        "a directory on the controller",
+    ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
         "a git URL without a password or token (a deploy key is a file, see the variable that ends in git_key_file)",
     ),
-    "path": (_matches(r"/[^\0:]*"), "an absolute path without a colon"),
+    "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
     "subnet": (_subnet, "a subnet such as 192.0.2.0/24, or empty"),
     "version": (_matches(r"\d+(\.\d+)*"), "a version such as 25.0"),
@@ -93,6 +111,49 @@ def missing(needs: Mapping[str, Mapping[str, str]], values: Mapping[str, Any]) -
     """
     needed = [(name, values[name], choices[values[name]]) for name, choices in needs.items() if values[name] in choices]
     return [f"{other} must not be empty with {name}={value}." for name, value, other in needed if not values[other]]
+
+
+def excess(pairs: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
+    """Return one sentence per variable that is larger than another one, which it must not be.
+
+    Args:
+        pairs: the names of the smaller and of the larger variable; sizes (bytes) or plain numbers.
+        values: every variable's value; one that is no amount, such as ``auto``, is not compared.
+    """
+    amounts = [(name, other, _amount(values[name]), _amount(values[other])) for name, other in pairs.items()]
+    return [
+        f"{name} ({values[name]}) must not be more than {other} ({values[other]})."
+        for name, other, low, high in amounts
+        if low is not None and high is not None and low > high
+    ]
+
+
+def _amount(value: Any) -> Optional[float]:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", str(value).lower())
+    return float(found[1]) * 1024 ** " kmgt".index(found[2] or " ") if found else None
+
+
+def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
+    """Return one sentence per variable that is text where only the thing itself works.
+
+    Ansible's own check accepts the text ``"false"`` or ``"[1]"`` for a bool or a list, and leaves it text.
+
+    Args:
+        given: the variables' values.
+        types: the type that each variable has by its argument spec.
+    """
+    return [
+        f"{name} must be {_NATIVE[types[name]][1]}, but is text; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
+        for name, value in given.items()
+        if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0])
+    ]
+
+
+_NATIVE: Mapping[str, Tuple[type, str]] = {
+    "bool": (bool, "true or false"),
+    "list": (list, "a list"),
+    "dict": (dict, "a mapping"),
+}
 
 
 def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:

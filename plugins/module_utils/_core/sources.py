@@ -86,6 +86,8 @@ def archive(root: str, files: Iterable[str], path: str) -> None:
     def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0
         member.uname = member.gname = "root"
+        # Whatever the umask here was, the application must be able to read it.
+        member.mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
         return member
 
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:

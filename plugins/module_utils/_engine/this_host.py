@@ -25,7 +25,7 @@ class ThisHost:
         if not os.path.exists(file):
             return ""
         options = ["--ansi", "never", "--progress", "plain", "--project-name", project, "--file", file]
-        up = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans", "--dry-run"]
+        up = ["up", "--detach", "--no-build", "--pull", "never", "--dry-run"]
         return _end(_start("compose", *options, *up))
 
     def disk_free(self, path: str) -> Optional[int]:

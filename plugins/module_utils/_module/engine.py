@@ -26,6 +26,7 @@ def engine_of(module: AnsibleModule) -> Engine:
         EngineError: no engine answers, or it refuses us.
     """
     if SDK_MISSING:
-        module.fail_json(msg=missing_required_lib("docker"), exception="".join(traceback.format_exception(SDK_MISSING)))
+        trace = traceback.format_exception(type(SDK_MISSING), SDK_MISSING, SDK_MISSING.__traceback__)
+        module.fail_json(msg=missing_required_lib("docker"), exception="".join(trace))
     p = module.params
     return Engine(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))

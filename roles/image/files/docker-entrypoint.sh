@@ -31,7 +31,7 @@ fi
 
 # Only what has the wrong owner is touched, so that a large media library costs a look.
 for directory in /data /app/public/media /app/.next/cache; do
-    if [ -d "$directory" ]; then
+    if [ -d "$directory" ] && [ -w "$directory" ]; then
         find "$directory" \( ! -user "$user" -o ! -group "$group" \) -exec chown -h "$user:$group" {} +
     fi
 done

@@ -43,7 +43,10 @@ def problems(variables: dict[str, Any], **arguments: Any) -> list[str]:
 
 
 # What a role wants beyond its defaults.
-WANTED = {"image": {"image_git_url": "https://git.example.com/site.git"}}
+WANTED = {
+    "image": {"image_git_url": "https://git.example.com/site.git"},
+    "env_file": {"env_file_server_url": "https://www.example.com"},
+}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -58,10 +61,34 @@ def test_every_kind_of_mistake_is_told_at_once() -> None:
     asked = {"roles": ["env_file", "stack"], "prefix": "app_", "words": ["app_name", "app_port"]}
     assert problems(variables, **asked) == [
         "Nothing reads app_nmae; is app_name meant?",
+        "env_file_server_url must be an http:// or https:// address with a host name, but is ''.",
         "env_file_puid must be a number between 1 and 4294967294 (never 0, which is root), but is 0.",
         "stack_port must be a port number between 1 and 65535, but is 0.",
         "stack_health_interval must be a duration such as 30s or 1m30s, but is '30'.",
     ]
+
+
+def test_text_is_no_list_no_mapping_and_no_bool() -> None:
+    (told,) = problems({"stack_aliases": "shop"}, roles=["stack"])
+    assert told.startswith("stack_aliases must be a list, but is text; with -e, give it as JSON")
+    (told,) = problems({"stack_external_volumes": "false"}, roles=["stack"])
+    assert told.startswith("stack_external_volumes must be true or false, but is text")
+    (told,) = problems({"image_build_args": '{"A": "b"}', **WANTED["image"]}, roles=["image"])
+    assert told.startswith("image_build_args must be a mapping, but is text")
+
+
+def test_a_variable_that_the_play_sets_itself_has_no_effect_in_an_inventory() -> None:
+    inventory = {"stack_port": 4000, "stack_container": "given-with-e"}
+    variables = {"stack_port": "{{ word }}", "word": 3000, "stack_container": "given-with-e"}
+    variables |= {"inventory_hostname": "one", "hostvars": {"one": inventory}}
+    (told,) = problems(variables, roles=["stack"], wired=["stack_port", "stack_container", "stack_image"])
+    assert told.startswith("stack_port has no effect in this play; ")
+
+
+def test_a_reservation_beyond_its_limit_is_told() -> None:
+    (told,) = problems({"stack_memory_limit": "256M"}, roles=["stack"])
+    assert told == "stack_memory_reservation (512M) must not be more than stack_memory_limit (256M)."
+    assert problems({"stack_memory_limit": "auto", "stack_cpu_limit": 0.5}, roles=["stack"]) == []
 
 
 @pytest.mark.parametrize("variables", [{}, {"stack_port": 0}])
@@ -90,7 +117,7 @@ def test_a_choice_says_what_it_needs() -> None:
     assert problems({"image_source": "path"}, roles=["image"]) == [
         "image_path must not be empty with image_source=path."
     ]
-    assert problems({"image_source": "path", "image_path": "/src"}, roles=["image"]) == []
+    assert problems({"image_source": "path", "image_path": "/"}, roles=["image"]) == []
 
 
 def test_templates_are_resolved_first() -> None:

@@ -221,3 +221,16 @@ def test_main_without_an_engine(exit_of: Any) -> None:
     ended = exit_of(main, docker_host="unix:///nowhere.sock")
     assert ended.code == 1
     assert ended.result["msg"].startswith("No Docker engine answers at unix:///nowhere.sock")
+
+
+@pytest.mark.parametrize(("file", "right"), [("/opt/site/compose.yml", True), ("/home/me/compose.yml", False)])
+def test_a_project_of_the_same_name_from_another_file_is_of_somebody_else(file: str, right: bool) -> None:
+    container = inspected("healthy")
+    container["Config"]["Labels"] = {PROJECT_LABEL: "site", "com.docker.compose.project.config_files": file}
+    given = {"project": "site", "containers": ["site-app"], "compose_file": "/opt/site/compose.yml"}
+    engine = FakeHostEngine(containers={"site-app": container})
+    if right:
+        assert checks(ran(engine, **given))["container site-app"] is True
+    else:
+        with pytest.raises(DockerVpsError, match="it belongs to the Compose project site of /home/me/compose.yml"):
+            ran(engine, **given)

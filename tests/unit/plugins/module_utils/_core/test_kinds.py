@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.text.formatters import human_to_bytes
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.kinds import missing, unread, wrong
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.kinds import excess, missing, unread, wrong
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +42,12 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [None, 5],
     ),
-    "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt\0", None, 1]),
+    "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt/$HOME", "/opt\0", None, 1]),
+    "http_url": (
+        ["http://a", "https://www.example.com:8443/x"],
+        ["", "ftp://a", "https://", "http://[", "http://a b", None, 5],
+    ),
+    "source_directory": (["", "/", "/tmp"], ["/nowhere", None, 5, "/etc/passwd"]),
     "url_path": (["/", "/api/health", "/a?b=c&d=%20"], ["", "api", "/a b", "/a\n", "http://x/", "/ä", None]),
     "subnet": (
         ["", "192.0.2.0/24", "2001:db8::/64"],
@@ -83,7 +88,7 @@ def test_every_wrong_value_is_told_and_no_other() -> None:
     assert wrong({"port": ["a", "b", "c"], "path": ["d", "e"]}, values) == [
         "a must be a port number between 1 and 65535, but is 0.",
         "c must be a port number between 1 and 65535, but is 'x'.",
-        "e must be an absolute path without a colon, but is 'opt'.",
+        "e must be an absolute path without a colon or a dollar sign, but is 'opt'.",
     ]
 
 
@@ -105,6 +110,13 @@ def test_what_a_choice_needs() -> None:
     assert missing(needs, {**values, "source": "path", "path": "/src"}) == []
     assert missing(needs, {**values, "source": "registry"}) == []
     assert missing({}, {}) == []
+
+
+def test_what_must_not_be_more() -> None:
+    pairs = {"low": "high"}
+    assert excess(pairs, {"low": "1G", "high": "1000m"}) == ["low (1G) must not be more than high (1000m)."]
+    for low, high in (("512M", "1g"), ("1024k", "1M"), ("2G", "auto"), (0.5, "1.0"), ("1KiB", "1024")):
+        assert excess(pairs, {"low": low, "high": high}) == []
 
 
 def test_a_misspelt_word_is_told_with_what_was_meant() -> None:

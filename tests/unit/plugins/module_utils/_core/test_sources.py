@@ -214,3 +214,12 @@ def test_unpacked_the_archive_has_the_same_digest(root: Path, tmp_path: Path) ->
     with tarfile.open(tmp_path / "site.tar.gz") as tar:
         tar.extractall(tmp_path / "copy")
     assert digest_of(tmp_path / "copy") == digest_of(root)
+
+
+def test_the_archive_can_be_read_by_anybody_whatever_the_umask_was(tmp_path: Path) -> None:
+    for name, mode in (("private", 0o600), ("command", 0o700), ("open", 0o666)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    archive(str(tmp_path), ["command", "open", "private"], str(tmp_path / "site.tar.gz"))
+    with tarfile.open(tmp_path / "site.tar.gz", "r:gz") as tar:
+        assert [one.mode for one in tar.getmembers()] == [0o755, 0o644, 0o644]

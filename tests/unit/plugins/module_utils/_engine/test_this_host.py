@@ -68,7 +68,7 @@ def test_a_rehearsal_is_what_compose_says(docker: Command, tmp_path: Path) -> No
     file.touch()
     assert ThisHost().compose_rehearsal("site", str(file)) == (
         f"compose --ansi never --progress plain --project-name site --file {file} "
-        "up --detach --no-build --pull never --remove-orphans --dry-run []\non stderr\n"
+        "up --detach --no-build --pull never --dry-run []\non stderr\n"
     )
 
 
