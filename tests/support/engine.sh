@@ -51,6 +51,18 @@ install_packages() {
         iptables debootstrap git curl ca-certificates >&2
 }
 
+# An engine that was killed leaves its pid behind, and refuses to start when another process has it now.
+forget_stale_pids() {
+    local file pid
+    for file in /var/run/docker.pid /var/run/docker/containerd/containerd.pid; do
+        pid="$(as_root cat "$file" 2>/dev/null || true)"
+        case "$(cat "/proc/${pid:-none}/comm" 2>/dev/null)" in
+            dockerd | containerd) ;;
+            *) as_root rm -f "$file" ;;
+        esac
+    done
+}
+
 start() {
     mkdir -p "$(dirname "$record")"
     if ! engine_answers && [ "$(id -u)" -ne 0 ] && sudo docker version >/dev/null 2>&1; then
@@ -65,6 +77,7 @@ start() {
     if ! engine_answers; then
         # A service manager may have started it with the package.
         say "starting dockerd (log: $log)"
+        forget_stale_pids
         as_root sh -c "setsid dockerd >'$log' 2>&1 & echo \$! >'$record'"
     fi
     for _ in $(seq 1 120); do

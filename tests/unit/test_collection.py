@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from typing import Iterator, Mapping
 
@@ -135,3 +136,10 @@ SCRIPTS = sorted(
 def test_every_script_names_its_licence(path: str) -> None:
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     assert "# SPDX-License-Identifier: GPL-3.0-or-later" in lines[:2]
+
+
+def test_every_word_of_an_inventory_is_explained_and_no_other() -> None:
+    wiring = (ROOT / "playbooks/vars/wiring.yml").read_text()
+    words = {*re.findall(r"(?<!_)docker_vps_[a-z0-9_]+", wiring), "docker_vps_hosts"}
+    explained = re.findall(r"^\| `(docker_vps_\w+)` \|", (ROOT / "docs/variables.md").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(words)
