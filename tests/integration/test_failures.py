@@ -132,9 +132,15 @@ def test_a_first_version_that_exits_at_once(make_app: MakeApp) -> None:
 
 
 def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:
-    words = {"docker_vps_payload_secret": "changeme-changeme-changeme-changeme", "docker_vps_server_url": "ftp://x"}
+    words = {"docker_vps_payload_secret": "changeme-changeme-changeme-changeme"}
     text = (
-        untouched.deploy(**words, docker_vps_database_uri="file:/tmp/x.db", docker_vps_env={"A-B": "1"}).failed().text
+        untouched.deploy(
+            **words,
+            docker_vps_database_uri="file:/tmp/x.db",
+            docker_vps_env={"A-B": "1", "NEXT_PUBLIC_SERVER_URL": "ftp://x"},
+        )
+        .failed()
+        .text
     )
     for key in ("PAYLOAD_SECRET is a placeholder", "NEXT_PUBLIC_SERVER_URL must be", "DATABASE_URI must name", "'A-B'"):
         assert key in text
