@@ -14,7 +14,7 @@ from typing import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from lab import ROOT, App, Response, docker, image_of, inspect, play, request, run, until
+from lab import ROOT, App, Response, clean_environment, docker, image_of, inspect, play, request, run, until
 
 PORT = 8099
 SITE = f"http://localhost:{PORT}"
@@ -230,7 +230,16 @@ def test_15_the_documentation_enables_a_fresh_deployment(tmp_path: Path) -> None
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(ours / "community" / name)
     place = ("--collections-path", str(collections))
-    run("ansible-galaxy", "collection", "install", str(tarball), *place, "--offline", cwd=tmp_path)
+    run(
+        "ansible-galaxy",
+        "collection",
+        "install",
+        str(tarball),
+        *place,
+        "--offline",
+        cwd=tmp_path,
+        env=clean_environment(),
+    )
     site = ROOT / "examples/site"
     environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "BASE_IMAGE": image_of("base_image.sh")}
     app = App("site", tmp_path)

@@ -115,10 +115,14 @@ class Played:
         return self
 
 
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what steers Ansible and Docker, such as what the Makefile sets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "DOCKER_"))}
+
+
 def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **environment: str) -> Played:
     """Run ansible-playbook without a terminal."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "DOCKER_"))}
-    clean |= {"ANSIBLE_CONFIG": str(cwd / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment}
+    clean = clean_environment() | {"ANSIBLE_CONFIG": str(cwd / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", **environment}
     command = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), "-i", str(inventory), *arguments]
     done = subprocess.run(
         command,
