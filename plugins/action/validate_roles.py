@@ -55,10 +55,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
         if checked.error_messages:
             return [f"{message}." for message in checked.error_messages]
-        # The validator adds every variable that is not given, as None.
         text = kinds.coerced(given, {name: spec[name]["type"] for name in given})
         if text:
             return text
+        # The validator adds every variable that is not given, as None.
         right = {name: checked.validated_parameters[name] for name in given}
         values = {**_read(role, "defaults/main.yml"), **right}
         ranges = _read(role, "meta/ranges.yml")
