@@ -32,6 +32,7 @@ class EngineServer:
     def __init__(self, answers: Mapping[str, tuple[int, Any]], path: Optional[str] = None) -> None:
         self.answers = {"/version": (200, VERSION), **answers}
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
+        self.told: list[tuple[str, str, Any]] = []  # requests that change something: method, path, body
         self.news: queue.SimpleQueue[object] = queue.SimpleQueue()
         if path:
             self._server: Any = _UnixServer(path, _handler_of(self))
@@ -63,6 +64,15 @@ class _TcpServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 def _handler_of(engine: EngineServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            path = re.sub(r"^/v[\d.]+", "", urlsplit(self.path).path)
+            engine.told.append((self.command, path, json.loads(self.rfile.read(length) or "null")))
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_POST()
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)

@@ -54,6 +54,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "port": (_whole(1, 65535), "a port number between 1 and 65535"),
     "id": (_whole(1, 2**32 - 2), "a number between 1 and 4294967294 (never 0, which is root)"),
     "count": (_whole(1, 10**6), "a whole number of at least 1"),
+    "places": (_whole(0, 10**6), "a whole number of at least 0"),
     "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
     "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
     "duration": (_matches(r"(\d+(\.\d+)?(us|ms|s|m|h))+"), "a duration such as 30s or 1m30s"),

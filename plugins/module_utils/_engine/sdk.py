@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
 
 from .._core.errors import EngineError, EngineForbidden, EngineUnreachable
@@ -39,7 +40,7 @@ class Address:
 
 
 class SystemClock:
-    """The machine's monotonic clock, in seconds."""
+    """The machine's clocks: monotonic seconds, and the calendar."""
 
     def now(self) -> float:
         """Return the time."""
@@ -48,6 +49,10 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Sleep."""
         time.sleep(seconds)
+
+    def utc(self) -> datetime:
+        """Return the time of the calendar (UTC)."""
+        return datetime.now(timezone.utc)
 
 
 class EventFeed:
@@ -111,6 +116,38 @@ class Engine:
     def volume(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about a volume, or None."""
         return self._or_none(lambda: self._api.inspect_volume(name))
+
+    def users(self, volume: str) -> list[Mapping[str, Any]]:
+        """Return what the engine knows about the containers, also stopped ones, that mount a volume."""
+        found = self._asked(lambda: self._api.containers(all=True, filters={"volume": volume}))
+        inspected = [self.container(one["Id"]) for one in found]
+        return [one for one in inspected if one and any(volume == m.get("Name") for m in one["Mounts"])]
+
+    def pause(self, container: str) -> None:
+        """Freeze a container."""
+        self._asked(lambda: self._api.pause(container))
+
+    def unpause(self, container: str) -> None:
+        """Let a frozen container go on."""
+        self._asked(lambda: self._api.unpause(container))
+
+    def start(self, container: str) -> None:
+        """Start a container; nothing happens when it runs."""
+        self._asked(lambda: self._api.start(container))
+
+    def stop(self, container: str) -> None:
+        """Stop a container within the grace period that it was created with, or 10 seconds."""
+        there = self.container(container) or {}
+        grace = (there.get("Config") or {}).get("StopTimeout")
+        self._asked(lambda: self._api.stop(container, timeout=10 if grace is None else grace))
+
+    def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
+        """Create a volume; nothing happens when it is there."""
+        self._asked(lambda: self._api.create_volume(name, driver=driver, labels=dict(labels)))
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that no container uses."""
+        self._asked(lambda: self._api.remove_volume(name))
 
     def network(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about the network of exactly this name, or None."""

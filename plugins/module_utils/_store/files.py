@@ -60,7 +60,7 @@ def replace(path: str, kept: Kept) -> None:
         except BaseException:
             os.unlink(partial)
             raise
-        _sync_directory(os.path.dirname(path) or ".")
+        sync_directory(os.path.dirname(path) or ".")
     except OSError as error:
         raise DockerVpsError(f"{path} cannot be written: {_why(error)}. Does the play need become: true?") from error
 
@@ -79,7 +79,8 @@ def make_directory(path: str) -> None:
         ) from error
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
+    """Make renames in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

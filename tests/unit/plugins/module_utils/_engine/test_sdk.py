@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -61,6 +63,53 @@ def test_what_there_is(serve_engine: ServeEngine) -> None:
     assert engine.volume("data") == {"Name": "data"}
     assert engine.network("proxy") == {"Name": "proxy"}
     assert (engine.look("app").name, engine.look("app").health) == ("app", "healthy")
+
+
+def test_who_uses_a_volume(serve_engine: ServeEngine) -> None:
+    user = {"Id": "a1", "Mounts": [{"Type": "volume", "Name": "data"}]}
+    namesake = {"Id": "b2", "Mounts": [{"Type": "bind"}, {"Type": "volume", "Name": "data-2"}]}
+    server = serve_engine(
+        {
+            "/containers/json": (200, [{"Id": "a1"}, {"Id": "b2"}, {"Id": "gone"}]),
+            "/containers/a1/json": (200, user),
+            "/containers/b2/json": (200, namesake),
+        }
+    )
+    assert engine_of(server).users("data") == [user]
+    asked = dict(server.asked)["/containers/json"]
+    assert asked["all"] == ["1"]
+    assert json.loads(asked["filters"][0]) == {"volume": ["data"]}
+
+
+def test_containers_are_halted_and_go_on(serve_engine: ServeEngine) -> None:
+    done = (204, b"")
+    server = serve_engine({f"/containers/a1/{verb}": done for verb in ("pause", "unpause", "start", "stop")})
+    engine = engine_of(server)
+    engine.pause("a1")
+    engine.unpause("a1")
+    engine.start("a1")
+    engine.stop("a1")
+    assert [path.rpartition("/")[2] for _, path, _ in server.told] == ["pause", "unpause", "start", "stop"]
+    assert dict(server.asked)["/containers/a1/stop"] == {"t": ["10"]}
+
+
+@pytest.mark.parametrize("grace", [0, 45])
+def test_a_container_is_given_its_own_time_to_stop(serve_engine: ServeEngine, grace: int) -> None:
+    there = {"Config": {"StopTimeout": grace}}
+    server = serve_engine({"/containers/a1/json": (200, there), "/containers/a1/stop": (204, b"")})
+    engine_of(server).stop("a1")
+    assert dict(server.asked)["/containers/a1/stop"] == {"t": [str(grace)]}
+
+
+def test_volumes_are_made_and_removed(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/volumes/create": (201, {"Name": "data"}), "/volumes/data": (204, b"")})
+    engine = engine_of(server)
+    engine.create_volume("data", "local", {"a": "b"})
+    engine.remove_volume("data")
+    assert server.told == [
+        ("POST", "/volumes/create", {"Name": "data", "Driver": "local", "Labels": {"a": "b"}}),
+        ("DELETE", "/volumes/data", None),
+    ]
 
 
 def test_what_there_is_not(serve_engine: ServeEngine) -> None:
@@ -312,6 +361,11 @@ def test_a_wait_from_end_to_end(serve_engine: ServeEngine) -> None:
     ending = Wait(engine_of(server), Turning(), ["app"], Rules(Wanted.HEALTHY), LONG).run()
     assert [one.reason for one in ending.containers] == [Reason.REACHED]
     assert ending.containers[0].seconds < LONG
+
+
+def test_the_calendar_is_in_utc() -> None:
+    assert SystemClock().utc().utcoffset() == timedelta(0)
+    assert abs(SystemClock().utc().timestamp() - time.time()) < 5
 
 
 def test_the_clock_goes_forward() -> None:

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options by which a module finds the backup sets of an application."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation of APP_ARGUMENTS."""
+
+    DOCUMENTATION = r"""
+options:
+  app:
+    description: The name of the application; sets of other applications in the directory are left alone.
+    type: str
+    default: ptnextjs
+  directory:
+    description:
+      - Where the backup sets lie.
+      - V(/var/backups/<app>) when not given.
+    type: path
+"""

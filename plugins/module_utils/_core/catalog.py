@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a backup set is called and what its manifest says.
+
+A set is one file per volume and a manifest, under one timestamp (UTC), in one directory:
+``db-20260131-020000.tar.gz``, ``media-20260131-020000.tar.gz``, ``manifest-20260131-020000.json``.
+The manifest is published last: a set is there when its manifest is there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta, timezone
+from typing import Any, Collection, Mapping, Optional, Tuple, Type, TypeVar, Union
+
+from .errors import DockerVpsError, InvalidInput
+
+T = TypeVar("T")
+
+FORMAT = 1
+TOOL_VERSION = "0.1.0"
+STAMP = "%Y%m%d-%H%M%S"
+SUFFIXES: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*")
+_STAMP = re.compile(r"\d{8}-\d{6}")
+_MANIFEST = re.compile(r"manifest-(\d{8}-\d{6})\.json")
+_ARCHIVE = re.compile(r".+-(\d{8}-\d{6})\.tar(\.gz|\.zst)?")
+
+
+class BadManifest(DockerVpsError):
+    """A manifest that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A SQLite database in an archive. ``held`` is how long the copy kept writers waiting at most, in seconds."""
+
+    path: str
+    journal_mode: str
+    sqlite_version: str
+    bytes: int
+    check: str
+    schema: str
+    tables: Mapping[str, int]
+    held: float
+    warning: str
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One volume of a set; sizes in bytes, ``plain_bytes`` before compression."""
+
+    name: str
+    volume: str
+    file: str
+    compression: str
+    sha256: str
+    bytes: int
+    plain_bytes: int
+    files: int
+    driver: str
+    labels: Mapping[str, str]
+    databases: tuple[Database, ...]
+    torn: tuple[str, ...]
+    vanished: tuple[str, ...]
+    skipped: tuple[str, ...]
+    outside_links: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """What ran when the set was made; empty texts when nothing did."""
+
+    container: str
+    image: str
+    image_id: str
+    revision: str
+    release: str
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """The proof that every upload the database names is in the archive; ``problem`` is why there is no proof."""
+
+    named: int
+    missing: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The result of one restore drill; ``at`` is UTC, ``seconds`` how long it took."""
+
+    at: str
+    passed: bool
+    reason: str
+    image: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything known about a set. ``unavailable`` is for how many seconds the application was paused or stopped."""
+
+    format: int
+    app: str
+    stamp: str
+    started: str
+    finished: str
+    reason: str
+    consistency: str
+    busy_timeout: float
+    unavailable: float
+    release: Release
+    engine: str
+    host: str
+    tool_version: str
+    archives: tuple[Archive, ...]
+    uploads: Uploads
+    warnings: tuple[str, ...]
+    proofs: tuple[Proof, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether the last drill of this set passed."""
+        return bool(self.proofs) and self.proofs[-1].passed
+
+    @property
+    def schema(self) -> str:
+        """One fingerprint over the schemas of all databases, empty without any."""
+        return "+".join(database.schema for archive in self.archives for database in archive.databases)
+
+
+def manifest_file(stamp: str) -> str:
+    """Return the name of a manifest."""
+    return f"manifest-{stamp}.json"
+
+
+def archive_file(name: str, stamp: str, compression: str) -> str:
+    """Return the name of an archive."""
+    return f"{name}-{stamp}{SUFFIXES[compression]}"
+
+
+def stamp_of(file: str, kind: str = "manifest") -> Optional[str]:
+    """Return the timestamp in the name of a manifest, or of an archive; None when the name is another."""
+    found = (_MANIFEST if kind == "manifest" else _ARCHIVE).fullmatch(file)
+    return found.group(1) if found else None
+
+
+def time_of(stamp: str) -> datetime:
+    """Return a timestamp's time (UTC).
+
+    Raises:
+        InvalidInput: it is not one.
+    """
+    try:
+        if not _STAMP.fullmatch(stamp):
+            raise ValueError(stamp)
+        return datetime.strptime(stamp, STAMP).replace(tzinfo=timezone.utc)
+    except ValueError as error:
+        raise InvalidInput(f"{stamp!r} is not the timestamp of a set; expected YYYYMMDD-HHMMSS (UTC).") from error
+
+
+def new_stamp(now: datetime, taken: Collection[str]) -> str:
+    """Return the timestamp for a set that begins now (UTC); a second or more later when it is taken."""
+    while now.strftime(STAMP) in taken:
+        now += timedelta(seconds=1)
+    return now.strftime(STAMP)
+
+
+def check_names(names: Collection[str]) -> None:
+    """Refuse names of archives that could not be told apart, or not be told from other files.
+
+    Raises:
+        InvalidInput: which, and why.
+    """
+    for name in names:
+        if not _NAME.fullmatch(name) or name == "manifest":
+            raise InvalidInput(f"{name!r} cannot name an archive: use letters, digits, _ and ., not the word manifest.")
+    if len(set(names)) != len(names):
+        raise InvalidInput(f"The archives need different names, but are {', '.join(names)}.")
+
+
+def write(manifest: Manifest) -> str:
+    """Return a manifest as JSON."""
+    return json.dumps(asdict(manifest), indent=2) + "\n"
+
+
+def parse(text: str, file: str) -> Manifest:
+    """Read a manifest that lies in a file of this name.
+
+    Raises:
+        BadManifest: it is not one, or contradicts its file's name; it may come from anywhere, so nothing is believed.
+    """
+    try:
+        given = json.loads(text)
+        if given["format"] != FORMAT:
+            raise ValueError(f"its format is {given['format']}, and this version reads {FORMAT}")
+        manifest = _built(
+            Manifest,
+            given,
+            release=_built(Release, given["release"]),
+            archives=tuple(_archive(one) for one in given["archives"]),
+            uploads=_built(Uploads, given["uploads"]),
+            proofs=tuple(_built(Proof, one) for one in given["proofs"]),
+        )
+        _consistent(manifest, file)
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise BadManifest(
+            f"{file} is not the manifest of a backup set: {what}. Restore it from another copy of the set."
+        ) from error
+    return manifest
+
+
+def _consistent(manifest: Manifest, file: str) -> None:
+    time_of(manifest.stamp)
+    if file != manifest_file(manifest.stamp):
+        raise ValueError(f"it belongs to {manifest.stamp}")
+    check_names([archive.name for archive in manifest.archives])
+    for archive in manifest.archives:
+        if archive.file != archive_file(archive.name, manifest.stamp, archive.compression):
+            raise ValueError(f"it names the file {archive.file!r}")
+
+
+def _archive(given: Mapping[str, Any]) -> Archive:
+    return _built(Archive, given, databases=tuple(_built(Database, one) for one in given["databases"]))
+
+
+# What JSON calls these annotations of the classes above.
+_JSON: Mapping[str, Union[type, Tuple[type, ...]]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "tuple[str, ...]": list,
+    "Mapping[str, str]": dict,
+    "Mapping[str, int]": dict,
+}
+
+
+def _built(kind: Type[T], given: Mapping[str, Any], **ready: Any) -> T:
+    """Return a dataclass of a JSON object: every field is there, of its type, and unknown ones are passed over."""
+    values = dict(ready)
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name in ready:
+            continue
+        value = given[field.name]
+        if not isinstance(value, _JSON[str(field.type)]):
+            raise ValueError(f"{field.name} is {value!r}")
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make one backup set: databases first, then everything else, then the proof, then visible."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
+
+from .._core import catalog
+from .._core.catalog import Archive, Database, Manifest, Uploads
+from .._core.errors import DockerVpsError, InvalidInput
+from .._core.waiting import Clock
+from .._store import archive, sqlite, tree
+from .._store.guard import guarded
+from .._store.sets import BackupSet, Sets
+from .journal import Journal, go_on, recover
+from .volumes import Volume, VolumeEngine, release_of, running, volume_of
+
+BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
+RESERVE = 64 * 1024**2  # bytes that stay free beside a set
+
+
+class WallClock(Clock, Protocol):
+    """Monotonic time, and the calendar's."""
+
+    def utc(self) -> datetime:
+        """Return the time (UTC)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which uploads have to be in which archive: the first column of a query on the databases of the set."""
+
+    query: str
+    archive: str
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to back up; ``volumes`` maps the names of archives to volumes, in the order to archive them."""
+
+    app: str
+    volumes: Mapping[str, str]
+    compression: str = "gzip"
+    consistency: str = "online"
+    uploads: Optional[Query] = None
+    reason: str = ""
+
+
+def run(
+    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+) -> dict[str, Any]:
+    """Make a set and return it with what it says about itself.
+
+    Raises:
+        DockerVpsError: the set could not be made; nothing of it is left, and the application runs as before.
+    """
+    catalog.check_names(list(params.volumes))
+    if params.uploads and params.uploads.archive not in params.volumes:
+        raise InvalidInput(f"uploads.archive is {params.uploads.archive!r}, but no volume is archived under that name.")
+    engine = connect()
+    if check_mode:
+        return {"changed": True, "predicted_bytes": _predicted(sets, params, _looked_at(params, sets, engine))}
+    sets.prepare()
+    with sets.lock("a backup"):
+        for folder in sets.leftovers():
+            recover(sets, folder, connect, clock)
+        sources = _looked_at(params, sets, engine)
+        stamp = catalog.new_stamp(clock.utc(), sets.taken())
+        folder = sets.begin(stamp)
+        with guarded(lambda: recover(sets, folder, connect, clock)):
+            try:
+                made = _Making(params, sets, engine, clock, folder, stamp, sources).run()
+            except BaseException:
+                recover(sets, folder, connect, clock)
+                raise
+    return {"changed": True, **told(made)}
+
+
+def told(one: BackupSet) -> dict[str, Any]:
+    """Return a set as modules tell it."""
+    return {
+        "set": {
+            **asdict(one.manifest),
+            "directory": one.directory,
+            "bytes": sum(archive.bytes for archive in one.manifest.archives),
+            "proven": one.manifest.proven,
+        }
+    }
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A volume to archive, and what lies in it."""
+
+    volume: Volume
+    survey: tree.Survey
+
+
+def _looked_at(params: Params, sets: Sets, engine: VolumeEngine) -> dict[str, _Source]:
+    """Return the volumes, after checking that a set of them makes sense and has room."""
+    sources = {}
+    for name, volume in params.volumes.items():
+        found = volume_of(engine, volume)
+        if found is None:
+            raise DockerVpsError(
+                f"The volume {volume} does not exist, so there is nothing to back up. "
+                "Deploy the application first, or correct the name (docker volume ls)."
+            )
+        sources[name] = _Source(found, tree.survey(found.root))
+    if all(one.survey.files == 0 for one in sources.values()):
+        raise DockerVpsError(
+            f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
+            "Has the data been lost? restore.yml brings back the last set."
+        )
+    if os.path.isdir(sets.directory):
+        _check_room(sets, params, sources)
+    return sources
+
+
+def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> int:
+    """Return how large a set will be at most, in bytes, as far as the last one of the same kind tells.
+
+    A volume that has grown is counted as if the growth could not be compressed.
+    """
+    last = {one.name: one for found in sets.listing().sets[:1] for one in found.manifest.archives}
+    total = 0
+    for name, source in sources.items():
+        before, now = last.get(name), source.survey.bytes
+        if before and before.compression == params.compression:
+            total += before.bytes + max(0, now - before.plain_bytes)
+        else:
+            total += now
+    return total
+
+
+def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> None:
+    copies = sum(
+        os.stat(os.path.join(source.volume.root, one)).st_size
+        for source in sources.values()
+        for one in source.survey.databases
+    )
+    needed, free = _predicted(sets, params, sources) + copies + RESERVE, sets.free()
+    if free < needed:
+        raise DockerVpsError(
+            f"{sets.directory} has {free // 1024**2} MiB free, and the backup needs about {needed // 1024**2} MiB. "
+            "Remove old sets (backup_prune), or choose a directory on a larger disk.",
+            free_bytes=free,
+            needed_bytes=needed,
+        )
+
+
+class _Making:
+    """A set in the making."""
+
+    def __init__(
+        self,
+        params: Params,
+        sets: Sets,
+        engine: VolumeEngine,
+        clock: WallClock,
+        folder: str,
+        stamp: str,
+        sources: Mapping[str, _Source],
+    ) -> None:
+        self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
+        self.folder, self.stamp, self.sources = folder, stamp, sources
+        self.journal = Journal(folder)
+        self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
+        self.databases: dict[str, list[Database]] = {name: [] for name in sources}
+
+    def run(self) -> BackupSet:
+        """Make it."""
+        started = self.clock.utc()
+        release = release_of(self.engine, self.params.volumes.values())
+        halted = self.halt()
+        for name, source in self.sources.items():
+            self.copy_databases(name, source)
+        uploads = self.uploads()
+        missing: Sequence[str] = ()
+        archives = []
+        for name, source in self.sources.items():
+            proof = self.params.uploads and self.params.uploads.archive == name
+            archive_, absent = self.archive(name, source, uploads.missing if proof else ())
+            archives.append(archive_)
+            missing = absent if proof else missing
+        unavailable = self.go_on(halted)
+        uploads = replace(uploads, missing=tuple(sorted(missing)))
+        manifest = Manifest(
+            format=catalog.FORMAT,
+            app=self.params.app,
+            stamp=self.stamp,
+            started=_iso(started),
+            finished=_iso(self.clock.utc()),
+            reason=self.params.reason,
+            consistency=self.params.consistency,
+            busy_timeout=BUSY_TIMEOUT,
+            unavailable=unavailable,
+            release=release,
+            engine=str(self.engine.info().get("ServerVersion", "")),
+            host=socket.gethostname(),
+            tool_version=catalog.TOOL_VERSION,
+            archives=tuple(archives),
+            uploads=uploads,
+            warnings=(*_warnings(archives, uploads), *self.clock_warning()),
+        )
+        return self.sets.publish(self.folder, manifest)
+
+    def halt(self) -> float:
+        """Pause or stop who uses the volumes, if wanted, and return when that began."""
+        began = self.clock.now()
+        if self.params.consistency == "online":
+            return began
+        there = running(self.engine, self.params.volumes.values())
+        containers = tuple(one["Id"] for one in there if not one["State"]["Paused"])
+        self.journal = self.journal.write(containers=containers)
+        for one in containers:
+            if self.params.consistency == "pause":
+                self.engine.pause(one)
+            else:
+                self.engine.stop(one)
+        return began
+
+    def go_on(self, halted: float) -> float:
+        """Let them go on, and return for how many seconds they could not."""
+        if not self.journal.containers:
+            return 0.0
+        go_on(self.engine, self.journal.containers)
+        self.journal = self.journal.write(containers=())
+        return round(self.clock.now() - halted, 3)
+
+    def copy_databases(self, name: str, source: _Source) -> None:
+        """Copy the databases of a volume, and refuse damaged ones."""
+        for path in source.survey.databases:
+            copy = os.path.join(self.folder, f"copy-{name}-{len(self.copies[name])}")
+            facts = sqlite.copy(os.path.join(source.volume.root, path), copy, wait=BUSY_TIMEOUT)
+            if facts.check != "ok":
+                raise DockerVpsError(
+                    f"The database {path} in the volume {source.volume.name} is damaged, so it was not backed up as "
+                    f"if it were good. SQLite says: {facts.check}. Restore the last good set, or repair it with "
+                    "sqlite3's .recover."
+                )
+            self.copies[name][path] = copy
+            self.databases[name].append(Database(path=_text(path), **asdict(facts)))
+
+    def uploads(self) -> Uploads:
+        """Return the uploads that the copied databases name, as missing until they are found."""
+        if self.params.uploads is None:
+            return Uploads(0, (), "")
+        problem = "there is no database"
+        for copies in self.copies.values():
+            for copy in copies.values():
+                try:
+                    named = sorted(sqlite.names(copy, self.params.uploads.query))
+                except DockerVpsError as error:
+                    problem = error.message
+                else:
+                    return Uploads(len(named), tuple(named), "")
+        return Uploads(0, (), problem)
+
+    def archive(self, name: str, source: _Source, wanted: Sequence[str]) -> tuple[Archive, Sequence[str]]:
+        """Archive a volume, and return which of the wanted files are not in it."""
+        file = catalog.archive_file(name, self.stamp, self.params.compression)
+        survey = source.survey
+        written = archive.write(
+            os.path.join(self.folder, file),
+            source.volume.root,
+            self.params.compression,
+            instead=self.copies[name],
+            leave_out=[*survey.sidecars, *survey.sockets, *survey.devices],
+            wanted=wanted,
+        )
+        made = Archive(
+            name=name,
+            volume=source.volume.name,
+            file=file,
+            compression=self.params.compression,
+            sha256=written.sha256,
+            bytes=written.bytes,
+            plain_bytes=written.plain_bytes,
+            files=written.files,
+            driver=source.volume.driver,
+            labels=source.volume.labels,
+            databases=tuple(self.databases[name]),
+            torn=tuple(map(_text, written.torn)),
+            vanished=tuple(map(_text, written.vanished)),
+            skipped=tuple(map(_text, [*survey.sockets, *survey.devices])),
+            outside_links=survey.outside_links,
+        )
+        return made, written.missing
+
+    def clock_warning(self) -> list[str]:
+        """Return a warning when there is a set dated later than this one."""
+        newest = self.sets.listing().sets[:1]
+        if newest and newest[0].manifest.stamp > self.stamp:
+            return [f"The newest set is dated {newest[0].manifest.stamp}, later than now: did the clock step back?"]
+        return []
+
+
+def _warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
+    for one in archives:
+        yield from (f"{one.name}: {database.warning}" for database in one.databases if database.warning)
+        if one.torn:
+            yield f"{one.name}: these changed each time they were read and may be torn: {', '.join(one.torn)}"
+        if one.skipped:
+            yield f"{one.name}: sockets and devices are not in the set: {', '.join(one.skipped)}"
+        if one.outside_links:
+            yield f"{one.name}: {one.outside_links} links lead out of the volume; restoring needs allow_outside_links"
+    if uploads.missing:
+        yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
+    if uploads.problem:
+        yield f"Nothing proves that all uploads are in the set: {uploads.problem}"
+
+
+def _text(name: str) -> str:
+    """Return a file name as text that JSON and people can bear; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _iso(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

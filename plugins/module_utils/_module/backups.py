@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules for backups have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .._core.errors import InvalidInput
+from .._store.sets import Sets
+
+APP_ARGUMENTS: dict[str, Any] = {
+    "app": {"type": "str", "default": "ptnextjs"},
+    "directory": {"type": "path"},
+}
+
+
+def sets_of(given: Mapping[str, Any]) -> Sets:
+    """Return the backup directory that a module's parameters name."""
+    return Sets(given["directory"] or f"/var/backups/{given['app']}", given["app"])
+
+
+def volumes_of(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the volumes of a module's parameters by the names of their archives.
+
+    Raises:
+        InvalidInput: there is none, or one is not named by a text.
+    """
+    if not given:
+        raise InvalidInput("volumes must name at least one volume, as in {db: ptnextjs-db}.")
+    for name, volume in given.items():
+        if not isinstance(volume, str) or not volume:
+            raise InvalidInput(f"volumes.{name} must be the name of a volume, but is {volume!r}.")
+    return {str(name): volume for name, volume in given.items()}

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in a directory: one quick look, while others may be writing there."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import stat
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Set, Tuple
+
+from .._core.errors import DockerVpsError
+from .sqlite import MAGIC, SIDECARS
+
+_SMALLEST_PAGE = 512  # bytes; a database is a whole number of pages: https://www.sqlite.org/fileformat2.html#pages
+
+# How a name answers that was removed, or replaced by something else, since its directory was read.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ESPIPE)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a walk found. Paths are relative to its root, sorted; bytes that are not UTF-8 are surrogate escapes."""
+
+    bytes: int  # apparent size of all regular files; one with several names counts once
+    files: int  # names of regular files
+    directories: int  # without the root
+    sockets: Tuple[str, ...]
+    devices: Tuple[str, ...]
+    outside_links: int  # symbolic links whose text is absolute or climbs above the root
+    databases: Tuple[str, ...]  # SQLite 3
+    sidecars: Tuple[str, ...]  # -wal, -shm and -journal files of these databases
+    newest: float  # latest modification of a regular file, seconds since the epoch; 0.0 when there is none
+    newer: int  # regular files modified after the time that was asked for
+
+
+def survey(root: str, since: float = math.inf) -> Survey:
+    """Walk a directory without following links or entering other file systems.
+
+    Entries that vanish meanwhile are left out. Only files that may be databases by their size are opened, and closed
+    again: a process that has one of them open through SQLite must not call this, because closing any descriptor of
+    a file drops the process's locks on it (https://www.sqlite.org/howtocorrupt.html section 2.2).
+
+    Args:
+        root: an existing directory.
+        since: seconds since the epoch; files modified later count as newer.
+
+    Raises:
+        DockerVpsError: the root is no directory, or something below it may not be read.
+    """
+    walk = _Walk(root, since)
+    try:
+        device = os.lstat(root).st_dev
+        pending = [""]
+        while pending:
+            pending.extend(walk.enter(pending.pop(), device))
+    except OSError as error:
+        raise DockerVpsError(
+            f"The directory {root} cannot be looked through: {error.strerror} ({error.filename!r}). "
+            "Is it there, and does the play need become: true?"
+        ) from error
+    return walk.result()
+
+
+class _Walk:
+    def __init__(self, root: str, since: float) -> None:
+        self._root = root
+        self._since = since
+        self._bytes = self._files = self._directories = self._outside = self._newer = 0
+        self._newest = 0.0
+        self._sockets: List[str] = []
+        self._devices: List[str] = []
+        self._databases: List[str] = []
+        self._beside: Set[str] = set()
+        self._linked: Set[Tuple[int, int]] = set()
+
+    def enter(self, folder: str, device: int) -> Iterator[str]:
+        """Count what is in one directory, given relative to the root, and yield the directories below it."""
+        place = os.path.join(self._root, folder) if folder else self._root
+        try:
+            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            if not folder or error.errno not in _GONE:
+                raise
+            return
+        try:
+            if os.fstat(descriptor).st_dev != device:
+                return
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    path = os.path.join(folder, entry.name)
+                    if self._count(entry, path, descriptor):
+                        yield path
+        finally:
+            os.close(descriptor)
+
+    def _count(self, entry: os.DirEntry[str], path: str, folder: int) -> bool:
+        """Count one entry; return True for a directory."""
+        try:
+            facts = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(facts.st_mode):
+                self._file(facts, entry.name, path, folder)
+            elif stat.S_ISDIR(facts.st_mode):
+                self._directories += 1
+                return True
+            elif stat.S_ISLNK(facts.st_mode):
+                self._outside += _leads_out(path, os.readlink(entry.name, dir_fd=folder))
+            elif stat.S_ISSOCK(facts.st_mode):
+                self._sockets.append(path)
+            elif stat.S_ISBLK(facts.st_mode) or stat.S_ISCHR(facts.st_mode):
+                self._devices.append(path)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+        return False
+
+    def _file(self, facts: os.stat_result, name: str, path: str, folder: int) -> None:
+        self._files += 1
+        self._newest = max(self._newest, facts.st_mtime)
+        self._newer += facts.st_mtime > self._since
+        identity = (facts.st_dev, facts.st_ino)
+        if identity not in self._linked:
+            self._bytes += facts.st_size
+        if facts.st_nlink > 1:
+            self._linked.add(identity)
+        if name.endswith(SIDECARS):
+            self._beside.add(path)
+        if facts.st_size and facts.st_size % _SMALLEST_PAGE == 0 and _begins(name, folder) == MAGIC:
+            self._databases.append(path)
+
+    def result(self) -> Survey:
+        beside = (database + suffix for database in self._databases for suffix in SIDECARS)
+        return Survey(
+            bytes=self._bytes,
+            files=self._files,
+            directories=self._directories,
+            sockets=tuple(sorted(self._sockets)),
+            devices=tuple(sorted(self._devices)),
+            outside_links=self._outside,
+            databases=tuple(sorted(self._databases)),
+            sidecars=tuple(sorted(path for path in beside if path in self._beside)),
+            newest=self._newest,
+            newer=self._newer,
+        )
+
+
+def _begins(name: str, folder: int) -> Optional[bytes]:
+    # Not blocking: what was a file a moment ago may be a pipe now.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        return os.pread(descriptor, len(MAGIC), 0)
+    finally:
+        os.close(descriptor)
+
+
+def _leads_out(path: str, target: str) -> bool:
+    if os.path.isabs(target):
+        return True
+    reached = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    return reached == ".." or reached.startswith("../")

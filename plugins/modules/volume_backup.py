@@ -1,0 +1,193 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Back up the volumes of an application."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume_backup
+short_description: Back up Docker volumes consistently while the application runs
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Writes one backup set into a directory, one archive per volume and a manifest, for example
+    C(db-20260131-020000.tar.gz), C(media-20260131-020000.tar.gz) and C(manifest-20260131-020000.json).
+    C(tar xzf) opens the archives.
+  - Every SQLite database found in the volumes is copied by SQLite's own online backup while the application keeps
+    writing, checked, and archived in place of the live file with its C(-wal) and C(-shm). All databases are copied
+    before any other file is read.
+  - The directory is made, for its owner only, when it is missing. A set is visible as a whole or not at all. What a killed run left is removed by the next one.
+  - Reads the volumes where they lie on the host, without a helper container or image, and compresses on all processors.
+  - Fails, rather than write a set, when a database is damaged, when all volumes are empty, and when the disk would not
+    suffice.
+options:
+  volumes:
+    description: The names of the archives, and which volume each holds, in the order in which they are written.
+    type: dict
+    required: true
+  compression:
+    description:
+      - How the archives are compressed. V(zstd) needs python3-zstandard on the managed host (or Python 3.14).
+      - V(gzip) is faster with python3-isal, which is used when it is there.
+    type: str
+    choices: [gzip, zstd, none]
+    default: gzip
+  consistency:
+    description:
+      - V(online) leaves the application alone. It is right for SQLite, and for files that are written once.
+      - V(pause) freezes every container that uses the volumes while they are read, and V(stop) stops it. They are for
+        other databases. The containers go on afterwards also when the backup fails or is killed.
+    type: str
+    choices: [online, pause, stop]
+    default: online
+  uploads:
+    description:
+      - Proves that every upload which the copied database names is in an archive; what is missing is listed in the
+        manifest.
+    type: dict
+    suboptions:
+      query:
+        description: A query whose first column is the path of an upload, relative to the volume.
+        type: str
+        default: SELECT filename FROM media WHERE filename IS NOT NULL
+      archive:
+        description: The archive that holds the uploads.
+        type: str
+        default: media
+  reason:
+    description: Why the set is made, in a few words, for those who read the list.
+    type: str
+    default: ""
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.engine
+attributes:
+  check_mode:
+    support: full
+    details: Looks at volumes and disk, and predicts the size; writes nothing.
+requirements:
+  - GNU tar on the managed host
+seealso:
+  - module: ptnextjs.docker_vps.volume_restore
+  - module: ptnextjs.docker_vps.backup_info
+  - module: ptnextjs.docker_vps.backup_prune
+"""
+
+EXAMPLES = r"""
+- name: Back up while the application runs
+  ptnextjs.docker_vps.volume_backup:
+    app: ptnextjs
+    volumes:
+      db: ptnextjs-db
+      media: ptnextjs-media
+    uploads: {}
+
+- name: Back up a PostgreSQL volume, frozen for as long as it is read
+  ptnextjs.docker_vps.volume_backup:
+    app: shop
+    directory: /srv/backups/shop
+    volumes: {pg: shop-pg}
+    compression: zstd
+    consistency: pause
+    reason: before the upgrade
+"""
+
+RETURN = r"""
+set:
+  description: The set, as its manifest says, with the C(directory) where it lies, its C(bytes), and C(proven).
+  returned: success, not in check mode
+  type: dict
+  sample:
+    app: ptnextjs
+    stamp: 20260131-020000
+    directory: /var/backups/ptnextjs
+    bytes: 48211
+    consistency: online
+    unavailable: 0.0
+    archives:
+      - name: db
+        volume: ptnextjs-db
+        file: db-20260131-020000.tar.gz
+        sha256: 0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
+        bytes: 12034
+        files: 1
+        databases:
+          - path: payload.db
+            journal_mode: wal
+            check: ok
+            tables: {vendors: 3, media: 1}
+    uploads: {named: 1, missing: [], problem: ""}
+    warnings: []
+predicted_bytes:
+  description: How large the set would be at most, in bytes.
+  returned: in check mode
+  type: int
+  sample: 52428800
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.catalog import SUFFIXES
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._job.backup import Params, Query, run
+from ..module_utils._module.backups import APP_ARGUMENTS, sets_of, volumes_of
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.glue import finish
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: no volume is named.
+    """
+    uploads = given["uploads"]
+    return Params(
+        app=given["app"],
+        volumes=volumes_of(given["volumes"]),
+        compression=given["compression"],
+        consistency=given["consistency"],
+        uploads=None if uploads is None else Query(uploads["query"], uploads["archive"]),
+        reason=given["reason"],
+    )
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            **APP_ARGUMENTS,
+            "volumes": {"type": "dict", "required": True},
+            "compression": {"type": "str", "choices": list(SUFFIXES), "default": "gzip"},
+            "consistency": {"type": "str", "choices": ["online", "pause", "stop"], "default": "online"},
+            "uploads": {
+                "type": "dict",
+                "options": {
+                    "query": {"type": "str", "default": "SELECT filename FROM media WHERE filename IS NOT NULL"},
+                    "archive": {"type": "str", "default": "media"},
+                },
+            },
+            "reason": {"type": "str", "default": ""},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    finish(
+        module,
+        lambda: run(
+            params_of(module.params),
+            sets_of(module.params),
+            lambda: engine_of(module),
+            SystemClock(),
+            module.check_mode,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

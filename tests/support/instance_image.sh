@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Print the name of an image that stands in for a VPS, and make sure that it exists:
+# instance_image.sh [trixie|bookworm]
+#
+# It is a Debian with systemd as its first process and a Docker engine of its own, from
+# Debian's packages. Bookworm has no Compose v2, so its engine comes from trixie, as on
+# a real host (see engine.sh).
+set -euo pipefail
+
+suite="${1:-trixie}"
+image="docker-vps/instance:$suite"
+debian_image="docker-vps/debian:$suite"
+support="$(cd "$(dirname "$0")" && pwd)"
+
+say() { printf '%s\n' "instance image: $*" >&2; }
+
+have() { docker image inspect "$1" >/dev/null 2>&1; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Print the name of an image of Debian alone.
+debian() {
+    if have "$debian_image"; then
+        echo "$debian_image"
+    elif have "debian:$suite" || timeout 60 docker pull --quiet "debian:$suite" >&2; then
+        echo "debian:$suite"
+    else
+        say "no image registry is reachable (see above): making $debian_image with debootstrap"
+        "$support/packages.sh" debootstrap >&2
+        as_root debootstrap --variant=minbase --include=ca-certificates "$suite" "$work/root" >&2
+        as_root tar -C "$work/root" -c . | docker import - "$debian_image" >&2
+        as_root rm -rf "$work/root"
+        echo "$debian_image"
+    fi
+}
+
+build() {
+    local base
+    base="$(debian)"
+    say "making $image"
+    docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "SUITE=$suite" - >&2 <<'DOCKERFILE'
+ARG BASE
+FROM $BASE
+ARG SUITE
+ENV container=docker
+RUN set -eu; \
+    engine="docker.io docker-cli docker-compose docker-buildx"; \
+    if [ "$SUITE" = bookworm ]; then \
+        echo 'deb http://deb.debian.org/debian trixie main' >/etc/apt/sources.list.d/trixie.list; \
+        printf '%s\n' 'Package: *' 'Pin: release n=trixie' 'Pin-Priority: 100' >/etc/apt/preferences.d/trixie; \
+        engine="docker.io/trixie docker-cli/trixie docker-compose/trixie docker-buildx/trixie"; \
+    fi; \
+    apt-get update -q; \
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        systemd systemd-sysv dbus iproute2 iptables procps \
+        python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd $engine; \
+    apt-get clean; \
+    # Services that need hardware, and those that would take apt-get's lock from a test.
+    systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
+        systemd-networkd-wait-online.service getty.target console-getty.service \
+        apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer; \
+    # Lists this old are updated by Ansible's cache_valid_time.
+    touch --date=@0 /var/lib/apt/lists; \
+    rm -f /usr/sbin/policy-rc.d; \
+    : >/etc/machine-id
+# A volume has the host's file system below it: overlay on overlay does not work.
+VOLUME /var/lib/docker
+STOPSIGNAL SIGRTMIN+3
+CMD ["/sbin/init"]
+DOCKERFILE
+}
+
+case "$suite" in
+    trixie | bookworm) ;;
+    *) say "there is no recipe for $suite: choose trixie or bookworm"; exit 2 ;;
+esac
+if ! have "$image"; then
+    work="$(mktemp -d)"
+    trap 'as_root rm -rf "$work"' EXIT
+    build
+fi
+echo "$image"

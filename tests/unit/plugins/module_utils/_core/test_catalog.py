@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and manifests of backup sets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import catalog
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import BadManifest, Proof
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, STAMP, archive_of, manifest_of
+
+FILE = f"manifest-{STAMP}.json"
+
+
+def test_the_specifications_names() -> None:
+    assert catalog.archive_file("db", STAMP, "gzip") == "db-20260131-020000.tar.gz"
+    assert catalog.archive_file("media", STAMP, "zstd") == "media-20260131-020000.tar.zst"
+    assert catalog.archive_file("media", STAMP, "none") == "media-20260131-020000.tar"
+    assert catalog.manifest_file(STAMP) == FILE
+
+
+@pytest.mark.parametrize("kind", list(catalog.SUFFIXES))
+def test_a_name_gives_its_time_back(kind: str) -> None:
+    assert catalog.stamp_of(catalog.archive_file("my-db", STAMP, kind), "archive") == STAMP
+    assert catalog.stamp_of(FILE) == STAMP
+
+
+@pytest.mark.parametrize("file", ["db.tar.gz", f"db-{STAMP}.zip", f"db-{STAMP}.tar.gz.partial", f"-{STAMP}.tar", "x"])
+def test_other_names_have_none(file: str) -> None:
+    assert catalog.stamp_of(file, "archive") is None
+    assert catalog.stamp_of(file) is None
+
+
+def test_times_are_utc() -> None:
+    assert catalog.time_of(STAMP) == datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("stamp", ["20260231-020000", "2026131-0200000", "latest", "", "20260131-0200001"])
+def test_what_is_no_timestamp(stamp: str) -> None:
+    with pytest.raises(InvalidInput, match="YYYYMMDD-HHMMSS"):
+        catalog.time_of(stamp)
+
+
+def test_a_new_timestamp_is_one_that_is_free() -> None:
+    now = datetime(2026, 1, 31, 23, 59, 59, tzinfo=timezone.utc)
+    assert catalog.new_stamp(now, []) == "20260131-235959"
+    assert catalog.new_stamp(now, ["20260131-235959", "20260201-000000"]) == "20260201-000001"
+
+
+def test_names_that_cannot_be_told_apart() -> None:
+    catalog.check_names(["db", "media", "my-db_2.x"])
+    with pytest.raises(InvalidInput, match="different names"):
+        catalog.check_names(["db", "db"])
+
+
+@pytest.mark.parametrize("name", ["manifest", "", "a/b", ".db", "-db", "db-", "d b", "d\n"])
+def test_names_that_no_archive_may_have(name: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot name an archive"):
+        catalog.check_names([name])
+
+
+def test_a_manifest_comes_back_as_it_was() -> None:
+    proof = Proof("2026-02-01T03:00:00Z", True, "", "sha256:ab", 12.5)
+    for manifest in (manifest_of(), manifest_of(proofs=(proof,), warnings=("w",), archives=())):
+        assert catalog.parse(catalog.write(manifest), FILE) == manifest
+
+
+def test_unknown_fields_are_passed_over() -> None:
+    given = {**json.loads(catalog.write(manifest_of())), "later": 1}
+    assert catalog.parse(json.dumps(given), FILE) == manifest_of()
+
+
+def test_a_set_is_proven_by_its_last_drill() -> None:
+    passed = Proof("2026-02-01T03:00:00Z", True, "", "", 1.0)
+    failed = replace(passed, passed=False, reason="unhealthy")
+    assert not manifest_of().proven
+    assert manifest_of(proofs=(failed, passed)).proven
+    assert not manifest_of(proofs=(passed, failed)).proven
+
+
+def test_the_schema_of_a_set_is_that_of_all_its_databases() -> None:
+    two = archive_of("db", databases=(replace(DATABASE, schema="a"), replace(DATABASE, schema="b")))
+    assert manifest_of(archives=(two,)).schema == "a+b"
+    assert manifest_of(archives=()).schema == ""
+
+
+def changed(path: str, value: Any) -> str:
+    """Return a manifest with one field changed; the path's parts are keys and indexes."""
+    whole: Any = json.loads(catalog.write(manifest_of()))
+    *way, last = (int(part) if part.isdigit() else part for part in path.split("."))
+    node = whole
+    for part in way:
+        node = node[part]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return json.dumps(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Expecting value"),
+        ("[]", "indices"),
+        ("null", "not subscriptable"),
+        (changed("format", 2), "format is 2"),
+        (changed("app", None), "'app' is missing"),
+        (changed("app", 7), "app is 7"),
+        (changed("archives", "x"), "indices"),
+        (changed("archives.0.bytes", "9"), "bytes is '9'"),
+        (changed("archives.0.labels", []), "labels is"),
+        (changed("archives.0.file", "../../etc/shadow"), "names the file"),
+        (changed("archives.0.name", "../x"), "cannot name an archive"),
+        (changed("archives.0.compression", "lzma"), "'lzma' is missing"),
+        (changed("archives.0.databases.0.tables", None), "'tables' is missing"),
+        (changed("stamp", "20260131-020001"), "belongs to 20260131-020001"),
+        (changed("stamp", "yesterday"), "not the timestamp"),
+        (changed("uploads", {}), "'named' is missing"),
+    ],
+)
+def test_what_is_no_manifest_is_told_and_why(text: str, why: str) -> None:
+    with pytest.raises(BadManifest) as caught:
+        catalog.parse(text, FILE)
+    assert FILE in caught.value.message
+    assert why in caught.value.message

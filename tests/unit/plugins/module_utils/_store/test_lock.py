@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
+
+
+def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:
+    path = str(tmp_path / ".lock")
+    with locked(path, "a backup of shop"), pytest.raises(Locked) as caught:
+        with locked(path, "a restore of shop"):
+            raise AssertionError("two at once")
+    message = caught.value.message
+    assert message.startswith("Cannot begin a restore of shop: a backup of shop")
+    assert f"process {os.getpid()}" in message
+    assert "for 0 s" in message
+
+
+def test_it_is_free_afterwards_and_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    for _ in range(2):
+        with locked(str(path), "a backup"):
+            assert path.stat().st_mode & 0o777 == 0o600
+        assert path.read_text() == ""
+
+
+def test_it_is_free_after_a_failure(tmp_path: Path) -> None:
+    path = str(tmp_path / ".lock")
+    with pytest.raises(RuntimeError), locked(path, "a backup"):
+        raise RuntimeError
+    with locked(path, "a backup"):
+        pass
+
+
+def test_a_killed_holders_lock_is_stale(tmp_path: Path) -> None:
+    path = str(tmp_path / ".lock")
+    ear, mouth = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with locked(path, "a backup of shop"):
+            os.write(mouth, b".")
+            signal.pause()
+    os.read(ear, 1)
+    with pytest.raises(Locked, match=f"process {child}"), locked(path, "a restore of shop"):
+        raise AssertionError("two at once")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert str(child) in Path(path).read_text()
+    with locked(path, "a restore of shop"):
+        pass
+
+
+def test_a_holder_that_has_not_said_who_it_is(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with locked(str(path), "a backup"):
+        path.write_text("?")
+        with pytest.raises(Locked, match="another process is at work"), locked(str(path), "a restore"):
+            raise AssertionError("two at once")
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / ".lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError), locked(str(tmp_path / ".lock"), "a backup"):
+        raise AssertionError("followed")
+    assert not (tmp_path / "victim").exists()

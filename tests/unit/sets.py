@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Manifests and small sets on disk, for the tests of everything that handles sets."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import (
+    FORMAT,
+    Archive,
+    Database,
+    Manifest,
+    Release,
+    Uploads,
+    archive_file,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
+
+STAMP = "20260131-020000"
+DATABASE = Database(
+    path="payload.db",
+    journal_mode="wal",
+    sqlite_version="3.51.3",
+    bytes=4096,
+    check="ok",
+    schema="5f" * 32,
+    tables={"vendors": 3, "media": 1},
+    held=0.0,
+    warning="",
+)
+
+
+def archive_of(name: str, stamp: str = STAMP, **changes: Any) -> Archive:
+    whole = Archive(
+        name=name,
+        volume=f"shop-{name}",
+        file=archive_file(name, stamp, changes.get("compression", "gzip")),
+        compression="gzip",
+        sha256=hashlib.sha256(name.encode()).hexdigest(),
+        bytes=len(name),
+        plain_bytes=10240,
+        files=1,
+        driver="local",
+        labels={"com.docker.compose.project": "shop", "com.docker.compose.volume": name},
+        databases=(DATABASE,) if name == "db" else (),
+        torn=(),
+        vanished=(),
+        skipped=(),
+        outside_links=0,
+    )
+    return replace(whole, **changes)
+
+
+def manifest_of(stamp: str = STAMP, *names: str, **changes: Any) -> Manifest:
+    whole = Manifest(
+        format=FORMAT,
+        app="shop",
+        stamp=stamp,
+        started="2026-01-31T02:00:00Z",
+        finished="2026-01-31T02:00:07Z",
+        reason="",
+        consistency="online",
+        busy_timeout=5.0,
+        unavailable=0.0,
+        release=Release("shop-app", "shop-app:1", "sha256:" + "ab" * 32, "3f2a9c41", "1"),
+        engine="26.1.5",
+        host="vps.example.com",
+        tool_version="0.1.0",
+        archives=tuple(archive_of(name, stamp) for name in names or ("db", "media")),
+        uploads=Uploads(1, (), ""),
+        warnings=(),
+    )
+    return replace(whole, **changes)
+
+
+def publish(sets: Sets, stamp: str = STAMP, *names: str, **changes: Any) -> BackupSet:
+    """Put a set on disk whose archives hold only their names: enough where nobody opens them."""
+    Path(sets.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+    manifest = manifest_of(stamp, *names, **changes)
+    folder = sets.begin(stamp)
+    for archive in manifest.archives:
+        (Path(folder) / archive.file).write_text(archive.name, encoding="utf-8")
+    return sets.publish(folder, manifest)
