@@ -8,7 +8,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
 ready := $(VENV)/.ready
 
-.PHONY: help demo demo-clean test lint unit integration acceptance bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit integration molecule acceptance bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ unit: $(ready) ## Test the pure parts, without an engine
 
 integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application
 	pytest tests/integration
+
+molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own; SCENARIO=backup for one
+	molecule --base-config .config/molecule/config.yml test --no-command-borders $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
 	pytest tests/acceptance

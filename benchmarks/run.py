@@ -33,6 +33,7 @@ sys.path[:0] = [str(HERE.parent / "tests/support"), str(HERE.parent / ".ansible/
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import container_health
+from backup import backup, backup_restore, backup_sizes, backup_small_files
 from jinja2 import Environment
 from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
 from report import TITLE, Row, Section, bar, environment, ratio, rows, save
@@ -264,7 +265,9 @@ def demo(scratch: Path, cold: bool) -> Section:
 
 def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
-    benchmarks = {one.__name__: one for one in (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)}
+    deploys = (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)
+    backups = (backup, backup_small_files, backup_restore, backup_sizes)
+    benchmarks = {one.__name__: one for one in (*deploys, *backups)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
     parser.add_argument("--demo", action="store_true")

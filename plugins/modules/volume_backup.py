@@ -18,7 +18,8 @@ description:
   - Every SQLite database found in the volumes is copied by SQLite's own online backup while the application keeps
     writing, checked, and archived in place of the live file with its C(-wal) and C(-shm). All databases are copied
     before any other file is read.
-  - The directory is made, for its owner only, when it is missing. A set is visible as a whole or not at all. What a killed run left is removed by the next one.
+  - The directory is made, for its owner only, when it is missing. A set is visible as a whole or not at all. What a
+    killed run left is removed at once by a process that watches it, or by the next run.
   - Reads the volumes where they lie on the host, without a helper container or image, and compresses on all processors.
   - Fails, rather than write a set, when a database is damaged, when all volumes are empty, and when the disk would not
     suffice.
@@ -121,10 +122,15 @@ set:
     uploads: {named: 1, missing: [], problem: ""}
     warnings: []
 predicted_bytes:
-  description: How large the set would be at most, in bytes.
-  returned: in check mode
+  description: How large the set could become at most, in bytes, as far as could be told before it was made.
+  returned: success
   type: int
   sample: 52428800
+summary:
+  description: The set and its warnings, or in check mode what would be made, in a sentence for people.
+  returned: success
+  type: str
+  sample: "Set 20260131-020000 of ptnextjs: 2 archives, 48 KiB, 1 database checked, 1 upload proved, in /var/backups/ptnextjs."
 """
 
 from typing import Any, Mapping

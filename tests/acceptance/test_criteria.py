@@ -219,6 +219,51 @@ def test_09_deploy_works_on_a_clean_host(app: App, site: Site) -> None:
     assert SECRET not in deployed.output
 
 
+def test_12_backup_creates_a_valid_backup(site: Site) -> None:
+    made = site.app.playbook("backup").succeeded()
+    assert SECRET not in made.output
+    files = {path.name: path for path in site.app.backups.iterdir() if not path.name.startswith(".")}
+    stamp = max(name for name in files if name.startswith("manifest-"))[len("manifest-") : -len(".json")]
+    assert f"Set {stamp} of acceptance" in made.text
+    members = {
+        name: run("tar", "-tzf", str(files[f"{name}-{stamp}.tar.gz"])).stdout.split() for name in ("db", "media")
+    }
+    assert members["db"].count("./payload.db") == 1
+    assert not [name for name in members["db"] if name.endswith(("-wal", "-shm"))]
+    assert any(name.endswith("square.png") for name in members["media"])
+    manifest = json.loads(files[f"manifest-{stamp}.json"].read_text())
+    assert manifest["unavailable"] == 0
+    assert manifest["archives"][0]["databases"][0]["tables"]["vendors"] == 1
+    assert (manifest["uploads"]["named"], manifest["uploads"]["missing"]) == (1, [])
+    assert site.app.playbook("backup_list", docker_vps_backup_verify="full").succeeded()
+    assert site.app.playbook("restore_drill").succeeded()
+    assert json.loads(files[f"manifest-{stamp}.json"].read_text())["proofs"][-1]["passed"] is True
+
+
+def test_13_restore_brings_back_deleted_volumes(site: Site) -> None:
+    site.app.playbook("backup").succeeded()
+    site.app.stack("absent").succeeded()
+    docker("volume", "rm", "acceptance-db", "acceptance-media")
+    site.app.playbook("restore").succeeded()
+    assert site.vendors() == ["Example Ltd"]
+    assert site.ask(site.picture).body == PICTURE
+    assert site.app.deploy().succeeded().recap["changed"] == 0
+
+
+def test_13_restore_over_a_running_application(site: Site) -> None:
+    """Refused until it may be stopped, and what is lost is told and can be had back."""
+    site.app.playbook("backup").succeeded()
+    assert site.ask("/api/vendors", {"name": "Too late Ltd"}).status == 201
+    refused = site.app.playbook("restore").failed()
+    assert "vendors" in refused.text
+    assert "docker_vps_restore_stop_app=true" in refused.text
+    assert "Too late Ltd" in site.vendors()
+    site.app.playbook("restore", docker_vps_restore_stop_app=True).succeeded()
+    assert site.vendors() == ["Example Ltd"]
+    site.app.playbook("restore", docker_vps_restore_stop_app=True, docker_vps_restore_undo=True).succeeded()
+    assert "Too late Ltd" in site.vendors()
+
+
 def test_15_the_documentation_enables_a_fresh_deployment(tmp_path: Path) -> None:
     """Follow examples/site/README.md literally, with the collection built and installed from its tarball."""
     collections = tmp_path / "collections"

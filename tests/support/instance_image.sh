@@ -16,6 +16,11 @@ support="$(cd "$(dirname "$0")" && pwd)"
 
 say() { printf '%s\n' "instance image: $*" >&2; }
 
+case "$suite" in
+    trixie | bookworm) ;;
+    *) say "there is no recipe for $suite: choose trixie or bookworm"; exit 2 ;;
+esac
+
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
 as_root() {
@@ -38,11 +43,11 @@ debian() {
     fi
 }
 
-build() {
-    local base
-    base="$(debian)"
-    say "making $image"
-    docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "SUITE=$suite" - >&2 <<'DOCKERFILE'
+work="$(mktemp -d)"
+trap 'as_root rm -rf "$work"' EXIT
+# Build it each time: the engine's cache makes that quick, and a change below takes effect.
+base="$(debian)"
+docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "SUITE=$suite" - >/dev/null <<'DOCKERFILE'
 ARG BASE
 FROM $BASE
 ARG SUITE
@@ -60,7 +65,7 @@ RUN set -eu; \
         python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd $engine; \
     apt-get clean; \
     # Services that need hardware, and those that would take apt-get's lock from a test.
-    systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
+    systemctl mask systemd-modules-load.service systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
         systemd-networkd-wait-online.service getty.target console-getty.service \
         apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer; \
     # Lists this old are updated by Ansible's cache_valid_time.
@@ -72,15 +77,4 @@ VOLUME /var/lib/docker
 STOPSIGNAL SIGRTMIN+3
 CMD ["/sbin/init"]
 DOCKERFILE
-}
-
-case "$suite" in
-    trixie | bookworm) ;;
-    *) say "there is no recipe for $suite: choose trixie or bookworm"; exit 2 ;;
-esac
-if ! have "$image"; then
-    work="$(mktemp -d)"
-    trap 'as_root rm -rf "$work"' EXIT
-    build
-fi
 echo "$image"

@@ -142,6 +142,7 @@ class App:
     def __init__(self, name: str, scratch: Path, **words: Any) -> None:
         self.name, self.scratch = name, scratch
         self.directory = Path("/opt") / name
+        self.backups = Path("/var/backups") / name
         self.container = f"{name}-app"
         self.network = f"{name}-net"
         self.words: dict[str, Any] = {
@@ -166,7 +167,13 @@ class App:
 
     def deploy(self, *arguments: str, environment: Optional[Mapping[str, str]] = None, **words: Any) -> Played:
         """Run the playbook deploy with the application's words and these; None leaves a word out."""
-        return play(ROOT / "playbooks/deploy.yml", self.inventory(**words), *arguments, **(environment or {}))
+        return self.playbook("deploy", *arguments, environment=environment, **words)
+
+    def playbook(
+        self, name: str, *arguments: str, environment: Optional[Mapping[str, str]] = None, **words: Any
+    ) -> Played:
+        """Run one of our playbooks with the application's words and these; None leaves a word out."""
+        return play(ROOT / f"playbooks/{name}.yml", self.inventory(**words), *arguments, **(environment or {}))
 
     def play(self, tasks: str, *arguments: str, **words: Any) -> Played:
         """Run tasks given as YAML on the same inventory."""
@@ -221,6 +228,7 @@ class App:
         for image in docker("images", "--format", "{{.Repository}}:{{.Tag}}", self.container).split():
             docker("rmi", image)
         shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.backups, ignore_errors=True)
 
 
 MakeApp = Callable[..., App]

@@ -19,14 +19,15 @@ def test_there_is_something_to_check() -> None:
     assert len(PYTHON) >= 20
 
 
-UTILS = ("module_utils/_core", "module_utils/_engine", "module_utils/_store", "module_utils/_module")
-CORE, ENGINE, STORE, MODULE = UTILS
+UTILS = tuple(f"module_utils/{name}" for name in ("_core", "_engine", "_store", "_job", "_module"))
+CORE, ENGINE, STORE, JOB, MODULE = UTILS
 # Per folder of plugins: which folders it may import from beside itself, and which packages beside the standard library.
 MAY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     CORE: ((), ()),
     ENGINE: ((CORE,), ("docker", "requests")),
     STORE: ((CORE,), ()),
-    MODULE: ((CORE, ENGINE, STORE), ("ansible",)),
+    JOB: ((CORE, ENGINE, STORE), ()),
+    MODULE: ((CORE, ENGINE, STORE, JOB), ("ansible",)),
     "modules": (UTILS, ("ansible",)),
     "lookup": ((CORE,), ("ansible",)),
     "filter": ((CORE,), ("ansible",)),
@@ -83,6 +84,9 @@ def test_imports_point_down(path: str) -> None:
         ("module_utils/_engine/x.py", "import docker.errors", []),
         ("module_utils/_engine/x.py", "from .._store.files import read", ["module_utils/_store/files/read"]),
         ("module_utils/_store/x.py", "from .._engine import sdk", ["module_utils/_engine/sdk"]),
+        ("module_utils/_job/x.py", "from .._engine.sdk import Engine", []),
+        ("module_utils/_job/x.py", "import docker", ["docker"]),
+        ("module_utils/_job/x.py", "from .._module.glue import finish", ["module_utils/_module/glue/finish"]),
         ("module_utils/_module/x.py", "from .._engine.sdk import Engine", []),
         ("module_utils/_module/x.py", "import docker", ["docker"]),
         ("modules/x.py", "from ..module_utils._core import kinds", []),

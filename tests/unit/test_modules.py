@@ -19,6 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     env_file,
     preflight,
     source_archive,
+    volume_backup,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import (
     COLLECTION,
@@ -40,6 +41,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
     FakeHostEngine,
     seen,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -111,7 +113,9 @@ def asked_by_action() -> dict[str, Any]:
 def documented(option: Mapping[str, Any]) -> dict[str, Any]:
     """Return what documentation says about an option, in the words of an argument spec."""
     keys = ("type", "default", "choices", "elements", "required", "aliases")
-    return {key: option[key] for key in keys if key in option}
+    told = {key: option[key] for key in keys if key in option}
+    inner = option.get("options") or option.get("suboptions")
+    return {**told, "options": {name: documented(one) for name, one in inner.items()}} if inner else told
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -185,11 +189,18 @@ def result_of_source_archive(place: Path) -> dict[str, Any]:
     return source_archive.run(str(place), str(place / "x.tar.gz"), "", lambda *_: ["file"], check_mode=False)
 
 
+def result_of_volume_backup(place: Path) -> dict[str, Any]:
+    shop = Shop(place)
+    params = volume_backup.Params("shop", {"db": "shop-db", "media": "shop-media"})
+    return volume_backup.run(params, shop.sets, lambda: shop.engine, shop.clock, False)
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "container_health": result_of_container_health,
     "env_file": result_of_env_file,
     "preflight": result_of_preflight,
     "source_archive": result_of_source_archive,
+    "volume_backup": result_of_volume_backup,
 }
 TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),

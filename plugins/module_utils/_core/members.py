@@ -8,8 +8,9 @@ programs could understand in two ways is damaged, so that what was judged here i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .errors import DockerVpsError
 
@@ -22,12 +23,16 @@ REGULAR, HARD_LINK, SYMBOLIC_LINK, DIRECTORY, FIFO = b"0", b"1", b"2", b"5", b"6
 _KINDS = (REGULAR, HARD_LINK, SYMBOLIC_LINK, DIRECTORY, FIFO)
 _EXTENDED, _GLOBAL, _LONG_NAME, _LONG_LINK = b"x", b"g", b"L", b"K"
 _ABOUT_THE_NEXT = (_EXTENDED, _GLOBAL, _LONG_NAME, _LONG_LINK)
+_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_SHOWN = 5
+_MUCH = 1 << 20
 _NOTES_LIMIT = 16 << 20
 """Bytes of extended headers; those of a sparse file list its extents."""
 _SINGLE = (b"path", b"linkpath", b"size", b"comment", b"GNU.sparse.name")
 
 Read = Callable[[int], bytes]
 """Gives so many bytes, fewer at the end only."""
+Sink = Callable[[bytes], object]
 
 
 class Damaged(DockerVpsError):
@@ -48,6 +53,50 @@ class Member:
     def is_file(self) -> bool:
         """A regular file, or one more name of it."""
         return self.kind in (REGULAR, HARD_LINK)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is in an archive.
+
+    ``files`` counts names of regular files, ``members`` everything, also what is repeated, ``outside_links`` symbolic
+    links out of the tree. ``plain_bytes`` is the size of the tar archive.
+    """
+
+    files: int
+    members: int
+    plain_bytes: int
+    outside_links: int
+
+
+def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
+    """Judge each member of an archive, then pass it on; nothing is passed on from the first that is refused.
+
+    Raises:
+        Damaged: the archive is, or members may not be restored; the first few are named.
+    """
+    files = members = size = outside_links = refused = 0
+    links: Set[str] = set()
+    reasons: List[str] = []
+    for member, headers in iter(lambda: next_member(read), None):
+        members += 1
+        files += member.is_file and not member.again
+        size += len(headers) + padded(member.size)
+        outside_links += leads_out(member.kind, member.name, member.link)
+        reason = refusal(member.kind, member.name, member.link, allow_outside_links)
+        if not reason and links and not links.isdisjoint(parents(member.name)):
+            reason = "it lies behind a symbolic link"
+        if member.kind == SYMBOLIC_LINK:
+            links.add(plain(member.name))
+        if reason:
+            refused += 1
+            reasons[_SHOWN:] = [f"{member.name!r}: {reason}"]
+        forward = _nowhere if refused else sink
+        forward(headers)
+        _forward(read, padded(member.size), forward)
+    if refused:
+        raise Damaged(f"{refused} members may not be restored, so nothing is: {'; '.join(reasons[:_SHOWN])}.")
+    return Examined(files, members, size + _end(read, sink), outside_links)
 
 
 def padded(size: int) -> int:
@@ -128,11 +177,47 @@ def plain(name: str) -> str:
     return "/".join(_steps(name))
 
 
+def unquoted(name: bytes) -> str:
+    """Return a name that GNU tar wrote in the quoting style "escape"."""
+    return _text(re.sub(rb"\\([0-7]{3}|.)", _unescaped, name))
+
+
+def _forward(read: Read, size: int, sink: Sink) -> None:
+    while size:
+        data = read(min(size, _MUCH))
+        if not data:
+            raise Damaged("The archive is damaged: it ends within a file.")
+        sink(data)
+        size -= len(data)
+
+
+def _end(read: Read, sink: Sink) -> int:
+    """Read the rest, which must be zeros: the second of the two blocks that end an archive, and padding."""
+    size = BLOCK
+    for data in iter(lambda: read(_MUCH), b""):
+        size += len(data)
+        if data.strip(b"\0"):
+            raise Damaged("The archive is damaged: something follows its end.")
+    if size < 2 * BLOCK:
+        raise Damaged("The archive is damaged: its end is missing.")
+    sink(bytes(2 * BLOCK))
+    return size
+
+
+def _nowhere(_data: bytes) -> None:
+    """Take what is not passed on."""
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    what = match[1]
+    return bytes([int(what, 8)]) if len(what) == 3 else _ESCAPES.get(what, what)
+
+
 def _leaves(name: str) -> bool:
     return not name or name.startswith("/") or ".." in _steps(name)
 
 
-def _steps(name: str) -> "list[str]":
+def _steps(name: str) -> List[str]:
     return [step for step in name.split("/") if step not in ("", ".")]
 
 
@@ -166,12 +251,12 @@ def _notes(kind: bytes, data: bytes) -> Iterator[Tuple[bytes, bytes]]:
 
 
 def _records(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
-    """Give the records ``LENGTH KEY=VALUE\\n`` of an extended header; LENGTH is that of the whole record."""
+    r"""Give the records ``LENGTH KEY=VALUE\n`` of an extended header; LENGTH is that of the whole record."""
     start = 0
     while start < len(data):
         space = data.find(b" ", start)
         digits = data[start:space] if space > 0 else b""
-        end = start + (int(digits) if digits.isdigit() else 0)
+        end = start + _decimal(digits)
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
         if not equals or end > len(data) or data[end - 1 : end] != b"\n":
             raise Damaged("The archive is damaged: an extended header cannot be read.")
@@ -184,7 +269,7 @@ def _member(kind: bytes, name: bytes, link: bytes, size: int, notes: Dict[bytes,
     # A sparse file has a made-up path beside its name; GNU tar restores the latter.
     name = names[1] or names[0]
     size = _decimal(notes[b"size"]) if b"size" in notes else size
-    if kind != REGULAR and size or kind == REGULAR and name.endswith(b"/"):
+    if name.endswith(b"/") if kind == REGULAR else size:
         raise Damaged(f"The archive is damaged: {_text(name)} is of one kind and looks like another.")
     link = notes.get(b"linkpath", link)
     if b"\0" in name + link:
@@ -202,8 +287,8 @@ def _number(field: bytes) -> int:
 
 
 def _decimal(digits: bytes) -> int:
-    if not digits.isdigit():
-        raise Damaged("The archive is damaged: the size of a member is no number.")
+    if not digits.isdigit() or len(digits) > 20:
+        raise Damaged("The archive is damaged: an extended header has something else in place of a number.")
     return int(digits)
 
 

@@ -182,6 +182,38 @@ class Engine:
         stream = self._asked(lambda: self._api.events(since=since, decode=True, filters={"type": "container"}))
         return EventFeed(stream, names)
 
+    def image(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about an image, by its name or id, or None."""
+        return self._or_none(lambda: self._api.inspect_image(name))  # type: ignore[no-untyped-call]
+
+    def create_network(self, name: str, labels: Mapping[str, str], internal: bool) -> None:
+        """Create a network; from an internal one nothing outside can be reached."""
+        self._asked(lambda: self._api.create_network(name, driver="bridge", internal=internal, labels=dict(labels)))
+
+    def create_container(self, name: str, config: Mapping[str, Any]) -> None:
+        """Create a container, configured in the words of the engine's API (ContainerCreate)."""
+        create = self._api.create_container_from_config
+        self._asked(lambda: create(dict(config), name))  # type: ignore[no-untyped-call]
+
+    def remove_labelled(self, label: str) -> None:
+        """Remove the containers, with their unnamed volumes, the networks and the volumes that bear a label."""
+        api, chosen = self._api, {"label": label}
+        for one in self._asked(lambda: api.containers(all=True, filters=chosen)):
+            self._gone(api.remove_container, one["Id"], force=True, v=True)
+        for one in self._asked(lambda: api.networks(filters=chosen)):
+            self._gone(api.remove_network, one["Id"])
+        for one in self._asked(lambda: api.volumes(filters=chosen))["Volumes"] or ():
+            self._gone(api.remove_volume, one["Name"])
+
+    def _gone(self, remove: Callable[..., object], name: str, **how: bool) -> None:
+        """Remove something that may be gone already."""
+
+        def ask() -> None:
+            with contextlib.suppress(NotFound):
+                remove(name, **how)
+
+        self._asked(ask)
+
     def _or_none(self, ask: Callable[[], Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
         def found() -> Optional[Mapping[str, Any]]:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import textwrap
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
@@ -20,6 +21,7 @@ from .journal import Journal, go_on, recover
 from .volumes import Volume, VolumeEngine, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
+SHORT = 160  # characters that a summary has of a warning
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
 
 
@@ -64,12 +66,14 @@ def run(
         raise InvalidInput(f"uploads.archive is {params.uploads.archive!r}, but no volume is archived under that name.")
     engine = connect()
     if check_mode:
-        return {"changed": True, "predicted_bytes": _predicted(sets, params, _looked_at(params, sets, engine))}
+        predicted = _predicted(sets, params, _looked_at(params, sets, engine))
+        return {"changed": True, "predicted_bytes": predicted, "summary": _rehearsal(params, sets, predicted)}
     sets.prepare()
     with sets.lock("a backup"):
         for folder in sets.leftovers():
             recover(sets, folder, connect, clock)
         sources = _looked_at(params, sets, engine)
+        predicted = _predicted(sets, params, sources)
         stamp = catalog.new_stamp(clock.utc(), sets.taken())
         folder = sets.begin(stamp)
         with guarded(lambda: recover(sets, folder, connect, clock)):
@@ -78,7 +82,7 @@ def run(
             except BaseException:
                 recover(sets, folder, connect, clock)
                 raise
-    return {"changed": True, **told(made)}
+    return {"changed": True, "predicted_bytes": predicted, **told(made), "summary": summary(made)}
 
 
 def told(one: BackupSet) -> dict[str, Any]:
@@ -91,6 +95,38 @@ def told(one: BackupSet) -> dict[str, Any]:
             "proven": one.manifest.proven,
         }
     }
+
+
+def summary(made: BackupSet) -> str:
+    """Return a set in one sentence, with its warnings in short."""
+    manifest = made.manifest
+    parts = [
+        _count(len(manifest.archives), "archive"),
+        size(sum(archive.bytes for archive in manifest.archives)),
+        _count(sum(len(archive.databases) for archive in manifest.archives), "database") + " checked",
+    ]
+    if manifest.uploads.named and not manifest.uploads.problem:
+        parts.append(_count(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
+    cautions = [f" {textwrap.shorten(one.rstrip('.'), SHORT, placeholder='…')}." for one in manifest.warnings]
+    return f"Set {manifest.stamp} of {manifest.app}: {', '.join(parts)}, in {made.directory}.{''.join(cautions)}"
+
+
+def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
+    archives = _count(len(params.volumes), "archive")
+    return f"A set of {params.app} would be made: {archives}, at most {size(predicted)}, in {sets.directory}."
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people, as in 48 KiB."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -176,7 +212,9 @@ class _Making:
     def run(self) -> BackupSet:
         """Make it."""
         started = self.clock.utc()
+        # Asked before anything is copied: without halting, the engine may then go away, and the set is still made.
         release = release_of(self.engine, self.params.volumes.values())
+        engine = str(self.engine.info().get("ServerVersion", ""))
         halted = self.halt()
         for name, source in self.sources.items():
             self.copy_databases(name, source)
@@ -201,12 +239,12 @@ class _Making:
             busy_timeout=BUSY_TIMEOUT,
             unavailable=unavailable,
             release=release,
-            engine=str(self.engine.info().get("ServerVersion", "")),
+            engine=engine,
             host=socket.gethostname(),
             tool_version=catalog.TOOL_VERSION,
             archives=tuple(archives),
             uploads=uploads,
-            warnings=(*_warnings(archives, uploads), *self.clock_warning()),
+            warnings=(*warnings(archives, uploads), *self.clock_warning()),
         )
         return self.sets.publish(self.folder, manifest)
 
@@ -217,7 +255,7 @@ class _Making:
             return began
         there = running(self.engine, self.params.volumes.values())
         containers = tuple(one["Id"] for one in there if not one["State"]["Paused"])
-        self.journal = self.journal.write(containers=containers)
+        self.journal = self.journal.write(containers=containers, frozen=self.params.consistency == "pause")
         for one in containers:
             if self.params.consistency == "pause":
                 self.engine.pause(one)
@@ -253,11 +291,11 @@ class _Making:
             return Uploads(0, (), "")
         problem = "there is no database"
         for copies in self.copies.values():
-            for copy in copies.values():
+            for path, copy in copies.items():
                 try:
                     named = sorted(sqlite.names(copy, self.params.uploads.query))
                 except DockerVpsError as error:
-                    problem = error.message
+                    problem = error.message.replace(copy, _text(path))
                 else:
                     return Uploads(len(named), tuple(named), "")
         return Uploads(0, (), problem)
@@ -266,12 +304,15 @@ class _Making:
         """Archive a volume, and return which of the wanted files are not in it."""
         file = catalog.archive_file(name, self.stamp, self.params.compression)
         survey = source.survey
+        # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is
+        # restored beside a copy from another moment would damage it.
+        sidecars = [path + suffix for path in survey.databases for suffix in sqlite.SIDECARS]
         written = archive.write(
             os.path.join(self.folder, file),
             source.volume.root,
             self.params.compression,
             instead=self.copies[name],
-            leave_out=[*survey.sidecars, *survey.sockets, *survey.devices],
+            leave_out=[*sidecars, *survey.sockets, *survey.devices],
             wanted=wanted,
         )
         made = Archive(
@@ -288,7 +329,7 @@ class _Making:
             databases=tuple(self.databases[name]),
             torn=tuple(map(_text, written.torn)),
             vanished=tuple(map(_text, written.vanished)),
-            skipped=tuple(map(_text, [*survey.sockets, *survey.devices])),
+            skipped=tuple(sorted(map(_text, {*survey.sockets, *survey.devices, *written.skipped}))),
             outside_links=survey.outside_links,
         )
         return made, written.missing
@@ -301,7 +342,8 @@ class _Making:
         return []
 
 
-def _warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
+def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
+    """Yield what whoever relies on a set should know."""
     for one in archives:
         yield from (f"{one.name}: {database.warning}" for database in one.databases if database.warning)
         if one.torn:

@@ -7,26 +7,37 @@ unfinished work. Whoever comes after a crash calls ``recover``: the watcher of t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
-from .._core.errors import DockerVpsError, EngineUnreachable
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.waiting import Clock
 from .._store import files
 from .._store.sets import Sets
 
 FILE = "journal.json"
+RECORD = "last-restore.json"
 ENGINE_BACK_WITHIN = 120  # seconds; an engine with many containers takes its time to restart
+REMOVED_WITHIN = 5  # seconds; a killed run's tar may write into what is removed until it notices
+
+
+class NotRunning(DockerVpsError):
+    """A container could not be let go on; everything else is set right."""
 
 
 class Containers(Protocol):
-    """What is needed of an engine to let containers go on."""
+    """What is needed of an engine to set right what was begun."""
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about a container."""
+        raise NotImplementedError
+
+    def volume(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return a volume."""
         raise NotImplementedError
 
     def start(self, container: str) -> None:
@@ -54,92 +65,151 @@ class Containers(Protocol):
 class Swap:
     """A directory that takes the place of another: ``live`` becomes ``before``, and ``staged`` becomes ``live``.
 
-    ``created`` says that the volume was made for this.
+    ``set`` is the timestamp of the backup set that it belongs to, and ``at`` when it was made (UTC).
     """
 
     volume: str
     live: str
     staged: str
     before: str
-    created: bool = False
+    set: str
+    at: str
 
 
 @dataclass(frozen=True)
 class Journal:
     """What has to be set right: containers to start or unpause, and directories to swap.
 
-    Until ``decided``, what was prepared is thrown away; from then on the swaps are carried through.
+    Until ``decided``, what was prepared is thrown away, with the volumes ``created`` for it; from then on the swaps are
+    carried through, and what was there before is removed in the end unless it is to be kept. The containers were
+    stopped, or ``frozen``.
     """
 
     folder: str
     containers: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
     swaps: tuple[Swap, ...] = ()
+    keep_before: bool = True
     decided: bool = False
+    frozen: bool = False
 
     def write(self, **changes: Any) -> Journal:
         """Change the journal durably and return it."""
         changed = replace(self, **changes)
-        text = json.dumps(asdict(changed))
-        files.replace(os.path.join(self.folder, FILE), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+        _write(os.path.join(self.folder, FILE), asdict(changed))
         return changed
 
 
 def read(folder: str) -> Journal:
     """Return the journal in a folder of unfinished work, an empty one when nothing was written down yet."""
-    kept = files.read(os.path.join(folder, FILE))
-    if kept is None:
+    given = _read(os.path.join(folder, FILE))
+    if given is None:
         return Journal(folder)
-    given = json.loads(kept.text)
-    return Journal(folder, tuple(given["containers"]), tuple(Swap(**one) for one in given["swaps"]), given["decided"])
+    return Journal(
+        folder,
+        tuple(given["containers"]),
+        tuple(given["created"]),
+        _swaps(given),
+        given["keep_before"],
+        given["decided"],
+        given["frozen"],
+    )
+
+
+def remembered(sets: Sets) -> tuple[Swap, ...]:
+    """Return the last swap of every volume; the safety copies may be gone."""
+    return _swaps(_read(os.path.join(sets.directory, RECORD)) or {"swaps": ()})
 
 
 def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
     """Finish or undo what a journal says, let the containers go on, and remove the folder.
 
     Raises:
+        NotRunning: the engine refused to let a container go on; nothing else is left to do.
         DockerVpsError: it cannot be done now; the journal stays for the next one who tries.
     """
+    if not os.path.isdir(folder):
+        return
     journal = read(folder)
     if journal.decided:
         carry_through(journal.swaps)
-    if journal.containers or any(swap.created for swap in journal.swaps):
-        engine = patiently(connect, clock)
-        if not journal.decided:
-            give_up(journal.swaps, engine)
-        go_on(engine, journal.containers)
-    elif not journal.decided:
-        give_up(journal.swaps, None)
+    refused: Optional[NotRunning] = None
+    undone = () if journal.decided else journal.created
+    engine = patiently(connect, clock) if journal.containers or undone else None
+    if engine:
+        try:
+            if not journal.frozen:
+                finish_stopping(engine, journal.containers)
+            go_on(engine, journal.containers)
+        except NotRunning as error:
+            refused = error
+    if journal.decided:
+        _remember(sets, journal)
+    else:
+        _throw_away([swap.staged for swap in journal.swaps], clock)
+    if engine:
+        _remove_volumes(engine, undone)
     sets.discard(folder)
+    if refused:
+        raise refused
 
 
 def carry_through(swaps: Sequence[Swap]) -> None:
-    """Put what is staged in place, from wherever an earlier attempt stopped."""
+    """Put what is staged in place, from wherever an earlier attempt stopped.
+
+    Raises:
+        DockerVpsError: the file system refuses.
+    """
     for swap in swaps:
-        if os.path.lexists(swap.staged):
+        if not os.path.lexists(swap.staged):
+            continue
+        try:
             if os.path.lexists(swap.live):
                 os.rename(swap.live, swap.before)
             os.rename(swap.staged, swap.live)
             files.sync_directory(os.path.dirname(swap.live))
+        except OSError as error:
+            raise DockerVpsError(
+                f"{swap.live} cannot be exchanged for {swap.staged}: {error.strerror}. What was stopped for it "
+                "stays so, because other volumes may be exchanged already; mend the cause and run the same play again."
+            ) from error
 
 
-def give_up(swaps: Sequence[Swap], engine: Optional[Containers]) -> None:
-    """Throw away what was staged, and the volumes that were made for it."""
-    for swap in swaps:
-        shutil.rmtree(swap.staged, ignore_errors=True)
-        if swap.created and engine is not None:
-            engine.remove_volume(swap.volume)
+def finish_stopping(engine: Containers, containers: Sequence[str]) -> None:
+    """Wait for stops that are under way.
+
+    An engine goes on stopping a container after whoever asked for it was killed, and until that is done, starting it
+    has no effect.
+    """
+    for name in containers:
+        there = engine.container(name)
+        if there and there["State"]["Running"]:
+            with contextlib.suppress(EngineError):  # what counts is whether it can be started
+                engine.stop(name)
 
 
 def go_on(engine: Containers, containers: Sequence[str]) -> None:
-    """Let containers run that ran before; one that is gone meanwhile needs nothing."""
+    """Let containers run that ran before; one that is gone meanwhile needs nothing.
+
+    Raises:
+        NotRunning: the engine refused for some; the others run.
+    """
+    refused = []
     for name in containers:
         there = engine.container(name)
         if there is None:
             continue
-        if there["State"]["Paused"]:
-            engine.unpause(name)
-        else:
-            engine.start(name)
+        try:
+            if there["State"]["Paused"]:
+                engine.unpause(name)
+            else:
+                engine.start(name)
+        except EngineUnreachable:
+            raise
+        except EngineError as error:
+            refused.append(f"{there['Name'].lstrip('/')} does not run again: {error.message}")
+    if refused:
+        raise NotRunning(" ".join(refused) + " Mend that, and start it with docker start.")
 
 
 def patiently(connect: Callable[[], Containers], clock: Clock) -> Containers:
@@ -158,3 +228,51 @@ def patiently(connect: Callable[[], Containers], clock: Clock) -> Containers:
                     f"{error.message} Something was left half-done meanwhile; run the same play again when it answers."
                 ) from error
             clock.sleep(1)
+
+
+def _throw_away(staged: Sequence[str], clock: Clock) -> None:
+    until = clock.now() + REMOVED_WITHIN
+    for path in staged:
+        shutil.rmtree(path, ignore_errors=True)
+        while os.path.lexists(path) and clock.now() < until:
+            clock.sleep(0.1)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_volumes(engine: Containers, created: Sequence[str]) -> None:
+    for name in created:
+        try:
+            if engine.volume(name) is not None:
+                engine.remove_volume(name)
+        except EngineUnreachable:
+            raise
+        except EngineError:
+            pass  # somebody uses it meanwhile, so it is theirs now
+
+
+def _remember(sets: Sets, journal: Journal) -> None:
+    """Write down what an undo needs, after removing the safety copies that are superseded."""
+    lives = {swap.live for swap in journal.swaps}
+    last = [swap for swap in remembered(sets) if os.path.isdir(swap.before)]
+    superseded = {swap.before for swap in last if swap.live in lives}
+    if journal.keep_before:
+        superseded -= {swap.before for swap in journal.swaps}
+    else:
+        superseded |= {swap.before for swap in journal.swaps}
+    for path in superseded:
+        shutil.rmtree(path, ignore_errors=True)
+    kept = [*(swap for swap in last if swap.live not in lives), *journal.swaps]
+    _write(os.path.join(sets.directory, RECORD), {"swaps": [asdict(swap) for swap in kept]})
+
+
+def _swaps(given: Mapping[str, Any]) -> tuple[Swap, ...]:
+    return tuple(Swap(**one) for one in given["swaps"])
+
+
+def _read(path: str) -> Optional[Mapping[str, Any]]:
+    kept = files.read(path)
+    return None if kept is None else json.loads(kept.text)
+
+
+def _write(path: str, given: Mapping[str, Any]) -> None:
+    files.replace(path, files.Kept(json.dumps(given), 0o600, os.geteuid(), os.getegid()))

@@ -72,7 +72,7 @@ def zstd_by_zstandard(library: Any) -> Codec:
     Raises:
         ImportError: it is older than 0.19 and does not tell where a frame ends.
     """
-    if not hasattr(library.ZstdDecompressionObj, "unused_data"):
+    if not hasattr(library.ZstdDecompressor().decompressobj(), "unused_data"):
         raise ImportError("zstandard is too old")
 
     def pack(data: Data) -> bytes:
@@ -135,11 +135,11 @@ class Compressor:
         self._file = file
         self._digest = hashlib.sha256()
         self._rest = bytearray()
-        self._waiting: Deque["Future[bytes]"] = deque()
+        self._waiting: Deque[Future[bytes]] = deque()
         self._room = threads + 2
         self._pool = ThreadPoolExecutor(threads)
 
-    def __enter__(self) -> "Compressor":
+    def __enter__(self) -> Compressor:
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], *_rest: object) -> None:
@@ -206,16 +206,19 @@ class Decompressed:
         Raises:
             Damaged: the file is cut off, altered, or followed by something else.
         """
-        data = self._block[self._at : self._at + size]
-        self._at += len(data)
-        while len(data) < size:
-            self._block = next(self._blocks, b"")
-            if not self._block:
-                break
-            self._at = size - len(data)
-            data += self._block[: self._at]
-        self.plain_bytes += len(data)
-        return data
+        parts = []
+        wanted = size
+        while wanted:
+            part = self._block[self._at : self._at + wanted]
+            if not part:
+                self._block, self._at = next(self._blocks, b""), 0
+                if not self._block:
+                    break
+            self._at += len(part)
+            wanted -= len(part)
+            parts.append(part)
+        self.plain_bytes += size - wanted
+        return b"".join(parts)
 
     def _plain(self, codec: Optional[Codec]) -> Iterator[bytes]:
         yield from self._decoded(codec) if codec else iter(lambda: self._raw(_PLAIN), b"")

@@ -386,3 +386,58 @@ def test_without_the_sdk_the_module_can_still_be_loaded(monkeypatch: pytest.Monk
     assert isinstance(bare.SDK_MISSING, ImportError)
     assert sdk.SDK_MISSING is None
     assert VERSION["ApiVersion"] == "1.45"
+
+
+def test_images_are_found_by_name_and_by_id(serve_engine: ServeEngine) -> None:
+    engine = engine_of(serve_engine({"/images/app:1/json": (200, {"Id": "sha256:ab"})}))
+    assert engine.image("app:1") == {"Id": "sha256:ab"}
+    assert engine.image("app:2") is None
+
+
+def test_a_network_and_a_container_are_made(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/networks/create": (201, {"Id": "n1"}), "/containers/create": (201, {"Id": "c1"})})
+    engine = engine_of(server)
+    engine.create_network("drill", {"a": "b"}, internal=True)
+    engine.create_container("drill", {"Image": "app:1", "HostConfig": {"NetworkMode": "drill"}})
+    (_, path, network), container = server.told
+    assert path == "/networks/create"
+    assert network.items() >= {"Name": "drill", "Driver": "bridge", "Internal": True, "Labels": {"a": "b"}}.items()
+    assert container == (
+        "POST",
+        "/containers/create",
+        {"Image": "app:1", "HostConfig": {"NetworkMode": "drill"}},
+    )
+    assert dict(server.asked)["/containers/create"] == {"name": ["drill"]}
+
+
+def test_everything_with_a_label_is_removed(serve_engine: ServeEngine) -> None:
+    done = (204, b"")
+    server = serve_engine(
+        {
+            "/containers/json": (200, [{"Id": "c1"}, {"Id": "gone"}]),
+            "/networks": (200, [{"Id": "n1"}]),
+            "/volumes": (200, {"Volumes": [{"Name": "v1"}]}),
+            "/containers/c1": done,
+            "/networks/n1": done,
+            "/volumes/v1": done,
+        }
+    )
+    engine_of(server).remove_labelled("drill=app")
+    assert [path for _, path, _ in server.told] == ["/containers/c1", "/containers/gone", "/networks/n1", "/volumes/v1"]
+    asked = dict(server.asked)
+    for path in ("/containers/json", "/networks", "/volumes"):
+        assert json.loads(asked[path]["filters"][0]) == {"label": ["drill=app"]}
+    assert asked["/containers/json"]["all"] == ["1"]
+    assert asked["/containers/c1"] == {"v": ["True"], "link": ["False"], "force": ["True"]}
+
+
+def test_nothing_with_a_label(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/json": (200, []), "/networks": (200, []), "/volumes": (200, {"Volumes": None})})
+    engine_of(server).remove_labelled("drill=app")
+    assert server.told == []
+
+
+def test_what_cannot_be_removed_is_told(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/json": (200, [{"Id": "c1"}]), "/containers/c1": REFUSED})
+    with pytest.raises(EngineError, match="the disk is on fire"):
+        engine_of(server).remove_labelled("drill=app")

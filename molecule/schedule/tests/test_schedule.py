@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Timers wait for their time, their services leave sets, and the journal says how it went."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from testinfra.host import Host
+
+JOBS = ("backup", "verify", "drill")
+BACKUPS = "/var/backups/ptnextjs"
+
+
+def journal(host: Host, job: str) -> str:
+    """What the journal has of a job."""
+    return host.check_output("journalctl --unit %s --output cat", f"ptnextjs-{job}.service")
+
+
+def show(host: Host, unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit."""
+    lines = host.check_output("systemctl show %s --property %s", unit, ",".join(names)).splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def stamps(host: Host) -> list[str]:
+    """The names of the sets."""
+    names = sorted(host.file(BACKUPS).listdir())
+    return [name[len("manifest-") : -len(".json")] for name in names if name.startswith("manifest-")]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_timer_waits_and_makes_up_for_what_was_missed(host: Host, job: str) -> None:
+    timer = f"ptnextjs-{job}.timer"
+    assert (host.service(timer).is_running, host.service(timer).is_enabled) == (True, True)
+    assert show(host, timer, "Persistent", "SubState") == {"Persistent": "yes", "SubState": "waiting"}
+    assert timer in host.check_output("systemctl list-timers --no-pager")
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_systemd_finds_nothing_to_complain_about(host: Host, job: str) -> None:
+    assert host.check_output("systemd-analyze verify %s 2>&1", f"/etc/systemd/system/ptnextjs-{job}.timer") == ""
+
+
+def test_one_set_was_asked_for_and_one_was_missed(host: Host) -> None:
+    assert len(stamps(host)) == 2
+    assert show(host, "ptnextjs-backup.service", "Result", "ExecMainStatus") == {
+        "Result": "success",
+        "ExecMainStatus": "0",
+    }
+    for stamp in stamps(host):
+        assert stamp in journal(host, "backup")
+        manifest = json.loads(host.file(f"{BACKUPS}/manifest-{stamp}.json").content_string)
+        assert [archive["name"] for archive in manifest["archives"]] == ["db", "media"]
+        assert (manifest["uploads"]["named"], manifest["uploads"]["missing"]) == (1, [])
+
+
+def test_the_journal_and_the_status_say_why_a_job_failed(host: Host) -> None:
+    why = "There is no env file /opt/ptnextjs/.env.production"
+    assert why in journal(host, "drill")
+    status = host.run("/opt/ptnextjs/bin/docker-vps status")
+    assert [line.split(",")[0] for line in status.stdout.splitlines()] == ["backup: ok", "verify: ok", "drill: FAILED"]
+    assert (status.rc, why in status.stdout) == (1, True)
+
+
+def test_only_root_reads_what_is_secret(host: Host) -> None:
+    config = host.file("/opt/ptnextjs/backup.json")
+    assert (config.user, config.mode) == ("root", 0o600)
+    assert (host.file(BACKUPS).user, host.file(BACKUPS).mode) == ("root", 0o700)
+    for name in host.file(BACKUPS).listdir():
+        assert (name, host.file(f"{BACKUPS}/{name}").mode) == (name, 0o600)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What would be lost if other data took the place of what is there."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Dict, Mapping
+
+from .._core.errors import DockerVpsError
+from .._store import sqlite, tree
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What lies in some volumes: rows by table by database, what could not be read, and how many files are newer."""
+
+    tables: Mapping[str, Mapping[str, int]]
+    unreadable: tuple[str, ...]
+    newer: int
+
+
+def contents(roots: Mapping[str, str], since: float = math.inf) -> Contents:
+    """Look into the directories of volumes; a damaged database is no failure.
+
+    Args:
+        roots: the directories by the names of their volumes; databases are named ``<volume>/<path>``.
+        since: seconds since the epoch; files modified later count as newer.
+    """
+    tables: Dict[str, Mapping[str, int]] = {}
+    unreadable = []
+    newer = 0
+    for volume, root in roots.items():
+        survey = tree.survey(root, since)
+        newer += survey.newer
+        for path in survey.databases:
+            name = f"{volume}/{text(path)}"
+            try:
+                facts = sqlite.facts(os.path.join(root, path))
+            except DockerVpsError as error:
+                unreadable.append(error.message)
+                continue
+            tables[name] = facts.tables
+            if facts.check != "ok":
+                unreadable.append(f"{name} is damaged, so its rows are counted in part only.")
+    return Contents(tables, tuple(unreadable), newer)
+
+
+def losses(live: Contents, kept: Mapping[str, Mapping[str, int]], since: datetime) -> dict[str, Any]:
+    """Return which rows and newer files would be lost, as data and as a sentence.
+
+    Args:
+        live: what is there.
+        kept: rows by table by database of what would come.
+        since: when that was made (UTC).
+    """
+    tables: Dict[str, int] = {}
+    for database, rows in live.tables.items():
+        for table, number in rows.items():
+            lost = number - kept.get(database, {}).get(table, 0)
+            if lost > 0:
+                tables[table] = tables.get(table, 0) + lost
+    parts = [f"{counted(number, 'row')} of {table}" for table, number in sorted(tables.items())]
+    if live.newer:
+        parts.append(f"what changed in {counted(live.newer, 'file')} since {since:%Y-%m-%d %H:%M:%S} UTC")
+    sentence = f"Would be lost: {', '.join(parts)}." if parts else "Nothing would be lost."
+    return {"tables": tables, "newer_files": live.newer, "summary": " ".join([sentence, *live.unreadable])}
+
+
+def text(name: str) -> str:
+    """Return a file name as manifests tell it; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things as people say it."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

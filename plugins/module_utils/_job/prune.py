@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove the backup sets that no rule keeps, and the safety copy of a restore when it is old enough."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Callable, Sequence
+
+from .._core.errors import DockerVpsError
+from .._core.retention import Candidate, Decision, Policy, decide
+from .._store import tree
+from .._store.sets import Listing, Sets
+from .backup import WallClock, size
+from .journal import Containers, Swap, recover, remembered
+from .verify import problems
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is kept; ``level`` is how closely sets are looked at, and ``before_days`` for how long a safety copy stays.
+
+    A damaged set never has the place of a good one.
+    """
+
+    policy: Policy
+    level: str = "exists"
+    before_days: float = 7
+
+
+def run(
+    params: Params, sets: Sets, connect: Callable[[], Containers], clock: WallClock, check_mode: bool
+) -> dict[str, Any]:
+    """Remove what no rule keeps, and say of every set why.
+
+    Raises:
+        DockerVpsError: something cannot be removed, or somebody else is at work in the directory.
+    """
+    if check_mode or not os.path.isdir(sets.directory):
+        return _pruned(params, sets, clock.utc(), really=False)
+    with sets.lock("a removal of old backups"):
+        for folder in sets.leftovers():
+            recover(sets, folder, connect, clock)
+        return _pruned(params, sets, clock.utc(), really=True)
+
+
+def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
+    here = sets.listing()
+    candidates = [Candidate(one.manifest.stamp, one.time, not problems(one, params.level)) for one in here.sets]
+    decisions = decide(candidates, params.policy, now)
+    gone = {one.name for one in decisions if not one.keep}
+    doomed = [one for one in here.sets if one.manifest.stamp in gone]
+    copies = _old_copies(sets, now - timedelta(days=params.before_days))
+    freed = sum(each.bytes for one in doomed for each in one.manifest.archives)
+    freed += sum(tree.survey(path).bytes for path in copies)
+    if really:
+        try:
+            for one in doomed:
+                sets.remove(one)
+            for path in copies:
+                shutil.rmtree(path)
+        except OSError as error:
+            raise DockerVpsError(
+                f"Old backups of {sets.app} cannot be removed: {error.strerror} ({error.filename}). "
+                "Does the play need become: true, or is the disk mounted read-only?"
+            ) from error
+    return _told(sets, here, decisions, copies, freed, really)
+
+
+def _told(
+    sets: Sets, here: Listing, decisions: Sequence[Decision], copies: Sequence[str], freed: int, really: bool
+) -> dict[str, Any]:
+    kept = [one.name for one in decisions if one.keep]
+    removed = [one.name for one in decisions if not one.keep]
+    before = [*(one.name for one in decisions), *copies]
+    copied = f" and {len(copies)} copies that restores had kept" if copies else ""
+    return {
+        "changed": bool(removed or copies),
+        "decisions": [{"stamp": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
+        "removed": removed,
+        "kept": kept,
+        "safety_copies": list(copies),
+        "freed": freed,
+        "unreadable": list(here.unreadable),
+        "lone": list(here.lone),
+        "summary": f"{len(removed)} {'set' if len(removed) == 1 else 'sets'} of {sets.app}{copied} "
+        f"{'' if really else 'would be '}removed ({size(freed)}), "
+        f"{len(kept)} stay in {sets.directory}.",
+        "diff": {
+            "before_header": sets.directory,
+            "after_header": sets.directory,
+            "before": "".join(f"{one}\n" for one in before),
+            "after": "".join(f"{one}\n" for one in kept),
+        },
+    }
+
+
+def _old_copies(sets: Sets, limit: datetime) -> list[str]:
+    """Return what restores left beside the live volumes before a time (UTC).
+
+    The record is believed only as far as names go that a restore gives: ``_data.before-<timestamp>`` beside ``_data``.
+    """
+    return [swap.before for swap in remembered(sets) if _is_old(swap, limit) and _is_copy(swap.live, swap.before)]
+
+
+def _is_old(swap: Swap, limit: datetime) -> bool:
+    try:
+        return datetime.strptime(swap.at, "%Y-%m-%dT%H:%M:%S%z") < limit
+    except ValueError:
+        return False
+
+
+def _is_copy(live: str, before: str) -> bool:
+    named = re.fullmatch(re.escape(live) + r"\.before-\d{8}-\d{6}", before)
+    return bool(named) and os.path.isdir(before) and not os.path.islink(before)

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can take the place of the data of volumes: a backup set, or the safety copies of the last restore."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
+
+from .._core.catalog import Archive
+from .._core.errors import DockerVpsError, InvalidInput
+from .._core.members import Examined
+from .._store import archive, sqlite, tree
+from .._store.sets import Sets
+from .backup import RESERVE, WallClock
+from .journal import Journal, Swap, remembered
+from .losses import contents, losses, text
+from .volumes import VolumeEngine, volume_of
+
+STAGED, BEFORE = ".restoring-", ".before-"
+AT = "%Y-%m-%dT%H:%M:%S%z"
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to restore; ``volumes`` maps names of archives to volumes, all to where they came from when empty."""
+
+    app: str
+    set: str = "latest"
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    stop_app: bool = False
+    force: bool = False
+    allow_outside_links: bool = False
+    undo: bool = False
+    keep_before: bool = True
+
+
+class Source(Protocol):
+    """Where the data comes from: the volumes, their directories as far as they exist, and what is found there."""
+
+    set: str
+    volumes: Sequence[str]
+    roots: Sequence[str]
+    created: Sequence[str]
+    files: int
+    bytes: int
+
+    def examine(self) -> None:
+        """Read everything, and write nothing."""
+        raise NotImplementedError
+
+    def would_lose(self) -> dict[str, Any]:
+        """Compare what is there with what would come."""
+        raise NotImplementedError
+
+    def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
+        """Lay everything ready beside the live data, and return the journal and the swaps to decide on."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _Target:
+    """An archive, and the volume for it; ``root`` is None when the volume is yet to be made."""
+
+    archive: Archive
+    volume: str
+    root: Optional[str]
+
+
+class FromSet:
+    """The archives of a set."""
+
+    def __init__(self, params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> None:
+        self.params, self.engine = params, engine
+        self.one = sets.find(params.set, clock.utc())
+        self.set = self.one.manifest.stamp
+        self._refuse_wrong_set()
+        self.targets = self._targets()
+        self.volumes: Sequence[str] = [one.volume for one in self.targets]
+        self.roots: Sequence[str] = [one.root for one in self.targets if one.root]
+        self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
+        self.files = self.bytes = 0
+        _refuse_mount_points(self.roots)
+        self._check_room()
+
+    def _refuse_wrong_set(self) -> None:
+        manifest = self.one.manifest
+        if manifest.app != self.params.app and not self.params.force:
+            raise DockerVpsError(
+                f"The set {self.set} in {self.one.directory} is of {manifest.app}, not of {self.params.app}. "
+                "Name another set, or set force if that is what you want."
+            )
+
+    def _targets(self) -> list[_Target]:
+        archives = {one.name: one for one in self.one.manifest.archives}
+        wanted = self.params.volumes or {one.name: one.volume for one in archives.values()}
+        unknown = [name for name in wanted if name not in archives]
+        if unknown:
+            raise InvalidInput(
+                f"The set {self.set} has no archive {', '.join(unknown)}; it has {', '.join(archives) or 'none'}."
+            )
+        if len(set(wanted.values())) != len(wanted):
+            raise InvalidInput(f"Each archive needs a volume of its own, but they are {', '.join(wanted.values())}.")
+        absent = [one for one in self.one.absent() if any(one.startswith(archives[name].file) for name in wanted)]
+        if absent:
+            raise DockerVpsError(
+                f"The set {self.set} in {self.one.directory} is not whole: {'; '.join(absent)}. "
+                "Bring the files back from another copy of the set, or name another set."
+            )
+        return [_Target(archives[name], volume, self._root(volume)) for name, volume in wanted.items()]
+
+    def _root(self, volume: str) -> Optional[str]:
+        found = volume_of(self.engine, volume)
+        return found.root if found else None
+
+    def _check_room(self) -> None:
+        """Add up what is needed on each file system."""
+        needed: dict[int, int] = {}
+        for one in self.targets:
+            place = os.path.dirname(one.root) if one.root else str(self.engine.info()["DockerRootDir"])
+            if not os.path.isdir(place):
+                continue  # of another host; volume_of will say so
+            device, facts = os.stat(place).st_dev, os.statvfs(place)
+            needed[device] = needed.get(device, RESERVE) + one.archive.plain_bytes
+            free = facts.f_bavail * facts.f_frsize
+            if free < needed[device]:
+                raise DockerVpsError(
+                    f"{place} has {free // 1024**2} MiB free, and the restore needs {needed[device] // 1024**2} MiB "
+                    "beside what is in use. Free some space first; nothing was changed.",
+                    free_bytes=free,
+                    needed_bytes=needed[device],
+                )
+
+    def examine(self) -> None:
+        """Read the archives to their ends."""
+        for one in self.targets:
+            self._count(archive.examine(self.one.path(one.archive), one.archive.compression, **self._conditions(one)))
+
+    def would_lose(self) -> dict[str, Any]:
+        """Compare the live data with what the manifest says."""
+        since = self.one.time
+        live = contents({one.volume: one.root for one in self.targets if one.root}, since.timestamp())
+        kept = {
+            f"{one.volume}/{database.path}": database.tables
+            for one in self.targets
+            for database in one.archive.databases
+        }
+        return losses(live, kept, since)
+
+    def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
+        """Make missing volumes, and extract and prove the archives beside the live data."""
+        journal = journal.write(created=tuple(self.created))
+        for one in self.targets:
+            if not one.root:
+                # Labels as Compose set them, so that it takes the volume for its own; another volume is not.
+                labels = one.archive.labels if one.volume == one.archive.volume else {}
+                self.engine.create_volume(one.volume, one.archive.driver, labels)
+        swaps = []
+        for one in self.targets:
+            live = one.root or self._root(one.volume)
+            if not live:
+                raise DockerVpsError(f"The volume {one.volume} was removed as soon as it was made. Try again.")
+            swaps.append(Swap(one.volume, live, live + STAGED + stamp, live + BEFORE + stamp, self.set, at))
+        journal = journal.write(swaps=tuple(swaps))
+        for one, swap in zip(self.targets, swaps):
+            self._stage(one, swap.staged)
+        return journal, swaps
+
+    def _stage(self, one: _Target, staged: str) -> None:
+        try:
+            os.mkdir(staged, mode=0o700)
+        except OSError as error:
+            raise DockerVpsError(
+                f"{staged} cannot be made: {error.strerror}. The data of a volume is prepared beside it; "
+                "mend that and try again. Nothing was changed."
+            ) from error
+        path = self.one.path(one.archive)
+        self._count(archive.extract(path, one.archive.compression, staged, **self._conditions(one)))
+        found = {text(one): one for one in tree.survey(staged).databases}
+        for database in one.archive.databases:
+            if database.path not in found:
+                raise DockerVpsError(
+                    f"{path} has no database {database.path}, which its manifest names; nothing was changed."
+                )
+            facts = sqlite.facts(os.path.join(staged, found[database.path]))
+            if facts.check != "ok" or facts.tables != database.tables:
+                why = "other numbers of rows than its manifest says" if facts.check == "ok" else facts.check
+                raise DockerVpsError(
+                    f"The database {database.path} in {path} is not as it was backed up: {why}. Name another set; "
+                    "nothing was changed."
+                )
+
+    def _conditions(self, one: _Target) -> dict[str, Any]:
+        return {"sha256": one.archive.sha256, "allow_outside_links": self.params.allow_outside_links}
+
+    def _count(self, examined: Examined) -> None:
+        self.files += examined.files
+        self.bytes += examined.plain_bytes
+
+
+class SafetyCopies:
+    """The safety copies of the last restore."""
+
+    def __init__(self, params: Params, sets: Sets) -> None:
+        last, wanted = remembered(sets), set(params.volumes.values())
+        newest = max((one.at for one in last), default="")
+        self.swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
+        kept = {one.volume for one in self.swaps if os.path.isdir(one.before)}
+        if not kept or kept != (wanted or {one.volume for one in self.swaps}):
+            raise DockerVpsError(
+                f"No restore from {sets.directory} has left safety copies of "
+                f"{', '.join(sorted(wanted)) or params.app}, or they are gone, so there is nothing to undo. "
+                "Restore a set instead."
+            )
+        self.set = self.swaps[0].set
+        self.volumes: Sequence[str] = [one.volume for one in self.swaps]
+        self.roots: Sequence[str] = [one.live for one in self.swaps]
+        self.created: Sequence[str] = []
+        self.files = self.bytes = 0
+
+    def examine(self) -> None:
+        """Count."""
+        surveys = [tree.survey(one.before) for one in self.swaps]
+        self.files, self.bytes = sum(one.files for one in surveys), sum(one.bytes for one in surveys)
+
+    def would_lose(self) -> dict[str, Any]:
+        """Compare the live data with the safety copies."""
+        since = datetime.strptime(min(one.at for one in self.swaps), AT)
+        live = contents({one.volume: one.live for one in self.swaps}, since.timestamp())
+        return losses(live, contents({one.volume: one.before for one in self.swaps}).tables, since)
+
+    def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
+        """Write nothing down yet: what is staged in an undecided journal is thrown away, and this is all there is."""
+        self.examine()
+        return journal, [
+            Swap(one.volume, one.live, one.before, one.live + BEFORE + stamp, one.set, at) for one in self.swaps
+        ]
+
+
+def stamps_beside(roots: Iterable[str]) -> Iterator[str]:
+    """Yield the timestamps of all safety copies, also of forgotten ones."""
+    for root in roots:
+        folder, name = os.path.split(root + BEFORE)
+        yield from (one[len(name) :] for one in os.listdir(folder) if one.startswith(name))
+
+
+def _refuse_mount_points(roots: Iterable[str]) -> None:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        # The fifth field, with white space in octal: https://www.man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+        points = {line.split(" ")[4] for line in lines}
+    for root in roots:
+        if root.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012") in points:
+            raise DockerVpsError(
+                f"{root} is a mount point, so it cannot be exchanged for a directory beside it. Let the volume use a "
+                "directory of that file system instead of its top, or restore into another volume with volumes."
+            )

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the data of a backup set in place of what is there, or put back what was there before.
+
+Everything is prepared beside the live data. The application is stopped for a few renames only, which are written down
+in a journal before, so that whoever comes after a crash can carry them through.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .._core import catalog
+from .._core.errors import DockerVpsError
+from .._store.guard import guarded
+from .._store.sets import RESTORE, Sets
+from .backup import WallClock, size
+from .journal import Journal, Swap, carry_through, go_on, recover
+from .losses import counted
+from .restorable import AT, FromSet, SafetyCopies, Source, stamps_beside
+from .restorable import Params as Params
+from .volumes import VolumeEngine, running
+
+
+def run(
+    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+) -> dict[str, Any]:
+    """Restore a set, or undo the last restore, and return what was done.
+
+    In check mode nothing is written, but the archives are examined to their ends.
+
+    Raises:
+        DockerVpsError: nothing changed; or, if so it says, the data is exchanged and a container does not run on it.
+    """
+    engine = connect()
+    if check_mode:
+        source = _source(params, sets, engine, clock)
+        source.examine()
+        stopped = _names(running(engine, source.volumes))
+        return _told(params, source, source.would_lose(), stopped=stopped, unavailable=0.0, before=[], check_mode=True)
+    sets.prepare()
+    with sets.lock("a restore"):
+        for folder in sets.leftovers():
+            recover(sets, folder, connect, clock)
+        source = _source(params, sets, engine, clock)
+        would_lose = source.would_lose()
+        _users(params, engine, source, would_lose)
+        now = clock.utc()
+        stamp = catalog.new_stamp(now, [*sets.taken(), *stamps_beside(source.roots)])
+        folder = sets.begin(stamp, RESTORE)
+        with guarded(lambda: recover(sets, folder, connect, clock)):
+            try:
+                ready = source.prepare(Journal(folder, keep_before=params.keep_before), stamp, now.strftime(AT))
+                there = _users(params, engine, source, would_lose)
+                unavailable = _exchange(engine, clock, *ready, there)
+                recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
+            except BaseException:
+                recover(sets, folder, connect, clock)
+                raise
+    before = [swap.before for swap in ready[1]] if params.keep_before else []
+    return _told(params, source, would_lose, stopped=_names(there), unavailable=unavailable, before=before)
+
+
+def _source(params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> Source:
+    return SafetyCopies(params, sets) if params.undo else FromSet(params, sets, engine, clock)
+
+
+def _exchange(
+    engine: VolumeEngine,
+    clock: WallClock,
+    journal: Journal,
+    swaps: Sequence[Swap],
+    users: Sequence[Mapping[str, Any]],
+) -> float:
+    """Stop who uses the volumes, exchange the data, start them again; return for how many seconds they were away."""
+    began = clock.now()
+    journal = journal.write(containers=tuple(one["Id"] for one in users))
+    for one in journal.containers:
+        engine.stop(one)
+    journal = journal.write(swaps=tuple(swaps), decided=True)
+    carry_through(journal.swaps)
+    go_on(engine, journal.containers)
+    journal.write(containers=())
+    return round(clock.now() - began, 3) if users else 0.0
+
+
+def _users(
+    params: Params, engine: VolumeEngine, source: Source, would_lose: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the running containers that use the volumes, after refusing them unless they may be stopped."""
+    there = running(engine, source.volumes)
+    if there and not params.stop_app:
+        raise DockerVpsError(
+            f"{', '.join(_names(there))} {'runs' if len(there) == 1 else 'run'} on {', '.join(source.volumes)}, so "
+            f"nothing was restored. {would_lose['summary']} Stop it first, or allow that with stop_app "
+            "(it is stopped for a moment, when everything is prepared).",
+            containers=_names(there),
+            would_lose=would_lose,
+        )
+    return there
+
+
+def _names(containers: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [one["Name"].lstrip("/") for one in containers]
+
+
+def _told(
+    params: Params,
+    source: Source,
+    would_lose: Mapping[str, Any],
+    *,
+    stopped: Sequence[str],
+    unavailable: float,
+    before: Sequence[str],
+    check_mode: bool = False,
+) -> dict[str, Any]:
+    return {
+        "changed": True,
+        "set": source.set,
+        "volumes": list(source.volumes),
+        "created": list(source.created),
+        "files": source.files,
+        "bytes": source.bytes,
+        "would_lose": would_lose,
+        "stopped": stopped,
+        "unavailable": unavailable,
+        "before": before,
+        "summary": _summary(params, source, would_lose, stopped, unavailable, check_mode),
+    }
+
+
+def _summary(
+    params: Params,
+    source: Source,
+    would_lose: Mapping[str, Any],
+    stopped: Sequence[str],
+    unavailable: float,
+    check_mode: bool,
+) -> str:
+    what = f"What was there before set {source.set}" if params.undo else f"Set {source.set} of {params.app}"
+    amount = f"{counted(source.files, 'file')}, {size(source.bytes)}"
+    if check_mode:
+        users = f" To be stopped for it: {', '.join(stopped)}." if stopped else ""
+        return f"{what} can be restored into {', '.join(source.volumes)}: {amount}.{users} {would_lose['summary']}"
+    away = f" Stopped for {unavailable:g} s: {', '.join(stopped)}." if stopped else ""
+    kept = " The data from before is kept; undo brings it back." if params.keep_before else ""
+    return f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}"

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the backup sets of an app: what they are, and what is wrong with them. Nothing is changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Iterator, Mapping, Optional, Sequence, cast
+
+from .._core.catalog import Archive, Database
+from .._core.errors import DockerVpsError
+from .._core.members import plain
+from .._store import archive, sqlite, tree
+from .._store.compression import Decompressed
+from .._store.sets import BackupSet, Sets
+from . import runs
+from .backup import WallClock, size
+
+LEVELS = ("exists", "checksum", "full")
+ISO = "%Y-%m-%dT%H:%M:%SZ"
+SCRATCH = "/var/tmp"  # noqa: S108  # a private directory is made in it; /tmp may be memory
+_BLOCK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to look at: all sets, or the one that ``which`` names; and how closely, one of LEVELS."""
+
+    which: str = ""
+    level: str = "exists"
+    fail_on_problems: bool = False
+
+
+def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
+    """Return what there is, newest first.
+
+    Raises:
+        DockerVpsError: the directory or the set wanted cannot be read; or there are problems, and that is a failure.
+    """
+    now = clock.utc()
+    here = sets.listing()
+    looked_at = [sets.find(params.which, now)] if params.which else here.sets
+    rows = [_row(one, problems(one, params.level), now) for one in looked_at]
+    result = {
+        "changed": False,
+        "directory": sets.directory,
+        "sets": rows,
+        "unreadable": list(here.unreadable),
+        "lone": list(here.lone),
+        "newest_good": _newest_good(rows),
+        "last_proven": _last_proven(looked_at, now),
+        "runs": {job: asdict(one) for job, one in runs.read(sets.directory).items()},
+    }
+    result["summary"] = list(_summary(sets, result))
+    wrong = [f"{row['stamp']}: {'; '.join(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
+    if wrong and params.fail_on_problems:
+        raise DockerVpsError(
+            f"Backups of {sets.app} in {sets.directory} cannot be relied on, so make a new one or bring back another "
+            f"copy: {' | '.join(wrong)}",
+            **result,
+        )
+    return result
+
+
+def problems(one: BackupSet, level: str) -> list[str]:
+    """Return what is wrong with a set, as far as a level looks.
+
+    ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
+    every archive too, and opens every database.
+    """
+    found = one.absent()
+    if found or level == "exists":
+        return found
+    look = _checksum if level == "checksum" else _full
+    for each in one.manifest.archives:
+        try:
+            found += look(one.path(each), each)
+        except DockerVpsError as error:
+            found.append(error.message)
+    return found
+
+
+def compared(told: Archive, root: str) -> Iterator[tuple[bool, str]]:
+    """Yield how a restored volume differs from its manifest, each with whether something is lost."""
+    survey = tree.survey(root)
+    count = survey.files - len(survey.sidecars)
+    if count != told.files:
+        yield count < told.files, f"{told.name} has {count} files, and the manifest says {told.files}"
+    there = {shown(path): path for path in survey.databases}
+    for database in told.databases:
+        if database.path not in there:
+            yield True, f"{told.name} has no database {database.path}"
+            continue
+        facts = sqlite.facts(os.path.join(root, there[database.path]))
+        if facts.check != "ok":
+            yield True, f"the database {database.path} is damaged: {facts.check}"
+        yield from _tables(database.path, database.tables, facts.tables)
+
+
+def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Iterator[tuple[bool, str]]:
+    for table in sorted({*told, *now}):
+        before, after = told.get(table), now.get(table)
+        if after is None:
+            yield True, f"the table {table} of {path} is missing"
+        elif before is None:
+            yield False, f"the table {table} of {path} is new"
+        elif before != after:
+            yield after < before, f"the table {table} of {path} has {after} rows, and the manifest says {before}"
+
+
+def shown(path: str) -> str:
+    """Return a path as manifests hold it; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _checksum(path: str, told: Archive) -> Iterator[str]:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(_BLOCK), b""):
+                digest.update(block)
+    except OSError as error:
+        raise DockerVpsError(f"{told.file} cannot be read: {error.strerror}") from error
+    if digest.hexdigest() != told.sha256:
+        yield f"{told.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {told.sha256}"
+
+
+def _full(path: str, told: Archive) -> Iterator[str]:
+    archive.examine(path, told.compression, sha256=told.sha256, allow_outside_links=told.outside_links > 0)
+    if told.databases:
+        try:
+            with tempfile.TemporaryDirectory(prefix="docker-vps-verify-", dir=SCRATCH) as scratch:
+                copies = _unpacked(path, told, scratch)
+                for database in told.databases:
+                    yield from _differences(told.file, database, copies.get(database.path))
+        except OSError as error:
+            raise DockerVpsError(
+                f"The databases of {told.file} could not be looked at in {SCRATCH}: {error.strerror or error}"
+            ) from error
+
+
+def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
+    """Return copies of the databases in an archive that was examined; the last of several members wins."""
+    wanted = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
+    found = {}
+    with open(path, "rb") as file:
+        stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
+        with tarfile.open(fileobj=stream, mode="r|") as members:
+            for member in members:
+                name = shown(plain(member.name))
+                data = members.extractfile(member) if name in wanted and member.isreg() else None
+                if data:
+                    found[name] = wanted[name]
+                    with open(wanted[name], "wb") as copy:
+                        shutil.copyfileobj(data, copy, _BLOCK)
+    return found
+
+
+def _differences(file: str, told: Database, copy: Optional[str]) -> Iterator[str]:
+    if copy is None:
+        yield f"{file} has no database {told.path}, and the manifest names it"
+        return
+    facts = sqlite.facts(copy)
+    if facts.check != "ok":
+        yield f"The database {told.path} in {file} is damaged: {facts.check}"
+    elif facts.tables != told.tables:
+        tables = sorted({*facts.tables, *told.tables})
+        wrong = [f"{one} {facts.tables.get(one)}, not {told.tables.get(one)}" for one in tables]
+        yield f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(wrong)}"
+
+
+def _row(one: BackupSet, wrong: Sequence[str], now: datetime) -> dict[str, Any]:
+    manifest = one.manifest
+    return {
+        "stamp": manifest.stamp,
+        "time": one.time.strftime(ISO),
+        "age": int((now - one.time).total_seconds()),
+        "reason": manifest.reason,
+        "consistency": manifest.consistency,
+        "release": manifest.release.release,
+        "revision": manifest.release.revision,
+        "image": manifest.release.image,
+        "bytes": sum(each.bytes for each in manifest.archives),
+        "files": sum(each.files for each in manifest.archives),
+        "archives": [each.file for each in manifest.archives],
+        "databases": [
+            {"archive": each.name, "path": database.path, "tables": dict(database.tables)}
+            for each in manifest.archives
+            for database in each.databases
+        ],
+        "warnings": list(manifest.warnings),
+        "proven": manifest.proven,
+        "last_proof": asdict(manifest.proofs[-1]) if manifest.proofs else {},
+        "problems": list(wrong),
+    }
+
+
+def _newest_good(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the newest set that is not dated later than now and has no problem."""
+    good = [row for row in rows if not row["problems"] and row["age"] >= 0]
+    return {key: good[0][key] for key in ("stamp", "age")} if good else {}
+
+
+def _last_proven(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, Any]:
+    """Return which set a drill proved last, and how long ago in seconds."""
+    proofs = [(_parsed(proof.at), one) for one in looked_at for proof in one.manifest.proofs if proof.passed]
+    dated = [(at, one.manifest.stamp) for at, one in proofs if at]
+    if not dated:
+        return {}
+    at, stamp = max(dated)
+    return {"stamp": stamp, "at": at.strftime(ISO), "age": int((now - at).total_seconds())}
+
+
+def _parsed(at: str) -> Optional[datetime]:
+    try:
+        return datetime.strptime(at, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        return None  # from a manifest that somebody has edited
+
+
+def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per set, and what else there is to know."""
+    if not result["sets"]:
+        yield f"There is no backup set of {sets.app} in {sets.directory}."
+    for row in result["sets"]:
+        rows = sum(sum(one["tables"].values()) for one in row["databases"])
+        facts = [
+            _ago(row["age"]),
+            size(row["bytes"]),
+            f"files: {row['files']}",
+            f"rows in databases: {rows}",
+            f"of {row['image'] or 'no image'}",
+            "proven" if row["proven"] else "not proven",
+            *([row["reason"]] if row["reason"] else []),
+        ]
+        wrong = f"; WRONG: {'; '.join(row['problems'])}" if row["problems"] else ""
+        yield f"{row['stamp']}: {', '.join(facts)}{wrong}"
+    proven = result["last_proven"]
+    yield f"Last proven: {proven['stamp']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
+    yield from (f"Unreadable: {one}" for one in result["unreadable"])
+    yield from (f"Without a manifest: {one}" for one in result["lone"])
+    for job, last in result["runs"].items():
+        yield f"Last {job} at {last['at']} {'succeeded' if last['ok'] else 'FAILED'}: {last['message']}"
+
+
+def _ago(seconds: int) -> str:
+    """Return an age in seconds for people."""
+    if seconds < 0:
+        return "dated in the future"
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} seconds ago"

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole trees in one archive file, and back, with everything that belongs to them.
+
+GNU tar reads and writes the trees; what passes between it and the file is compressed, hashed and judged here, block by
+block. An unchanged tree gives the same bytes again. Any ``tar`` opens the archive.
+
+An archive is written in passes, because an application may write while its files are read: the tree, the files given
+in place of others, and what changed meanwhile. For whoever restores it the later member wins. Each pass ends with the
+root directory once more. The blocks of zeros behind it are the end that GNU tar writes, never the end of a file's
+content, and are left away between the passes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import subprocess
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
+
+from .._core.errors import DockerVpsError
+from .._core.members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
+from .compression import Compressor, Data, Decompressed
+
+ROUNDS = 3
+"""How often what changed is read again."""
+_READ = 1 << 20
+_RECORD = 1 << 19
+"""Bytes that GNU tar reads or writes at once; the end of a pass is padded to it with zeros."""
+_SHOWN = 5
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python names it since 3.10.
+
+_EVERYTHING = ("--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", f"--blocking-factor={_RECORD // BLOCK}")
+# Sparse format 0.0 because the names of the others hold tar's process number. Deeper mounts are not followed.
+_CREATE = (
+    *("--create", "--file=-", "--format=posix", "--sparse", "--sparse-version=0.0", "--sort=name", "--one-file-system"),
+    *("--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f", "--no-unquote", "-vv"),
+    *("--quoting-style=escape", "--quote-chars= :", *_EVERYTHING),
+)
+_EXTRACT = ("--extract", "--file=-", "--preserve-permissions", "--same-owner", "--delay-directory-restore")
+
+_NOTICE = re.compile(
+    rb"tar: (?P<name>.+): (?:"
+    rb"(?P<changed>file changed as we read it|File shrank by \d+ bytes?; padding with zeros)|"
+    rb"(?P<vanished>File removed before we read it|Cannot (?:stat|open): No such file or directory)|"
+    rb"(?P<skipped>.*\bignored|file is on a different filesystem; not dumped))\n"
+)
+_FOLLOWS = b"tar: Exiting with failure status due to previous errors\n"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What went into an archive; paths are relative to the tree.
+
+    ``sha256`` (hexadecimal) and ``bytes`` are those of the file, ``plain_bytes`` of the tar archive in it. ``files``
+    counts names of regular files, ``members`` everything, also what is repeated. ``torn`` changed whenever it was
+    read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
+    ``missing`` was wanted and is not there.
+    """
+
+    sha256: str
+    bytes: int
+    plain_bytes: int
+    files: int
+    members: int
+    torn: Tuple[str, ...]
+    vanished: Tuple[str, ...]
+    skipped: Tuple[str, ...]
+    missing: Tuple[str, ...]
+
+
+def write(
+    target: str,
+    root: str,
+    kind: str,
+    *,
+    instead: Mapping[str, str],
+    leave_out: Sequence[str],
+    wanted: Collection[str] = (),
+    threads: Optional[int] = None,
+) -> Written:
+    """Write a tree into a new file (mode 0600), durable when this returns.
+
+    Args:
+        target: the file; there must be none.
+        root: the directory.
+        kind: gzip, zstd or none.
+        instead: paths in the tree, and the files that are archived in their place.
+        leave_out: paths in the tree that are not archived, with all below them.
+        wanted: paths of regular files that should be there; see ``Written.missing``.
+        threads: how many compress; None is one per processor.
+
+    Raises:
+        DockerVpsError: it cannot be done; no file is left.
+    """
+    try:
+        with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            try:
+                with TemporaryDirectory() as scratch, Compressor(file, kind, threads) as out:
+                    passes = _Passes(os.path.abspath(root), out, scratch, set(wanted))
+                    _write_all(passes, instead, leave_out)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                os.unlink(target)
+                raise
+    except OSError as error:
+        raise DockerVpsError(
+            f"The archive {target} of {root} cannot be written: {error.strerror or error}. Free some space or choose "
+            "another place, and run the backup again."
+        ) from error
+    return Written(
+        out.sha256,
+        out.bytes,
+        out.plain_bytes,
+        passes.files,
+        passes.members,
+        *(tuple(sorted(names)) for names in (passes.torn, passes.vanished, passes.skipped, passes.missing)),
+    )
+
+
+def examine(path: str, kind: str, *, sha256: Optional[str] = None, allow_outside_links: bool = False) -> Examined:
+    """Read a whole archive and judge every member.
+
+    Args:
+        path: the file.
+        kind: gzip, zstd or none.
+        sha256: the digest (hexadecimal) that it should have.
+        allow_outside_links: symbolic links out of the tree are no reason to refuse it.
+
+    Raises:
+        Damaged: it is not what was written, or has members that may not be restored.
+        DockerVpsError: it cannot be read.
+    """
+    return _read(path, kind, sha256, allow_outside_links, lambda _data: None)
+
+
+def extract(
+    path: str, kind: str, into: str, *, sha256: Optional[str] = None, allow_outside_links: bool = False
+) -> Examined:
+    """Restore an archive into an empty directory, durable when this returns; arguments as of ``examine``.
+
+    GNU tar is given a member only after it was judged. When this raises, throw the directory away.
+
+    Raises:
+        Damaged: see ``examine``.
+        DockerVpsError: it cannot be read, or GNU tar cannot restore it.
+    """
+    arguments = (*_EXTRACT, *_EVERYTHING, f"--directory={into}")
+    with _tar(arguments, stdin=subprocess.PIPE) as (tar, complaints):
+        examined = None
+        with suppress(BrokenPipeError):  # GNU tar gave up, and says why.
+            examined = _read(path, kind, sha256, allow_outside_links, _pipe(tar.stdin).write)
+            _pipe(tar.stdin).close()
+        if tar.wait() or not examined:
+            raise DockerVpsError(f"{path} cannot be restored into {into}: {_last_lines(complaints)}.")
+    # Unlike os.sync this waits for one file system only; sync is of GNU coreutils.
+    synced = subprocess.run(["sync", "--file-system", into], capture_output=True, check=False)
+    if synced.returncode:
+        raise DockerVpsError(f"{into} is restored, but may not last: {unquoted(synced.stderr).strip()}.")
+    return examined
+
+
+def _write_all(passes: _Passes, instead: Mapping[str, str], leave_out: Sequence[str]) -> None:
+    left_out = [*leave_out, *instead]
+    passes.tree(left_out)
+    if instead:
+        passes.replacements(instead)
+    for _round in range(ROUNDS):
+        passes.changed_files({plain(path) for path in left_out})
+    passes.end()
+
+
+@dataclass
+class _Passes:
+    """The runs of GNU tar that make one archive, and what they told."""
+
+    root: str
+    out: Compressor
+    scratch: str
+    missing: Set[str]
+    files: int = 0
+    members: int = 0
+    torn: Set[str] = field(default_factory=set)
+    vanished: Set[str] = field(default_factory=set)
+    skipped: Set[str] = field(default_factory=set)
+
+    def tree(self, leave_out: Sequence[str]) -> None:
+        excluded = [f"--exclude=./{plain(path)}" for path in leave_out]
+        told = self._run(["--anchored", "--no-wildcards", *excluded, f"--directory={self.root}", "."])
+        self.torn, self.vanished, self.skipped = told["changed"], told["vanished"], told["skipped"]
+
+    def replacements(self, instead: Mapping[str, str]) -> None:
+        """Archive links to the files, as if the links were these files."""
+        links = os.path.join(self.scratch, "links")
+        for path, file in instead.items():
+            link = os.path.join(links, path)
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            os.symlink(os.path.abspath(file), link)
+        told = self._run(["--dereference", *self._only(links, instead)])
+        if any(told.values()):
+            names = ", ".join(sorted(set().union(*told.values())))
+            raise DockerVpsError(f"The copy of {names} changed while it was archived. Run the backup again.")
+
+    def changed_files(self, left_out: Set[str]) -> None:
+        """Read again what changed, with all its names: a hard link to it must not keep what was read before."""
+        facts = {path: _facts(self.root, path) for path in self.torn}
+        again = {path for path, about in facts.items() if about}
+        linked = {about.st_ino for about in facts.values() if about and about.st_nlink > 1}
+        if linked:
+            names = _names_of(self.root, linked)
+            again |= {path for path in names if left_out.isdisjoint({path, *parents(path)})}
+        self.torn -= again
+        if again:
+            told = self._run(["--pax-option=comment:=again", *self._only(self.root, again)], repeated=True)
+            self.torn |= told["changed"] | told["vanished"]
+
+    def end(self) -> None:
+        """Write two blocks of zeros, and fill a record of the usual size."""
+        self.out.write(bytes(2 * BLOCK + -(self.out.plain_bytes + 2 * BLOCK) % (20 * BLOCK)))
+
+    def _only(self, directory: str, paths: Collection[str]) -> List[str]:
+        listed = os.path.join(self.scratch, "listed")
+        with open(listed, "wb") as file:
+            file.writelines(b"./" + os.fsencode(path) + b"\0" for path in sorted(paths))
+        return [f"--directory={directory}", "--no-recursion", "--null", f"--files-from={listed}"]
+
+    def _run(self, arguments: Sequence[str], repeated: bool = False) -> Dict[str, Set[str]]:
+        index = os.path.join(self.scratch, "index")
+        closing = (f"--directory={self.root}", "--no-recursion", ".")
+        with _tar([*_CREATE, f"--index-file={index}", *arguments, *closing], stdout=subprocess.PIPE) as (
+            tar,
+            complaints,
+        ):
+            _copy_to_the_last_member(_pipe(tar.stdout), self.out)
+            status = tar.wait()
+            told = self._told(complaints)
+            if status not in (0, 1, 2) or told["other"]:
+                raise DockerVpsError(f"{self.root} cannot be archived: {_last_lines(complaints)}.")
+        self._count(index, repeated)
+        return told
+
+    def _told(self, complaints: BinaryIO) -> Dict[str, Set[str]]:
+        told: Dict[str, Set[str]] = {"changed": set(), "vanished": set(), "skipped": set(), "other": set()}
+        complaints.seek(0)
+        for line in complaints:
+            notice = _NOTICE.fullmatch(line)
+            if notice:
+                told[str(notice.lastgroup)].add(plain(unquoted(notice["name"])))
+            elif line != _FOLLOWS:
+                told["other"].add(unquoted(line))
+        # That names came and went in a directory does not make it torn.
+        told["changed"] = {path for path in told["changed"] if not _is_directory(self.root, path)}
+        return told
+
+    def _count(self, index: str, repeated: bool) -> None:
+        with open(index, "rb") as lines:
+            for line in lines:
+                self.members += 1
+                if line[:1] in b"-h":
+                    self.files += not repeated
+                    if self.missing:
+                        name = line[:-1].split(None, 5)[5].partition(b" link to ")[0]
+                        self.missing.discard(plain(unquoted(name)))
+
+
+def _copy_to_the_last_member(stream: BinaryIO, out: Compressor) -> None:
+    """Copy a pass without the blocks of zeros at its end; see the top of this module."""
+    start = out.plain_bytes
+    zeros = 0
+    for data in iter(lambda: stream.read(_READ), b""):
+        solid = len(data.rstrip(b"\0"))
+        if solid:
+            out.write(bytes(zeros))
+            out.write(data[:solid])
+            zeros = 0
+        zeros += len(data) - solid
+        # More zeros than an end can have are data.
+        surplus = max(0, zeros - _RECORD - 2 * BLOCK)
+        out.write(bytes(surplus))
+        zeros -= surplus
+    out.write(bytes(-(out.plain_bytes - start) % BLOCK))
+
+
+def _read(path: str, kind: str, sha256: Optional[str], outside: bool, sink: Callable[[Data], object]) -> Examined:
+    try:
+        with open(path, "rb") as file:
+            stream = Decompressed(file, kind)
+            try:
+                examined = walk(stream.read, outside, sink)
+            except Damaged as error:
+                raise Damaged(f"{path}: {error.message}") from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DockerVpsError(f"The archive {path} cannot be read: {error.strerror}.") from error
+    if sha256 and stream.sha256 != sha256:
+        raise Damaged(f"{path} has the SHA-256 {stream.sha256}, not {sha256}: it is not the file that was written.")
+    return examined
+
+
+@contextmanager
+def _tar(
+    arguments: Sequence[str], stdin: Optional[int] = None, stdout: Optional[int] = None
+) -> Iterator[Tuple[subprocess.Popen[bytes], BinaryIO]]:
+    """Run GNU tar; gives the process, which never outlives the context, and the file with its messages."""
+    environment = {name: value for name, value in os.environ.items() if name != "TAR_OPTIONS"}
+    environment["LC_ALL"] = "C"
+    with TemporaryFile() as complaints:
+        try:
+            tar = subprocess.Popen(
+                ["tar", *arguments], bufsize=_READ, stdin=stdin, stdout=stdout, stderr=complaints, env=environment
+            )
+        except OSError as error:
+            raise DockerVpsError(f"GNU tar cannot be started: {error.strerror}. Install tar.") from error
+        pipe = _pipe(tar.stdin or tar.stdout)
+        try:
+            with suppress(OSError):  # Larger pipes mean fewer switches between processes; the host may forbid them.
+                fcntl.fcntl(pipe.fileno(), _SET_PIPE_SIZE, _READ)
+            yield tar, complaints
+        finally:
+            tar.kill()
+            with suppress(OSError):
+                pipe.close()
+            tar.wait()
+
+
+def _pipe(stream: object) -> BinaryIO:
+    return cast(BinaryIO, stream)
+
+
+def _last_lines(complaints: BinaryIO) -> str:
+    complaints.seek(0)
+    lines = [unquoted(line).strip() for line in deque(complaints, _SHOWN) if line != _FOLLOWS]
+    return "; ".join(lines).rstrip(".") or "tar was stopped without a word"
+
+
+def _facts(root: str, path: str) -> Optional[os.stat_result]:
+    try:
+        return os.lstat(os.path.join(root, path))
+    except OSError:
+        return None
+
+
+def _is_directory(root: str, path: str) -> bool:
+    facts = _facts(root, path)
+    return facts is not None and stat.S_ISDIR(facts.st_mode)
+
+
+def _names_of(root: str, inodes: Set[int]) -> Iterator[str]:
+    device = os.lstat(root).st_dev
+    for directory, _directories, names in os.walk(root):
+        for name in names:
+            path = os.path.relpath(os.path.join(directory, name), root)
+            facts = _facts(root, path)
+            if facts and facts.st_ino in inodes and facts.st_dev == device:
+                yield path

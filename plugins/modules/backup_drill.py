@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Prove a backup set by restoring and starting it beside the application."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_drill
+short_description: Prove a backup set by restoring and starting it beside the application
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Unpacks a set into throw-away volumes, verifying every byte, starts on them the image that ran when the set was
+    made, waits until it is healthy, and compares the files and the rows of all tables with the manifest.
+  - Fewer files or rows, or a missing table, fail; what the start itself added is noted.
+  - Writes the result, also a failure, into the set's manifest, where M(ptnextjs.docker_vps.backup_info) finds it.
+  - Leaves the running application alone. The drill's container is on a network of its own from which nothing outside
+    can be reached, has no published port, the limits of the application, and has to yield when memory or processors
+    are short.
+  - Removes everything it made, also when it fails or is killed.
+options:
+  set:
+    description: The set, by V(latest), its timestamp, or the path of its manifest or of one of its archives.
+    type: str
+    default: latest
+  env_file:
+    description:
+      - The env file on the managed host with which the application is started.
+      - V(/opt/<app>/.env.production) when not given.
+    type: path
+  mounts:
+    description: Where in the container the volume of each archive is mounted.
+    type: dict
+    default: {db: /data, media: /app/public/media}
+  port:
+    description: The port at which the application answers, unless E(PORT) in the env file says so.
+    type: int
+    default: 3000
+  health_path:
+    description: The path that answers when the application is healthy. C(wget) in the image asks for it.
+    type: str
+    default: /api/health
+  timeout:
+    description: Seconds until the application has to be healthy.
+    type: float
+    default: 60
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.engine
+attributes:
+  check_mode:
+    support: full
+    details: Finds the set, its image and the env file, and says what would be done.
+requirements:
+  - GNU tar on the managed host
+seealso:
+  - module: ptnextjs.docker_vps.backup_info
+  - module: ptnextjs.docker_vps.volume_restore
+"""
+
+EXAMPLES = r"""
+- name: Prove the newest set
+  ptnextjs.docker_vps.backup_drill:
+    app: ptnextjs
+
+- name: Prove an older set of another application
+  ptnextjs.docker_vps.backup_drill:
+    app: shop
+    set: 20260131-020000
+    env_file: /srv/shop/.env
+    mounts: {data: /var/lib/shop}
+    port: 8080
+    health_path: /healthz
+    timeout: 120
+"""
+
+RETURN = r"""
+set:
+  description: The timestamp of the set.
+  returned: always
+  type: str
+  sample: 20260131-020000
+image:
+  description: The image that was started.
+  returned: always
+  type: str
+  sample: sha256:5b2b24f90fbe7ac9d1
+files:
+  description: How many files the set has.
+  returned: always
+  type: int
+  sample: 42
+tables:
+  description: How many tables its databases have.
+  returned: always
+  type: int
+  sample: 17
+rows:
+  description: How many rows these have together.
+  returned: always
+  type: int
+  sample: 1204
+healthy_after:
+  description: Seconds from the start of the container until it was healthy, or the wait was over.
+  returned: always
+  type: float
+  sample: 3.1
+notes:
+  description: What the start added to the files, tables and rows.
+  returned: always
+  type: list
+  elements: str
+  sample: ["the table sessions of payload.db has 2 rows, and the manifest says 1"]
+proof:
+  description: What was written into the manifest, with the seconds that all of it took; empty in check mode.
+  returned: always
+  type: dict
+  sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}
+summary:
+  description: The result in one sentence.
+  returned: always
+  type: str
+  sample: The set 20260131-020000 of ptnextjs is proven.
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._job.drill import Params, run
+from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.glue import finish
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a value cannot be right.
+    """
+    if not given["timeout"] > 0:
+        raise InvalidInput(f"timeout must be above 0, but is {given['timeout']}.")
+    if not 1 <= given["port"] <= 65535:
+        raise InvalidInput(f"port must be between 1 and 65535, but is {given['port']}.")
+    if not given["health_path"].startswith("/"):
+        raise InvalidInput(f"health_path must begin with /, but is {given['health_path']!r}.")
+    for name, path in given["mounts"].items():
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise InvalidInput(f"mounts.{name} must be an absolute path in the container, but is {path!r}.")
+    return Params(
+        app=given["app"],
+        set=given["set"],
+        env_file=given["env_file"] or f"/opt/{given['app']}/.env.production",
+        mounts=given["mounts"],
+        port=given["port"],
+        health_path=given["health_path"],
+        timeout=given["timeout"],
+    )
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            **APP_ARGUMENTS,
+            "set": {"type": "str", "default": "latest"},
+            "env_file": {"type": "path"},
+            "mounts": {"type": "dict", "default": {"db": "/data", "media": "/app/public/media"}},
+            "port": {"type": "int", "default": 3000},
+            "health_path": {"type": "str", "default": "/api/health"},
+            "timeout": {"type": "float", "default": 60},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    finish(
+        module,
+        lambda: run(
+            params_of(module.params),
+            sets_of(module.params),
+            lambda: engine_of(module),
+            SystemClock(),
+            module.check_mode,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

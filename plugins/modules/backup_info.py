@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Show the backup sets of an application."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_info
+short_description: Show backup sets and what is wrong with them
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Lists the backup sets of an application, newest first, with what their manifests say, what is wrong with them, when
+    one was last proven by a drill, and how the last scheduled jobs ended.
+  - Changes nothing, needs no engine, and may run while a backup does.
+options:
+  set:
+    description:
+      - Look at one set only, by V(latest), its timestamp, or the path of its manifest or of one of its archives.
+      - All sets when not given.
+    type: str
+    default: ""
+  verify:
+    description:
+      - How closely the sets are looked at.
+      - V(exists) compares the sizes of the files with the manifest. V(checksum) reads every file and compares its
+        SHA-256. V(full) judges every member of every archive too, and opens every database, checks its integrity and
+        counts its rows; that needs room for the databases in C(/var/tmp).
+    type: str
+    choices: [exists, checksum, full]
+    default: exists
+  fail_on_problems:
+    description: Whether it is a failure when a set is damaged or a manifest cannot be read.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.app
+attributes:
+  check_mode:
+    support: full
+    details: The same as without, since nothing is ever changed.
+seealso:
+  - module: ptnextjs.docker_vps.volume_backup
+  - module: ptnextjs.docker_vps.backup_drill
+"""
+
+EXAMPLES = r"""
+- name: List the sets
+  ptnextjs.docker_vps.backup_info:
+    app: ptnextjs
+
+- name: Read every set completely, and fail when one is damaged
+  ptnextjs.docker_vps.backup_info:
+    app: ptnextjs
+    verify: full
+    fail_on_problems: true
+
+- name: Fail when the newest good set is older than a day
+  ptnextjs.docker_vps.backup_info:
+    app: ptnextjs
+  register: backups
+  failed_when: (backups.newest_good.age | default(99999999)) > 86400
+"""
+
+RETURN = r"""
+directory:
+  description: Where the sets lie.
+  returned: always
+  type: str
+  sample: /var/backups/ptnextjs
+sets:
+  description: The sets, newest first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    stamp:
+      description: The timestamp that names the set.
+      type: str
+      sample: 20260131-020000
+    time:
+      description: When it was begun (UTC).
+      type: str
+      sample: "2026-01-31T02:00:00Z"
+    age:
+      description: Seconds since then; below zero when it is dated in the future.
+      type: int
+      sample: 86400
+    reason:
+      description: Why it was made, as was said then.
+      type: str
+      sample: before the upgrade
+    consistency:
+      description: Whether the application ran, was paused or was stopped meanwhile.
+      type: str
+      sample: online
+    release:
+      description: The release that ran.
+      type: str
+      sample: 3f2a9c41d07b
+    revision:
+      description: The revision of its sources.
+      type: str
+      sample: 3f2a9c41d07b5e8a
+    image:
+      description: The image that ran.
+      type: str
+      sample: ptnextjs-app:3f2a9c41d07b
+    bytes:
+      description: The size of all archives in bytes.
+      type: int
+      sample: 48211
+    files:
+      description: How many files are in them.
+      type: int
+      sample: 42
+    archives:
+      description: The archives in the directory.
+      type: list
+      elements: str
+      sample: [db-20260131-020000.tar.gz, media-20260131-020000.tar.gz]
+    databases:
+      description: The databases in the archives, with the rows of their tables.
+      type: list
+      elements: dict
+      sample: [{"archive": "db", "path": "payload.db", "tables": {"vendors": 3, "media": 1}}]
+    warnings:
+      description: What the backup warned of.
+      type: list
+      elements: str
+      sample: []
+    proven:
+      description: Whether its last drill passed.
+      type: bool
+      sample: true
+    last_proof:
+      description: Its last drill; empty when there was none.
+      type: dict
+      sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}
+    problems:
+      description: What is wrong with it, as far as O(verify) looks.
+      type: list
+      elements: str
+      sample: []
+unreadable:
+  description: Manifests that cannot be used, as one sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+lone:
+  description: Archives without a manifest.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+newest_good:
+  description: The newest set listed that has no problem and is not dated in the future; empty when there is none.
+  returned: always
+  type: dict
+  sample: {"stamp": "20260131-020000", "age": 86400}
+last_proven:
+  description: Which of the sets listed a drill proved last, and how many seconds ago; empty when none ever was.
+  returned: always
+  type: dict
+  sample: {"stamp": "20260131-020000", "at": "2026-01-31T04:00:00Z", "age": 79200}
+runs:
+  description: How the last run of each scheduled job ended.
+  returned: always
+  type: dict
+  sample: {"backup": {"at": "2026-01-31T02:00:00Z", "ok": true, "seconds": 7.2, "message": "2 archives, 48 KiB."}}
+summary:
+  description: All of this in lines for people.
+  returned: always
+  type: list
+  elements: str
+  sample: ["20260131-020000: 24 hours ago, 47 KiB, files: 42, rows in databases: 4, of ptnextjs-app:1, proven"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._job.verify import LEVELS, Params, run
+from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
+from ..module_utils._module.glue import finish
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            **APP_ARGUMENTS,
+            "set": {"type": "str", "default": ""},
+            "verify": {"type": "str", "choices": list(LEVELS), "default": "exists"},
+            "fail_on_problems": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    params = Params(given["set"], given["verify"], given["fail_on_problems"])
+    finish(module, lambda: run(params, sets_of(given), SystemClock()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Copy backup sets off-site and bring them back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_offsite
+short_description: Copy backup sets off-site with restic, and bring them back
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Copies finished backup sets into a restic repository, encrypted and deduplicated, on any storage that restic knows
+    (SFTP, S3, a REST server and others).
+  - Sends the archives unpacked, so that an unchanged media library is sent and kept only once.
+  - A set counts as copied when it is there as a whole. An archive that does not match its checksum is not sent.
+  - Secrets are given to restic by its environment only, and never shown.
+options:
+  state:
+    description:
+      - V(copied) sends sets that are not there, and makes the repository when there is none.
+      - V(fetched) brings sets back from the repository into the directory, where they can be restored as any other.
+        Their archives are not compressed then. A set that is whole there is left alone.
+      - V(listed) tells which sets are there.
+      - V(pruned) removes the sets that no rule keeps, all of a set together, and what interrupted copies left.
+      - V(checked) has restic verify the repository.
+    type: str
+    choices: [copied, fetched, listed, pruned, checked]
+    default: copied
+  set:
+    description:
+      - Which set is copied or fetched; V(latest), V(all), or a timestamp such as V(20260131-020000).
+      - A set to copy may also be named by the path of its manifest.
+    type: str
+    default: latest
+  repository:
+    description:
+      - The repository as in E(RESTIC_REPOSITORY), for example V(sftp:backup@backup.example.com:/srv/restic),
+        V(s3:https://s3.example.com/bucket) or V(rest:https://user:password@backup.example.com/).
+      - For SFTP, the user who runs this on the host needs a key without a passphrase, and the server in its
+        C(known_hosts).
+    type: str
+    required: true
+  password:
+    description: The password of the repository, which encrypts everything in it. Without it nobody can read the copies.
+    type: str
+    required: true
+  environment:
+    description: Further environment of restic, such as E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
+    type: dict
+    default: {}
+  options:
+    description: Extended options of restic (C(--option)), such as C(sftp.command). They are no place for secrets.
+    type: dict
+    default: {}
+  last:
+    description: How many of the newest sets V(pruned) keeps.
+    type: int
+    default: 0
+  daily:
+    description: For how many days that have a set the newest of the day is kept.
+    type: int
+    default: 7
+  weekly:
+    description: For how many weeks (ISO) that have a set the newest of the week is kept.
+    type: int
+    default: 4
+  monthly:
+    description: For how many months that have a set the newest of the month is kept.
+    type: int
+    default: 3
+  yearly:
+    description: For how many years that have a set the newest of the year is kept.
+    type: int
+    default: 0
+  read_data:
+    description:
+      - How much of the data V(checked) reads as well, for example V(5%), or V(1/7) for the first of seven parts.
+      - Only the structure is verified when it is empty.
+    type: str
+    default: ""
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.app
+attributes:
+  check_mode:
+    support: full
+    details: Reads the repository and says what would be sent, fetched or removed.
+requirements:
+  - restic 0.14 or newer on the managed host
+seealso:
+  - module: ptnextjs.docker_vps.volume_backup
+  - module: ptnextjs.docker_vps.volume_restore
+  - module: ptnextjs.docker_vps.backup_prune
+"""
+
+EXAMPLES = r"""
+- name: Copy the newest set
+  ptnextjs.docker_vps.backup_offsite:
+    app: ptnextjs
+    repository: sftp:backup@backup.example.com:/srv/restic/ptnextjs
+    password: "{{ vault_restic_password }}"
+
+- name: Copy whatever is not there yet, to S3
+  ptnextjs.docker_vps.backup_offsite:
+    set: all
+    repository: s3:https://s3.example.com/backups
+    password: "{{ vault_restic_password }}"
+    environment:
+      AWS_ACCESS_KEY_ID: "{{ vault_s3_key }}"
+      AWS_SECRET_ACCESS_KEY: "{{ vault_s3_secret }}"
+
+- name: Keep 14 days and 12 months off-site
+  ptnextjs.docker_vps.backup_offsite:
+    state: pruned
+    repository: sftp:backup@backup.example.com:/srv/restic/ptnextjs
+    password: "{{ vault_restic_password }}"
+    daily: 14
+    monthly: 12
+
+- name: Bring a set back on a new host
+  ptnextjs.docker_vps.backup_offsite:
+    state: fetched
+    set: 20260131-020000
+    repository: sftp:backup@backup.example.com:/srv/restic/ptnextjs
+    password: "{{ vault_restic_password }}"
+"""
+
+RETURN = r"""
+repository:
+  description: The repository, without a password.
+  returned: success
+  type: str
+  sample: rest:https://user:***@backup.example.com/
+created:
+  description: Whether the repository was made by this run (in check mode, would be).
+  returned: success
+  type: bool
+  sample: false
+sets:
+  description: What became of each set that was asked for, newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    set:
+      description: The timestamp of the set (UTC).
+      type: str
+      sample: 20260131-020000
+    status:
+      description: One of V(sent), V(there), V(fetched), V(kept) and V(removed); in check mode, what it would be.
+      type: str
+      sample: sent
+    why:
+      description: Why V(pruned) keeps or removes it.
+      type: str
+      sample: ""
+    archives:
+      description: The names of its archives.
+      type: list
+      elements: str
+      sample: [db, media]
+    bytes:
+      description: The size of its archives, unpacked, in bytes.
+      type: int
+      sample: 104882176
+    added:
+      description: How many bytes were sent because the repository did not have them; restic compresses them.
+      type: int
+      sample: 81920
+    seconds:
+      description: How long it took.
+      type: float
+      sample: 3.201
+summary:
+  description: The result in one sentence.
+  returned: success
+  type: str
+  sample: "Set 20260131-020000 of ptnextjs in s3:https://s3.example.com/backups: 100 MiB copied, 80 KiB of it new."
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.retention import Policy
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._job.offsite import Params, run
+from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
+from ..module_utils._module.glue import finish
+from ..module_utils._store.restic import Restic
+
+RULES = ("last", "daily", "weekly", "monthly", "yearly")
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: the retention cannot be meant.
+    """
+    return Params(
+        state=given["state"],
+        which=given["set"],
+        policy=Policy(**{rule: given[rule] for rule in RULES}),
+        read_data=given["read_data"],
+    )
+
+
+def restic_of(given: Mapping[str, Any]) -> Restic:
+    """Return the repository that the parameters name."""
+    environment, options = (
+        {str(name): str(value) for name, value in given[key].items()} for key in ("environment", "options")
+    )
+    return Restic(given["repository"], given["password"], environment, options)
+
+
+def _hide_secrets(module: AnsibleModule, restic: Restic) -> dict[str, Any]:
+    """Return what may be shown of the parameters.
+
+    Declared no_log, they are kept out of syslog; but then Ansible also blanks the repository's address, and every
+    short value of the environment, in the whole result. So here it is told which of them are secrets.
+    """
+    module.no_log_values = set(restic.secrets)
+    hidden = dict.fromkeys(module.params["environment"], "(hidden)")
+    shown = {"repository": restic.name, "password": "(hidden)", "environment": hidden}
+    return {"module_args": {**module.params, **shown}}
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            **APP_ARGUMENTS,
+            "state": {
+                "type": "str",
+                "choices": ["copied", "fetched", "listed", "pruned", "checked"],
+                "default": "copied",
+            },
+            "set": {"type": "str", "default": "latest"},
+            "repository": {"type": "str", "required": True, "no_log": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
+            "options": {"type": "dict", "default": {}},
+            "last": {"type": "int", "default": 0},
+            "daily": {"type": "int", "default": 7},
+            "weekly": {"type": "int", "default": 4},
+            "monthly": {"type": "int", "default": 3},
+            "yearly": {"type": "int", "default": 0},
+            "read_data": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    restic = restic_of(module.params)
+    shown = _hide_secrets(module, restic)
+    finish(
+        module,
+        lambda: run(params_of(module.params), sets_of(module.params), restic, SystemClock(), module.check_mode),
+        shown,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restore the volumes of an application from a backup set."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume_restore
+short_description: Put the data of a backup set in place of what is in Docker volumes, and undo that
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Extracts every archive of a set beside the live data while the application may go on, verifies checksums, every
+    database and its numbers of rows, and only then exchanges directories. So the data is the old or the new one as a
+    whole, never a mixture, and a set that is damaged changes nothing.
+  - What was there before is kept as C(_data.before-<time>) beside the volume's C(_data), until the next restore of the
+    same volume succeeds. Removing the volume removes that too.
+  - A missing volume is made with the driver and the labels that the set tells, so that Compose takes it for its own.
+  - When the module is killed at any moment, a watching process undoes or finishes what was begun, and starts what was
+    stopped. After a power failure the next run of any backup module does so.
+  - Compares what is there with the set, and says what would be lost, before anything is changed.
+  - Does not wait for the application's health; see M(ptnextjs.docker_vps.container_health).
+options:
+  set:
+    description:
+      - V(latest), a timestamp such as V(20260131-020000), or the path of a manifest or an archive, which may lie in
+        another directory.
+    type: str
+    default: latest
+  volumes:
+    description:
+      - The names of archives, and the volumes that they are restored into, for example to try a set in other volumes.
+        Archives that are not named are left alone.
+      - All archives go to where they came from when not given.
+      - With O(undo=true), only these volumes are set back.
+    type: dict
+  stop_app:
+    description:
+      - Stop the containers that use the volumes for the moment of the exchange, and start them again.
+      - When false, the restore is refused while one runs.
+    type: bool
+    default: false
+  force:
+    description: Take a set of another application.
+    type: bool
+    default: false
+  allow_outside_links:
+    description: Restore symbolic links that lead out of the volume.
+    type: bool
+    default: false
+  undo:
+    description:
+      - Put back what was there before the last restore, instead of restoring a set. A second undo puts back what the
+        first one replaced.
+    type: bool
+    default: false
+  keep_before:
+    description: Keep what was there before. When false, it is removed after success, and there is no undo.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.engine
+attributes:
+  check_mode:
+    support: full
+    details: Reads the archives to their ends and compares what is there; writes nothing, and bears running containers.
+requirements:
+  - GNU tar on the managed host
+seealso:
+  - module: ptnextjs.docker_vps.volume_backup
+  - module: ptnextjs.docker_vps.container_health
+"""
+
+EXAMPLES = r"""
+- name: Bring back the last set, and stop the application for a moment
+  ptnextjs.docker_vps.volume_restore:
+    app: ptnextjs
+    stop_app: true
+
+- name: Try a set in another volume
+  ptnextjs.docker_vps.volume_restore:
+    app: ptnextjs
+    set: 20260131-020000
+    volumes: {db: trial-db}
+
+- name: Have the data from before the restore again
+  ptnextjs.docker_vps.volume_restore:
+    app: ptnextjs
+    undo: true
+    stop_app: true
+"""
+
+RETURN = r"""
+set:
+  description: The timestamp of the set; with undo, of the one that had been restored.
+  returned: success
+  type: str
+  sample: 20260131-020000
+volumes:
+  description: The volumes whose data was exchanged.
+  returned: success
+  type: list
+  elements: str
+  sample: [ptnextjs-db, ptnextjs-media]
+created:
+  description: Those of them that were missing and are made.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+files:
+  description: How many files are restored.
+  returned: success
+  type: int
+  sample: 214
+bytes:
+  description: Their size, in bytes.
+  returned: success
+  type: int
+  sample: 52428800
+would_lose:
+  description:
+    - What was there and is not in the set. C(tables) has the numbers of rows that are fewer in the set by table,
+      C(newer_files) is how many files were written since, and C(summary) says it in a sentence.
+  returned: success, and when the restore was refused because a container runs
+  type: dict
+  sample:
+    tables: {vendors: 2}
+    newer_files: 3
+    summary: "Would be lost: 2 rows of vendors, what changed in 3 files since 2026-01-31 02:00:00 UTC."
+stopped:
+  description: The containers that were stopped and started again; in check mode, those that would have to be.
+  returned: success
+  type: list
+  elements: str
+  sample: [ptnextjs-app]
+unavailable:
+  description: For how many seconds they were stopped.
+  returned: success
+  type: float
+  sample: 0.61
+before:
+  description: Where what was there before is kept.
+  returned: success
+  type: list
+  elements: str
+  sample: [/var/lib/docker/volumes/ptnextjs-db/_data.before-20260201-093000]
+summary:
+  description: What was done, in a sentence.
+  returned: success
+  type: str
+  sample: "Set 20260131-020000 of ptnextjs is in ptnextjs-db, ptnextjs-media: 214 files, 50 MiB."
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._job.restore import Params, run
+from ..module_utils._module.backups import APP_ARGUMENTS, sets_of, volumes_of
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.glue import finish
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a volume is not named by a text.
+    """
+    return Params(
+        app=given["app"],
+        set=given["set"],
+        volumes=volumes_of(given["volumes"]) if given["volumes"] else {},
+        stop_app=given["stop_app"],
+        force=given["force"],
+        allow_outside_links=given["allow_outside_links"],
+        undo=given["undo"],
+        keep_before=given["keep_before"],
+    )
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            **APP_ARGUMENTS,
+            "set": {"type": "str", "default": "latest"},
+            "volumes": {"type": "dict"},
+            "stop_app": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "allow_outside_links": {"type": "bool", "default": False},
+            "undo": {"type": "bool", "default": False},
+            "keep_before": {"type": "bool", "default": True},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    finish(
+        module,
+        lambda: run(
+            params_of(module.params),
+            sets_of(module.params),
+            lambda: engine_of(module),
+            SystemClock(),
+            module.check_mode,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies off-site: the real restic, a real REST server and a real SFTP server."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Sequence
+
+import pytest
+import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import catalog
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import offsite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite, tree
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import archive_of, manifest_of
+from lab import SUPPORT, Played, play, run, until
+
+APP = "shop"
+LOGIN = "login-of-the-server"
+PASSWORD = "password-of-the-repository"
+TOKEN = "token-in-the-environment"
+MIB = 1 << 20
+MEDIA = 100  # files of 1 MiB
+DAYS = [f"2026013{day}-020000" for day in (0, 1)]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server for repositories; a repository per name."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def words(self, name: str, password: str = PASSWORD) -> dict[str, Any]:
+        return {"repository": f"{self.address}/{name}", "password": password, "options": dict(self.options)}
+
+    def restic(self, name: str, password: str = PASSWORD, **more: Any) -> Restic:
+        return Restic(f"{self.address}/{name}", password, {}, self.options, **more)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    packages = ["restic", "restic-rest-server", "openssh-server", "openssh-client"]
+    run(str(SUPPORT / "packages.sh"), *packages)
+    return tmp_path_factory.mktemp("offsite")
+
+
+def rest_server(place: Path, *arguments: str) -> Server:
+    port = free_port()
+    place.mkdir()
+    digest = base64.b64encode(hashlib.sha1(LOGIN.encode()).digest()).decode()
+    (place / ".htpasswd").write_text(f"user:{{SHA}}{digest}\n")
+    with (place / "log").open("wb") as log:
+        command = ["restic-rest-server", "--path", str(place), "--listen", f"127.0.0.1:{port}", *arguments]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    until(lambda: answers(port), 10, "the REST server's answer")
+    return Server(process, f"rest:http://user:{LOGIN}@127.0.0.1:{port}")
+
+
+def sftp_server(place: Path) -> Server:
+    """Start sshd with a key of its own, for us only; nothing of the system's is changed."""
+    port, sshd = free_port(), shutil.which("sshd", path="/usr/sbin:/usr/bin") or "sshd"
+    place.mkdir()
+    for key in ("host", "user"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / key))
+    (place / "known_hosts").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
+    settings = {
+        "HostKey": place / "host",
+        "AuthorizedKeysFile": place / "user.pub",
+        "ListenAddress": f"127.0.0.1:{port}",
+        "PidFile": "none",
+        "StrictModes": "no",
+        "PasswordAuthentication": "no",
+        "Subsystem": "sftp internal-sftp",
+    }
+    (place / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in; a boot makes it, too
+    process = subprocess.Popen([sshd, "-D", "-f", str(place / "config"), "-E", str(place / "log")])
+    until(lambda: answers(port), 10, "sshd's answer")
+    options = f"-F none -i {place}/user -o UserKnownHostsFile={place}/known_hosts -o BatchMode=yes -p {port}"
+    ssh = f"ssh {options} {getpass.getuser()}@127.0.0.1 -s sftp"
+    return Server(process, f"sftp:{getpass.getuser()}@127.0.0.1:{place}", {"sftp.command": ssh})
+
+
+@pytest.fixture(scope="module")
+def servers(place: Path) -> Iterator[Mapping[str, Server]]:
+    made = {"rest": rest_server(place / "rest"), "sftp": sftp_server(place / "sftp")}
+    yield made
+    for one in made.values():
+        one.process.terminate()
+        one.process.wait()
+
+
+@dataclass(frozen=True)
+class Host:
+    """An application's data, and its sets."""
+
+    place: Path
+
+    @property
+    def sets(self) -> Sets:
+        return Sets(str(self.place / "backups"), APP)
+
+    def change(self, day: int) -> None:
+        with closing(sqlite3.connect(self.place / "db/payload.db")) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS vendors (id INTEGER PRIMARY KEY, name TEXT)")
+            names = [(os.urandom(200).hex(),) for _ in range(10 if day else 2000)]
+            database.executemany("INSERT INTO vendors (name) VALUES (?)", names)
+
+    def back_up(self, stamp: str) -> BackupSet:
+        """Make a set as volume_backup does, without an engine."""
+        sets = self.sets
+        sets.prepare()
+        folder = sets.begin(stamp)
+        copy = str(Path(folder) / "copy")
+        facts = sqlite.copy(str(self.place / "db/payload.db"), copy, wait=5.0)
+        databases = {"db": (catalog.Database(path="payload.db", **asdict(facts)),), "media": ()}
+        archives = []
+        for name, instead in (("db", {"payload.db": copy}), ("media", {})):
+            root, file = str(self.place / name), catalog.archive_file(name, stamp, "gzip")
+            leave_out = tree.survey(root).sidecars
+            written = archive.write(str(Path(folder) / file), root, "gzip", instead=instead, leave_out=leave_out)
+            facts_of = {key: getattr(written, key) for key in ("sha256", "bytes", "plain_bytes", "files")}
+            archives.append(archive_of(name, stamp, file=file, databases=databases[name], **facts_of))
+        manifest = manifest_of(stamp, app=APP, archives=tuple(archives))
+        return sets.publish(folder, manifest)
+
+    def do(self, state: str, restic: Restic, which: str = "latest", check_mode: bool = False) -> Mapping[str, Any]:
+        policy = Policy(last=1, daily=0, weekly=0, monthly=0)
+        params = offsite.Params(state, which, policy, "100%")
+        return offsite.run(params, self.sets, restic, SystemClock(), check_mode)
+
+    def module(self, words: Mapping[str, Any], *arguments: str) -> Played:
+        """Run the module by Ansible, as whoever runs the tests."""
+        task = {"ptnextjs.docker_vps.backup_offsite": {"app": APP, "directory": self.sets.directory, **words}}
+        book, inventory = self.place / "play.yml", self.place / "inventory.yml"
+        tasks = [{**task, "register": "done"}, {"ansible.builtin.debug": {"var": "done"}}]
+        book.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+        host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": host}}}))
+        return play(book, inventory, *arguments)
+
+
+@pytest.fixture(scope="module")
+def host(place: Path) -> Host:
+    """A host with 100 MiB of media and a small database, backed up on two days."""
+    one = Host(place / "host")
+    for name in ("db", "media"):
+        (one.place / name).mkdir(parents=True)
+    for number in range(MEDIA):
+        (one.place / "media" / f"{number}.jpg").write_bytes(os.urandom(MIB))
+    for day, stamp in enumerate(DAYS):
+        one.change(day)
+        one.back_up(stamp)
+    return one
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def unpacked(one: BackupSet, name: str, into: Path) -> Path:
+    (kept,) = [kept for kept in one.manifest.archives if kept.name == name]
+    archive.examine(one.path(kept), kept.compression, sha256=kept.sha256)
+    into.mkdir()
+    archive.extract(one.path(kept), kept.compression, str(into), sha256=kept.sha256)
+    return into
+
+
+@pytest.mark.parametrize("kind", ["rest", "sftp"])
+def test_sets_survive_the_loss_of_the_host(
+    kind: str, servers: Mapping[str, Server], host: Host, tmp_path: Path, record_property: Any
+) -> None:
+    server = servers[kind]
+    restic = server.restic("days")
+    rehearsed = host.do("copied", restic, DAYS[0], check_mode=True)
+    assert (rehearsed["changed"], rehearsed["created"]) == (True, True)
+    assert not restic.exists()
+
+    first = host.do("copied", restic, DAYS[0])
+    second = host.do("copied", restic, DAYS[1])
+    (day1,), (day2,) = first["sets"], second["sets"]
+    assert (first["created"], second["created"]) == (True, False)
+    assert day1["added"] > MEDIA * MIB
+    assert day2["added"] < 0.03 * day1["added"]
+    figures = f"{kind}: {day1['added']} bytes in {day1['seconds']} s, then {day2['added']} in {day2['seconds']} s"
+    record_property("offsite", figures)
+
+    again = host.do("copied", restic, "all")
+    assert not again["changed"]
+    assert [row["status"] for row in again["sets"]] == ["there", "there"]
+    assert [row["set"] for row in host.do("listed", restic)["sets"]] == DAYS[::-1]
+
+    new = Host(tmp_path)
+    fetched = new.do("fetched", restic)
+    assert [(row["set"], row["status"]) for row in fetched["sets"]] == [(DAYS[1], "fetched")]
+    assert not new.do("fetched", restic)["changed"]
+    (one,) = new.sets.listing().sets
+    (old,) = [old for old in host.sets.listing().sets if old.manifest.stamp == DAYS[1]]
+    assert {kept.compression for kept in one.manifest.archives} == {"none"}
+    assert one.manifest.archives[0].databases == old.manifest.archives[0].databases
+    assert not one.absent()
+    assert digests(unpacked(one, "media", tmp_path / "media")) == digests(host.place / "media")
+    database = unpacked(one, "db", tmp_path / "db") / "payload.db"
+    assert sqlite.facts(str(database)).tables == {"vendors": 2010}
+
+    pruned = host.do("pruned", restic)
+    assert [row["status"] for row in pruned["sets"]] == ["kept", "removed"]
+    assert [row["set"] for row in host.do("checked", restic)["sets"]] == [DAYS[1]]
+    assert not host.do("pruned", restic)["changed"]
+
+
+def test_the_module_copies_and_shows_no_secret(servers: Mapping[str, Server], host: Host) -> None:
+    words = {**servers["rest"].words("module"), "environment": {"TOKEN": TOKEN, "SHORT": "eu"}}
+    seen: list[str] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            seen.extend(line for line in commands() if "restic" in line.split("\0")[0])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        copied = host.module(words, "-vvv").succeeded()
+    finally:
+        done.set()
+        watcher.join()
+    assert copied.recap["changed"] == 1
+    assert "rest:http://user:***@127.0.0.1" in copied.output
+    assert any("--stdin-filename=media.tar" in line for line in seen)
+    for secret in (LOGIN, PASSWORD, TOKEN):
+        assert secret not in copied.output
+        assert not [line for line in seen if secret in line]
+    assert host.module(words).succeeded().recap["changed"] == 0
+    wrong = host.module({**words, "password": "another-password"}, "-vvv").failed()
+    assert "wrong password or no key found. Give the password with which the repository was made" in wrong.text
+    assert "another-password" not in wrong.output
+
+
+def commands() -> Sequence[str]:
+    """Return the command lines of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_text(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_wrong_login_is_not_taken_for_a_missing_repository(servers: Mapping[str, Server], host: Host) -> None:
+    address = servers["rest"].address.replace(LOGIN, "wrong-login")
+    with pytest.raises(DockerVpsError, match="401 Unauthorized.*Correct the user and the password") as caught:
+        host.do("copied", Restic(f"{address}/login", PASSWORD, {}, {}))
+    assert "wrong-login" not in caught.value.message
+
+
+@pytest.mark.parametrize("address", ["rest:http://user:word@127.0.0.1:{}/x", "sftp:user@127.0.0.1:/x"])
+def test_a_server_that_is_down(address: str, host: Host) -> None:
+    ssh = f"ssh -F none -o BatchMode=yes -p {free_port()} user@127.0.0.1 -s sftp"
+    options = {"sftp.command": ssh} if address.startswith("sftp") else {}
+    restic = Restic(address.format(free_port()), PASSWORD, {}, options, patience=3)
+    with pytest.raises(DockerVpsError, match="Is the storage up, and does this host reach it"):
+        host.do("copied", restic)
+
+
+def test_a_server_in_append_only_mode_takes_copies_and_refuses_to_prune(place: Path, host: Host) -> None:
+    server = rest_server(place / "append", "--append-only")
+    try:
+        restic = server.restic("append")
+        assert host.do("copied", restic, "all")["changed"]
+        with pytest.raises(DockerVpsError, match="403 Forbidden.*append-only"):
+            host.do("pruned", restic)
+        assert len(host.do("listed", restic)["sets"]) == 2
+    finally:
+        server.process.terminate()
+        server.process.wait()
+
+
+def test_somebody_else_at_work_is_named(servers: Mapping[str, Server], host: Host) -> None:
+    restic = servers["rest"].restic("busy")
+    host.do("copied", restic, "all")
+    environment = {**os.environ, "RESTIC_REPOSITORY": f"{servers['rest'].address}/busy", "RESTIC_PASSWORD": PASSWORD}
+    other = subprocess.Popen(["restic", "backup", "--stdin"], env=environment, stdin=subprocess.PIPE)
+    assert other.stdin
+    try:
+        locks = ["restic", "list", "locks", "--no-lock"]
+        until(lambda: run(*locks, env=environment).stdout.strip(), 20, "the lock of the other restic")
+        with pytest.raises(DockerVpsError, match=rf"already locked by PID {other.pid} on .*restic unlock"):
+            host.do("pruned", restic)
+    finally:
+        other.kill()
+        other.communicate()
+
+
+def test_what_a_killed_copy_leaves_is_no_set_and_goes_with_the_next_prune(
+    servers: Mapping[str, Server], host: Host
+) -> None:
+    restic = servers["rest"].restic("killed")
+    restic.create()
+    time = datetime(2026, 1, 30, 2, tzinfo=timezone.utc)
+    # restic takes what it has for the whole when the process that feeds it is killed.
+    restic.save("db.tar", [b"the first half"], APP, time, [f"set={DAYS[0]}"])
+    assert host.do("listed", restic)["sets"] == []
+    assert host.do("copied", restic, DAYS[0])["changed"]
+    assert len(restic.snapshots(APP)) == 4
+    assert host.do("pruned", restic)["changed"]
+    assert len(restic.snapshots(APP)) == 3
+    assert [row["status"] for row in host.do("pruned", restic)["sets"]] == ["kept"]
+
+
+def test_an_archive_that_rotted_is_not_sent(servers: Mapping[str, Server], host: Host, tmp_path: Path) -> None:
+    rotten = Host(tmp_path)
+    shutil.copytree(host.sets.directory, rotten.sets.directory)
+    (one,) = [one for one in rotten.sets.listing().sets if one.manifest.stamp == DAYS[0]]
+    file = Path(one.path(one.manifest.archives[1]))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    restic = servers["rest"].restic("rotten")
+    with pytest.raises(DockerVpsError, match="is damaged, so set 20260130-020000 was not sent"):
+        rotten.do("copied", restic, DAYS[0])
+    assert [one.name for one in restic.snapshots(APP)] == ["db.tar"]
+    assert rotten.do("listed", restic)["sets"] == []
+
+
+def test_the_restic_of_the_next_debian_does_the_same(servers: Mapping[str, Server], host: Host, tmp_path: Path) -> None:
+    found = run("apt-get", "download", "restic/trixie", cwd=tmp_path, check=False)
+    if found.returncode:
+        pytest.skip(f"no restic of trixie here: {found.stderr.strip().splitlines()[-1]}")
+    run("dpkg", "-x", str(next(tmp_path.glob("restic_*.deb"))), str(tmp_path / "root"))
+    program = str(tmp_path / "root/usr/bin/restic")
+    assert "restic 0.14." not in run(program, "version").stdout
+    newer, older = (servers["sftp"].restic("newer", **more) for more in ({"program": program}, {}))
+    assert host.do("copied", newer, DAYS[0])["created"]
+    assert host.do("copied", older, DAYS[1])["changed"]
+    new = Host(tmp_path)
+    assert len(new.do("fetched", newer, "all")["sets"]) == 2
+    assert [row["status"] for row in host.do("pruned", newer)["sets"]] == ["kept", "removed"]
+    host.do("checked", newer)
+    with pytest.raises(DockerVpsError, match="wrong password or no key found. Give the password"):
+        host.do("listed", servers["sftp"].restic("newer", "another", program=program))
+    with pytest.raises(DockerVpsError, match="There is no restic repository"):
+        host.do("listed", servers["sftp"].restic("absent", program=program))

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role schedule: what it installs on this machine, and what that does by itself, without Ansible."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+import yaml
+from lab import App, MakeApp, Played, docker, inspect, run
+
+WITHOUT_SYSTEMD = pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="the timers are systemd's here")
+PASSWORD = "restic-sesame-4711"
+
+
+class Listener:
+    """A server that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                listener.heard.append((self.path, json.loads(body) if body else None))
+                self.send_response(204)
+                self.end_headers()
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    one = Listener()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+class Scheduled:
+    """An application with the role's variables, and the command that the role installs."""
+
+    def __init__(self, app: App, listener: Listener) -> None:
+        self.app = app
+        self.kept = app.scratch / "kept.json"
+        self.program = app.directory / "bin/docker-vps"
+        self.config = app.directory / "backup.json"
+        self.cron = Path(f"/etc/cron.d/{app.name}-backup")
+        self.variables: dict[str, Any] = {
+            "schedule_app": app.name,
+            "schedule_project_directory": str(app.directory),
+            "schedule_python": sys.executable,
+            "schedule_directory": str(app.backups),
+            "schedule_volumes": {"db": f"{app.name}-db", "media": f"{app.name}-media"},
+            "schedule_uploads_query": "",
+            "schedule_drill_env_file": str(app.directory / ".env.production"),
+            "schedule_drill_timeout": 30,
+            "schedule_notify_webhook": f"{listener.url}/hook-radish",
+            "schedule_notify_pings": {"backup": f"{listener.url}/ping-radish"},
+            "schedule_notify_command": ["tee", str(self.kept)],
+        }
+
+    def role(self, *arguments: str, entry: str = "main", **variables: Any) -> Played:
+        role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": entry}
+        task = {"ansible.builtin.include_role": role, "vars": {**self.variables, **variables}}
+        return self.app.play(yaml.safe_dump([task]), *arguments)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(str(self.program), *arguments, check=False, cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+    def names(self) -> list[str]:
+        return [row["name"] for row in self.app.get("/api/vendors").json["docs"]]
+
+
+@pytest.fixture(scope="module")
+def scheduled(make_app: MakeApp, listener: Listener) -> Iterator[Scheduled]:
+    """A deployed application with one vendor; nothing is installed yet."""
+    app = make_app("it-schedule")
+    app.deploy().succeeded()
+    assert app.post("/api/vendors", {"name": "before"}).status == 201
+    one = Scheduled(app, listener)
+    yield one
+    one.cron.unlink(missing_ok=True)
+
+
+@WITHOUT_SYSTEMD
+def test_check_mode_tells_what_would_come_and_writes_nothing(scheduled: Scheduled) -> None:
+    played = scheduled.role("--check", "--diff").succeeded()
+    assert played.recap["changed"] == 4
+    assert not scheduled.program.exists()
+    assert not scheduled.cron.exists()
+
+
+@WITHOUT_SYSTEMD
+def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Scheduled) -> None:
+    offsite = {"schedule_offsite_repository": "sftp:nowhere:/srv", "schedule_offsite_password": PASSWORD}
+    played = scheduled.role("--diff", "-vvv", **offsite).succeeded()
+    assert PASSWORD not in played.output.split("TASK", 1)[1]
+    assert "radish" not in played.output.split("TASK", 1)[1]
+    assert json.loads(scheduled.config.read_text())["offsite"]["password"] == PASSWORD
+    assert scheduled.config.stat().st_mode & 0o777 == 0o600
+    lines = [line for line in scheduled.cron.read_text().splitlines() if "root" in line]
+    assert [line.split()[:6] for line in lines] == [
+        [*"02***", "root"],
+        [*"04**0", "root"],
+        [*"051**", "root"],
+    ]
+    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill"]
+    assert scheduled.cron.stat().st_mode & 0o777 == 0o644
+
+
+@WITHOUT_SYSTEMD
+def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled: Scheduled) -> None:
+    scheduled.role().succeeded()
+    assert scheduled.role().succeeded().recap["changed"] == 0
+    assert scheduled.role("--check", "--diff").succeeded().recap["changed"] == 0
+    assert scheduled.role("--check", schedule_keep_daily=9).succeeded().recap["changed"] == 1
+    played = scheduled.role("--check", "--diff", schedule_backup_cron="15 3 * * *").succeeded()
+    assert played.recap["changed"] == 1
+    assert "+15 3 * * * root nice" in played.output
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"schedule_backup_delay": "soon"}, "schedule_backup_delay must be a duration"),
+        ({"schedule_python": "/usr/bin/env"}, "/usr/bin/env on local cannot run docker-vps"),
+        ({"schedule_python": "/no/python"}, "/no/python on local cannot run docker-vps"),
+        ({"schedule_notify_webhook": "radish"}, "schedule_notify_webhook must be an http:// or https:// address"),
+        ({"schedule_notify_pings": {"prune": "http://radish"}}, "one or more of the jobs backup, verify, drill"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(scheduled: Scheduled, variables: dict[str, Any], problem: str) -> None:
+    played = scheduled.role(**variables).failed()
+    assert problem in played.text
+    assert "radish" not in played.text
+
+
+@WITHOUT_SYSTEMD
+def test_a_wrong_cron_time_is_refused(scheduled: Scheduled) -> None:
+    played = scheduled.role(schedule_verify_cron="hourly").failed()
+    assert "schedule_verify_cron must be the five fields of crontab(5)" in played.text
+
+
+def test_the_installed_command_backs_up(scheduled: Scheduled, listener: Listener) -> None:
+    scheduled.role().succeeded()
+    done = scheduled.command("backup")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Set ")
+    assert len(list(scheduled.app.backups.glob("manifest-*.json"))) == 1
+    assert listener.heard == [("/ping-radish", None)]
+    assert not scheduled.kept.exists()
+    assert scheduled.command("status").stdout.splitlines()[0].startswith("backup: ok, ")
+    assert scheduled.command("verify").returncode == 0
+
+
+def test_the_installed_command_drills(scheduled: Scheduled) -> None:
+    done = scheduled.command("drill", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] is True
+    listed = scheduled.command("list")
+    assert "Last proven: " in listed.stdout
+    assert inspect(scheduled.app.container)["State"]["Running"]
+
+
+def test_the_installed_command_restores(scheduled: Scheduled) -> None:
+    assert scheduled.app.post("/api/vendors", {"name": "after"}).status == 201
+    refused = scheduled.command("restore")
+    assert refused.returncode == 1
+    assert scheduled.names() == ["before", "after"]
+    done = scheduled.command("restore", "latest", "--stop-app")
+    assert done.returncode == 0, done.stderr
+    scheduled.app.deploy().succeeded()
+    assert scheduled.names() == ["before"]
+
+
+@pytest.mark.skipif(not shutil.which("restic"), reason="there is no restic")
+def test_the_installed_command_copies_off_site(scheduled: Scheduled, tmp_path: Path) -> None:
+    repository = str(tmp_path / "restic")
+    scheduled.role(schedule_offsite_repository=repository, schedule_offsite_password=PASSWORD).succeeded()
+    done = scheduled.command("backup")
+    assert done.returncode == 0, done.stderr
+    assert repository in done.stdout.splitlines()[1]
+    assert (tmp_path / "restic/config").exists()
+    assert PASSWORD not in done.stdout + done.stderr
+    scheduled.role().succeeded()
+
+
+def test_a_timer_that_is_stopped_ends_as_it_should(scheduled: Scheduled) -> None:
+    with (scheduled.app.backups / ".lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [str(scheduled.program), "--wait", "60", "backup"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as begun:
+            assert begun.stderr
+            assert begun.stderr.readline().startswith("Cannot begin a backup of it-schedule: another process")
+            begun.terminate()
+            assert begun.stderr.read() == "backup was interrupted; what it had begun is undone.\n"
+        assert begun.returncode == 1
+
+
+def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener) -> None:
+    listener.heard.clear()
+    scheduled.role(schedule_volumes={"db": "it-schedule-gone"}).succeeded()
+    done = scheduled.command("backup")
+    assert done.returncode == 1
+    assert done.stderr.startswith("The volume it-schedule-gone does not exist")
+    assert done.stderr.count("\n") == 1
+    assert [path for path, _ in listener.heard] == ["/ping-radish/fail", "/hook-radish"]
+    news = listener.heard[1][1]
+    assert (news["app"], news["job"], news["ok"]) == ("it-schedule", "backup", False)
+    assert news["message"] == done.stderr.strip()
+    assert json.loads(scheduled.kept.read_text()) == news
+    status = scheduled.command("status")
+    assert status.returncode == 1
+    assert "FAILED" in status.stdout
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: Path) -> None:
+    odd = {"schedule_project_directory": str(tmp_path / "50%s ü"), "__schedule_units": str(tmp_path)}
+    shutil.copytree(scheduled.program.parent, tmp_path / "50%s ü/bin")
+    scheduled.role(entry="units", **odd).succeeded()
+    units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
+    assert units == [
+        f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "verify") for kind in ("service", "timer")
+    ]
+    for unit in units:
+        done = run("systemd-analyze", "verify", "--man=no", str(tmp_path / unit), check=False)
+        assert "it-schedule" not in done.stderr, done.stderr
+        assert done.returncode == 0, done.stderr
+
+
+@WITHOUT_SYSTEMD
+def test_absent_removes_all_but_the_sets(scheduled: Scheduled) -> None:
+    scheduled.role().succeeded()
+    sets = sorted(scheduled.app.backups.iterdir())
+    assert scheduled.role("--check", schedule_state="absent").succeeded().recap["changed"] == 2
+    assert scheduled.role(schedule_state="absent").succeeded().recap["changed"] == 2
+    assert not scheduled.cron.exists()
+    assert not scheduled.program.exists()
+    assert not scheduled.config.exists()
+    assert sorted(scheduled.app.backups.iterdir()) == sets
+    assert scheduled.role(schedule_state="absent").succeeded().recap["changed"] == 0
+    assert docker("ps", "-q", "--filter", f"name={scheduled.app.container}")

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was begun is finished or undone by whoever comes next, from wherever it stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
+    EngineError,
+    EngineUnreachable,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import (
+    ENGINE_BACK_WITHIN,
+    Journal,
+    NotRunning,
+    Swap,
+    carry_through,
+    go_on,
+    patiently,
+    read,
+    recover,
+    remembered,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import RESTORE, Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, tree_of
+
+REFUSED = EngineError("The Docker engine refused: no.")
+AWAY = EngineUnreachable("No Docker engine answers.")
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Sets:
+    found = Sets(str(tmp_path / "backups"), "shop")
+    found.prepare()
+    return found
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> FakeVolumeEngine:
+    return FakeVolumeEngine(tmp_path / "docker")
+
+
+def staged(engine: FakeVolumeEngine, name: str, stamp: str = "20260201-020000") -> Swap:
+    """Make a volume with old data, and new data beside it."""
+    live = engine.add_volume(name)
+    (live / "file").write_text(f"old {name}")
+    beside = live.parent / f"_data.restoring-{stamp}"
+    beside.mkdir()
+    (beside / "file").write_text(f"new {name}")
+    return Swap(name, str(live), str(beside), str(live.parent / f"_data.before-{stamp}"), "20260131-020000", stamp)
+
+
+def begun(sets: Sets, **facts: Any) -> Journal:
+    return Journal(sets.begin("20260201-020000", RESTORE)).write(**facts)
+
+
+def settle(sets: Sets, journal: Journal, engine: FakeVolumeEngine) -> None:
+    recover(sets, journal.folder, lambda: engine, FakeWallClock())
+    assert not os.path.exists(journal.folder)
+
+
+def test_a_journal_is_read_as_it_was_written(sets: Sets, engine: FakeVolumeEngine) -> None:
+    folder = sets.begin("20260201-020000", RESTORE)
+    assert read(folder) == Journal(folder)
+    written = Journal(folder).write(containers=("A",), created=("db",), swaps=(staged(engine, "db"),))
+    assert read(folder) == written
+    assert read(folder) != written.write(decided=True, keep_before=False) == read(folder)
+    assert os.stat(f"{folder}/journal.json").st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_is_gone_needs_nothing(sets: Sets, engine: FakeVolumeEngine) -> None:
+    recover(sets, f"{sets.directory}/.restore-20260201-020000", lambda: engine, FakeWallClock())
+    assert os.listdir(sets.directory) == []
+
+
+def test_nothing_written_down_needs_no_engine(sets: Sets) -> None:
+    def connect() -> FakeVolumeEngine:
+        raise AssertionError("asked for the engine")
+
+    folder = sets.begin("20260201-020000", RESTORE)
+    recover(sets, folder, connect, FakeWallClock())
+    assert not os.path.exists(folder)
+
+
+def test_what_was_not_decided_is_thrown_away(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swaps = staged(engine, "db"), staged(engine, "media")
+    engine.add_container("app", "db", running=False)
+    settle(sets, begun(sets, swaps=swaps, created=("media", "never"), containers=("APP", "GONE")), engine)
+    assert tree_of(engine.place) == {"db/_data/file": b"old db"}
+    assert list(engine.volumes) == ["db"]
+    assert engine.running() == ["APP"]
+    assert remembered(sets) == ()
+
+
+def test_a_new_volume_that_somebody_uses_already_stays(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    engine.add_container("app", "db")
+    settle(sets, begun(sets, swaps=(swap,), created=("db",)), engine)
+    assert tree_of(engine.place) == {"db/_data/file": b"old db"}
+
+
+def test_a_volume_that_cannot_be_removed_now_is_left_for_the_next_one(sets: Sets, engine: FakeVolumeEngine) -> None:
+    engine.add_volume("db")
+    engine.fails["remove_volume", "db"] = AWAY
+    journal = begun(sets, created=("db",))
+    with pytest.raises(EngineUnreachable):
+        recover(sets, journal.folder, lambda: engine, FakeWallClock())
+    engine.fails.clear()
+    settle(sets, journal, engine)
+    assert engine.volumes == {}
+
+
+@pytest.mark.parametrize(("sleeps", "left"), [(3, False), (1000, True)])
+def test_what_cannot_be_removed_yet_is_tried_again(
+    sets: Sets, engine: FakeVolumeEngine, tmp_path: Path, sleeps: int, left: bool
+) -> None:
+    # As long as the dead run's tar writes; a link stands for it, because that cannot be removed as a tree either.
+    swap = staged(engine, "db")
+    os.rename(swap.staged, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", swap.staged)
+
+    class Clock(FakeWallClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if len(self.slept) == sleeps:
+                os.unlink(swap.staged)
+                os.rename(tmp_path / "elsewhere", swap.staged)
+
+    clock, journal = Clock(), begun(sets, swaps=(swap,))
+    recover(sets, journal.folder, lambda: engine, clock)
+    assert os.path.lexists(swap.staged) is left
+    assert len(clock.slept) == 3 or clock.passed == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize("done", range(5))
+def test_what_was_decided_is_carried_through_from_anywhere(sets: Sets, engine: FakeVolumeEngine, done: int) -> None:
+    swaps = staged(engine, "db"), staged(engine, "media")
+    engine.add_container("app", "db", running=False)
+    journal = begun(sets, swaps=swaps, containers=("APP",), decided=True)
+    renames = [pair for swap in swaps for pair in ((swap.live, swap.before), (swap.staged, swap.live))]
+    for source, target in renames[:done]:
+        os.rename(source, target)
+    settle(sets, journal, engine)
+    assert tree_of(engine.place) == {
+        f"{name}/_data{suffix}/file": f"{age} {name}".encode()
+        for name in ("db", "media")
+        for suffix, age in (("", "new"), (".before-20260201-020000", "old"))
+    }
+    assert engine.running() == ["APP"]
+    assert remembered(sets) == swaps
+    assert os.stat(f"{sets.directory}/last-restore.json").st_mode & 0o777 == 0o600
+
+
+def test_an_exchange_that_the_file_system_refuses(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    os.mkdir(swap.before)
+    Path(swap.before, "in the way").touch()
+    journal = begun(sets, swaps=(swap,), containers=("APP",), decided=True)
+    with pytest.raises(DockerVpsError, match="cannot be exchanged for .*: Directory not empty"):
+        recover(sets, journal.folder, lambda: engine, FakeWallClock())
+    shutil.rmtree(swap.before)
+    settle(sets, journal, engine)
+    assert Path(swap.live, "file").read_text() == "new db"
+
+
+def test_older_safety_copies_of_the_same_volumes_only_are_removed(sets: Sets, engine: FakeVolumeEngine) -> None:
+    first = staged(engine, "db"), staged(engine, "trial"), staged(engine, "removed")
+    settle(sets, begun(sets, swaps=first, decided=True), engine)
+    shutil.rmtree(first[2].before)
+    again = staged(engine, "db", "20260202-020000")
+    settle(sets, begun(sets, swaps=(again,), decided=True), engine)
+    assert not os.path.exists(first[0].before)
+    assert os.path.exists(first[1].before)
+    assert os.path.exists(again.before)
+    assert remembered(sets) == (first[1], again)
+
+
+def test_what_was_before_may_be_removed_too(sets: Sets, engine: FakeVolumeEngine) -> None:
+    first, again = staged(engine, "db"), staged(engine, "db", "20260202-020000")
+    settle(sets, begun(sets, swaps=(first,), decided=True), engine)
+    settle(sets, begun(sets, swaps=(again,), decided=True, keep_before=False), engine)
+    assert os.listdir(engine.place / "db") == ["_data"]
+    assert remembered(sets) == (again,)
+
+
+def test_finishing_twice_is_as_good_as_once(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    settle(sets, begun(sets, swaps=(swap,), decided=True), engine)
+    settle(sets, begun(sets, swaps=(swap,), decided=True), engine)
+    assert Path(swap.live, "file").read_text() == "new db"
+    assert Path(swap.before, "file").read_text() == "old db"
+
+
+def test_a_volume_without_its_directory_gets_the_new_one(engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    shutil.rmtree(swap.live)
+    carry_through([swap])
+    assert tree_of(engine.place) == {"db/_data/file": b"new db"}
+
+
+def test_containers_go_on_as_they_were(engine: FakeVolumeEngine) -> None:
+    engine.add_container("app", running=False)
+    engine.add_container("worker", paused=True)
+    go_on(engine, ["APP", "WORKER", "GONE"])
+    assert engine.calls == [("start", "APP"), ("unpause", "WORKER")]
+
+
+@pytest.mark.parametrize(
+    ("frozen", "calls"), [(False, [("stop", "APP"), ("start", "APP")]), (True, [("unpause", "APP")])]
+)
+def test_a_stop_that_is_under_way_is_waited_for(
+    sets: Sets, engine: FakeVolumeEngine, frozen: bool, calls: list[tuple[str, str]]
+) -> None:
+    engine.add_container("app", paused=frozen)
+    settle(sets, begun(sets, containers=("APP",), frozen=frozen), engine)
+    assert engine.calls == calls
+
+
+def test_a_stop_that_fails_is_no_reason_not_to_start(sets: Sets, engine: FakeVolumeEngine) -> None:
+    engine.add_container("app")
+    engine.fails["stop", "APP"] = REFUSED
+    settle(sets, begun(sets, containers=("APP",)), engine)
+    assert engine.calls == [("stop", "APP"), ("start", "APP")]
+
+
+def test_a_container_that_cannot_start_holds_nothing_up(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    engine.add_container("app", "db", running=False)
+    engine.add_container("worker", "db", running=False)
+    engine.fails["start", "APP"] = REFUSED
+    journal = begun(sets, swaps=(swap,), containers=("APP", "WORKER"), decided=True)
+    with pytest.raises(NotRunning, match=r"^app does not run again: The Docker engine refused: no\. Mend that"):
+        settle(sets, journal, engine)
+    assert not os.path.exists(journal.folder)
+    assert engine.running() == ["WORKER"]
+    assert Path(swap.live, "file").read_text() == "new db"
+    assert remembered(sets) == (swap,)
+
+
+def test_an_engine_that_goes_away_again_is_left_for_the_next_one(sets: Sets, engine: FakeVolumeEngine) -> None:
+    engine.add_container("app", running=False)
+    engine.fails["start", "APP"] = AWAY
+    journal = begun(sets, containers=("APP",))
+    with pytest.raises(EngineUnreachable):
+        recover(sets, journal.folder, lambda: engine, FakeWallClock())
+    engine.fails.clear()
+    settle(sets, journal, engine)
+    assert engine.running() == ["APP"]
+
+
+def away_until(second: float, clock: FakeWallClock, engine: FakeVolumeEngine) -> Callable[[], FakeVolumeEngine]:
+    def connect() -> FakeVolumeEngine:
+        if clock.passed < second:
+            raise AWAY
+        return engine
+
+    return connect
+
+
+def test_an_engine_that_restarts_is_waited_for(engine: FakeVolumeEngine) -> None:
+    clock = FakeWallClock()
+    assert patiently(away_until(7, clock, engine), clock) is engine
+    assert clock.passed == 7
+
+
+def test_an_engine_that_does_not_come_back(engine: FakeVolumeEngine) -> None:
+    clock = FakeWallClock()
+    with pytest.raises(DockerVpsError, match="No Docker engine answers. Something was left half-done"):
+        patiently(away_until(1000, clock, engine), clock)
+    assert clock.passed == ENGINE_BACK_WITHIN

@@ -1,0 +1,556 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trees go into an archive and come back the same, whatever happens to them meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import resource
+import shutil
+import socket
+import stat
+import struct
+import subprocess
+import tarfile
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Iterator, Mapping, Sequence
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.members import Damaged, Examined
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive import (
+    Written,
+    examine,
+    extract,
+    write,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = os.geteuid() == 0
+KINDS = pytest.mark.parametrize("kind", ["gzip", "zstd", "none"])
+NOISE = random.Random(1).randbytes(3 << 20)
+
+
+@pytest.fixture(name="tree")
+def a_tree(tmp_path: Path) -> Path:
+    (tmp_path / "tree").mkdir()
+    return tmp_path / "tree"
+
+
+def packed(
+    tree: Path,
+    kind: str = "none",
+    instead: Mapping[str, str] = {},
+    leave_out: Sequence[str] = (),
+    wanted: Sequence[str] = (),
+) -> Written:
+    target = tree.parent / "archive"
+    target.unlink(missing_ok=True)
+    return write(str(target), str(tree), kind, instead=instead, leave_out=leave_out, wanted=wanted)
+
+
+def restored(tree: Path, kind: str = "none", **options: object) -> Path:
+    into = tree.parent / "restored"
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir()
+    extract(str(tree.parent / "archive"), kind, str(into), **options)  # type: ignore[arg-type]
+    return into
+
+
+def facts(root: Path) -> dict[bytes, tuple[object, ...]]:
+    """Everything about a tree that a backup must keep."""
+    found: dict[bytes, tuple[object, ...]] = {}
+    first_names: dict[int, bytes] = {}
+    for directory, directories, files in os.walk(os.fsencode(root)):
+        for name in (b".", *sorted(directories), *sorted(files)):
+            path = os.path.join(directory, name)
+            about = os.lstat(path)
+            relative = os.path.relpath(path, os.fsencode(root))
+            content: object = None
+            if stat.S_ISREG(about.st_mode):
+                with open(path, "rb") as file:
+                    content = hashlib.sha256(file.read()).digest() if about.st_size < 1 << 30 else about.st_size
+            elif stat.S_ISLNK(about.st_mode):
+                content = os.readlink(path)
+            attributes = {key: os.getxattr(path, key, follow_symlinks=False) for key in attribute_names(path)}
+            owner = (about.st_mode, about.st_uid, about.st_gid)
+            same = first_names.setdefault(about.st_ino, relative)
+            found[relative] = (*owner, about.st_mtime_ns, content, attributes, same)
+    return found
+
+
+def attribute_names(path: bytes) -> list[str]:
+    return sorted(os.listxattr(path, follow_symlinks=False))
+
+
+def set_attribute(path: Path, name: str, value: bytes) -> None:
+    with suppress(OSError):  # Not every file system takes every attribute.
+        os.setxattr(path, name, value)
+
+
+def furnish(tree: Path) -> None:
+    """Make one of everything."""
+    (tree / "empty directory").mkdir(mode=0o2770)
+    names = ["plain", "--checkpoint=1", "*", "[a]?", "new\nline", "tab\t", "back\\nslash", "colon: x", " link to ", "ä"]
+    for name in [*names, os.fsdecode(b"caf\xe9\xff"), "n" * 255]:
+        (tree / name).write_text(name, errors="surrogateescape")
+    deep = tree
+    for letter in "abc":
+        deep /= letter * 120
+    deep.mkdir(parents=True)
+    (deep / "deep").write_bytes(NOISE[:100_000])
+    os.link(tree / "plain", deep / "hard link to ")
+    (tree / "link").symlink_to(os.path.join("a" * 120, "b" * 120, "c" * 120, "deep"))
+    (tree / "dangling").symlink_to("nowhere\n")
+    os.mkfifo(tree / "fifo", 0o620)
+    (tree / "setuid").write_bytes(b"")
+    (tree / "setuid").chmod(0o6755)
+    with open(tree / "sparse", "wb") as file:
+        file.truncate(9 << 30)
+        file.seek(8 << 30)
+        file.write(b"far away")
+    set_attribute(tree / "plain", "user.colour", b"blue\0green")
+    set_attribute(tree, "user.root", b"yes")
+    # An access list: owner rw, user 1234 r, group r, mask r, others nothing. See acl(5) and linux/posix_acl_xattr.h.
+    entries = [(1, 6, -1), (2, 4, 1234), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    set_attribute(tree / "ä", "system.posix_acl_access", acl)
+    set_attribute(tree / "empty directory", "system.posix_acl_default", acl)
+    if ROOT:
+        os.chown(tree / "*", 54321, 65432)
+        os.chown(tree / "dangling", 54321, 65432, follow_symlinks=False)
+        # cap_net_bind_service, permitted and effective; see linux/capability.h.
+        set_attribute(tree / "setuid", "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
+    for number, path in enumerate(sorted(tree.rglob("*"), reverse=True)):
+        os.utime(path, ns=(0, 1_600_000_000_123_456_789 + number), follow_symlinks=False)
+    tree.chmod(0o1751)
+    os.utime(tree, ns=(0, 987_654_321))
+
+
+@KINDS
+def test_a_tree_comes_back_the_same(tree: Path, kind: str) -> None:
+    furnish(tree)
+    before = facts(tree)
+    written = packed(tree, kind)
+    target = tree.parent / "archive"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert written.sha256 == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert written.bytes == target.stat().st_size
+    assert (written.torn, written.vanished, written.skipped, written.missing) == ((), (), (), ())
+    examined = examine(str(target), kind, sha256=written.sha256)
+    assert examined == Examined(written.files, written.members, written.plain_bytes, 0)
+    kinds = [stat.S_IFMT(os.lstat(os.path.join(os.fsencode(tree), name)).st_mode) for name in before]
+    assert written.files == kinds.count(stat.S_IFREG)
+    into = restored(tree, kind, sha256=written.sha256)
+    assert facts(into) == before
+    assert (into / "sparse").stat().st_blocks < 1000
+
+
+@KINDS
+def test_an_unchanged_tree_gives_the_same_bytes(tree: Path, kind: str) -> None:
+    furnish(tree)
+    first = packed(tree, kind)
+    restored(tree, kind)
+    assert packed(tree, kind) == first
+
+
+@pytest.mark.parametrize(("kind", "options"), [("gzip", "xzf"), ("zstd", "--zstd -xf"), ("none", "xf")])
+def test_plain_tar_opens_it(tree: Path, kind: str, options: str) -> None:
+    (tree / "zeros").write_bytes(bytes(2 << 20))
+    (tree / "text").write_text("text\n" * 300_000)
+    (tree / "noise").write_bytes(NOISE)
+    (tree / "link").symlink_to("text")
+    packed(tree, kind, instead={"copy": str(tree / "text")})
+    into = tree.parent / "restored"
+    into.mkdir()
+    command = ["tar", *options.split(), str(tree.parent / "archive"), "-C", str(into)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    (tree / "copy").write_text((tree / "text").read_text())
+    assert {path.name: path.read_bytes() for path in into.iterdir()} == {
+        path.name: path.read_bytes() for path in tree.iterdir()
+    }
+
+
+def test_what_others_packed_is_restored(tree: Path) -> None:
+    furnish(tree)
+    (tree / "sparse").unlink()
+    subprocess.run(["tar", "-C", tree, "-czf", tree.parent / "archive", "."], check=True)
+    into = restored(tree, "gzip")
+    assert (into / "new\nline").read_text() == "new\nline"
+    assert len(facts(into)) == len(facts(tree))
+
+
+@pytest.mark.parametrize("size", [1, 511, 512, 10_240, (1 << 19) - 512, (1 << 19) + 1, 3 << 20])
+def test_zeros_at_the_end_are_kept(tree: Path, size: int) -> None:
+    # --sparse finds no holes here: the zeros are data.
+    (tree / "z").write_bytes(b"x" + bytes(size))
+    other = tree.parent / "other"
+    other.write_bytes(b"y" + bytes(size))
+    packed(tree, instead={"zz": str(other)})
+    into = restored(tree)
+    assert (into / "z").read_bytes() == b"x" + bytes(size)
+    assert (into / "zz").read_bytes() == b"y" + bytes(size)
+
+
+def test_files_are_taken_instead_and_left_out(tree: Path) -> None:
+    odd = "sub/* \\n\n--x"
+    (tree / "sub").mkdir()
+    (tree / "sub" / "keep").write_text("keep")
+    (tree / "subx").write_text("keep")
+    (tree / odd).write_text("live")
+    for name in ("db", "db-wal", "db-shm", "x-wal", "[x]"):
+        (tree / name).write_text("live")
+    (tree / "cache").mkdir()
+    (tree / "cache" / "much").write_text("much")
+    copy = tree.parent / "a copy"
+    copy.write_text("consistent")
+    copy.chmod(0o640)
+    os.utime(copy, ns=(0, 1_500_000_000_000_000_001))
+    written = packed(
+        tree,
+        instead={"db": str(copy), odd: os.path.relpath(copy)},
+        leave_out=["db-wal", "./db-shm", "cache/", "[x]", "*-wal"],
+        wanted=["db", odd, "sub/keep", "db-wal", "gone", "sub"],
+    )
+    assert written.missing == ("db-wal", "gone", "sub")
+    assert written.files == 5
+    into = restored(tree)
+    assert sorted(str(path.relative_to(into)) for path in into.rglob("*")) == sorted(
+        ["db", "sub", "sub/keep", "subx", "x-wal", odd]
+    )
+    assert facts(into)[b"db"][:5] == facts(tree.parent)[b"a copy"][:5]
+    assert (into / odd).read_text() == "consistent"
+
+
+def test_a_root_of_any_name_and_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tmp_path / "-a\\n *\n: b"
+    tree.mkdir()
+    (tree / "file").write_text("x")
+    monkeypatch.chdir(tree.parent)
+    written = write("archive", tree.name, "gzip", instead={"other": f"{tree.name}/file"}, leave_out=[])
+    assert written.files == 2
+    assert sorted(path.name for path in restored(tree, "gzip").iterdir()) == ["file", "other"]
+
+
+def test_sockets_are_reported(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("a \n:socket")
+        written = packed(tree)
+    assert written.skipped == ("a \n:socket",)
+
+
+def test_options_of_the_user_are_not_used(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAR_OPTIONS", "--no-such-option")
+    assert packed(tree).members == 2
+
+
+TREES = st.recursive(
+    st.one_of(st.binary(max_size=600), st.integers(0, 5000).map(bytes), st.text("./ab", min_size=1, max_size=9)),
+    lambda children: st.dictionaries(
+        st.binary(min_size=1, max_size=40).filter(lambda name: not {0, 47} & set(name) and name not in (b".", b"..")),
+        children,
+        max_size=4,
+    ),
+    max_leaves=6,
+)
+
+
+def build(place: bytes, content: object) -> None:
+    if isinstance(content, dict):
+        os.mkdir(place)
+        for name, below in content.items():
+            build(os.path.join(place, name), below)
+    elif isinstance(content, str):
+        os.symlink(content, place)
+    elif isinstance(content, bytes):
+        Path(os.fsdecode(place)).write_bytes(content)
+
+
+@settings(max_examples=12, deadline=None)
+@given(content=st.dictionaries(st.sampled_from([b"a", b"\xff", b"-"]), TREES, max_size=3))
+def test_any_tree_comes_back_the_same(content: dict[bytes, object]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch, "tree")
+        build(os.fsencode(tree), content)
+        packed(tree, "gzip")
+        assert facts(restored(tree, "gzip", allow_outside_links=True)) == facts(tree)
+
+
+class Meanwhile:
+    """Runs a script in the midst of GNU tar's work: each time when it has put half a MiB out."""
+
+    def __init__(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._place = place
+        self._place.mkdir()
+        self._path = os.environ["PATH"]
+        monkeypatch.setenv("PATH", str(place), prepend=os.pathsep)
+
+    def __call__(self, script: str, before: str = "") -> None:
+        action = f"--checkpoint=1 --checkpoint-action=exec={self._place}/script"
+        lines = {"script": script, "tar": f"{before}\nPATH='{self._path}'\nexec tar {action} \"$@\""}
+        for name, text in lines.items():
+            (self._place / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self._place / name).chmod(0o755)
+
+
+@pytest.fixture(name="meanwhile")
+def tar_with_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    return Meanwhile(tmp_path / "bin", monkeypatch)
+
+
+@pytest.mark.parametrize("change", ["echo more >> {0}", "truncate -s 100000 {0}"])
+def test_a_file_that_changes_is_read_again(tree: Path, meanwhile: Meanwhile, change: str) -> None:
+    (tree / "a").write_bytes(b"a")
+    (tree / "log").write_bytes(NOISE)
+    os.link(tree / "log", tree / "b")
+    os.link(tree / "log", tree / "left out")
+    (tree / "zeros").write_bytes(bytes(1 << 20))
+    once = tree.parent / "once"
+    meanwhile(f"test -e {once} || {{ {change.format(tree / 'log')}; touch {once}; }}")
+    written = packed(tree, leave_out=["left out"])
+    assert written.torn == ()
+    assert (written.files, written.members) == (4, 4 + 2 + 2 + 1)
+    target = str(tree.parent / "archive")
+    assert examine(target, "none") == Examined(written.files, written.members, written.plain_bytes, 0)
+    into = restored(tree)
+    expected = facts(tree)
+    del expected[b"left out"]
+    assert facts(into) == expected
+    assert (into / "b").samefile(into / "log")
+
+
+def test_a_file_that_never_stops_changing_is_torn(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "log").write_bytes(NOISE)
+    meanwhile(f"echo more >> '{tree}/log'; echo . >> {tree.parent}/count")
+    written = packed(tree)
+    assert written.torn == ("log",)
+    # The tree's own directory at the start and the end, and the file and the directory again, three times.
+    assert (written.files, written.members) == (1, 3 + 3 * 2)
+
+
+def test_a_file_that_goes_while_it_is_read_is_torn(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "log").write_bytes(NOISE)
+    meanwhile(f"rm -f '{tree}/log'")
+    written = packed(tree, wanted=["log"])
+    assert (written.torn, written.vanished, written.missing) == (("log",), (), ())
+    assert (restored(tree) / "log").read_bytes() == NOISE
+
+
+def test_a_file_that_goes_before_it_is_read_again_is_torn(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "log").write_bytes(NOISE)
+    once = tree.parent / "once"
+    script = f"test -e {once} || {{ echo more >> '{tree}/log'; touch {once}; }}"
+    meanwhile(script, before=f"if test -e {once}; then rm '{tree}/log'; fi")
+    written = packed(tree)
+    assert written.torn == ("log",)
+    assert written.vanished == ()
+
+
+def test_a_file_that_is_gone_has_vanished(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "big").write_bytes(NOISE)
+    (tree / "c d").write_bytes(b"")
+    meanwhile(f"rm -f '{tree}/c d'")
+    written = packed(tree, wanted=["big", "c d"])
+    assert (written.vanished, written.missing, written.torn) == (("c d",), ("c d",), ())
+
+
+def test_names_that_come_and_go_do_not_make_a_directory_torn(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "sub").mkdir()
+    (tree / "sub" / "big").write_bytes(NOISE)
+    meanwhile(f"date +%N > '{tree}/sub/'$$")
+    written = packed(tree)
+    assert (written.torn, written.files) == ((), 1)
+
+
+def test_a_copy_must_not_change(tree: Path, meanwhile: Meanwhile) -> None:
+    copy = tree.parent / "copy"
+    copy.write_bytes(NOISE)
+    meanwhile(f"echo more >> {copy}")
+    with pytest.raises(DockerVpsError, match="The copy of db changed while it was archived"):
+        packed(tree, instead={"db": str(copy)})
+    assert not (tree.parent / "archive").exists()
+
+
+def no_children() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def test_nothing_is_overwritten(tree: Path) -> None:
+    target = tree.parent / "archive"
+    target.write_text("precious")
+    with pytest.raises(DockerVpsError, match="archive of .* cannot be written: File exists"):
+        write(str(target), str(tree), "gzip", instead={}, leave_out=[])
+    assert target.read_text() == "precious"
+
+
+@KINDS
+def test_a_full_disk_leaves_nothing(tree: Path, kind: str) -> None:
+    (tree / "big").write_bytes(NOISE * 3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(DockerVpsError, match="cannot be written: File too large. Free some space"):
+            packed(tree, kind)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tree.parent / "archive").exists()
+    assert no_children()
+
+
+def test_a_missing_tree_or_copy_is_an_error(tree: Path) -> None:
+    with pytest.raises(DockerVpsError, match=r"gone cannot be archived: tar: .*gone: Cannot open"):
+        packed(tree / "gone")
+    with pytest.raises(DockerVpsError, match="The copy of db changed"):
+        packed(tree, instead={"db": str(tree / "gone")})
+    assert no_children()
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, place: Path, name: str, script: str) -> None:
+    place.mkdir()
+    (place / name).write_text(f"#!/bin/sh\n{script}\n")
+    (place / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(place), prepend=os.pathsep)
+
+
+def test_any_other_word_of_tar_is_an_error(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = shutil.which("tar")
+    fake(monkeypatch, tree.parent / "bin", "tar", f'echo "tar: ./x: Read error at byte 0" >&2; exec {real} "$@"')
+    with pytest.raises(DockerVpsError, match=r"cannot be archived: tar: \./x: Read error at byte 0\."):
+        packed(tree)
+
+
+def test_a_tar_that_is_killed_is_an_error(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, tree.parent / "bin", "tar", "kill -9 $$")
+    with pytest.raises(DockerVpsError, match="cannot be archived: tar was stopped without a word"):
+        packed(tree)
+
+
+def test_a_host_without_tar_is_told_so(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tree))
+    with pytest.raises(DockerVpsError, match="GNU tar cannot be started: No such file or directory. Install tar"):
+        packed(tree)
+
+
+def test_an_archive_that_cannot_be_read_is_told(tree: Path) -> None:
+    with pytest.raises(DockerVpsError, match="nothing cannot be read: No such file"):
+        examine(str(tree / "nothing"), "gzip")
+
+
+@KINDS
+def test_a_damaged_archive_is_not_restored(tree: Path, kind: str) -> None:
+    (tree / "noise").write_bytes(NOISE)
+    written = packed(tree, kind)
+    target = tree.parent / "archive"
+    whole = target.read_bytes()
+    with pytest.raises(Damaged, match=f"has the SHA-256 {written.sha256}, not 00"):
+        examine(str(target), kind, sha256="00")
+    with pytest.raises(Damaged, match="not 00"):
+        restored(tree, kind, sha256="00")
+    target.write_bytes(whole[:-12_000])
+    with pytest.raises(Damaged, match="archive: .* damaged"):
+        examine(str(target), kind, sha256=written.sha256)
+    with pytest.raises(Damaged, match="archive: .* damaged"):
+        restored(tree, kind)
+    assert no_children()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", content: bytes = b"") -> tuple[object, object]:
+    about = tarfile.TarInfo(name)
+    about.type, about.linkname, about.size, about.mode = kind, link, len(content), 0o644
+    return about, io.BytesIO(content)
+
+
+def malicious() -> Iterator[tuple[str, list[tuple[object, object]]]]:
+    yield "absolute", [member("/{0}/evil", content=b"evil")]
+    yield "up", [member("../evil", content=b"evil")]
+    yield "hard link", [member("link", tarfile.LNKTYPE, "/{0}/victim"), member("link", content=b"evil")]
+    yield "symbolic link", [member("link", tarfile.SYMTYPE, "../victim"), member("link", content=b"evil")]
+    yield "device", [member("device", tarfile.CHRTYPE)]
+
+
+@pytest.mark.parametrize(
+    ("what", "members"), list(malicious()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_malicious_archives_are_refused(
+    tree: Path, what: str, members: list[tuple[tarfile.TarInfo, io.BytesIO]]
+) -> None:
+    (tree.parent / "victim").write_text("precious")
+    with tarfile.open(tree.parent / "archive", "w") as archive:
+        archive.addfile(tarfile.TarInfo("good"))
+        for about, content in members:
+            about.name = about.name.format(tree.parent)
+            about.linkname = about.linkname.format(tree.parent)
+            archive.addfile(about, content)
+    with pytest.raises(Damaged, match="members may not be restored"):
+        restored(tree)
+    assert [path.name for path in (tree.parent / "restored").iterdir()] in ([], ["good"])
+    assert sorted(path.name for path in tree.parent.iterdir()) == ["archive", "restored", "tree", "victim"]
+    assert (tree.parent / "victim").read_text() == "precious"
+
+
+def test_nothing_is_written_through_a_link_even_when_links_out_are_allowed(tree: Path) -> None:
+    outside = tree.parent / "outside"
+    outside.mkdir()
+    with tarfile.open(tree.parent / "archive", "w") as archive:
+        for about, content in (member("d", tarfile.SYMTYPE, str(outside)), member("d/evil", content=b"evil")):
+            archive.addfile(about, content)  # type: ignore[arg-type]
+    with pytest.raises(Damaged, match="behind a symbolic link"):
+        restored(tree, allow_outside_links=True)
+    assert list(outside.iterdir()) == []
+
+
+def test_links_out_are_counted_and_need_leave(tree: Path) -> None:
+    (tree / "link").symlink_to("/etc/hostname")
+    packed(tree)
+    assert examine(str(tree.parent / "archive"), "none", allow_outside_links=True).outside_links == 1
+    with pytest.raises(Damaged, match="symbolic link out of the tree, to /etc/hostname"):
+        examine(str(tree.parent / "archive"), "none")
+    assert os.readlink(restored(tree, allow_outside_links=True) / "link") == "/etc/hostname"
+
+
+@pytest.mark.parametrize("size", [1, len(NOISE)])
+def test_what_tar_says_ends_a_restore(tree: Path, size: int) -> None:
+    (tree / "file").write_bytes(NOISE[:size])
+    packed(tree)
+    with pytest.raises(DockerVpsError, match=r"cannot be restored into .*gone: tar: .*gone: Cannot open"):
+        extract(str(tree.parent / "archive"), "none", str(tree / "gone"))
+    assert no_children()
+
+
+def test_a_restore_that_may_not_last_is_an_error(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed(tree)
+    fake(monkeypatch, tree.parent / "bin", "sync", "echo 'sync: error syncing' >&2; exit 1")
+    with pytest.raises(DockerVpsError, match="restored, but may not last: sync: error syncing"):
+        restored(tree)
+
+
+def mounted(place: Path) -> bool:
+    done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_deeper_mounts_are_not_followed_and_the_tree_may_be_one(tree: Path) -> None:
+    if not mounted(tree):
+        pytest.skip("no file system can be mounted here")
+    try:
+        (tree / "mount").mkdir()
+        (tree / "file").write_text("x")
+        assert mounted(tree / "mount")
+        (tree / "mount" / "other").write_text("x")
+        written = packed(tree)
+    finally:
+        for place in (tree / "mount", tree):
+            subprocess.run(["umount", place], capture_output=True, check=False)
+    assert (written.files, written.skipped) == (1, ("mount",))
+    assert sorted(path.name for path in restored(tree).rglob("*")) == ["file", "mount"]
