@@ -130,7 +130,9 @@ summary:
   description: The set and its warnings, or in check mode what would be made, in a sentence for people.
   returned: success
   type: str
-  sample: "Set 20260131-020000 of ptnextjs: 2 archives, 48 KiB, 1 database checked, 1 upload proved, in /var/backups/ptnextjs."
+  sample: >-
+    Set 20260131-020000 of ptnextjs: 2 archives, 48 KiB, 1 database checked, 1 upload proved, in
+    /var/backups/ptnextjs.
 """
 
 from typing import Any, Mapping

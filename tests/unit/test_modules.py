@@ -14,12 +14,16 @@ import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles import ActionModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
+    backup_info,
+    backup_prune,
     container_health,
     env_file,
     preflight,
     source_archive,
     volume_backup,
+    volume_restore,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import (
     COLLECTION,
@@ -42,6 +46,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
     seen,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import NAME as DRILLED
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import World
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -195,12 +201,42 @@ def result_of_volume_backup(place: Path) -> dict[str, Any]:
     return volume_backup.run(params, shop.sets, lambda: shop.engine, shop.clock, False)
 
 
+def result_of_volume_restore(place: Path) -> dict[str, Any]:
+    shop = Shop(place)
+    shop.back_up()
+    return volume_restore.run(
+        volume_restore.Params("shop", stop_app=True), shop.sets, lambda: shop.engine, shop.clock, False
+    )
+
+
+def result_of_backup_info(place: Path) -> dict[str, Any]:
+    shop = Shop(place)
+    shop.back_up()
+    return backup_info.run(backup_info.Params(), shop.sets, shop.clock)
+
+
+def result_of_backup_prune(place: Path) -> dict[str, Any]:
+    shop = Shop(place)
+    shop.back_up()
+    return backup_prune.run(backup_prune.Params(Policy()), shop.sets, lambda: shop.engine, shop.clock, False)
+
+
+def result_of_backup_drill(place: Path) -> dict[str, Any]:
+    world = World(place)
+    world.engine.on["start", DRILLED] = lambda: None
+    return world.drill()
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "backup_drill": result_of_backup_drill,
+    "backup_info": result_of_backup_info,
+    "backup_prune": result_of_backup_prune,
     "container_health": result_of_container_health,
     "env_file": result_of_env_file,
     "preflight": result_of_preflight,
     "source_archive": result_of_source_archive,
     "volume_backup": result_of_volume_backup,
+    "volume_restore": result_of_volume_restore,
 }
 TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),

@@ -54,6 +54,11 @@ def test_the_archived_database_is_whole(host: Host, manifest: Any, vendors: int)
     assert host.check_output("sqlite3 /tmp/db/payload.db %s", COUNT) == f"{vendors}|{vendors}|logo.png"
 
 
+def test_no_write_failed_meanwhile(host: Host, vendors: int) -> None:
+    assert vendors > 1
+    assert host.check_output("systemctl --failed --no-legend --plain") == ""
+
+
 def test_the_volumes_are_back(host: Host, vendors: int) -> None:
     database = host.file(f"{VOLUMES}/ptnextjs-db/_data/payload.db")
     assert (database.uid, database.gid) == (1000, 1000)

@@ -107,8 +107,10 @@ def summary(made: BackupSet) -> str:
     ]
     if manifest.uploads.named and not manifest.uploads.problem:
         parts.append(_count(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
-    cautions = [f" {textwrap.shorten(one.rstrip('.'), SHORT, placeholder='…')}." for one in manifest.warnings]
-    return f"Set {manifest.stamp} of {manifest.app}: {', '.join(parts)}, in {made.directory}.{''.join(cautions)}"
+    cautions = [textwrap.shorten(one, SHORT, placeholder=" …") for one in manifest.warnings]
+    parts[-1] += f", in {made.directory}"
+    sentences = [f"Set {manifest.stamp} of {manifest.app}: {', '.join(parts)}", *cautions]
+    return " ".join(one if one.endswith((".", "…")) else f"{one}." for one in sentences)
 
 
 def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:

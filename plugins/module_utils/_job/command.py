@@ -155,18 +155,18 @@ class _App:
         Raises:
             Locked: they are still at work.
         """
-        began = self.clock.now()
-        until = began + self.asked.wait
+        until = self.clock.now() + self.asked.wait
+        waited = False
         while True:
-            now = self.clock.now()
             try:
                 return step()
             except Locked as busy:
-                if now >= until:
+                if self.clock.now() >= until:
                     raise
-                if now == began:
+                if not waited:
                     self.world.err.write(f"{busy.message}\n")
                     self.world.err.flush()
+            waited = True
             self.clock.sleep(LOOK_AGAIN)
 
     def note(self, job: str, run: runs.Run) -> None:

@@ -7,9 +7,7 @@ watches it, or by the next drill. The application itself is never touched, and g
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
@@ -17,6 +15,7 @@ from .._core import dotenv
 from .._core.catalog import Proof
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
 from .._core.health import Reason, Rules, Wanted, explain
+from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
 from .._store import archive, files
 from .._store.guard import guarded
@@ -31,7 +30,6 @@ LOCK_WITHIN = 120  # seconds that a drill waits for a backup at work, to write d
 SWEPT_WITHIN = 60  # seconds
 LOG_LINES = 50
 SECOND = 10**9  # the engine counts in nanoseconds
-SHORTEST_SECRET = 4  # characters; masking shorter ones would only make the lines unreadable
 
 
 class DrillEngine(VolumeEngine, Watched, Protocol):
@@ -179,8 +177,9 @@ class _Drill:
         except EngineError:
             raise  # tells nothing about the set
         except DockerVpsError as error:
-            reason = self.masked(error.message)
-            self.logs = self.masked("\n".join(self.engine.logs(self.name, LOG_LINES))).splitlines()
+            mask = Mask(secrets_of(self.env))
+            reason = mask(error.message)
+            self.logs = mask("\n".join(self.engine.logs(self.name, LOG_LINES))).splitlines()
         return Proof(at.strftime(ISO), not reason, reason, self.image, round(self.clock.now() - began, 3))
 
     def prepare(self) -> None:
@@ -280,18 +279,6 @@ class _Drill:
         lost = [sentence for lost, sentence in found if lost]
         if lost:
             raise DockerVpsError(f"Not everything is there after the start: {'; '.join(lost)}.")
-
-    def masked(self, text: str) -> str:
-        """Return a text in which the values of the env file are replaced by their keys."""
-        secrets: dict[str, str] = {}
-        for key, value in self.env.items():
-            for form in (*value.splitlines(), json.dumps(value)[1:-1]):
-                if len(form) >= SHORTEST_SECRET:
-                    secrets.setdefault(form, f"<{key}>")
-        if not secrets:
-            return text
-        longest_first = sorted(secrets, key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, longest_first)), lambda found: secrets[found[0]], text)
 
     def told(self, proof: Optional[Proof]) -> dict[str, Any]:
         """Return the result: of the drill, or of one that would be made."""

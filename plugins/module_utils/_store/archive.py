@@ -19,7 +19,7 @@ import stat
 import subprocess
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
 
@@ -101,8 +101,10 @@ def write(
     try:
         with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             try:
-                with TemporaryDirectory() as scratch, Compressor(file, kind, threads) as out:
-                    passes = _Passes(os.path.abspath(root), out, scratch, set(wanted))
+                # Beside the target, where whoever cleans up after a kill finds it.
+                place = os.path.dirname(os.path.abspath(target))
+                with TemporaryDirectory(dir=place) as scratch, Compressor(file, kind, threads) as out:
+                    passes = _Passes(os.path.abspath(root), out, scratch, wanted)
                     _write_all(passes, instead, leave_out)
                 file.flush()
                 os.fsync(file.fileno())
@@ -176,28 +178,28 @@ def _write_all(passes: _Passes, instead: Mapping[str, str], leave_out: Sequence[
     passes.end()
 
 
-@dataclass
 class _Passes:
     """The runs of GNU tar that make one archive, and what they told."""
 
-    root: str
-    out: Compressor
-    scratch: str
-    missing: Set[str]
-    files: int = 0
-    members: int = 0
-    torn: Set[str] = field(default_factory=set)
-    vanished: Set[str] = field(default_factory=set)
-    skipped: Set[str] = field(default_factory=set)
+    def __init__(self, root: str, out: Compressor, scratch: str, wanted: Collection[str]) -> None:
+        self.files = 0
+        self.members = 0
+        self.torn: Set[str] = set()
+        self.vanished: Set[str] = set()
+        self.skipped: Set[str] = set()
+        self.missing = set(wanted)
+        self._root = root
+        self._out = out
+        self._scratch = scratch
 
     def tree(self, leave_out: Sequence[str]) -> None:
         excluded = [f"--exclude=./{plain(path)}" for path in leave_out]
-        told = self._run(["--anchored", "--no-wildcards", *excluded, f"--directory={self.root}", "."])
+        told = self._run(["--anchored", "--no-wildcards", *excluded, f"--directory={self._root}", "."])
         self.torn, self.vanished, self.skipped = told["changed"], told["vanished"], told["skipped"]
 
     def replacements(self, instead: Mapping[str, str]) -> None:
         """Archive links to the files, as if the links were these files."""
-        links = os.path.join(self.scratch, "links")
+        links = os.path.join(self._scratch, "links")
         for path, file in instead.items():
             link = os.path.join(links, path)
             os.makedirs(os.path.dirname(link), exist_ok=True)
@@ -209,39 +211,39 @@ class _Passes:
 
     def changed_files(self, left_out: Set[str]) -> None:
         """Read again what changed, with all its names: a hard link to it must not keep what was read before."""
-        facts = {path: _facts(self.root, path) for path in self.torn}
+        facts = {path: _facts(self._root, path) for path in self.torn}
         again = {path for path, about in facts.items() if about}
         linked = {about.st_ino for about in facts.values() if about and about.st_nlink > 1}
         if linked:
-            names = _names_of(self.root, linked)
+            names = _names_of(self._root, linked)
             again |= {path for path in names if left_out.isdisjoint({path, *parents(path)})}
         self.torn -= again
         if again:
-            told = self._run(["--pax-option=comment:=again", *self._only(self.root, again)], repeated=True)
+            told = self._run(["--pax-option=comment:=again", *self._only(self._root, again)], repeated=True)
             self.torn |= told["changed"] | told["vanished"]
 
     def end(self) -> None:
         """Write two blocks of zeros, and fill a record of the usual size."""
-        self.out.write(bytes(2 * BLOCK + -(self.out.plain_bytes + 2 * BLOCK) % (20 * BLOCK)))
+        self._out.write(bytes(2 * BLOCK + -(self._out.plain_bytes + 2 * BLOCK) % (20 * BLOCK)))
 
     def _only(self, directory: str, paths: Collection[str]) -> List[str]:
-        listed = os.path.join(self.scratch, "listed")
+        listed = os.path.join(self._scratch, "listed")
         with open(listed, "wb") as file:
             file.writelines(b"./" + os.fsencode(path) + b"\0" for path in sorted(paths))
         return [f"--directory={directory}", "--no-recursion", "--null", f"--files-from={listed}"]
 
     def _run(self, arguments: Sequence[str], repeated: bool = False) -> Dict[str, Set[str]]:
-        index = os.path.join(self.scratch, "index")
-        closing = (f"--directory={self.root}", "--no-recursion", ".")
+        index = os.path.join(self._scratch, "index")
+        closing = (f"--directory={self._root}", "--no-recursion", ".")
         with _tar([*_CREATE, f"--index-file={index}", *arguments, *closing], stdout=subprocess.PIPE) as (
             tar,
             complaints,
         ):
-            _copy_to_the_last_member(_pipe(tar.stdout), self.out)
+            _copy_to_the_last_member(_pipe(tar.stdout), self._out)
             status = tar.wait()
             told = self._told(complaints)
             if status not in (0, 1, 2) or told["other"]:
-                raise DockerVpsError(f"{self.root} cannot be archived: {_last_lines(complaints)}.")
+                raise DockerVpsError(f"{self._root} cannot be archived: {_last_lines(complaints)}.")
         self._count(index, repeated)
         return told
 
@@ -255,7 +257,7 @@ class _Passes:
             elif line != _FOLLOWS:
                 told["other"].add(unquoted(line))
         # That names came and went in a directory does not make it torn.
-        told["changed"] = {path for path in told["changed"] if not _is_directory(self.root, path)}
+        told["changed"] = {path for path in told["changed"] if not _is_directory(self._root, path)}
         return told
 
     def _count(self, index: str, repeated: bool) -> None:

@@ -159,17 +159,18 @@ class Sets:
 
     def publish(self, folder: str, manifest: Manifest) -> BackupSet:
         """Make a prepared set visible. Its archives lie in the folder and are synced already."""
-        for archive in manifest.archives:
-            os.rename(os.path.join(folder, archive.file), os.path.join(self.directory, archive.file))
+        file = manifest_file(manifest.stamp)
+        _write(os.path.join(folder, file), manifest)
+        for name in (*(archive.file for archive in manifest.archives), file):
+            sync_directory(self.directory)
+            os.rename(os.path.join(folder, name), os.path.join(self.directory, name))
         sync_directory(self.directory)
-        self.record(manifest)
         shutil.rmtree(folder)
         return BackupSet(self.directory, manifest)
 
     def record(self, manifest: Manifest) -> None:
         """Write a manifest in one step, over the one that is there."""
-        path = os.path.join(self.directory, manifest_file(manifest.stamp))
-        replace(path, Kept(write(manifest), 0o600, os.geteuid(), os.getegid()))
+        _write(os.path.join(self.directory, manifest_file(manifest.stamp)), manifest)
 
     def remove(self, one: BackupSet) -> None:
         """Remove a set; when this is interrupted, discard finishes it."""
@@ -219,6 +220,10 @@ class Sets:
                 )
             raise DockerVpsError(f"There is no backup set {stamp_of(file)} in {folder}; backup_list.yml shows them.")
         return BackupSet(folder, parse(kept.text, file))
+
+
+def _write(path: str, manifest: Manifest) -> None:
+    replace(path, Kept(write(manifest), 0o600, os.geteuid(), os.getegid()))
 
 
 def _names(folder: str) -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import Iterator, List, Optional, Set, Tuple
 from .._core.errors import DockerVpsError
 from .sqlite import MAGIC, SIDECARS
 
+# A damaged database may have any size, and must not be taken for an ordinary file: these are looked into as well.
+_ENDINGS = (".db", ".db3", ".sqlite", ".sqlite3")
 _SMALLEST_PAGE = 512  # bytes; a database is a whole number of pages: https://www.sqlite.org/fileformat2.html#pages
 
 # How a name answers that was removed, or replaced by something else, since its directory was read.
@@ -126,7 +128,8 @@ class _Walk:
             self._linked.add(identity)
         if name.endswith(SIDECARS):
             self._beside.add(path)
-        if facts.st_size and facts.st_size % _SMALLEST_PAGE == 0 and _begins(name, folder) == MAGIC:
+        likely = not facts.st_size % _SMALLEST_PAGE or name.lower().endswith(_ENDINGS)
+        if facts.st_size and likely and _begins(name, folder) == MAGIC:
             self._databases.append(path)
 
     def result(self) -> Survey:

@@ -373,14 +373,14 @@ def test_a_summary_is_short() -> None:
         "Set 20260131-020000 of shop: 2 archives, 7 bytes, 1 database checked, 2 uploads proved, in /var/backups/shop."
         " Read this. word word"
     )
-    assert told.endswith("word….")
+    assert told.endswith(" word …")
     assert len(told) < 300
     assert "proved" not in summary(BackupSet("/x", manifest_of(uploads=Uploads(0, (), "none"))))
 
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (48 * 1024, "48 KiB"), (5 * MEBIBYTE, "5 MiB"), (1536 * MEBIBYTE, "1.5 GiB")],
+    [(0, "0 bytes"), (1023, "1023 bytes"), (49152, "48 KiB"), (5 * MEBIBYTE, "5 MiB"), (1536 * MEBIBYTE, "1.5 GiB")],
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size(count) == text

@@ -276,7 +276,7 @@ def test_what_the_health_check_said_is_masked(world: World) -> None:
     sick = seen("unhealthy", name=NAME)
     probe = replace(sick.probes[-1], output=f"cannot open file:/data/payload.db with {SECRET}")
     world.engine.health.timeline = {NAME: [(0, replace(sick, probes=(probe,)))]}
-    assert "said: cannot open <DATABASE_URI> with <PAYLOAD_SECRET>." in world.failure().message
+    assert "said: cannot open file:/data/payload.db with <PAYLOAD_SECRET>." in world.failure().message
 
 
 def test_an_empty_env_file_masks_nothing(world: World) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_what_is_published_is_listed_newest_first(sets: Sets) -> None:
         for name, end in (("db", "tar.gz"), ("media", "tar.gz"), ("manifest", "json"))
     )
     assert os.stat(f"{sets.directory}/manifest-{LATER}.json").st_mode & 0o777 == 0o600
+
+
+def test_a_manifest_is_replaced_in_one_step(sets: Sets) -> None:
+    one = publish(sets)
+    sets.record(replace(one.manifest, reason="another"))
+    assert [found.manifest.reason for found in sets.listing().sets] == ["another"]
+    assert len(names(sets)) == 3
 
 
 def test_what_is_not_finished_is_invisible(sets: Sets) -> None:

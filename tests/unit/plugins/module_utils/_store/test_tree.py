@@ -73,6 +73,12 @@ def test_a_database_is_known_by_its_size_and_beginning(tmp_path: Path, content: 
     assert survey(str(tmp_path)).databases == (("file",) if wanted else ())
 
 
+@pytest.mark.parametrize("name", ["payload.db", "a.SQLITE3"])
+def test_a_database_that_was_cut_off_is_known_by_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(MAGIC + bytes(495))
+    assert survey(str(tmp_path)).databases == (name,)
+
+
 @pytest.mark.parametrize("name", [b"\xff\xfe.db", "Grüße?#%20.db".encode(), b"a\nb.db"])
 def test_any_name_will_do(tmp_path: Path, name: bytes) -> None:
     (tmp_path / "made").write_bytes(MAGIC + bytes(496))

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Continuous replication by the real Litestream, and the database of a moment in between."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+import pytest
+import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
+from lab import Played, docker, image_of, inspect, play
+
+NAME = "it-replica"
+VOLUME = f"{NAME}-db"
+CONTAINER = f"{NAME}-litestream"
+SECRET = 's3cr3t-$HOME-"quoted"-key'
+PAUSE = 0.2  # seconds between two rows
+
+
+# What the application does: one row after the other, each in a transaction of its own.
+WRITER = """
+const {DatabaseSync} = require("node:sqlite");
+const [first, end, pause] = process.argv.slice(1).map(Number);
+const database = new DatabaseSync("/data/payload.db");
+database.exec("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL");
+database.exec("CREATE TABLE IF NOT EXISTS rows (number INTEGER, filler BLOB)");
+const insert = database.prepare("INSERT INTO rows VALUES (?, randomblob(3000))");
+let number = first;
+const next = () => {
+  if (number === end) return;
+  insert.run(number);
+  console.log(number++, Date.now());
+  setTimeout(next, pause);
+};
+next();
+"""
+READER = """
+const {DatabaseSync} = require("node:sqlite");
+const rows = new DatabaseSync("/data/payload.db").prepare("SELECT number FROM rows ORDER BY number").all();
+console.log(JSON.stringify(rows.map((row) => row.number)));
+"""
+
+
+def as_the_application(*command: str, user: str = "1000:1000") -> str:
+    """Run a command in a container as the one that owns the database."""
+    base = image_of("base_image.sh")
+    return docker("run", "--rm", "--user", user, "--volume", f"{VOLUME}:/data", "--entrypoint", "", base, *command)
+
+
+class Replica:
+    """A database in a volume, and runs of the role on it."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.backups, self.target = place, place / "backups", place / "replica"
+        as_the_application("chown", "1000:1000", "/data", user="0")
+        self.words: dict[str, Any] = {
+            "replica_app": NAME,
+            "replica_project": CONTAINER,
+            "replica_container": CONTAINER,
+            "replica_directory": str(place / "project"),
+            "replica_image": image_of("litestream_image.sh"),
+            "replica_url": f"file://{self.target}",
+            "replica_environment": {"LITESTREAM_SECRET_ACCESS_KEY": SECRET},
+            "replica_volume": VOLUME,
+            "replica_backup_directory": str(self.backups),
+        }
+
+    def role(self, entry: str = "main", *arguments: str, **words: Any) -> Played:
+        task = {"name": "ptnextjs.docker_vps.replica", "tasks_from": entry}
+        return self.play({"ansible.builtin.import_role": task, "vars": {**self.words, **words}}, *arguments)
+
+    def play(self, task: Any, *arguments: str) -> Played:
+        book, inventory = self.place / "play.yml", self.place / "inventory.yml"
+        book.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+        host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        host["ansible_become"] = "{{ lookup('ansible.builtin.pipe', 'id -u') != '0' }}"
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": host}}}))
+        return play(book, inventory, *arguments)
+
+    def write(self, numbers: range) -> dict[int, datetime]:
+        """Insert rows one by one, and return when each was there."""
+        bounds = (str(numbers.start), str(numbers.stop), str(int(PAUSE * 1000)))
+        lines = [line.split() for line in as_the_application("node", "-e", WRITER, *bounds).splitlines()]
+        return {int(number): datetime.fromtimestamp(int(at) / 1000, timezone.utc) for number, at in lines}
+
+    def sets(self) -> Sequence[BackupSet]:
+        return Sets(str(self.backups), NAME).listing().sets
+
+
+@pytest.fixture
+def replica(tmp_path: Path) -> Iterator[Replica]:
+    remove()
+    docker("volume", "create", VOLUME)
+    yield Replica(tmp_path)
+    remove()
+
+
+def remove() -> None:
+    """Remove whatever a test made."""
+    docker("rm", "--force", CONTAINER, check=False)
+    docker("network", "rm", f"{CONTAINER}_default", check=False)
+    docker("volume", "rm", "--force", VOLUME)
+
+
+def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
+    replica.write(range(1))
+    replica.role().succeeded()
+    assert replica.role().succeeded().recap["changed"] == 0
+    written = replica.write(range(1, 41))
+    time.sleep(3)  # Litestream looks each second
+    moment = written[20]
+    asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    replica.role("point_in_time", replica_point_in_time=asked).succeeded()
+    assert not (replica.place / "project/fetched").exists()
+
+    (one,) = replica.sets()
+    (kept,) = one.manifest.archives
+    assert (kept.name, kept.volume, kept.databases[0].check) == ("db", VOLUME, "ok")
+    assert one.manifest.reason == f"the database of {asked}"
+    restore = {"app": NAME, "directory": str(replica.backups), "stop_app": True}
+    replica.play({"ptnextjs.docker_vps.volume_restore": restore}).succeeded()
+    there = json.loads(as_the_application("node", "-e", READER))
+    assert there == list(range(len(there)))
+    assert 20 - 1.5 / PAUSE < len(there) <= 21  # nothing newer, and at most a look of Litestream older
+    assert as_the_application("stat", "-c", "%u:%g", "/data", "/data/payload.db").split() == ["1000:1000"] * 2
+
+    # Replication goes on from there.
+    assert inspect(CONTAINER)["State"]["Running"]
+    replica.write(range(100, 103))
+    time.sleep(3)
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    replica.role("point_in_time", replica_point_in_time=now).succeeded()
+    assert len(replica.sets()) == 2
+
+
+def test_secrets_are_in_one_file_only(replica: Replica) -> None:
+    replica.write(range(1))
+    rehearsed = replica.role("main", "--check", "--diff").succeeded()
+    assert not (replica.place / "project").exists()
+    done = replica.role("main", "-vvv", "--diff").succeeded()
+    assert stat.S_IMODE((replica.place / "project/.env").stat().st_mode) == 0o600
+    environment = dict(pair.split("=", 1) for pair in inspect(CONTAINER)["Config"]["Env"])
+    assert environment["LITESTREAM_SECRET_ACCESS_KEY"] == SECRET
+    assert "s3cr3t" not in done.output + rehearsed.output
+    assert "s3cr3t" not in (replica.place / "project/compose.yml").read_text()
+    replica.role("absent").succeeded()
+    assert docker("ps", "-aq", "--filter", f"name={CONTAINER}") == ""
+    assert any(replica.target.rglob("*.ltx"))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"replica_point_in_time": "yesterday"}, "replica_point_in_time must be a moment such as"),
+        (
+            {"replica_point_in_time": "2020-01-01T00:00:00Z"},
+            "cannot be fetched from the replica: Error: no matching backup files available. Choose",
+        ),
+    ],
+)
+def test_a_moment_that_is_not_there(replica: Replica, words: dict[str, str], why: str) -> None:
+    replica.write(range(1))
+    replica.role().succeeded()
+    assert list(replica.target.rglob("*.ltx"))
+    failed = replica.role("point_in_time", **words).failed()
+    assert why in failed.text
+    assert not (replica.place / "project/fetched").exists()
+    assert replica.sets() == []
+
+
+def test_a_storage_that_does_not_answer(replica: Replica) -> None:
+    replica.write(range(1))
+    failed = replica.role(replica_url="sftp://user:s3cr3t@127.0.0.1:9/replica").failed()
+    assert "the replica holds nothing of payload.db in the volume it-replica-db. Is the database there" in failed.text
+    assert "s3cr3t" not in failed.output
