@@ -23,7 +23,7 @@ test: lint unit integration acceptance ## Run every check and test
 
 lint: $(ready) ## Check style and types
 	ruff check .
-	ruff format --check plugins tests benchmarks
+	ruff format --check plugins tests benchmarks molecule
 	mypy
 	yamllint --strict .
 	ansible-lint --offline --profile production

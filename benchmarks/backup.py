@@ -33,7 +33,7 @@ MIB, GIB = 1 << 20, 1 << 30
 ROUNDS = 3
 SMALL_FILES = 100_000
 DATABASE = "payload.db"
-ATTRIBUTES = "--format=posix --sparse --sort=name --xattrs --acls"
+ATTRIBUTES = "--format=posix --sparse --sort=name --xattrs --xattrs-include=*"
 WARM = "All files are in the page cache, and the disk has nothing left to write when a measurement begins."
 
 
@@ -267,7 +267,7 @@ def backup_small_files(scratch: Path) -> Section:
         "whose size a SQLite database may have, here all. GNU tar alone keeps owners, modes and times; with "
         f"`{ATTRIBUTES}` it keeps what ours does, except that files may change meanwhile.",
         [*found, *ratios],
-        at_most(1, "ours takes no longer than GNU tar with the same compression", ratios[:2]),
+        "\n\n".join(at_most(1, f"{row.what} is at most 1", [row]) for row in ratios),
     )
 
 
@@ -291,7 +291,7 @@ def backup_restore(scratch: Path) -> Section:
         "the restore is the whole procedure of `volume_restore`, which also proves the database and "
         f"exchanges the data of the volume. {WARM} Each way ends when all is safe on the disk.",
         [*found, *ratios],
-        at_most(1, "none of ours takes longer than GNU tar", ratios),
+        "\n\n".join(at_most(1, f"{row.what} is at most 1", [row]) for row in ratios),
     )
 
 

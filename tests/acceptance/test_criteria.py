@@ -219,6 +219,18 @@ def test_09_deploy_works_on_a_clean_host(app: App, site: Site) -> None:
     assert SECRET not in deployed.output
 
 
+def test_11_stop_gracefully_shuts_down(site: Site) -> None:
+    stopped = site.app.playbook("stop").succeeded()
+    state = inspect(site.app.container)["State"]
+    assert (state["Status"], state["OOMKilled"]) == ("exited", False)
+    assert state["ExitCode"] in (0, 143), "137 would mean that it was killed"
+    assert f"ended by itself with exit code {state['ExitCode']}" in stopped.text
+    started = site.app.playbook("start").succeeded()
+    assert f"{site.app.container} was started and is healthy" in started.text
+    assert site.vendors() == ["Example Ltd"]
+    assert site.ask(site.picture).body == PICTURE
+
+
 def test_12_backup_creates_a_valid_backup(site: Site) -> None:
     made = site.app.playbook("backup").succeeded()
     assert SECRET not in made.output

@@ -105,7 +105,8 @@ def test_a_restart_loop_ends_the_wait(start: Start) -> None:
 def test_out_of_memory_is_named(start: Start) -> None:
     # tail keeps the last line, which never ends here. Its own code is a few pages: a large program at its limit
     # can crawl along re-reading its code from disk, and is not killed within the test's time.
-    error = failure(start("eats", "sleep 1; exec tail /dev/zero", "--memory", "64m", "--memory-swap", "64m", check=HEALTHY))
+    limits = ("--memory", "64m", "--memory-swap", "64m")
+    error = failure(start("eats", "sleep 1; exec tail /dev/zero", *limits, check=HEALTHY))
     assert reason(error) == "out_of_memory"
     assert error.evidence["containers"][0]["oom_killed"] is True  # type: ignore[index]
 

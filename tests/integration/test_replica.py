@@ -135,7 +135,9 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     time.sleep(3)
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     replica.role("point_in_time", replica_point_in_time=now).succeeded()
-    assert len(replica.sets()) == 2
+    newest, _ = replica.sets()
+    # Litestream keeps two small tables of its own in the database.
+    assert newest.manifest.archives[0].databases[0].tables["rows"] == len(there) + 3
 
 
 def test_secrets_are_in_one_file_only(replica: Replica) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Iterator
 
 import pytest
 import yaml
-from lab import App, MakeApp, Played, docker, inspect, run
+from lab import SUPPORT, App, MakeApp, Played, docker, inspect, run
 
 WITHOUT_SYSTEMD = pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="the timers are systemd's here")
 PASSWORD = "restic-sesame-4711"
@@ -191,8 +191,8 @@ def test_the_installed_command_restores(scheduled: Scheduled) -> None:
     assert scheduled.names() == ["before"]
 
 
-@pytest.mark.skipif(not shutil.which("restic"), reason="there is no restic")
 def test_the_installed_command_copies_off_site(scheduled: Scheduled, tmp_path: Path) -> None:
+    run(str(SUPPORT / "packages.sh"), "restic")
     repository = str(tmp_path / "restic")
     scheduled.role(schedule_offsite_repository=repository, schedule_offsite_password=PASSWORD).succeeded()
     done = scheduled.command("backup")

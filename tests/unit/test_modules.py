@@ -15,10 +15,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles impor
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import adopt, offsite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     backup_info,
     backup_prune,
     container_health,
+    container_logs,
     env_file,
     preflight,
     source_archive,
@@ -45,9 +48,11 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
     FakeHostEngine,
     seen,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock, Shop, database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import World
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_container_logs import NOW, FakeLogEngine
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -90,13 +95,16 @@ def asked_by(module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def record(**arguments: Any) -> None:
         raise Asked(arguments)
 
-    if (PLUGINS / f"action/{module}.py").exists():
-        return {"argument_spec": asked_by_action(), "supports_check_mode": True}
     code = importlib.import_module(f"{PACKAGE}.plugins.modules.{module}")
+    if not hasattr(code, "main"):
+        return {"argument_spec": asked_by_action(), "supports_check_mode": True}
     monkeypatch.setattr(code, "AnsibleModule", record)
     with pytest.raises(Asked) as caught:
         code.main()
     arguments: dict[str, Any] = caught.value.args[0]
+    if (PLUGINS / f"action/{module}.py").exists():
+        # What the action keeps for itself.
+        arguments["argument_spec"] |= importlib.import_module(f"{PACKAGE}.plugins.action.{module}").OWN
     return arguments
 
 
@@ -171,6 +179,12 @@ def result_of_container_health(place: Path) -> dict[str, Any]:
     return container_health.run(params, engine, clock, check_mode=False)
 
 
+def result_of_container_logs(place: Path) -> dict[str, Any]:
+    given = {"container": "app", "tail": 2, "since": "", "until": "", "pattern": "", "env_file": None, "wait": 0}
+    params = container_logs.params_of(given, NOW)
+    return container_logs.run(params, FakeLogEngine([(1, "one"), (2, "two"), (3, "three")]), FakeClock())
+
+
 def result_of_env_file(place: Path) -> dict[str, Any]:
     owner = place.stat()
     values = {"DATABASE_URI": "file:/data/x.db", "NEXT_PUBLIC_SERVER_URL": "http://x", "PUID": "1", "PGID": "1"}
@@ -221,6 +235,19 @@ def result_of_backup_prune(place: Path) -> dict[str, Any]:
     return backup_prune.run(backup_prune.Params(Policy()), shop.sets, lambda: shop.engine, shop.clock, False)
 
 
+def result_of_backup_offsite(place: Path) -> dict[str, Any]:
+    sets = Sets(str(place / "backups"), "shop")
+    publish_packed(sets, db=b"x")
+    return offsite.run(offsite.Params(), sets, FakeRepository(), FakeWallClock(), False)
+
+
+def result_of_backup_adopt(place: Path) -> dict[str, Any]:
+    file = place / "payload.db"
+    database(file)
+    params = adopt.Params(str(file), "db", "payload.db", "shop-db", "")
+    return adopt.run(params, Sets(str(place / "backups"), "shop"), FakeWallClock(), False)
+
+
 def result_of_backup_drill(place: Path) -> dict[str, Any]:
     world = World(place)
     world.engine.on["start", DRILLED] = lambda: None
@@ -228,10 +255,13 @@ def result_of_backup_drill(place: Path) -> dict[str, Any]:
 
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "backup_adopt": result_of_backup_adopt,
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,
+    "backup_offsite": result_of_backup_offsite,
     "backup_prune": result_of_backup_prune,
     "container_health": result_of_container_health,
+    "container_logs": result_of_container_logs,
     "env_file": result_of_env_file,
     "preflight": result_of_preflight,
     "source_archive": result_of_source_archive,

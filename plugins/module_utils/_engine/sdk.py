@@ -10,14 +10,21 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
+from urllib.parse import quote
 
 from .._core.errors import EngineError, EngineForbidden, EngineUnreachable
 from .._core.health import Snapshot, snapshot
 
 try:
     import docker
-    from docker.errors import APIError, DockerException, NotFound, TLSParameterError
-    from requests.exceptions import RequestException
+    from docker.errors import (
+        APIError,
+        DockerException,
+        NotFound,
+        TLSParameterError,
+        create_api_error_from_http_exception,
+    )
+    from requests.exceptions import HTTPError, RequestException
 except ImportError as missing:
     SDK_MISSING: Optional[ImportError] = missing
 else:
@@ -25,6 +32,7 @@ else:
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 ANSWER_WITHIN = 30  # seconds for one ordinary request
+PIECE = 64 * 1024  # bytes of a log that are read at once
 
 T = TypeVar("T")
 
@@ -205,6 +213,28 @@ class Engine:
         for one in self._asked(lambda: api.volumes(filters=chosen))["Volumes"] or ():
             self._gone(api.remove_volume, one["Name"])
 
+    def log(self, name: str, tail: int, since: str = "", until: str = "") -> Iterator[bytes]:
+        """Yield what a container wrote, with times, in pieces as the engine sends it; see _core/logs.py.
+
+        Args:
+            tail: only so many of the last entries; 0 is all.
+            since: Unix seconds as text, up to nine digits behind the point; empty is from the beginning.
+            until: likewise; empty is up to now.
+        """
+        api = self._api
+        # The SDK's own function drops the streams, and rounds times to microseconds.
+        url = f"{api.base_url}/v{api.api_version}/containers/{quote(name, safe='')}/logs"
+        query = {"stdout": 1, "stderr": 1, "timestamps": 1, "tail": tail or "all", "since": since, "until": until}
+        answer = self._asked(lambda: api.get(url, params=query, stream=True, timeout=ANSWER_WITHIN))
+        with contextlib.closing(answer):
+            self._asked(lambda: _right(answer))
+            pieces = answer.iter_content(PIECE)
+            while True:
+                piece = self._asked(lambda: next(pieces, None))
+                if piece is None:
+                    return
+                yield piece
+
     def _gone(self, remove: Callable[..., object], name: str, **how: bool) -> None:
         """Remove something that may be gone already."""
 
@@ -249,6 +279,14 @@ class Engine:
         return EngineUnreachable(
             f"No Docker engine answers at {where}: {detail}. Is it installed and running (systemctl status docker)?"
         )
+
+
+def _right(answer: Any) -> None:
+    """Raise what the engine refused, in the SDK's way."""
+    try:
+        answer.raise_for_status()
+    except HTTPError as error:
+        create_api_error_from_http_exception(error)
 
 
 def _tls(address: Address) -> Any:

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Callable, Iterator, Mapping, Sequence, TextIO, Tuple, TypeVar
 
 from .._core.errors import DockerVpsError
@@ -156,17 +157,20 @@ class _App:
             Locked: they are still at work.
         """
         until = self.clock.now() + self.asked.wait
-        waited = False
+        told = ""
         while True:
             try:
                 return step()
-            except Locked as busy:
+            except Locked as error:
                 if self.clock.now() >= until:
                     raise
-                if not waited:
-                    self.world.err.write(f"{busy.message}\n")
-                    self.world.err.flush()
-            waited = True
+                busy = error.message
+            # Not before the exception is gone, with all that its frames held: an interrupt that comes while such things
+            # are finalized is lost.
+            if not told:
+                self.world.err.write(f"{busy}\n")
+                self.world.err.flush()
+            told = busy
             self.clock.sleep(LOOK_AGAIN)
 
     def note(self, job: str, run: runs.Run) -> None:
@@ -208,14 +212,25 @@ def _backup_params(given: Mapping[str, Any]) -> backup.Params:
 
 
 def _offsite(app: _App) -> Steps:
-    if app.of(lambda given: given["offsite"]):
-        repository = app.of(lambda given: Restic(**given["offsite"], options={}))
-        yield "offsite", app.patiently(lambda: offsite.run(offsite.Params(), app.sets, repository, app.clock, False))
+    given = app.of(lambda config: config["offsite"])
+    if not given:
+        return
+    repository = app.of(lambda _: Restic(given["repository"], given["password"], given["environment"], options={}))
+    states = ["copied", *(["pruned"] if app.of(lambda _: given["prune"]) else [])]
+    for state in states:
+        # All sets, so that days on which the repository was out of reach are made up.
+        params = offsite.Params(state, "all", _policy(app))
+        step = partial(offsite.run, params, app.sets, repository, app.clock, False)
+        yield f"offsite, {state}", app.patiently(step)
 
 
 def _prune(app: _App) -> Steps:
-    params = app.of(lambda given: prune.Params(Policy(**given["prune"])))
+    params = prune.Params(_policy(app))
     yield "prune", app.patiently(lambda: prune.run(params, app.sets, app.connect, app.clock, False))
+
+
+def _policy(app: _App) -> Policy:
+    return app.of(lambda given: Policy(**given["prune"]))
 
 
 def _verify(app: _App) -> Steps:

@@ -35,7 +35,8 @@ _RECORD = 1 << 19
 _SHOWN = 5
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python names it since 3.10.
 
-_EVERYTHING = ("--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", f"--blocking-factor={_RECORD // BLOCK}")
+# ACLs are extended attributes like others (system.posix_acl_*). With --acls, tar would ask for each file a second time.
+_EVERYTHING = ("--numeric-owner", "--xattrs", "--xattrs-include=*", f"--blocking-factor={_RECORD // BLOCK}")
 # Sparse format 0.0 because the names of the others hold tar's process number. Deeper mounts are not followed.
 _CREATE = (
     *("--create", "--file=-", "--format=posix", "--sparse", "--sparse-version=0.0", "--sort=name", "--one-file-system"),
@@ -272,20 +273,20 @@ class _Passes:
 
 
 def _copy_to_the_last_member(stream: BinaryIO, out: Compressor) -> None:
-    """Copy a pass without the blocks of zeros at its end; see the top of this module."""
+    """Copy a pass without the blocks of zeros at its end; see the top of this module.
+
+    What may be the end is held back: it is shorter than what is read at once, so it lies in the last two reads, the
+    second of which is zeros only. The rest passes in whole reads, which are the chunks that are compressed.
+    """
     start = out.plain_bytes
-    zeros = 0
+    held: List[bytes] = []
     for data in iter(lambda: stream.read(_READ), b""):
-        solid = len(data.rstrip(b"\0"))
-        if solid:
-            out.write(bytes(zeros))
-            out.write(data[:solid])
-            zeros = 0
-        zeros += len(data) - solid
-        # More zeros than an end can have are data.
-        surplus = max(0, zeros - _RECORD - 2 * BLOCK)
-        out.write(bytes(surplus))
-        zeros -= surplus
+        if len(held) > 1 or data.rstrip(b"\0"):
+            for one in held:
+                out.write(one)
+            held = []
+        held.append(data)
+    out.write(b"".join(held).rstrip(b"\0"))
     out.write(bytes(-(out.plain_bytes - start) % BLOCK))
 
 

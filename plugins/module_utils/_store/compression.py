@@ -157,6 +157,9 @@ class Compressor:
         if not self._codec:
             self._put(data)
             return
+        if not self._rest and len(data) == CHUNK:
+            self._hand_over(self._codec, data)  # the usual case, and copying costs a tenth of the time
+            return
         self._rest += data
         while len(self._rest) >= CHUNK:
             chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
@@ -170,7 +173,7 @@ class Compressor:
             self._put(self._waiting.popleft().result())
         self.sha256 = self._digest.hexdigest()
 
-    def _hand_over(self, codec: Codec, chunk: bytearray) -> None:
+    def _hand_over(self, codec: Codec, chunk: Data) -> None:
         if len(self._waiting) == self._room:
             self._put(self._waiting.popleft().result())
         self._waiting.append(self._pool.submit(codec.pack, chunk))

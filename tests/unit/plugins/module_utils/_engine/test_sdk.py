@@ -441,3 +441,39 @@ def test_what_cannot_be_removed_is_told(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/containers/json": (200, [{"Id": "c1"}]), "/containers/c1": REFUSED})
     with pytest.raises(EngineError, match="the disk is on fire"):
         engine_of(server).remove_labelled("drill=app")
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_a_log_is_read_in_pieces_with_its_streams_and_exact_times(serve_engine: ServeEngine, tcp: bool) -> None:
+    log = b"".join(frame(f"{n} {'x' * 1000}\n", 1 + n % 2) for n in range(200))
+    server = serve_engine({"/containers/a%20b/logs": (200, log)}, tcp=tcp)
+    pieces = list(engine_of(server).log("a b", 0, "1769860800.123456789"))
+    assert b"".join(pieces) == log
+    assert max(map(len, pieces)) <= sdk.PIECE < len(log)
+    asked = {"stdout": ["1"], "stderr": ["1"], "timestamps": ["1"], "tail": ["all"], "since": ["1769860800.123456789"]}
+    assert server.asked[-1] == ("/containers/a%20b/logs", asked)
+
+
+def test_the_end_of_a_log_up_to_a_time(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/app/logs": (200, b"")})
+    assert list(engine_of(server).log("app", 7, until="1769860800.5")) == []
+    query = server.asked[-1][1]
+    assert (query["tail"], query["until"]) == (["7"], ["1769860800.5"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(REFUSED, "the disk is on fire"), ((404, {"message": "No such container: app"}), "No such")]
+)
+def test_a_log_that_is_refused(serve_engine: ServeEngine, answer: tuple[int, Any], told: str) -> None:
+    log = engine_of(serve_engine({"/containers/app/logs": answer})).log("app", 0)
+    with pytest.raises(EngineError, match=f"^The Docker engine refused: {told}"):
+        next(log)
+
+
+def test_a_log_of_an_engine_that_goes_away(serve_engine: ServeEngine) -> None:
+    server = serve_engine()
+    engine = engine_of(server)
+    server.stop()
+    os.unlink(server.url[len("unix://") :])
+    with pytest.raises(EngineUnreachable):
+        next(engine.log("app", 0))

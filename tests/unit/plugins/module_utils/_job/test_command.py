@@ -152,12 +152,34 @@ def test_what_an_off_site_copy_lacks_comes_after_the_set(host: Host, monkeypatch
     monkeypatch.setenv("PATH", str(host.place))
     host.deploy()
     publish(host.sets, "20260101-020000")
-    host.config["offsite"] = {"repository": "/nowhere", "password": "sesame-4711", "environment": {}}
+    host.config["offsite"] = {"repository": "/nowhere", "password": "sesame-4711", "environment": {}, "prune": True}
     assert host.run("backup") == 1
     assert host.out.startswith("Set 20260201-020000 of shop")
     assert "restic" in host.err
     assert "sesame-4711" not in host.err
     assert host.stamps() == ["20260201-020000", "20260101-020000"]
+
+
+RESTIC = """#!/bin/sh
+case "$*" in
+  *snapshots*) echo "[]" ;;
+  *--stdin*) cat > /dev/null; echo '{"snapshot_id": "ab", "data_added": 1}' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_copies_are_pruned_where_that_is_wanted(host: Host, monkeypatch: pytest.MonkeyPatch, prune: bool) -> None:
+    """Restic itself is used in tests/integration; here it only answers."""
+    program = host.place / "restic"
+    program.write_text(RESTIC)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{host.place}:/usr/bin:/bin")
+    host.deploy()
+    host.config["offsite"] = {"repository": "/r", "password": "sesame-4711", "environment": {}, "prune": prune}
+    assert host.run("--json", "backup") == 0, host.out
+    steps = ["backup", "offsite, copied", *(["offsite, pruned"] if prune else []), "prune"]
+    assert list(json.loads(host.out)["results"]) == steps
 
 
 def test_verify_reads_the_sets(host: Host) -> None:

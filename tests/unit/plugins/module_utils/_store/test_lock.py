@@ -13,9 +13,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock im
 
 def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:
     path = str(tmp_path / ".lock")
-    with locked(path, "a backup of shop"), pytest.raises(Locked) as caught:
-        with locked(path, "a restore of shop"):
-            raise AssertionError("two at once")
+    with locked(path, "a backup of shop"), pytest.raises(Locked) as caught, locked(path, "a restore of shop"):
+        raise AssertionError("two at once")
     message = caught.value.message
     assert message.startswith("Cannot begin a restore of shop: a backup of shop")
     assert f"process {os.getpid()}" in message

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action container_logs: prints what the module of this name reads, and follows; documented there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Mapping, Optional, Sequence
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+
+MODULE = "ptnextjs.docker_vps.container_logs"
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "show": {"type": "bool", "default": False},
+    "timestamps": {"type": "bool", "default": True},
+    "follow": {"type": "bool", "default": False},
+    "follow_for": {"type": "float", "default": 60},
+}
+LOOK = 5.0  # seconds that the module waits for a line; shorter ones start it more often, and lines come at once anyway
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+    """See DOCUMENTATION of the module."""
+
+    now = time.monotonic
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        """Return the module's last result."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        own = self._own()
+        began = self.now()
+        asked = {name: value for name, value in self._task.args.items() if name not in OWN}
+        result = self._look(asked, variables)
+        if (own["show"] or own["follow"]) and not result.get("failed"):
+            self._show(result["lines"], own["timestamps"], variables)
+            if not (result["lines"] or own["follow"]):
+                state = result["container"]["state"]
+                self._print(f"No such lines; container {asked['container']} is {state}.", variables)
+        while own["follow"] and not result.get("failed") and not self._ended(result, variables):
+            left = own["follow_for"] - (self.now() - began) if own["follow_for"] else LOOK
+            if left <= 0:
+                break
+            # Everything since the last line, however much it is.
+            asked.update(tail=0, wait=min(LOOK, left), since=result["last"] or asked.get("since", ""))
+            result = self._look(asked, variables)
+            self._show(result.get("lines", ()), own["timestamps"], variables)
+        return result
+
+    def _own(self) -> Mapping[str, Any]:
+        """Return the options that the module does not know.
+
+        Raises:
+            AnsibleActionFail: one is wrong.
+        """
+        given = {name: value for name, value in self._task.args.items() if name in OWN}
+        checked = ArgumentSpecValidator(OWN).validate(given)
+        problems = list(checked.error_messages)
+        own: Mapping[str, Any] = checked.validated_parameters
+        if not problems and not own["follow_for"] >= 0:
+            problems.append(f"follow_for must not be below 0, but is {own['follow_for']}.")
+        if not problems and own["follow"] and self._task.args.get("until"):
+            problems.append("follow and until exclude each other; leave one of them out.")
+        if problems:
+            raise AnsibleActionFail(" ".join(problems))
+        return own
+
+    def _look(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=dict(asked), task_vars=variables)
+        return result
+
+    def _ended(self, result: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
+        container = result["container"]
+        ended = container["state"] in ("exited", "dead")
+        if ended:
+            self._print(f"Container {container['name']} exited with code {container['exit_code']}.", variables)
+        return ended
+
+    def _show(self, lines: Sequence[Mapping[str, str]], timestamps: bool, variables: Mapping[str, Any]) -> None:
+        for line in lines:
+            self._print(f"{_short(line['time'])} {line['text']}" if timestamps else line["text"], variables)
+
+    def _print(self, text: str, variables: Mapping[str, Any]) -> None:
+        several = len(variables.get("ansible_play_hosts", ())) > 1
+        self._display.display(f"{variables['inventory_hostname']} | {text}" if several else text)
+
+
+def _short(moment: str) -> str:
+    """Return a time with nine digits with the first three of them."""
+    return f"{moment[:23]}Z"

@@ -1,0 +1,312 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read what a container wrote."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_logs
+short_description: Read, search and follow the log of a container
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Returns the last lines that a container wrote, or those of a time, or those in which something is found.
+  - Secrets of the container's environment are replaced by the names of their keys, as in C(<PAYLOAD_SECRET>), and
+    colours and other control characters are left out. What the container has from its image is no secret.
+  - Needs little memory however long the log is, as long as O(tail) is not V(0). A line is cut at 65536 characters.
+  - Can show the lines as they come, which an action plugin on the controller does.
+options:
+  container:
+    description: The name or id of the container. It need not be running.
+    type: str
+    required: true
+  tail:
+    description: How many of the last lines to return, of those that are asked for otherwise; V(0) is all of them.
+    type: int
+    default: 50
+  since:
+    description:
+      - Only lines after this; a time (RFC 3339, in UTC unless it says otherwise), or how long ago, such as V(10m) or
+        V(1h30m).
+      - With the RV(last) of an earlier run, it continues there; no line comes twice and none is lost.
+    type: str
+    default: ""
+  until:
+    description: Only lines up to this; as in O(since).
+    type: str
+    default: ""
+  pattern:
+    description: Only lines in which this regular expression (Python) is found.
+    type: str
+    default: ""
+  env_file:
+    description: An env file on the host whose secrets are left out too, such as that of an earlier deployment.
+    type: path
+  wait:
+    description:
+      - Wait so many seconds at most until there is a line to return.
+      - The wait ends early when the container has exited.
+    type: float
+    default: 0
+  show:
+    description: Print the lines as they are, one below the other. With several hosts, each behind its host.
+    type: bool
+    default: false
+  timestamps:
+    description: Whether printed lines begin with their time (UTC).
+    type: bool
+    default: true
+  follow:
+    description:
+      - Go on and print new lines as they come, until O(follow_for) is over or the container exits.
+      - Each host takes one of Ansible's forks meanwhile.
+    type: bool
+    default: false
+  follow_for:
+    description: Seconds to follow. V(0) is until it is interrupted, which is for a terminal only.
+    type: float
+    default: 60
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.engine
+attributes:
+  check_mode:
+    support: full
+  action:
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read the last lines
+  ptnextjs.docker_vps.container_logs:
+    container: ptnextjs-app
+  register: log
+
+- name: Look for errors of the last hour
+  ptnextjs.docker_vps.container_logs:
+    container: ptnextjs-app
+    since: 1h
+    pattern: (?i)error|fail
+    tail: 0
+    show: true
+
+- name: Follow for five minutes
+  ptnextjs.docker_vps.container_logs:
+    container: ptnextjs-app
+    follow: true
+    follow_for: 300
+"""
+
+RETURN = r"""
+lines:
+  description: The lines, oldest first. With O(follow) those of the last look.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    time:
+      description: When it was written (UTC, nanoseconds).
+      type: str
+      sample: "2026-01-31T12:00:00.123456789Z"
+    stream:
+      description: V(stdout) or V(stderr). With a terminal (TTY) everything is V(stdout).
+      type: str
+      sample: stdout
+    text:
+      description: The line without its end.
+      type: str
+      sample: Ready in 412ms
+last:
+  description:
+    - Where to continue, for O(since); the time of the last line of V(stdout) and that of V(stderr). A silent stream has
+      a time shortly before the other's. Empty when nothing was written yet.
+  returned: always
+  type: str
+  sample: "2026-01-31T12:00:00.123456789Z,2026-01-31T11:59:58.012345678Z"
+truncated:
+  description: Whether earlier lines were left out because of O(tail).
+  returned: always
+  type: bool
+  sample: false
+container:
+  description: The container.
+  returned: always
+  type: dict
+  sample: {"name": "ptnextjs-app", "id": "5b2b24f90fbe", "state": "running", "exit_code": 0}
+  contains:
+    name:
+      description: The name as it was given.
+      type: str
+      sample: ptnextjs-app
+    id:
+      description: Its id.
+      type: str
+      sample: 5b2b24f90fbe
+    state:
+      description: Its state.
+      type: str
+      sample: running
+    exit_code:
+      description: The exit code of its last run.
+      type: int
+      sample: 0
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core import logs
+from ..module_utils._core.dotenv import parse
+from ..module_utils._core.errors import DockerVpsError, InvalidInput
+from ..module_utils._core.health import snapshot
+from ..module_utils._core.secrets import Mask, secrets_of
+from ..module_utils._core.waiting import Clock
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.glue import finish
+from ..module_utils._store import files
+
+END = 1000  # entries of the log that are read first, since they are mostly enough
+AGAIN = 0.25  # seconds between two looks of a wait
+
+
+class LogEngine(Protocol):
+    """What this module needs from an engine."""
+
+    def container(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about a container, or None."""
+        raise NotImplementedError
+
+    def image(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about an image, or None."""
+        raise NotImplementedError
+
+    def log(self, name: str, tail: int, since: str = "", until: str = "") -> Iterator[bytes]:
+        """Yield what a container wrote."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """The module's parameters; wait in seconds."""
+
+    container: str
+    wanted: logs.Wanted
+    env_file: str
+    wait: float
+
+
+def params_of(given: Mapping[str, Any], now: datetime) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a parameter cannot be right.
+    """
+    name = given["container"].strip().lstrip("/")
+    if not name:
+        raise InvalidInput("container must be the name of a container, but is empty.")
+    for key in ("tail", "wait"):
+        if not given[key] >= 0:
+            raise InvalidInput(f"{key} must not be below 0, but is {given[key]}.")
+    try:
+        pattern = re.compile(given["pattern"]) if given["pattern"] else None
+    except re.error as error:
+        raise InvalidInput(
+            f"pattern must be a regular expression, but {given['pattern']!r} is none: {error}."
+        ) from error
+    wanted = logs.Wanted(
+        given["tail"], logs.after(given["since"], now), logs.moment("until", given["until"], now), pattern
+    )
+    return Params(name, wanted, given["env_file"] or "", given["wait"])
+
+
+def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
+    """Read the log, wait for a line if that is asked for, and return the result.
+
+    Raises:
+        DockerVpsError: there is no such container, or the env file cannot be read.
+        EngineError: the engine does not answer, or cannot read this log.
+    """
+    deadline = clock.now() + params.wait
+    wanted = params.wanted
+    while True:
+        inspected = engine.container(params.container)
+        if inspected is None:
+            raise DockerVpsError(
+                f"Container {params.container} does not exist; see which containers do with: docker ps --all."
+            )
+        now = snapshot(params.container, inspected)
+        ended = now.state in ("exited", "dead")
+        found = _read(engine, params.container, wanted, bool(inspected["Config"].get("Tty")), ended)
+        left = deadline - clock.now()
+        if found.lines or ended or left <= 0:
+            break
+        wanted = replace(wanted, after=found.last)
+        clock.sleep(min(AGAIN, left))
+    masked = _masks(params.env_file, engine, inspected)
+    return {
+        "changed": False,
+        "lines": [{"time": one.time, "stream": one.stream, "text": masked(one.text)} for one in found.lines],
+        "last": logs.place(found.last),
+        "truncated": found.truncated,
+        "container": {"name": now.name, "id": now.id, "state": now.state, "exit_code": now.exit_code},
+    }
+
+
+def _read(engine: LogEngine, name: str, wanted: logs.Wanted, tty: bool, ended: bool) -> logs.Found:
+    earliest = min(wanted.after.values())
+    if wanted.tail or earliest:
+        end = engine.log(name, max(END, 2 * wanted.tail))
+        found = logs.choose(logs.lines(logs.entries(end, tty), ended), wanted, whole=False)
+        if found.enough:
+            return found
+    everything = engine.log(name, 0, logs.unix(earliest), logs.unix(wanted.until))
+    return logs.choose(logs.lines(logs.entries(everything, tty), ended), wanted, whole=True)
+
+
+def _masks(env_file: str, engine: LogEngine, inspected: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return the function that takes the secrets out of a text."""
+    image = engine.image(inspected["Image"]) or {}
+    public = (image.get("Config") or {}).get("Env") or ()
+    own = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or () if pair not in public)
+    masks = [Mask(secrets_of(own)), Mask(secrets_of(_values_of(env_file) if env_file else {}))]
+    return lambda text: masks[1](masks[0](text))[: logs.LONGEST]
+
+
+def _values_of(path: str) -> Mapping[str, str]:
+    kept = files.read(path)
+    if kept is None:
+        raise InvalidInput(f"env_file {path} must be an env file on the host, but there is none.")
+    try:
+        return parse(kept.text)
+    except InvalidInput as error:
+        raise InvalidInput(f"env_file {path} cannot be read: {error.message}.") from error
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            "container": {"type": "str", "required": True},
+            "tail": {"type": "int", "default": 50},
+            "since": {"type": "str", "default": ""},
+            "until": {"type": "str", "default": ""},
+            "pattern": {"type": "str", "default": ""},
+            "env_file": {"type": "path"},
+            "wait": {"type": "float", "default": 0},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    clock = SystemClock()
+    finish(module, lambda: run(params_of(module.params, clock.utc()), engine_of(module), clock))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stopping, starting, restarting and removing the stand-in application on a real engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import STANDIN, App, MakeApp, copied, docker, inspect
+
+NAME = "it-life"
+VOLUMES = [f"{NAME}-db", f"{NAME}-media"]
+
+
+@pytest.fixture(scope="module")
+def deployed(make_app: MakeApp) -> App:
+    return make_app(NAME)
+
+
+@pytest.fixture
+def app(deployed: App) -> App:
+    """The application, healthy, with one vendor at least and a picture."""
+    deployed.deploy().succeeded()
+    assert deployed.post("/api/vendors", {"name": "Example Ltd"}).status == 201
+    assert deployed.post("/media/square.png", "a picture").status == 200
+    return deployed
+
+
+def vendors(app: App) -> list[str]:
+    return [row["name"] for row in app.get("/api/vendors").json["docs"]]
+
+
+def state(app: App) -> dict[str, Any]:
+    """Return the parts of the container's state that a stop decides."""
+    found = inspect(app.container)["State"]
+    return {name: found[name] for name in ("Status", "ExitCode", "FinishedAt")}
+
+
+def volumes() -> list[str]:
+    return docker("volume", "ls", "--quiet", "--filter", f"name={NAME}-").split()
+
+
+def images(app: App) -> list[str]:
+    return docker("images", "--format", "{{.Repository}}:{{.Tag}}", app.container).split()
+
+
+def sets(app: App) -> list[str]:
+    return sorted(path.name for path in app.backups.glob("manifest-*.json"))
+
+
+def test_stop_and_start(app: App) -> None:
+    before, data = inspect(app.container), vendors(app)
+    rehearsed = app.playbook("stop", "--check").succeeded()
+    assert rehearsed.recap["changed"] == 1
+    assert f"{app.container} would be stopped, with 10 s to end" in rehearsed.text
+    assert state(app)["Status"] == "running"
+
+    stopped = app.playbook("stop").succeeded()
+    assert stopped.recap["changed"] == 1
+    assert "ended by itself with exit code 0" in stopped.text
+    after = inspect(app.container)
+    assert (after["Id"], after["State"]["Status"], after["State"]["ExitCode"]) == (before["Id"], "exited", 0)
+    # The engine does not start it when it is restarted itself, because it was stopped by hand.
+    assert after["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert volumes() == VOLUMES
+
+    was = state(app)
+    for arguments in ((), ("--check",)):
+        again = app.playbook("stop", *arguments).succeeded()
+        assert again.recap["changed"] == 0
+        assert f"{app.container} does not run; its last exit code is 0" in again.text
+    assert state(app) == was
+
+    rehearsed = app.playbook("start", "--check").succeeded()
+    assert rehearsed.recap["changed"] == 1
+    assert "would be started" in rehearsed.text
+    assert state(app) == was
+
+    started = app.playbook("start").succeeded()
+    assert started.recap["changed"] == 1
+    assert f"{app.container} was started and is healthy" in started.text
+    assert inspect(app.container)["Id"] == before["Id"]
+    assert vendors(app) == data
+    assert app.get("/media/square.png").body == b'"a picture"'
+    again = app.playbook("start").succeeded()
+    assert again.recap["changed"] == 0
+    assert "runs and is healthy; there was nothing to do" in again.text
+    assert app.deploy().succeeded().recap["changed"] == 0
+
+
+def test_restart(app: App) -> None:
+    began, data = inspect(app.container)["State"]["StartedAt"], vendors(app)
+    rehearsed = app.playbook("restart", "--check").succeeded()
+    assert "would be stopped" in rehearsed.text
+    assert inspect(app.container)["State"]["StartedAt"] == began
+    restarted = app.playbook("restart").succeeded()
+    assert inspect(app.container)["State"]["StartedAt"] != began
+    assert inspect(app.container)["State"]["Health"]["Status"] == "healthy"
+    away = re.search(r"Seconds away: ([\d.]+)", restarted.text)
+    assert away
+    assert 0 < float(away[1]) < 30
+    assert vendors(app) == data
+
+
+def test_start_shows_the_log_of_what_does_not_become_healthy(app: App) -> None:
+    app.playbook("stop").succeeded()
+    env_file = app.directory / ".env.production"
+    text = env_file.read_text()
+    try:
+        env_file.write_text(text + "\nSTANDIN_CRASH=7\n")
+        failed = app.playbook("start").failed()
+        assert "crashing as commanded" in failed.text
+    finally:
+        env_file.write_text(text)
+    app.playbook("start").succeeded()
+
+
+def test_start_without_the_image_names_the_way_out(app: App) -> None:
+    app.stack("absent").succeeded()
+    docker("rmi", *images(app))
+    failed = app.playbook("start").failed()
+    assert "deploy.yml makes them again" in failed.text
+    assert volumes() == VOLUMES
+
+
+def test_what_was_never_deployed(make_app: MakeApp) -> None:
+    app = make_app("it-life-never")
+    stopped = app.playbook("stop").succeeded()
+    assert stopped.recap["changed"] == 0
+    assert "There is no container it-life-never-app, so there is nothing to stop" in stopped.text
+    for playbook in ("start", "restart"):
+        failed = app.playbook(playbook).failed()
+        assert "was never deployed here" in failed.text
+        assert "Run deploy.yml" in failed.text
+    removed = app.playbook("remove", docker_vps_remove_confirm=app.name, docker_vps_remove_data=True).succeeded()
+    assert removed.recap["changed"] == 0
+    assert "nothing, since there is nothing of it-life-never" in removed.text
+    assert sets(app) == []
+
+
+def test_what_ignores_sigterm_is_killed_and_said_to_be(make_app: MakeApp, sources: Path) -> None:
+    server = (STANDIN / "server.js").read_text()
+    handler = "process.on('SIGTERM', () => server.close(() => process.exit(0)))"
+    assert handler in server
+    deaf = {"server.js": server.replace(handler, "process.on('SIGTERM', () => {})")}
+    words = {"docker_vps_source_path": str(copied(STANDIN, sources, **deaf)), "docker_vps_stop_grace_period": "2s"}
+    app = make_app("it-life-deaf", **words)
+    app.deploy().succeeded()
+    stopped = app.playbook("stop").succeeded()
+    assert state(app)["ExitCode"] == 137
+    assert "Warning: it-life-deaf-app did not end within 2 s of SIGTERM and was killed (exit code 137)" in stopped.text
+    assert "longer stop grace period" in stopped.text
+    app.playbook("start").succeeded()
+
+
+def test_remove_asks_for_the_name(app: App) -> None:
+    for words, said in (
+        ({}, "Nothing was removed"),
+        ({"docker_vps_remove_confirm": "it-lief"}, "docker_vps_remove_confirm is it-lief, which is not the name"),
+        ({"docker_vps_remove_data": True}, "- volumes it-life-db ("),
+    ):
+        refused = app.playbook("remove", **words).failed()
+        assert refused.recap["changed"] == 0
+        assert said in refused.text
+        assert f"-e docker_vps_remove_confirm={NAME}" in refused.text
+        listed = (f"containers {app.container}", images(app)[0], f"in {app.directory}:", "compose.yml", VOLUMES[0])
+        assert [part for part in listed if part not in refused.text] == []
+    assert state(app)["Status"] == "running"
+
+
+def test_remove_keeps_the_data_and_its_secret(app: App) -> None:
+    data, secret = vendors(app), app.env_keys()["PAYLOAD_SECRET"]
+    made = sets(app)
+    rehearsed = app.playbook("remove", "--check").succeeded()
+    assert f"Would go: containers {app.container}" in rehearsed.text
+    assert state(app)["Status"] == "running"
+
+    removed = app.playbook("remove", docker_vps_remove_confirm=NAME).succeeded()
+    assert f"Gone: containers {app.container}" in removed.text
+    assert f"Stays: {app.directory}/.env.production, since its PAYLOAD_SECRET belongs to the data" in removed.text
+    assert docker("ps", "--all", "--quiet", "--filter", f"name={app.container}") == ""
+    assert images(app) == []
+    assert [path.name for path in app.directory.iterdir()] == [".env.production"]
+    assert volumes() == VOLUMES
+    assert sets(app) == made
+    assert docker("network", "ls", "--quiet", "--filter", f"name={app.network}")
+
+    again = app.playbook("remove", docker_vps_remove_confirm=NAME).succeeded()
+    assert again.recap["changed"] == 0
+    assert app.playbook("start").failed()
+    app.deploy().succeeded()
+    assert vendors(app) == data
+    assert app.env_keys()["PAYLOAD_SECRET"] == secret
+
+
+def test_remove_with_the_data_makes_a_last_set_that_restores(app: App) -> None:
+    data, made = vendors(app), sets(app)
+    words = {"docker_vps_remove_confirm": NAME, "docker_vps_remove_data": True}
+    rehearsed = app.playbook("remove", "--check", **words).succeeded()
+    assert "A set of it-life would be made" in rehearsed.text
+    assert "Would go: volumes it-life-db (" in rehearsed.text
+    assert (state(app)["Status"], sets(app)) == ("running", made)
+
+    removed = app.playbook("remove", **words).succeeded()
+    assert "ended by itself with exit code 0" in removed.text
+    assert "Set " in removed.text
+    assert "before removal" in (app.backups / sets(app)[-1]).read_text()
+    assert len(sets(app)) == len(made) + 1
+    assert volumes() == []
+    assert not app.directory.exists()
+    assert docker("network", "ls", "--quiet", "--filter", f"name={app.network}")
+    assert app.playbook("remove", **words).succeeded().recap["changed"] == 0
+    assert len(sets(app)) == len(made) + 1
+
+    app.playbook("restore").succeeded()
+    app.deploy().succeeded()
+    assert vendors(app) == data
+    assert app.get("/media/square.png").body == b'"a picture"'
+
+
+def test_remove_with_the_data_refuses_without_a_backup_of_it(app: App) -> None:
+    words = {"docker_vps_remove_confirm": NAME, "docker_vps_remove_data": True}
+    left_out = app.playbook("remove", docker_vps_backup_volumes={"db": VOLUMES[0]}, **words).failed()
+    assert "docker_vps_backup_volumes leaves out it-life-media" in left_out.text
+    other = ("--name", f"{NAME}-other", "--volume", f"{VOLUMES[1]}:/x:ro", "--network=none", images(app)[0])
+    docker("create", *other)
+    try:
+        used = app.playbook("remove", **words).failed()
+    finally:
+        docker("rm", f"{NAME}-other")
+    assert f"{NAME}-other also use" in used.text
+    assert state(app)["Status"] == "running"
+
+    database = Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", VOLUMES[0])) / "payload.db"
+    app.playbook("stop").succeeded()
+    good = database.read_bytes()
+    try:
+        database.write_bytes(good[:100] + b"\xff" * 4096 + good[4196:])
+        failed = app.playbook("remove", **words).failed()
+    finally:
+        database.write_bytes(good)
+    assert "Without a last backup nothing is removed" in failed.text
+    assert volumes() == VOLUMES
+    assert state(app)["Status"] == "exited"
+    app.playbook("start").succeeded()
+
+
+def test_remove_refuses_a_directory_at_the_top(app: App) -> None:
+    refused = app.playbook("remove", docker_vps_remove_confirm=NAME, docker_vps_directory="/srv").failed()
+    assert "nothing is removed there" in refused.text
+    assert state(app)["Status"] == "running"

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Logs of real containers: the playbook, following it line by line, and the module on what only an engine shows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.container_logs import params_of, run
+from lab import ROOT, Played, clean_environment, docker, image_of, inspect, play, until
+
+Start = Callable[..., str]
+SECRET = "c0ffee5eed5a1ad0"
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start containers that are removed after the test."""
+    made: list[str] = []
+    image = image_of("base_image.sh")
+
+    def one(name: str, script: str, *options: str) -> str:
+        made.append(f"it-logs-{name}")
+        docker("rm", "--force", made[-1], check=False)
+        docker("run", "--detach", "--name", made[-1], *options, "--entrypoint", "sh", image, "-c", script)
+        return made[-1]
+
+    yield one
+    docker("rm", "--force", *made, check=False)
+
+
+def read(name: str, **given: Any) -> dict[str, Any]:
+    asked = {"container": name, "tail": 50, "since": "", "until": "", "pattern": "", "env_file": None, "wait": 0}
+    clock = SystemClock()
+    return run(params_of({**asked, **given}, clock.utc()), Engine(Address()), clock)
+
+
+def texts(result: dict[str, Any]) -> list[str]:
+    return [one["text"] for one in result["lines"]]
+
+
+def ended(name: str) -> None:
+    until(lambda: inspect(name)["State"]["Status"] == "exited", 20, "the end of the container")
+
+
+@pytest.mark.parametrize("options", [[], ["--tty"]])
+def test_long_lines_and_unfinished_ones_are_whole(start: Start, options: list[str]) -> None:
+    name = start("long", "head -c 40000 /dev/zero | tr '\\0' x; echo end; printf bye", *options)
+    ended(name)
+    assert texts(read(name)) == ["x" * 40000 + "end", "bye"]
+    docker("start", name)
+    until(lambda: len(texts(read(name))) == 4, 10, "the second run")
+    assert texts(read(name)) == ["x" * 40000 + "end", "bye"] * 2
+
+
+def test_streams_and_order(start: Start) -> None:
+    name = start("streams", "echo out; sleep 0.1; echo err >&2; sleep 0.1; printf '\\033[31mred\\033[0m\\n'")
+    ended(name)
+    assert [(one["stream"], one["text"]) for one in read(name)["lines"]] == [
+        ("stdout", "out"),
+        ("stderr", "err"),
+        ("stdout", "red"),
+    ]
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_every_line_comes_once_while_two_streams_write_fast(start: Start, driver: str) -> None:
+    count = 30000
+    script = f"(seq {count} & seq {count} >&2; wait)"
+    name = start("fast", f"sleep 0.5; {script}; sleep 2; {script}", "--log-driver", driver)
+    got, looks, last = [], 0, ""
+    while True:
+        result = read(name, tail=0, since=last, wait=5)
+        got += result["lines"]
+        last, looks = result["last"], looks + 1
+        if result["container"]["state"] == "exited":
+            break
+    assert looks > 2
+    for stream in ("stdout", "stderr"):
+        assert [int(one["text"]) for one in got if one["stream"] == stream] == [*range(1, count + 1)] * 2
+
+
+def test_secrets_are_masked_by_the_containers_own_environment(start: Start) -> None:
+    name = start("secret", "echo key $KEY home $HOME", "--env", f"KEY={SECRET}", "--env", "HOME=/somewhere")
+    ended(name)
+    assert texts(read(name)) == ["key <KEY> home <HOME>"]
+
+
+def test_a_wait_ends_with_the_next_line(start: Start) -> None:
+    name = start("wait", "echo one; sleep 3; echo two; sleep 60")
+    first = read(name, wait=10)
+    began = time.monotonic()
+    second = read(name, since=first["last"], wait=30)
+    assert (texts(first), texts(second)) == (["one"], ["two"])
+    assert 1 < time.monotonic() - began < 5
+
+
+def inventory(place: Path, container: str, *hosts: str, **words: object) -> Path:
+    host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    path = place / "hosts.yml"
+    wanted = {"docker_vps_container": container, **words}
+    path.write_text(yaml.safe_dump({"docker_vps": {"hosts": {one: host for one in hosts or ("one",)}, "vars": wanted}}))
+    return path
+
+
+def shown(place: Path, container: str, *hosts: str, **words: object) -> Played:
+    return play(ROOT / "playbooks/logs.yml", inventory(place, container, *hosts, **words))
+
+
+def printed(played: Played) -> list[str]:
+    """Return the printed lines of the log, which stand below the title of the task and end with what it says itself."""
+    rest = played.output.split("Print what the application wrote", 1)[1].splitlines()[1:]
+    return [one for one in rest[: rest.index("")] if not one.startswith(("ok: [", "changed: ["))]
+
+
+def test_the_playbook_prints_lines_as_they_are(start: Start, tmp_path: Path) -> None:
+    name = start("play", 'echo one; echo "{\\"quoted\\": \\"error $KEY\\"}"; echo three', "--env", f"KEY={SECRET}")
+    ended(name)
+    played = shown(tmp_path, name, docker_vps_logs_timestamps=False).succeeded()
+    assert printed(played) == ["one", '{"quoted": "error <KEY>"}', "three"]
+    assert played.recap["changed"] == 0
+    assert printed(shown(tmp_path, name, docker_vps_logs_timestamps=False, docker_vps_logs_tail=1)) == ["three"]
+    (found,) = printed(shown(tmp_path, name, docker_vps_logs_pattern="error|fail", docker_vps_logs_since="1h"))
+    assert found.endswith('Z {"quoted": "error <KEY>"}')
+    assert SECRET not in played.output + found
+    assert printed(shown(tmp_path, name, docker_vps_logs_since="0s")) == [f"No such lines; container {name} is exited."]
+
+
+def test_several_hosts_are_told_apart(start: Start, tmp_path: Path) -> None:
+    name = start("hosts", "echo one")
+    ended(name)
+    played = shown(tmp_path, name, "a", "b", docker_vps_logs_timestamps=False).succeeded()
+    assert sorted(printed(played)) == ["a | one", "b | one"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"docker_vps_container": "it-logs-nobody"}, "Container it-logs-nobody does not exist"),
+        ({"docker_vps_logs_pattern": "("}, "pattern must be a regular expression"),
+        ({"docker_vps_logs_since": "soon"}, "since must be a time such as"),
+        ({"docker_vps_logs_tail": -1}, "logs_tail must be a whole number of at least 0"),
+        ({"docker_vps_logs_follow": True, "docker_vps_logs_until": "1s"}, "follow and until exclude each other"),
+    ],
+)
+def test_what_is_wrong_is_told(start: Start, tmp_path: Path, words: dict[str, object], told: str) -> None:
+    name = start("wrong", "sleep 60")
+    assert told in shown(tmp_path, **{"container": name, **words}).failed().text  # type: ignore[arg-type]
+
+
+class Following:
+    """ansible-playbook without a terminal, whose lines are read with the time at which each came."""
+
+    def __init__(self, place: Path, container: str, **words: object) -> None:
+        path = inventory(place, container, docker_vps_logs_follow=True, docker_vps_logs_timestamps=False, **words)
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/logs.yml", "-i", str(path)]
+        environment = {**clean_environment(), "ANSIBLE_NOCOLOR": "1"}
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def lines(self) -> Iterator[tuple[float, str]]:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            yield time.time(), line.rstrip("\n")
+
+
+def test_followed_lines_come_while_the_container_writes_them(start: Start, tmp_path: Path) -> None:
+    name = start("follow", "for n in 1 2 3 4 5 6 7 8 9 10; do echo tick $n $(date +%s.%N); sleep 1; done; exit 3")
+    came = list(Following(tmp_path, name).lines())
+    ticks = [(at, line.split()) for at, line in came if line.startswith("tick ")]
+    assert [int(words[1]) for _, words in ticks] == [*range(1, 11)]
+    late = [at - float(words[2]) for at, words in ticks if int(words[1]) > 5]
+    assert max(late) < 2, late
+    text = "\n".join(line for _, line in came)
+    assert f"Container {name} exited with code 3." in text
+    assert "failed=0" in text
+
+
+def test_following_ends_in_time(start: Start, tmp_path: Path) -> None:
+    name = start("time", "while :; do echo tick; sleep 0.5; done")
+    came = list(Following(tmp_path, name, docker_vps_logs_follow_for=4).lines())
+    at = [at for at, line in came if line == "tick"]
+    assert 2 < at[-1] - at[0] < 7
+    assert "failed=0" in came[-2][1] + came[-1][1]
+
+
+def test_following_can_be_interrupted(start: Start, tmp_path: Path) -> None:
+    name = start("interrupt", "while :; do echo tick; sleep 0.5; done")
+    following = Following(tmp_path, name, docker_vps_logs_follow_for=0)
+    lines = following.lines()
+    while next(lines)[1] != "tick":
+        pass
+    os.killpg(following.process.pid, signal.SIGINT)
+    assert "interrupted" in "\n".join(line for _, line in lines)
+    assert following.process.wait(10) != 0
