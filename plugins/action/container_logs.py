@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import io
+import signal
+import sys
 import time
 from typing import Any, Mapping, Optional, Sequence
 
@@ -20,10 +23,20 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 LOOK = 5.0  # seconds that the module waits for a line; shorter ones start it more often, and lines come at once anyway
 
 
+def print_at_once(stream: object) -> None:
+    """Let lines that are printed leave at once, also when the stream is no terminal."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(line_buffering=True)
+
+
+# Ansible imports this in the process that prints, before it forks the worker that runs the action.
+print_at_once(sys.stdout)
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
     """See DOCUMENTATION of the module."""
 
-    now = time.monotonic
+    now = staticmethod(time.monotonic)
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
         """Return the module's last result."""
@@ -83,7 +96,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
     def _print(self, text: str, variables: Mapping[str, Any]) -> None:
         several = len(variables.get("ansible_play_hosts", ())) > 1
-        self._display.display(f"{variables['inventory_hostname']} | {text}" if several else text)
+        # The worker hands this to the first process through a queue, whose lock must not die with it at Ctrl-C: Ansible
+        # would wait for it for ever.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._display.display(f"{variables['inventory_hostname']} | {text}" if several else text)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _short(moment: str) -> str:

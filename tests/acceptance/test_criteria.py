@@ -276,6 +276,20 @@ def test_13_restore_over_a_running_application(site: Site) -> None:
     assert "Too late Ltd" in site.vendors()
 
 
+def test_14_logs_provide_useful_output(app: App) -> None:
+    """The last lines, what is searched for, and what comes, with times and without secrets."""
+    docker("restart", app.container)
+    app.play(f"- ptnextjs.docker_vps.container_health: {{containers: {app.container}, timeout: 60}}").succeeded()
+    last = app.playbook("logs", docker_vps_logs_since="5m").succeeded()
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z .*Ready in", last.output, re.MULTILINE)
+    found = app.playbook("logs", docker_vps_logs_pattern="Ready in", docker_vps_logs_tail=1).succeeded()
+    assert found.output.count("Ready in") == 1
+    followed = app.playbook("logs", docker_vps_logs_follow=True, docker_vps_logs_follow_for=2).succeeded()
+    assert "Ready in" in followed.output
+    assert SECRET not in last.output + found.output + followed.output
+    assert found.recap["changed"] == 0
+
+
 def test_15_the_documentation_enables_a_fresh_deployment(tmp_path: Path) -> None:
     """Follow examples/site/README.md literally, with the collection built and installed from its tarball."""
     collections = tmp_path / "collections"

@@ -15,6 +15,9 @@ SHORTEST = 4
 _PUBLIC = re.compile(
     r"NEXT_PUBLIC_.*|NODE_ENV|PORT|HOSTNAME|PUID|PGID|TZ|LANG|PAYLOAD_CONFIG_PATH|NEXT_TELEMETRY_DISABLED|EMAIL_FROM"
 )
+# A short value under another name, such as LOG_LEVEL=info, is a word that logs are full of.
+_NAMED = re.compile(r"SECRET|KEY|TOKEN|PASS|PWD|CREDENTIAL|AUTH", re.IGNORECASE)
+_WORD = 8  # characters
 
 
 class Mask:
@@ -37,11 +40,14 @@ class Mask:
 def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what of an application's environment nobody should read.
 
-    That is everything but paths of files and keys known to be public; and of an address also the password in it alone.
+    That is everything but paths of files, keys known to be public, and short values of keys that do not sound secret;
+    and of an address also the password in it alone.
     """
     found = {}
     for name, value in environment.items():
         if _PUBLIC.fullmatch(name) or value.startswith("file:"):
+            continue
+        if len(value) < _WORD and not _NAMED.search(name):
             continue
         found[name] = value
         password = password_in(value)

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import io
+import signal
 from types import SimpleNamespace
 from typing import Any, Mapping, Sequence
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
-from ansible_collections.ptnextjs.docker_vps.plugins.action.container_logs import LOOK, MODULE, ActionModule
+from ansible_collections.ptnextjs.docker_vps.plugins.action.container_logs import (
+    LOOK,
+    MODULE,
+    ActionModule,
+    print_at_once,
+)
 
 
 def answer(*texts: str, last: str = "", state: str = "running", code: int = 0) -> dict[str, Any]:
@@ -29,7 +36,7 @@ class Action(ActionModule):
         self.printed: list[str] = []
         self._display = SimpleNamespace(display=self.printed.append)
 
-    def now(self) -> float:
+    def now(self) -> float:  # type: ignore[override]
         return self.passed
 
     def _execute_module(self, module_name: str, module_args: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
@@ -118,3 +125,23 @@ def test_it_follows_until_the_container_ends() -> None:
 def test_wrong_arguments_are_refused(arguments: Mapping[str, Any], told: str) -> None:
     with pytest.raises(AnsibleActionFail, match=told):
         acted(**arguments)
+
+
+def test_printed_lines_leave_at_once() -> None:
+    pipe = io.BytesIO()
+    stream = io.TextIOWrapper(io.BufferedWriter(pipe))  # type: ignore[type-var]
+    stream.write("one\n")
+    assert pipe.getvalue() == b""
+    print_at_once(stream)
+    stream.write("two\n")
+    assert pipe.getvalue() == b"one\ntwo\n"
+    print_at_once(io.StringIO())
+
+
+def test_nothing_interrupts_while_it_prints() -> None:
+    action = Action([answer("one")], {"show": True})
+    masks = []
+    action._display = SimpleNamespace(display=lambda text: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    action.run(task_vars={"inventory_hostname": "one"})
+    assert masks == [{signal.SIGINT, signal.SIGTERM}]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()

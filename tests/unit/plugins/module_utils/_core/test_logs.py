@@ -173,9 +173,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(0,
 
 
 @given(STEPS, st.lists(st.integers(0, 40)), st.integers(1, 50))
-def test_whoever_continues_gets_every_line_once(
-    steps: list[tuple[str, int]], looks: list[int], end: int
-) -> None:
+def test_whoever_continues_gets_every_line_once(steps: list[tuple[str, int]], looks: list[int], end: int) -> None:
     """Lines of two streams, up to 3 s out of order; looks at the log while it grows; at its end or the whole."""
     newest: Mapping[str, float] = {"stdout": 100, "stderr": 100}
     log = []
@@ -234,8 +232,7 @@ def test_no_moments(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         moment("until", text, NOW)
     assert caught.value.message == (
-        "until must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m or 1h30m, "
-        f"but is '{text}'."
+        f"until must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m or 1h30m, but is '{text}'."
     )
 
 

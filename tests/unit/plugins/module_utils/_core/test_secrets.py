@@ -43,10 +43,12 @@ def test_what_is_public_is_no_secret() -> None:
         "NODE_ENV": "production",
         "DATABASE_URI": "file:///data/payload.db",
         "PORT": "3000",
+        "LOG_LEVEL": "info",
+        "SMTP_PASS": "hunter2",
         "PAYLOAD_SECRET": "s" * 32,
         "WEBHOOK": "https://hooks.example.com/T0/B0/token",
     }
-    assert set(secrets_of(environment)) == {"PAYLOAD_SECRET", "WEBHOOK"}
+    assert set(secrets_of(environment)) == {"PAYLOAD_SECRET", "SMTP_PASS", "WEBHOOK"}
 
 
 def test_the_password_in_an_address_is_a_secret_alone_too() -> None:
