@@ -61,6 +61,12 @@ options:
     description: Why the set is made, in a few words, for those who read the list.
     type: str
     default: ""
+  force:
+    description:
+      - Make a set although a volume has no database, or no file, any more that the last set had.
+      - Otherwise sets without the data would push out those that have it.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
@@ -161,6 +167,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         consistency=given["consistency"],
         uploads=None if uploads is None else Query(uploads["query"], uploads["archive"]),
         reason=given["reason"],
+        force=given["force"],
     )
 
 
@@ -180,6 +187,7 @@ def main() -> None:
                 },
             },
             "reason": {"type": "str", "default": ""},
+            "force": {"type": "bool", "default": False},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

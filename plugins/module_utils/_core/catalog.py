@@ -19,6 +19,8 @@ from .errors import DockerVpsError, InvalidInput
 T = TypeVar("T")
 
 FORMAT = 1
+ADOPTED = "adopted"
+"""The consistency of a set that was not made of live volumes; the others are online, pause and stop."""
 TOOL_VERSION = "0.1.0"
 STAMP = "%Y%m%d-%H%M%S"
 SUFFIXES: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}

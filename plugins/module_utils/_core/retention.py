@@ -59,6 +59,7 @@ class Candidate:
     name: str
     time: datetime
     good: bool = True
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,13 @@ def decide(candidates: Sequence[Candidate], policy: Policy, now: datetime) -> tu
       one. It is dropped as soon as a newer good set exists; until then it may be all there is
       of its time.
     - The newest good set is always kept.
+    - Sets of different kinds, which do not hold the same, never take each other's place: each kind is decided alone.
     """
+    kinds = {one.kind for one in candidates}
+    if len(kinds) > 1:
+        alone = [decide([one for one in candidates if one.kind == kind], policy, now) for kind in kinds]
+        order = {one.name: (one.time, one.name) for one in candidates}
+        return tuple(sorted((one for some in alone for one in some), key=lambda one: order[one.name], reverse=True))
     newest_first = sorted(candidates, key=lambda one: (one.time, one.name), reverse=True)
     counted = [one for one in newest_first if one.good and one.time <= now]
     rules = [_Rule(word, count) for word, count in asdict(policy).items() if count]

@@ -82,7 +82,7 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
         started=at,
         finished=at,
         reason=params.reason,
-        consistency="online",
+        consistency=catalog.ADOPTED,
         busy_timeout=BUSY_TIMEOUT,
         unavailable=0.0,
         release=Release("", "", "", "", ""),

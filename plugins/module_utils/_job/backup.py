@@ -51,6 +51,7 @@ class Params:
     consistency: str = "online"
     uploads: Optional[Query] = None
     reason: str = ""
+    force: bool = False
 
 
 def run(
@@ -155,9 +156,26 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine) -> dict[str, _S
             f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
             "Has the data been lost? restore.yml brings back the last set."
         )
+    if not params.force:
+        _check_losses(sets, sources)
     if os.path.isdir(sets.directory):
         _check_room(sets, params, sources)
     return sources
+
+
+def _check_losses(sets: Sets, sources: Mapping[str, _Source]) -> None:
+    """Refuse a set that would stand for good ones although something is gone since the last one."""
+    last = {one.name: one for found in sets.listing().sets[:1] for one in found.manifest.archives}
+    for name, source in sources.items():
+        before, now = last.get(name), source.survey
+        gone = before and ((before.databases and not now.databases) or (before.files and not now.files))
+        if before and gone:
+            what = "database" if before.databases else "file"
+            raise DockerVpsError(
+                f"The volume {source.volume.name} holds no {what} any more, and {before.file} does: a new set would "
+                "push out good ones. Has the data been lost? restore.yml brings it back. If it is meant to be gone, "
+                "make one backup with force."
+            )
 
 
 def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> int:

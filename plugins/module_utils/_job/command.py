@@ -201,8 +201,8 @@ def _read(path: str) -> Mapping[str, Any]:
 
 def _backup(app: _App) -> Steps:
     yield "backup", app.patiently(lambda: backup.run(app.of(_backup_params), app.sets, app.connect, app.clock, False))
+    yield from _prune(app)  # first, since a repository that is out of reach must not fill the disk
     yield from _offsite(app)
-    yield from _prune(app)
 
 
 def _backup_params(given: Mapping[str, Any]) -> backup.Params:
@@ -281,7 +281,7 @@ class _Job:
 
 
 _JOBS: Mapping[str, _Job] = {
-    "backup": _Job(_backup, "make a set, copy it off-site if that is configured, and prune"),
+    "backup": _Job(_backup, "make a set, prune, and copy it off-site if that is configured"),
     "verify": _Job(_verify, "read all sets in full and compare them with their manifests"),
     "drill": _Job(_drill, "prove a set by restoring and starting it beside the application"),
     "prune": _Job(_prune, "remove the sets that no rule keeps"),

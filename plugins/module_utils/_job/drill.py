@@ -156,11 +156,10 @@ class _Drill:
     def own_image(self) -> str:
         """Return the image that ran when the set was made."""
         release = self.one.manifest.release
-        names = [name for name in (release.image_id, release.image) if name]
-        found = next((name for name in names if self.engine.image(name)), None)
-        if found:
-            return found
-        what = f"The image {release.image} ({release.image_id}) is gone" if names else "Nothing ran"
+        name = release.image_id or release.image  # under the same name may be another release by now
+        if name and self.engine.image(name):
+            return name
+        what = f"The image {release.image} ({release.image_id}) is gone" if name else "Nothing ran"
         raise DockerVpsError(
             f"{what}, with which the set {self.one.manifest.stamp} was made, so it cannot be started as it was. "
             "Build or pull that release, or drill a newer set."

@@ -40,6 +40,10 @@ class Containers(Protocol):
         """Return a volume."""
         raise NotImplementedError
 
+    def users(self, volume: str) -> Sequence[Mapping[str, Any]]:
+        """Return the containers that mount a volume."""
+        raise NotImplementedError
+
     def start(self, container: str) -> None:
         """Start one."""
         raise NotImplementedError
@@ -65,7 +69,8 @@ class Containers(Protocol):
 class Swap:
     """A directory that takes the place of another: ``live`` becomes ``before``, and ``staged`` becomes ``live``.
 
-    ``set`` is the timestamp of the backup set that it belongs to, and ``at`` when it was made (UTC).
+    ``set`` is the timestamp of the backup set that it belongs to, and ``at`` when it was made (UTC). ``inode`` is
+    that of the staged directory, by which it is known again when it is live.
     """
 
     volume: str
@@ -74,6 +79,7 @@ class Swap:
     before: str
     set: str
     at: str
+    inode: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,8 +137,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
     if not os.path.isdir(folder):
         return
     journal = read(folder)
-    if journal.decided:
-        carry_through(journal.swaps)
+    lost = _finish(journal, connect, clock) if journal.decided else ()
     refused: Optional[NotRunning] = None
     undone = () if journal.decided else journal.created
     engine = patiently(connect, clock) if journal.containers or undone else None
@@ -150,6 +155,11 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
     if engine:
         _remove_volumes(engine, undone)
     sets.discard(folder)
+    if lost:
+        raise DockerVpsError(
+            f"{', '.join(swap.volume for swap in lost)} does not hold set {lost[0].set}, whose restore was "
+            "interrupted: what was prepared is gone. Restore that set again."
+        )
     if refused:
         raise refused
 
@@ -173,6 +183,34 @@ def carry_through(swaps: Sequence[Swap]) -> None:
                 f"{swap.live} cannot be exchanged for {swap.staged}: {error.strerror}. What was stopped for it "
                 "stays so, because other volumes may be exchanged already; mend the cause and run the same play again."
             ) from error
+
+
+def _finish(journal: Journal, connect: Callable[[], Containers], clock: Clock) -> Sequence[Swap]:
+    """Carry a decided exchange through, and return the swaps for which nothing is left to do it with.
+
+    Raises:
+        DockerVpsError: a container was started meanwhile and writes to what would be taken away from it.
+    """
+    pending = [swap for swap in journal.swaps if os.path.lexists(swap.staged)]
+    if pending:
+        _refuse_users(patiently(connect, clock), pending)
+    carry_through(journal.swaps)
+    return [swap for swap in journal.swaps if not _is_live(swap)]
+
+
+def _is_live(swap: Swap) -> bool:
+    return os.path.isdir(swap.live) and swap.inode in (0, os.stat(swap.live).st_ino)
+
+
+def _refuse_users(engine: Containers, swaps: Sequence[Swap]) -> None:
+    there = {one["Name"].lstrip("/") for swap in swaps for one in engine.users(swap.volume) if one["State"]["Running"]}
+    if there:
+        names = ", ".join(sorted(there))
+        raise DockerVpsError(
+            f"A restore of set {swaps[0].set} was interrupted before its exchange, and {names} was started since, on "
+            f"the data from before. To finish the restore, stop {names} and run the same again; to keep the data "
+            f"that is live, remove {', '.join(swap.staged for swap in swaps)} and run the same again."
+        )
 
 
 def finish_stopping(engine: Containers, containers: Sequence[str]) -> None:

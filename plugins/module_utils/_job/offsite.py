@@ -17,6 +17,7 @@ from .._store.remote import Remote
 from .._store.restic import Snapshot
 from .._store.sets import BackupSet, Sets
 from .backup import RESERVE, WallClock, size
+from .verify import problems
 
 LOCK = ".lock-offsite"
 
@@ -117,10 +118,15 @@ class _Offsite:
         chosen = self.local()
         if self.created and not self.check_mode:
             self.repository.create()
-        rows = [
-            _told(known[one.manifest.stamp], "there") if one.manifest.stamp in known else self.send(one)
-            for one in chosen
-        ]
+        rows, failed = [], []
+        for one in chosen:
+            try:
+                there = known.get(one.manifest.stamp)
+                rows.append(_told(there, "there") if there else self.send(one))
+            except DockerVpsError as error:
+                failed.append(error)  # one that is damaged must not keep the others here
+        if failed:
+            raise DockerVpsError(" ".join(error.message for error in failed), **failed[0].evidence)
         sent = [row for row in rows if row["status"] == "sent"]
         self.changed = bool(sent)
         if not sent:
@@ -153,8 +159,11 @@ class _Offsite:
 
     def fetched(self) -> Tuple[Rows, str]:
         """Bring back what is not here, or not whole."""
-        here = {one.manifest.stamp for one in self.sets.listing().sets if not one.absent()}
-        rows = [_told(one, "there") if one.stamp in here else self.fetch(one) for one in self.wanted()]
+        wanted = self.wanted()
+        stamps = {one.stamp for one in wanted}
+        local = [one for one in self.sets.listing().sets if one.manifest.stamp in stamps]
+        here = {one.manifest.stamp for one in local if not problems(one, "checksum")}
+        rows = [_told(one, "there") if one.stamp in here else self.fetch(one) for one in wanted]
         new = [row for row in rows if row["status"] == "fetched"]
         self.changed = bool(new)
         if not new:
@@ -195,7 +204,9 @@ class _Offsite:
     def pruned(self) -> Tuple[Rows, str]:
         """Remove the sets that no rule keeps, and what interrupted copies left."""
         by_stamp = {one.stamp: one for one in self.remotes}
-        candidates = [Candidate(one.stamp, time_of(one.stamp)) for one in self.remotes]
+        candidates = [
+            Candidate(one.stamp, time_of(one.stamp), kind=" ".join(sorted(one.archives))) for one in self.remotes
+        ]
         decisions = decide(candidates, self.params.policy, self.clock.utc())
         dropped = [by_stamp[one.name] for one in decisions if not one.keep]
         gone = [*(part for one in dropped for part in one.snapshots), *self.strays]

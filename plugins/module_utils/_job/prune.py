@@ -49,7 +49,9 @@ def run(
 
 def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
     here = sets.listing()
-    candidates = [Candidate(one.manifest.stamp, one.time, not problems(one, params.level)) for one in here.sets]
+    candidates = [
+        Candidate(one.manifest.stamp, one.time, not problems(one, params.level), one.holds) for one in here.sets
+    ]
     decisions = decide(candidates, params.policy, now)
     gone = {one.name for one in decisions if not one.keep}
     doomed = [one for one in here.sets if one.manifest.stamp in gone]

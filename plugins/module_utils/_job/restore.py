@@ -7,6 +7,8 @@ in a journal before, so that whoever comes after a crash can carry them through.
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from .._core import catalog
@@ -76,7 +78,8 @@ def _exchange(
     journal = journal.write(containers=tuple(one["Id"] for one in users))
     for one in journal.containers:
         engine.stop(one)
-    journal = journal.write(swaps=tuple(swaps), decided=True)
+    known = tuple(replace(swap, inode=os.stat(swap.staged).st_ino) for swap in swaps)
+    journal = journal.write(swaps=known, decided=True)
     carry_through(journal.swaps)
     go_on(engine, journal.containers)
     journal.write(containers=())

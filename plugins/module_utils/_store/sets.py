@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import ContextManager, Iterator, Optional, Sequence
 
 from .._core.catalog import (
+    ADOPTED,
     Archive,
     BadManifest,
     Manifest,
@@ -43,6 +44,11 @@ class BackupSet:
     def time(self) -> datetime:
         """When it was begun (UTC)."""
         return time_of(self.manifest.stamp)
+
+    @property
+    def holds(self) -> str:
+        """The names of its archives: a set with others cannot stand for it."""
+        return " ".join(sorted(archive.name for archive in self.manifest.archives))
 
     def path(self, archive: Archive) -> str:
         """Return where an archive lies."""
@@ -232,5 +238,9 @@ def _names(folder: str) -> Iterator[str]:
 
 
 def latest_of(sets: Sequence[BackupSet], now: datetime) -> Optional[BackupSet]:
-    """Return the newest of sets that lie newest first, passing over those dated later than now."""
-    return next((one for one in sets if one.time <= now), None)
+    """Return the newest of sets that lie newest first, passing over those dated later than now.
+
+    A set that was adopted from elsewhere is only the latest when there is no other, since it does not hold everything.
+    """
+    past = [one for one in sets if one.time <= now]
+    return next((one for one in past if one.manifest.consistency != ADOPTED), past[0] if past else None)

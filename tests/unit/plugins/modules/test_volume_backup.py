@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "consistency": "online",
     "uploads": None,
     "reason": "",
+    "force": False,
 }
 
 

@@ -268,3 +268,16 @@ def test_a_rule_keeps_one_set_of_a_period_and_no_more_than_its_count(
         periods = [why for why in reasons if why.startswith(f"{rule} ")]
         assert len(periods) == len(set(periods))
         assert len([why for why in reasons if f"{rule} " in why]) <= count
+
+
+def test_sets_of_another_kind_take_no_ones_place() -> None:
+    """A set of the database alone, made in the afternoon, must not push out the night's full one."""
+    full, alone = "db media", "db"
+    times = {"26 02": (26, 2, full), "26 14": (26, 14, alone), "27 02": (27, 2, full), "25 02": (25, 2, full)}
+    sets = [
+        Candidate(name, datetime(2026, 1, day, hour, tzinfo=timezone.utc), kind=kind)
+        for name, (day, hour, kind) in times.items()
+    ]
+    found = decide(sets, Policy(daily=2, weekly=0, monthly=0), datetime(2026, 1, 28, tzinfo=timezone.utc))
+    assert [one.name for one in found] == ["27 02", "26 14", "26 02", "25 02"]
+    assert [one.name for one in found if one.keep] == ["27 02", "26 14", "26 02"]

@@ -384,3 +384,23 @@ def test_a_summary_is_short() -> None:
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size(count) == text
+
+
+@pytest.mark.parametrize(("lost", "what"), [("database", "database"), ("everything", "database"), ("media", "file")])
+def test_a_set_without_the_data_of_the_last_one_is_refused(shop: Shop, lost: str, what: str) -> None:
+    """It would look good, and push the good ones out."""
+    shop.back_up()
+    shop.clock.passed += 60
+    if lost != "media":
+        (shop.db / "payload.db").unlink()
+    if lost == "database":
+        (shop.db / "other").write_text("x")
+    if lost == "media":
+        (shop.media / "a.png").unlink()
+    with pytest.raises(DockerVpsError, match=f"holds no {what} any more"):
+        made(shop)
+    with pytest.raises(DockerVpsError, match=f"holds no {what} any more"):
+        made(shop, check_mode=True)
+    assert made(shop, force=True)["changed"] is True
+    shop.clock.passed += 60
+    assert made(shop)["changed"] is True

@@ -178,7 +178,7 @@ def test_copies_are_pruned_where_that_is_wanted(host: Host, monkeypatch: pytest.
     host.deploy()
     host.config["offsite"] = {"repository": "/r", "password": "sesame-4711", "environment": {}, "prune": prune}
     assert host.run("--json", "backup") == 0, host.out
-    steps = ["backup", "offsite, copied", *(["offsite, pruned"] if prune else []), "prune"]
+    steps = ["backup", "prune", "offsite, copied", *(["offsite, pruned"] if prune else [])]
     assert list(json.loads(host.out)["results"]) == steps
 
 

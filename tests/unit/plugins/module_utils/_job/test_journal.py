@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -53,6 +54,11 @@ def staged(engine: FakeVolumeEngine, name: str, stamp: str = "20260201-020000") 
     beside.mkdir()
     (beside / "file").write_text(f"new {name}")
     return Swap(name, str(live), str(beside), str(live.parent / f"_data.before-{stamp}"), "20260131-020000", stamp)
+
+
+def known(swap: Swap) -> Swap:
+    """Return a swap as a decided journal has it."""
+    return replace(swap, inode=os.stat(swap.staged).st_ino)
 
 
 def begun(sets: Sets, **facts: Any) -> Journal:
@@ -154,6 +160,46 @@ def test_what_was_decided_is_carried_through_from_anywhere(sets: Sets, engine: F
     assert engine.running() == ["APP"]
     assert remembered(sets) == swaps
     assert os.stat(f"{sets.directory}/last-restore.json").st_mode & 0o777 == 0o600
+
+
+def test_an_exchange_waits_for_whoever_was_started_since(sets: Sets, engine: FakeVolumeEngine) -> None:
+    """A container keeps the directory that it was started with, and would go on writing where nobody looks."""
+    swap = staged(engine, "db")
+    engine.add_container("app", "db")
+    journal = begun(sets, swaps=(swap,), decided=True, containers=("gone",))
+    with pytest.raises(DockerVpsError) as caught:
+        settle(sets, journal, engine)
+    assert "restore of set 20260131-020000 was interrupted" in caught.value.message
+    assert "stop app and run the same again" in caught.value.message
+    assert tree_of(Path(swap.live)) == {"file": b"old db"}
+    engine.stop("APP")
+    settle(sets, journal, engine)
+    assert tree_of(Path(swap.live)) == {"file": b"new db"}
+
+
+def test_keeping_the_live_data_instead(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    engine.add_container("app", "db")
+    journal = begun(sets, swaps=(known(swap),), decided=True)
+    shutil.rmtree(swap.staged)
+    with pytest.raises(DockerVpsError, match="db does not hold set 20260131-020000"):
+        settle(sets, journal, engine)
+    assert tree_of(Path(swap.live)) == {"file": b"old db"}
+    assert engine.running() == ["APP"]
+    assert sets.leftovers() == []
+
+
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_a_volume_that_was_removed_since_is_told_once(sets: Sets, engine: FakeVolumeEngine, made_anew: bool) -> None:
+    db, media = staged(engine, "db"), staged(engine, "media")
+    journal = begun(sets, swaps=(known(db), known(media)), decided=True)
+    shutil.rmtree(Path(db.live).parent)
+    if made_anew:
+        Path(db.live).mkdir(parents=True)
+    with pytest.raises(DockerVpsError, match="db does not hold set .* Restore that set again"):
+        settle(sets, journal, engine)
+    assert tree_of(Path(media.live)) == {"file": b"new media"}
+    assert sets.leftovers() == []
 
 
 def test_an_exchange_that_the_file_system_refuses(sets: Sets, engine: FakeVolumeEngine) -> None:

@@ -248,3 +248,32 @@ def test_a_copy_does_not_keep_a_backup_waiting(host: Host) -> None:
     host.back_up(FIRST)
     with host.sets.lock("a backup"):
         assert host.do()["changed"]
+
+
+def test_a_set_that_is_damaged_keeps_no_other_one_here(host: Host) -> None:
+    host.back_up(FIRST, SECOND)
+    archive = next(Path(host.sets.directory).glob(f"db-{SECOND}*"))
+    archive.write_bytes(bytes(archive.stat().st_size))
+    with pytest.raises(DockerVpsError, match=SECOND):
+        host.do("copied", "all")
+    assert host.outcome("listed") == [(FIRST, "there")]
+
+
+def test_a_set_that_has_rotted_here_is_fetched_again(host: Host) -> None:
+    host.back_up(FIRST)
+    host.do()
+    archive = next(Path(host.sets.directory).glob(f"db-{FIRST}*"))
+    content = bytearray(archive.read_bytes())
+    content[20] ^= 1
+    archive.write_bytes(content)
+    assert host.outcome("fetched") == [(FIRST, "fetched")]
+    assert host.outcome("fetched") == [(FIRST, "there")]
+
+
+def test_a_set_of_the_database_alone_pushes_no_full_one_out(host: Host) -> None:
+    host.back_up(FIRST)
+    afternoon = FIRST[:9] + "235900"
+    publish_packed(host.sets, afternoon, db=b"x")
+    host.do("copied", "all")
+    kept = host.outcome("pruned", policy=Policy(daily=1, weekly=0, monthly=0))
+    assert kept == [(afternoon, "kept"), (FIRST, "kept")]

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import BadManifest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import RESTORE, Sets
@@ -209,3 +209,11 @@ def test_what_cannot_be_found(sets: Sets) -> None:
     os.unlink(f"{sets.directory}/manifest-{STAMP}.json")
     with pytest.raises(BadManifest, match=f"db-{STAMP}.tar.gz, media-{STAMP}.tar.gz .* is missing"):
         sets.find(STAMP, NOW)
+
+
+def test_the_latest_is_a_full_set_when_there_is_one(sets: Sets) -> None:
+    adopted = publish(sets, LATER, "db", consistency=ADOPTED)
+    assert sets.find("latest", NOW).manifest.stamp == LATER
+    publish(sets)
+    assert sets.find("latest", NOW).manifest.stamp == STAMP
+    assert adopted.holds == "db"
