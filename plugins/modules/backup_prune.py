@@ -148,11 +148,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._core.retention import Policy
-from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._job.prune import Params, run
-from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
-from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.backups import APP_ARGUMENTS
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
+from ..module_utils._module.volumes import finish_on_volumes
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -180,16 +179,7 @@ def main() -> None:
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,
     )
-    finish(
-        module,
-        lambda: run(
-            params_of(module.params),
-            sets_of(module.params),
-            lambda: engine_of(module),
-            SystemClock(),
-            module.check_mode,
-        ),
-    )
+    finish_on_volumes(module, run, params_of)
 
 
 if __name__ == "__main__":

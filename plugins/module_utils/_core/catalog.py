@@ -9,6 +9,7 @@ The manifest is published last: a set is there when its manifest is there.
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta, timezone
@@ -170,6 +171,11 @@ def new_stamp(now: datetime, taken: Collection[str]) -> str:
     while now.strftime(STAMP) in taken:
         now += timedelta(seconds=1)
     return now.strftime(STAMP)
+
+
+def shown(path: str) -> str:
+    """Return a path as manifests and messages hold it; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def check_names(names: Collection[str]) -> None:

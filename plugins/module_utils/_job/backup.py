@@ -18,6 +18,7 @@ from .._store import archive, sqlite, tree
 from .._store.guard import guarded
 from .._store.sets import BackupSet, Sets
 from .journal import Journal, go_on, recover
+from .losses import counted
 from .volumes import Volume, VolumeEngine, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
@@ -102,12 +103,12 @@ def summary(made: BackupSet) -> str:
     """Return a set in one sentence, with its warnings in short."""
     manifest = made.manifest
     parts = [
-        _count(len(manifest.archives), "archive"),
+        counted(len(manifest.archives), "archive"),
         size(sum(archive.bytes for archive in manifest.archives)),
-        _count(sum(len(archive.databases) for archive in manifest.archives), "database") + " checked",
+        counted(sum(len(archive.databases) for archive in manifest.archives), "database") + " checked",
     ]
     if manifest.uploads.named and not manifest.uploads.problem:
-        parts.append(_count(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
+        parts.append(counted(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
     cautions = [textwrap.shorten(one, SHORT, placeholder=" …") for one in manifest.warnings]
     parts[-1] += f", in {made.directory}"
     sentences = [f"Set {manifest.stamp} of {manifest.app}: {', '.join(parts)}", *cautions]
@@ -115,7 +116,7 @@ def summary(made: BackupSet) -> str:
 
 
 def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
-    archives = _count(len(params.volumes), "archive")
+    archives = counted(len(params.volumes), "archive")
     return f"A set of {params.app} would be made: {archives}, at most {size(predicted)}, in {sets.directory}."
 
 
@@ -126,10 +127,6 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -303,7 +300,7 @@ class _Making:
                     "sqlite3's .recover."
                 )
             self.copies[name][path] = copy
-            self.databases[name].append(Database(path=_text(path), **asdict(facts)))
+            self.databases[name].append(Database(path=catalog.shown(path), **asdict(facts)))
 
     def uploads(self) -> Uploads:
         """Return the uploads that the copied databases name, as missing until they are found."""
@@ -315,7 +312,7 @@ class _Making:
                 try:
                     named = sorted(sqlite.names(copy, self.params.uploads.query))
                 except DockerVpsError as error:
-                    problem = error.message.replace(copy, _text(path))
+                    problem = error.message.replace(copy, catalog.shown(path))
                 else:
                     return Uploads(len(named), tuple(named), "")
         return Uploads(0, (), problem)
@@ -347,9 +344,9 @@ class _Making:
             driver=source.volume.driver,
             labels=source.volume.labels,
             databases=tuple(self.databases[name]),
-            torn=tuple(map(_text, written.torn)),
-            vanished=tuple(map(_text, written.vanished)),
-            skipped=tuple(sorted(map(_text, {*survey.sockets, *survey.devices, *written.skipped}))),
+            torn=tuple(map(catalog.shown, written.torn)),
+            vanished=tuple(map(catalog.shown, written.vanished)),
+            skipped=tuple(sorted(map(catalog.shown, {*survey.sockets, *survey.devices, *written.skipped}))),
             outside_links=survey.outside_links,
         )
         return made, written.missing
@@ -376,11 +373,6 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
         yield f"Nothing proves that all uploads are in the set: {uploads.problem}"
-
-
-def _text(name: str) -> str:
-    """Return a file name as text that JSON and people can bear; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _iso(time: datetime) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Dict, Mapping
 
+from .._core.catalog import shown
 from .._core.errors import DockerVpsError
 from .._store import sqlite, tree
 
@@ -36,7 +37,7 @@ def contents(roots: Mapping[str, str], since: float = math.inf) -> Contents:
         survey = tree.survey(root, since)
         newer += survey.newer
         for path in survey.databases:
-            name = f"{volume}/{text(path)}"
+            name = f"{volume}/{shown(path)}"
             try:
                 facts = sqlite.facts(os.path.join(root, path))
             except DockerVpsError as error:
@@ -67,11 +68,6 @@ def losses(live: Contents, kept: Mapping[str, Mapping[str, int]], since: datetim
         parts.append(f"what changed in {counted(live.newer, 'file')} since {since:%Y-%m-%d %H:%M:%S} UTC")
     sentence = f"Would be lost: {', '.join(parts)}." if parts else "Nothing would be lost."
     return {"tables": tables, "newer_files": live.newer, "summary": " ".join([sentence, *live.unreadable])}
-
-
-def text(name: str) -> str:
-    """Return a file name as manifests tell it; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def counted(number: int, what: str) -> str:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
-from .._core.catalog import Archive
+from .._core.catalog import Archive, shown
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Examined
 from .._store import archive, sqlite, tree
 from .._store.sets import Sets
 from .backup import RESERVE, WallClock
 from .journal import Journal, Swap, remembered
-from .losses import contents, losses, text
+from .losses import contents, losses
 from .volumes import VolumeEngine, volume_of
 
 STAGED, BEFORE = ".restoring-", ".before-"
@@ -177,7 +177,7 @@ class FromSet:
             ) from error
         path = self.one.path(one.archive)
         self._count(archive.extract(path, one.archive.compression, staged, **self._conditions(one)))
-        found = {text(one): one for one in tree.survey(staged).databases}
+        found = {shown(one): one for one in tree.survey(staged).databases}
         for database in one.archive.databases:
             if database.path not in found:
                 raise DockerVpsError(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Iterator, Mapping, Optional, Sequence, cast
 
-from .._core.catalog import Archive, Database
+from .._core.catalog import Archive, Database, shown
 from .._core.errors import DockerVpsError
 from .._core.members import plain
 from .._store import archive, sqlite, tree
@@ -111,11 +111,6 @@ def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Itera
             yield False, f"the table {table} of {path} is new"
         elif before != after:
             yield after < before, f"the table {table} of {path} has {after} rows, and the manifest says {before}"
-
-
-def shown(path: str) -> str:
-    """Return a path as manifests hold it; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _checksum(path: str, told: Archive) -> Iterator[str]:

@@ -17,11 +17,10 @@ from typing import IO, Any, Iterable, Iterator, Mapping, Optional, Sequence, Tup
 from urllib.parse import unquote
 
 from .._core.errors import DockerVpsError
+from .._core.secrets import SHORTEST
 
 PATIENCE = 30.0
 """Seconds within which a repository has to answer; restic itself tries for a quarter of an hour."""
-SHORTEST = 4
-"""Characters; to mask what is shorter, such as a port, would blank messages and hide no secret."""
 _READ = 1 << 20
 _LOGIN = re.compile(r"(://[^/@:]*:)(.*)@")
 _ABSENT = re.compile(r"unable to open config file: .*(?:does not exist|no such file)")

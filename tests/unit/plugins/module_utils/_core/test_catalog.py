@@ -129,3 +129,8 @@ def test_what_is_no_manifest_is_told_and_why(text: str, why: str) -> None:
         catalog.parse(text, FILE)
     assert FILE in caught.value.message
     assert why in caught.value.message
+
+
+@pytest.mark.parametrize(("name", "told"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
+def test_names_as_text(name: str, told: str) -> None:
+    assert catalog.shown(name) == told

@@ -7,8 +7,7 @@ import os
 from datetime import datetime, timezone
 from pathlib import Path
 
-import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.losses import Contents, contents, losses, text
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.losses import Contents, contents, losses
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,8 +69,3 @@ def test_a_damaged_database_is_no_failure(tmp_path: Path) -> None:
     assert found.unreadable[0] == "db/half.db is damaged, so its rows are counted in part only."
     assert "SQLite cannot read" in found.unreadable[1]
     assert list(found.tables) == ["db/half.db"]
-
-
-@pytest.mark.parametrize(("name", "told"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
-def test_names_as_text(name: str, told: str) -> None:
-    assert text(name) == told
