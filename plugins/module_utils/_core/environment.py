@@ -7,10 +7,11 @@ what to write all come from it.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 from urllib.parse import unquote
 
 from . import dotenv, kinds
@@ -45,10 +46,17 @@ class Key:
     wrong: Optional[Callable[[str, Context], Optional[str]]] = None
 
 
+def text_of(value: object) -> str:
+    """Return an inventory value as the environment carries it."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
 def _database_uri(value: str, context: Context) -> Optional[str]:
     if not value.startswith("file:"):
         # Not urlsplit: it refuses some passwords, with a message that holds them.
-        scheme, separator, _ = value.partition("://")
+        scheme, separator, _unused = value.partition("://")
         if separator and scheme.lower() in ("postgres", "postgresql", "libsql", "https", "mongodb", "mongodb+srv"):
             return None
         return "must start with file: and name a file in the data volume, or be the URL of a database server"
@@ -138,6 +146,23 @@ def problems(values: Mapping[str, str], data_mount: str) -> list[str]:
             if reason:
                 found.append(f"{key.name} {reason}")
     return found
+
+
+def foreseen(sources: Mapping[str, Any], variables: Mapping[str, Any], refused: Sequence[str]) -> list[str]:
+    """Return what is wrong with the environment that role variables make, as far as it can be told without the host.
+
+    A secret that is not given is found or generated there.
+
+    Args:
+        sources: the variables that hold the ``keys``, the ``extra`` ones that override them, and the data ``mount``.
+        refused: sentences that begin with the name of a variable, and need no second one.
+    """
+    extra = {str(key): text_of(value) for key, value in (variables[sources["extra"]] or {}).items()}
+    values = {key: text_of(variables[name]) for key, name in sources["keys"].items()}
+    told = [key for key, name in sources["keys"].items() if any(one.startswith(f"{name} ") for one in refused)]
+    known = {*(key for key in told if key not in extra), *(() if {**values, **extra}.get(SECRET) else (SECRET,))}
+    found = problems({**values, **extra}, variables[sources["mount"]])
+    return [one for one in found if one.split(" ", 1)[0] not in known]
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def after(text: str, now: datetime) -> Dict[str, str]:
     Raises:
         InvalidInput: it is none of them.
     """
-    stdout, _, stderr = text.partition(",")
+    stdout, _unused, stderr = text.partition(",")
     return {"stdout": moment("since", stdout, now), "stderr": moment("since", stderr or stdout, now)}
 
 

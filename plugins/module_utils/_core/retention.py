@@ -116,7 +116,7 @@ def _of_good(one: Candidate, number: int, oldest: bool, rules: Sequence[_Rule]) 
         kept.append("newest good set")
     if kept:
         return Decision(one.name, True, tuple(kept))
-    return Decision(one.name, False, ("no rule keeps it: " + ", ".join(reason for _, reason in answers),))
+    return Decision(one.name, False, ("no rule keeps it: " + ", ".join(reason for _unused, reason in answers),))
 
 
 class _Rule:
@@ -143,7 +143,7 @@ class _Rule:
 
 def _period(word: str, time: datetime, number: int) -> tuple[str, str]:
     """Return what a rule counts, in one word, and which of them a set belongs to; ``number`` is 1 for the newest."""
-    year, week, _ = time.isocalendar()  # the ISO year: 2027-01-03 is in week 53 of 2026
+    year, week, _unused = time.isocalendar()  # the ISO year: 2027-01-03 is in week 53 of 2026
     return {
         "last": ("set", str(number)),
         "daily": ("day", f"{time:%Y-%m-%d}"),

@@ -149,6 +149,45 @@ class Engine:
         grace = (there.get("Config") or {}).get("StopTimeout")
         self._asked(lambda: self._api.stop(container, timeout=10 if grace is None else grace))
 
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name; on its networks it is found under that one from then on."""
+        self._asked(lambda: self._api.rename(container, name))
+
+    def remove_container(self, container: str) -> None:
+        """Remove a container, also a running one, with its unnamed volumes; nothing happens when there is none."""
+        self._gone(self._api.remove_container, container, force=True, v=True)
+
+    def recreate(self, container: str, name: str, labels: Mapping[str, str], aliases: Sequence[str]) -> str:
+        """Put a container that never ran in place of another one that never ran, and return its id.
+
+        Everything is as it was but its name, these labels, and that its networks know it by no further names than
+        these; Compose gives each container its own name as an alias, which would stay with it when it is renamed.
+        """
+        made = self._asked(lambda: self._api.inspect_container(container))
+        config = {key: value for key, value in made["Config"].items() if key not in ("Hostname", "Domainname")}
+        config["Labels"] = {**config["Labels"], **labels}
+        config["HostConfig"] = made["HostConfig"]
+        networks = {network: {"Aliases": list(aliases)} for network in made["NetworkSettings"]["Networks"]}
+        config["NetworkingConfig"] = {"EndpointsConfig": networks}
+        self.remove_container(container)
+        create = self._api.create_container_from_config
+        return str(self._asked(lambda: create(config, name))["Id"])  # type: ignore[no-untyped-call]
+
+    def begin(self, container: str, command: Sequence[str]) -> str:
+        """Begin to run a command in a container and return the id by which to ask how it ended."""
+        begun = self._asked(lambda: self._api.exec_create(container, list(command), stdout=False, stderr=False))
+        self._asked(lambda: self._api.exec_start(begun["Id"], detach=True))
+        return str(begun["Id"])
+
+    def ended(self, command: str) -> Optional[int]:
+        """Return with which code a command in a container ended, None while it runs."""
+        facts = self._asked(lambda: self._api.exec_inspect(command))
+        return None if facts["Running"] else facts["ExitCode"]
+
+    def remove_image(self, name: str) -> None:
+        """Remove a name of an image, and with its last name the image; nothing happens when there is none."""
+        self._gone(self._api.remove_image, name)
+
     def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
         """Create a volume; nothing happens when it is there."""
         self._asked(lambda: self._api.create_volume(name, driver=driver, labels=dict(labels)))
@@ -170,10 +209,19 @@ class Engine:
             tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(repository + ":")
         )
 
+    def references(self, repository: str) -> dict[str, str]:
+        """Return the images of a name: their ids by ``name:tag``, and by ``name@digest`` for those without a tag."""
+        found = {}
+        for image in self._asked(lambda: self._api.images(name=repository)):
+            tags = [one for one in image.get("RepoTags") or () if one.startswith(repository + ":")]
+            digests = [one for one in image.get("RepoDigests") or () if one.startswith(repository + "@")]
+            found.update(dict.fromkeys(tags or digests, image["Id"]))
+        return found
+
     def logs(self, name: str, lines: int) -> list[str]:
-        """Return the last lines a container wrote, or none when they cannot be read."""
+        """Return the last lines a container wrote, or none when they cannot be read; 0 is all."""
         try:
-            raw = self._asked(lambda: self._api.logs(name, tail=lines, stdout=True, stderr=True))
+            raw = self._asked(lambda: self._api.logs(name, tail=lines or "all", stdout=True, stderr=True))
         except EngineError:
             return []
         return [line.rstrip() for line in raw.decode("utf-8", "replace").splitlines()]

@@ -72,7 +72,7 @@ def _end(process: Optional[subprocess.Popen[str]], seconds: float = 30) -> str:
     if process is None:
         return ""
     try:
-        said, _ = process.communicate(timeout=seconds)
+        said, _unused = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # with what it started, which may hold the pipe
         process.communicate()

@@ -68,7 +68,7 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
     os.makedirs(os.path.dirname(path), mode=0o755)
     facts = _whole(params, sqlite.copy(params.file, path, wait=BUSY_TIMEOUT))
     owner = os.stat(path)
-    for place, _, _ in os.walk(root):  # whoever owns the database also makes files beside it
+    for place, _unused, _unused in os.walk(root):  # whoever owns the database also makes files beside it
         os.chown(place, owner.st_uid, owner.st_gid)
         os.chmod(place, 0o755)  # noqa: S103, as Docker makes the directory of a volume
     file = catalog.archive_file(params.archive, stamp, KIND)

@@ -77,8 +77,9 @@ def run(
         sources = _looked_at(params, sets, engine)
         predicted = _predicted(sets, params, sources)
         stamp = catalog.new_stamp(clock.utc(), sets.taken())
-        folder = sets.begin(stamp)
+        folder = sets.workspace(stamp)
         with guarded(lambda: recover(sets, folder, connect, clock)):
+            sets.begin(stamp)
             try:
                 made = _Making(params, sets, engine, clock, folder, stamp, sources).run()
             except BaseException:

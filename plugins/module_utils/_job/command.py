@@ -21,7 +21,7 @@ from .._store import files
 from .._store.lock import Locked
 from .._store.restic import Restic
 from .._store.sets import Sets
-from . import backup, drill, offsite, prune, restore, runs, verify
+from . import backup, drill, offsite, prune, restorable, restore, runs, verify
 from .backup import WallClock
 from .notify import Notify, tell
 
@@ -48,7 +48,7 @@ def run_as_command() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     world = World(sys.stdout, sys.stderr, SystemClock(), connected)
     home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
-    sys.exit(main(sys.argv[1:], os.path.join(home, "backup.json"), world))
+    raise SystemExit(main(sys.argv[1:], os.path.join(home, "backup.json"), world))
 
 
 def connected(address: str) -> Engine:
@@ -253,7 +253,7 @@ def _drill(app: _App) -> Steps:
 
 def _restore(app: _App) -> Steps:
     asked = app.asked
-    params = restore.Params(
+    params = restorable.Params(
         app=app.sets.app,
         set=asked.set,
         stop_app=asked.stop_app,

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, TypeVar
 
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.waiting import Clock
@@ -23,6 +23,9 @@ FILE = "journal.json"
 RECORD = "last-restore.json"
 ENGINE_BACK_WITHIN = 120  # seconds; an engine with many containers takes its time to restart
 REMOVED_WITHIN = 5  # seconds; a killed run's tar may write into what is removed until it notices
+
+
+C = TypeVar("C")
 
 
 class NotRunning(DockerVpsError):
@@ -250,7 +253,7 @@ def go_on(engine: Containers, containers: Sequence[str]) -> None:
         raise NotRunning(" ".join(refused) + " Mend that, and start it with docker start.")
 
 
-def patiently(connect: Callable[[], Containers], clock: Clock) -> Containers:
+def patiently(connect: Callable[[], C], clock: Clock) -> C:
     """Return a connection to an engine that may be restarting.
 
     Raises:

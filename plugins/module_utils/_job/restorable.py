@@ -60,7 +60,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class _Target:
+class Target:
     """An archive, and the volume for it; ``root`` is None when the volume is yet to be made."""
 
     archive: Archive
@@ -81,7 +81,7 @@ class FromSet:
         self.roots: Sequence[str] = [one.root for one in self.targets if one.root]
         self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
         self.files = self.bytes = 0
-        _refuse_mount_points(self.roots)
+        refuse_mount_points(self.roots)
         self._check_room()
 
     def _refuse_wrong_set(self) -> None:
@@ -92,7 +92,7 @@ class FromSet:
                 "Name another set, or set force if that is what you want."
             )
 
-    def _targets(self) -> list[_Target]:
+    def _targets(self) -> list[Target]:
         archives = {one.name: one for one in self.one.manifest.archives}
         wanted = self.params.volumes or {one.name: one.volume for one in archives.values()}
         unknown = [name for name in wanted if name not in archives]
@@ -108,7 +108,7 @@ class FromSet:
                 f"The set {self.set} in {self.one.directory} is not whole: {'; '.join(absent)}. "
                 "Bring the files back from another copy of the set, or name another set."
             )
-        return [_Target(archives[name], volume, self._root(volume)) for name, volume in wanted.items()]
+        return [Target(archives[name], volume, self._root(volume)) for name, volume in wanted.items()]
 
     def _root(self, volume: str) -> Optional[str]:
         found = volume_of(self.engine, volume)
@@ -164,10 +164,11 @@ class FromSet:
             swaps.append(Swap(one.volume, live, live + STAGED + stamp, live + BEFORE + stamp, self.set, at))
         journal = journal.write(swaps=tuple(swaps))
         for one, swap in zip(self.targets, swaps):
-            self._stage(one, swap.staged)
+            self.stage(one, swap.staged)
         return journal, swaps
 
-    def _stage(self, one: _Target, staged: str) -> None:
+    def stage(self, one: Target, staged: str) -> None:
+        """Extract an archive into a new directory and prove what came out."""
         try:
             os.mkdir(staged, mode=0o700)
         except OSError as error:
@@ -191,7 +192,7 @@ class FromSet:
                     "nothing was changed."
                 )
 
-    def _conditions(self, one: _Target) -> dict[str, Any]:
+    def _conditions(self, one: Target) -> dict[str, Any]:
         return {"sha256": one.archive.sha256, "allow_outside_links": self.params.allow_outside_links}
 
     def _count(self, examined: Examined) -> None:
@@ -245,7 +246,12 @@ def stamps_beside(roots: Iterable[str]) -> Iterator[str]:
         yield from (one[len(name) :] for one in os.listdir(folder) if one.startswith(name))
 
 
-def _refuse_mount_points(roots: Iterable[str]) -> None:
+def refuse_mount_points(roots: Iterable[str]) -> None:
+    """Refuse directories that cannot be renamed.
+
+    Raises:
+        DockerVpsError: one is a mount point.
+    """
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         # The fifth field, with white space in octal: https://www.man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
         points = {line.split(" ")[4] for line in lines}

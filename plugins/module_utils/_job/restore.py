@@ -18,8 +18,7 @@ from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
 from .journal import Journal, Swap, carry_through, go_on, recover
 from .losses import counted
-from .restorable import AT, FromSet, SafetyCopies, Source, stamps_beside
-from .restorable import Params as Params
+from .restorable import AT, FromSet, Params, SafetyCopies, Source, stamps_beside
 from .volumes import VolumeEngine, running
 
 
@@ -48,8 +47,9 @@ def run(
         _users(params, engine, source, would_lose)
         now = clock.utc()
         stamp = catalog.new_stamp(now, [*sets.taken(), *stamps_beside(source.roots)])
-        folder = sets.begin(stamp, RESTORE)
+        folder = sets.workspace(stamp, RESTORE)
         with guarded(lambda: recover(sets, folder, connect, clock)):
+            sets.begin(stamp, RESTORE)
             try:
                 ready = source.prepare(Journal(folder, keep_before=params.keep_before), stamp, now.strftime(AT))
                 there = _users(params, engine, source, would_lose)

@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, BinaryIO, Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from .._core.errors import DockerVpsError
@@ -105,11 +106,13 @@ def zstd_by_python(library: Any) -> Codec:
 
 Libraries = Mapping[str, Sequence[Tuple[str, Callable[[Any], Codec]]]]
 
-LIBRARIES: Libraries = {
-    "gzip": (("isal.isal_zlib", gzip_by), ("zlib", gzip_by)),
-    "zstd": (("zstandard", zstd_by_zstandard), ("compression.zstd", zstd_by_python)),
-    "none": (),
-}
+LIBRARIES: Libraries = MappingProxyType(
+    {
+        "gzip": (("isal.isal_zlib", gzip_by), ("zlib", gzip_by)),
+        "zstd": (("zstandard", zstd_by_zstandard), ("compression.zstd", zstd_by_python)),
+        "none": (),
+    }
+)
 """The libraries of each kind of compression, the preferred one first."""
 
 

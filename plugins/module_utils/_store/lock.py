@@ -22,27 +22,37 @@ class Locked(DockerVpsError):
 
 
 @contextlib.contextmanager
-def locked(path: str, what: str) -> Iterator[None]:
+def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
     """Hold the lock at a path while doing something.
 
     Args:
         what: what is done, as in "a backup of ptnextjs".
+        wait: for how many seconds to wait for whoever holds it.
 
     Raises:
         Locked: another process holds it; the message names it, its process id and its age.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Locked(_holder(descriptor, path, what)) from error
+        until = time.monotonic() + wait
+        while not _taken(descriptor):
+            if time.monotonic() >= until:
+                raise Locked(_holder(descriptor, path, what))
+            time.sleep(0.2)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": int(time.time())}).encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _holder(descriptor: int, path: str, what: str) -> str:

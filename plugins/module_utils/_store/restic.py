@@ -83,7 +83,7 @@ class Restic:
         Raises:
             DockerVpsError: it does not, or does not answer.
         """
-        code, said, _ = self._run(["cat", "config"], timeout=self._patience)
+        code, said, _unused = self._run(["cat", "config"], timeout=self._patience)
         if code and _ABSENT.search(said):
             return False
         self._check(code, said, "open")

@@ -100,9 +100,9 @@ class Sets:
                 "Choose a directory on a disk that is mounted for writing, and run with become: true."
             ) from error
 
-    def lock(self, what: str) -> ContextManager[None]:
+    def lock(self, what: str, wait: float = 0.0) -> ContextManager[None]:
         """Hold the lock of this app's backups; see lock.locked."""
-        return locked(os.path.join(self.directory, ".lock"), f"{what} of {self.app}")
+        return locked(os.path.join(self.directory, ".lock"), f"{what} of {self.app}", wait)
 
     def listing(self) -> Listing:
         """Return what is there. Unfinished sets are invisible."""
@@ -159,9 +159,13 @@ class Sets:
 
     def begin(self, stamp: str, kind: str = PARTIAL) -> str:
         """Make the folder in which a set is prepared, and return it."""
-        folder = os.path.join(self.directory, kind + stamp)
+        folder = self.workspace(stamp, kind)
         os.mkdir(folder, mode=0o700)
         return folder
+
+    def workspace(self, stamp: str, kind: str = PARTIAL) -> str:
+        """Return the folder that begin makes."""
+        return os.path.join(self.directory, kind + stamp)
 
     def publish(self, folder: str, manifest: Manifest) -> BackupSet:
         """Make a prepared set visible. Its archives lie in the folder and are synced already."""

@@ -113,6 +113,16 @@ def facts(path: str, *, wait: float = 5.0) -> Facts:
         return found if header.wal else replace(found, held=time.monotonic() - started)
 
 
+def schema(path: str, *, wait: float = 5.0) -> str:
+    """Return the fingerprint of a database's schema; the database may be in use and large.
+
+    Raises:
+        DockerVpsError: it cannot be read.
+    """
+    with _opened(path, _header(path), wait) as connection:
+        return schema_fingerprint(connection)
+
+
 def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
     """Return the first column of a query as text, without NULLs. The query can only read.
 

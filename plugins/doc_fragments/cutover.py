@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that say how a cutover is done."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation of CUTOVER_ARGUMENTS, without those of the fragment place."""
+
+    DOCUMENTATION = r"""
+options:
+  project:
+    description: The Compose project; O(app) when not given.
+    type: str
+  container:
+    description: The container's name, by which the proxy reaches it; V(<app>-app) when not given.
+    type: str
+  data:
+    description:
+      - The keys of the definition's volumes and the names of the volumes, that of the database first.
+      - V({database: <app>-db, media: <app>-media}) when not given.
+    type: dict
+  external:
+    description: Whether the volumes were not made by this Compose project.
+    type: bool
+    default: false
+  aliases:
+    description:
+      - Further names of the application on its networks.
+      - By these the new container is known from its start, not only when it is healthy.
+    type: list
+    elements: str
+    default: []
+  beside:
+    description: Containers that may run on the database's volume besides the application, such as a replica's.
+    type: list
+    elements: str
+    default: []
+  strategy:
+    description:
+      - V(single_writer) ends the old version before the new one starts, as one SQLite database needs it. A proxy that
+        holds requests makes a short pause of it.
+      - V(overlap) ends the old version when the new one has its place. It is refused when the database's volume holds
+        an SQLite database, and never puts data back.
+    type: str
+    choices: [single_writer, overlap]
+    default: single_writer
+  overlap_force:
+    description: Overlap also on an SQLite database.
+    type: bool
+    default: false
+  health:
+    description: Seconds within which a version has to become healthy.
+    type: float
+    default: 60
+  watch:
+    description: Seconds for which the new version is watched once it serves, before the old one is given up.
+    type: float
+    default: 10
+  smoke:
+    description: A command with its arguments that has to succeed in the new container before it serves.
+    type: list
+    elements: str
+    default: []
+  reload:
+    description:
+      - A command with its arguments that runs on the host when the name has moved to another container, also on the way
+        back. For proxies that remember addresses.
+    type: list
+    elements: str
+    default: []
+  log_lines:
+    description: How many of a failed version's last log lines the message has. All of them are kept with the release.
+    type: int
+    default: 50
+  keep:
+    description: How many releases that were healthy are kept, with their images; at least 2.
+    type: int
+    default: 5
+  repository:
+    description: The repository whose images belong to this application alone, and are removed with its releases.
+    type: str
+    default: ""
+  by:
+    description: Who asked for this, and from where; written down.
+    type: str
+    default: ""
+  backup:
+    description: The backup set to make before anything changes, if there is data. None when not given.
+    type: dict
+    suboptions:
+      directory:
+        description: Where the backup sets lie; V(/var/backups/<app>) when not given.
+        type: path
+      volumes:
+        description: The names of the archives, and which volume each holds.
+        type: dict
+        required: true
+      compression:
+        description: How the archives are compressed.
+        type: str
+        choices: [gzip, zstd, none]
+        default: gzip
+      consistency:
+        description: As in M(ptnextjs.docker_vps.volume_backup).
+        type: str
+        choices: [online, pause, stop]
+        default: online
+      uploads_query:
+        description: A query for the uploads that have to be in the archive V(media); none if empty.
+        type: str
+        default: ""
+"""

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a release is, whether a new one is due, which one to return to, and which ones to keep.
+
+A release is one definition (compose.yml), one environment and one image that were put live together, under an id that
+is the time when that began (UTC, ``YYYYMMDD-HHMMSS``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from typing import Mapping, Optional, Sequence
+
+from .errors import DockerVpsError
+
+HEALTHY, FAILED, UNWELL = "healthy", "failed", "unwell"
+KEEP_AT_LEAST = 2  # the live release, and the one to return to
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release. Fingerprints are short hashes, which tell equal from different and give no value away.
+
+    Attributes:
+        at: when its cutover began (UTC).
+        by: who asked for it, and from where.
+        schema: of the databases when it was live; empty when that is unknown or there are none.
+        backup: the timestamp of the backup set made before it.
+        result: healthy, failed (what was before is back), or unwell (it failed, and stays so that no data is lost).
+        gap: for how many seconds nothing served.
+        seconds: how long the cutover took, its backup and watch included.
+        returned_to: the release whose definition, environment and image these are, after a rollback.
+    """
+
+    id: str
+    at: str
+    image: str
+    image_id: str
+    environment: str
+    definition: str
+    revision: str = ""
+    by: str = ""
+    strategy: str = ""
+    schema: str = ""
+    backup: str = ""
+    result: str = FAILED
+    message: str = ""
+    gap: float = 0.0
+    seconds: float = 0.0
+    returned_to: str = ""
+
+    @property
+    def content(self) -> tuple[str, str, str]:
+        """What distinguishes it from another: definition, environment and image."""
+        return self.definition, self.environment, self.image_id
+
+
+class Plan(Enum):
+    """What is to be done to have a version live."""
+
+    NOTHING = "nothing"
+    START = "start"
+    FIRST = "first"
+    CUTOVER = "cutover"
+
+
+def plan(live: Optional[Release], wanted: Release, container: bool, healthy: bool) -> Plan:
+    """Return what is to be done.
+
+    Args:
+        live: the release that is live by our records.
+        container: whether its container exists.
+        healthy: whether it runs and is healthy.
+    """
+    if live and live.content == wanted.content and live.result == HEALTHY:
+        return Plan.NOTHING if healthy else Plan.START
+    return Plan.CUTOVER if container else Plan.FIRST
+
+
+def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: str) -> Release:
+    """Return the release of an id, or for an empty one the last healthy release before the live one.
+
+    After a rollback that is the one before the release that was returned to, so that each further rollback goes
+    further back.
+
+    Raises:
+        DockerVpsError: there is none.
+    """
+    known = ", ".join(one.id for one in releases if one.result == HEALTHY) or "none"
+    if wanted:
+        found = next((one for one in releases if one.id == wanted), None)
+        if found is None:
+            raise DockerVpsError(f"There is no release {wanted}; the releases that were healthy are: {known}.")
+        if found.result != HEALTHY:
+            raise DockerVpsError(f"The release {wanted} was never healthy ({found.message}); those that were: {known}.")
+        return found
+    before = (live.returned_to or live.id) if live else "~"
+    candidates = [one for one in releases if one.result == HEALTHY and one.id < before]
+    candidates = [one for one in candidates if live is None or one.content != live.content]
+    if not candidates:
+        raise DockerVpsError(f"There is no healthy release before the live one to return to; known: {known}.")
+    return max(candidates, key=lambda one: one.id)
+
+
+def superseded(releases: Sequence[Release], live: str, keep: int) -> list[Release]:
+    """Return the releases to forget: all but the live one, the newest ``keep`` healthy ones, and the failures since.
+
+    One that a kept release returned to is kept as well, since it is the older of two with the same content.
+    """
+    newest_first = sorted(releases, key=lambda one: one.id, reverse=True)
+    healthy = [one.id for one in newest_first if one.result == HEALTHY][: max(keep, KEEP_AT_LEAST)]
+    oldest = healthy[-1] if healthy else ""
+    failed = [one.id for one in newest_first if one.result != HEALTHY and one.id > oldest][: max(keep, KEEP_AT_LEAST)]
+    kept = {live, *healthy, *failed}
+    return [one for one in releases if one.id not in kept]
+
+
+def fingerprint(text: str) -> str:
+    """Return a short hash of a text: the first 12 hexadecimal digits of its SHA-256."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def schema_of(databases: Mapping[str, str]) -> str:
+    """Return one fingerprint for the schemas of databases by their paths; empty for none."""
+    return fingerprint(json.dumps(databases, sort_keys=True)) if databases else ""
+
+
+def text_of(release: Release) -> str:
+    """Return a release as it is written down."""
+    return json.dumps(asdict(release), indent=2, ensure_ascii=False) + "\n"
+
+
+def parse(text: str, path: str) -> Release:
+    """Read a release; unknown keys are of a later version and passed over.
+
+    Raises:
+        DockerVpsError: it is not one.
+    """
+    known = {one.name for one in fields(Release)}
+    try:
+        return Release(**{key: value for key, value in json.loads(text).items() if key in known})
+    except (ValueError, TypeError, AttributeError) as error:
+        folder = os.path.dirname(path)
+        raise DockerVpsError(f"{path} is no release ({error}). Move {folder} away, or mend the file.") from error

@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a version live: the old one ends, the new one takes its name, and what fails is undone.
+
+The new container is made and started under a name that no proxy asks for. Only when it is healthy does it get the
+name by which it is reached, so nobody meets a version that may have to go again. With ``single_writer`` the old
+version has ended before the new one starts, because two processes on one SQLite database lose data; a proxy that
+holds requests meanwhile makes a short pause of it. With ``overlap`` the old one serves until the new one does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import replace
+from typing import Any, ContextManager, Optional
+
+from .._core import catalog, releases
+from .._core.errors import DockerVpsError, EngineError
+from .._core.health import Reason, Rules, Wanted, explain, judge
+from .._core.releases import HEALTHY, Plan, Release
+from .._store import files
+from .._store.guard import guarded
+from .._store.releases import DEFINITION, ENVIRONMENT
+from .._store.sets import Sets
+from .probing import Probed
+from .readiness import OVERLAP, SINGLE_WRITER, data_of, discard, prepare
+from .readiness import Params as Params
+from .under_way import (
+    COPY,
+    NEXT,
+    OLD,
+    CutoverEngine,
+    Settled,
+    UnderWay,
+    World,
+    boot,
+    finish,
+    last_lines,
+    schemas,
+    settle,
+    wait_until_healthy,
+)
+
+SERVICE = "app"
+SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
+WATCH_EVERY = 0.5  # seconds
+COMMAND_ENDS_WITHIN = 60.0  # seconds
+
+
+def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
+    """Put a version live unless it is, and return what was done.
+
+    Raises:
+        DockerVpsError: it is not live; what was before is, unless the message says otherwise.
+    """
+    engine = world.connect()
+    if check_mode:
+        wanted, plan = _looked_at(params, world, engine)
+        return _told(plan is not Plan.NOTHING, wanted, world, _REHEARSED[plan].format(one=wanted, how=params.strategy))
+    world.releases.prepare()
+    with world.releases.lock(f"a release of {params.app}", SETTLED_WITHIN):
+        settled = settle_all(world)
+        wanted, plan = _looked_at(params, world, engine)
+        if plan is Plan.NOTHING:
+            return _told(bool(settled), wanted, world, f"Release {world.releases.current()} is live already.")
+        if plan is Plan.START:
+            return _started(params, wanted, world, engine)
+        return _Cutover(params, sets, world, engine, wanted).run()
+
+
+def settle_all(world: World) -> list[Settled]:
+    """Finish or undo what killed runs have left; under the lock."""
+    left = [settle(world, one, "The run that was at it was killed.") for one in world.releases.unfinished()]
+    return [one for one in left if one]
+
+
+_REHEARSED = {
+    Plan.NOTHING: "This version is live already.",
+    Plan.START: "This version would be started; it is the live one, and does not run as it should.",
+    Plan.FIRST: "{one.image} would be started as the first release.",
+    Plan.CUTOVER: "{one.image} would take the place of the live version ({how}).",
+}
+
+
+def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Release, Plan]:
+    environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
+    image = engine.image(params.image)
+    now = world.clock.utc()
+    known = world.releases.listing()
+    wanted = Release(
+        id=catalog.new_stamp(now, [one.id for one in known]),
+        at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        image=params.image,
+        image_id=image["Id"] if image else "",
+        environment=releases.fingerprint(environment.text if environment else ""),
+        definition=releases.fingerprint(params.definition),
+        revision=params.revision,
+        by=params.by,
+        strategy=params.strategy,
+        message="It was interrupted before anything had changed.",
+        returned_to=params.returned_to,
+    )
+    live = next((one for one in known if one.id == world.releases.current()), None)
+    seen = engine.look(params.container)
+    healthy = seen.state == "running" and seen.health == "healthy"
+    plan = releases.plan(live, wanted, seen.exists, healthy)
+    return wanted, Plan.CUTOVER if params.restore and plan is not Plan.FIRST else plan
+
+
+def _started(params: Params, wanted: Release, world: World, engine: CutoverEngine) -> dict[str, Any]:
+    """Bring up what is live already."""
+    current = world.releases.current()
+    world.releases.put_live(current)
+    world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION])
+    try:
+        seconds = wait_until_healthy(engine, world.clock, params.container, params.health)
+    except DockerVpsError as error:
+        raise DockerVpsError(
+            f"{error.message} Definition and environment are the ones that were healthy last, so there is nothing to "
+            f"put back.{last_lines(engine, params.container, params.log_lines)}"
+        ) from error
+    said = f"Release {current}, {wanted.image}, is live; it was started and is healthy after {seconds:.1f} s."
+    return _told(True, wanted, world, said)
+
+
+def _told(changed: bool, wanted: Release, world: World, summary: str, **more: Any) -> dict[str, Any]:
+    current = world.releases.current()
+    live = world.releases.read(current) if current else None
+    result: dict[str, Any] = {"changed": changed, "summary": summary, "cautions": [], "pruned": []}
+    result["release"] = vars(live or wanted)
+    return {**result, **more}
+
+
+class _Cutover:
+    """One cutover, under the lock."""
+
+    def __init__(self, params: Params, sets: Sets, world: World, engine: CutoverEngine, wanted: Release) -> None:
+        self.params, self.sets, self.world, self.engine = params, sets, world, engine
+        self.clock, self.releases = world.clock, world.releases
+        self.began = self.clock.now()
+        current = self.releases.current()
+        previous = current if current and self.releases.read(current) else ""
+        try:
+            self.ready = prepare(params, sets, world, engine, wanted)
+        except DockerVpsError:
+            if previous:
+                self.releases.put_live(previous)  # the env file may be the new one already
+            raise
+        self.release = replace(wanted, backup=self.ready.backup)
+        self.cautions = list(self.ready.cautions)
+        self.gap_began: Optional[float] = None
+        self.gap = 0.0
+        self.way = UnderWay(
+            wanted.id,
+            params.project,
+            params.container,
+            previous=previous,
+            old=self.ready.old,
+            ran=self.ready.ran,
+            health=params.health,
+            log_lines=params.log_lines,
+            reload=tuple(params.reload),
+            data=params.on_way_back,
+            boot=boot(),
+            reachable=bool(params.aliases),  # by those the new container is known from its start
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Cut over, or fail and leave what was before."""
+        with self._alone(), guarded(self._unattended):
+            try:
+                self.releases.begin(self.release, self.params.definition, self.ready.environment)
+                self._go()
+            except BaseException as error:
+                self._undo(error)
+                raise
+            finish(self.world, self.engine, self.way)
+        pruned = self._prune()
+        return _told(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
+
+    def _alone(self) -> ContextManager[None]:
+        """Keep backups and restores away meanwhile."""
+        if os.path.isdir(self.sets.directory):
+            return self.sets.lock("a release", SETTLED_WITHIN)
+        return contextlib.nullcontext()
+
+    # The cutover
+
+    def _go(self) -> None:
+        self.way = self.way.write(self.releases)
+        self._make()
+        if self.params.strategy == OVERLAP:
+            self._start()
+            self._take_name()
+            self._retire()
+        else:
+            self._retire()
+            self._secure_data()
+            self._start()
+            self._take_name()
+        self._watch()
+        self._commit()
+
+    def _make(self) -> None:
+        """Have Compose make the new container, under a name that nobody asks for."""
+        params, home = self.params, self.releases.home
+        self.releases.put_live(self.release.id)
+        waiting = params.container + NEXT
+        definition = self.releases.path(self.release.id, DEFINITION)
+        project, definitions, made = params.project, [definition], params.container
+        self.engine.remove_container(waiting)
+        override = self.releases.path(self.release.id, "next.yml")
+        if self.way.old:
+            # In the project itself Compose would put it in the place of the old one.
+            external = {key: {"external": True} for key in params.data}
+            text = json.dumps({"services": {SERVICE: {"container_name": waiting}}, "volumes": external})
+            files.replace(override, files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+            project, definitions, made = params.project + NEXT, [definition, override], waiting
+        self.world.commands.create(project, home, definitions)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(override)
+        labels = {
+            "com.docker.compose.project": params.project,
+            "com.docker.compose.project.config_files": self.releases.live[DEFINITION],
+            "com.docker.compose.config-hash": self.world.commands.config_hash(
+                params.project, home, definition, SERVICE
+            ),
+        }
+        self.engine.recreate(made, waiting, labels, self.params.aliases)
+
+    def _retire(self) -> None:
+        """Let the old version end; whoever asks for its name from now on has to wait for the new one."""
+        if not self.way.old:
+            return
+        self._let_go_of_name()
+        if not self.way.ran:
+            return
+        if self.gap_began is None and self.params.strategy == SINGLE_WRITER:
+            self.gap_began = self.clock.now()
+        self.engine.stop(self.way.old)
+        there = self.engine.container(self.way.old)
+        if there and there["State"]["Running"]:
+            raise DockerVpsError(f"The old version in {self.params.container + OLD} does not end.")
+
+    def _let_go_of_name(self) -> None:
+        there = self.engine.container(self.way.old)
+        if there and there["Name"].lstrip("/") == self.params.container:
+            left = self.engine.container(self.params.container + OLD)
+            if left:
+                self.engine.remove_container(left["Id"])
+            self.engine.rename(self.way.old, self.params.container + OLD)
+
+    def _secure_data(self) -> None:
+        """Keep the database as it is now that nobody writes to it; to restore a set, put that in its place."""
+        data = self.ready.data
+        if not data:
+            return
+        live, copy = data.root, data.root + COPY + self.release.id
+        self.way = self.way.write(self.releases, volume=data.name, live=live, copy=copy)
+        if self.ready.staged:
+            self.way = self.way.write(self.releases, copied=True, durable=True)
+            os.rename(live, copy)
+            os.rename(self.ready.staged, live)
+            files.sync_directory(os.path.dirname(live))
+            return
+        files.copy_tree(live, copy)
+        self.way = self.way.write(self.releases, copied=True)
+
+    def _start(self) -> None:
+        """Start the new version and make sure that it is sound."""
+        waiting = self.params.container + NEXT
+        self.engine.start(waiting)
+        if self.way.copied and not self.way.durable:
+            files.sync_tree(self.way.copy)  # now that nobody waits for it
+            self.way = self.way.write(self.releases, durable=True)
+        wait_until_healthy(Probed(self.engine, self.clock), self.clock, waiting, self.params.health)
+        if self.params.smoke:
+            try:
+                self.world.commands.execute(waiting, self.params.smoke, COMMAND_ENDS_WITHIN)
+            except DockerVpsError as error:
+                raise DockerVpsError(f"The smoke test failed. {error.message}") from error
+
+    def _take_name(self) -> None:
+        """Let the new version be reached."""
+        self.way = self.way.write(self.releases, reachable=True)
+        if self.params.strategy == OVERLAP and self.way.old:
+            self._let_go_of_name()
+        self.engine.rename(self.params.container + NEXT, self.params.container)
+        if self.gap_began is not None:
+            self.gap = self.clock.now() - self.gap_began
+        if self.params.reload:
+            try:
+                self.world.commands.here(self.params.reload, COMMAND_ENDS_WITHIN)
+            except DockerVpsError as error:
+                self.cautions.append(f"The proxy may look for the old address: {error.message}")
+
+    def _watch(self) -> None:
+        """See that the new version stays well, and for the engine, too, is healthy."""
+        name, until = self.params.container, self.clock.now() + self.params.watch
+        restarts = self.engine.look(name).restart_count
+        wait_until_healthy(self.engine, self.clock, name, self.params.health)
+        if not self.way.old:
+            return  # there is nothing to go back to
+        while self.clock.now() < until:
+            self.clock.sleep(min(WATCH_EVERY, max(until - self.clock.now(), 0)))
+            seen = self.engine.look(name)
+            reason = judge(seen, Rules(Wanted.HEALTHY), restarts)
+            if reason not in (Reason.REACHED, Reason.WAITING):
+                watched = self.params.watch - (until - self.clock.now())
+                raise DockerVpsError(
+                    f"It was healthy at first, and then: {explain(seen, reason, Wanted.HEALTHY, watched)}"
+                )
+
+    def _commit(self) -> None:
+        """From here on the new version is the live one."""
+        data = self.ready.data or data_of(self.params, self.engine)[0]  # it may have been made only now
+        self.release = replace(
+            self.release,
+            result=HEALTHY,
+            message="",
+            schema=releases.schema_of(schemas(data.root)) if data else "",
+            gap=round(self.gap, 3),
+            seconds=round(self.clock.now() - self.began, 3),
+        )
+        self.releases.record(self.release)
+        self.releases.make_current(self.release.id)
+
+    # When it fails
+
+    def _undo(self, error: BaseException) -> None:
+        """Undo everything and say so, unless there was nothing to undo.
+
+        Raises:
+            DockerVpsError: what went wrong, and what runs now.
+        """
+        why = error.message if isinstance(error, DockerVpsError) else f"It was interrupted ({type(error).__name__})."
+        settled = settle(self.world, self.release.id, why)
+        discard(self.ready.staged)
+        if settled is None:
+            self.releases.forget(self.release.id)
+        elif settled.release.result != HEALTHY and isinstance(error, Exception):
+            one = settled.release
+            said = f"Release {one.id}, {one.image}, failed. {one.message}{settled.evidence}"
+            raise DockerVpsError(said, release=vars(one)) from error
+
+    def _unattended(self) -> None:
+        """What the watcher does when this process was killed."""
+        settle(self.world, self.release.id, "The run that was at it was killed.")
+        discard(self.ready.staged)
+
+    # Afterwards
+
+    def _prune(self) -> list[str]:
+        """Forget old releases and remove the images that only they need; return what was removed."""
+        known = self.releases.listing()
+        old = releases.superseded(known, self.release.id, self.params.keep)
+        for one in old:
+            self.releases.forget(one.id)
+        kept = {one.image_id for one in known if one not in old and one.result != releases.FAILED}
+        removed = []
+        for reference, image in (
+            self.engine.references(self.params.repository).items() if self.params.repository else ()
+        ):
+            if image in kept:
+                continue
+            with contextlib.suppress(EngineError):  # something else uses it
+                self.engine.remove_image(reference)
+                removed.append(reference)
+        return removed
+
+    def _summary(self) -> str:
+        one = self.release
+        what = f"Release {one.id}, {one.image}, is live and healthy after {one.seconds:.1f} s"
+        pause = f"; for {one.gap:.1f} s nothing served" if self.way.ran else ""
+        kept = f", with backup {one.backup} made before" if one.backup else ""
+        return f"{what}{pause}{kept}." + "".join(f" {caution}" for caution in self.cautions)

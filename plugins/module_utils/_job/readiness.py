@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is found out and laid ready before a cutover, while the old version serves; nothing has changed after it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from typing import Mapping, Optional, Sequence
+
+from .._core.errors import DockerVpsError
+from .._core.releases import Release
+from .._store import files, tree
+from .._store.releases import ENVIRONMENT
+from .._store.sets import Sets
+from . import backup, restorable
+from .backup import RESERVE, size
+from .restorable import FromSet
+from .under_way import AUTO, NEXT, CutoverEngine, World
+from .volumes import Volume, running, volume_of
+
+SINGLE_WRITER, OVERLAP = "single_writer", "overlap"
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to put live and how.
+
+    Attributes:
+        definition: the text of compose.yml.
+        image: what the definition names.
+        data: the Compose keys of the definition's volumes, the database's first, and their names.
+        external: whether the volumes are not Compose's own.
+        beside: containers that may run on the database besides the application, such as a replica's.
+        overlap_force: overlap also on SQLite.
+        health, watch: seconds to wait for health, and to watch afterwards.
+        smoke: a command in the new container that has to succeed.
+        reload: a command on the host for the proxy, after the name has moved.
+        on_way_back: what becomes of the data when the new version fails after users may have reached it.
+        backup: the backup to make before; None for none.
+        repository: the repository whose images belong to this application.
+        environment: the env file to put live; None is the one that lies on the host.
+        returned_to, restore: the release that is returned to, and the backup set to restore for it.
+    """
+
+    app: str
+    project: str
+    container: str
+    definition: str
+    image: str
+    data: Mapping[str, str]
+    external: bool = False
+    aliases: Sequence[str] = ()
+    beside: Sequence[str] = ()
+    strategy: str = SINGLE_WRITER
+    overlap_force: bool = False
+    health: float = 60.0
+    watch: float = 10.0
+    smoke: Sequence[str] = ()
+    reload: Sequence[str] = ()
+    on_way_back: str = AUTO
+    log_lines: int = 50
+    backup: Optional[backup.Params] = None
+    keep: int = 5
+    repository: str = ""
+    revision: str = ""
+    by: str = ""
+    environment: Optional[files.Kept] = None
+    returned_to: str = ""
+    restore: str = ""
+
+    @property
+    def database(self) -> str:
+        """The volume of the database."""
+        return next(iter(self.data.values()))
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a cutover starts from.
+
+    Attributes:
+        old: the id of the container that is to go, empty when there is none; it ``ran`` or not.
+        data: the database's volume; None when there is none yet, or it cannot be copied and put back.
+        staged: the data of a backup set beside it, that is to take its place.
+        backup: the timestamp of the backup set that was made.
+        cautions: what people should know.
+    """
+
+    environment: files.Kept
+    old: str
+    ran: bool
+    data: Optional[Volume]
+    staged: str
+    backup: str
+    cautions: tuple[str, ...]
+
+
+def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, release: Release) -> Ready:
+    """Refuse what cannot go well, stage the data to restore, and make the backup.
+
+    Raises:
+        DockerVpsError: the cutover cannot be tried; nothing has changed.
+    """
+    if not release.image_id:
+        raise DockerVpsError(f"The image {params.image} is not on this host. Build or pull it first.")
+    environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
+    if environment is None:
+        raise DockerVpsError(f"There is no {world.releases.live[ENVIRONMENT]}. Write it first.")
+    old = engine.container(params.container)
+    _refuse_others(params, engine, old["Id"] if old else "")
+    data, cautions = data_of(params, engine)
+    if data and params.strategy == SINGLE_WRITER:
+        _check_room(data)
+    if data and params.strategy == OVERLAP and not params.overlap_force:
+        _refuse_overlap(data)
+    staged = _staged(params, sets, world, engine, release, data)
+    try:
+        made = _backup(params, sets, world, engine)
+    except BaseException:
+        discard(staged)
+        raise
+    ran = bool(old and old["State"]["Running"])
+    return Ready(environment, old["Id"] if old else "", ran, data, staged, made, cautions)
+
+
+def data_of(params: Params, engine: CutoverEngine) -> tuple[Optional[Volume], tuple[str, ...]]:
+    """Return the database's volume, if it can be copied and put back, or why it cannot."""
+    try:
+        found = volume_of(engine, params.database)
+        if found:
+            restorable.refuse_mount_points([found.root])
+    except DockerVpsError as error:
+        return None, (f"The data would not be put back if this release failed. {error.message}",)
+    return found, ()
+
+
+def discard(staged: str) -> None:
+    """Remove staged data that is not needed."""
+    if staged:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
+    """Refuse a second container on the database."""
+    there = [one["Name"].lstrip("/") for one in running(engine, [params.database]) if one["Id"] != old]
+    names = [one for one in there if one not in (*params.beside, params.container + NEXT)]
+    if names:
+        raise DockerVpsError(
+            f"{', '.join(names)} also {'runs' if len(names) == 1 else 'run'} on {params.database}. Two containers on "
+            "one database can lose data, so nothing was changed. Stop it (docker stop), or name it in beside if it is "
+            "meant to be there."
+        )
+
+
+def _refuse_overlap(data: Volume) -> None:
+    databases = tree.survey(data.root).databases
+    if databases:
+        raise DockerVpsError(
+            f"{data.name} holds the SQLite database {databases[0]}, and two versions at a time on one SQLite database "
+            "can lose data, so overlap is refused. Use single_writer, or set overlap_force if every version bears it."
+        )
+
+
+def _check_room(data: Volume) -> None:
+    facts, needed = os.statvfs(data.root), tree.survey(data.root).bytes + RESERVE
+    free = facts.f_bavail * facts.f_frsize
+    if free < needed:
+        raise DockerVpsError(
+            f"The disk of {data.root} has {size(free)} free, and the copy of {data.name} with which this release could "
+            f"be undone needs {size(needed)}. Free some space; nothing was changed."
+        )
+
+
+def _staged(
+    params: Params, sets: Sets, world: World, engine: CutoverEngine, release: Release, data: Optional[Volume]
+) -> str:
+    """Lay the data of a backup set ready beside the live data, and return its directory; empty for none."""
+    if not params.restore:
+        return ""
+    if not data:
+        raise DockerVpsError(
+            f"The volume {params.database} is missing, or its data cannot be exchanged; restore it with restore.yml."
+        )
+    source = FromSet(database_from(params, params.restore), sets, engine, world.clock)
+    staged = data.root + restorable.STAGED + release.id
+    discard(staged)
+    source.stage(source.targets[0], staged)
+    return staged
+
+
+def database_from(params: Params, stamp: str) -> restorable.Params:
+    """Return how to restore the database alone from a set."""
+    names = {volume: name for name, volume in (params.backup.volumes if params.backup else {}).items()}
+    return restorable.Params(params.app, stamp, {names.get(params.database, "db"): params.database})
+
+
+def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> str:
+    """Make a backup set, if there is data, and return its timestamp."""
+    if not params.backup or engine.volume(params.database) is None:
+        return ""
+    there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
+    wanted = replace(params.backup, volumes=there)
+    if wanted.uploads and wanted.uploads.archive not in there:
+        wanted = replace(wanted, uploads=None)
+    try:
+        made = backup.run(wanted, sets, world.connect, world.clock, False)
+    except DockerVpsError as error:
+        raise DockerVpsError(
+            f"The backup before the release failed, so nothing was changed. {error.message}"
+        ) from error
+    return str(made["set"]["stamp"])

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cutover under way: written down before each step, and finished or undone by whoever comes after.
+
+That is the cutover itself when a step fails, the watcher of its process when that is killed, or the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+
+from .._core import dotenv
+from .._core.errors import DockerVpsError, EngineError
+from .._core.health import Reason, Rules, Wanted, explain
+from .._core.releases import FAILED, UNWELL, Release
+from .._core.secrets import Mask, secrets_of
+from .._core.waiting import Wait, Watched
+from .._store import files, sqlite, tree
+from .._store.releases import ENVIRONMENT, JOURNAL, Releases
+from .backup import WallClock
+from .journal import Swap, carry_through, finish_stopping, go_on, patiently
+from .losses import contents, losses
+from .probing import Asked, Probed
+from .volumes import VolumeEngine, running
+
+NEXT, OLD = "-next", "-old"  # behind the name of the container
+COPY, SPOILT = ".release-", ".failed-"  # behind the directory of the volume
+AUTO, KEEP, RESTORE = "auto", "keep", "restore"  # what becomes of data on a way back
+_BOOT = "/proc/sys/kernel/random/boot_id"
+
+
+class CutoverEngine(VolumeEngine, Asked, Protocol):
+    """What a cutover needs of an engine."""
+
+    def image(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return an image."""
+        raise NotImplementedError
+
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name."""
+        raise NotImplementedError
+
+    def remove_container(self, container: str) -> None:
+        """Remove a container, also a running one."""
+        raise NotImplementedError
+
+    def recreate(self, container: str, name: str, labels: Mapping[str, str], aliases: Sequence[str]) -> str:
+        """Put a container that is known by nothing but its name in place of another one that never ran."""
+        raise NotImplementedError
+
+    def references(self, repository: str) -> Mapping[str, str]:
+        """Return the images of a name."""
+        raise NotImplementedError
+
+    def remove_image(self, name: str) -> None:
+        """Remove a name of an image."""
+        raise NotImplementedError
+
+    def logs(self, name: str, lines: int) -> Sequence[str]:
+        """Return the last lines a container wrote."""
+        raise NotImplementedError
+
+
+class Commands(Protocol):
+    """What a cutover needs of Compose and of the host."""
+
+    def create(self, project: str, directory: str, definitions: Sequence[str]) -> None:
+        """Create a project's containers."""
+        raise NotImplementedError
+
+    def up(self, project: str, directory: str, definition: str) -> None:
+        """Bring a project up."""
+        raise NotImplementedError
+
+    def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:
+        """Return the hash of a service."""
+        raise NotImplementedError
+
+    def execute(self, container: str, command: Sequence[str], within: float) -> None:
+        """Run a command in a container."""
+        raise NotImplementedError
+
+    def here(self, command: Sequence[str], within: float) -> None:
+        """Run a command on this host."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class World:
+    """Where a cutover takes place: its records, the engine, the commands, the time."""
+
+    releases: Releases
+    connect: Callable[[], CutoverEngine]
+    commands: Commands
+    clock: WallClock
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """What is needed to finish a cutover or to undo it.
+
+    Attributes:
+        previous: the release that was live.
+        old: the id of its container, which ``ran`` or not.
+        volume: the database's volume, with its directory ``live``, and the ``copy`` as it was when the old version had
+            stopped, valid once it is ``copied``; a copy that is not ``durable`` is worth nothing after a reboot.
+        others: containers that were stopped to exchange the data.
+        reachable: whether users may have reached the new version.
+        health: seconds to wait for health.
+    """
+
+    id: str
+    project: str
+    container: str
+    previous: str = ""
+    old: str = ""
+    ran: bool = False
+    volume: str = ""
+    live: str = ""
+    copy: str = ""
+    copied: bool = False
+    durable: bool = False
+    boot: str = ""
+    others: tuple[str, ...] = ()
+    reachable: bool = False
+    health: float = 60.0
+    log_lines: int = 50
+    reload: tuple[str, ...] = ()
+    data: str = AUTO
+
+    def write(self, releases: Releases, **changes: Any) -> UnderWay:
+        """Change it durably and return it."""
+        changed = replace(self, **changes)
+        text = json.dumps(asdict(changed))
+        files.replace(releases.path(self.id, JOURNAL), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+        return changed
+
+
+def read(releases: Releases, release_id: str) -> Optional[UnderWay]:
+    """Return what is written down of a cutover, None when it was not begun or has ended."""
+    kept = files.read(releases.path(release_id, JOURNAL))
+    if kept is None:
+        return None
+    given: dict[str, Any] = json.loads(kept.text)
+    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return UnderWay(**facts)
+
+
+def boot() -> str:
+    """Return what tells this run of the machine from others."""
+    with open(_BOOT, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def wait_until_healthy(engine: Watched, clock: WallClock, container: str, within: float) -> float:
+    """Wait until a container is healthy and return for how many seconds that was.
+
+    Args:
+        engine: one that is Probed answers sooner than the engine itself.
+
+    Raises:
+        DockerVpsError: it is not, and will not be; the message says why.
+    """
+    ended = Wait(engine, clock, [container], Rules(Wanted.HEALTHY), within).run()
+    (seen,) = ended.containers
+    if seen.reason is not Reason.REACHED:
+        raise DockerVpsError(explain(seen.snapshot, seen.reason, Wanted.HEALTHY, seen.seconds))
+    return seen.seconds
+
+
+def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
+    """Return what a container wrote last, as an appendix to a sentence."""
+    lines = list(engine.logs(container, number))
+    return f"\nIts last {len(lines)} log lines:\n" + "\n".join(lines) if lines else ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A cutover that was finished or undone, and the last lines of what failed."""
+
+    release: Release
+    evidence: str = ""
+
+
+def settle(world: World, release_id: str, why: str) -> Optional[Settled]:
+    """Finish a cutover that was decided, undo any other one, and return its record; None when there is nothing to do.
+
+    Args:
+        why: what went wrong, as sentences.
+
+    Raises:
+        DockerVpsError: the engine does not answer; the next run tries again.
+    """
+    under_way = read(world.releases, release_id)
+    if under_way is None:
+        return None
+    engine = patiently(world.connect, world.clock)
+    if world.releases.current() == release_id:
+        finish(world, engine, under_way)
+        found = world.releases.read(release_id)
+        return Settled(found) if found else None
+    return _WayBack(world, engine, under_way, why).go()
+
+
+def finish(world: World, engine: CutoverEngine, under_way: UnderWay) -> None:
+    """Remove what a decided cutover leaves."""
+    with contextlib.suppress(EngineError):  # it has no name any more that anyone finds; the next run tries again
+        if under_way.old:
+            engine.remove_container(under_way.old)
+    _clear(world, under_way)
+
+
+def _clear(world: World, under_way: UnderWay) -> None:
+    for path in (under_way.copy, under_way.live + SPOILT + under_way.id if under_way.live else ""):
+        if path:
+            shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(world.releases.path(under_way.id, JOURNAL))
+
+
+class _WayBack:
+    """From a failed version back to what was before."""
+
+    def __init__(self, world: World, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
+        self.world, self.engine, self.under_way, self.why = world, engine, under_way, why
+        self.new = self._new()
+
+    def go(self) -> Settled:
+        """Return to what was before, unless that would lose data and was not allowed to."""
+        evidence, log = self._evidence()
+        lost = self._would_lose()
+        if lost:
+            return Settled(self._stay(lost, log), evidence)
+        self._remove_new()
+        told = self._put_data_back()
+        if self.under_way.previous:
+            self.world.releases.put_live(self.under_way.previous)
+        told = f"{self._start_old()}{told}{log}"
+        if self.under_way.reload:
+            with contextlib.suppress(DockerVpsError):
+                self.world.commands.here(self.under_way.reload, self.under_way.health)
+        self._record(FAILED, f"{self.why} {told}")
+        _clear(self.world, self.under_way)
+        return Settled(self._recorded(), evidence)
+
+    def _new(self) -> Optional[Mapping[str, Any]]:
+        """Return the container of the failed version: the one that waits for the name, or has it already."""
+        waiting = self.engine.container(self.under_way.container + NEXT)
+        named = self.engine.container(self.under_way.container)
+        return waiting or (named if named and named["Id"] != self.under_way.old else None)
+
+    def _evidence(self) -> tuple[str, str]:
+        """Keep what the failed version wrote, without secrets, and return its last lines and where all of it is."""
+        if not self.new:
+            return "", ""
+        environment = files.read(self.world.releases.path(self.under_way.id, ENVIRONMENT))
+        mask = Mask(secrets_of(dotenv.parse(environment.text))) if environment else Mask({})
+        self.why = mask(self.why)
+        lines = self.engine.logs(self.new["Id"], 0)
+        if not lines:
+            return "", ""
+        path = self.world.releases.keep_log(self.under_way.id, mask("\n".join(lines)) + "\n")
+        last = mask(last_lines(self.engine, self.new["Id"], self.under_way.log_lines))
+        return last, f" The log of the failed version is {path}."
+
+    def _usable(self) -> bool:
+        """Whether the copy of the data is there and whole."""
+        one = self.under_way
+        return one.copied and (one.durable or one.boot == boot()) and os.path.isdir(one.copy)
+
+    def _would_lose(self) -> str:
+        """Return what the way back would lose that nobody allowed to be lost, empty for nothing."""
+        one = self.under_way
+        if not one.reachable or one.data != AUTO or not self._usable() or schemas(one.live) == schemas(one.copy):
+            return ""
+        live = contents({one.volume: one.live})
+        lost = losses(live, contents({one.volume: one.copy}).tables, self.world.clock.utc())
+        return str(lost["summary"]) if lost["tables"] else ""
+
+    def _stay(self, lost: str, log: str) -> Release:
+        """Leave the failed version in place, since its users' data would be lost with it."""
+        self.world.releases.put_live(self.under_way.id)
+        message = (
+            f"{self.why} It had changed the schema and taken requests, so it was left in place instead of going back."
+            f"{log} {lost} To go back and lose that, run rollback.yml with docker_vps_rollback_data: restore; "
+            "otherwise mend the application and run update.yml."
+        )
+        if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
+            self.engine.rename(self.new["Id"], self.under_way.container)
+        self._record(UNWELL, message)
+        self.world.releases.make_current(self.under_way.id)
+        finish(self.world, self.engine, self.under_way)
+        return self._recorded()
+
+    def _remove_new(self) -> None:
+        if not self.new:
+            return
+        if not self.under_way.old and not self.under_way.previous:
+            # There is nothing else, so it stays for people to look at, under its proper name.
+            if self.new["Name"].lstrip("/") != self.under_way.container:
+                self.engine.rename(self.new["Id"], self.under_way.container)
+            return
+        with contextlib.suppress(EngineError):
+            self.engine.stop(self.new["Id"])
+        self.engine.remove_container(self.new["Id"])
+
+    def _put_data_back(self) -> str:
+        """Exchange the data for the copy, unless the users' newer data fits the old version."""
+        one = self.under_way
+        if not self._usable() or one.data == KEEP:
+            return ""
+        if one.reachable and schemas(one.live) == schemas(one.copy):
+            return ""
+        others = tuple({*one.others, *(user["Id"] for user in running(self.engine, [one.volume]))})
+        one = self.under_way = one.write(self.world.releases, others=others)
+        for container in others:
+            self.engine.stop(container)
+        at = self.world.clock.utc().isoformat()
+        carry_through([Swap(one.volume, one.live, one.copy, one.live + SPOILT + one.id, one.id, at)])
+        go_on(self.engine, others)
+        return " The data is as it was before."
+
+    def _start_old(self) -> str:
+        """Start what was before and return a sentence about it."""
+        one, releases = self.under_way, self.world.releases
+        there = self.engine.container(one.old) if one.old else None
+        if there is None and not one.previous:
+            return "There is no earlier healthy version to put back."
+        if there and there["Name"].lstrip("/") != one.container:
+            self.engine.rename(one.old, one.container)
+        if there and not one.ran:
+            return "What was there before did not run either, and is as it was."
+        try:
+            if there:
+                finish_stopping(self.engine, [one.old])
+                self.engine.start(one.old)
+            else:
+                self.world.commands.up(one.project, releases.home, releases.live["compose.yml"])
+            probed = Probed(self.engine, self.world.clock)
+            seconds = wait_until_healthy(probed, self.world.clock, one.container, one.health)
+        except DockerVpsError as error:
+            lines = last_lines(self.engine, one.container, one.log_lines)
+            return f"The version before could not be put back either: {error.message}{lines}"
+        before = releases.read(one.previous) if one.previous else None
+        image = (
+            before.image if isinstance(before, Release) else (before or {"Config": {"Image": ""}})["Config"]["Image"]
+        )
+        return f"The version before, {image}, was put back and is healthy after {seconds:.1f} s."
+
+    def _record(self, result: str, message: str) -> None:
+        self.world.releases.record(replace(self._recorded(), result=result, message=message))
+
+    def _recorded(self) -> Release:
+        found = self.world.releases.read(self.under_way.id)
+        if found is None:
+            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone.")
+        return found
+
+
+def schemas(root: str) -> dict[str, str]:
+    """Return the fingerprints of the schemas of the SQLite databases in a directory, by their paths.
+
+    One that cannot be read has the reason in place of a fingerprint.
+    """
+    found = {}
+    for path in tree.survey(root).databases:
+        try:
+            found[path] = sqlite.schema(os.path.join(root, path))
+        except DockerVpsError as error:
+            found[path] = error.message
+    return found

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules for releases have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core.catalog import SUFFIXES
+from .._core.errors import InvalidInput
+from .._engine.cli import Cli
+from .._engine.sdk import SystemClock
+from .._job import backup
+from .._job.readiness import OVERLAP, SINGLE_WRITER, Params
+from .._job.under_way import AUTO, KEEP, RESTORE, World
+from .._store.releases import Releases
+from .._store.sets import Sets
+from .backups import sets_of, volumes_of
+from .engine import engine_of
+
+PLACE_ARGUMENTS: dict[str, Any] = {
+    "app": {"type": "str", "default": "ptnextjs"},
+    "directory": {"type": "path"},
+    "env_file": {"type": "path"},
+}
+CUTOVER_ARGUMENTS: dict[str, Any] = {
+    **PLACE_ARGUMENTS,
+    "project": {"type": "str"},
+    "container": {"type": "str"},
+    "data": {"type": "dict"},
+    "external": {"type": "bool", "default": False},
+    "aliases": {"type": "list", "elements": "str", "default": []},
+    "beside": {"type": "list", "elements": "str", "default": []},
+    "strategy": {"type": "str", "choices": [SINGLE_WRITER, OVERLAP], "default": SINGLE_WRITER},
+    "overlap_force": {"type": "bool", "default": False},
+    "health": {"type": "float", "default": 60},
+    "watch": {"type": "float", "default": 10},
+    "smoke": {"type": "list", "elements": "str", "default": []},
+    "reload": {"type": "list", "elements": "str", "default": []},
+    "log_lines": {"type": "int", "default": 50},
+    "keep": {"type": "int", "default": 5},
+    "repository": {"type": "str", "default": ""},
+    "by": {"type": "str", "default": ""},
+    "backup": {
+        "type": "dict",
+        "options": {
+            "directory": {"type": "path"},
+            "volumes": {"type": "dict", "required": True},
+            "compression": {"type": "str", "choices": list(SUFFIXES), "default": "gzip"},
+            "consistency": {"type": "str", "choices": ["online", "pause", "stop"], "default": "online"},
+            "uploads_query": {"type": "str", "default": ""},
+        },
+    },
+}
+WAYS = (AUTO, RESTORE, KEEP)
+
+
+def releases_of(given: Mapping[str, Any]) -> Releases:
+    """Return the releases that a module's parameters name."""
+    directory = given["directory"] or f"/opt/{given['app']}"
+    return Releases(directory, given["env_file"] or f"{directory}/.env.production")
+
+
+def world_of(module: AnsibleModule) -> World:
+    """Return where a module's cutover takes place."""
+    return World(
+        releases_of(module.params), lambda: engine_of(module), Cli(module.params["docker_host"]), SystemClock()
+    )
+
+
+def sets_of_releases(given: Mapping[str, Any]) -> Sets:
+    """Return the backup directory that a module's parameters name."""
+    return sets_of({"app": given["app"], "directory": (given["backup"] or {}).get("directory")})
+
+
+def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
+    """Read the parameters of a cutover.
+
+    Raises:
+        InvalidInput: one cannot be right.
+    """
+    app = given["app"]
+    data = given["data"] or {"database": f"{app}-db", "media": f"{app}-media"}
+    return Params(
+        app=app,
+        project=given["project"] or app,
+        container=given["container"] or f"{app}-app",
+        data=volumes_of(data),
+        external=given["external"],
+        aliases=tuple(given["aliases"]),
+        beside=tuple(given["beside"]),
+        strategy=given["strategy"],
+        overlap_force=given["overlap_force"],
+        health=_positive(given, "health"),
+        watch=given["watch"],
+        smoke=tuple(given["smoke"]),
+        reload=tuple(given["reload"]),
+        log_lines=given["log_lines"],
+        keep=given["keep"],
+        repository=given["repository"],
+        by=given["by"],
+        backup=_backup(app, given["backup"]),
+        **more,
+    )
+
+
+def _positive(given: Mapping[str, Any], key: str) -> float:
+    if given[key] <= 0:
+        raise InvalidInput(f"{key} must be more than 0 seconds, but is {given[key]:g}.")
+    return float(given[key])
+
+
+def _backup(app: str, given: Optional[Mapping[str, Any]]) -> Optional[backup.Params]:
+    if given is None:
+        return None
+    volumes = volumes_of(given["volumes"])
+    query = given["uploads_query"]
+    return backup.Params(
+        app=app,
+        volumes=volumes,
+        compression=given["compression"],
+        consistency=given["consistency"],
+        uploads=backup.Query(query, "media") if query and "media" in volumes else None,
+        reason="before a release",
+    )

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The releases of one app on this host: a folder for each, and which one is live.
+
+``releases/<id>/`` holds ``release.json``, and ``compose.yml`` and ``.env.production`` as they were; ``log`` is what
+a failed version wrote. The link ``releases/current`` is the only place that says which release is live.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import replace
+from typing import ContextManager, Optional
+
+from .._core import releases
+from .._core.errors import DockerVpsError
+from .._core.releases import Release
+from . import files
+from .lock import locked
+
+DEFINITION, ENVIRONMENT, LOG, JOURNAL = "compose.yml", ".env.production", "log", "journal.json"
+_RECORD, _CURRENT, _LOCK = "release.json", "current", ".lock"
+
+
+class Releases:
+    """The releases in the directory of an app; ``environment`` is the path of the live env file."""
+
+    def __init__(self, directory: str, environment: str) -> None:
+        self.home = directory
+        self.directory = os.path.join(directory, "releases")
+        self.live = {DEFINITION: os.path.join(directory, DEFINITION), ENVIRONMENT: environment}
+
+    def prepare(self) -> None:
+        """Make the directories.
+
+        Raises:
+            DockerVpsError: they cannot be made.
+        """
+        files.make_directory(self.home)
+        files.make_directory(self.directory)
+        os.chmod(self.directory, 0o700)
+
+    def lock(self, what: str, wait: float) -> ContextManager[None]:
+        """Hold the lock of this app's releases; see lock.locked."""
+        return locked(os.path.join(self.directory, _LOCK), what, wait)
+
+    def path(self, release_id: str, file: str) -> str:
+        """Return the path of a release's file."""
+        return os.path.join(self.directory, release_id, file)
+
+    def listing(self) -> list[Release]:
+        """Return the releases, newest first. A cutover under way is among them.
+
+        Raises:
+            DockerVpsError: one cannot be read.
+        """
+        found = [self.read(name) for name in self._folders()]
+        return sorted((one for one in found if one), key=lambda one: one.id, reverse=True)
+
+    def read(self, release_id: str) -> Optional[Release]:
+        """Return a release, or None when nothing was written down under that id.
+
+        Raises:
+            DockerVpsError: it cannot be read.
+        """
+        path = self.path(release_id, _RECORD)
+        kept = files.read(path)
+        return releases.parse(kept.text, path) if kept else None
+
+    def current(self) -> str:
+        """Return the id of the live release, empty when there is none."""
+        try:
+            return os.path.basename(os.readlink(os.path.join(self.directory, _CURRENT)))
+        except OSError:
+            return ""
+
+    def begin(self, release: Release, definition: str, environment: files.Kept) -> None:
+        """Write down a release that is about to be put live."""
+        os.mkdir(os.path.join(self.directory, release.id), mode=0o700)
+        self.record(release)
+        own = _own(definition)
+        files.replace(self.path(release.id, DEFINITION), replace(own, mode=0o640))
+        files.replace(self.path(release.id, ENVIRONMENT), environment)
+
+    def record(self, release: Release) -> None:
+        """Write what is known of a release."""
+        files.replace(self.path(release.id, _RECORD), _own(releases.text_of(release)))
+
+    def keep_log(self, release_id: str, text: str) -> str:
+        """Keep what a version wrote, and return the path."""
+        path = self.path(release_id, LOG)
+        files.replace(path, _own(text))
+        return path
+
+    def has_log(self, release_id: str) -> bool:
+        """Return whether the log of a failed version was kept."""
+        return os.path.exists(self.path(release_id, LOG))
+
+    def put_live(self, release_id: str) -> None:
+        """Put the definition and the environment of a release in their places.
+
+        Raises:
+            DockerVpsError: they cannot be read or written.
+        """
+        for name, path in self.live.items():
+            kept = files.read(self.path(release_id, name))
+            if kept is None:
+                raise DockerVpsError(
+                    f"{self.path(release_id, name)} is gone, so the release {release_id} cannot be put live."
+                )
+            if files.read(path) != kept:
+                files.replace(path, kept)
+
+    def make_current(self, release_id: str) -> None:
+        """Say, in one step and durably, that a release is live."""
+        link = os.path.join(self.directory, _CURRENT)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link + files.PARTIAL)
+        os.symlink(release_id, link + files.PARTIAL)
+        os.rename(link + files.PARTIAL, link)
+        files.sync_directory(self.directory)
+
+    def unfinished(self) -> list[str]:
+        """Return the ids of releases whose cutover has neither ended nor been undone."""
+        return [name for name in self._folders() if os.path.exists(self.path(name, JOURNAL))]
+
+    def forget(self, release_id: str) -> None:
+        """Remove a release that is not live."""
+        shutil.rmtree(os.path.join(self.directory, release_id), ignore_errors=True)
+
+    def _folders(self) -> list[str]:
+        try:
+            return sorted(one.name for one in os.scandir(self.directory) if one.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            return []
+
+
+def _own(text: str) -> files.Kept:
+    return files.Kept(text, 0o600, os.geteuid(), os.getegid())
