@@ -121,8 +121,9 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
         [*"02***", "root"],
         [*"04**0", "root"],
         [*"051**", "root"],
+        ["@reboot", "root", "nice", "-n", "10", str(scheduled.program)],
     ]
-    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill"]
+    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "settle"]
     assert scheduled.cron.stat().st_mode & 0o777 == 0o644
 
 
@@ -144,7 +145,10 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"schedule_python": "/usr/bin/env"}, "/usr/bin/env on local cannot run docker-vps"),
         ({"schedule_python": "/no/python"}, "/no/python on local cannot run docker-vps"),
         ({"schedule_notify_webhook": "radish"}, "schedule_notify_webhook must be an http:// or https:// address"),
-        ({"schedule_notify_pings": {"prune": "http://radish"}}, "one or more of the jobs backup, verify, drill"),
+        (
+            {"schedule_notify_pings": {"prune": "http://radish"}},
+            "one or more of the jobs backup, verify, drill, settle",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused(scheduled: Scheduled, variables: dict[str, Any], problem: str) -> None:
@@ -222,7 +226,7 @@ def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener)
     assert done.returncode == 1
     assert done.stderr.startswith("The volume it-schedule-gone does not exist")
     assert done.stderr.count("\n") == 1
-    assert [path for path, _ in listener.heard] == ["/ping-radish/fail", "/hook-radish"]
+    assert [path for path, _unused in listener.heard] == ["/ping-radish/fail", "/hook-radish"]
     news = listener.heard[1][1]
     assert (news["app"], news["job"], news["ok"]) == ("it-schedule", "backup", False)
     assert news["message"] == done.stderr.strip()
@@ -239,7 +243,7 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     scheduled.role(entry="units", **odd).succeeded()
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
-        f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "verify") for kind in ("service", "timer")
+        f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "settle", "verify") for kind in ("service", "timer")
     ]
     for unit in units:
         done = run("systemd-analyze", "verify", "--man=no", str(tmp_path / unit), check=False)

@@ -37,7 +37,13 @@ def test_a_timer_waits_and_makes_up_for_what_was_missed(host: Host, job: str) ->
     assert timer in host.check_output("systemctl list-timers --no-pager")
 
 
-@pytest.mark.parametrize("job", JOBS)
+def test_what_was_interrupted_is_settled_when_the_host_starts(host: Host) -> None:
+    assert host.service("ptnextjs-settle.timer").is_enabled
+    assert "OnBootUSec=10s" in host.check_output("systemctl show ptnextjs-settle.timer --property TimersMonotonic")
+    assert "No cutover was interrupted." in journal(host, "settle")
+
+
+@pytest.mark.parametrize("job", [*JOBS, "settle"])
 def test_systemd_finds_nothing_to_complain_about(host: Host, job: str) -> None:
     assert host.check_output("systemd-analyze verify %s 2>&1", f"/etc/systemd/system/ptnextjs-{job}.timer") == ""
 

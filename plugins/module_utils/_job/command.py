@@ -16,12 +16,14 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, TextIO, Tuple, Ty
 from .._core.errors import DockerVpsError
 from .._core.retention import Policy
 from .._engine import sdk
+from .._engine.cli import Cli
 from .._engine.sdk import Address, Engine, SystemClock
 from .._store import files
 from .._store.lock import Locked
+from .._store.releases import Releases
 from .._store.restic import Restic
 from .._store.sets import Sets
-from . import backup, drill, offsite, prune, restorable, restore, runs, verify
+from . import backup, cutover, drill, offsite, prune, restorable, restore, runs, under_way, verify
 from .backup import WallClock
 from .notify import Notify, tell
 
@@ -233,6 +235,21 @@ def _policy(app: _App) -> Policy:
     return app.of(lambda given: Policy(**given["prune"]))
 
 
+def _settle(app: _App) -> Steps:
+    """What a cutover that was interrupted, by a power failure for example, has left."""
+    environment = app.of(lambda given: str(given["drill"]["env_file"]))
+    releases = Releases(os.path.dirname(os.path.realpath(app.asked.config)), environment)
+    world = under_way.World(releases, app.connect, Cli(app.of(lambda given: str(given["docker_host"]))), app.clock)
+
+    def settled() -> list[under_way.Settled]:
+        with releases.lock("settling what was interrupted", 0.0):
+            return cutover.settle_all(world)
+
+    done = app.patiently(settled) if releases.unfinished() else []
+    lines = [f"Release {one.release.id}: {one.release.result}. {one.release.message}".rstrip() for one in done]
+    yield "settle", {"summary": lines or "No cutover was interrupted."}
+
+
 def _verify(app: _App) -> Steps:
     result = verify.run(verify.Params(level="full", fail_on_problems=True), app.sets, app.clock)
     if not result["newest_good"]:
@@ -287,6 +304,7 @@ _JOBS: Mapping[str, _Job] = {
     "prune": _Job(_prune, "remove the sets that no rule keeps"),
     "list": _Job(_list, "show the sets"),
     "status": _Job(_status, "show how the last backup, verify and drill ended; fails when one failed"),
+    "settle": _Job(_settle, "finish or undo a release that was interrupted; a timer does it when the host starts"),
     "restore": _Job(_restore, "put the data of a set in place of what is there"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import signal
 import sys
@@ -14,9 +15,13 @@ from typing import Any, Callable, Iterator, Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineUnreachable
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import command, runs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.command import World, connected, main
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import UnderWay
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish
@@ -342,3 +347,20 @@ def test_the_engine_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'docker'"))
     with pytest.raises(DockerVpsError, match="has no Docker SDK .*; install python3-docker"):
         connected("unix:///no.sock")
+
+
+def test_settle_without_releases(host: Host) -> None:
+    assert host.run("settle") == 0
+    assert host.out == "No cutover was interrupted.\n"
+
+
+def test_settle_undoes_what_was_interrupted(host: Host) -> None:
+    releases = Releases(str(host.place), "/e")
+    releases.prepare()
+    release = Release("20260201-020000", "2026-02-01T02:00:00Z", "shop:2", "sha256:2", "env", "def")
+    kept = files.Kept("A=1\n", 0o600, os.geteuid(), os.getegid())
+    releases.begin(release, "services: {}\n", kept)
+    UnderWay(release.id, "shop", "shop-app").write(releases)
+    assert host.run("settle") == 0
+    assert host.out.startswith("Release 20260201-020000: failed. The run that was at it was killed.")
+    assert releases.unfinished() == []
