@@ -77,10 +77,6 @@ options:
     description: How many releases that were healthy are kept, with their images; at least 2.
     type: int
     default: 5
-  repository:
-    description: The repository whose images belong to this application alone, and are removed with its releases.
-    type: str
-    default: ""
   by:
     description: Who asked for this, and from where; written down.
     type: str

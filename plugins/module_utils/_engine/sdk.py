@@ -209,15 +209,6 @@ class Engine:
             tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(repository + ":")
         )
 
-    def references(self, repository: str) -> dict[str, str]:
-        """Return the images of a name: their ids by ``name:tag``, and by ``name@digest`` for those without a tag."""
-        found = {}
-        for image in self._asked(lambda: self._api.images(name=repository)):
-            tags = [one for one in image.get("RepoTags") or () if one.startswith(repository + ":")]
-            digests = [one for one in image.get("RepoDigests") or () if one.startswith(repository + "@")]
-            found.update(dict.fromkeys(tags or digests, image["Id"]))
-        return found
-
     def logs(self, name: str, lines: int) -> list[str]:
         """Return the last lines a container wrote, or none when they cannot be read; 0 is all."""
         try:

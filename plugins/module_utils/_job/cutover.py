@@ -352,21 +352,19 @@ class _Cutover:
     # Afterwards
 
     def _prune(self) -> list[str]:
-        """Forget old releases and remove the images that only they need; return what was removed."""
+        """Forget old releases and remove the images that only they or failures need; return what was removed."""
         known = self.releases.listing()
         old = releases.superseded(known, self.release.id, self.params.keep)
         for one in old:
             self.releases.forget(one.id)
         kept = {one.image_id for one in known if one not in old and one.result != releases.FAILED}
         removed = []
-        for reference, image in (
-            self.engine.references(self.params.repository).items() if self.params.repository else ()
-        ):
-            if image in kept:
+        for image in sorted({one.image for one in known if one.image_id not in kept}):
+            if self.engine.image(image) is None:
                 continue
             with contextlib.suppress(EngineError):  # something else uses it
-                self.engine.remove_image(reference)
-                removed.append(reference)
+                self.engine.remove_image(image)
+                removed.append(image)
         return removed
 
     def _summary(self) -> str:

@@ -38,7 +38,6 @@ class Params:
         reload: a command on the host for the proxy, after the name has moved.
         on_way_back: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
-        repository: the repository whose images belong to this application.
         environment: the env file to put live; None is the one that lies on the host.
         returned_to, restore: the release that is returned to, and the backup set to restore for it.
     """
@@ -62,7 +61,6 @@ class Params:
     log_lines: int = 50
     backup: Optional[backup.Params] = None
     keep: int = 5
-    repository: str = ""
     revision: str = ""
     by: str = ""
     environment: Optional[files.Kept] = None

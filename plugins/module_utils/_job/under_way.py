@@ -52,10 +52,6 @@ class CutoverEngine(VolumeEngine, Asked, Protocol):
         """Put a container that is known by nothing but its name in place of another one that never ran."""
         raise NotImplementedError
 
-    def references(self, repository: str) -> Mapping[str, str]:
-        """Return the images of a name."""
-        raise NotImplementedError
-
     def remove_image(self, name: str) -> None:
         """Remove a name of an image."""
         raise NotImplementedError
@@ -237,9 +233,8 @@ class _WayBack:
             return Settled(self._stay(lost, log), evidence)
         self._remove_new()
         told = self._put_data_back()
-        if self.under_way.previous:
-            self.world.releases.put_live(self.under_way.previous)
-        told = f"{self._start_old()}{told}{log}"
+        files_told = self._put_files_back()
+        told = f"{self._start_old()}{told}{files_told}{log}"
         if self.under_way.reload:
             with contextlib.suppress(DockerVpsError):
                 self.world.commands.here(self.under_way.reload, self.under_way.health)
@@ -323,6 +318,14 @@ class _WayBack:
         carry_through([Swap(one.volume, one.live, one.copy, one.live + SPOILT + one.id, one.id, at)])
         go_on(self.engine, others)
         return " The data is as it was before."
+
+    def _put_files_back(self) -> str:
+        try:
+            if self.under_way.previous:
+                self.world.releases.put_live(self.under_way.previous)
+        except DockerVpsError as error:  # its container still knows what they said
+            return f" {error.message}"
+        return ""
 
     def _start_old(self) -> str:
         """Start what was before and return a sentence about it."""

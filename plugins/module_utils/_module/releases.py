@@ -40,7 +40,6 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     "reload": {"type": "list", "elements": "str", "default": []},
     "log_lines": {"type": "int", "default": 50},
     "keep": {"type": "int", "default": 5},
-    "repository": {"type": "str", "default": ""},
     "by": {"type": "str", "default": ""},
     "backup": {
         "type": "dict",
@@ -98,7 +97,6 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         reload=tuple(given["reload"]),
         log_lines=given["log_lines"],
         keep=given["keep"],
-        repository=given["repository"],
         by=given["by"],
         backup=_backup(app, given["backup"]),
         **more,
