@@ -9,7 +9,7 @@ from typing import Any, Mapping, Optional, Sequence
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -23,7 +23,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         """Return the result, failed when a variable is wrong."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        _, asked = self.validate_argument_spec(
+        _unused, asked = self.validate_argument_spec(
             {
                 "roles": {"type": "list", "elements": "str", "required": True},
                 "words": {"type": "list", "elements": "str", "default": []},
@@ -62,11 +62,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         right = {name: checked.validated_parameters[name] for name in given}
         values = {**_read(role, "defaults/main.yml"), **right}
         ranges = _read(role, "meta/ranges.yml")
-        return [
+        found = [
             *kinds.wrong(ranges["kinds"], values),
             *kinds.missing(ranges.get("needs", {}), values),
             *kinds.excess(ranges.get("at_most", {}), values),
         ]
+        keys = environment.foreseen(ranges["environment"], values, found) if "environment" in ranges else []
+        return [*found, f"The environment is not right: {'; '.join(keys)}."] if keys else found
 
 
 def _read(role: str, name: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
@@ -72,6 +72,18 @@ def test_the_ranges_of_a_role_fit_it(role: str) -> None:
     for chooser, needs in ranges.get("needs", {}).items():
         assert set(needs) <= set(spec[chooser]["choices"])
         assert set(needs.values()) <= set(spec)
+
+
+def test_every_key_of_the_environment_that_has_a_rule_is_judged_in_advance() -> None:
+    sources = role_file("env_file", "meta/ranges.yml")["environment"]
+    written = next(
+        task["vars"]["__env_file_values"]
+        for task in all_tasks("env_file")
+        if "__env_file_values" in task.get("vars", {})
+    )
+    assert set(sources["keys"]) == {key.name for key in environment.KEYS if key.required or key.wrong}
+    assert {written[key] for key in sources["keys"]} == {f"{{{{ {name} }}}}" for name in sources["keys"].values()}
+    assert {*sources["keys"].values(), sources["extra"], sources["mount"]} <= set(spec_of_role("env_file"))
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -68,6 +68,15 @@ def test_every_kind_of_mistake_is_told_at_once() -> None:
     ]
 
 
+def test_the_environment_is_judged_before_anything_is_built() -> None:
+    variables = {**WANTED["env_file"], "env_file_payload_secret": "tok-4711", "env_file_extra": {"PGID": 0}}
+    (told,) = problems({**variables, "env_file_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
+    assert told.startswith("The environment is not right: DATABASE_URI must name a file below /data/ ")
+    assert "; PAYLOAD_SECRET has 8 characters and must have at least 32; " in told
+    assert "; PGID must be " in told
+    assert "tok-4711" not in told
+
+
 def test_text_is_no_list_no_mapping_and_no_bool() -> None:
     (told,) = problems({"stack_aliases": "shop"}, roles=["stack"])
     assert told.startswith("stack_aliases must be a list, but is text; with -e, give it as JSON")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import dotenv, environment
@@ -286,3 +286,52 @@ def test_the_example_explains_every_key_and_holds_no_secret() -> None:
     for key in KEYS:
         assert f"# {key.about}{' (required)' if key.required else ''}\n{key.name}=" in text
     assert problems({**values, "PAYLOAD_SECRET": SECRET}, "/data") == []
+
+
+SOURCES: Mapping[str, Any] = {
+    "keys": {
+        "DATABASE_URI": "uri",
+        "PAYLOAD_SECRET": "secret",
+        "NEXT_PUBLIC_SERVER_URL": "url",
+        "PUID": "puid",
+        "PGID": "pgid",
+    },
+    "extra": "extra",
+    "mount": "mount",
+}
+VARIABLES: Mapping[str, Any] = {
+    "uri": "file:///data/payload.db",
+    "secret": "",
+    "url": "https://www.example.com",
+    "puid": 1000,
+    "pgid": 1000,
+    "extra": {},
+    "mount": "/data",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"secret": SECRET, "extra": None}, []),
+        ({"extra": {"PAYLOAD_SECRET": None}}, []),
+        ({"secret": "short"}, ["PAYLOAD_SECRET has 5 characters"]),
+        ({"extra": {"PAYLOAD_SECRET": "short"}}, ["PAYLOAD_SECRET has 5 characters"]),
+        ({"uri": "file:///tmp/x.db"}, ["DATABASE_URI must name a file below /data/"]),
+        ({"mount": "/srv"}, ["DATABASE_URI must name a file below /srv/"]),
+        ({"extra": {"PUID": 0, "PORT": 99999}}, ["PUID must be", "PORT must be"]),
+        ({"extra": {"A B": "x"}}, ["'A B' is not a name"]),
+    ],
+)
+def test_what_can_be_told_without_the_host(changes: Mapping[str, Any], found: Sequence[str]) -> None:
+    told = environment.foreseen(SOURCES, {**VARIABLES, **changes}, [])
+    assert len(told) == len(found)
+    assert all(one.startswith(begin) for one, begin in zip(told, found))
+
+
+def test_what_was_refused_already_is_not_told_twice() -> None:
+    refused = ["url must be an http:// or https:// address, but is ''."]
+    assert environment.foreseen(SOURCES, {**VARIABLES, "url": ""}, refused) == []
+    overridden = {**VARIABLES, "url": "", "extra": {"NEXT_PUBLIC_SERVER_URL": "ftp://x"}}
+    assert len(environment.foreseen(SOURCES, overridden, refused)) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:
 
 def test_it_is_free_afterwards_and_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    for _ in range(2):
+    for _turn in range(2):
         with locked(str(path), "a backup"):
             assert path.stat().st_mode & 0o777 == 0o600
         assert path.read_text() == ""
@@ -68,3 +70,30 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError), locked(str(tmp_path / ".lock"), "a backup"):
         raise AssertionError("followed")
     assert not (tmp_path / "victim").exists()
+
+
+def test_it_waits_for_the_holder(tmp_path: Path) -> None:
+    path = str(tmp_path / ".lock")
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locked(path, "a release"):
+            ready.set()
+            done.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    ready.wait(10)
+    threading.Timer(0.05, done.set).start()
+    with locked(path, "another release", wait=60):
+        assert done.is_set()
+        assert "another release" in Path(path).read_text()
+    holder.join()
+
+
+def test_it_waits_only_as_long_as_asked(tmp_path: Path) -> None:
+    path = str(tmp_path / ".lock")
+    began = time.monotonic()
+    with locked(path, "a release"), pytest.raises(Locked, match="a release"), locked(path, "another", wait=0.01):
+        raise AssertionError("two at once")
+    assert 0.01 <= time.monotonic() - began < 10

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action deploy_lock: says to the module of this name who runs the play, and releases; documented there."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import multiprocessing
+import os
+import shlex
+from pathlib import Path
+from typing import Any, Mapping, Optional
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+
+MODULE = "ptnextjs.docker_vps.deploy_lock"
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "what": {"type": "str", "default": ""},
+    "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+}
+# Under the flock of the module, since somebody may be about to take the lock by force.
+RELEASE = """\
+test -e {path} || exit 0
+exec 9<>{path} || exit 1
+flock -w 5 9 || exit 1
+grep -qF {mark} {path} || exit 0
+made=$(grep -cF '"made_directory": true' {path})
+rm -f {path}
+test "$made" = 0 || rmdir {directory} 2>/dev/null
+exit 0
+"""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+    """See DOCUMENTATION of the module."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        """Return the module's result, or that of the release."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        own, asked = self._own(), {name: value for name, value in self._task.args.items() if name not in OWN}
+        process = play_process()
+        owner = {"controller": controller(), "process": process, "host": variables["inventory_hostname"]}
+        if own["state"] == "released":
+            return self._release(str(asked["path"]), owner)
+        owner.update(who=f"{getpass.getuser()}@{os.uname().nodename}", what=own["what"])
+        asked.update(owner=owner, gone=[])
+        result = self._take(asked, variables)
+        holder = result.get("lock", {})
+        if holder.get("controller") == owner["controller"] and not alive(holder["process"]):
+            asked["gone"] = [holder["process"]]
+            result = self._take(asked, variables)
+        if result.get("told"):
+            self._display.display(f"{owner['host']} | {result['told']}")
+        return result
+
+    def _own(self) -> Mapping[str, Any]:
+        """Return the options that the module does not know.
+
+        Raises:
+            AnsibleActionFail: one is wrong.
+        """
+        given = {name: value for name, value in self._task.args.items() if name in OWN}
+        checked = ArgumentSpecValidator(OWN).validate(given)
+        if checked.error_messages or not self._task.args.get("path"):
+            raise AnsibleActionFail(" ".join(checked.error_messages) or "path, the file of the lock, must be given.")
+        own: Mapping[str, Any] = checked.validated_parameters
+        return own
+
+    def _take(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=dict(asked), task_vars=variables)
+        return result
+
+    def _release(self, path: str, owner: Mapping[str, str]) -> dict[str, Any]:
+        """Release the lock by a command, which is faster than a module, and every play ends with it."""
+        result = {"changed": False, "held": False, "told": ""}
+        if self._task.check_mode:
+            return result
+        mark = json.dumps({name: owner[name] for name in ("controller", "process", "host")})[1:-1]
+        words = {"path": path, "directory": os.path.dirname(path), "mark": mark}
+        done = self._low_level_execute_command(
+            RELEASE.format(**{name: shlex.quote(one) for name, one in words.items()})
+        )
+        if done["rc"]:
+            result["told"] = f"The lock {path} could not be released: {done['stderr'].strip()}. It will expire."
+            self._display.warning(result["told"])
+        return result
+
+
+def controller() -> str:
+    """Return what distinguishes this machine, as it runs since its last start, from every other one."""
+    texts = [_text("/etc/machine-id"), _text("/proc/sys/kernel/random/boot_id"), os.uname().nodename]
+    texts += [os.readlink(link) for link in ("/proc/self/ns/pid",) if os.path.islink(link)]
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def play_process() -> str:
+    """Return the process of ansible-playbook, of which this one may be a worker: its id and when it started."""
+    parent = multiprocessing.parent_process()
+    pid = parent.pid if parent else os.getpid()
+    return f"{pid}:{_started(pid)}"
+
+
+def alive(process: str) -> bool:
+    """Return whether a process of this machine, with its start, is there."""
+    text, _unused, started = process.partition(":")
+    if not text.isdecimal():
+        return True
+    try:
+        os.kill(int(text), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return _started(int(text)) == started
+
+
+def _started(pid: Optional[int]) -> str:
+    """Return when a process started, in a unit of the kernel's; empty where that is not told, or when it has ended."""
+    # The name in parentheses, the second word, may hold spaces. The third is the state, and the 22nd the start.
+    words = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return words[19] if len(words) > 19 and words[0] not in "ZX" else ""
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Let one play at a time work on an application."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: deploy_lock
+short_description: Let one play at a time work on an application
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Takes a lock in a file on the managed host, which says who has it and since when, and fails at once with that when
+    another play has it. Taking it twice in the same run of C(ansible-playbook) is no failure.
+  - A play that was killed blocks nobody. When its process ran on this controller and is gone, its lock is taken over;
+    one of another controller expires.
+  - The directory of the file is made when it is missing, and removed with the lock if nothing else came into it.
+  - Taking and releasing are not counted as changes.
+options:
+  path:
+    description: The file.
+    type: path
+    required: true
+  state:
+    description: V(held) takes the lock, and V(released) gives it back if this play has it.
+    type: str
+    choices: [held, released]
+    default: held
+  what:
+    description: What the play does, in a word or two, for those who are refused meanwhile.
+    type: str
+    default: ""
+  expires:
+    description: From which age in seconds the lock of another controller is taken over.
+    type: float
+    default: 3600
+  force:
+    description: Take the lock whoever has it.
+    type: bool
+    default: false
+  owner:
+    description: Who takes it. This is found out on the controller, and what is given here is overwritten.
+    type: dict
+    suboptions:
+      who:
+        description: The user, and the controller.
+        type: str
+        default: ""
+      what:
+        description: What the play does.
+        type: str
+        default: ""
+      controller:
+        description: A fingerprint of the controller since its last start.
+        type: str
+        default: ""
+      process:
+        description: The id of the play's process on the controller, and when it started.
+        type: str
+        default: ""
+      host:
+        description: The name of the managed host in the inventory.
+        type: str
+        default: ""
+  gone:
+    description: Processes of this controller that are gone. This is found out there, and overwritten likewise.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    details: Only looks who has it, and says so.
+  action:
+    support: full
+requirements:
+  - flock (util-linux or busybox) on the managed host, to release it
+"""
+
+EXAMPLES = r"""
+- name: Take the lock before something that a deploy must not meet
+  ptnextjs.docker_vps.deploy_lock:
+    path: /opt/ptnextjs/deploy.lock
+    what: migration
+
+- name: Give it back, in the always part of a block
+  ptnextjs.docker_vps.deploy_lock:
+    path: /opt/ptnextjs/deploy.lock
+    state: released
+"""
+
+RETURN = r"""
+held:
+  description: Whether this play has the lock now.
+  returned: success
+  type: bool
+  sample: true
+told:
+  description: What is worth telling, such as from whom the lock was taken over; usually empty.
+  returned: success
+  type: str
+  sample: Took the lock over from deploy of me@laptop (process 4711), whose process is gone.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.playlock import Owner, Rules, owner_of
+from ..module_utils._module.glue import finish
+from ..module_utils._store import playlock
+
+
+@dataclass(frozen=True)
+class Params:
+    """The module's parameters."""
+
+    path: str
+    owner: Owner
+    rules: Rules
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: the owner is not told.
+    """
+    rules = Rules(given["expires"], given["force"], tuple(given["gone"]))
+    return Params(given["path"], owner_of(given["owner"]), rules)
+
+
+def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
+    """Take the lock, or in check mode look who has it.
+
+    Args:
+        now: seconds since 1970.
+
+    Raises:
+        Held: another play has it.
+        DockerVpsError: it cannot be written.
+    """
+    if check_mode:
+        there = playlock.look(params.path)
+        other = there is not None and there.owner.key != params.owner.key
+        told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
+        return {"changed": False, "held": False, "told": told}
+    told = playlock.take(params.path, params.owner, params.rules, now)[1]
+    return {"changed": False, "held": True, "told": told}
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    text = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "expires": {"type": "float", "default": 3600},
+            "force": {"type": "bool", "default": False},
+            "owner": {
+                "type": "dict",
+                "options": {"who": text, "what": text, "controller": text, "process": text, "host": text},
+            },
+            "gone": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(params_of(module.params), time.time(), module.check_mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tell people how a play ended."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: notification
+short_description: Tell people, or what watches for them, how a play ended
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Sends JSON with the keys C(job), C(ok), C(app), C(host), C(release) and C(message) to a webhook and to the standard
+    input of a command, and visits an address as the likes of healthchecks.io expect it.
+  - A notification that fails is a warning, and never fails the play.
+options:
+  job:
+    description: What ended, such as V(deploy).
+    type: str
+    required: true
+  ok:
+    description: Whether it went well.
+    type: bool
+    required: true
+  message:
+    description: A sentence about it.
+    type: str
+    default: ""
+  app:
+    description: The name of the application.
+    type: str
+    default: ptnextjs
+  host:
+    description: The name of the managed host.
+    type: str
+    default: ""
+  release:
+    description: The id of the release that it is about.
+    type: str
+    default: ""
+  webhook:
+    description: An address that is sent the JSON. It is a secret, since whoever knows it can write there.
+    type: str
+    default: ""
+  command:
+    description: A command with its arguments, run on the managed host without a shell, for at most a minute.
+    type: list
+    elements: str
+    default: []
+  pings:
+    description: Per job, an address that is visited, with C(/fail) appended after a failure. They are secrets too.
+    type: dict
+    default: {}
+  on_success:
+    description: Tell webhook and command of what went well, too.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    details: Tells nobody.
+"""
+
+EXAMPLES = r"""
+- name: Tell the team that the site is new
+  ptnextjs.docker_vps.notification:
+    job: deploy
+    ok: true
+    message: The new shop is live.
+    webhook: "{{ vault_webhook }}"
+    on_success: true
+"""
+
+RETURN = r"""
+problems:
+  description: One sentence per notification that failed; none of them holds an address.
+  returned: success
+  type: list
+  elements: str
+  sample: ["The webhook failed: it answered 500."]
+"""
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._job.notify import Notify, tell
+from ..module_utils._module.glue import finish
+
+NEWS = ("job", "ok", "app", "host", "release", "message")
+
+
+@dataclass(frozen=True)
+class Params:
+    """The module's parameters: whom to tell, and what."""
+
+    whom: Notify
+    news: Mapping[str, Any]
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters."""
+    pings = {str(job): str(address) for job, address in given["pings"].items()}
+    whom = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
+    return Params(whom, {name: given[name] for name in NEWS})
+
+
+def run(params: Params, check_mode: bool) -> dict[str, Any]:
+    """Tell everyone, and return what went wrong with that."""
+    return {"changed": False, "problems": [] if check_mode else tell(params.whom, params.news)}
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    text = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            "job": {"type": "str", "required": True},
+            "ok": {"type": "bool", "required": True},
+            "message": text,
+            "app": {"type": "str", "default": "ptnextjs"},
+            "host": text,
+            "release": text,
+            "webhook": {**text, "no_log": True},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "pings": {"type": "dict", "default": {}, "no_log": True},
+            "on_success": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+
+    def told() -> Mapping[str, Any]:
+        result = run(params_of(module.params), module.check_mode)
+        for problem in result["problems"]:
+            module.warn(problem)
+        return result
+
+    finish(module, told)
+
+
+if __name__ == "__main__":
+    main()
