@@ -8,7 +8,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
 ready := $(VENV)/.ready
 
-.PHONY: help demo demo-clean test lint unit integration molecule acceptance bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit sanity docs integration molecule acceptance bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,6 +31,12 @@ lint: $(ready) ## Check style and types
 
 unit: $(ready) ## Test the pure parts, without an engine
 	pytest tests/unit --cov=plugins --cov-branch
+
+sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for one ansible-core
+	PYTHON="$(PYTHON)" CORE="$(CORE)" tests/support/ansible_test.sh sanity $(if $(TEST),--test $(TEST))
+
+docs: $(ready) ## Check the documentation of plugins and roles as the documentation site builds it
+	antsibull-docs lint-collection-docs --plugin-docs .
 
 integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application
 	pytest tests/integration
