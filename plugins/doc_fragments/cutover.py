@@ -18,7 +18,7 @@ options:
   data:
     description:
       - The keys of the definition's volumes and the names of the volumes, that of the database first.
-      - V({database: <app>-db, media: <app>-media}) when not given.
+      - "V({database: <app>-db, media: <app>-media}) when not given."
     type: dict
   external:
     description: Whether the volumes were not made by this Compose project.
@@ -53,6 +53,13 @@ options:
     description: Seconds within which a version has to become healthy.
     type: float
     default: 60
+  drain:
+    description:
+      - Seconds between the moment when new requests go elsewhere and the stop of the old version. A server that stops
+        drops connections that it has not accepted yet.
+      - V(0.3) for O(strategy=single_writer), where users wait for it, and V(2.5) for O(strategy=overlap), as long as
+        proxies remember an address.
+    type: float
   watch:
     description: Seconds for which the new version is watched once it serves, before the old one is given up.
     type: float

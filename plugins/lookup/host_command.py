@@ -1,17 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Lookup host_command."""
 
 from __future__ import annotations
-
-import hashlib
-import io
-import os
-import zipfile
-from pathlib import Path
-from typing import Any, Iterator, Optional
-
-from ansible import constants
-from ansible.plugins.lookup import LookupBase
 
 DOCUMENTATION = r"""
 name: host_command
@@ -44,6 +35,16 @@ _raw:
   type: list
   elements: path
 """
+
+import hashlib
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+from ansible import constants
+from ansible.plugins.lookup import LookupBase
 
 UTILS = Path(__file__).parents[1] / "module_utils"
 PACKAGE = "docker_vps"

@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Lookup source_digest."""
 
 from __future__ import annotations
-
-from typing import Any, Optional
-
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 
 DOCUMENTATION = r"""
 name: source_digest
@@ -42,6 +36,13 @@ _raw:
   type: list
   elements: str
 """
+
+from typing import Any, Optional
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core is not typed

@@ -40,6 +40,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Checks the file and writes nothing.
 requirements:

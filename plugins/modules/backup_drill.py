@@ -51,6 +51,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Finds the set, its image and the env file, and says what would be done.
 requirements:

@@ -39,6 +39,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: The same as without, since nothing is ever changed.
 seealso:

@@ -85,6 +85,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Reads the repository and says what would be sent, fetched or removed.
 requirements:

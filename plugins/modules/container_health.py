@@ -57,6 +57,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Looks once and does not wait; a container that is not yet as wanted is no failure.
 seealso:

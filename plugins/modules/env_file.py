@@ -48,8 +48,10 @@ options:
     default: true
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
   diff_mode:
+    description: Whether it shows in diff mode what changes.
     support: full
     details: Shows which keys differ, never a value.
 notes:
@@ -113,7 +115,6 @@ generated:
 """
 
 import grp
-import json
 import os
 import pwd
 import secrets
@@ -123,6 +124,7 @@ from typing import Any, Callable, Mapping, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import dotenv, environment
+from ..module_utils._core.environment import text_of
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._module.glue import finish
 from ..module_utils._store import files
@@ -141,13 +143,6 @@ class Params:
     uid: int
     gid: int
     example: bool
-
-
-def text_of(value: Any) -> str:
-    """Return an inventory value as the environment carries it."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def params_of(given: Mapping[str, Any]) -> Params:

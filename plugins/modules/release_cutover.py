@@ -47,9 +47,11 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Says what would be done; nothing is written.
   diff_mode:
+    description: Whether it shows in diff mode what changes.
     support: full
     details: Shows the definition; the environment is shown by M(ptnextjs.docker_vps.env_file).
 requirements:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
 seealso:
   - module: ptnextjs.docker_vps.release_cutover
@@ -33,10 +34,6 @@ EXAMPLES = r"""
   ptnextjs.docker_vps.release_info:
     app: ptnextjs
   register: releases
-
-- name: Show them
-  ansible.builtin.debug:
-    msg: "{{ releases.summary }}"
 """
 
 RETURN = r"""

@@ -35,6 +35,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Says what would be done and lost; nothing is written.
 requirements:

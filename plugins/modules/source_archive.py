@@ -13,7 +13,7 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Writes the files that an image build would see, by the sources' C(.dockerignore), into a tar archive.
-  - Meant to run on the controller (C(delegate_to: localhost)).
+  - "Meant to run on the controller (C(delegate_to: localhost))."
 options:
   path:
     description: The directory of the sources.
@@ -29,6 +29,7 @@ options:
     default: ""
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
 requirements:
   - Docker SDK for Python

@@ -15,6 +15,8 @@ description:
   - Checks the variables of roles against their argument specs, their ranges (C(meta/ranges.yml)) and, for the words of
     an inventory, against misspelling. Fails with everything that is
     wrong at once; the ranges of a role are checked when the types of its variables are right.
+  - The environment that the role P(ptnextjs.docker_vps.env_file#role) would write is checked as its module does it, but
+    for a secret that is not given, which is on the host or generated there.
   - Runs on the controller and touches no host.
 options:
   roles:
@@ -38,8 +40,10 @@ options:
     default: []
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
   action:
+    description: Whether part of it runs on the controller.
     support: full
 """
 

@@ -72,6 +72,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Looks at volumes and disk, and predicts the size; writes nothing.
 requirements:

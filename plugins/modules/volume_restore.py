@@ -65,6 +65,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Reads the archives to their ends and compares what is there; writes nothing, and bears running containers.
 requirements:
@@ -159,7 +160,8 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.restore import Params, run
+from ..module_utils._job.restorable import Params
+from ..module_utils._job.restore import run
 from ..module_utils._module.backups import APP_ARGUMENTS, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes

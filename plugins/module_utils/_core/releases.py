@@ -97,21 +97,30 @@ def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: s
         if found.result != HEALTHY:
             raise DockerVpsError(f"The release {wanted} was never healthy ({found.message}); those that were: {known}.")
         return found
+    found = _before(releases, live)
+    if found is None:
+        raise DockerVpsError(f"There is no healthy release before the live one to return to; known: {known}.")
+    return found
+
+
+def _before(releases: Sequence[Release], live: Optional[Release]) -> Optional[Release]:
     before = (live.returned_to or live.id) if live else "~"
     candidates = [one for one in releases if one.result == HEALTHY and one.id < before]
     candidates = [one for one in candidates if live is None or one.content != live.content]
-    if not candidates:
-        raise DockerVpsError(f"There is no healthy release before the live one to return to; known: {known}.")
-    return max(candidates, key=lambda one: one.id)
+    return max(candidates, key=lambda one: one.id, default=None)
 
 
 def superseded(releases: Sequence[Release], live: str, keep: int) -> list[Release]:
     """Return the releases to forget: all but the live one, the newest ``keep`` healthy ones, and the failures since.
 
-    One that a kept release returned to is kept as well, since it is the older of two with the same content.
+    The one to return to from the live one, which after rollbacks is not among the newest, is kept, and with it all
+    healthy ones since: the backup of the one that took its place has its data.
     """
     newest_first = sorted(releases, key=lambda one: one.id, reverse=True)
-    healthy = [one.id for one in newest_first if one.result == HEALTHY][: max(keep, KEEP_AT_LEAST)]
+    healthy = [one.id for one in newest_first if one.result == HEALTHY]
+    before = _before(releases, next((one for one in releases if one.id == live), None))
+    number = max(keep, KEEP_AT_LEAST, healthy.index(before.id) + 1 if before else 0)
+    healthy = healthy[:number]
     oldest = healthy[-1] if healthy else ""
     failed = [one.id for one in newest_first if one.result != HEALTHY and one.id > oldest][: max(keep, KEEP_AT_LEAST)]
     kept = {live, *healthy, *failed}

@@ -32,6 +32,7 @@ else:
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 ANSWER_WITHIN = 30  # seconds for one ordinary request
+_ENDPOINT = ("IPAMConfig", "Links", "DriverOpts")  # what people configure of a place on a network
 PIECE = 64 * 1024  # bytes of a log that are read at once
 
 T = TypeVar("T")
@@ -164,14 +165,38 @@ class Engine:
         these; Compose gives each container its own name as an alias, which would stay with it when it is renamed.
         """
         made = self._asked(lambda: self._api.inspect_container(container))
-        config = {key: value for key, value in made["Config"].items() if key not in ("Hostname", "Domainname")}
-        config["Labels"] = {**config["Labels"], **labels}
+        config = dict(made["Config"])
+        if config.get("Hostname") == made["Id"][:12]:
+            del config["Hostname"]  # the engine's own choice
+        config["Labels"] = {**(config["Labels"] or {}), **labels}
         config["HostConfig"] = made["HostConfig"]
-        networks = {network: {"Aliases": list(aliases)} for network in made["NetworkSettings"]["Networks"]}
-        config["NetworkingConfig"] = {"EndpointsConfig": networks}
+        networks = {
+            network: {**{key: was[key] for key in _ENDPOINT if was.get(key)}, "Aliases": list(aliases)}
+            for network, was in made["NetworkSettings"]["Networks"].items()
+        }
+        first = dict(list(networks.items())[:1])  # engines before 25.0 take one at the creation
+        config["NetworkingConfig"] = {"EndpointsConfig": first}
         self.remove_container(container)
         create = self._api.create_container_from_config
-        return str(self._asked(lambda: create(config, name))["Id"])  # type: ignore[no-untyped-call]
+        recreated = str(self._asked(lambda: create(config, name))["Id"])  # type: ignore[no-untyped-call]
+        for network in networks:
+            if network not in first:
+                self._connect(recreated, network, networks[network])
+        return recreated
+
+    def _connect(self, container: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        addresses = endpoint.get("IPAMConfig") or {}
+        self._asked(
+            lambda: self._api.connect_container_to_network(
+                container,
+                network,
+                aliases=endpoint["Aliases"],
+                links=[tuple(one.split(":")) for one in endpoint.get("Links") or ()],
+                ipv4_address=addresses.get("IPv4Address"),
+                ipv6_address=addresses.get("IPv6Address"),
+                driver_opt=endpoint.get("DriverOpts"),
+            )
+        )
 
     def begin(self, container: str, command: Sequence[str]) -> str:
         """Begin to run a command in a container and return the id by which to ask how it ended."""

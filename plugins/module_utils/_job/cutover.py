@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 from dataclasses import replace
-from typing import Any, ContextManager, Optional
+from typing import Any, ContextManager, Mapping, Optional
 
 from .._core import catalog, releases
 from .._core.errors import DockerVpsError, EngineError
@@ -24,7 +24,7 @@ from .._store.guard import guarded
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from .probing import Probed
-from .readiness import OVERLAP, SINGLE_WRITER, data_of, discard, prepare
+from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, data_of, discard, old_of, prepare
 from .readiness import Params as Params
 from .under_way import (
     COPY,
@@ -37,12 +37,13 @@ from .under_way import (
     boot,
     finish,
     last_lines,
+    masked,
+    rows,
     schemas,
     settle,
     wait_until_healthy,
 )
 
-SERVICE = "app"
 SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
 COMMAND_ENDS_WITHIN = 60.0  # seconds
@@ -55,9 +56,13 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         DockerVpsError: it is not live; what was before is, unless the message says otherwise.
     """
     engine = world.connect()
+    if params.restore:
+        params = replace(params, strategy=SINGLE_WRITER)  # nobody may write while the data is exchanged
     if check_mode:
         wanted, plan = _looked_at(params, world, engine)
-        return _told(plan is not Plan.NOTHING, wanted, world, _REHEARSED[plan].format(one=wanted, how=params.strategy))
+        said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
+        told = _told(plan is not Plan.NOTHING, wanted, world, said)
+        return {**told, "release": vars(wanted)} if plan in (Plan.FIRST, Plan.CUTOVER) else told
     world.releases.prepare()
     with world.releases.lock(f"a release of {params.app}", SETTLED_WITHIN):
         settled = settle_all(world)
@@ -67,6 +72,13 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         if plan is Plan.START:
             return _started(params, wanted, world, engine)
         return _Cutover(params, sets, world, engine, wanted).run()
+
+
+def settle_left(app: str, world: World) -> None:
+    """Take the lock, and finish or undo what killed runs have left."""
+    world.releases.prepare()
+    with world.releases.lock(f"a release of {app}", SETTLED_WITHIN):
+        settle_all(world)
 
 
 def settle_all(world: World) -> list[Settled]:
@@ -89,7 +101,7 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Rel
     now = world.clock.utc()
     known = world.releases.listing()
     wanted = Release(
-        id=catalog.new_stamp(now, [one.id for one in known]),
+        id=catalog.new_stamp(now, world.releases.taken()),
         at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         image=params.image,
         image_id=image["Id"] if image else "",
@@ -104,7 +116,7 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Rel
     live = next((one for one in known if one.id == world.releases.current()), None)
     seen = engine.look(params.container)
     healthy = seen.state == "running" and seen.health == "healthy"
-    plan = releases.plan(live, wanted, seen.exists, healthy)
+    plan = releases.plan(live, wanted, bool(old_of(params, engine)), healthy)
     return wanted, Plan.CUTOVER if params.restore and plan is not Plan.FIRST else plan
 
 
@@ -116,10 +128,12 @@ def _started(params: Params, wanted: Release, world: World, engine: CutoverEngin
     try:
         seconds = wait_until_healthy(engine, world.clock, params.container, params.health)
     except DockerVpsError as error:
-        raise DockerVpsError(
+        evidence = last_lines(engine, params.container, params.log_lines)
+        said = (
             f"{error.message} Definition and environment are the ones that were healthy last, so there is nothing to "
-            f"put back.{last_lines(engine, params.container, params.log_lines)}"
-        ) from error
+            f"put back.{evidence}"
+        )
+        raise DockerVpsError(masked(world.releases, said, current)) from error
     said = f"Release {current}, {wanted.image}, is live; it was started and is healthy after {seconds:.1f} s."
     return _told(True, wanted, world, said)
 
@@ -140,12 +154,11 @@ class _Cutover:
         self.clock, self.releases = world.clock, world.releases
         self.began = self.clock.now()
         current = self.releases.current()
-        previous = current if current and self.releases.read(current) else ""
+        self.previous = current if current and self.releases.read(current) else ""
         try:
             self.ready = prepare(params, sets, world, engine, wanted)
-        except DockerVpsError:
-            if previous:
-                self.releases.put_live(previous)  # the env file may be the new one already
+        except BaseException:
+            self._put_files_back()
             raise
         self.release = replace(wanted, backup=self.ready.backup)
         self.cautions = list(self.ready.cautions)
@@ -155,8 +168,9 @@ class _Cutover:
             wanted.id,
             params.project,
             params.container,
-            previous=previous,
+            previous=self.previous,
             old=self.ready.old,
+            called=self.ready.called,
             ran=self.ready.ran,
             health=params.health,
             log_lines=params.log_lines,
@@ -168,7 +182,14 @@ class _Cutover:
 
     def run(self) -> dict[str, Any]:
         """Cut over, or fail and leave what was before."""
-        with self._alone(), guarded(self._unattended):
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._alone())
+            except BaseException:
+                discard(self.ready.staged)
+                self._put_files_back()
+                raise
+            held.enter_context(guarded(self._unattended))
             try:
                 self.releases.begin(self.release, self.params.definition, self.ready.environment)
                 self._go()
@@ -176,8 +197,14 @@ class _Cutover:
                 self._undo(error)
                 raise
             finish(self.world, self.engine, self.way)
-        pruned = self._prune()
+        pruned = self._pruned()
         return _told(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
+
+    def _put_files_back(self) -> None:
+        """Put back what was live when nothing else has changed; the env file may be the new one already."""
+        if self.previous:
+            with contextlib.suppress(DockerVpsError):  # there is something worse to tell
+                self.releases.put_live(self.previous)
 
     def _alone(self) -> ContextManager[None]:
         """Keep backups and restores away meanwhile."""
@@ -188,7 +215,9 @@ class _Cutover:
     # The cutover
 
     def _go(self) -> None:
-        self.way = self.way.write(self.releases)
+        data = self.ready.data
+        where = {"volume": data.name, "live": data.root} if data else {}
+        self.way = self.way.write(self.releases, **where)
         self._make()
         if self.params.strategy == OVERLAP:
             self._start()
@@ -212,6 +241,7 @@ class _Cutover:
         self.engine.remove_container(waiting)
         override = self.releases.path(self.release.id, "next.yml")
         if self.way.old:
+            self._make_volumes()
             # In the project itself Compose would put it in the place of the old one.
             external = {key: {"external": True} for key in params.data}
             text = json.dumps({"services": {SERVICE: {"container_name": waiting}}, "volumes": external})
@@ -229,15 +259,26 @@ class _Cutover:
         }
         self.engine.recreate(made, waiting, labels, self.params.aliases)
 
+    def _make_volumes(self) -> None:
+        """Make new volumes as Compose would in the project, since for the throw-away one they are external."""
+        project = self.params.project
+        for key, name in () if self.params.external else self.params.data.items():
+            if self.engine.volume(name) is None:
+                labels = {"com.docker.compose.project": project, "com.docker.compose.volume": key}
+                self.engine.create_volume(name, "local", labels)
+
     def _retire(self) -> None:
         """Let the old version end; whoever asks for its name from now on has to wait for the new one."""
         if not self.way.old:
             return
+        self.way = self.way.write(self.releases, retired=True)
         self._let_go_of_name()
         if not self.way.ran:
             return
         if self.gap_began is None and self.params.strategy == SINGLE_WRITER:
             self.gap_began = self.clock.now()
+        if self.params.drain > 0:
+            self.clock.sleep(self.params.drain)
         self.engine.stop(self.way.old)
         there = self.engine.container(self.way.old)
         if there and there["State"]["Running"]:
@@ -245,7 +286,7 @@ class _Cutover:
 
     def _let_go_of_name(self) -> None:
         there = self.engine.container(self.way.old)
-        if there and there["Name"].lstrip("/") == self.params.container:
+        if there and there["Name"].lstrip("/") != self.params.container + OLD:
             left = self.engine.container(self.params.container + OLD)
             if left:
                 self.engine.remove_container(left["Id"])
@@ -257,9 +298,9 @@ class _Cutover:
         if not data:
             return
         live, copy = data.root, data.root + COPY + self.release.id
-        self.way = self.way.write(self.releases, volume=data.name, live=live, copy=copy)
+        self.way = self.way.write(self.releases, copy=copy)
         if self.ready.staged:
-            self.way = self.way.write(self.releases, copied=True, durable=True)
+            self.way = self.way.write(self.releases, copied=True, durable=True, exchanged=True)
             os.rename(live, copy)
             os.rename(self.ready.staged, live)
             files.sync_directory(os.path.dirname(live))
@@ -283,7 +324,7 @@ class _Cutover:
 
     def _take_name(self) -> None:
         """Let the new version be reached."""
-        self.way = self.way.write(self.releases, reachable=True)
+        self.way = self.way.write(self.releases, reachable=True, rows=self._rows())
         if self.params.strategy == OVERLAP and self.way.old:
             self._let_go_of_name()
         self.engine.rename(self.params.container + NEXT, self.params.container)
@@ -294,6 +335,16 @@ class _Cutover:
                 self.world.commands.here(self.params.reload, COMMAND_ENDS_WITHIN)
             except DockerVpsError as error:
                 self.cautions.append(f"The proxy may look for the old address: {error.message}")
+
+    def _rows(self) -> Mapping[str, Mapping[str, int]]:
+        """Return what the new version has made of the data by itself, so that later ones are known as users'."""
+        one = self.way
+        try:
+            if one.copied and (one.exchanged or schemas(one.live) != schemas(one.copy)):
+                return rows(one.volume, one.live)
+        except DockerVpsError:
+            pass  # then all that the copy does not have counts as users'
+        return {}
 
     def _watch(self) -> None:
         """See that the new version stays well, and for the engine, too, is healthy."""
@@ -311,6 +362,7 @@ class _Cutover:
                 raise DockerVpsError(
                     f"It was healthy at first, and then: {explain(seen, reason, Wanted.HEALTHY, watched)}"
                 )
+        wait_until_healthy(self.engine, self.clock, name, self.params.health)  # somebody may have restarted it
 
     def _commit(self) -> None:
         """From here on the new version is the live one."""
@@ -334,14 +386,23 @@ class _Cutover:
         Raises:
             DockerVpsError: what went wrong, and what runs now.
         """
-        why = error.message if isinstance(error, DockerVpsError) else f"It was interrupted ({type(error).__name__})."
-        settled = settle(self.world, self.release.id, why)
+        why = error.message if isinstance(error, DockerVpsError) else f"It was interrupted ({error!r})."
+        try:
+            settled = settle(self.world, self.release.id, why)
+        except DockerVpsError as failed:
+            why = masked(self.releases, why, self.release.id, self.previous)
+            said = f"Release {self.release.id} failed, and what was before is not back yet. {why} {failed.message}"
+            raise DockerVpsError(said) from error
         discard(self.ready.staged)
         if settled is None:
             self.releases.forget(self.release.id)
+            self._put_files_back()
+            if isinstance(error, OSError):
+                raise DockerVpsError(f"The release could not be written down: {error}. Nothing was changed.") from error
         elif settled.release.result != HEALTHY and isinstance(error, Exception):
             one = settled.release
-            said = f"Release {one.id}, {one.image}, failed. {one.message}{settled.evidence}"
+            cautions = "".join(f" {caution}" for caution in self.cautions)
+            said = f"Release {one.id}, {one.image}, failed. {one.message}{cautions}{settled.evidence}"
             raise DockerVpsError(said, release=vars(one)) from error
 
     def _unattended(self) -> None:
@@ -350,6 +411,13 @@ class _Cutover:
         discard(self.ready.staged)
 
     # Afterwards
+
+    def _pruned(self) -> list[str]:
+        try:
+            return self._prune()
+        except DockerVpsError as error:  # the release is live all the same
+            self.cautions.append(f"Old releases could not be removed: {error.message}")
+            return []
 
     def _prune(self) -> list[str]:
         """Forget old releases and remove the images that only they or failures need; return what was removed."""
@@ -360,7 +428,8 @@ class _Cutover:
         kept = {one.image_id for one in known if one not in old and one.result != releases.FAILED}
         removed = []
         for image in sorted({one.image for one in known if one.image_id not in kept}):
-            if self.engine.image(image) is None:
+            there = self.engine.image(image)
+            if there is None or there["Id"] in kept:  # the name may be another image's by now
                 continue
             with contextlib.suppress(EngineError):  # something else uses it
                 self.engine.remove_image(image)

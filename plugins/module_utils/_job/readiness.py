@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass, replace
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
@@ -19,6 +19,7 @@ from .restorable import FromSet
 from .under_way import AUTO, NEXT, CutoverEngine, World
 from .volumes import Volume, running, volume_of
 
+SERVICE = "app"
 SINGLE_WRITER, OVERLAP = "single_writer", "overlap"
 
 
@@ -34,6 +35,7 @@ class Params:
         beside: containers that may run on the database besides the application, such as a replica's.
         overlap_force: overlap also on SQLite.
         health, watch: seconds to wait for health, and to watch afterwards.
+        drain: seconds between the old version's loss of its name and its stop.
         smoke: a command in the new container that has to succeed.
         reload: a command on the host for the proxy, after the name has moved.
         on_way_back: what becomes of the data when the new version fails after users may have reached it.
@@ -54,6 +56,7 @@ class Params:
     strategy: str = SINGLE_WRITER
     overlap_force: bool = False
     health: float = 60.0
+    drain: float = 0.3
     watch: float = 10.0
     smoke: Sequence[str] = ()
     reload: Sequence[str] = ()
@@ -78,7 +81,7 @@ class Ready:
     """What a cutover starts from.
 
     Attributes:
-        old: the id of the container that is to go, empty when there is none; it ``ran`` or not.
+        old: the id of the container that is to go, empty when there is none; it is ``called`` so, and ``ran`` or not.
         data: the database's volume; None when there is none yet, or it cannot be copied and put back.
         staged: the data of a backup set beside it, that is to take its place.
         backup: the timestamp of the backup set that was made.
@@ -87,6 +90,7 @@ class Ready:
 
     environment: files.Kept
     old: str
+    called: str
     ran: bool
     data: Optional[Volume]
     staged: str
@@ -105,13 +109,13 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     if environment is None:
         raise DockerVpsError(f"There is no {world.releases.live[ENVIRONMENT]}. Write it first.")
-    old = engine.container(params.container)
+    old = old_of(params, engine)
     _refuse_others(params, engine, old["Id"] if old else "")
     data, cautions = data_of(params, engine)
     if data and params.strategy == SINGLE_WRITER:
         _check_room(data)
-    if data and params.strategy == OVERLAP and not params.overlap_force:
-        _refuse_overlap(data)
+    if params.strategy == OVERLAP and not params.overlap_force:
+        _refuse_overlap(params.database, engine)
     staged = _staged(params, sets, world, engine, release, data)
     try:
         made = _backup(params, sets, world, engine)
@@ -119,7 +123,21 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
         discard(staged)
         raise
     ran = bool(old and old["State"]["Running"])
-    return Ready(environment, old["Id"] if old else "", ran, data, staged, made, cautions)
+    called = old["Name"].lstrip("/") if old else ""
+    return Ready(environment, old["Id"] if old else "", called, ran, data, staged, made, cautions)
+
+
+def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]:
+    """Return the container that is live: the one of the name, or the project's own under the name it had before."""
+    named = engine.container(params.container)
+    if named:
+        return named
+    for one in engine.users(params.database):
+        labels = one["Config"].get("Labels") or {}
+        own = (labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service"))
+        if own == (params.project, SERVICE) and one["Name"].lstrip("/") != params.container + NEXT:
+            return one
+    return None
 
 
 def data_of(params: Params, engine: CutoverEngine) -> tuple[Optional[Volume], tuple[str, ...]]:
@@ -151,12 +169,19 @@ def _refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
         )
 
 
-def _refuse_overlap(data: Volume) -> None:
-    databases = tree.survey(data.root).databases
+def _refuse_overlap(name: str, engine: CutoverEngine) -> None:
+    instead = "so overlap is refused. Use single_writer, or set overlap_force if every version bears it."
+    try:
+        data = volume_of(engine, name)
+        databases = tree.survey(data.root).databases if data else ()
+    except DockerVpsError as error:
+        raise DockerVpsError(
+            f"Nobody can tell whether {name} holds an SQLite database, {instead} {error.message}"
+        ) from error
     if databases:
         raise DockerVpsError(
-            f"{data.name} holds the SQLite database {databases[0]}, and two versions at a time on one SQLite database "
-            "can lose data, so overlap is refused. Use single_writer, or set overlap_force if every version bears it."
+            f"{name} holds the SQLite database {databases[0]}, and two versions at a time on one SQLite database "
+            f"can lose data, {instead}"
         )
 
 
@@ -183,7 +208,11 @@ def _staged(
     source = FromSet(database_from(params, params.restore), sets, engine, world.clock)
     staged = data.root + restorable.STAGED + release.id
     discard(staged)
-    source.stage(source.targets[0], staged)
+    try:
+        source.stage(source.targets[0], staged)
+    except BaseException:
+        discard(staged)
+        raise
     return staged
 
 

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Sequence
 
 from .._core import releases
 from .._core.errors import DockerVpsError
-from .._core.releases import Release
+from .._core.releases import FAILED, Release
 from .._store import files
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
@@ -37,16 +37,20 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     Raises:
         DockerVpsError: it cannot be returned to, or would lose data and that was not allowed; nothing changed then.
     """
+    if not check_mode:
+        cutover.settle_left(params.how.app, world)  # or what a killed run has left would be taken for what is live
     known = world.releases.listing()
     live = next((one for one in known if one.id == world.releases.current()), None)
     target = releases.to_return_to(known, live, params.to)
     definition, environment = (files.read(world.releases.path(target.id, name)) for name in (DEFINITION, ENVIRONMENT))
     engine = world.connect()
     if not definition or not environment:
-        raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision {target.revision} anew.")
-    if engine.image(target.image) is None:
+        raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision anew.")
+    image = engine.image(target.image)
+    if image is None or image["Id"] != target.image_id:
+        what = "not on this host any more" if image is None else "another one now under the same name"
         raise DockerVpsError(
-            f"The image {target.image} of release {target.id} is not on this host any more. Deploy its revision "
+            f"The image {target.image} of release {target.id} is {what}. Deploy its revision "
             f"{target.revision or '(unknown)'} instead."
         )
     restore, would_lose = _data(params, sets, world, engine, known, target)
@@ -75,23 +79,25 @@ def _data(
     if params.data == AUTO and _fits(target, volume.root if volume else ""):
         return "", {}
     # The set made before whatever took the place of the target has the data as the target left it.
-    after = sorted((one for one in known if one.id > target.id and one.backup), key=lambda one: one.id)
-    if not after:
+    # One that failed did not take it, and the target went on after the backup.
+    took = [one for one in known if one.id > target.id and one.result != FAILED]
+    stamp = min(took, key=lambda one: one.id).backup if took else ""
+    if not stamp:
         raise DockerVpsError(
             f"There is no backup of the data as release {target.id} left it. Return to it with the data as it is "
             "(docker_vps_rollback_data: keep), or restore a set with restore.yml."
         )
-    source = FromSet(database_from(params.how, after[0].backup), sets, engine, world.clock)
+    source = FromSet(database_from(params.how, stamp), sets, engine, world.clock)
     would_lose = source.would_lose()
     if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):
         raise DockerVpsError(
             f"The schema of the database has changed since release {target.id}, which cannot be expected to work with "
-            f"it, so nothing was changed. To restore the database as it was then, from set {after[0].backup}, set "
+            f"it, so nothing was changed. To restore the database as it was then, from set {stamp}, set "
             f"docker_vps_rollback_data: restore. {would_lose['summary']} To return with the data as it is, set "
             "docker_vps_rollback_data: keep.",
             would_lose=would_lose,
         )
-    return after[0].backup, would_lose
+    return stamp, would_lose
 
 
 def _fits(target: Release, root: str) -> bool:

@@ -10,21 +10,23 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
-from .._core.errors import DockerVpsError, EngineError
+from .._core.catalog import shown
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import Reason, Rules, Wanted, explain
 from .._core.releases import FAILED, UNWELL, Release
 from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
 from .._store import files, sqlite, tree
-from .._store.releases import ENVIRONMENT, JOURNAL, Releases
+from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
 from .backup import WallClock
-from .journal import Swap, carry_through, finish_stopping, go_on, patiently
+from .journal import ENGINE_BACK_WITHIN, NotRunning, Swap, carry_through, finish_stopping, go_on, patiently
 from .losses import contents, losses
 from .probing import Asked, Probed
+from .restorable import STAGED
 from .volumes import VolumeEngine, running
 
 NEXT, OLD = "-next", "-old"  # behind the name of the container
@@ -101,11 +103,13 @@ class UnderWay:
 
     Attributes:
         previous: the release that was live.
-        old: the id of its container, which ``ran`` or not.
+        old: the id of its container, which was ``called`` so, ``ran`` or not, and was ``retired``: asked to end.
         volume: the database's volume, with its directory ``live``, and the ``copy`` as it was when the old version had
             stopped, valid once it is ``copied``; a copy that is not ``durable`` is worth nothing after a reboot.
+        exchanged: whether the live data is that of a backup set, and the copy all there is of the data before.
         others: containers that were stopped to exchange the data.
         reachable: whether users may have reached the new version.
+        rows: by table by database when they first could, if the new version's data differs; empty when unknown.
         health: seconds to wait for health.
     """
 
@@ -114,15 +118,19 @@ class UnderWay:
     container: str
     previous: str = ""
     old: str = ""
+    called: str = ""
     ran: bool = False
+    retired: bool = False
     volume: str = ""
     live: str = ""
     copy: str = ""
     copied: bool = False
     durable: bool = False
     boot: str = ""
+    exchanged: bool = False
     others: tuple[str, ...] = ()
     reachable: bool = False
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     health: float = 60.0
     log_lines: int = 50
     reload: tuple[str, ...] = ()
@@ -170,8 +178,19 @@ def wait_until_healthy(engine: Watched, clock: WallClock, container: str, within
 
 def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
     """Return what a container wrote last, as an appendix to a sentence."""
-    lines = list(engine.logs(container, number))
+    lines = list(engine.logs(container, number)) if number > 0 else []
     return f"\nIts last {len(lines)} log lines:\n" + "\n".join(lines) if lines else ""
+
+
+def masked(releases: Releases, text: str, *release_ids: str) -> str:
+    """Return a text without the secrets in the environments of releases; nothing of it if those cannot be read."""
+    for path in [releases.path(one, ENVIRONMENT) for one in release_ids if one]:
+        try:
+            environment = files.read(path)
+            text = Mask(secrets_of(dotenv.parse(environment.text)))(text) if environment else text
+        except DockerVpsError as error:
+            return f"(not shown, since its secrets cannot be told: {path}, {error.message})"
+    return text
 
 
 @dataclass(frozen=True)
@@ -191,6 +210,17 @@ def settle(world: World, release_id: str, why: str) -> Optional[Settled]:
     Raises:
         DockerVpsError: the engine does not answer; the next run tries again.
     """
+    until = world.clock.now() + ENGINE_BACK_WITHIN
+    while True:
+        try:
+            return _settle(world, release_id, why)
+        except EngineUnreachable:
+            if world.clock.now() >= until:
+                raise
+            world.clock.sleep(1)
+
+
+def _settle(world: World, release_id: str, why: str) -> Optional[Settled]:
     under_way = read(world.releases, release_id)
     if under_way is None:
         return None
@@ -211,7 +241,8 @@ def finish(world: World, engine: CutoverEngine, under_way: UnderWay) -> None:
 
 
 def _clear(world: World, under_way: UnderWay) -> None:
-    for path in (under_way.copy, under_way.live + SPOILT + under_way.id if under_way.live else ""):
+    one = under_way
+    for path in (one.copy, *(one.live + what + one.id for what in (SPOILT, STAGED) if one.live)):
         if path:
             shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(FileNotFoundError):
@@ -231,8 +262,8 @@ class _WayBack:
         lost = self._would_lose()
         if lost:
             return Settled(self._stay(lost, log), evidence)
-        self._remove_new()
-        told = self._put_data_back()
+        told = self._remove_new()
+        told += self._put_data_back()
         files_told = self._put_files_back()
         told = f"{self._start_old()}{told}{files_told}{log}"
         if self.under_way.reload:
@@ -250,79 +281,126 @@ class _WayBack:
 
     def _evidence(self) -> tuple[str, str]:
         """Keep what the failed version wrote, without secrets, and return its last lines and where all of it is."""
+        self.why = self._masked(self.why)
         if not self.new:
             return "", ""
-        environment = files.read(self.world.releases.path(self.under_way.id, ENVIRONMENT))
-        mask = Mask(secrets_of(dotenv.parse(environment.text))) if environment else Mask({})
-        self.why = mask(self.why)
         lines = self.engine.logs(self.new["Id"], 0)
         if not lines:
             return "", ""
-        path = self.world.releases.keep_log(self.under_way.id, mask("\n".join(lines)) + "\n")
-        last = mask(last_lines(self.engine, self.new["Id"], self.under_way.log_lines))
+        last = self._masked(last_lines(self.engine, self.new["Id"], self.under_way.log_lines))
+        try:
+            path = self.world.releases.keep_log(self.under_way.id, self._masked("\n".join(lines)) + "\n")
+        except DockerVpsError as error:  # a full disk must not be in the way of going back
+            return last, f" The log of the failed version is lost: {error.message}"
         return last, f" The log of the failed version is {path}."
+
+    def _masked(self, text: str) -> str:
+        return masked(self.world.releases, text, self.under_way.id, self.under_way.previous)
 
     def _usable(self) -> bool:
         """Whether the copy of the data is there and whole."""
         one = self.under_way
         return one.copied and (one.durable or one.boot == boot()) and os.path.isdir(one.copy)
 
+    def _has_to_be_put_back(self) -> bool:
+        """Whether the old version cannot do with the data as it is now."""
+        one = self.under_way
+        if not self._usable() or self._is_back():
+            return False
+        if not one.reachable or not os.path.isdir(one.live):  # it was about to be
+            return True
+        return one.exchanged or (one.data != KEEP and schemas(one.live) != schemas(one.copy))
+
+    def _is_back(self) -> bool:
+        """Whether somebody has started the old version since, so that the data is its own again."""
+        old = self.engine.container(self.under_way.old) if self.under_way.old else None
+        return bool(old and old["State"]["Running"])
+
     def _would_lose(self) -> str:
         """Return what the way back would lose that nobody allowed to be lost, empty for nothing."""
         one = self.under_way
-        if not one.reachable or one.data != AUTO or not self._usable() or schemas(one.live) == schemas(one.copy):
+        if not one.reachable or one.data != AUTO or not os.path.isdir(one.live) or not self._has_to_be_put_back():
             return ""
+        self._stop_new()  # or it would take more, which nobody counts
         live = contents({one.volume: one.live})
-        lost = losses(live, contents({one.volume: one.copy}).tables, self.world.clock.utc())
+        lost = losses(live, one.rows or contents({one.volume: one.copy}).tables, self.world.clock.utc())
+        if live.unreadable:
+            return f"What would be lost cannot be told: {' '.join(live.unreadable)}"
         return str(lost["summary"]) if lost["tables"] else ""
 
     def _stay(self, lost: str, log: str) -> Release:
         """Leave the failed version in place, since its users' data would be lost with it."""
-        self.world.releases.put_live(self.under_way.id)
+        self.world.releases.put_live(self.under_way.id, instead_of=self.under_way.previous)
         message = (
-            f"{self.why} It had changed the schema and taken requests, so it was left in place instead of going back."
+            f"{self.why} It had changed the database and taken requests, so it was left in place instead of going back."
             f"{log} {lost} To go back and lose that, run rollback.yml with docker_vps_rollback_data: restore; "
             "otherwise mend the application and run update.yml."
         )
         if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
             self.engine.rename(self.new["Id"], self.under_way.container)
+        try:
+            if self.new:
+                go_on(self.engine, [self.new["Id"]])
+            else:
+                self.world.commands.up(
+                    self.under_way.project, self.world.releases.home, self.world.releases.live[DEFINITION]
+                )
+        except EngineUnreachable:
+            raise  # it is tried again
+        except DockerVpsError as error:
+            message += f" {error.message}"
         self._record(UNWELL, message)
         self.world.releases.make_current(self.under_way.id)
         finish(self.world, self.engine, self.under_way)
         return self._recorded()
 
-    def _remove_new(self) -> None:
+    def _remove_new(self) -> str:
+        one = self.under_way
         if not self.new:
-            return
-        if not self.under_way.old and not self.under_way.previous:
+            return ""
+        if not one.old and not one.previous:
             # There is nothing else, so it stays for people to look at, under its proper name.
-            if self.new["Name"].lstrip("/") != self.under_way.container:
-                self.engine.rename(self.new["Id"], self.under_way.container)
-            return
-        with contextlib.suppress(EngineError):
-            self.engine.stop(self.new["Id"])
+            if self.new["Name"].lstrip("/") != one.container:
+                self.engine.rename(self.new["Id"], one.container)
+            if not self._has_to_be_put_back():
+                return ""
+            self._stop_new()
+            return f" {one.container} was stopped, and is there to be looked at."
+        self._stop_new()
         self.engine.remove_container(self.new["Id"])
+        left = self.engine.container(one.container)
+        if left and left["Id"] != one.old:  # somebody has brought the new version up by hand meanwhile
+            self.engine.remove_container(left["Id"])
+        return ""
+
+    def _stop_new(self) -> None:
+        if self.new:
+            with contextlib.suppress(EngineError):
+                self.engine.stop(self.new["Id"])
 
     def _put_data_back(self) -> str:
         """Exchange the data for the copy, unless the users' newer data fits the old version."""
         one = self.under_way
-        if not self._usable() or one.data == KEEP:
+        if not self._has_to_be_put_back():
             return ""
-        if one.reachable and schemas(one.live) == schemas(one.copy):
-            return ""
-        others = tuple({*one.others, *(user["Id"] for user in running(self.engine, [one.volume]))})
+        others = tuple(sorted({*one.others, *(user["Id"] for user in running(self.engine, [one.volume]))}))
         one = self.under_way = one.write(self.world.releases, others=others)
         for container in others:
-            self.engine.stop(container)
+            if self.engine.container(container):
+                self.engine.stop(container)
         at = self.world.clock.utc().isoformat()
         carry_through([Swap(one.volume, one.live, one.copy, one.live + SPOILT + one.id, one.id, at)])
-        go_on(self.engine, others)
-        return " The data is as it was before."
+        told = " The data is as it was before."
+        try:
+            go_on(self.engine, others)
+        except NotRunning as error:  # what was before does not need it
+            told += f" {error.message}"
+        return told
 
     def _put_files_back(self) -> str:
         try:
             if self.under_way.previous:
-                self.world.releases.put_live(self.under_way.previous)
+                self.world.releases.put_live(self.under_way.previous, instead_of=self.under_way.id)
         except DockerVpsError as error:  # its container still knows what they said
             return f" {error.message}"
         return ""
@@ -330,28 +408,31 @@ class _WayBack:
     def _start_old(self) -> str:
         """Start what was before and return a sentence about it."""
         one, releases = self.under_way, self.world.releases
+        name = one.called or one.container
         there = self.engine.container(one.old) if one.old else None
         if there is None and not one.previous:
             return "There is no earlier healthy version to put back."
-        if there and there["Name"].lstrip("/") != one.container:
-            self.engine.rename(one.old, one.container)
+        if there and there["Name"].lstrip("/") != name:
+            self.engine.rename(one.old, name)
         if there and not one.ran:
             return "What was there before did not run either, and is as it was."
         try:
             if there:
-                finish_stopping(self.engine, [one.old])
+                if one.retired:
+                    finish_stopping(self.engine, [one.old])
                 self.engine.start(one.old)
             else:
-                self.world.commands.up(one.project, releases.home, releases.live["compose.yml"])
+                self.world.commands.up(one.project, releases.home, releases.live[DEFINITION])
             probed = Probed(self.engine, self.world.clock)
-            seconds = wait_until_healthy(probed, self.world.clock, one.container, one.health)
+            seconds = wait_until_healthy(probed, self.world.clock, name, one.health)
+        except EngineUnreachable:
+            raise  # it is tried again
         except DockerVpsError as error:
-            lines = last_lines(self.engine, one.container, one.log_lines)
-            return f"The version before could not be put back either: {error.message}{lines}"
-        before = releases.read(one.previous) if one.previous else None
-        image = (
-            before.image if isinstance(before, Release) else (before or {"Config": {"Image": ""}})["Config"]["Image"]
-        )
+            lines = last_lines(self.engine, name, one.log_lines)
+            return self._masked(f"The version before could not be put back either: {error.message}{lines}")
+        image = self.engine.look(name).image
+        if there and not one.retired:
+            return f"The version before, {image}, runs on and is healthy."
         return f"The version before, {image}, was put back and is healthy after {seconds:.1f} s."
 
     def _record(self, result: str, message: str) -> None:
@@ -376,3 +457,13 @@ def schemas(root: str) -> dict[str, str]:
         except DockerVpsError as error:
             found[path] = error.message
     return found
+
+
+def rows(volume: str, root: str) -> dict[str, Mapping[str, int]]:
+    """Return the rows by table by database in the directory of a volume, without a check of their integrity.
+
+    Raises:
+        DockerVpsError: one cannot be read.
+    """
+    paths = tree.survey(root).databases
+    return {f"{volume}/{shown(path)}": sqlite.rows(os.path.join(root, path)) for path in paths}

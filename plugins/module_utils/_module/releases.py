@@ -35,6 +35,7 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     "strategy": {"type": "str", "choices": [SINGLE_WRITER, OVERLAP], "default": SINGLE_WRITER},
     "overlap_force": {"type": "bool", "default": False},
     "health": {"type": "float", "default": 60},
+    "drain": {"type": "float"},
     "watch": {"type": "float", "default": 10},
     "smoke": {"type": "list", "elements": "str", "default": []},
     "reload": {"type": "list", "elements": "str", "default": []},
@@ -52,6 +53,7 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
         },
     },
 }
+DRAIN = {SINGLE_WRITER: 0.3, OVERLAP: 2.5}  # seconds
 WAYS = (AUTO, RESTORE, KEEP)
 
 
@@ -92,6 +94,7 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         strategy=given["strategy"],
         overlap_force=given["overlap_force"],
         health=_positive(given, "health"),
+        drain=DRAIN[given["strategy"]] if given["drain"] is None else given["drain"],
         watch=given["watch"],
         smoke=tuple(given["smoke"]),
         reload=tuple(given["reload"]),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import subprocess
@@ -105,16 +104,29 @@ def copy_tree(source: str, target: str) -> None:
 
 
 def sync_tree(path: str) -> None:
-    """Make the files of a directory durable."""
-    for folder, _unused, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):  # no regular file, or one that is gone
-                descriptor = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-        sync_directory(folder)
+    """Make a directory that nobody writes to durable, with its files.
+
+    Raises:
+        DockerVpsError: the disk refuses.
+    """
+    try:
+        for folder, _unused, names in os.walk(path):
+            for name in names:
+                _sync_file(os.path.join(folder, name))
+            sync_directory(folder)
+        sync_directory(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise DockerVpsError(f"{path} cannot be made durable: {_why(error)}. Is the disk in order?") from error
+
+
+def _sync_file(path: str) -> None:
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: str) -> None:

@@ -39,7 +39,12 @@ class Releases:
         """
         files.make_directory(self.home)
         files.make_directory(self.directory)
-        os.chmod(self.directory, 0o700)
+        try:
+            os.chmod(self.directory, 0o700)
+        except OSError as error:
+            raise DockerVpsError(
+                f"{self.directory} belongs to somebody else: {error.strerror}. Does the play need become: true?"
+            ) from error
 
     def lock(self, what: str, wait: float) -> ContextManager[None]:
         """Hold the lock of this app's releases; see lock.locked."""
@@ -97,8 +102,12 @@ class Releases:
         """Return whether the log of a failed version was kept."""
         return os.path.exists(self.path(release_id, LOG))
 
-    def put_live(self, release_id: str) -> None:
+    def put_live(self, release_id: str, instead_of: str = "") -> None:
         """Put the definition and the environment of a release in their places.
+
+        Args:
+            instead_of: the release whose files are to go; what somebody has written there since stays, because the
+                next run wants it.
 
         Raises:
             DockerVpsError: they cannot be read or written.
@@ -109,7 +118,10 @@ class Releases:
                 raise DockerVpsError(
                     f"{self.path(release_id, name)} is gone, so the release {release_id} cannot be put live."
                 )
-            if files.read(path) != kept:
+            there = files.read(path)
+            to_go = files.read(self.path(instead_of, name)) if instead_of else None
+            wanted_next = there and to_go and there.text not in (to_go.text, kept.text)
+            if there != kept and not wanted_next:
                 files.replace(path, kept)
 
     def make_current(self, release_id: str) -> None:
@@ -125,6 +137,10 @@ class Releases:
         """Return the ids of releases whose cutover has neither ended nor been undone."""
         return [name for name in self._folders() if os.path.exists(self.path(name, JOURNAL))]
 
+    def taken(self) -> list[str]:
+        """Return the ids that are in use, also by runs that were killed before they had written anything down."""
+        return self._folders()
+
     def forget(self, release_id: str) -> None:
         """Remove a release that is not live."""
         shutil.rmtree(os.path.join(self.directory, release_id), ignore_errors=True)
@@ -134,6 +150,10 @@ class Releases:
             return sorted(one.name for one in os.scandir(self.directory) if one.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise DockerVpsError(
+                f"{self.directory} cannot be read: {error.strerror}. Does the play need become: true?"
+            ) from error
 
 
 def _own(text: str) -> files.Kept:
