@@ -38,6 +38,7 @@ from .under_way import (
     finish,
     last_lines,
     masked,
+    rename,
     rows,
     schemas,
     settle,
@@ -290,7 +291,7 @@ class _Cutover:
             left = self.engine.container(self.params.container + OLD)
             if left:
                 self.engine.remove_container(left["Id"])
-            self.engine.rename(self.way.old, self.params.container + OLD)
+            rename(self.engine, self.way.old, self.params.container + OLD)
 
     def _secure_data(self) -> None:
         """Keep the database as it is now that nobody writes to it; to restore a set, put that in its place."""

@@ -176,6 +176,21 @@ def wait_until_healthy(engine: Watched, clock: WallClock, container: str, within
     return seen.seconds
 
 
+def rename(engine: CutoverEngine, container: str, name: str) -> None:
+    """Rename a container; one that keeps being restarted, whose place on the network comes and goes, is stopped for it.
+
+    Raises:
+        EngineError: the engine refuses.
+    """
+    try:
+        engine.rename(container, name)
+    except EngineUnreachable:
+        raise
+    except EngineError:
+        engine.stop(container)
+        engine.rename(container, name)
+
+
 def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
     """Return what a container wrote last, as an appendix to a sentence."""
     lines = list(engine.logs(container, number)) if number > 0 else []
@@ -337,7 +352,7 @@ class _WayBack:
             "otherwise mend the application and run update.yml."
         )
         if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
-            self.engine.rename(self.new["Id"], self.under_way.container)
+            rename(self.engine, self.new["Id"], self.under_way.container)
         try:
             if self.new:
                 go_on(self.engine, [self.new["Id"]])
@@ -361,7 +376,7 @@ class _WayBack:
         if not one.old and not one.previous:
             # There is nothing else, so it stays for people to look at, under its proper name.
             if self.new["Name"].lstrip("/") != one.container:
-                self.engine.rename(self.new["Id"], one.container)
+                rename(self.engine, self.new["Id"], one.container)
             if not self._has_to_be_put_back():
                 return ""
             self._stop_new()
@@ -413,7 +428,7 @@ class _WayBack:
         if there is None and not one.previous:
             return "There is no earlier healthy version to put back."
         if there and there["Name"].lstrip("/") != name:
-            self.engine.rename(one.old, name)
+            rename(self.engine, one.old, name)
         if there and not one.ran:
             return "What was there before did not run either, and is as it was."
         try:
