@@ -27,7 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import re
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from lab import SUPPORT, docker, image_of, run
-from report import Row, Section, bar, ratio, rows
+from report import Row, Section, judged, ratio, rows
 
 MIB, GIB = 1 << 20, 1 << 30
 ROUNDS = 3
@@ -65,7 +65,7 @@ def fill(root: Path, sizes: Iterable[int]) -> None:
     """Write files, 70 % of their bytes random like pictures and the rest words, and a small database."""
     random = Random(1)
     letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["".join(random.choices(letters, k=random.randint(2, 12))) for _ in range(5000)]
+    words = ["".join(random.choices(letters, k=random.randint(2, 12))) for _turn in range(5000)]
     text = " ".join(random.choices(words, k=3 * MIB)).encode()
     written = pictures = 0
     for number, size in enumerate(sizes):
@@ -77,10 +77,13 @@ def fill(root: Path, sizes: Iterable[int]) -> None:
         (folder / f"{number:06}.{'jpg' if picture else 'txt'}").write_bytes(data)
         written += size
         pictures += size if picture else 0
-    with closing(sqlite3.connect(root / DATABASE)) as database, database:
+    with closing(sqlite3.connect(root / DATABASE)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("CREATE TABLE pages (id INTEGER PRIMARY KEY, text)")
-        database.executemany("INSERT INTO pages (text) VALUES (?)", ((f"{random.random()}" * 20,) for _ in range(5000)))
+        database.executemany(
+            "INSERT INTO pages (text) VALUES (?)", ((f"{random.random()}" * 20,) for _turn in range(5000))
+        )
+        database.commit()
 
 
 @contextmanager
@@ -194,13 +197,13 @@ def committing(database: Path) -> Iterator[list[float]]:
 
 def at_least(times: float, wanted: str, found: Row) -> str:
     """Say whether the median of a ratio is large enough."""
-    return bar(wanted, f"{found.median:.1f}", found.median >= times)
+    return judged(wanted, f"{found.median:.1f}", found.median >= times)
 
 
 def at_most(limit: float, wanted: str, found: Sequence[Row]) -> str:
     """Say whether all medians of some ratios are small enough."""
     medians = [row.median for row in found]
-    return bar(wanted, ", ".join(f"{one:.2f}" for one in medians), max(medians) <= limit)
+    return judged(wanted, ", ".join(f"{one:.2f}" for one in medians), max(medians) <= limit)
 
 
 def backup(scratch: Path) -> Section:
@@ -210,7 +213,7 @@ def backup(scratch: Path) -> Section:
     ways = {"gzip": ("gzip",), "zstd": ("zstd",), "none": ("none",), "gzip without isal": ("gzip", ("isal",))}
     theirs, sets, commits = [], [], []
     with filled(mixed(GIB)) as volume:
-        for _ in range(ROUNDS):
+        for _turn in range(ROUNDS):
             theirs.append(container(image, volume))
             sets.append([ours(volume, *way) for way in ways.values()])
             with committing(volume.root / DATABASE) as took:
@@ -255,7 +258,7 @@ def backup_small_files(scratch: Path) -> Section:
     }
     rounds = []
     with filled(repeat(2048, SMALL_FILES)) as volume:
-        for _ in range(ROUNDS):
+        for _turn in range(ROUNDS):
             tars = [shell(command, volume.root) for command in theirs.values()]
             rounds.append([*tars, *(ours(volume, kind).seconds for kind in ("gzip", "zstd"))])
     found = rows([*theirs, "ours, gzip", "ours, zstd"], rounds, "s")
@@ -281,7 +284,7 @@ def backup_restore(scratch: Path) -> Section:
         for kind in theirs:
             directory = places.enter_context(on_disk())
             made[kind] = in_new_process(make_set, volume.name, str(directory), kind).result
-        for _ in range(ROUNDS):
+        for _turn in range(ROUNDS):
             rounds.append([took for kind, one in made.items() for took in restores(one, kind, theirs[kind])])
     what = ("`tar x` and `sync`", "unpacking", "restore of the volume")
     found = rows([f"{one}, {kind}" for kind in theirs for one in what], rounds, "s")
@@ -315,7 +318,7 @@ def backup_sizes(scratch: Path) -> Section:
     sizes = (0.1, 1, 4)
     with ExitStack() as volumes:
         each = [volumes.enter_context(filled(mixed(int(size * GIB)))) for size in sizes]
-        rounds = [[ours(volume, "zstd") for volume in each] for _ in range(ROUNDS)]
+        rounds = [[ours(volume, "zstd") for volume in each] for _turn in range(ROUNDS)]
     found = rows([f"{size} GiB" for size in sizes], [[one.seconds for one in of] for of in rounds], "s")
     per = [Row(f"{row.what}, per GiB", [one / size for one in row.values], "s") for row, size in zip(found, sizes)]
     peaks = rows([f"{size} GiB, memory" for size in sizes], [[one.memory for one in of] for of in rounds], "MB")

@@ -45,12 +45,12 @@ class Section(NamedTuple):
 
     about: str
     rows: Sequence[Row] = ()
-    bar: str = ""
+    verdict: str = ""
 
     def text(self, name: str, where: str) -> str:
         """Return the section as Markdown."""
         head = ["| | median | min | max | n |", "| --- | ---: | ---: | ---: | ---: |"]
-        found = ["\n".join([*head, *(row.line() for row in self.rows)]), self.bar, where] if self.rows else []
+        found = ["\n".join([*head, *(row.line() for row in self.rows)]), self.verdict, where] if self.rows else []
         return "\n\n".join(filter(None, [f"## {name}", self.about, *found])) + "\n"
 
 
@@ -70,7 +70,7 @@ def ratio(what: str, over: Row, under: Row) -> Row:
     return Row(what, [a / b for a, b in zip(over.values, under.values)], "")
 
 
-def bar(wanted: str, found: str, reached: bool) -> str:
+def judged(wanted: str, found: str, reached: bool) -> str:
     """Say whether a bar was reached."""
     return f"Bar: {wanted}: **{'reached' if reached else 'missed'}** ({found})."
 

@@ -36,7 +36,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import container_he
 from backup import backup, backup_restore, backup_sizes, backup_small_files
 from jinja2 import Environment
 from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
-from report import TITLE, Row, Section, bar, environment, ratio, rows, save
+from report import TITLE, Row, Section, environment, judged, ratio, rows, save
+from update import update
 
 NO_DEMO = Section("`make demo` twice: not run; use `--demo`, which removes the data of the demo that runs.")
 PAYLOAD = ROOT / "examples/payload-app"
@@ -80,7 +81,7 @@ def deploy_unchanged(scratch: Path) -> Section:
     app.remove()
     try:
         app.deploy().succeeded()
-        _warm_up, *rounds = [[seconds(partial(unchanged, way)) for way in ways] for _ in range(1 + 9)]
+        _warm_up, *rounds = [[seconds(partial(unchanged, way)) for way in ways] for _turn in range(1 + 9)]
     finally:
         app.remove()
     deploy, ping = rows(("deploy", "ping"), rounds, "s")
@@ -89,7 +90,7 @@ def deploy_unchanged(scratch: Path) -> Section:
         "A deploy of the stand-in application with nothing to do (`changed=0` each time) against a playbook whose only "
         "task is `ansible.builtin.ping`; same inventory, local connection, no facts.",
         [deploy, ping, found],
-        bar("the median ratio is at most 4", f"{found.median:.2f}", found.median <= 4),
+        judged("the median ratio is at most 4", f"{found.median:.2f}", found.median <= 4),
     )
 
 
@@ -110,7 +111,7 @@ def health_wait(scratch: Path) -> Section:
     def polling(name: str) -> None:
         run("sh", "-c", POLLING, name, timeout=30)
 
-    rounds = [[milliseconds_late(image, wait) for wait in (library, process, polling)] for _ in range(10)]
+    rounds = [[milliseconds_late(image, wait) for wait in (library, process, polling)] for _turn in range(10)]
     found = rows(("`run()`", "the module's process", "loop with `sleep 2`"), rounds, "ms")
     return Section(
         "From the engine's change of a container to healthy until a wait for it returns: `container_health`, in this "
@@ -118,7 +119,7 @@ def health_wait(scratch: Path) -> Section:
         "healthy after random 0.3 to 2.3 s. The engine's moment is `timeNano` of its event `health_status: healthy`, "
         "published with the change, under the container's lock; `End` in the health log is earlier, the probe's end.",
         [*found, ratio("loop / `run()`", found[2], found[0])],
-        bar("the median of `run()` is at most 100 ms", f"{found[0].median:.0f} ms", found[0].median <= 100),
+        judged("the median of `run()` is at most 100 ms", f"{found[0].median:.0f} ms", found[0].median <= 100),
     )
 
 
@@ -178,7 +179,7 @@ def rebuild(scratch: Path) -> Section:
     nothing = partial(built, cached={"npm ci": True, "npm run build": True})
     rounds = []
     with builder(scratch) as build:
-        for _ in range(3):
+        for _turn in range(3):
             first = seconds(everything)
             page.write_text(re.sub("<h1>.*</h1>", f"<h1>{uuid4()}</h1>", page.read_text()))
             rounds.append([first, seconds(code), seconds(nothing)])
@@ -205,7 +206,7 @@ def image_size(scratch: Path) -> Section:
     return Section(
         f"What the image of the example application adds to its base image ({base:.0f} MB, not counted).",
         [*found, share, ratio("role / single stage, less caches", found[0], found[2])],
-        bar("at most 35 % of a single stage", f"{share.median:.0%}", share.median <= 0.35),
+        judged("at most 35 % of a single stage", f"{share.median:.0%}", share.median <= 0.35),
     )
 
 
@@ -217,7 +218,7 @@ def entrypoint(scratch: Path) -> Section:
         docker("run", "--rm", "--volume", f"{volume}:/app/public/media", *command)
 
     with builder(scratch) as build:
-        image, _ = build(STANDIN)
+        image, _unused = build(STANDIN)
         shell = ("--entrypoint=sh", image, "-c")
         ways = {
             "entrypoint, 100,000 files": partial(start, full, image, "true"),
@@ -227,7 +228,7 @@ def entrypoint(scratch: Path) -> Section:
         }
         try:
             start(full, *shell, "cd public/media && seq 100000 | xargs touch && chown -R 1000:1000 .")
-            rounds = [[seconds(way) for way in ways.values()] for _ in range(5)]
+            rounds = [[seconds(way) for way in ways.values()] for _turn in range(5)]
         finally:
             docker("volume", "rm", "--force", full, empty, check=False)
     found = rows(tuple(ways), rounds, "s")
@@ -259,7 +260,7 @@ def demo(scratch: Path, cold: bool) -> Section:
         "`make demo` twice after `make demo-clean`, by the whole seconds that it reports itself. The build cache was "
         f"{'emptied' if cold else 'left as it was'}; the base images, `.venv` and the engine were there already.",
         [*found, share],
-        bar("the 2nd takes under 30 % of the 1st", f"{share.median:.0%}", share.median < 0.3),
+        judged("the 2nd takes under 30 % of the 1st", f"{share.median:.0%}", share.median < 0.3),
     )
 
 
@@ -267,7 +268,7 @@ def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
     deploys = (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)
     backups = (backup, backup_small_files, backup_restore, backup_sizes)
-    benchmarks = {one.__name__: one for one in (*deploys, *backups)}
+    benchmarks = {one.__name__: one for one in (*deploys, *backups, update)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
     parser.add_argument("--demo", action="store_true")

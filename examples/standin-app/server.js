@@ -6,6 +6,8 @@
 //   STANDIN_CRASH_AFTER=2    exit with code 9 after so many seconds
 //   STANDIN_DELAY=5          answer 503 for so many seconds after the start
 //   STANDIN_UNHEALTHY=1      answer 503 for ever
+//   STANDIN_MIGRATE=website  add a column of this name to the vendors before anything is answered
+//   STANDIN_TELL=API_TOKEN   write the value of this variable to the log at the start
 //
 // POST /api/control {"unhealthy": true} and {"crash": 7} do the same while it runs.
 const fs = require('node:fs')
@@ -21,6 +23,7 @@ if (!PAYLOAD_SECRET) {
   console.error('PAYLOAD_SECRET is missing')
   process.exit(78)
 }
+if (trouble.STANDIN_TELL) console.error(`told as commanded: ${process.env[trouble.STANDIN_TELL]}`)
 if (trouble.STANDIN_CRASH) {
   console.error('crashing as commanded')
   process.exit(Number(trouble.STANDIN_CRASH))
@@ -31,6 +34,10 @@ const started = Date.now()
 const db = new DatabaseSync(DATABASE_URI.replace(/^file:(\/\/)?/, ''))
 db.exec('PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000')
 db.exec('CREATE TABLE IF NOT EXISTS vendors (id INTEGER PRIMARY KEY, name TEXT NOT NULL)')
+const column = trouble.STANDIN_MIGRATE
+if (column && !db.prepare("SELECT 1 FROM pragma_table_info('vendors') WHERE name = ?").get(column)) {
+  db.exec(`ALTER TABLE vendors ADD COLUMN ${column} TEXT`)
+}
 
 let unhealthy = trouble.STANDIN_UNHEALTHY === '1'
 const delayed = () => Date.now() - started < Number(trouble.STANDIN_DELAY ?? 0) * 1000

@@ -23,8 +23,9 @@ options:
     default: ""
   rollback_data:
     description:
-      - V(auto) leaves the data when its schema is the one that the release left. Otherwise it restores the database
-        from the backup made when the release was replaced, if that loses nothing, and refuses if it does.
+      - V(auto) leaves the data when its schema is the one that the release left. Otherwise it refuses, and says what
+        restoring the database from the backup made when the release was replaced would lose; only if that is nothing at
+        all, it does so.
       - V(restore) restores the database in any case; the uploaded files stay. V(keep) leaves the data in any case.
     type: str
     choices: [auto, restore, keep]

@@ -4,66 +4,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import struct
 import time
-import zlib
 from pathlib import Path
 from typing import Iterator
-from urllib.parse import urlsplit
 
 import pytest
-from lab import ROOT, App, Response, clean_environment, docker, image_of, inspect, play, request, run, until
+from lab import ROOT, App, clean_environment, docker, image_of, inspect, play, request, run, until
+from payload import PICTURE, Site
+from traffic import proxy
 
 PORT = 8099
-SITE = f"http://localhost:{PORT}"
 SECRET = "c0ffee5eed5a1ad0" * 4
-PASSWORD = {"email": "admin@example.com", "password": "correct horse battery"}
-
-
-def png(size: int) -> bytes:
-    """Return a real picture: a square of one colour."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = (b"\0" + b"\x20\x60\xc0" * size) * size
-    head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-PICTURE = png(64)
-
-
-class Site:
-    """The application as its visitors and editors see it, through the reverse proxy."""
-
-    def __init__(self, app: App) -> None:
-        self.app, self.token, self.picture = app, "", ""
-
-    def ask(self, path: str, data: object = None, method: str | None = None) -> Response:
-        headers = {"Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"JWT {self.token}"
-        return request(SITE + path, None if data is None else json.dumps(data).encode(), headers, method)
-
-    def fill(self) -> None:
-        """Register the administrator, and create a vendor and an uploaded picture."""
-        self.token = self.ask("/api/users/first-register", PASSWORD).json["token"]
-        assert self.ask("/api/vendors", {"name": "Example Ltd"}).status == 201
-        parts = [
-            b'--x\r\nContent-Disposition: form-data; name="_payload"\r\n\r\n{"alt": "a square"}\r\n',
-            b'--x\r\nContent-Disposition: form-data; name="file"; filename="square.png"\r\n',
-            b"Content-Type: image/png\r\n\r\n" + PICTURE + b"\r\n--x--\r\n",
-        ]
-        headers = {"Content-Type": "multipart/form-data; boundary=x", "Authorization": f"JWT {self.token}"}
-        made = request(f"{SITE}/api/media", b"".join(parts), headers)
-        assert made.status == 201, made.body
-        self.picture = urlsplit(made.json["doc"]["url"]).path
-
-    def vendors(self) -> list[str]:
-        return [row["name"] for row in self.ask("/api/vendors").json["docs"]]
 
 
 @pytest.fixture(scope="module")
@@ -85,33 +37,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="module")
 def site(app: App) -> Iterator[Site]:
     """The application behind the documented reverse proxy, with some content."""
-    settings = {
-        "PROXY_IMAGE": image_of("proxy_image.sh"),
-        "PROXY_PORT": f"127.0.0.1:{PORT}",
-        "PROXY_NETWORK": app.network,
-    }
-    proxy = (
-        "docker",
-        "compose",
-        "--project-name",
-        "acceptance-proxy",
-        "--file",
-        str(ROOT / "examples/proxy/compose.yml"),
-    )
-    environment = {**os.environ, **settings}
-    run(*proxy, "up", "--detach", env=environment)
-    site = Site(app)
-    until(lambda: reached(site), 30, "an answer through the proxy")
-    site.fill()
-    yield site
-    run(*proxy, "down", env=environment)
-
-
-def reached(site: Site) -> bool:
-    try:
-        return site.ask("/api/health").status == 200
-    except OSError:
-        return False
+    with proxy("acceptance-proxy", app, PORT) as url:
+        site = Site(app, url)
+        site.fill()
+        yield site
 
 
 def restart(app: App) -> None:

@@ -115,7 +115,7 @@ def begun(directory: str, volumes: Mapping[str, str], **given: Any) -> subproces
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Return what the process said at its end."""
-    said, _ = process.communicate(timeout=60)
+    said, _unused = process.communicate(timeout=60)
     assert process.returncode == 0, said
     told: dict[str, Any] = json.loads(said.splitlines()[-1])
     return told
@@ -153,7 +153,7 @@ def is_free(sets: Sets) -> bool:
 def noise(path: Path, mebibytes: int) -> None:
     """Write what cannot be compressed."""
     with path.open("wb") as file:
-        for _ in range(mebibytes):
+        for _turn in range(mebibytes):
             file.write(os.urandom(MEBIBYTE))
 
 
@@ -182,7 +182,7 @@ def writer(database: Path, mode: str) -> Iterator[None]:
         assert process.poll() is None
     finally:
         process.terminate()
-        said, _ = process.communicate(timeout=30)
+        said, _unused = process.communicate(timeout=30)
     assert process.returncode == 0, said
     assert int(said) > 100
 
@@ -359,7 +359,7 @@ def test_two_at_once(make_volume: MakeVolume, sets: Sets) -> None:
     noise(make_volume("it-backup-two") / "noise", 300)  # a second or so, in which it is seen and halted
     first = begun(sets.directory, {"media": "it-backup-two"})
     try:
-        until(lambda: sets.leftovers(), 20, "the beginning of a set")
+        until(sets.leftovers, 20, "the beginning of a set")
         first.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         with pytest.raises(Locked) as caught:

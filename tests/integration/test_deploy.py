@@ -152,7 +152,7 @@ def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp
     assert other.get("/api/health").json["vendorCount"] == 0
     assert vendors(app) == ["before"]
     address = inspect(other.container)["NetworkSettings"]["Networks"][app.network]
-    assert other.container in address["Aliases"]
+    assert other.container in address["DNSNames"]
     memory = int(docker("info", "--format", "{{.MemTotal}}"))
     wanted = 2**31 if memory > 3.5 * 2**30 else 2**30 if memory > 1.75 * 2**30 else 2**29
     assert inspect(other.container)["HostConfig"]["Memory"] == wanted

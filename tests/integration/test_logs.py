@@ -190,10 +190,10 @@ def test_followed_lines_come_while_the_container_writes_them(start: Start, tmp_p
     name = start("follow", "for n in 1 2 3 4 5 6 7 8 9 10; do echo tick $n $(date +%s.%N); sleep 1; done; exit 3")
     came = list(Following(tmp_path, name).lines())
     ticks = [(at, line.split()) for at, line in came if line.startswith("tick ")]
-    assert [int(words[1]) for _, words in ticks] == [*range(1, 11)]
+    assert [int(words[1]) for _unused, words in ticks] == [*range(1, 11)]
     late = [at - float(words[2]) for at, words in ticks if int(words[1]) > 5]
     assert max(late) < 2, late
-    text = "\n".join(line for _, line in came)
+    text = "\n".join(line for _unused, line in came)
     assert f"Container {name} exited with code 3." in text
     assert "failed=0" in text
 
@@ -215,5 +215,5 @@ def test_following_can_be_interrupted(start: Start, tmp_path: Path, already: int
     while next(lines)[1] != "1":
         pass
     os.killpg(following.process.pid, signal.SIGINT)
-    assert "interrupted" in "\n".join(line for _, line in lines)
+    assert "interrupted" in "\n".join(line for _unused, line in lines)
     assert following.process.returncode == 99

@@ -132,10 +132,11 @@ class Host:
         return Sets(str(self.place / "backups"), APP)
 
     def change(self, day: int) -> None:
-        with closing(sqlite3.connect(self.place / "db/payload.db")) as database, database:
+        with closing(sqlite3.connect(self.place / "db/payload.db")) as database:
             database.execute("CREATE TABLE IF NOT EXISTS vendors (id INTEGER PRIMARY KEY, name TEXT)")
-            names = [(os.urandom(200).hex(),) for _ in range(10 if day else 2000)]
+            names = [(os.urandom(200).hex(),) for _turn in range(10 if day else 2000)]
             database.executemany("INSERT INTO vendors (name) VALUES (?)", names)
+            database.commit()
 
     def back_up(self, stamp: str) -> BackupSet:
         """Make a set as volume_backup does, without an engine."""
@@ -320,7 +321,7 @@ def test_somebody_else_at_work_is_named(servers: Mapping[str, Server], host: Hos
     assert other.stdin
     try:
         locks = ["restic", "list", "locks", "--no-lock"]
-        until(lambda: run(*locks, env=environment).stdout.strip(), 20, "the lock of the other restic")
+        until(lambda: bool(run(*locks, env=environment).stdout.strip()), 20, "the lock of the other restic")
         with pytest.raises(DockerVpsError, match=rf"already locked by PID {other.pid} on .*restic unlock"):
             host.do("pruned", restic)
     finally:

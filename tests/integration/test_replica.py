@@ -135,7 +135,7 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     time.sleep(3)
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     replica.role("point_in_time", replica_point_in_time=now).succeeded()
-    newest, _ = replica.sets()
+    newest, _unused = replica.sets()
     # Litestream keeps two small tables of its own in the database.
     assert newest.manifest.archives[0].databases[0].tables["rows"] == len(there) + 3
 

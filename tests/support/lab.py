@@ -26,7 +26,7 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 def run(*command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command and return what it said; with ``check``, fail with that when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done
@@ -132,6 +132,7 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
     return Played(done.returncode, done.stdout)
 
@@ -153,6 +154,7 @@ class App:
             "docker_vps_build_ca": CA_BUNDLE,
             "docker_vps_health_wait": 30,
             "docker_vps_build_disk": "1G",
+            "docker_vps_watch": 1,
             **words,
         }
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Insert the rows 1, 2, 3, … into a SQLite database, one a transaction, until told to stop by SIGTERM.
 

@@ -103,8 +103,10 @@ class FakeFeed:
         assert not self.closed, "waited on a closed feed"
         assert seconds > 0, f"waited for {seconds} s"
         engine, now = self._engine, self._engine.clock.passed
-        ends = [second for second in (*engine.breaks, *(begins for begins, _ in engine.outages)) if second > now]
-        events = [] if engine.silent else [at for name in self.names for at, _ in engine.timeline[name] if at > now]
+        ends = [second for second in (*engine.breaks, *(begins for begins, _unused in engine.outages)) if second > now]
+        events = (
+            [] if engine.silent else [at for name in self.names for at, _unused in engine.timeline[name] if at > now]
+        )
         happens = engine.clock.passed = min([*ends, *events, now + seconds])
         if happens in ends:
             raise EngineUnreachable("the fake engine ended its stream")

@@ -42,12 +42,12 @@ class FakeRepository:
 
     def snapshots(self, app: str) -> Sequence[Snapshot]:
         assert self.there
-        return [one for one, _, _ in self.kept.values() if f"app={app}" in one.tags]
+        return [one for one, _unused, _unused in self.kept.values() if f"app={app}" in one.tags]
 
     def save(self, name: str, blocks: Iterable[bytes], app: str, time: datetime, tags: Sequence[str]) -> Saved:
         assert self.there
         data = b"".join(blocks)
-        known = any(data == other for _, other, _ in self.kept.values())
+        known = any(data == other for _unused, other, _unused in self.kept.values())
         self._made += 1
         one = Snapshot(f"{self._made:08x}" * 8, name, (f"app={app}", *tags))
         self.kept[one.id] = (one, data, time)
@@ -67,7 +67,7 @@ class FakeRepository:
 
     def names(self) -> list[str]:
         """Return the names of all files, sorted."""
-        return sorted(one.name for one, _, _ in self.kept.values())
+        return sorted(one.name for one, _unused, _unused in self.kept.values())
 
 
 PROGRAM = """#!{python}

@@ -121,7 +121,7 @@ def test_data_does_not_change_under_anybody(path: str) -> None:
 # Doc fragments are checked with the argument specs, in test_modules.py.
 @pytest.mark.parametrize("path", [path for path in PYTHON if not path.startswith("doc_fragments/")])
 def test_every_file_has_a_test_file(path: str) -> None:
-    folder, _, name = path.rpartition("/")
+    folder, _unused, name = path.rpartition("/")
     action = PLUGINS / "action" / name
     if folder == "modules" and action.exists():
         folder = "action"

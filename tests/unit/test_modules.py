@@ -16,14 +16,20 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import adopt, offsite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     backup_info,
     backup_prune,
     container_health,
     container_logs,
+    deploy_lock,
     env_file,
+    notification,
     preflight,
+    release_cutover,
+    release_info,
+    release_rollback,
     source_archive,
     volume_backup,
     volume_restore,
@@ -49,6 +55,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
     seen,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock, Shop, database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import World
@@ -185,6 +192,17 @@ def result_of_container_logs(place: Path) -> dict[str, Any]:
     return container_logs.run(params, FakeLogEngine([(1, "one"), (2, "two"), (3, "three")]), FakeClock())
 
 
+def result_of_deploy_lock(place: Path) -> dict[str, Any]:
+    owner = {"who": "me@here", "what": "deploy", "controller": "here", "process": "1:2", "host": "vps"}
+    given = {"path": str(place / "deploy.lock"), "owner": owner, "expires": 3600.0, "force": False, "gone": []}
+    return deploy_lock.run(deploy_lock.params_of(given), 1_790_000_000.0, check_mode=False)
+
+
+def result_of_notification(place: Path) -> dict[str, Any]:
+    params = notification.Params(Notify(command=("/nowhere",)), {"job": "deploy", "ok": False})
+    return notification.run(params, check_mode=False)
+
+
 def result_of_env_file(place: Path) -> dict[str, Any]:
     owner = place.stat()
     values = {"DATABASE_URI": "file:/data/x.db", "NEXT_PUBLIC_SERVER_URL": "http://x", "PUID": "1", "PGID": "1"}
@@ -254,6 +272,29 @@ def result_of_backup_drill(place: Path) -> dict[str, Any]:
     return world.drill()
 
 
+def result_of_release_cutover(place: Path) -> dict[str, Any]:
+    site = Site(place)
+    for number in range(1, 4):
+        site.deploy(f"shop:{number}", keep=2, reload=["false"])
+    site.engine.add_image("shop:4")
+    return release_cutover.run(site.params("shop:4", keep=2, reload=["false"]), site.sets, site.world, False)
+
+
+def result_of_release_info(place: Path) -> dict[str, Any]:
+    site = Site(place)
+    site.deploy("shop:1")
+    (place / "opt/releases" / site.live().id / "journal.json").write_text("{}")
+    return release_info.run(release_info.Params(APP), site.releases, site.engine)
+
+
+def result_of_release_rollback(place: Path) -> dict[str, Any]:
+    site = Site(place)
+    for number in range(1, 5):
+        site.deploy(f"shop:{number}", backup=site.backing_up())
+    how = site.params("", keep=2, reload=["false"])
+    return release_rollback.run(release_rollback.Params("", "restore", how), site.sets, site.world, False)
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_adopt": result_of_backup_adopt,
     "backup_drill": result_of_backup_drill,
@@ -262,8 +303,13 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_prune": result_of_backup_prune,
     "container_health": result_of_container_health,
     "container_logs": result_of_container_logs,
+    "deploy_lock": result_of_deploy_lock,
     "env_file": result_of_env_file,
+    "notification": result_of_notification,
     "preflight": result_of_preflight,
+    "release_cutover": result_of_release_cutover,
+    "release_info": result_of_release_info,
+    "release_rollback": result_of_release_rollback,
     "source_archive": result_of_source_archive,
     "volume_backup": result_of_volume_backup,
     "volume_restore": result_of_volume_restore,

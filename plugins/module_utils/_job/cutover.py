@@ -23,7 +23,7 @@ from .._store import files
 from .._store.guard import guarded
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
-from .probing import Probed
+from .probing import Probed, command_of
 from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, data_of, discard, old_of, prepare
 from .readiness import Params as Params
 from .under_way import (
@@ -47,6 +47,7 @@ from .under_way import (
 
 SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
+HEARD_OUT_WITHIN = 3.0  # seconds
 COMMAND_ENDS_WITHIN = 60.0  # seconds
 
 
@@ -280,10 +281,25 @@ class _Cutover:
             self.gap_began = self.clock.now()
         if self.params.drain > 0:
             self.clock.sleep(self.params.drain)
+        self._hear_out()
         self.engine.stop(self.way.old)
         there = self.engine.container(self.way.old)
         if there and there["State"]["Running"]:
             raise DockerVpsError(f"The old version in {self.params.container + OLD} does not end.")
+
+    def _hear_out(self) -> None:
+        """Wait until the old version has accepted every connection that was opened before this question.
+
+        One that still waits when a server stops listening is reset by the kernel, and a proxy cannot send a POST again.
+        They are accepted in the order in which they came, so an answer to one more tells that all were.
+        """
+        there = self.engine.container(self.way.old) or {}
+        command = command_of((there.get("Config") or {}).get("Healthcheck") or {})
+        until = self.clock.now() + HEARD_OUT_WITHIN
+        with contextlib.suppress(EngineError):
+            asked = self.engine.begin(self.way.old, command) if command else ""
+            while asked and self.engine.ended(asked) is None and self.clock.now() < until:
+                self.clock.sleep(HEARD_OUT_WITHIN / 100)
 
     def _let_go_of_name(self) -> None:
         there = self.engine.container(self.way.old)

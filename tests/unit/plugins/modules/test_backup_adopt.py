@@ -12,7 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_adopt import
 
 
 def test_a_file_becomes_a_set(tmp_path: Path, exit_of: Callable[..., Any]) -> None:
-    with closing(sqlite3.connect(tmp_path / "found.db")) as database, database:
+    with closing(sqlite3.connect(tmp_path / "found.db")) as database:
         database.execute("CREATE TABLE vendors (name TEXT)")
     given = {"app": "shop", "directory": str(tmp_path / "backups"), "file": str(tmp_path / "found.db")}
     ended = exit_of(main, volume="shop-db", reason="found", **given)

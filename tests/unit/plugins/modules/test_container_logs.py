@@ -151,7 +151,7 @@ def test_it_continues_where_it_was() -> None:
     clock = FakeClock()
     engine = FakeLogEngine([(n, str(n)) for n in range(10)], clock=clock)
     last, got = "", []
-    for _ in range(11):
+    for _turn in range(11):
         result = ran(engine, tail=0, since=last)
         got += texts(result)
         last = result["last"]

@@ -7,6 +7,7 @@ import os
 import stat
 import syslog
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Mapping
 
 import pytest
@@ -17,14 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 ME, MINE = os.geteuid(), os.getegid()
-VALUES = {
-    "DATABASE_URI": "file:/data/p4yl0ad.db",
-    "NEXT_PUBLIC_SERVER_URL": "https://w3bs1te.example.com",
-    "PUID": "41234",
-    "PGID": "51234",
-    "SENDGRID_API_KEY": "SG.s3ndgr1d",
-    "TOKEN": 'it\'s a "t0k3n" $HOME # with\nall sorts',
-}
+VALUES = MappingProxyType(
+    {
+        "DATABASE_URI": "file:/data/p4yl0ad.db",
+        "NEXT_PUBLIC_SERVER_URL": "https://w3bs1te.example.com",
+        "PUID": "41234",
+        "PGID": "51234",
+        "SENDGRID_API_KEY": "SG.s3ndgr1d",
+        "TOKEN": 'it\'s a "t0k3n" $HOME # with\nall sorts',
+    }
+)
 SECRET, NEXT_SECRET = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 
 
@@ -62,7 +65,7 @@ def test_the_first_run_writes_the_file_and_its_example(host: Host) -> None:
     result = host.run()
     assert host.values() == {**VALUES, "PAYLOAD_SECRET": SECRET}
     files = host.files()
-    assert {name: mode for name, (_, mode, _) in files.items()} == {
+    assert {name: mode for name, (_unused, mode, _unused) in files.items()} == {
         ".env.production": "0600",
         ".env.production.example": "0644",
     }
@@ -166,7 +169,7 @@ def test_the_file_before_is_never_more_open_than_ours(host: Host) -> None:
     host.run()
     host.path.chmod(0o666)
     host.run({**VALUES, "TOKEN": "other"})
-    assert {mode for name, (_, mode, _) in host.files().items() if "example" not in name} == {"0600"}
+    assert {mode for name, (_unused, mode, _unused) in host.files().items() if "example" not in name} == {"0600"}
 
 
 def test_without_an_example(host: Host) -> None:
@@ -205,7 +208,7 @@ def test_a_file_that_cannot_be_understood_is_left_alone(host: Host, text: str) -
         f"{host.path} cannot be understood: line 1 is neither KEY=value nor a comment. "
         "Mend that line or move the file away."
     )
-    assert {name: text for name, (text, _, _) in host.files().items()} == {".env.production": text}
+    assert {name: text for name, (text, _unused, _unused) in host.files().items()} == {".env.production": text}
 
 
 def test_wrong_values_stop_everything(host: Host) -> None:

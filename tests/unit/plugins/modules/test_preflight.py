@@ -201,7 +201,7 @@ def test_main_succeeds(exit_of: Any, serve_engine: Serve, tmp_path: Path, check:
     assert ended.result["engine_version"] == "26.1.5"
     assert ended.result["disk_free"] > 0
     assert list(ended.result["files"]) == [str(tmp_path / "file")]
-    assert {path for path, _ in server.asked} >= {"/info", "/networks", "/volumes/data", "/containers/app/json"}
+    assert {path for path, _unused in server.asked} >= {"/info", "/networks", "/volumes/data", "/containers/app/json"}
 
 
 def test_main_fails_with_all_that_was_seen(exit_of: Any, serve_engine: Serve) -> None:

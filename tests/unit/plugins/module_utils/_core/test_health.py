@@ -263,7 +263,7 @@ def test_every_verdict_is_a_sentence(state: str, changes: dict[str, Any], reason
 
 
 def test_no_verdict_is_without_a_sentence() -> None:
-    assert {reason for _, _, reason, _ in SENTENCES} == set(Reason)
+    assert {reason for _unused, _unused, reason, _unused in SENTENCES} == set(Reason)
 
 
 def test_a_long_answer_of_a_health_check_is_cut() -> None:

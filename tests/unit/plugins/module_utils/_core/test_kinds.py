@@ -56,8 +56,8 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "version": (["25", "25.0", "2.20.1"], ["", "v25", "25.", "25.0-rc1", ".5", None, 25.0]),
 }
-RIGHT = [(kind, value) for kind, (right, _) in CASES.items() for value in right]
-WRONG = [(kind, value) for kind, (_, refused) in CASES.items() for value in refused]
+RIGHT = [(kind, value) for kind, (right, _unused) in CASES.items() for value in right]
+WRONG = [(kind, value) for kind, (_unused, refused) in CASES.items() for value in refused]
 
 
 @pytest.mark.parametrize(("kind", "value"), RIGHT)

@@ -103,7 +103,7 @@ def test_the_last_line_of_a_run_is_apart_from_the_first_of_the_next(tty: bool) -
 
 
 def test_a_line_without_end_is_kept_up_to_a_limit() -> None:
-    (found,) = lines((("stdout", f"{at(1)} ".encode() + b"x" * 16384) for _ in range(100)), ended=True)
+    (found,) = lines((("stdout", f"{at(1)} ".encode() + b"x" * 16384) for _turn in range(100)), ended=True)
     assert LONGEST < len(found.text) <= 2 * LONGEST
     assert set(found.text) == {"x"}
 

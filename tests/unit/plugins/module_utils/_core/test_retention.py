@@ -220,7 +220,7 @@ def test_the_newest_good_set_is_kept(candidates: list[Candidate], policy: Policy
     good = [(one.time, one.name) for one in candidates if one.good and one.time <= now]
     reasons = {one.name: one.reasons for one in decide(candidates, policy, now)}
     assert [name for name, why in reasons.items() if "newest good set" in why] == [
-        name for _, name in sorted(good)[-1:]
+        name for _unused, name in sorted(good)[-1:]
     ]
 
 

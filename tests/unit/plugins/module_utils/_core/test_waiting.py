@@ -54,7 +54,7 @@ def test_an_event_ends_the_wait_at_that_moment() -> None:
 def test_a_lost_event_costs_one_routine_look_at_most() -> None:
     engine = engine_of([(0, STARTING), (7.1, HEALTHY)], silent=True)
     assert told(wait(engine)) == [("reached", 2 * ROUTINE_LOOK)]
-    assert [second for second, _ in engine.looks] == [0, ROUTINE_LOOK, 2 * ROUTINE_LOOK]
+    assert [second for second, _unused in engine.looks] == [0, ROUTINE_LOOK, 2 * ROUTINE_LOOK]
 
 
 def test_time_is_up_exactly_at_the_deadline() -> None:
@@ -62,7 +62,7 @@ def test_time_is_up_exactly_at_the_deadline() -> None:
     ending = wait(engine, timeout=12)
     assert told(ending) == [("timeout", 12)]
     assert not ending.reached
-    assert [second for second, _ in engine.looks] == [0, 5, 10, 12]
+    assert [second for second, _unused in engine.looks] == [0, 5, 10, 12]
 
 
 def test_what_comes_with_the_deadline_counts() -> None:

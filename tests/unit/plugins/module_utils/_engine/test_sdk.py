@@ -89,7 +89,7 @@ def test_containers_are_halted_and_go_on(serve_engine: ServeEngine) -> None:
     engine.unpause("a1")
     engine.start("a1")
     engine.stop("a1")
-    assert [path.rpartition("/")[2] for _, path, _ in server.told] == ["pause", "unpause", "start", "stop"]
+    assert [path.rpartition("/")[2] for _unused, path, _unused in server.told] == ["pause", "unpause", "start", "stop"]
     assert dict(server.asked)["/containers/a1/stop"] == {"t": ["10"]}
 
 
@@ -157,7 +157,7 @@ def test_a_refusal_is_told_in_the_engines_words(serve_engine: ServeEngine) -> No
     for ask in (engine.info, lambda: engine.look("app")):
         with pytest.raises(EngineError) as caught:
             ask()
-        assert type(caught.value) is EngineError
+        assert caught.type is EngineError
         assert caught.value.message == "The Docker engine refused: the disk is on fire."
 
 
@@ -399,7 +399,7 @@ def test_a_network_and_a_container_are_made(serve_engine: ServeEngine) -> None:
     engine = engine_of(server)
     engine.create_network("drill", {"a": "b"}, internal=True)
     engine.create_container("drill", {"Image": "app:1", "HostConfig": {"NetworkMode": "drill"}})
-    (_, path, network), container = server.told
+    (_unused, path, network), container = server.told
     assert path == "/networks/create"
     assert network.items() >= {"Name": "drill", "Driver": "bridge", "Internal": True, "Labels": {"a": "b"}}.items()
     assert container == (
@@ -423,7 +423,12 @@ def test_everything_with_a_label_is_removed(serve_engine: ServeEngine) -> None:
         }
     )
     engine_of(server).remove_labelled("drill=app")
-    assert [path for _, path, _ in server.told] == ["/containers/c1", "/containers/gone", "/networks/n1", "/volumes/v1"]
+    assert [path for _unused, path, _unused in server.told] == [
+        "/containers/c1",
+        "/containers/gone",
+        "/networks/n1",
+        "/volumes/v1",
+    ]
     asked = dict(server.asked)
     for path in ("/containers/json", "/networks", "/volumes"):
         assert json.loads(asked[path]["filters"][0]) == {"label": ["drill=app"]}
@@ -477,3 +482,128 @@ def test_a_log_of_an_engine_that_goes_away(serve_engine: ServeEngine) -> None:
     os.unlink(server.url[len("unix://") :])
     with pytest.raises(EngineUnreachable):
         next(engine.log("app", 0))
+
+
+def test_a_container_gets_another_name(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/a1/rename": (204, b"")})
+    engine_of(server).rename("a1", "app-old")
+    assert dict(server.asked)["/containers/a1/rename"] == {"name": ["app-old"]}
+    with pytest.raises(EngineError, match="No such thing"):
+        engine_of(server).rename("b2", "app-old")
+
+
+def test_a_container_is_removed_also_when_it_runs(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/a1": (204, b""), "/containers/c3": REFUSED})
+    engine = engine_of(server)
+    engine.remove_container("a1")
+    assert server.asked[-1] == ("/containers/a1", {"force": ["True"], "v": ["True"], "link": ["False"]})
+    engine.remove_container("b2")
+    with pytest.raises(EngineError, match="the disk is on fire"):
+        engine.remove_container("c3")
+
+
+def test_a_name_of_an_image_is_removed(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/images/app:1": (200, []), "/images/app:3": (409, {"message": "a container uses it"})})
+    engine = engine_of(server)
+    engine.remove_image("app:1")
+    engine.remove_image("app:2")
+    assert [path for method, path, _unused in server.told if method == "DELETE"] == ["/images/app:1", "/images/app:2"]
+    with pytest.raises(EngineError, match="a container uses it"):
+        engine.remove_image("app:3")
+
+
+def test_a_command_in_a_container(serve_engine: ServeEngine) -> None:
+    answers = {"/containers/a1/exec": (201, {"Id": "e1"}), "/exec/e1/start": (200, b"")}
+    server = serve_engine({**answers, "/exec/e1/json": (200, {"Running": True, "ExitCode": None})})
+    engine = engine_of(server)
+    assert engine.begin("a1", ["wget", "-q"]) == "e1"
+    assert server.told[0][2]["Cmd"] == ["wget", "-q"]
+    assert server.told[1][2] == {"Tty": False, "Detach": True}
+    assert engine.ended("e1") is None
+    server.answers["/exec/e1/json"] = (200, {"Running": False, "ExitCode": 7})
+    assert engine.ended("e1") == 7
+    with pytest.raises(EngineError):
+        engine.begin("b2", ["true"])
+
+
+IDENTITY = "5b2b24f90fbe" + "0" * 52
+
+
+def made_container(**config: Any) -> dict[str, Any]:
+    return {
+        "Id": IDENTITY,
+        "Config": {"Image": "app:1", "Hostname": IDENTITY[:12], "Labels": {"a": "1", "b": "2"}, **config},
+        "HostConfig": {"Binds": ["data:/data:rw"], "RestartPolicy": {"Name": "unless-stopped"}},
+        "NetworkSettings": {"Networks": {"proxy": {"Aliases": ["app-next", "app"], "IPAddress": "192.0.2.7"}}},
+    }
+
+
+def recreated(serve_engine: ServeEngine, made: dict[str, Any], aliases: list[str]) -> EngineServer:
+    server = serve_engine(
+        {
+            "/containers/app-next/json": (200, made),
+            "/containers/app-next": (204, b""),
+            "/containers/create": (201, {"Id": "new"}),
+            "/networks/second/connect": (200, b""),
+        }
+    )
+    assert engine_of(server).recreate("app-next", "app-next", {"b": "3", "c": "4"}, aliases) == "new"
+    return server
+
+
+def test_a_container_is_recreated_with_other_labels_and_names(serve_engine: ServeEngine) -> None:
+    server = recreated(serve_engine, made_container(), ["www"])
+    assert [(method, path) for method, path, _unused in server.told] == [
+        ("DELETE", "/containers/app-next"),
+        ("POST", "/containers/create"),
+    ]
+    assert dict(server.asked)["/containers/create"] == {"name": ["app-next"]}
+    assert server.told[-1][2] == {
+        "Image": "app:1",
+        "Labels": {"a": "1", "b": "3", "c": "4"},
+        "HostConfig": {"Binds": ["data:/data:rw"], "RestartPolicy": {"Name": "unless-stopped"}},
+        "NetworkingConfig": {"EndpointsConfig": {"proxy": {"Aliases": ["www"]}}},
+    }
+
+
+def test_what_people_configured_of_names_and_networks_stays(serve_engine: ServeEngine) -> None:
+    made = made_container(Hostname="shop", Domainname="example.com", Labels=None)
+    made["NetworkSettings"]["Networks"] = {
+        "proxy": {"IPAMConfig": {"IPv4Address": "192.0.2.7"}, "Links": None},
+        "second": {
+            "IPAMConfig": {"IPv4Address": "192.0.2.8", "IPv6Address": "2001:db8::8"},
+            "Links": ["mail:smtp"],
+            "DriverOpts": {"x": "y"},
+        },
+    }
+    server = recreated(serve_engine, made, ["www"])
+    body = server.told[1][2]
+    assert (body["Hostname"], body["Domainname"]) == ("shop", "example.com")
+    assert body["Labels"] == {"b": "3", "c": "4"}
+    assert body["NetworkingConfig"]["EndpointsConfig"] == {
+        "proxy": {"IPAMConfig": {"IPv4Address": "192.0.2.7"}, "Aliases": ["www"]}
+    }
+    assert server.told[2] == (
+        "POST",
+        "/networks/second/connect",
+        {
+            "Container": "new",
+            "EndpointConfig": {
+                "Aliases": ["www"],
+                "Links": ["mail:smtp"],
+                "IPAMConfig": {"IPv4Address": "192.0.2.8", "IPv6Address": "2001:db8::8"},
+                "DriverOpts": {"x": "y"},
+            },
+        },
+    )
+
+
+def test_a_further_network_without_anything_configured(serve_engine: ServeEngine) -> None:
+    made = made_container()
+    made["NetworkSettings"]["Networks"]["second"] = {}
+    assert recreated(serve_engine, made, []).told[2][2] == {"Container": "new", "EndpointConfig": {}}
+
+
+def test_a_container_that_cannot_be_recreated_is_told(serve_engine: ServeEngine) -> None:
+    with pytest.raises(EngineError, match="No such thing"):
+        engine_of(serve_engine()).recreate("app-next", "app-next", {}, [])

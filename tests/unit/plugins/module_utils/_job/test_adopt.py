@@ -22,9 +22,10 @@ STAMP = "20260201-020000"
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "found.db"
-    with closing(sqlite3.connect(path)) as database, database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE vendors (name TEXT)")
         database.executemany("INSERT INTO vendors VALUES (?)", [(f"vendor {number}",) for number in range(300)])
+        database.commit()
     path.chmod(0o640)
     return path
 

@@ -346,7 +346,7 @@ def test_a_clock_that_stepped_back(shop: Shop) -> None:
 
 
 def test_two_sets_in_a_second_have_different_names(shop: Shop) -> None:
-    assert [made(shop)["set"]["stamp"] for _ in range(2)] == ["20260201-020000", "20260201-020001"]
+    assert [made(shop)["set"]["stamp"] for _turn in range(2)] == ["20260201-020000", "20260201-020001"]
 
 
 def test_warnings() -> None:

@@ -397,12 +397,11 @@ def test_what_a_killed_drill_left_is_removed_first(world: World) -> None:
 
 
 def test_one_drill_at_a_time(world: World) -> None:
-    world.engine.on["start", NAME] = lambda: second()
-
     def second() -> None:
         with pytest.raises(Locked, match="Cannot begin a restore drill of shop: a restore drill of shop"):
             world.drill()
 
+    world.engine.on["start", NAME] = second
     world.drill()
     assert len(world.proofs) == 1
 

@@ -273,9 +273,16 @@ def killed(shop: Shop, at: tuple[str, str], **params: Any) -> None:
     child = os.fork()
     if child == 0:
         me = os.getpid()
-        shop.engine.on[at] = lambda: os._exit(9) if os.getpid() == me else None
-        restore(shop, **params)
-        os._exit(0)
+
+        def die() -> None:
+            if os.getpid() == me:
+                os._exit(9)
+
+        shop.engine.on[at] = die
+        try:
+            restore(shop, **params)
+        finally:
+            os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     with open(f"{shop.sets.directory}/.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -69,7 +69,7 @@ def test_without_the_sdk_the_module_says_what_to_install(exit_of: Any, monkeypat
     monkeypatch.setitem(sys.modules, "docker", None)
     for name in (f"{utils}._engine.sdk", engine.__name__):
         # Put back afterwards, as the modules with the SDK, by both ways to reach them.
-        package, _, stem = name.rpartition(".")
+        package, _unused, stem = name.rpartition(".")
         monkeypatch.setattr(sys.modules[package], stem, sys.modules[name])
         monkeypatch.delitem(sys.modules, name)
     bare = importlib.import_module(engine.__name__)

@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Iterator, Mapping, Sequence
 
 import pytest
@@ -45,7 +46,7 @@ def a_tree(tmp_path: Path) -> Path:
 def packed(
     tree: Path,
     kind: str = "none",
-    instead: Mapping[str, str] = {},
+    instead: Mapping[str, str] = MappingProxyType({}),
     leave_out: Sequence[str] = (),
     wanted: Sequence[str] = (),
 ) -> Written:

@@ -128,7 +128,7 @@ def test_no_more_than_a_few_chunks_wait(libraries: Libraries) -> None:
             return 0
 
     with Compressor(Disk(), next(iter(libraries)), 1, libraries) as out:
-        for _ in range(12):
+        for _turn in range(12):
             out.write(TEXT[:CHUNK])
     assert len(waiting) == 12
     # One thread and two more, and the chunk that was just given.
@@ -148,7 +148,7 @@ def test_what_the_disk_says_is_passed_on(libraries: Libraries) -> None:
 
 def compress_twelve_chunks(file: io.BytesIO, libraries: Libraries) -> None:
     with Compressor(file, next(iter(libraries)), 1, libraries) as out:
-        for _ in range(12):
+        for _turn in range(12):
             out.write(TEXT)
 
 

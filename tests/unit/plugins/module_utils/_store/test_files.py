@@ -14,9 +14,11 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import (
     Kept,
+    copy_tree,
     make_directory,
     read,
     replace,
+    sync_tree,
 )
 
 ME, MINE = os.geteuid(), os.getegid()
@@ -195,7 +197,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_nothing_is_left_open(tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
-    for _ in range(3):
+    for _turn in range(3):
         replace(str(tmp_path / "file"), NEW)
         read(str(tmp_path / "file"))
         with pytest.raises(DockerVpsError):
@@ -244,3 +246,42 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
         replace(str(tmp_path / "file"), NEW)
     assert (tmp_path / "file").read_text() == "old"
     assert listing(tmp_path) == ["file"]
+
+
+def test_a_directory_is_copied_as_it_is(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "deep/er").mkdir(parents=True, mode=0o750)
+    (source / "deep/file").write_bytes(b"x" * 5000)
+    os.chmod(source / "deep/file", 0o640)
+    os.utime(source / "deep/file", ns=(1_000_000_001, 2_000_000_002))
+    os.link(source / "deep/file", source / "same")
+    os.symlink("/nowhere", source / "link")
+    os.mkfifo(source / "pipe")
+    with open(source / "holes", "wb") as file:
+        file.truncate(10**7)
+    copy_tree(str(source), str(target))
+    sync_tree(str(target))
+    assert (target / "deep/file").read_bytes() == b"x" * 5000
+    facts = (target / "deep/file").stat()
+    assert (mode(target / "deep/file"), facts.st_mtime_ns, facts.st_nlink) == (0o640, 2_000_000_002, 2)
+    assert (target / "same").stat().st_ino == facts.st_ino
+    assert os.readlink(target / "link") == "/nowhere"
+    assert stat.S_ISFIFO((target / "pipe").lstat().st_mode)
+    assert (target / "holes").stat().st_blocks < 100
+    assert mode(target / "deep/er") == mode(source / "deep/er")
+
+
+def test_a_directory_that_is_not_there_is_not_copied(tmp_path: Path) -> None:
+    with pytest.raises(DockerVpsError, match=r"/a cannot be copied to .*/b: .*No such file or directory"):
+        copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_a_host_without_cp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DockerVpsError, match=r"/a cannot be copied: No such file or directory\."):
+        copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_a_directory_that_cannot_be_made_durable(tmp_path: Path) -> None:
+    with pytest.raises(DockerVpsError, match=r"/a/b cannot be made durable: No such file or directory\. Is the disk"):
+        sync_tree(str(tmp_path / "a/b"))

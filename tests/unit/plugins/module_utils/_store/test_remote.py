@@ -60,13 +60,13 @@ def test_a_set_is_sent_unpacked_at_its_own_time_and_its_manifest_last(sets: Sets
     one = publish_packed(sets, **DATA)
     added = send(one, there, "shop")
     kept = list(there.kept.values())
-    assert [(snapshot.name, data) for snapshot, data, _ in kept[:2]] == [
+    assert [(snapshot.name, data) for snapshot, data, _unused in kept[:2]] == [
         ("db.tar", DATA["db"]),
         ("media.tar", DATA["media"]),
     ]
     assert kept[2][0].name == MANIFEST
     assert kept[2][1] == Path(sets.directory, f"manifest-{STAMP}.json").read_bytes()
-    assert {time for _, _, time in kept} == {datetime(2026, 1, 31, 2, tzinfo=timezone.utc)}
+    assert {time for _unused, _unused, time in kept} == {datetime(2026, 1, 31, 2, tzinfo=timezone.utc)}
     assert added == plain_bytes(one) + len(kept[2][1]) == sum(map(len, DATA.values())) + len(kept[2][1])
     assert kept[0][0].tags == ("app=shop", f"set={STAMP}")
 

@@ -177,7 +177,7 @@ def test_save_a_file(program: FakeProgram) -> None:
     program.answer(backup={"out": f"{json.dumps({'message_type': 'status'})}\n{json.dumps(summary)}\n"})
     saved = restic_of(program).save("db.tar", [b"some ", b"", b"data"], "shop", TIME, ["set=20260131-020000"])
     assert saved == Saved("9b87ab0b", 300)
-    ((arguments, _, given, _),) = program.calls()
+    ((arguments, _unused, given, _unused),) = program.calls()
     assert given == "some data"
     assert arguments == [
         *("backup", "--json", "--quiet", "--stdin", "--stdin-filename=db.tar", "--time=2026-01-31 02:00:00"),

@@ -22,7 +22,7 @@ from typing import Callable, Iterator
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import copy, facts, names
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import copy, facts, names, rows
 
 MODES = ("wal", "delete")
 
@@ -70,7 +70,7 @@ def process(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             assert other.stdout is not None
             assert other.stdout.readline() == b"ready\n", other.communicate()[1].decode()
             yield other
-            _, said = other.communicate(b"")
+            _unused, said = other.communicate(b"")
             assert (other.returncode, said) == (0, b"")
         finally:
             other.kill()
@@ -407,6 +407,29 @@ def test_the_fingerprint_is_of_the_schema_alone(app: Path) -> None:
     assert int(one, 16)
 
 
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_schema_and_rows_are_told_sooner_and_nothing_is_left(app: Path, mode: str) -> None:
+    path = make(app / "db", mode, "CREATE TABLE a (x)", "CREATE VIEW v AS SELECT 1", "INSERT INTO a VALUES (1), (2)")
+    before = contents(app)
+    assert sqlite.schema(str(path)) == facts(str(path)).schema
+    assert rows(str(path)) == facts(str(path)).tables == {"a": 2}
+    assert contents(app) == before
+
+
+def test_schema_and_rows_while_the_application_has_it_open(app: Path) -> None:
+    path = make(app / "db", "wal")
+    with holding(path, "CREATE TABLE later (n)", "INSERT INTO t VALUES (4)", "BEGIN", "INSERT INTO t VALUES (5)"):
+        assert rows(str(path)) == {"t": 4, "later": 0}
+        assert sqlite.schema(str(path)) == facts(str(path)).schema
+
+
+@pytest.mark.parametrize("ask", [sqlite.schema, rows])
+def test_what_is_no_database_has_neither(app: Path, ask: Callable[[str], object]) -> None:
+    (app / "db").write_bytes(b"x" * 4096)
+    with pytest.raises(DockerVpsError, match="does not begin as an SQLite 3 database does"):
+        ask(str(app / "db"))
+
+
 def test_names_are_text_of_the_first_column(app: Path) -> None:
     path = make(
         app / "db",
@@ -492,7 +515,9 @@ def test_nothing_is_overwritten(app: Path, tmp_path: Path) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "small"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+    ).returncode:
         pytest.skip("may not mount")
     yield place
     subprocess.run(["umount", place], check=True)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Updates of the real application with a real migration, while people use it: criterion 10 of the specification.
+
+The migration adds a column and then makes names unique, which fails as long as two vendors have the same one: half-way,
+and without a transaction. So one new version, which is built once, tells what becomes of both an update that fails and
+one that succeeds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+from lab import ROOT, App, Played, commit, copied, inspect
+from payload import PICTURE, Site, stored
+from traffic import Report, Traffic, proxy
+
+PORT, RATE = 8099, 10
+SECRET = "c0ffee5eed5a1ad0" * 4
+MIGRATION = "20261201_120000_phone"
+MIGRATION_SOURCE = """\
+import { MigrateDownArgs, MigrateUpArgs, sql } from '@payloadcms/db-sqlite'
+
+export async function up({ db }: MigrateUpArgs): Promise<void> {
+  await db.run(sql`ALTER TABLE \\`vendors\\` ADD \\`phone\\` text;`)
+  await db.run(sql`CREATE UNIQUE INDEX \\`vendors_name_idx\\` ON \\`vendors\\` (\\`name\\`);`)
+}
+
+export async function down({ db }: MigrateDownArgs): Promise<void> {
+  await db.run(sql`DROP INDEX \\`vendors_name_idx\\`;`)
+  await db.run(sql`ALTER TABLE \\`vendors\\` DROP COLUMN \\`phone\\`;`)
+}
+"""
+
+
+def change(sources: Path) -> None:
+    """Make the new version: a vendor has a telephone, and a name that no other one has."""
+    vendors = sources / "collections/Vendors.ts"
+    name = "{ name: 'name', type: 'text', required: true }"
+    text = vendors.read_text()
+    assert name in text
+    new = f"{name.replace(' }', ', unique: true }')},\n    {{ name: 'phone', type: 'text' }}"
+    vendors.write_text(text.replace(name, new))
+    (sources / f"migrations/{MIGRATION}.ts").write_text(MIGRATION_SOURCE)
+    index = sources / "migrations/index.ts"
+    text = index.read_text().replace("];", f"  {{ up: added.up, down: added.down, name: '{MIGRATION}' }},\n];")
+    index.write_text(f"import * as added from './{MIGRATION}';\n{text}")
+    commit(sources)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example application in a git repository of its own."""
+    path = copied(ROOT / "examples/payload-app", tmp_path_factory.mktemp("sources") / "app")
+    commit(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[Site]:
+    """The application as it was, with some content, behind the documented reverse proxy."""
+    words = {
+        "docker_vps_git_url": f"file://{sources}",
+        "docker_vps_payload_secret": SECRET,
+        "docker_vps_health_wait": 60,
+    }
+    # Named as in the other module, whose build of the same sources is then used again.
+    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **words)
+    app.remove()
+    try:
+        app.deploy().succeeded()
+        with proxy("acceptance-proxy", app, PORT) as url:
+            site = Site(app, url)
+            site.fill()
+            yield site
+    finally:
+        app.remove()
+
+
+def used(site: Site, action: Callable[[], Played]) -> tuple[Played, Traffic]:
+    """Do something while people read and write, and return what was said and what they met."""
+    read = "/api/vendors?limit=1&depth=0"
+    with Traffic(site.url, RATE, read=read, headers=site.headers) as traffic:
+        played = action()
+    return played, traffic
+
+
+def flawless(site: Site, traffic: Traffic) -> Report:
+    """Check that every request was answered well and every write is there once."""
+    return traffic.report(site.vendors()).flawless()
+
+
+def test_10_a_migration_that_fails_half_way_takes_no_data_along(site: Site, sources: Path) -> None:
+    for _turn in range(2):
+        assert site.ask("/api/vendors", {"name": "Twice Ltd"}).status == 201
+    before, names, image = stored(site.app), site.vendors(), inspect(site.app.container)["Image"]
+    change(sources)
+    failed, traffic = used(site, lambda: site.app.playbook("update").failed())
+    report = flawless(site, traffic)
+
+    assert stored(site.app) == before
+    assert len(site.vendors()) == len(names) + report.writes
+    assert set(names) < set(site.vendors())
+    assert site.ask(site.picture).body == PICTURE
+    running = inspect(site.app.container)
+    assert (running["Image"], running["State"]["Health"]["Status"]) == (image, "healthy")
+
+    said = re.search(r"Release (\d{8}-\d{6}), acceptance-app:\w+, failed\. [^\n]+", failed.text)
+    assert said, failed.output
+    assert "was put back and is healthy" in said[0]
+    assert "The data is as it was before." in said[0]
+    log = site.app.directory / f"releases/{said[1]}/log"
+    assert str(log) in said[0]
+    assert "UNIQUE constraint failed: vendors.name" in log.read_text()
+    assert json.loads((log.parent / "release.json").read_text())["result"] == "failed"
+    assert SECRET not in failed.output + log.read_text()
+
+
+def test_10_an_update_preserves_database_and_media_under_traffic(site: Site) -> None:
+    twice = [row["id"] for row in site.ask("/api/vendors?limit=0").json["docs"] if row["name"] == "Twice Ltd"]
+    assert site.ask(f"/api/vendors/{twice[0]}", method="DELETE").status == 200
+    before, names = stored(site.app), site.vendors()
+    updated, traffic = used(site, lambda: site.app.playbook("update").succeeded())
+    report = flawless(site, traffic)
+
+    assert len(site.vendors()) == len(names) + report.writes
+    assert set(names) < set(site.vendors())
+    assert site.ask(site.picture).body == PICTURE
+    assert stored(site.app).migrations == [*before.migrations, MIGRATION]
+    assert site.ask("/api/vendors", {"name": "New Ltd", "phone": "+1 555 0100"}).json["doc"]["phone"] == "+1 555 0100"
+    assert site.ask("/api/vendors", {"name": "Twice Ltd"}).status == 400
+    assert re.search(r"is live and healthy after [\d.]+ s; for [\d.]+ s nothing served, with backup", updated.text)
+    assert SECRET not in updated.output
+
+
+def test_10_a_rollback_by_hand_returns_to_the_data_of_then(site: Site) -> None:
+    """Refused until it is said that what was written since may be lost; nobody is turned away meanwhile."""
+    refused = site.app.playbook("rollback").failed()
+    assert "docker_vps_rollback_data: restore" in refused.text
+    assert re.search(r"\d+ rows of vendors", refused.text), refused.output
+    assert "New Ltd" in site.vendors()
+    assert "vendors_name_idx" in dict(stored(site.app).schema)
+
+    returned, traffic = used(
+        site, lambda: site.app.playbook("rollback", docker_vps_rollback_data="restore").succeeded()
+    )
+    assert traffic.report([]).failed == []
+    assert stored(site.app).migrations == [one for one in stored(site.app).migrations if one != MIGRATION]
+    assert "vendors_name_idx" not in dict(stored(site.app).schema)
+    vendors = site.vendors()
+    assert (vendors.count("Example Ltd"), vendors.count("Twice Ltd"), vendors.count("New Ltd")) == (1, 1, 0)
+    assert site.ask(site.picture).body == PICTURE
+    assert site.ask("/api/vendors", {"name": "Twice Ltd"}).status == 201, "the version before asks for no unique names"
+    assert "lost" in returned.text

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is due, where to return to, and which releases are kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
+    FAILED,
+    HEALTHY,
+    KEEP_AT_LEAST,
+    UNWELL,
+    Plan,
+    Release,
+    fingerprint,
+    parse,
+    plan,
+    schema_of,
+    superseded,
+    text_of,
+    to_return_to,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+ONE = Release("1", "2026-02-01T02:00:00Z", "shop:1", "sha256:1", "e1", "d1", result=HEALTHY)
+
+
+def release(number: int, result: str = HEALTHY, content: Optional[int] = None, back: str = "") -> Release:
+    what = number if content is None else content
+    return Release(
+        f"{number:02}", "", f"shop:{what}", f"sha256:{what}", "e", "d", result=result, returned_to=back, message="why"
+    )
+
+
+def ids(releases: list[Release]) -> list[str]:
+    return [one.id for one in releases]
+
+
+@pytest.mark.parametrize(
+    ("live", "container", "healthy", "wanted"),
+    [
+        (ONE, True, True, Plan.NOTHING),
+        (ONE, True, False, Plan.START),
+        (ONE, False, False, Plan.START),
+        (replace(ONE, result=UNWELL), True, True, Plan.CUTOVER),
+        (replace(ONE, result=FAILED), False, False, Plan.FIRST),
+        (replace(ONE, definition="d2"), True, True, Plan.CUTOVER),
+        (replace(ONE, environment="e2"), True, True, Plan.CUTOVER),
+        (replace(ONE, image_id="sha256:2"), True, True, Plan.CUTOVER),
+        (replace(ONE, image="other-name", revision="other", by="other"), True, True, Plan.NOTHING),
+        (replace(ONE, image_id="sha256:2"), False, False, Plan.FIRST),
+        (None, False, False, Plan.FIRST),
+        (None, True, True, Plan.CUTOVER),
+    ],
+)
+def test_what_is_to_be_done(live: Optional[Release], container: bool, healthy: bool, wanted: Plan) -> None:
+    assert plan(live, ONE, container, healthy) is wanted
+
+
+HISTORY = [release(1), release(2), release(3, FAILED), release(4), release(5, FAILED)]
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "found"),
+    [
+        ("04", "", "02"),
+        ("02", "", "01"),
+        ("04", "01", "01"),
+        ("04", "04", "04"),
+    ],
+)
+def test_where_to_return_to(live: str, wanted: str, found: str) -> None:
+    there = next(one for one in HISTORY if one.id == live)
+    assert to_return_to(HISTORY, there, wanted).id == found
+
+
+def test_each_rollback_goes_further_back() -> None:
+    history = [release(number) for number in range(1, 5)]
+    seen = []
+    for number in range(5, 8):
+        found = to_return_to(history, history[-1], "")
+        seen.append(found.id)
+        history.append(replace(release(number), image_id=found.image_id, returned_to=found.id))
+    assert seen == ["03", "02", "01"]
+    with pytest.raises(DockerVpsError, match="There is no healthy release before the live one to return to; known: "):
+        to_return_to(history, history[-1], "")
+
+
+def test_what_has_the_same_content_is_no_return() -> None:
+    assert to_return_to([release(1), release(2), release(3, content=2)], release(3, content=2), "").id == "01"
+
+
+def test_after_a_rollback_and_a_new_release_the_rolled_back_one_is_before() -> None:
+    history = [release(1), release(2), release(3, content=1, back="01"), release(4)]
+    assert to_return_to(history, history[-1], "").id == "03"
+
+
+def test_without_a_live_one_the_newest_healthy_one() -> None:
+    assert to_return_to(HISTORY, None, "").id == "04"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("99", "There is no release 99; the releases that were healthy are: 01, 02, 04."),
+        ("03", r"The release 03 was never healthy \(why\); those that were: 01, 02, 04."),
+    ],
+)
+def test_where_nobody_can_return_to(wanted: str, told: str) -> None:
+    with pytest.raises(DockerVpsError, match=told):
+        to_return_to(HISTORY, HISTORY[3], wanted)
+    with pytest.raises(DockerVpsError, match="known: none"):
+        to_return_to([release(3, FAILED)], None, "")
+
+
+def test_the_newest_healthy_ones_and_failures_since_are_kept() -> None:
+    history = [release(n, FAILED if n % 3 == 0 else HEALTHY) for n in range(1, 12)]
+    assert ids(superseded(history, "11", 3)) == ["01", "02", "03", "04", "05", "06", "07"]
+    assert superseded(history, "11", 99) == []
+    assert ids(superseded(history, "11", 0)) == ids(superseded(history, "11", KEEP_AT_LEAST))
+
+
+def test_only_so_many_failures_are_kept() -> None:
+    history = [release(1), *(release(n, FAILED) for n in range(2, 9)), release(9)]
+    assert ids(superseded(history, "09", 2)) == ["02", "03", "04", "05", "06"]
+
+
+def test_failures_alone() -> None:
+    assert ids(superseded([release(1, FAILED), release(2, FAILED), release(3, FAILED)], "", 2)) == ["01"]
+
+
+def test_after_rollbacks_the_next_to_return_to_is_kept() -> None:
+    history = [*(release(n) for n in range(1, 6)), release(6, content=4, back="04"), release(7, content=3, back="03")]
+    assert ids(superseded(history, "07", 2)) == ["01"]
+
+
+HISTORIES = st.lists(
+    st.tuples(st.sampled_from([HEALTHY, HEALTHY, FAILED, UNWELL]), st.integers(1, 4), st.integers(0, 9)),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(HISTORIES, st.integers(-1, 6), st.data())
+def test_what_is_never_forgotten(rows: list[tuple[str, int, int]], keep: int, data: Any) -> None:
+    history = [
+        release(n, result, content, f"{back:02}" if 0 < back < n else "")
+        for n, (result, content, back) in enumerate(rows, 1)
+    ]
+    live = data.draw(st.sampled_from([one for one in history if one.result != FAILED] or history))
+    gone = superseded(data.draw(st.permutations(history)), live.id, keep)
+    left = [one for one in history if one not in gone]
+    assert live in left
+    assert set(gone) <= set(history)
+    healthy = [one for one in history if one.result == HEALTHY]
+    assert set(healthy[-max(keep, KEEP_AT_LEAST) :]) <= set(left)
+    try:
+        before = to_return_to(history, live, "")
+    except DockerVpsError:
+        return
+    assert to_return_to(left, live, "") == before
+    assert [one for one in healthy if one.id >= before.id] == [
+        one for one in left if one.result == HEALTHY and one.id >= before.id
+    ]
+
+
+def test_fingerprints() -> None:
+    assert fingerprint("a") == "ca978112ca1b"
+    assert fingerprint("\udcff") != fingerprint("a")
+    assert schema_of({}) == ""
+    assert schema_of({"a": "1", "b": "2"}) == schema_of({"b": "2", "a": "1"}) != schema_of({"a": "2", "b": "1"})
+
+
+def test_what_is_written_is_read() -> None:
+    one = replace(ONE, message="schön", gap=1.5)
+    assert parse(text_of(one), "/x") == one
+    assert "schön" in text_of(one)
+    later = json.dumps({**asdict(one), "invented": 1})
+    assert parse(later, "/x") == one
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", "null", '"x"', "{}", '{"id": "1"}'])
+def test_garbage_is_no_release(text: str) -> None:
+    with pytest.raises(DockerVpsError) as caught:
+        parse(text, "/opt/shop/releases/1/release.json")
+    assert caught.value.message.startswith("/opt/shop/releases/1/release.json is no release (")
+    assert "Move /opt/shop/releases/1 away, or mend the file." in caught.value.message
+
+
+@given(st.text())
+def test_any_garbage_is_refused_in_words(text: str) -> None:
+    with pytest.raises(DockerVpsError):
+        parse(text, "/x/y")

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused before a cutover, and that nothing has changed then."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover, readiness
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import Query
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site, Version
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """One release is live."""
+    one = Site(tmp_path)
+    one.deploy("shop:1")
+    one.engine.add_image("shop:2")
+    one.engine.calls.clear()
+    return one
+
+
+def refused(site: Site, **more: Any) -> DockerVpsError:
+    """Be refused, and see that nothing has changed, though the env file was the new one already."""
+    before = site.state()
+    site.write_env("of shop:2")
+    with pytest.raises(DockerVpsError) as caught:
+        site.run(site.params("shop:2", **more))
+    assert site.state() == before
+    assert site.engine.calls == []
+    assert len(site.releases.listing()) == 1
+    return caught.value
+
+
+def test_an_image_that_is_not_there(site: Site) -> None:
+    del site.engine.images["shop:2"]
+    assert "The image shop:2 is not on this host. Build or pull it first." in refused(site).message
+
+
+def test_an_env_file_that_is_not_there(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.add_image("shop:2")
+    os.unlink(site.home / ".env.production")
+    with pytest.raises(DockerVpsError, match=r"There is no .*/\.env\.production\. Write it first\."):
+        site.run(site.params("shop:2"))
+
+
+@pytest.mark.parametrize("others", [["cron"], ["cron", "worker"]])
+def test_a_second_container_on_the_database(site: Site, others: list[str]) -> None:
+    for name in others:
+        site.engine.place_container(name, "shop:1", {}, [])
+        site.engine.start(name)
+    site.engine.calls.clear()
+    message = refused(site).message
+    assert f"{', '.join(others)} also {'runs' if len(others) == 1 else 'run'} on shop-db." in message
+    site.run(site.params("shop:2", beside=others))
+    assert site.live().image == "shop:2"
+
+
+def test_a_stopped_one_may_be_there(site: Site) -> None:
+    site.engine.place_container("cron", "shop:1", {}, [])
+    site.run(site.params("shop:2"))
+    assert site.live().image == "shop:2"
+
+
+def test_a_disk_without_room_for_the_copy(site: Site) -> None:
+    with open(site.db / "sparse", "wb") as file:
+        file.truncate(2**43)
+    told = "and the copy of shop-db with which this release could be undone needs"
+    with pytest.raises(DockerVpsError, match=told):
+        site.run(site.params("shop:2"))
+    assert site.engine.calls == []
+
+
+def test_overlap_on_sqlite(site: Site) -> None:
+    message = refused(site, strategy="overlap").message
+    assert "shop-db holds the SQLite database payload.db" in message
+    assert "so overlap is refused. Use single_writer, or set overlap_force" in message
+    site.run(site.params("shop:2", strategy="overlap", overlap_force=True))
+    assert site.live().image == "shop:2"
+
+
+def test_overlap_on_what_cannot_be_looked_into(site: Site) -> None:
+    site.engine.volumes["shop-db"]["Driver"] = "nfs"
+    message = refused(site, strategy="overlap").message
+    assert "Nobody can tell whether shop-db holds an SQLite database, so overlap is refused." in message
+    assert "its driver is nfs" in message
+
+
+def test_overlap_without_a_volume(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.volumes.clear()
+    site.deploy("shop:1", strategy="overlap")
+    assert site.live().image == "shop:1"
+
+
+def test_data_that_could_not_be_put_back_is_a_caution(site: Site) -> None:
+    site.engine.volumes["shop-db"]["Driver"] = "nfs"
+    result = site.run(site.params("shop:2"))
+    assert result["cautions"][0].startswith("The data would not be put back if this release failed. The volume shop-db")
+    assert site.live().schema == ""
+    site.engine.add_image("shop:3", Version(exits=0.1, answers=9))
+    with pytest.raises(DockerVpsError, match=r"The data would not be put back if this release failed\."):
+        site.run(site.params("shop:3"))
+
+
+def test_a_mount_point_cannot_be_exchanged(site: Site) -> None:
+    site.engine.volumes["shop-db"].update({"Options": {"o": "bind", "device": "/proc"}})
+    found, (caution,) = readiness.data_of(site.params("shop:2"), site.engine)
+    assert found is None
+    assert "/proc is a mount point" in caution
+
+
+def test_a_backup_that_fails(site: Site) -> None:
+    params = site.backing_up(uploads=Query("SELECT", "db"))
+    site.engine.volumes["shop-media"]["Driver"] = "nfs"
+    message = refused(site, backup=params).message
+    assert message.startswith("The backup before the release failed, so nothing was changed. ")
+
+
+def test_only_what_is_there_is_backed_up(site: Site) -> None:
+    del site.engine.volumes["shop-media"]
+    site.run(site.params("shop:2", backup=site.backing_up(uploads=Query("SELECT 'a.png'", "media"))))
+    (made,) = site.sets.listing().sets
+    assert [one.name for one in made.manifest.archives] == ["db"]
+
+
+def test_without_data_there_is_no_backup(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.volumes.clear()
+    site.deploy("shop:1", backup=site.backing_up())
+    assert site.live().backup == ""
+    assert site.sets.listing().sets == []
+
+
+def test_an_env_file_that_is_given(site: Site) -> None:
+    given = cutover.files.Kept("WORD=given\n", 0o600, os.geteuid(), os.getegid())
+    site.run(site.params("shop:2", environment=given))
+    assert (site.home / ".env.production").read_text() == "WORD=given\n"
+
+
+def backed_up(site: Site) -> str:
+    """Put another version live with a backup, let users write, and return the stamp of the backup."""
+    site.deploy("shop:2", backup=site.backing_up())
+    database(site.db / "payload.db", vendors=5)
+    site.engine.add_image("shop:3")
+    site.engine.calls.clear()
+    return site.live().backup
+
+
+def test_restored_data_takes_the_place_of_the_live_one(site: Site) -> None:
+    stamp = backed_up(site)
+    site.deploy("shop:3", restore=stamp)
+    assert site.counted()["vendors"] == 3
+    assert site.beside() == []
+
+
+@pytest.mark.parametrize("seconds", [0.1, 6.0])
+def test_the_data_before_a_restore_is_put_back_in_any_case(site: Site, seconds: float) -> None:
+    stamp = backed_up(site)
+    before = site.state()
+    version = Version(exits=seconds, answers=9 if seconds < 1 else 0.5)
+    with pytest.raises(DockerVpsError, match=r"The data is as it was before\."):
+        site.deploy("shop:3", version, restore=stamp)
+    assert site.counted()["vendors"] == 8
+    assert site.state() == before
+
+
+def test_what_users_wrote_into_restored_data_is_not_lost(site: Site) -> None:
+    stamp = backed_up(site)
+    site.engine.on["here", "reload"] = lambda: database(site.db / "payload.db", vendors=1)
+    with pytest.raises(DockerVpsError, match=r"Would be lost: 1 row of vendors\."):
+        site.deploy("shop:3", Version(unhealthy=6.0), restore=stamp, reload=["reload"])
+    assert site.counted()["vendors"] == 4
+    assert site.live().image == "shop:3"
+
+
+def test_a_restore_without_a_volume(site: Site) -> None:
+    stamp = backed_up(site)
+    del site.engine.volumes["shop-db"]
+    with pytest.raises(DockerVpsError, match="The volume shop-db is missing, or its data cannot be exchanged"):
+        site.run(site.params("shop:3", restore=stamp))
+
+
+@pytest.mark.parametrize("what", ["damage", "backup"])
+def test_staged_data_is_not_left(site: Site, what: str) -> None:
+    stamp = backed_up(site)
+    params = site.params("shop:3", restore=stamp)
+    if what == "damage":
+        path = next(Path(site.sets.directory).glob("db-*.tar.gz"))
+        path.write_bytes(path.read_bytes()[:-9])
+        manifest = next(Path(site.sets.directory).glob("*.json"))
+        size = path.stat().st_size
+        manifest.write_text(manifest.read_text().replace(f'"bytes": {size + 9}', f'"bytes": {size}'))
+    if what == "backup":
+        params = site.params("shop:3", restore=stamp, backup=site.backing_up())
+        site.engine.volumes["shop-media"]["Driver"] = "nfs"
+    before = site.state()
+    site.write_env("of shop:3")
+    with pytest.raises(DockerVpsError):
+        site.run(params)
+    assert site.state() == before
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for whoever is at work."""
+    monkeypatch.setattr(cutover, "SETTLED_WITHIN", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nothing_is_staged_or_changed_when_a_backup_is_at_work(site: Site) -> None:
+    stamp = backed_up(site)
+    before = site.state()
+    site.write_env("of shop:3")
+    with site.sets.lock("a backup"), pytest.raises(Locked, match="Cannot begin a release of shop: a backup of shop"):
+        site.run(site.params("shop:3", restore=stamp))
+    assert site.state() == before
+    assert site.engine.calls == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_second_run_is_told_who_is_at_work(site: Site) -> None:
+    told = "Cannot begin a release of shop: a release of shop"
+    with site.releases.lock("a release of shop", 0), pytest.raises(Locked, match=told):
+        site.run(site.params("shop:2"))
+    assert site.engine.names() == {APP: "shop:1"}

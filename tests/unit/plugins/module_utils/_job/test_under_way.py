@@ -1,0 +1,552 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back: what becomes of the data, of the engine's absence, and of what people did by hand meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
+    EngineError,
+    EngineUnreachable,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY, UNWELL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover, under_way
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import KEEP, RESTORE, schemas, settle
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import JOURNAL, LOG
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
+    APP,
+    FATE,
+    NEXT,
+    OLD,
+    SECRET,
+    Killed,
+    Site,
+    Version,
+    migrate,
+    name_of,
+)
+
+LATE = 6.0  # seconds after its start: the new version has its name, and is watched
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """One release is live."""
+    one = Site(tmp_path)
+    one.deploy("shop:1")
+    return one
+
+
+def version(**given: Any) -> Version:
+    return Version(exits=LATE, **given)
+
+
+def failed(site: Site, made: Optional[Version] = None, **more: Any) -> DockerVpsError:
+    """Have a version fail while it is watched."""
+    with pytest.raises(DockerVpsError) as caught:
+        site.deploy("shop:2", made or version(), **more)
+    return caught.value
+
+
+def users_write(site: Site, rows: int = 2) -> None:
+    """Have users write as soon as they reach the new version."""
+    site.engine.on["here", "reload"] = lambda: database(site.db / "payload.db", vendors=rows)
+
+
+def killed_at(site: Site, moment: str, image: str = "shop:2", **more: Any) -> str:
+    """Have a run killed at a moment, and return the release that it was at."""
+    site.write_env(f"of {image}")
+    if image not in site.engine.images:
+        site.engine.add_image(image, Version(migrates=migrate))
+    site.engine.on[tuple(moment.split())] = lambda: FATE.strike(site.place, 0, Killed())
+    with pytest.raises(Killed):
+        site.run(site.params(image, **more))
+    FATE.rest()
+    site.engine.on.clear()
+    (one,) = site.releases.unfinished()
+    return one
+
+
+# What becomes of the data
+
+
+def test_data_that_no_user_has_met_is_put_back(site: Site) -> None:
+    before = site.state()["data"]
+    error = failed(site, Version(exits=0.1, answers=9, migrates=migrate))
+    assert site.state()["data"] == before
+    assert "The data is as it was before." in error.message
+
+
+@pytest.mark.parametrize("choice", [KEEP, RESTORE])
+def test_it_is_put_back_whatever_was_chosen_for_later(site: Site, choice: str) -> None:
+    before = site.state()["data"]
+    failed(site, Version(exits=0.1, answers=9, migrates=migrate), on_way_back=choice)
+    assert site.state()["data"] == before
+
+
+def test_newer_data_of_the_same_schema_stays(site: Site) -> None:
+    users_write(site)
+    error = failed(site, reload=["reload"])
+    assert site.counted()["vendors"] == 3 + 2 + 2  # the proxy is reloaded on the way back too
+    assert "The data" not in error.message
+    assert (site.newest().result, site.engine.names()) == (FAILED, {APP: "shop:1"})
+    assert site.beside() == []
+
+
+def test_a_migration_alone_is_no_users_data(site: Site) -> None:
+    before = site.state()["data"]
+    error = failed(site, version(migrates=migrate))
+    assert "The data is as it was before." in error.message
+    assert (site.newest().result, site.engine.names()) == (FAILED, {APP: "shop:1"})
+    assert site.state()["data"] == before
+
+
+def test_users_newer_data_in_another_schema_stays_with_the_version_that_can_read_it(site: Site) -> None:
+    users_write(site)
+    error = failed(site, Version(unhealthy=LATE, migrates=migrate), reload=["reload"])
+    one = site.live()
+    assert (one.image, one.result) == ("shop:2", UNWELL)
+    assert "Would be lost: 2 rows of vendors." in error.message
+    assert "docker_vps_rollback_data: restore" in error.message
+    assert error.evidence["release"] == vars(one)
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+    assert site.engine.names() == {APP: "shop:2"}
+    assert site.counted() == {"vendors": 5, "payload_migrations": 2, "orders": 0}
+    assert "of shop:2" in (site.home / ".env.production").read_text()
+    assert (site.beside(), site.releases.unfinished()) == ([], [])
+
+
+def test_it_is_not_counted_while_the_failed_version_takes_more(site: Site) -> None:
+    users_write(site)
+    failed(site, version(migrates=migrate), reload=["reload"])
+    did = site.engine.did()
+    assert did[did.index(f"rename {NEXT} {APP}", 8) :] == [
+        f"rename {NEXT} {APP}",
+        "here reload",
+        f"stop {APP}",
+        f"start {APP}",
+        f"remove {OLD}",
+    ]
+
+
+def test_a_version_that_stays_and_cannot_be_started_says_so(site: Site) -> None:
+    users_write(site)
+    site.engine.fails["start", APP] = EngineError("no more memory")
+    error = failed(site, version(migrates=migrate), reload=["reload"])
+    assert "no more memory" in error.message
+    assert site.live().result == UNWELL
+
+
+def test_a_version_that_stays_gets_its_name(site: Site) -> None:
+    site.engine.on["start", NEXT] = lambda: database(site.db / "payload.db", vendors=2)
+    error = failed(site, Version(answers=99, healthy=1e9, unhealthy=5.0, migrates=migrate), aliases=["www"])
+    assert "Would be lost: 1 row of payload_migrations, 2 rows of vendors." in error.message
+    assert site.engine.names() == {APP: "shop:2"}
+    assert (site.live().image, site.live().result) == ("shop:2", UNWELL)
+
+
+def test_an_engine_that_restarts_when_a_version_has_to_stay(site: Site) -> None:
+    def restart() -> None:
+        site.engine.on.pop(("start", APP))
+        site.engine.away = site.engine.second + 30
+        raise EngineUnreachable("the fake engine is away")
+
+    users_write(site)
+    site.engine.on["start", APP] = restart
+    failed(site, Version(unhealthy=LATE, migrates=migrate), reload=["reload"])
+    assert site.engine.names() == {APP: "shop:2"}
+    assert (site.live().image, site.live().result) == ("shop:2", UNWELL)
+
+
+@pytest.mark.parametrize("choice", [KEEP, RESTORE])
+def test_what_was_chosen_for_newer_data_is_done(site: Site, choice: str) -> None:
+    def write() -> None:
+        site.engine.on.clear()
+        database(site.db / "payload.db", vendors=2)
+
+    site.engine.on["here", "reload"] = write
+    failed(site, version(migrates=migrate), reload=["reload"], on_way_back=choice)
+    assert site.engine.names() == {APP: "shop:1"}
+    assert site.newest().result == FAILED
+    kept = {"vendors": 5, "payload_migrations": 2, "orders": 0}
+    assert site.counted() == (kept if choice == KEEP else {"vendors": 3, "payload_migrations": 1})
+
+
+def test_a_database_that_cannot_be_read_is_not_thrown_away(site: Site) -> None:
+    def damage() -> None:
+        start = (site.db / "payload.db").read_bytes()[:100]
+        (site.db / "payload.db").write_bytes(start + b"garbage" * 1000)
+
+    site.engine.on["here", "reload"] = damage
+    made = version(migrates=migrate)
+    site.engine.on["stop", APP] = lambda: setattr(made, "migrates", lambda place: None)
+    error = failed(site, made, reload=["reload"])
+    assert "What would be lost cannot be told" in error.message
+    assert (site.live().image, site.live().result) == ("shop:2", UNWELL)
+
+
+def test_a_database_that_cannot_be_read_when_the_name_moves(site: Site) -> None:
+    def damage() -> None:
+        start = (site.db / "payload.db").read_bytes()[:100]
+        (site.db / "payload.db").write_bytes(start + b"garbage" * 1000)
+
+    site.engine.on["execute", NEXT, "true"] = damage
+    error = failed(site, smoke=["true"])
+    assert "What would be lost cannot be told" in error.message
+
+
+def test_a_new_version_known_by_an_alias_may_be_reached_from_its_start(site: Site) -> None:
+    site.engine.on["start", NEXT] = lambda: database(site.db / "payload.db", vendors=1)
+    failed(site, Version(exits=0.1, answers=9), aliases=["www"])
+    assert site.counted()["vendors"] == 4
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_an_alias_and_a_failure_before_anything_ran(site: Site) -> None:
+    before = site.state()
+    site.engine.fails["create", "shop-next"] = EngineError("Compose could not do it.")
+    failed(site, aliases=["www"])
+    assert site.state() == before
+
+
+def test_a_replica_is_stopped_for_the_exchange_and_goes_on(site: Site) -> None:
+    replica = site.engine.place_container("replica", "shop:1", {}, [])
+    site.engine.start("replica")
+    failed(site, Version(exits=0.1, answers=9, migrates=migrate), beside=["replica"])
+    assert site.engine.did()[-5:] == [
+        f"remove {NEXT}",
+        "stop replica",
+        "start replica",
+        f"rename {OLD} {APP}",
+        f"start {APP}",
+    ]
+    assert site.engine.containers[replica]["State"]["Running"]
+    assert site.counted() == {"vendors": 3, "payload_migrations": 1}
+
+
+def test_a_replica_that_does_not_go_on_keeps_nobody_else(site: Site) -> None:
+    site.engine.place_container("replica", "shop:1", {}, [])
+    site.engine.start("replica")
+    site.engine.fails["start", "replica"] = EngineError("no more memory")
+    error = failed(site, Version(exits=0.1, answers=9, migrates=migrate), beside=["replica"])
+    assert site.engine.names() == {APP: "shop:1"}
+    assert "replica does not run again: no more memory" in error.message
+
+
+# Killed, and found by the next
+
+
+def test_a_copy_that_is_not_durable_is_worth_nothing_after_a_reboot(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    journal = under_way.read(site.releases, one)
+    assert journal
+    assert (journal.copied, journal.durable) == (True, False)
+    assert os.path.isdir(journal.copy)
+    migrate(site.db)
+    journal.write(site.releases, boot="another")
+    settle(site.world, one, "It was killed.")
+    assert site.counted()["payload_migrations"] == 2
+    assert site.engine.names() == {APP: "shop:1"}
+    assert site.beside() == []
+
+
+def test_a_durable_copy_is_used_after_a_reboot(site: Site) -> None:
+    before = site.state()["data"]
+    one = killed_at(site, f"rename {NEXT} {APP}")
+    journal = under_way.read(site.releases, one)
+    assert journal
+    assert journal.durable
+    journal.write(site.releases, boot="another", reachable=False)
+    settle(site.world, one, "It was killed.")
+    assert site.state()["data"] == before
+
+
+def test_half_a_copy_is_not_used(site: Site) -> None:
+    one = killed_at(site, f"stop {OLD}")
+    journal = under_way.read(site.releases, one)
+    assert journal
+    copy = Path(str(site.db) + f".release-{one}")
+    copy.mkdir()
+    journal.write(site.releases, volume="shop-db", live=str(site.db), copy=str(copy))
+    settle(site.world, one, "It was killed.")
+    assert site.counted()["vendors"] == 3
+    assert site.beside() == []
+
+
+def test_an_exchange_that_was_interrupted_is_finished(site: Site) -> None:
+    before = site.state()["data"]
+    one = killed_at(site, f"rename {NEXT} {APP}")
+    assert under_way.read(site.releases, one).reachable  # type: ignore[union-attr]
+    os.rename(site.db, f"{site.db}.failed-{one}")
+    settle(site.world, one, "It was killed.")
+    assert site.state()["data"] == before
+    assert site.beside() == []
+
+
+def test_data_that_the_old_version_has_again_stays(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    site.engine.start(OLD)  # by hand, after a power failure
+    database(site.db / "payload.db", vendors=7)
+    settle(site.world, one, "It was killed.")
+    assert site.counted()["vendors"] == 10
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_a_new_version_that_was_brought_up_by_hand_goes_too(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    site.engine.place_container(APP, "shop:2", {}, [])
+    site.engine.start(APP)
+    settle(site.world, one, "It was killed.")
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_an_old_container_that_is_gone_is_made_anew(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    site.engine.remove_container(OLD)
+    told = settle(site.world, one, "It was killed.")
+    assert told
+    assert site.engine.names() == {APP: "shop:1"}
+    assert ("up", "shop") in site.engine.calls
+    assert "The version before, shop:1, was put back and is healthy" in told.release.message
+
+
+def test_a_container_that_was_stopped_for_the_exchange_and_is_gone(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    journal = under_way.read(site.releases, one)
+    assert journal
+    journal.write(site.releases, others=("gone",))
+    settle(site.world, one, "It was killed.")
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_a_version_that_has_to_stay_and_is_gone_is_made_anew(site: Site) -> None:
+    one = killed_at(site, "here reload", reload=["reload"])
+    database(site.db / "payload.db", vendors=1)
+    site.engine.remove_container(APP)
+    told = settle(site.world, one, "It was killed.")
+    assert told
+    assert told.release.result == UNWELL
+    assert site.engine.names() == {APP: "shop:2"}
+
+
+def test_nothing_to_settle(site: Site) -> None:
+    assert settle(site.world, site.releases.current(), "") is None
+    assert cutover.settle_all(site.world) == []
+
+
+def test_a_decided_one_is_finished(site: Site) -> None:
+    one = killed_at(site, f"remove {OLD}")
+    assert site.releases.current() == one
+    told = settle(site.world, one, "It was killed.")
+    assert told
+    assert told.release.result == HEALTHY
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+
+
+def test_a_decided_one_whose_record_is_gone(site: Site) -> None:
+    one = killed_at(site, f"remove {OLD}")
+    os.unlink(site.releases.path(one, "release.json"))
+    assert settle(site.world, one, "") is None
+    assert site.releases.unfinished() == []
+
+
+def test_an_undone_one_whose_record_is_gone(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    os.unlink(site.releases.path(one, "release.json"))
+    with pytest.raises(DockerVpsError, match=f"The record of the release {one} is gone"):
+        settle(site.world, one, "")
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_an_old_container_that_cannot_be_removed_is_left(site: Site) -> None:
+    site.engine.fails["remove", OLD] = EngineError("busy")
+    site.deploy("shop:2")
+    assert site.engine.names() == {APP: "shop:2"}
+    site.engine.fails.clear()
+    site.deploy("shop:3")
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+
+
+# The first release, and what did not run
+
+
+def test_a_first_release_that_fails_stays_to_be_looked_at(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.volumes.clear()
+    error = failed(site, Version(answers=99, healthy=1e9))
+    assert "There is no earlier healthy version to put back." in error.message
+    assert site.engine.names() == {APP: "shop:2"}
+    assert (site.releases.current(), site.newest().result, site.releases.unfinished()) == ("", FAILED, [])
+    site.deploy("shop:3")
+    assert site.engine.names() == {APP: "shop:3"}
+
+
+def test_a_first_release_that_fails_gives_the_data_back(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    counted = site.counted()
+    error = failed(site, Version(answers=99, healthy=1e9, migrates=migrate))
+    assert f"{APP} was stopped, and is there to be looked at. The data is as it was before." in error.message
+    assert site.counted() == counted
+    assert site.engine.names() == {}
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+
+
+def test_a_first_release_that_fails_when_it_has_its_name(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.volumes.clear()
+    error = failed(site, Version(healthy=1e9, unhealthy=3.0))
+    assert "is unhealthy" in error.message
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+
+
+def test_a_first_release_of_which_nothing_is_there(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.fails["create", "shop"] = EngineError("Compose could not do it.")
+    assert "There is no earlier healthy version" in failed(site).message
+    assert site.engine.containers == {}
+
+
+def test_what_did_not_run_before_does_not_afterwards(site: Site) -> None:
+    site.engine.stop(APP)
+    before = site.state()
+    error = failed(site)
+    assert "What was there before did not run either, and is as it was." in error.message
+    assert site.state() == before
+
+
+def test_the_version_before_that_does_not_come_back_either(site: Site) -> None:
+    site.engine.versions["shop:1"] = Version(exits=3.0, answers=9, healthy=9.0, lines=[f"I need {SECRET}"])
+    site.engine.started = dict.fromkeys(site.engine.started, site.engine.second)
+    site.engine.add_image("shop:2", Version(exits=0.1, answers=9))
+    site.write_env("first")
+    with pytest.raises(DockerVpsError) as caught:
+        site.run(site.params("shop:2"))
+    assert "The version before could not be put back either: Container shop-app exited" in caught.value.message
+    assert "I need <PAYLOAD_SECRET>" in caught.value.message
+    assert SECRET not in caught.value.message
+
+
+# What stands in the way of going back
+
+
+def test_an_engine_that_restarts_in_the_middle(site: Site) -> None:
+    def restart() -> None:
+        site.engine.away = site.engine.second + 90
+        raise EngineUnreachable("the fake engine is away")
+
+    before = site.state()
+    site.engine.on["start", NEXT] = restart
+    error = failed(site)
+    assert "the fake engine is away" in error.message
+    assert site.state() == before
+    assert (site.newest().result, site.engine.names()) == (FAILED, {APP: "shop:1"})
+
+
+@pytest.mark.parametrize("step", [("remove", NEXT), ("rename", OLD, APP), ("start", APP)], ids=" ".join)
+def test_an_engine_that_restarts_on_the_way_back(site: Site, step: tuple[str, ...]) -> None:
+    before = site.state()
+
+    def arm() -> None:
+        site.engine.on[step] = restart
+
+    def restart() -> None:
+        site.engine.on.pop(step)
+        site.engine.away = site.engine.second + 30
+        raise EngineUnreachable("the fake engine is away")
+
+    site.engine.on["start", NEXT] = arm
+    failed(site, Version(exits=0.1, answers=9, migrates=migrate))
+    assert site.state() == before
+    assert (site.newest().result, site.engine.names()) == (FAILED, {APP: "shop:1"})
+
+
+def test_an_engine_that_does_not_come_back(site: Site) -> None:
+    def leave() -> None:
+        site.engine.away = site.engine.second + 300
+        raise EngineUnreachable("the fake engine is away")
+
+    site.engine.on["start", NEXT] = leave
+    error = failed(site)
+    assert "failed, and what was before is not back yet." in error.message
+    assert "run the same play again when it answers" in error.message
+    site.engine.on.clear()
+    site.clock.passed += 300
+    assert site.deploy("shop:3")["changed"] is True
+    assert site.engine.names() == {APP: "shop:3"}
+    assert [one.result for one in site.releases.listing()] == [HEALTHY, FAILED, HEALTHY]
+
+
+def test_an_engine_that_leaves_again_and_again(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    site.engine.fails["remove", NEXT] = EngineUnreachable("away")
+    with pytest.raises(EngineUnreachable):
+        settle(site.world, one, "It was killed.")
+    assert site.releases.unfinished() == [one]
+    site.engine.fails.clear()
+    settle(site.world, one, "It was killed.")
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_files_that_are_gone_do_not_keep_the_old_container_from_running(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    os.unlink(site.releases.path(site.releases.current(), "compose.yml"))
+    told = settle(site.world, one, "It was killed.")
+    assert told
+    assert site.engine.names() == {APP: "shop:1"}
+    assert "compose.yml is gone, so the release" in told.release.message
+
+
+def test_an_env_file_in_which_secrets_cannot_be_told_hides_all(site: Site) -> None:
+    one = killed_at(site, f"rename {NEXT} {APP}")
+    site.engine.versions["shop:2"].lines = [f"I have {SECRET}"]
+    Path(site.releases.path(one, ".env.production")).write_text("garbage")
+    told = settle(site.world, one, f"It was killed with {SECRET}.")
+    assert told
+    assert SECRET not in told.release.message + told.evidence + Path(site.releases.path(one, LOG)).read_text()
+    assert "not shown, since its secrets cannot be told" in told.evidence
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_the_evidence_has_as_many_lines_as_were_asked_for(site: Site) -> None:
+    lines = [f"line {number}" for number in range(9)]
+    error = failed(site, version(lines=lines), log_lines=2)
+    assert error.message.endswith("\nIts last 2 log lines:\nline 7\nline 8")
+    assert Path(site.releases.path(site.newest().id, LOG)).read_text().splitlines() == lines
+    error = failed(site, version(lines=lines), log_lines=0)
+    assert "line 8" not in error.message
+
+
+def test_a_log_that_cannot_be_kept(site: Site) -> None:
+    one = killed_at(site, f"rename {NEXT} {APP}")
+    site.engine.versions["shop:2"].lines = ["hello"]
+    Path(site.releases.path(one, LOG)).mkdir()
+    told = settle(site.world, one, "It was killed.")
+    assert told
+    assert "The log of the failed version is lost: " in told.release.message
+    assert told.evidence.endswith("hello")
+
+
+def test_schemas_of_what_cannot_be_read(tmp_path: Path) -> None:
+    database(tmp_path / "a.db", vendors=1)
+    (tmp_path / "b.db").write_bytes((tmp_path / "a.db").read_bytes()[:100] + b"garbage" * 1000)
+    found = schemas(str(tmp_path))
+    assert len(found["a.db"]) == 64
+    assert "it is damaged; restore it, or leave it out" in found["b.db"]
+
+
+def test_the_journal_is_read_as_it_was_written(site: Site) -> None:
+    one = under_way.UnderWay("20260201-020104", "shop", APP, others=("a",), reload=("x", "y"), rows={"v/p": {"t": 1}})
+    os.mkdir(os.path.join(site.releases.directory, one.id))
+    written = one.write(site.releases, copied=True)
+    assert under_way.read(site.releases, one.id) == written == replace(one, copied=True)
+    assert os.stat(site.releases.path(one.id, JOURNAL)).st_mode & 0o777 == 0o600
+    shutil.rmtree(os.path.join(site.releases.directory, one.id))
+    assert under_way.read(site.releases, one.id) is None

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules for releases read from their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.readiness import Params
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.releases import (
+    CUTOVER_ARGUMENTS,
+    cutover_of,
+    releases_of,
+    sets_of_releases,
+)
+
+DEFAULTS: dict[str, Any] = {
+    name: argument.get("default") for name, argument in CUTOVER_ARGUMENTS.items() if name not in ("app", "backup")
+} | {"app": "shop", "backup": None}
+BACKUP = {
+    "directory": None,
+    "volumes": {"db": "shop-db", "media": "shop-media"},
+    "compression": "zstd",
+    "consistency": "pause",
+    "uploads_query": "",
+}
+
+
+def test_what_is_not_given_follows_from_the_name() -> None:
+    read = cutover_of(DEFAULTS, definition="text", image="shop:1")
+    assert read == Params(
+        "shop", "shop", "shop-app", "text", "shop:1", {"database": "shop-db", "media": "shop-media"}, drain=read.drain
+    )
+    assert read.database == "shop-db"
+    assert 0 < read.drain < 1
+
+
+def test_everything_given() -> None:
+    given = {
+        "project": "p",
+        "container": "c",
+        "data": {"d": "v"},
+        "external": True,
+        "aliases": ["a"],
+        "beside": ["b"],
+        "strategy": "overlap",
+        "overlap_force": True,
+        "health": 5.0,
+        "drain": 0.0,
+        "watch": 6.0,
+        "smoke": ["s"],
+        "reload": ["r"],
+        "log_lines": 7,
+        "keep": 8,
+        "by": "me",
+        "backup": BACKUP,
+    }
+    assert set(given) | {"app", "directory", "env_file"} == set(CUTOVER_ARGUMENTS)
+    read = cutover_of({**DEFAULTS, **given}, definition="text", image="shop:1", revision="4f2c")
+    assert read == Params(
+        app="shop",
+        project="p",
+        container="c",
+        definition="text",
+        image="shop:1",
+        data={"d": "v"},
+        external=True,
+        aliases=("a",),
+        beside=("b",),
+        strategy="overlap",
+        overlap_force=True,
+        health=5.0,
+        drain=0.0,
+        watch=6.0,
+        smoke=("s",),
+        reload=("r",),
+        log_lines=7,
+        keep=8,
+        by="me",
+        revision="4f2c",
+        backup=backup.Params("shop", BACKUP["volumes"], "zstd", "pause", reason="before a release"),  # type: ignore[arg-type]
+    )
+
+
+def test_overlap_drains_for_longer() -> None:
+    assert cutover_of({**DEFAULTS, "strategy": "overlap"}, definition="", image="").drain > 1
+
+
+def test_uploads_are_asked_for_where_they_are_archived() -> None:
+    read = cutover_of({**DEFAULTS, "backup": {**BACKUP, "uploads_query": "SELECT 1"}}, definition="", image="").backup
+    assert read
+    assert read.uploads == backup.Query("SELECT 1", "media")
+    one = {**BACKUP, "uploads_query": "SELECT 1", "volumes": {"db": "shop-db"}}
+    read = cutover_of({**DEFAULTS, "backup": one}, definition="", image="").backup
+    assert read
+    assert read.uploads is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_health_takes_some_time(seconds: float) -> None:
+    with pytest.raises(InvalidInput, match="health must be more than 0 seconds, but is"):
+        cutover_of({**DEFAULTS, "health": seconds}, definition="", image="")
+
+
+def test_a_volume_has_a_name() -> None:
+    with pytest.raises(InvalidInput):
+        cutover_of({**DEFAULTS, "data": {"database": ""}}, definition="", image="")
+
+
+def test_where_the_releases_are() -> None:
+    found = releases_of({"app": "shop", "directory": None, "env_file": None})
+    assert (found.home, found.directory) == ("/opt/shop", "/opt/shop/releases")
+    assert found.live == {"compose.yml": "/opt/shop/compose.yml", ".env.production": "/opt/shop/.env.production"}
+    found = releases_of({"app": "shop", "directory": "/srv", "env_file": "/etc/shop.env"})
+    assert found.live == {"compose.yml": "/srv/compose.yml", ".env.production": "/etc/shop.env"}
+
+
+def test_where_the_backups_are() -> None:
+    assert sets_of_releases(DEFAULTS).directory == "/var/backups/shop"
+    assert sets_of_releases({**DEFAULTS, "backup": {**BACKUP, "directory": "/b"}}).directory == "/b"
+    assert sets_of_releases({**DEFAULTS, "backup": BACKUP}).app == "shop"

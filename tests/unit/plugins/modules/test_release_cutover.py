@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module release_cutover: its parameters, its diff, and its exits over a real socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.release_cutover import diff_of, main, params_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._module.test_releases import DEFAULTS
+
+ServeEngine = Callable[..., EngineServer]
+GIVEN = {**DEFAULTS, "definition": "services: {}\n", "image": "shop:1", "revision": "4f2c", "on_way_back": "keep"}
+
+
+def test_params_are_read() -> None:
+    read = params_of(GIVEN)
+    assert (read.definition, read.image, read.revision, read.on_way_back) == (
+        "services: {}\n",
+        "shop:1",
+        "4f2c",
+        "keep",
+    )
+
+
+@pytest.mark.parametrize("before", ["", "services: {old: {}}\n"])
+def test_the_diff_is_of_the_definition(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "compose.yml"
+    if before:
+        path.write_text(before)
+    assert diff_of({**GIVEN, "directory": str(tmp_path)}) == {
+        "before": before,
+        "after": "services: {}\n",
+        "before_header": str(path),
+        "after_header": str(path),
+    }
+
+
+@pytest.fixture
+def asked(serve_engine: ServeEngine, tmp_path: Path) -> dict[str, Any]:
+    """Parameters, and an engine that has the image."""
+    server = serve_engine({"/images/shop:1/json": (200, {"Id": "sha256:1"}), "/containers/json": (200, [])})
+    return {
+        "app": "shop",
+        "directory": str(tmp_path / "opt"),
+        "definition": "services: {}\n",
+        "image": "shop:1",
+        "docker_host": server.url,
+    }
+
+
+def test_main_in_check_mode(exit_of: Any, asked: dict[str, Any], tmp_path: Path) -> None:
+    ended = exit_of(main, check=True, **asked)
+    assert ended.code == 0
+    assert ended.result["changed"] is True
+    assert ended.result["summary"] == "shop:1 would be started as the first release."
+    assert ended.result["release"]["image_id"] == "sha256:1"
+    assert ended.result["diff"]["after"] == "services: {}\n"
+    assert not (tmp_path / "opt").exists()
+
+
+def test_main_when_it_fails(exit_of: Any, asked: dict[str, Any]) -> None:
+    ended = exit_of(main, **asked)
+    assert ended.code == 1
+    assert ended.result["msg"].endswith("/opt/.env.production. Write it first.")
+
+
+def test_main_with_what_cannot_be_right(exit_of: Any, asked: dict[str, Any]) -> None:
+    ended = exit_of(main, **asked, health=0)
+    assert (ended.code, ended.result["msg"]) == (1, "health must be more than 0 seconds, but is 0.")
