@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+JOBS ?= 2
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
@@ -38,8 +39,9 @@ sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for 
 docs: $(ready) ## Check the documentation of plugins and roles as the documentation site builds it
 	antsibull-docs lint-collection-docs --plugin-docs .
 
-integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application
-	pytest tests/integration
+integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application, JOBS files at once
+	tests/support/base_image.sh
+	pytest tests/integration --numprocesses $(JOBS) --dist loadfile
 
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own; SCENARIO=backup for one
 	molecule --base-config .config/molecule/config.yml test --no-command-borders $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,11 +28,12 @@ class SmallEngine:
 
     def __init__(self, place: Path) -> None:
         self.place, self.process = place, None  # type: Path, Optional[subprocess.Popen[bytes]]
+        self.sockets = tempfile.mkdtemp(prefix="docker")  # their paths must be short
         self.url = f"unix://{place}/docker.sock"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [f"--data-root={self.place}/disk", f"--exec-root={self.place}/exec", f"--pidfile={self.place}/pid"]
+        options = [f"--data-root={self.place}/disk", f"--exec-root={self.sockets}", f"--pidfile={self.place}/pid"]
         options += [f"--host={self.url}", "--iptables=false", "--ip6tables=false", "--live-restore"]
         log = (self.place / "log").open("ab")
         # In a network namespace of its own, or it would remove the bridge of the host's engine.
@@ -68,9 +71,8 @@ def engine(tmp_path: Path) -> Iterator[SmallEngine]:
         if containers:
             small.docker("rm", "--force", *containers)
         small.stop()
-        command(
-            "sh", "-c", f"umount -R {tmp_path}/disk {tmp_path}/exec/netns 2>/dev/null; umount -l {disk}", check=False
-        )
+        command("sh", "-c", f"umount -R {disk} {small.sockets}/netns 2>/dev/null; umount -l {disk}", check=False)
+        shutil.rmtree(small.sockets, ignore_errors=True)
 
 
 def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: MakeApp, sources: Path) -> None:
