@@ -9,7 +9,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
 ready := $(VENV)/.ready
 
-.PHONY: help demo demo-clean test lint unit sanity docs integration molecule acceptance bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit sanity docs integration mutants molecule acceptance bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ docs: $(ready) ## Check the documentation of plugins and roles as the documentat
 integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application, JOBS files at once
 	tests/support/base_image.sh
 	pytest tests/integration --numprocesses $(JOBS) --dist loadfile
+
+mutants: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
+	python tests/mutations/run.py $(WORDS)
 
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own; SCENARIO=backup for one
 	molecule --base-config .config/molecule/config.yml test --no-command-borders $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put one fault at a time into a copy of the collection, and see that a test catches it.
+
+tests/mutations/run.py                 all of them; a survivor is a failure
+tests/mutations/run.py retention       those whose name or file has that in it
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COPY = ROOT / ".cache/mutants/docker_vps"
+UNIT = "tests/unit/plugins"
+ENDS_WITHIN = 900  # seconds
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault: in a file, this text in place of that one; and the tests that have to fail then."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+def in_plugin(name: str, file: str, right: str, wrong: str, *tests: str) -> Mutant:
+    """Return a fault below plugins, which unit tests catch."""
+    return Mutant(name, f"plugins/{file}", right, wrong, tuple(f"{UNIT}/{test}" for test in tests))
+
+
+def in_role(role: str, file: str, right: str, wrong: str, *tests: str) -> Mutant:
+    """Return a fault in a role, which tests on the engine catch."""
+    return Mutant(f"role {role}", f"roles/{role}/{file}", right, wrong, (f"tests/integration/{tests[0]}", *tests[1:]))
+
+
+MUTANTS = [
+    # What modules are made of
+    in_plugin(
+        "container_health: unhealthy counts as healthy",
+        "module_utils/_core/health.py",
+        "if now.health == rules.wanted.value:",
+        "if rules.wanted.value in (now.health or ''):",
+        "module_utils/_core/test_health.py",
+    ),
+    in_plugin(
+        "container_health: no container is a success",
+        "modules/container_health.py",
+        "if not names or not all(names):",
+        "if not all(names):",
+        "modules/test_container_health.py",
+    ),
+    in_plugin(
+        "env_file: the file is written in check mode",
+        "modules/env_file.py",
+        "if not check_mode:",
+        "if True:",
+        "modules/test_env_file.py",
+    ),
+    in_plugin(
+        "dotenv: a dollar sign is expanded",
+        "module_utils/_core/dotenv.py",
+        '"$": "\\\\$", ',
+        "",
+        "module_utils/_core/test_dotenv.py",
+    ),
+    in_plugin(
+        "source_archive: the archive is written in check mode",
+        "modules/source_archive.py",
+        "if not check_mode:",
+        "if check_mode:",
+        "modules/test_source_archive.py",
+    ),
+    in_plugin(
+        "preflight: a wrong host is taken",
+        "modules/preflight.py",
+        "    if wrong:",
+        "    if not found:",
+        "modules/test_preflight.py",
+    ),
+    in_plugin(
+        "volume_backup: an archive of uploads that is not there is borne",
+        "module_utils/_job/backup.py",
+        "if params.uploads and params.uploads.archive not in params.volumes:",
+        "if False:",
+        "module_utils/_job/test_backup.py",
+    ),
+    in_plugin(
+        "volume_restore: a running application is not refused",
+        "module_utils/_job/restore.py",
+        "if there and not params.stop_app:",
+        "if False:",
+        "module_utils/_job/test_restore.py",
+    ),
+    in_plugin(
+        "volume_restore: a damaged database is put in place",
+        "module_utils/_job/restorable.py",
+        'if facts.check != "ok" or facts.tables != database.tables:',
+        "if False:",
+        "module_utils/_job/test_restore.py",
+        "module_utils/_job/test_restorable.py",
+    ),
+    in_plugin(
+        "backup_info: the latest set is one from the future",
+        "module_utils/_store/sets.py",
+        "found = latest_of(here.sets, now)",
+        "found = here.sets[0] if here.sets else None",
+        "module_utils/_store/test_sets.py",
+    ),
+    in_plugin(
+        "backup_prune: the newest good set may go",
+        "module_utils/_core/retention.py",
+        "    if number == 1:",
+        "    if number == 0:",
+        "module_utils/_core/test_retention.py",
+    ),
+    in_plugin(
+        "backup_prune: weeks by the calendar's year",
+        "module_utils/_core/retention.py",
+        '("week", f"{year}-W{week:02d}")',
+        '("week", f"{time:%Y}-W{week:02d}")',
+        "module_utils/_core/test_retention.py",
+    ),
+    in_plugin(
+        "backup_prune: sets are removed in check mode",
+        "module_utils/_job/prune.py",
+        "return _pruned(params, sets, clock.utc(), really=False)",
+        "return _pruned(params, sets, clock.utc(), really=True)",
+        "module_utils/_job/test_prune.py",
+    ),
+    in_plugin(
+        "backup_drill: a failed drill is a success",
+        "module_utils/_job/drill.py",
+        "    if proof.passed:",
+        "    if True:",
+        "module_utils/_job/test_drill.py",
+    ),
+    in_plugin(
+        "backup_adopt: a damaged database is adopted",
+        "module_utils/_job/adopt.py",
+        '    if facts.check != "ok":',
+        "    if False:",
+        "module_utils/_job/test_adopt.py",
+    ),
+    in_plugin(
+        "backup_offsite: a damaged set here keeps the good one away",
+        "module_utils/_job/offsite.py",
+        'if not problems(one, "checksum")}',
+        "}",
+        "module_utils/_job/test_offsite.py",
+    ),
+    in_plugin(
+        "container_logs: the secret stands in the output",
+        "module_utils/_core/secrets.py",
+        "return self._pattern.sub(lambda found: self._names[found[0]], text) if self._pattern else text",
+        "return text",
+        "module_utils/_core/test_secrets.py",
+    ),
+    in_plugin(
+        "validate_roles: a misspelt word is not refused",
+        "module_utils/_core/kinds.py",
+        "        if name.startswith(prefix):",
+        "        if False:",
+        "module_utils/_core/test_kinds.py",
+    ),
+    in_plugin(
+        "release_cutover: the database is copied while the old version writes",
+        "module_utils/_job/cutover.py",
+        "            self._retire()\n            self._secure_data()",
+        "            self._secure_data()\n            self._retire()",
+        "module_utils/_job/test_cutover.py",
+    ),
+    in_plugin(
+        "release_cutover: a second container on the database is borne",
+        "module_utils/_job/readiness.py",
+        "    if names:",
+        "    if False:",
+        "module_utils/_job/test_readiness.py",
+        "module_utils/_job/test_cutover.py",
+    ),
+    in_plugin(
+        "release_cutover: what was live is forgotten before the new version is",
+        "module_utils/_job/under_way.py",
+        "    if world.releases.current() == release_id:",
+        "    if True:",
+        "module_utils/_job/test_under_way.py",
+        "module_utils/_job/test_cutover.py",
+    ),
+    in_plugin(
+        "release_rollback: rows are given up without being asked",
+        "module_utils/_job/rollback.py",
+        'if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):',
+        "if False:",
+        "module_utils/_job/test_rollback.py",
+    ),
+    in_plugin(
+        "release_info: another image under the name is not told",
+        "modules/release_info.py",
+        'there["Image"] != live.image_id',
+        "False",
+        "modules/test_release_info.py",
+    ),
+    in_plugin(
+        "deploy_lock: the lock of a play at work is taken",
+        "module_utils/_core/playlock.py",
+        "    if not why:",
+        "    if False:",
+        "module_utils/_core/test_playlock.py",
+    ),
+    in_plugin(
+        "notification: a rehearsal tells people",
+        "modules/notification.py",
+        "[] if check_mode else tell(",
+        "tell(",
+        "modules/test_notification.py",
+    ),
+    # Roles
+    in_role("preflight", "tasks/apply.yml", "{{ preflight_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
+    in_role("proxy_network", "tasks/create.yml", "that: __proxy_network_suits", "that: true", "test_proxy_network.py"),
+    in_role("env_file", "tasks/apply.yml", "combine(env_file_extra)", "combine({})", "test_env_file.py"),
+    in_role("image", "templates/Dockerfile.j2", "npm ci --include=dev", "false", "test_image.py", "-k", "labels"),
+    in_role(
+        "stack", "tasks/up.yml", "when: stack_image_present and", "when: false and", "test_deploy.py", "-k", "specified"
+    ),
+    in_role("backup", "tasks/apply.yml", "when: backup_prune\n", "when: false\n", "test_lifecycle.py"),
+    in_role("restore", "tasks/apply.yml", 'set: "{{ restore_set }}"', "set: latest", "test_replica.py"),
+    in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
+    in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
+    in_role(
+        "logs", "tasks/apply.yml", 'pattern: "{{ logs_pattern }}"', 'pattern: ""', "test_logs.py", "-k", "playbook"
+    ),
+]
+
+
+def main(words: list[str]) -> int:
+    """Try the mutants that are asked for and return how many survived."""
+    chosen = [one for one in MUTANTS if not words or any(word in one.name + one.file for word in words)]
+    survivors = []
+    _copy()
+    for one in chosen:
+        began = time.monotonic()
+        caught = _caught(one)
+        print(f"{'caught  ' if caught else 'SURVIVED'} {time.monotonic() - began:6.1f} s  {one.name}", flush=True)
+        if not caught:
+            survivors.append(one)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} were caught.")
+    return len(survivors)
+
+
+def _copy() -> None:
+    """Copy what git knows or would add, with what is installed beside it."""
+    shutil.rmtree(COPY, ignore_errors=True)
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        source, target = ROOT / name, COPY / name
+        if source.is_symlink() or source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    for collection in (ROOT / ".ansible/collections/ansible_collections").iterdir():
+        place = COPY / ".ansible/collections/ansible_collections" / collection.name
+        if not place.exists():
+            place.symlink_to(collection)
+
+
+def _caught(one: Mutant) -> bool:
+    path = COPY / one.file
+    text = path.read_text()
+    if text.count(one.right) < 1:
+        raise SystemExit(f"{one.file} has no {one.right!r} any more: mend the list of mutants.")
+    path.write_text(text.replace(one.right, one.wrong, 1))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COPY / ".ansible/collections")}
+    environment["ANSIBLE_CONFIG"] = str(COPY / "ansible.cfg")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *one.tests],
+            cwd=COPY,
+            env=environment,
+            capture_output=True,
+            timeout=ENDS_WITHIN,
+            check=False,
+        )
+        return done.returncode == 1  # 2 and more: nothing was tested
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main(sys.argv[1:]) else 0)
