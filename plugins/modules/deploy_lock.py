@@ -102,8 +102,15 @@ told:
   returned: success
   type: str
   sample: Took the lock over from deploy of me@laptop (process 4711), whose process is gone.
+interrupted:
+  description: The ids of releases beside the lock whose cutover has not ended.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any, Mapping
@@ -113,6 +120,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.playlock import Owner, Rules, owner_of
 from ..module_utils._module.glue import finish
 from ..module_utils._store import playlock
+from ..module_utils._store.releases import Releases
 
 
 @dataclass(frozen=True)
@@ -144,13 +152,15 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
         Held: another play has it.
         DockerVpsError: it cannot be written.
     """
+    directory = os.path.dirname(params.path)
+    interrupted = Releases(directory, "").unfinished()
     if check_mode:
         there = playlock.look(params.path)
         other = there is not None and there.owner.key != params.owner.key
         told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
-        return {"changed": False, "held": False, "told": told}
+        return {"changed": False, "held": False, "told": told, "interrupted": interrupted}
     told = playlock.take(params.path, params.owner, params.rules, now)[1]
-    return {"changed": False, "held": True, "told": told}
+    return {"changed": False, "held": True, "told": told, "interrupted": interrupted}
 
 
 def main() -> None:

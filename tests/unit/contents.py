@@ -54,7 +54,7 @@ def docs(module: str, name: str) -> Any:
 def options_of(module: str) -> dict[str, Any]:
     """Return the documented options, those of doc fragments too."""
     documentation = docs(module, "DOCUMENTATION")
-    options = dict(documentation["options"])
+    options = dict(documentation.get("options", {}))
     for fragment in documentation.get("extends_documentation_fragment", ()):
         assert fragment.startswith(f"{COLLECTION}.")
         options |= yaml.safe_load(text_of(f"doc_fragments/{fragment.split('.')[-1]}.py", "DOCUMENTATION"))["options"]

@@ -456,7 +456,8 @@ def labels_of(project: str) -> dict[str, str]:
 
 def definition_of(image: str, name: str = APP) -> str:
     """Return a definition."""
-    return json.dumps({"services": {"app": {"image": image, "container_name": name}}})
+    services = {"app": {"image": image, "container_name": name}}
+    return json.dumps({"services": services, "volumes": {"database": {"name": "shop-db"}}})
 
 
 def rows_of(path: Path) -> dict[str, int]:

@@ -30,6 +30,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     release_cutover,
     release_info,
     release_rollback,
+    release_settle,
     source_archive,
     volume_backup,
     volume_restore,
@@ -287,6 +288,10 @@ def result_of_release_info(place: Path) -> dict[str, Any]:
     return release_info.run(release_info.Params(APP), site.releases, site.engine)
 
 
+def result_of_release_settle(place: Path) -> dict[str, Any]:
+    return release_settle.run("shop", Site(place).world, check_mode=False)
+
+
 def result_of_release_rollback(place: Path) -> dict[str, Any]:
     site = Site(place)
     for number in range(1, 5):
@@ -310,6 +315,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,
+    "release_settle": result_of_release_settle,
     "source_archive": result_of_source_archive,
     "volume_backup": result_of_volume_backup,
     "volume_restore": result_of_volume_restore,

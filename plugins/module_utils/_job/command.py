@@ -246,8 +246,7 @@ def _settle(app: _App) -> Steps:
             return cutover.settle_all(world)
 
     done = app.patiently(settled) if releases.unfinished() else []
-    lines = [f"Release {one.release.id}: {one.release.result}. {one.release.message}".rstrip() for one in done]
-    yield "settle", {"summary": lines or "No cutover was interrupted."}
+    yield "settle", {"summary": [one.told for one in done] or "No cutover was interrupted."}
 
 
 def _verify(app: _App) -> Steps:

@@ -23,8 +23,9 @@ from .._store import files
 from .._store.guard import guarded
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
+from .journal import NotRunning, go_on
 from .probing import Probed, command_of
-from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, data_of, discard, old_of, prepare
+from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, data_of, discard, old_of, prepare, refuse_others
 from .readiness import Params as Params
 from .under_way import (
     COPY,
@@ -44,6 +45,7 @@ from .under_way import (
     settle,
     wait_until_healthy,
 )
+from .volumes import running
 
 SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
@@ -70,17 +72,19 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         settled = settle_all(world)
         wanted, plan = _looked_at(params, world, engine)
         if plan is Plan.NOTHING:
-            return _told(bool(settled), wanted, world, f"Release {world.releases.current()} is live already.")
-        if plan is Plan.START:
-            return _started(params, wanted, world, engine)
-        return _Cutover(params, sets, world, engine, wanted).run()
+            result = _told(bool(settled), wanted, world, f"Release {world.releases.current()} is live already.")
+        elif plan is Plan.START:
+            result = _started(params, wanted, world, engine)
+        else:
+            result = _Cutover(params, sets, world, engine, wanted).run()
+    return {**result, "cautions": [*(one.told for one in settled), *result["cautions"]]}
 
 
-def settle_left(app: str, world: World) -> None:
+def settle_left(app: str, world: World) -> list[Settled]:
     """Take the lock, and finish or undo what killed runs have left."""
     world.releases.prepare()
     with world.releases.lock(f"a release of {app}", SETTLED_WITHIN):
-        settle_all(world)
+        return settle_all(world)
 
 
 def settle_all(world: World) -> list[Settled]:
@@ -117,7 +121,9 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Rel
     )
     live = next((one for one in known if one.id == world.releases.current()), None)
     seen = engine.look(params.container)
-    healthy = seen.state == "running" and seen.health == "healthy"
+    named = engine.container(params.container)
+    own = bool(named and named["Image"] == wanted.image_id)
+    healthy = own and seen.state == "running" and seen.health == "healthy"
     plan = releases.plan(live, wanted, bool(old_of(params, engine)), healthy)
     return wanted, Plan.CUTOVER if params.restore and plan is not Plan.FIRST else plan
 
@@ -125,6 +131,8 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Rel
 def _started(params: Params, wanted: Release, world: World, engine: CutoverEngine) -> dict[str, Any]:
     """Bring up what is live already."""
     current = world.releases.current()
+    old = old_of(params, engine)
+    refuse_others(params, engine, old["Id"] if old else "")
     world.releases.put_live(current)
     world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION])
     try:
@@ -259,7 +267,8 @@ class _Cutover:
                 params.project, home, definition, SERVICE
             ),
         }
-        self.engine.recreate(made, waiting, labels, self.params.aliases)
+        new = self.engine.recreate(made, waiting, labels, self.params.aliases)
+        self.way = self.way.write(self.releases, new=new)
 
     def _make_volumes(self) -> None:
         """Make new volumes as Compose would in the project, since for the throw-away one they are external."""
@@ -315,15 +324,27 @@ class _Cutover:
         if not data:
             return
         live, copy = data.root, data.root + COPY + self.release.id
-        self.way = self.way.write(self.releases, copy=copy)
+        # A replica writes, too, and would stay with a directory that is renamed.
+        others = tuple(one["Id"] for one in running(self.engine, [data.name]))
+        self.way = self.way.write(self.releases, copy=copy, others=others)
+        for one in others:
+            self.engine.stop(one)
         if self.ready.staged:
             self.way = self.way.write(self.releases, copied=True, durable=True, exchanged=True)
             os.rename(live, copy)
             os.rename(self.ready.staged, live)
             files.sync_directory(os.path.dirname(live))
-            return
-        files.copy_tree(live, copy)
-        self.way = self.way.write(self.releases, copied=True)
+        else:
+            files.copy_tree(live, copy)
+            self.way = self.way.write(self.releases, copied=True)
+        if self.params.aliases:
+            self.way = self.way.write(self.releases, rows=self._rows())  # before anyone can reach it
+        if others:
+            try:
+                go_on(self.engine, others)
+            except NotRunning as error:  # the application does not need it
+                self.cautions.append(error.message)
+            self.way = self.way.write(self.releases, others=())
 
     def _start(self) -> None:
         """Start the new version and make sure that it is sound."""
@@ -341,7 +362,9 @@ class _Cutover:
 
     def _take_name(self) -> None:
         """Let the new version be reached."""
-        self.way = self.way.write(self.releases, reachable=True, rows=self._rows())
+        self.way = self.way.write(
+            self.releases, reachable=True, rows=self.way.rows if self.params.aliases else self._rows()
+        )
         if self.params.strategy == OVERLAP and self.way.old:
             self._let_go_of_name()
         self.engine.rename(self.params.container + NEXT, self.params.container)

@@ -110,7 +110,8 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
     if environment is None:
         raise DockerVpsError(f"There is no {world.releases.live[ENVIRONMENT]}. Write it first.")
     old = old_of(params, engine)
-    _refuse_others(params, engine, old["Id"] if old else "")
+    refuse_others(params, engine, old["Id"] if old else "")
+    _refuse_to_leave_data(params, engine, old)
     data, cautions = data_of(params, engine)
     if data and params.strategy == SINGLE_WRITER:
         _check_room(data)
@@ -157,8 +158,12 @@ def discard(staged: str) -> None:
         shutil.rmtree(staged, ignore_errors=True)
 
 
-def _refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
-    """Refuse a second container on the database."""
+def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
+    """Refuse a second container on the database.
+
+    Raises:
+        DockerVpsError: there is one.
+    """
     there = [one["Name"].lstrip("/") for one in running(engine, [params.database]) if one["Id"] != old]
     names = [one for one in there if one not in (*params.beside, params.container + NEXT)]
     if names:
@@ -167,6 +172,28 @@ def _refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
             "one database can lose data, so nothing was changed. Stop it (docker stop), or name it in beside if it is "
             "meant to be there."
         )
+
+
+def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[Mapping[str, Any]]) -> None:
+    """Refuse an empty volume in place of the one that the live version has its data in."""
+    had = [one.get("Name", "") for one in old["Mounts"]] if old else []
+    if not old or params.database in had or not _empty(engine, params.database):
+        return
+    has = ", ".join(filter(None, had)) or "no volume"
+    raise DockerVpsError(
+        f"{old['Name'].lstrip('/')} has its data in {has}, and {params.database} has none: the new version would begin "
+        "with an empty database, so nothing was changed. Name the volume that has the data, or restore a backup set "
+        "into the new one first."
+    )
+
+
+def _empty(engine: CutoverEngine, volume: str) -> bool:
+    """Whether a volume is missing or has no file, as far as can be told."""
+    try:
+        found = volume_of(engine, volume)
+        return found is None or tree.survey(found.root).files == 0
+    except DockerVpsError:
+        return False
 
 
 def _refuse_overlap(name: str, engine: CutoverEngine) -> None:
@@ -227,6 +254,8 @@ def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> 
     if not params.backup or engine.volume(params.database) is None:
         return ""
     there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
+    if all(_empty(engine, one) for one in there.values()) and not sets.listing().sets:
+        return ""  # an application that has written nothing yet
     wanted = replace(params.backup, volumes=there)
     if wanted.uploads and wanted.uploads.archive not in there:
         wanted = replace(wanted, uploads=None)

@@ -46,6 +46,11 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     engine = world.connect()
     if not definition or not environment:
         raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision anew.")
+    if params.how.database not in definition.text:
+        raise DockerVpsError(
+            f"Release {target.id} has its database in another volume than {params.how.database}, so the data of now "
+            "would not be there. Deploy its revision with the volume of now instead."
+        )
     image = engine.image(target.image)
     if image is None or image["Id"] != target.image_id:
         what = "not on this host any more" if image is None else "another one now under the same name"

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
@@ -104,6 +104,7 @@ class UnderWay:
     Attributes:
         previous: the release that was live.
         old: the id of its container, which was ``called`` so, ``ran`` or not, and was ``retired``: asked to end.
+        new: the id of the new container, empty before it was made.
         volume: the database's volume, with its directory ``live``, and the ``copy`` as it was when the old version had
             stopped, valid once it is ``copied``; a copy that is not ``durable`` is worth nothing after a reboot.
         exchanged: whether the live data is that of a backup set, and the copy all there is of the data before.
@@ -119,6 +120,7 @@ class UnderWay:
     previous: str = ""
     old: str = ""
     called: str = ""
+    new: str = ""
     ran: bool = False
     retired: bool = False
     volume: str = ""
@@ -149,9 +151,18 @@ def read(releases: Releases, release_id: str) -> Optional[UnderWay]:
     kept = files.read(releases.path(release_id, JOURNAL))
     if kept is None:
         return None
-    given: dict[str, Any] = json.loads(kept.text)
-    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    return UnderWay(**facts)
+    known = {one.name for one in fields(UnderWay)}  # a later version may write more
+    try:
+        given: dict[str, Any] = json.loads(kept.text)
+        facts: dict[str, Any] = {
+            key: tuple(one) if isinstance(one, list) else one for key, one in given.items() if key in known
+        }
+        return UnderWay(**facts)
+    except (ValueError, TypeError, AttributeError) as error:
+        path = releases.path(release_id, JOURNAL)
+        raise DockerVpsError(
+            f"{path} cannot be read ({error}). See with docker ps which version runs, and remove that file."
+        ) from error
 
 
 def boot() -> str:
@@ -215,6 +226,11 @@ class Settled:
     release: Release
     evidence: str = ""
 
+    @property
+    def told(self) -> str:
+        """What became of it, for people."""
+        return f"Release {self.release.id}: {self.release.result}. {self.release.message}".rstrip()
+
 
 def settle(world: World, release_id: str, why: str) -> Optional[Settled]:
     """Finish a cutover that was decided, undo any other one, and return its record; None when there is nothing to do.
@@ -249,19 +265,23 @@ def _settle(world: World, release_id: str, why: str) -> Optional[Settled]:
 
 def finish(world: World, engine: CutoverEngine, under_way: UnderWay) -> None:
     """Remove what a decided cutover leaves."""
-    with contextlib.suppress(EngineError):  # it has no name any more that anyone finds; the next run tries again
+    gone = True
+    try:
         if under_way.old:
             engine.remove_container(under_way.old)
-    _clear(world, under_way)
+    except EngineError:  # it has no name any more that anyone finds, and the next run tries again
+        gone = False
+    _clear(world, under_way, ended=gone)
 
 
-def _clear(world: World, under_way: UnderWay) -> None:
+def _clear(world: World, under_way: UnderWay, ended: bool = True) -> None:
     one = under_way
     for path in (one.copy, *(one.live + what + one.id for what in (SPOILT, STAGED) if one.live)):
         if path:
             shutil.rmtree(path, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(world.releases.path(under_way.id, JOURNAL))
+    if ended:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(world.releases.path(under_way.id, JOURNAL))
 
 
 class _WayBack:
@@ -269,7 +289,9 @@ class _WayBack:
 
     def __init__(self, world: World, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
         self.world, self.engine, self.under_way, self.why = world, engine, under_way, why
-        self.new = self._new()
+        stranger = self._stranger()
+        self.reached = under_way.reachable or stranger is not None
+        self.new = stranger or self._new()
 
     def go(self) -> Settled:
         """Return to what was before, unless that would lose data and was not allowed to."""
@@ -280,7 +302,7 @@ class _WayBack:
         told = self._remove_new()
         told += self._put_data_back()
         files_told = self._put_files_back()
-        told = f"{self._start_old()}{told}{files_told}{log}"
+        told = f"{self._start_old()}{told}{files_told}{self._let_others_go_on()}{log}"
         if self.under_way.reload:
             with contextlib.suppress(DockerVpsError):
                 self.world.commands.here(self.under_way.reload, self.under_way.health)
@@ -293,6 +315,15 @@ class _WayBack:
         waiting = self.engine.container(self.under_way.container + NEXT)
         named = self.engine.container(self.under_way.container)
         return waiting or (named if named and named["Id"] != self.under_way.old else None)
+
+    def _stranger(self) -> Optional[Mapping[str, Any]]:
+        """Return what somebody has brought up under the name since, which users may have reached."""
+        one = self.under_way
+        named = self.engine.container(one.container)
+        if not one.new or not named or named["Id"] in (one.old, one.new):
+            return None
+        self.engine.remove_container(one.container + NEXT)
+        return named
 
     def _evidence(self) -> tuple[str, str]:
         """Keep what the failed version wrote, without secrets, and return its last lines and where all of it is."""
@@ -322,7 +353,7 @@ class _WayBack:
         one = self.under_way
         if not self._usable() or self._is_back():
             return False
-        if not one.reachable or not os.path.isdir(one.live):  # it was about to be
+        if not self.reached or not os.path.isdir(one.live):  # it was about to be
             return True
         return one.exchanged or (one.data != KEEP and schemas(one.live) != schemas(one.copy))
 
@@ -334,9 +365,14 @@ class _WayBack:
     def _would_lose(self) -> str:
         """Return what the way back would lose that nobody allowed to be lost, empty for nothing."""
         one = self.under_way
-        if not one.reachable or one.data != AUTO or not os.path.isdir(one.live) or not self._has_to_be_put_back():
+        if not self.reached or one.data != AUTO or not os.path.isdir(one.live):
             return ""
-        self._stop_new()  # or it would take more, which nobody counts
+        if self._usable() and not self._is_back():
+            self._stop_new()  # or it would take more, which nobody counts
+            for path in tree.survey(one.live).databases:
+                sqlite.settle_crash(os.path.join(one.live, path))
+        if not self._has_to_be_put_back():
+            return ""
         live = contents({one.volume: one.live})
         lost = losses(live, one.rows or contents({one.volume: one.copy}).tables, self.world.clock.utc())
         if live.unreadable:
@@ -405,12 +441,14 @@ class _WayBack:
                 self.engine.stop(container)
         at = self.world.clock.utc().isoformat()
         carry_through([Swap(one.volume, one.live, one.copy, one.live + SPOILT + one.id, one.id, at)])
-        told = " The data is as it was before."
+        return " The data is as it was before."
+
+    def _let_others_go_on(self) -> str:
         try:
-            go_on(self.engine, others)
+            go_on(self.engine, self.under_way.others)
         except NotRunning as error:  # what was before does not need it
-            told += f" {error.message}"
-        return told
+            return f" {error.message}"
+        return ""
 
     def _put_files_back(self) -> str:
         try:

@@ -113,6 +113,15 @@ def facts(path: str, *, wait: float = 5.0) -> Facts:
         return found if header.wal else replace(found, held=time.monotonic() - started)
 
 
+def settle_crash(path: str) -> None:
+    """Roll back what a crashed application has left half-written, as it would do itself at its next start.
+
+    Nothing may be using the database. What cannot be opened is left as it is; whoever reads it says why.
+    """
+    with contextlib.suppress(sqlite3.Error), _connected(path, "mode=rw", 1.0) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
 def schema(path: str, *, wait: float = 5.0) -> str:
     """Return the fingerprint of a database's schema; the database may be in use and large.
 
@@ -322,7 +331,8 @@ def _rows(connection: sqlite3.Connection) -> Dict[str, int]:
 
 
 def _ours(name: str) -> bool:
-    return not name.lower().startswith("sqlite_")
+    # Litestream keeps what it needs in the database that it replicates.
+    return not name.lower().startswith(("sqlite_", "_litestream_"))
 
 
 def _decoded(value: bytes) -> str:

@@ -75,7 +75,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_it_is_taken_by_this_play_and_released(path: Path) -> None:
     result, action = acted(path, what="deploy")
-    assert result == {"changed": False, "held": True, "told": ""}
+    assert result == {"changed": False, "held": True, "told": "", "interrupted": []}
     there = parse(path.read_text())
     assert there is not None
     assert there.owner.key == owner().key
@@ -143,7 +143,7 @@ def test_the_process_of_another_controller_is_not_looked_for_here(path: Path) ->
 
 
 def test_check_mode_only_looks(path: Path) -> None:
-    assert acted(path, check=True)[0] == {"changed": False, "held": False, "told": ""}
+    assert acted(path, check=True)[0] == {"changed": False, "held": False, "told": "", "interrupted": []}
     assert acted(path, check=True, state="released")[0]["held"] is False
     assert not path.parent.exists()
     acted(path, host="other", what="restore")
@@ -228,3 +228,10 @@ def test_releasing_waits_until_an_exchange_has_ended(path: Path) -> None:
     holder.communicate(b"\n")
     releasing.join()
     assert not path.exists()
+
+
+def test_releases_that_were_interrupted_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "releases/20260131-020000"
+    folder.mkdir(parents=True)
+    (folder / "journal.json").write_text("{}")
+    assert acted(tmp_path / "deploy.lock")[0]["interrupted"] == ["20260131-020000"]

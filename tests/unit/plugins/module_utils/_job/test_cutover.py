@@ -16,6 +16,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
     APP,
     NEXT,
@@ -520,3 +521,48 @@ def test_the_watcher_undoes_it_when_the_process_is_killed(site: Site) -> None:
     assert site.newest().message.startswith("The run that was at it was killed. ")
     assert site.beside() == []
     assert site.state()["data"] == before
+
+
+# What people did by hand
+
+
+def test_another_image_under_the_name_is_replaced(site: Site) -> None:
+    site.engine.add_image("shop:9")
+    for one in site.engine.containers.values():
+        one["Image"] = "sha256:shop:9"
+    result = site.deploy("shop:1")
+    assert result["changed"] is True
+    assert ("up", "shop") in site.engine.calls
+
+
+def test_a_second_container_on_the_database_is_refused_also_when_the_live_one_is_only_started(site: Site) -> None:
+    (own,) = site.engine.containers.values()
+    site.engine.stop(own["Id"])
+    site.engine.place_container("rescue", "shop:1", {}, [])
+    site.engine.start("rescue")
+    with pytest.raises(DockerVpsError, match="rescue also runs on shop-db"):
+        site.deploy("shop:1")
+
+
+def test_a_replica_stands_still_while_the_database_is_copied(site: Site) -> None:
+    site.engine.place_container("replica", "shop:1", {}, [])
+    site.engine.start("replica")
+    site.engine.calls.clear()
+    site.deploy("shop:2", beside=["replica"])
+    did = [one for one in site.engine.did() if "replica" in one or one.startswith("start")]
+    assert did == ["stop replica", "start replica", f"start {NEXT}"]
+
+
+def test_a_replica_that_does_not_go_on_is_a_caution(site: Site) -> None:
+    site.engine.place_container("replica", "shop:1", {}, [])
+    site.engine.start("replica")
+    site.engine.fails["start", "replica"] = EngineError("no more memory")
+    (caution,) = site.deploy("shop:2", beside=["replica"])["cautions"]
+    assert "replica does not run again: no more memory" in caution
+
+
+def test_rows_of_users_who_came_by_an_alias_are_not_taken_for_the_versions_own(site: Site) -> None:
+    site.engine.on["start", NEXT] = lambda: database(site.db / "payload.db", vendors=9)
+    error = failed(site, version=Version(migrates=migrate, exits=6.0), aliases=["shop"], smoke=["true"])
+    assert "9 rows of vendors" in error.message
+    assert site.live().result == "unwell"

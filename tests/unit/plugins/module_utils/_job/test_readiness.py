@@ -231,3 +231,36 @@ def test_a_second_run_is_told_who_is_at_work(site: Site) -> None:
     with site.releases.lock("a release of shop", 0), pytest.raises(Locked, match=told):
         site.run(site.params("shop:2"))
     assert site.engine.names() == {APP: "shop:1"}
+
+
+# Data that would be left behind, or that is not there yet
+
+
+def moved(site: Site, **more: Any) -> Any:
+    """Put a version live whose database is in another volume."""
+    site.engine.add_image("shop:2")
+    for one in site.engine.containers.values():
+        one["Mounts"] = [{"Type": "volume", "Name": "shop-db"}]
+    return site.run(site.params("shop:2", data={"database": "shop-new", "media": "shop-media"}, **more))
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_empty_volume_does_not_take_the_place_of_the_data(site: Site, there: bool) -> None:
+    if there:
+        site.engine.add_volume("shop-new")
+    with pytest.raises(DockerVpsError, match="has its data in shop-db, and shop-new has none"):
+        moved(site)
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_another_volume_with_data_may(site: Site) -> None:
+    (site.engine.add_volume("shop-new") / "payload.db").write_bytes((site.db / "payload.db").read_bytes())
+    assert moved(site)["changed"] is True
+
+
+def test_there_is_no_backup_of_what_has_written_nothing_yet(site: Site) -> None:
+    for place in (site.db, site.media):
+        for path in place.iterdir():
+            path.unlink()
+    site.deploy("shop:2", backup=site.backing_up())
+    assert site.live().backup == ""

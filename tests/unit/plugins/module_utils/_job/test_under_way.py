@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
@@ -223,9 +226,9 @@ def test_a_replica_is_stopped_for_the_exchange_and_goes_on(site: Site) -> None:
     assert site.engine.did()[-5:] == [
         f"remove {NEXT}",
         "stop replica",
-        "start replica",
         f"rename {OLD} {APP}",
         f"start {APP}",
+        "start replica",
     ]
     assert site.engine.containers[replica]["State"]["Running"]
     assert site.counted() == {"vendors": 3, "payload_migrations": 1}
@@ -299,13 +302,74 @@ def test_data_that_the_old_version_has_again_stays(site: Site) -> None:
     assert site.engine.names() == {APP: "shop:1"}
 
 
-def test_a_new_version_that_was_brought_up_by_hand_goes_too(site: Site) -> None:
-    one = killed_at(site, f"start {NEXT}")
-    site.engine.place_container(APP, "shop:2", {}, [])
+def brought_up(site: Site, image: str) -> str:
+    """Have a run killed before users reach the new version, and a version brought up by hand then."""
+    one = killed_at(site, f"start {NEXT}", image)
+    site.engine.place_container(APP, image, {}, [])
     site.engine.start(APP)
+    return one
+
+
+def test_rows_written_to_a_version_that_was_brought_up_by_hand_are_not_lost(site: Site) -> None:
+    one = brought_up(site, "shop:2")
+    database(site.db / "payload.db", vendors=40)
+    told = settle(site.world, one, "It was killed.")
+    assert told
+    assert told.release.result == "unwell"
+    assert "40 rows of vendors" in told.release.message
+    assert [name_of(there) for there in site.engine.containers.values()] == [APP]
+    assert site.engine.names() == {APP: "shop:2"}
+    assert site.counted()["vendors"] == 43
+
+
+def test_rows_written_by_hand_with_the_same_schema_stay_with_the_version_before(site: Site) -> None:
+    site.engine.add_image("shop:3")
+    one = brought_up(site, "shop:3")
+    database(site.db / "payload.db", vendors=40)
     settle(site.world, one, "It was killed.")
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
     assert site.engine.names() == {APP: "shop:1"}
+    assert site.counted()["vendors"] == 43
+
+
+def test_a_write_that_a_crash_interrupted_is_rolled_back_first(site: Site) -> None:
+    def crash() -> None:
+        path = site.db / "payload.db"
+        code = (
+            "import os, sqlite3, sys\n"
+            "db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+            "db.execute('PRAGMA journal_mode = DELETE'); db.execute('PRAGMA cache_spill = 1')\n"
+            "db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN')\n"
+            "db.executemany('INSERT INTO vendors VALUES (?)', ((number,) for number in range(1000, 60000)))\n"
+            "os.kill(os.getpid(), 9)\n"
+        )
+        subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+        assert path.with_name("payload.db-journal").stat().st_size > 0
+
+        site.engine.on.clear()
+
+    site.engine.on["here", "reload"] = crash
+    error = failed(site, reload=["reload"])
+    assert "was put back and is healthy" in error.message
+    assert site.engine.names() == {APP: "shop:1"}
+    assert site.counted()["vendors"] == 3
+
+
+def test_a_journal_of_a_later_version_is_read(site: Site) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    path = Path(site.releases.path(one, JOURNAL))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "later": 1}))
+    settle(site.world, one, "It was killed.")
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"id": "x"}'])
+def test_a_journal_that_cannot_be_read(site: Site, text: str) -> None:
+    one = killed_at(site, f"start {NEXT}")
+    path = Path(site.releases.path(one, JOURNAL))
+    path.write_text(text)
+    with pytest.raises(DockerVpsError, match="See with docker ps which version runs, and remove that file"):
+        settle(site.world, one, "It was killed.")
 
 
 def test_an_old_container_that_is_gone_is_made_anew(site: Site) -> None:
@@ -370,8 +434,10 @@ def test_an_old_container_that_cannot_be_removed_is_left(site: Site) -> None:
     site.engine.fails["remove", OLD] = EngineError("busy")
     site.deploy("shop:2")
     assert site.engine.names() == {APP: "shop:2"}
+    assert site.releases.unfinished() == [site.live().id]
     site.engine.fails.clear()
-    site.deploy("shop:3")
+    result = site.deploy("shop:2")
+    assert result["cautions"] == [f"Release {site.live().id}: healthy."]
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
 
 

@@ -16,6 +16,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -549,3 +550,20 @@ def test_a_copy_that_cannot_get_its_owner_is_no_copy(app: Path) -> None:
     finally:
         os.seteuid(0)
     assert listing(place) == []
+
+
+def test_the_tables_of_litestream_are_no_part_of_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE vendors (id)")
+    before = sqlite.schema(str(path))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE _litestream_seq (id)")
+    assert sqlite.schema(str(path)) == before
+    assert "_litestream_seq" not in sqlite.facts(str(path)).tables
+
+
+def test_what_is_no_database_is_left_by_the_settling_of_a_crash(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_text("no database")
+    sqlite.settle_crash(str(tmp_path / "a.db"))
+    assert (tmp_path / "a.db").read_text() == "no database"

@@ -1,0 +1,90 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Finish or undo what an interrupted cutover has left."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_settle
+short_description: Finish or undo a release that was interrupted
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Waits for a cutover that is under way, and finishes or undoes one that was interrupted, by a power failure for
+    example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this is for whatever else touches the
+    application.
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.place
+  - ptnextjs.docker_vps.engine
+attributes:
+  check_mode:
+    support: full
+    details: Says which releases would be settled.
+seealso:
+  - module: ptnextjs.docker_vps.release_cutover
+  - module: ptnextjs.docker_vps.release_info
+"""
+
+EXAMPLES = r"""
+- name: Leave nothing half-done before the application is started by hand
+  ptnextjs.docker_vps.release_settle:
+    app: ptnextjs
+"""
+
+RETURN = r"""
+settled:
+  description: The ids of the releases that were finished or undone, in check mode of those that would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["20260131-020000"]
+summary:
+  description: What became of them, one sentence or more for each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Release 20260131-020000: failed. The run that was at it was killed. The version before was put back."]
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._job.cutover import settle_left
+from ..module_utils._job.under_way import World
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
+from ..module_utils._module.glue import finish
+from ..module_utils._module.releases import PLACE_ARGUMENTS, world_of
+
+
+def run(app: str, world: World, check_mode: bool) -> dict[str, Any]:
+    """Settle, and return what became of each release.
+
+    Raises:
+        DockerVpsError: something is under way for too long, or the engine does not answer.
+    """
+    left = world.releases.unfinished()
+    if check_mode or not left:
+        return {"changed": bool(left), "settled": left, "summary": [f"Release {one} would be settled." for one in left]}
+    done = settle_left(app, world)
+    return {
+        "changed": bool(done),
+        "settled": [one.release.id for one in done],
+        "summary": [one.told for one in done],
+    }
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={**PLACE_ARGUMENTS, **ENGINE_ARGUMENTS},
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(module.params["app"], world_of(module), module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
