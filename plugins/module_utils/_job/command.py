@@ -235,10 +235,14 @@ def _policy(app: _App) -> Policy:
     return app.of(lambda given: Policy(**given["prune"]))
 
 
+def _releases(app: _App) -> Releases:
+    environment = app.of(lambda given: str(given["drill"]["env_file"]))
+    return Releases(os.path.dirname(os.path.realpath(app.asked.config)), environment)
+
+
 def _settle(app: _App) -> Steps:
     """What a cutover that was interrupted, by a power failure for example, has left."""
-    environment = app.of(lambda given: str(given["drill"]["env_file"]))
-    releases = Releases(os.path.dirname(os.path.realpath(app.asked.config)), environment)
+    releases = _releases(app)
     world = under_way.World(releases, app.connect, Cli(app.of(lambda given: str(given["docker_host"]))), app.clock)
 
     def settled() -> list[under_way.Settled]:
@@ -276,6 +280,8 @@ def _restore(app: _App) -> Steps:
         allow_outside_links=asked.allow_outside_links,
         undo=asked.undo,
     )
+    if _releases(app).unfinished():
+        yield from _settle(app)  # or settling it later would take the restored data away again
     yield "restore", app.patiently(lambda: restore.run(params, app.sets, app.connect, app.clock, False))
 
 

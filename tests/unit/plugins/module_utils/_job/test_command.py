@@ -354,13 +354,22 @@ def test_settle_without_releases(host: Host) -> None:
     assert host.out == "No cutover was interrupted.\n"
 
 
-def test_settle_undoes_what_was_interrupted(host: Host) -> None:
+def interrupted(host: Host) -> Releases:
+    """Leave a release whose cutover was interrupted."""
     releases = Releases(str(host.place), "/e")
     releases.prepare()
     release = Release("20260201-020000", "2026-02-01T02:00:00Z", "shop:2", "sha256:2", "env", "def")
     kept = files.Kept("A=1\n", 0o600, os.geteuid(), os.getegid())
     releases.begin(release, "services: {}\n", kept)
     UnderWay(release.id, "shop", "shop-app").write(releases)
-    assert host.run("settle") == 0
+    return releases
+
+
+@pytest.mark.parametrize("job", ["settle", "restore"])
+def test_what_was_interrupted_is_undone(host: Host, job: str) -> None:
+    host.deploy()
+    assert host.run("backup") == 0
+    releases = interrupted(host)
+    assert host.run(job) == 0
     assert host.out.startswith("Release 20260201-020000: failed. The run that was at it was killed.")
     assert releases.unfinished() == []
