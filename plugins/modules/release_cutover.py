@@ -26,7 +26,7 @@ options:
     type: str
     required: true
   image:
-    description: The image that the definition names. It has to be on the host.
+    description: The image that the definition names. It has to be on the host; only check mode may go on without it.
     type: str
     required: true
   revision:
@@ -41,6 +41,12 @@ options:
     type: str
     choices: [auto, restore, keep]
     default: auto
+  env_pending:
+    description:
+      - Whether the env file is about to change, so that a release is due whatever else is the same.
+      - Only check mode asks, since the file is written before otherwise.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.cutover
@@ -142,7 +148,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: one cannot be right.
     """
-    more = {key: given[key] for key in ("definition", "image", "revision", "on_way_back")}
+    more = {key: given[key] for key in ("definition", "image", "revision", "on_way_back", "env_pending")}
     return cutover_of(given, **more)
 
 
@@ -166,6 +172,7 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "revision": {"type": "str", "default": ""},
             "on_way_back": {"type": "str", "choices": list(WAYS), "default": WAYS[0]},
+            "env_pending": {"type": "bool", "default": False},
             **CUTOVER_ARGUMENTS,
             **ENGINE_ARGUMENTS,
         },

@@ -63,7 +63,7 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     if params.restore:
         params = replace(params, strategy=SINGLE_WRITER)  # nobody may write while the data is exchanged
     if check_mode:
-        wanted, plan = _looked_at(params, world, engine)
+        wanted, plan = _looked_at(params, world, engine, params.env_pending)
         said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
         told = _told(plan is not Plan.NOTHING, wanted, world, said)
         return {**told, "release": vars(wanted)} if plan in (Plan.FIRST, Plan.CUTOVER) else told
@@ -101,7 +101,7 @@ _REHEARSED = {
 }
 
 
-def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Release, Plan]:
+def _looked_at(params: Params, world: World, engine: CutoverEngine, env_pending: bool = False) -> tuple[Release, Plan]:
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     image = engine.image(params.image)
     now = world.clock.utc()
@@ -111,7 +111,7 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine) -> tuple[Rel
         at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         image=params.image,
         image_id=image["Id"] if image else "",
-        environment=releases.fingerprint(environment.text if environment else ""),
+        environment="" if env_pending else releases.fingerprint(environment.text if environment else ""),
         definition=releases.fingerprint(params.definition),
         revision=params.revision,
         by=params.by,

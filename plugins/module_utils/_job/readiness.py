@@ -41,6 +41,7 @@ class Params:
         on_way_back: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
         environment: the env file to put live; None is the one that lies on the host.
+        env_pending: a rehearsal's word that this one is about to change.
         returned_to, restore: the release that is returned to, and the backup set to restore for it.
     """
 
@@ -67,6 +68,7 @@ class Params:
     revision: str = ""
     by: str = ""
     environment: Optional[files.Kept] = None
+    env_pending: bool = False
     returned_to: str = ""
     restore: str = ""
 

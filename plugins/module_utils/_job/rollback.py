@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Sequence
 
@@ -46,7 +47,7 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     engine = world.connect()
     if not definition or not environment:
         raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision anew.")
-    if params.how.database not in definition.text:
+    if not re.search(rf"(?<![\w.-]){re.escape(params.how.database)}(?![\w.-])", definition.text):
         raise DockerVpsError(
             f"Release {target.id} has its database in another volume than {params.how.database}, so the data of now "
             "would not be there. Deploy its revision with the volume of now instead."

@@ -12,17 +12,20 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import Eng
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._module.test_releases import DEFAULTS
 
 ServeEngine = Callable[..., EngineServer]
-GIVEN = {**DEFAULTS, "definition": "services: {}\n", "image": "shop:1", "revision": "4f2c", "on_way_back": "keep"}
+GIVEN = {
+    **DEFAULTS,
+    "definition": "services: {}\n",
+    "image": "shop:1",
+    "revision": "4f2c",
+    "on_way_back": "keep",
+    "env_pending": True,
+}
 
 
 def test_params_are_read() -> None:
     read = params_of(GIVEN)
-    assert (read.definition, read.image, read.revision, read.on_way_back) == (
-        "services: {}\n",
-        "shop:1",
-        "4f2c",
-        "keep",
-    )
+    assert (read.definition, read.image, read.revision) == ("services: {}\n", "shop:1", "4f2c")
+    assert (read.on_way_back, read.env_pending) == ("keep", True)
 
 
 @pytest.mark.parametrize("before", ["", "services: {old: {}}\n"])

@@ -31,7 +31,7 @@ def test_main(exit_of: Any, serve_engine: ServeEngine, tmp_path: Path) -> None:
     releases = Releases(str(tmp_path / "opt"), str(tmp_path / "opt/.env.production"))
     releases.prepare()
     one = Release("20260201-020000", "2026-02-01T02:00:00Z", "shop:1", "sha256:1", "e", "d", result=HEALTHY)
-    releases.begin(one, "services: {}\n", Kept("WORD=x\n", 0o600, os.geteuid(), os.getegid()))
+    releases.begin(one, "volumes: {database: {name: shop-db}}\n", Kept("WORD=x\n", 0o600, os.geteuid(), os.getegid()))
     ended = exit_of(main, check=True, **asked, rollback_data="keep")
     assert ended.code == 0
     assert ended.result["returned_to"] == one.id

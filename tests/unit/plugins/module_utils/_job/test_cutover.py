@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,12 @@ def test_check_mode(site: Site, image: str, told: str) -> None:
     assert result["release"]["image"] == image
     assert site.engine.calls == []
     assert site.state() == before
+
+
+def test_check_mode_before_the_env_file_changes(site: Site) -> None:
+    result = site.run(replace(site.params("shop:1"), env_pending=True), check=True)
+    assert result["summary"] == "shop:1 would take the place of the live version (single_writer)."
+    assert (result["changed"], result["release"]["environment"]) == (True, "")
 
 
 def test_check_mode_without_anything(tmp_path: Path) -> None:

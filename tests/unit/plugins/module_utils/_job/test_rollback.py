@@ -242,7 +242,8 @@ def test_what_a_killed_run_has_left_is_settled_first(tmp_path: Path) -> None:
     assert site.counted() == {"vendors": 3, "payload_migrations": 1}
 
 
-def test_a_release_with_its_database_in_another_volume(site: Site) -> None:
-    how = site.params("", data={"database": "shop-new", "media": "shop-media"})
-    with pytest.raises(DockerVpsError, match="has its database in another volume than shop-new"):
+@pytest.mark.parametrize("name", ["shop-new", "shop", "db"])
+def test_a_release_with_its_database_in_another_volume(site: Site, name: str) -> None:
+    how = site.params("", data={"database": name, "media": "shop-media"})
+    with pytest.raises(DockerVpsError, match=f"has its database in another volume than {name},"):
         rollback.run(rollback.Params("", "keep", how), site.sets, site.world, False)
