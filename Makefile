@@ -31,7 +31,7 @@ lint: $(ready) ## Check style and types
 	antsibull-changelog lint
 
 unit: $(ready) ## Test the pure parts, without an engine
-	pytest tests/unit --cov=plugins --cov-branch
+	pytest tests/unit --numprocesses $(JOBS) --cov=plugins --cov-branch
 
 sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for one ansible-core
 	PYTHON="$(PYTHON)" CORE="$(CORE)" tests/support/ansible_test.sh sanity $(if $(TEST),--test $(TEST))

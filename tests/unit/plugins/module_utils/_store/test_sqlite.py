@@ -537,7 +537,7 @@ def test_a_copy_that_cannot_get_its_owner_is_no_copy(app: Path) -> None:
     live = make(app / "db", "delete")
     os.chown(live, 1234, 5678)
     live.chmod(0o644)
-    for folder in (app, *app.parents[:3]):
+    for folder in (app, *app.parents[:4]):
         with contextlib.suppress(PermissionError):
             folder.chmod(folder.stat().st_mode | 0o011)
     place = app / "place"
