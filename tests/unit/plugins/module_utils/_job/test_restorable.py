@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -141,13 +142,14 @@ def test_a_database_that_is_not_as_the_manifest_says(
 
 def test_a_database_that_was_damaged_before_it_was_archived(shop: Shop, one: BackupSet, tmp_path: Path) -> None:
     file = Path(one.path(archive_of(one, "db")))
-    with tarfile.open(file) as tar:
-        tar.extractall(tmp_path / "tree", filter="fully_trusted")
-    damaged = tmp_path / "tree/payload.db"
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "xzf", file, "-C", tree], check=True)
+    damaged = tree / "payload.db"
     data = damaged.read_bytes()
     damaged.write_bytes(data[:-4096] + b"\xa5" * 4096)
     with tarfile.open(file, "w:gz", format=tarfile.PAX_FORMAT) as tar:
-        tar.add(tmp_path / "tree", ".")
+        tar.add(tree, ".")
     data = file.read_bytes()
     rewritten(shop, one, "db", bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     message = refused(shop).message
