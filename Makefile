@@ -20,7 +20,8 @@ demo: engine $(ready) ## Deploy the example application on this machine's engine
 demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
-test: lint unit integration acceptance ## Run every check and test
+test: $(ready) ## Run every check and test, the cheap ones first, and say how long each took
+	tests/support/stages.sh lint unit docs sanity molecule integration acceptance
 
 lint: $(ready) ## Check style and types
 	ruff check .
@@ -44,10 +45,14 @@ integration: engine $(ready) ## Test roles and modules on the engine, with the s
 	pytest tests/integration --numprocesses $(JOBS) --dist loadfile
 
 mutants: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
+	tests/support/base_image.sh
 	python tests/mutations/run.py $(WORDS)
 
-molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own; SCENARIO=backup for one
-	molecule --base-config .config/molecule/config.yml test --no-command-borders $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+mutations: $(ready) ## See that tests notice every change of retention and dotenv that Cosmic Ray knows (minutes)
+	python tests/mutations/every.py
+
+molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, JOBS at once; SCENARIO=backup for one
+	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
 	pytest tests/acceptance

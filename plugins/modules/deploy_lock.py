@@ -71,9 +71,11 @@ options:
     default: []
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Only looks who has it, and says so.
   action:
+    description: Whether a part of it runs on the controller.
     support: full
 requirements:
   - flock (util-linux or busybox) on the managed host, to release it

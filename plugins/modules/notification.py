@@ -24,8 +24,8 @@ options:
     description: Whether it went well.
     type: bool
     required: true
-  message:
-    description: A sentence about it.
+  text:
+    description: A sentence about it, which is the C(message) of the JSON.
     type: str
     default: ""
   app:
@@ -59,6 +59,7 @@ options:
     default: false
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Tells nobody.
 """
@@ -68,7 +69,7 @@ EXAMPLES = r"""
   ptnextjs.docker_vps.notification:
     job: deploy
     ok: true
-    message: The new shop is live.
+    text: The new shop is live.
     webhook: "{{ vault_webhook }}"
     on_success: true
 """
@@ -90,7 +91,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._job.notify import Notify, tell
 from ..module_utils._module.glue import finish
 
-NEWS = ("job", "ok", "app", "host", "release", "message")
+# By key of the JSON: the option.
+NEWS = {"job": "job", "ok": "ok", "app": "app", "host": "host", "release": "release", "message": "text"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
     pings = {str(job): str(address) for job, address in given["pings"].items()}
     whom = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
-    return Params(whom, {name: given[name] for name in NEWS})
+    return Params(whom, {key: given[option] for key, option in NEWS.items()})
 
 
 def run(params: Params, check_mode: bool) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def main() -> None:
         argument_spec={
             "job": {"type": "str", "required": True},
             "ok": {"type": "bool", "required": True},
-            "message": text,
+            "text": text,
             "app": {"type": "str", "default": "ptnextjs"},
             "host": text,
             "release": text,

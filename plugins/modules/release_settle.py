@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
 attributes:
   check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
     support: full
     details: Says which releases would be settled.
 seealso:

@@ -329,7 +329,7 @@ def test_releases_are_listed_and_one_can_return(app: App) -> None:
 
 def test_the_flag_for_the_proxys_page_is_there_while_the_application_is_stopped(app: App, tmp_path: Path) -> None:
     flag = tmp_path / "pages/maintenance"
-    words = {"docker_vps_maintenance_flag": str(flag)}
+    words: dict[str, Any] = {"docker_vps_maintenance_flag": str(flag)}
     assert app.playbook("stop", "--check", **words).succeeded().recap["changed"] >= 2
     assert not flag.parent.exists()
     app.playbook("stop", **words).succeeded()
@@ -343,6 +343,13 @@ def test_the_flag_for_the_proxys_page_is_there_while_the_application_is_stopped(
     flag.touch()
     assert app.deploy(**words).succeeded().recap["changed"] == 1
     assert not flag.exists()
+    words |= {"docker_vps_backup_directory": str(tmp_path / "sets"), "docker_vps_restore_stop_app": True}
+    app.playbook("backup", docker_vps_backup_uploads_query="", **words).succeeded()
+    for starts in ("restart", "restore"):
+        app.playbook("stop", **words).succeeded()
+        assert flag.exists()
+        app.playbook(starts, **words).succeeded()
+        assert not flag.exists()
 
 
 def test_a_bad_release_stops_after_the_first_host(make_app: MakeApp, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: Ma
     app = make_app("it-full", **words)
     text = app.deploy("--skip-tags", "proxy_network", environment={"DOCKER_HOST": engine.url}).failed().text
     assert "was not built" in text
-    assert "the disk of the host is full; free some with: docker system prune" in text
+    assert "the disk of the host is full; free some with: docker builder prune" in text
 
 
 class Site:
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up_during_the_build_of_an_update(
     files = {name: (app.directory / name).read_bytes() for name in ("compose.yml", ".env.production")}
     copied(STANDIN, sources, **{"build.js": "require('fs').writeFileSync('big', Buffer.alloc(1000 << 20, 7))\n"})
     text = site.played("update", docker_vps_source_path=str(sources), docker_vps_env={"OTHER": "1"}).failed().text
-    assert "the disk of the host is full; free some with: docker system prune" in text
+    assert "the disk of the host is full; free some with: docker builder prune" in text
     after = site.container()
     assert (after["Id"], after["State"]["StartedAt"]) == (before["Id"], before["State"]["StartedAt"])
     assert site.healthy()

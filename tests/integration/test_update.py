@@ -66,7 +66,7 @@ def test_a_rehearsal_of_another_environment(app: App) -> None:
     before = what_is_there(app)
     rehearsed = app.playbook("update", "--check", docker_vps_env={**ENV, "VERSION": "rehearsed"}).succeeded()
     assert "Nothing to do" not in rehearsed.text
-    assert f"{before.image} would become a new release of {app.name}." in rehearsed.text
+    assert f"{before.image} would take the place of the live version" in rehearsed.text
     assert what_is_there(app) == before
 
 

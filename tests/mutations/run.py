@@ -242,7 +242,7 @@ def main(words: list[str]) -> int:
     """Try the mutants that are asked for and return how many survived."""
     chosen = [one for one in MUTANTS if not words or any(word in one.name + one.file for word in words)]
     survivors = []
-    _copy()
+    copy()
     for one in chosen:
         began = time.monotonic()
         caught = _caught(one)
@@ -253,8 +253,8 @@ def main(words: list[str]) -> int:
     return len(survivors)
 
 
-def _copy() -> None:
-    """Copy what git knows or would add, with what is installed beside it."""
+def copy() -> None:
+    """Make a copy of what git knows or would add, with what is installed beside it."""
     shutil.rmtree(COPY, ignore_errors=True)
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -273,19 +273,23 @@ def _copy() -> None:
             place.symlink_to(collection)
 
 
+def environment() -> dict[str, str]:
+    """What tests of the copy need."""
+    collections = str(COPY / ".ansible/collections")
+    return {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_CONFIG": str(COPY / "ansible.cfg")}
+
+
 def _caught(one: Mutant) -> bool:
     path = COPY / one.file
     text = path.read_text()
     if text.count(one.right) < 1:
         raise SystemExit(f"{one.file} has no {one.right!r} any more: mend the list of mutants.")
     path.write_text(text.replace(one.right, one.wrong, 1))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COPY / ".ansible/collections")}
-    environment["ANSIBLE_CONFIG"] = str(COPY / "ansible.cfg")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *one.tests],
             cwd=COPY,
-            env=environment,
+            env=environment(),
             capture_output=True,
             timeout=ENDS_WITHIN,
             check=False,

@@ -14,7 +14,7 @@ _RULER = re.compile(r"^------$", re.MULTILINE)
 _CAUSES = (
     (
         "no space left on device",
-        "the disk of the host is full; free some with: docker system prune --all, or docker builder prune --all",
+        "the disk of the host is full; free some with: docker builder prune --all",
     ),
     (
         "failed to resolve source metadata",

@@ -131,7 +131,7 @@ def _disk(facts: Facts, needs: Needs) -> Finding:
     ok = facts.disk_free >= needs.disk_free
     found = f"{size(facts.disk_free)} free"
     return Finding(
-        "disk", ok, f"at least {size(needs.disk_free)} free", found, "free some with: docker system prune --all"
+        "disk", ok, f"at least {size(needs.disk_free)} free", found, "free some with: docker builder prune --all"
     )
 
 

@@ -11,26 +11,28 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.notification import Params, main, params_of
 
-NEWS = {"job": "deploy", "ok": False, "app": "shop", "host": "vps1", "release": "20260131-020000", "message": "No."}
+ABOUT = {"job": "deploy", "ok": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
+ASKED = {**ABOUT, "text": "No."}
+NEWS = {**ABOUT, "message": "No."}
 
 
 def test_params_are_read() -> None:
     given = {"webhook": "https://a", "command": ["mail", "x"], "pings": {"deploy": "https://b"}, "on_success": True}
     whom = Notify("https://a", ("mail", "x"), {"deploy": "https://b"}, True)
-    assert params_of({**NEWS, **given}) == Params(whom, NEWS)
+    assert params_of({**ASKED, **given}) == Params(whom, NEWS)
 
 
 @pytest.mark.parametrize("check", [False, True])
 def test_main_gives_the_news_to_a_command(exit_of: Any, tmp_path: Path, check: bool) -> None:
     file = tmp_path / "told"
-    ended = exit_of(main, check=check, command=["tee", str(file)], **NEWS)
+    ended = exit_of(main, check=check, command=["tee", str(file)], **ASKED)
     assert (ended.code, ended.result["changed"], ended.result["problems"]) == (0, False, [])
     assert (json.loads(file.read_text()) if file.exists() else None) == (None if check else NEWS)
 
 
 def test_main_tells_what_failed_and_shows_no_address(exit_of: Any) -> None:
     secret = "http://127.0.0.1:9/s3cret-path"
-    ended = exit_of(main, webhook=secret, pings={"deploy": secret}, command=["/nowhere"], **NEWS)
+    ended = exit_of(main, webhook=secret, pings={"deploy": secret}, command=["/nowhere"], **ASKED)
     assert ended.code == 0
     assert len(ended.result["problems"]) == 3
     assert [one for one in ended.result["problems"] if one.startswith("The webhook failed: ")]

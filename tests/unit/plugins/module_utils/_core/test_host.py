@@ -40,7 +40,7 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
         ),
         Finding("buildx", True, "installed", "0.13.1", "install the Buildx plugin (docker-buildx)"),
         Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower preflight_memory_min"),
-        Finding("disk", True, "at least 2.0 GiB free", "20.0 GiB free", "free some with: docker system prune --all"),
+        Finding("disk", True, "at least 2.0 GiB free", "20.0 GiB free", "free some with: docker builder prune --all"),
         Finding(
             "clock",
             True,

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Test Molecule scenarios, JOBS (2) at a time: molecule.sh [SCENARIO…]
+#
+# Prints how long each took and, of one that fails, everything. Molecule's own --workers share one instance.
+set -euo pipefail
+
+root="$(cd "$(dirname "$0")/../.." && pwd)"
+logs="$root/.cache/molecule"
+cd "$root"
+
+one() {
+    local started=$SECONDS code=0
+    molecule --base-config .config/molecule/config.yml test --no-command-borders --no-report --scenario-name "$1" \
+        </dev/null >"$2/$1.log" 2>&1 || code=$?
+    [ "$code" -eq 0 ] || cat "$2/$1.log"
+    printf 'molecule: %-14s %4d s  %s\n' "$1" "$((SECONDS - started))" "$([ "$code" -eq 0 ] && echo passed || echo FAILED)"
+    return "$code"
+}
+
+mkdir -p "$logs"
+# Once, rather than by several scenarios at the same time.
+[ -n "${MOLECULE_IMAGE:-}" ] || tests/support/instance_image.sh "${MOLECULE_SUITE:-trixie}"
+tests/support/base_image.sh
+tests/support/litestream_image.sh
+if [ $# -eq 0 ]; then
+    for file in molecule/*/molecule.yml; do set -- "$@" "$(basename "$(dirname "$file")")"; done
+fi
+export -f one
+# shellcheck disable=SC2016
+printf '%s\n' "$@" | xargs --max-procs "${JOBS:-2}" --replace bash -c 'one "$1" "$2" || exit 1' - {} "$logs"

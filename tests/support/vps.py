@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the lifecycle look at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from testinfra.host import Host
+
+HOME = "/opt/ptnextjs"
+BACKUPS = "/var/backups/ptnextjs"
+DATABASE = "/var/lib/docker/volumes/ptnextjs-db/_data/payload.db"
+
+
+def releases(host: Host) -> list[Any]:
+    """The releases there are, oldest first."""
+    stamps = sorted(name for name in host.file(f"{HOME}/releases").listdir() if name[0].isdigit())
+    return [json.loads(host.file(f"{HOME}/releases/{stamp}/release.json").content_string) for stamp in stamps]
+
+
+def live(host: Host) -> Any:
+    """The release that is live."""
+    target = host.file(f"{HOME}/releases/current").linked_to
+    return json.loads(host.file(f"{target}/release.json").content_string)
+
+
+def stamps(host: Host) -> list[str]:
+    """The timestamps of the backup sets, oldest first."""
+    names = sorted(host.file(BACKUPS).listdir())
+    return [name[len("manifest-") : -len(".json")] for name in names if name.startswith("manifest-")]
+
+
+def columns(host: Host) -> str:
+    """The columns of the vendors."""
+    query = "SELECT group_concat(name) FROM pragma_table_info('vendors')"
+    found: str = host.check_output("sqlite3 %s %s", DATABASE, query)
+    return found
+
+
+def assert_alone_and_healthy(host: Host, vendors: int) -> None:
+    """One container, healthy, on the same data as before, and no trace of a cutover."""
+    assert host.check_output("docker ps --all --format '{{.Names}}'") == "ptnextjs-app"
+    assert host.docker("ptnextjs-app").inspect()["State"]["Health"]["Status"] == "healthy"
+    ask = "docker exec ptnextjs-app wget -qO- http://ptnextjs-app:3000/api/health"
+    assert json.loads(host.check_output(ask))["vendorCount"] == vendors
+    assert not host.file(f"{HOME}/deploy.lock").exists
+    assert host.check_output("find %s -name journal.json", f"{HOME}/releases") == ""
+    for name in ("compose.yml", ".env.production"):
+        assert host.file(f"{HOME}/{name}").content == host.file(f"{HOME}/releases/current/{name}").content
