@@ -209,6 +209,13 @@ MUTANTS = [
         "modules/test_release_info.py",
     ),
     in_plugin(
+        "release_settle: a rehearsal settles",
+        "modules/release_settle.py",
+        "if check_mode or not left:",
+        "if not left:",
+        "modules/test_release_settle.py",
+    ),
+    in_plugin(
         "deploy_lock: the lock of a play at work is taken",
         "module_utils/_core/playlock.py",
         "    if not why:",
