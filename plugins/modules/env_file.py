@@ -82,7 +82,7 @@ previous:
   returned: success
   type: str
   sample: /opt/ptnextjs/.env.production.previous
-keys:
+names:
   description: The names of all keys in the file.
   returned: success
   type: list
@@ -192,7 +192,7 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
         "changed": there != wanted or writes_example,
         "path": params.path,
         "previous": params.path + ".previous" if there and there.text != wanted.text else None,
-        "keys": list(plan.values),
+        "names": list(plan.values),
         "added": list(plan.added),
         "updated": list(plan.changed),
         "removed": list(plan.removed),

@@ -16,7 +16,8 @@ description:
     database and its numbers of rows, and only then exchanges directories. So the data is the old or the new one as a
     whole, never a mixture, and a set that is damaged changes nothing.
   - What was there before is kept as C(_data.before-<time>) beside the volume's C(_data), until the next restore of the
-    same volume succeeds, or until M(ptnextjs.docker_vps.backup_prune) removes it after 7 days. Removing the volume removes that too.
+    same volume succeeds, or until M(ptnextjs.docker_vps.backup_prune) removes it after 7 days. Removing the volume
+    removes that too.
   - A missing volume is made with the driver and the labels that the set tells, so that Compose takes it for its own.
   - When the module is killed at any moment, a watching process undoes or finishes what was begun, and starts what was
     stopped. After a power failure the next run of any backup module does so.

@@ -366,7 +366,7 @@ def test_two_at_once(versions: Versions, app: App) -> None:
     def put() -> None:
         results.append(cutover.run(params, versions.sets, versions.world, False))
 
-    both = [threading.Thread(target=put) for _ in range(2)]
+    both = [threading.Thread(target=put) for _turn in range(2)]
     for one in both:
         one.start()
     for one in both:

@@ -38,7 +38,8 @@ def main() -> int:
     results = [json.loads(line)[1] for line in _cosmic_ray("dump", "every.sqlite").splitlines()]
     survived = [_change(one["diff"]) for one in results if one["test_outcome"] == "survived"]
     for before, after in survived:
-        print(f"SURVIVED  {before}\n      ->  {after}\n          {SURVIVORS.get((before, after), 'and no reason is known')}")
+        reason = SURVIVORS.get((before, after), "and no reason is known")
+        print(f"SURVIVED  {before}\n      ->  {after}\n          {reason}")
     noticed = sorted(set(SURVIVORS) - set(survived))
     for before, after in noticed:
         print(f"listed, but noticed:  {before}\n      ->  {after}")

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.cli import Cli
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover, rollback
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover, readiness, rollback
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import World
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -36,7 +36,7 @@ class Versions:
 
     def params(
         self, image: str = "", memory: str = "", volumes: Optional[Mapping[str, str]] = None, **how: Any
-    ) -> cutover.Params:
+    ) -> readiness.Params:
         """Return how to put a version live, in a hurry; without a backup unless ``volumes`` name what to back up."""
         app, definition = self.app, self.definition.read_text()
         live = image_in(definition)
@@ -45,7 +45,7 @@ class Versions:
             definition = definition.replace('memory: "1G"', f'memory: "{memory}"')
             definition = definition.replace('memory: "512M"', f'memory: "{memory}"')
         given: dict[str, Any] = {"health": 15, "watch": 0.5, **how}
-        return cutover.Params(
+        return readiness.Params(
             app=app.name,
             project=app.name,
             container=app.container,

@@ -19,7 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Snapshot, snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover, readiness
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import World
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
@@ -381,7 +381,7 @@ class Site:
         self.home.mkdir(mode=0o750, exist_ok=True)
         (self.home / ".env.production").write_text(f"WORD={value}\nPAYLOAD_SECRET={SECRET}\n", encoding="utf-8")
 
-    def params(self, image: str, **more: Any) -> cutover.Params:
+    def params(self, image: str, **more: Any) -> readiness.Params:
         """Return how to put an image live."""
         given: dict[str, Any] = {
             "app": "shop",
@@ -392,7 +392,7 @@ class Site:
             "data": {"database": "shop-db", "media": "shop-media"},
             **more,
         }
-        return cutover.Params(**given)
+        return readiness.Params(**given)
 
     def deploy(self, image: str, version: Optional[Version] = None, check: bool = False, **more: Any) -> dict[str, Any]:
         """Put an image live, the env file with it, and let a minute pass."""
@@ -404,7 +404,7 @@ class Site:
         finally:
             self.clock.passed += 60
 
-    def run(self, params: cutover.Params, check: bool = False) -> dict[str, Any]:
+    def run(self, params: readiness.Params, check: bool = False) -> dict[str, Any]:
         """Put a version live."""
         return cutover.run(params, self.sets, self.world, check)
 

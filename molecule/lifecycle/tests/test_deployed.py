@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from vps import assert_alone_and_healthy, releases, stamps
 from testinfra.host import Host
+from vps import assert_alone_and_healthy, releases
 
 
 def test_there_is_one_release(host: Host) -> None:

@@ -25,8 +25,7 @@ from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from .journal import NotRunning, go_on
 from .probing import Probed, command_of
-from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, data_of, discard, old_of, prepare, refuse_others
-from .readiness import Params as Params
+from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, Params, data_of, discard, old_of, prepare, refuse_others
 from .under_way import (
     COPY,
     NEXT,

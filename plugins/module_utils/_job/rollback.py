@@ -13,8 +13,7 @@ from .._core.releases import FAILED, Release
 from .._store import files
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
-from . import cutover
-from .readiness import database_from
+from . import cutover, readiness
 from .restorable import FromSet
 from .under_way import AUTO, RESTORE, CutoverEngine, World, schemas
 from .volumes import volume_of
@@ -29,7 +28,7 @@ class Params:
 
     to: str
     data: str
-    how: cutover.Params
+    how: readiness.Params
 
 
 def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
@@ -93,7 +92,7 @@ def _data(
             f"There is no backup of the data as release {target.id} left it. Return to it with the data as it is "
             "(docker_vps_rollback_data: keep), or restore a set with restore.yml."
         )
-    source = FromSet(database_from(params.how, stamp), sets, engine, world.clock)
+    source = FromSet(readiness.database_from(params.how, stamp), sets, engine, world.clock)
     would_lose = source.would_lose()
     if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):
         raise DockerVpsError(

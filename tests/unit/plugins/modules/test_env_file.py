@@ -78,7 +78,7 @@ def test_the_first_run_writes_the_file_and_its_example(host: Host) -> None:
         "changed": True,
         "path": str(host.path),
         "previous": None,
-        "keys": names,
+        "names": names,
         "added": sorted(names),
         "updated": [],
         "removed": [],
@@ -122,7 +122,7 @@ def test_keys_that_are_no_longer_named_are_removed_and_told(host: Host) -> None:
     result = host.run({key: value for key, value in VALUES.items() if key != "TOKEN"})
     assert result["removed"] == ["TOKEN"]
     assert "TOKEN" not in host.values()
-    assert "TOKEN" not in result["keys"]
+    assert "TOKEN" not in result["names"]
 
 
 def test_a_secret_that_was_generated_stays_until_another_is_given(host: Host) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError, EngineUnreachable
@@ -21,7 +21,7 @@ class FakeAskedEngine(FakeEngine):
     succeeds: float = 3.0
     takes: float = 0.01
     check: Mapping[str, Any] = CHECK
-    refuses: Optional[Exception] = None
+    refuses: Sequence[Exception] = ()
     begun: list[tuple[float, list[str]]]
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
@@ -30,8 +30,8 @@ class FakeAskedEngine(FakeEngine):
 
     def begin(self, container: str, command: Any) -> str:
         self.answer()
-        if self.refuses:
-            raise self.refuses
+        for error in self.refuses:
+            raise error
         self.begun.append((self.clock.passed, list(command)))
         return str(len(self.begun) - 1)
 
@@ -89,13 +89,13 @@ def test_without_a_check_nothing_is_asked(check: Mapping[str, Any]) -> None:
 
 
 def test_a_command_that_cannot_be_begun_is_a_check_that_fails() -> None:
-    engine = engine_of(refuses=EngineError("not running"))
+    engine = engine_of(refuses=[EngineError("not running")])
     assert waited(engine, 1).reason is Reason.TIMEOUT
 
 
 def test_an_engine_that_goes_away_is_waited_for() -> None:
     with pytest.raises(EngineUnreachable):  # as Wait has it of the first look
-        waited(engine_of(refuses=EngineUnreachable("away")))
+        waited(engine_of(refuses=[EngineUnreachable("away")]))
     engine = engine_of(outages=[(1.0, 2.0)])
     assert waited(engine).reason is Reason.REACHED
 
