@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
 
@@ -72,5 +72,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
 
 def _read(role: str, name: str) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = yaml.safe_load((ROLES / role / name).read_text(encoding="utf-8"))
+    content: Mapping[str, Any] = yaml_load((ROLES / role / name).read_text(encoding="utf-8"))
     return content

@@ -174,8 +174,9 @@ files:
   sample: {"/opt/ptnextjs/compose.yml": {"sha256": "9f86d081884c7d65", "mode": "0640"}}
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.formatters import human_to_bytes
@@ -285,7 +286,11 @@ def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
         DockerVpsError: something will not do; the message names all of it.
         EngineError: the engine does not answer.
     """
-    facts = _look(params, engine, host)
+    # Commands take far longer than the engine, so they run meanwhile.
+    with ThreadPoolExecutor() as pool:
+        versions = pool.submit(_versions, params.needs, host)
+        rehearsal = pool.submit(host.compose_rehearsal, params.needs.project, params.compose_file)
+        facts = _look(params, engine, host, versions.result)
     found = findings(facts, params.needs)
     result = {
         "changed": False,
@@ -297,7 +302,7 @@ def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
         "disk_free": facts.disk_free,
         "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
         "images": [tag for name in params.images for tag in engine.tags(name)],
-        "settled": _settled(params, engine, host),
+        "settled": _settled(params, engine, rehearsal.result()),
         "files": {
             path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
         },
@@ -308,13 +313,16 @@ def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
     return result
 
 
-def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
-    info = engine.info()
-    needs = params.needs
+def _versions(needs: Needs, host: Host) -> Mapping[str, str]:
     plugins = [plugin for plugin, asked in (("compose", needs.compose_version), ("buildx", needs.buildx)) if asked]
-    versions = dict(zip(plugins, host.plugin_versions(plugins)))
+    return dict(zip(plugins, host.plugin_versions(plugins)))
+
+
+def _look(params: Params, engine: HostEngine, host: Host, versions_of: Callable[[], Mapping[str, str]]) -> Facts:
+    info = engine.info()
     looked = [("container", name, engine.container(name)) for name in params.containers]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
+    versions = versions_of()
     return Facts(
         engine_version=info["ServerVersion"],
         compose_version=versions.get("compose", ""),
@@ -326,12 +334,12 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     )
 
 
-def _settled(params: Params, engine: HostEngine, host: Host) -> bool:
+def _settled(params: Params, engine: HostEngine, rehearsal: str) -> bool:
     if not params.compose_file:
         return False
     seen = [snapshot(name, engine.container(name)) for name in params.containers]
     healthy = all(one.state == "running" and one.health == "healthy" for one in seen)
-    return healthy and settled(host.compose_rehearsal(params.needs.project, params.compose_file))
+    return healthy and settled(rehearsal)
 
 
 def _project(one: Json, compose_file: str) -> str:

@@ -143,7 +143,7 @@ def test_every_script_names_its_licence(path: str) -> None:
 
 
 def test_every_word_of_an_inventory_is_explained_and_no_other() -> None:
-    wiring = (ROOT / "playbooks/vars/wiring.yml").read_text()
+    wiring = (ROOT / "playbooks/roles/wiring/vars/main.yml").read_text()
     words = {*re.findall(r"(?<!_)docker_vps_[a-z0-9_]+", wiring), "docker_vps_hosts"}
     explained = re.findall(r"^\| `(docker_vps_\w+)` \|", (ROOT / "docs/variables.md").read_text(), re.MULTILINE)
     assert sorted(explained) == sorted(words)

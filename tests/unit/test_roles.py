@@ -14,7 +14,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import e
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
-WIRING: Mapping[str, Any] = yaml.safe_load((ROOT / "playbooks/vars/wiring.yml").read_text(encoding="utf-8"))
+WIRING: Mapping[str, Any] = yaml.safe_load((ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8"))
 
 
 def role_texts(role: str) -> Iterator[tuple[Path, str]]:
@@ -127,7 +127,7 @@ def test_the_wiring_sets_only_variables_that_roles_have() -> None:
 
 
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:
-    text = (ROOT / "playbooks/vars/wiring.yml").read_text(encoding="utf-8")
+    text = (ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8")
     names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
     assert len(names) == len(set(names)) == len(WIRING)
     own = {name for name in names if name.startswith("__")}
