@@ -26,7 +26,22 @@ name = "local"
 """
 
 # By line before and line after: why nobody can tell the difference.
-SURVIVORS: dict[tuple[str, str], str] = {}
+_FLAGS = "re.VERBOSE | re.DOTALL,"
+_GOOD = "decisions.append(_of_good(one, good_seen, good_seen == len(counted), rules))"
+_HAS = "return False, f\"{self._word} has its {self._count} {unit}{'s' if self._count > 1 else ''}\""
+_BARE = 'return str(line["bare"]).split(" #", 1)[0].strip()'
+SURVIVORS: dict[tuple[str, str], str] = {
+    ("@dataclass(frozen=True)", "@dataclass(frozen=False)"): "Nothing assigns to a field; mypy refuses it as well.",
+    ("if len(kinds) > 1:", "if len(kinds) != 1:"): "Without a kind there is no set to decide.",
+    ("if number == 1:", "if number <= 1:"): "Sets are counted from 1.",
+    (_GOOD, _GOOD.replace("==", ">=")): "Never more good sets are seen than there are.",
+    (_HAS, _HAS.replace("> 1", "!= 1")): "A rule with a count of 0 is left out, and a negative one is refused.",
+    (_FLAGS, _FLAGS.replace("|", "+")): "The two flags have no bit in common.",
+    (_FLAGS, _FLAGS.replace("|", "^")): "The two flags have no bit in common.",
+    ("while position < len(text):", "while position != len(text):"): "No match ends behind the text.",
+    ("position = 0", "position = -1"): "A pattern takes a negative position for 0.",
+    (_BARE, _BARE.replace("1", "2")): "Only what stands before the first is used.",
+}
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put one fault at a time into a copy of the collection, and see that a test catches it.
+"""Put one fault at a time into a copy of the collection, and see that a test which passes without it catches it.
 
 tests/mutations/run.py                 all of them; a survivor is a failure
 tests/mutations/run.py retention       those whose name or file has that in it
@@ -282,8 +282,12 @@ def copy() -> None:
 
 def environment() -> dict[str, str]:
     """What tests of the copy need."""
-    collections = str(COPY / ".ansible/collections")
-    return {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_CONFIG": str(COPY / "ansible.cfg")}
+    return {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(COPY / ".ansible/collections"),
+        "ANSIBLE_CONFIG": str(COPY / "ansible.cfg"),
+        "PYTHONDONTWRITEBYTECODE": "1",  # a fault of the same length in the same second would not be seen
+    }
 
 
 def _caught(one: Mutant) -> bool:
@@ -291,21 +295,23 @@ def _caught(one: Mutant) -> bool:
     text = path.read_text()
     if text.count(one.right) < 1:
         raise SystemExit(f"{one.file} has no {one.right!r} any more: mend the list of mutants.")
+    if _run(one.tests) != 0:
+        raise SystemExit(f"pytest {' '.join(one.tests)} fails without the fault already: mend that first.")
     path.write_text(text.replace(one.right, one.wrong, 1))
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *one.tests],
-            cwd=COPY,
-            env=environment(),
-            capture_output=True,
-            timeout=ENDS_WITHIN,
-            check=False,
-        )
-        return done.returncode == 1  # 2 and more: nothing was tested
+        return _run(one.tests) == 1  # 2 and more: nothing was tested
     except subprocess.TimeoutExpired:
         return True
     finally:
         path.write_text(text)
+
+
+def _run(tests: tuple[str, ...]) -> int:
+    """Run tests of the copy and return how pytest ended."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    return subprocess.run(
+        command, cwd=COPY, env=environment(), capture_output=True, timeout=ENDS_WITHIN, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

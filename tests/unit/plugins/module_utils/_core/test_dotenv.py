@@ -104,9 +104,12 @@ def test_a_nul_is_refused() -> None:
         quote("a\0b")
 
 
-def test_the_line_that_is_wrong_is_named() -> None:
-    with pytest.raises(InvalidInput, match="^line 5 is neither KEY=value nor a comment$"):
-        parse('\nA="two\nlines"\n# comment\nwhat is this\nB=1\n')
+@pytest.mark.parametrize(
+    ("number", "text"), [(2, "A=1\nwhat is this\n"), (5, '\nA="two\nlines"\n# comment\nwhat is this\nB=1\n')]
+)
+def test_the_line_that_is_wrong_is_named(number: int, text: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^line {number} is neither KEY=value nor a comment$"):
+        parse(text)
 
 
 def test_dollars_are_literal() -> None:

@@ -122,6 +122,11 @@ def test_a_rule_with_places_left_keeps_the_oldest() -> None:
     assert list(kept(decide(sets("2026-01-05", "2026-01-07"), one_rule("monthly", 1), NOW))) == ["2026-01-07"]
 
 
+def test_a_long_history_has_an_oldest_set_too() -> None:
+    candidates = [Candidate(f"{hours:03d}", NOW - timedelta(hours=hours)) for hours in range(300)]
+    assert list(kept(decide(candidates, one_rule("yearly", 3), NOW))) == ["000", "299"]
+
+
 def test_days_without_a_set_are_not_counted() -> None:
     candidates = sets("2024-01-01", "2025-06-01", "2026-12-01")
     assert len(kept(decide(candidates, one_rule("daily", 3), NOW))) == 3
@@ -161,10 +166,21 @@ def test_a_damaged_set_does_not_have_the_place_of_a_good_one() -> None:
     }
 
 
+def test_a_damaged_set_tells_the_next_newer_good_one() -> None:
+    good = sets("2026-01-02", "2026-01-03", "2026-01-04", "2030-01-01")
+    damaged = replace(sets("2026-01-01")[0], good=False)
+    reason = dropped(decide([*good, damaged], Policy(), NOW))["2026-01-01"]
+    assert reason == ("it is damaged and 2026-01-02 is good and newer",)
+
+
 def test_damaged_sets_are_kept_when_they_are_all_there_is() -> None:
     future = sets("2030-01-01")
     damaged = [replace(one, good=False) for one in sets("2026-01-01", "2026-01-02")]
     assert len(kept(decide([*future, *damaged], OFF, NOW))) == 3
+
+
+def test_the_default_policy_is_that_of_the_specification() -> None:
+    assert asdict(Policy()) == {"last": 0, "daily": 7, "weekly": 4, "monthly": 3, "yearly": 0}
 
 
 def test_no_sets_need_no_decisions() -> None:
@@ -272,12 +288,10 @@ def test_a_rule_keeps_one_set_of_a_period_and_no_more_than_its_count(
 
 def test_sets_of_another_kind_take_no_ones_place() -> None:
     """A set of the database alone, made in the afternoon, must not push out the night's full one."""
-    full, alone = "db media", "db"
-    times = {"26 02": (26, 2, full), "26 14": (26, 14, alone), "27 02": (27, 2, full), "25 02": (25, 2, full)}
-    sets = [
-        Candidate(name, datetime(2026, 1, day, hour, tzinfo=timezone.utc), kind=kind)
-        for name, (day, hour, kind) in times.items()
-    ]
-    found = decide(sets, Policy(daily=2, weekly=0, monthly=0), datetime(2026, 1, 28, tzinfo=timezone.utc))
-    assert [one.name for one in found] == ["27 02", "26 14", "26 02", "25 02"]
-    assert [one.name for one in found if one.keep] == ["27 02", "26 14", "26 02"]
+    both = ("db", "media")
+    holds = {"25 02": both, "26 02": both, "26 14": ("db",), "26 20": ("media",), "27 02": both}
+    times = sets(*(f"2026-01-{name}" for name in holds))
+    candidates = [replace(one, kind=" ".join(holds[one.name[8:]])) for one in times]
+    found = decide(candidates, Policy(daily=2, weekly=0, monthly=0), NOW)
+    assert [one.name[8:] for one in found] == ["27 02", "26 20", "26 14", "26 02", "25 02"]
+    assert [one.name[8:] for one in found if one.keep] == ["27 02", "26 20", "26 14", "26 02"]
