@@ -295,3 +295,5 @@ def test_sets_of_another_kind_take_no_ones_place() -> None:
     found = decide(candidates, Policy(daily=2, weekly=0, monthly=0), NOW)
     assert [one.name[8:] for one in found] == ["27 02", "26 20", "26 14", "26 02", "25 02"]
     assert [one.name[8:] for one in found if one.keep] == ["27 02", "26 20", "26 14", "26 02"]
+    two = [one for one in candidates if one.kind != "media"]
+    assert decide(two, Policy(daily=2, weekly=0, monthly=0), NOW) == (found[0], *found[2:])
