@@ -97,9 +97,10 @@ def test_a_build_without_standalone_output(untouched: App, sources: Path) -> Non
     assert "set output: 'standalone' in next.config" in text
 
 
-def test_too_little_disk_for_a_build(untouched: App, sources: Path) -> None:
+@pytest.mark.parametrize("word", ["docker_vps_build_disk", "docker_vps_disk_free_min"])
+def test_too_little_disk(untouched: App, sources: Path, word: str) -> None:
     copied(STANDIN, sources, README="changed\n")
-    text = untouched.deploy(docker_vps_source_path=str(sources), docker_vps_build_disk="900T").failed().text
+    text = untouched.deploy(docker_vps_source_path=str(sources), **{word: "900T"}).failed().text
     assert "disk: expected at least 921600.0 GiB free, found" in text
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional
 
 import pytest
+from ansible.module_utils.common import warnings
+from ansible.module_utils.common.parameters import PASS_VARS
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 from hypothesis import settings
@@ -50,6 +52,9 @@ def exit_of(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., 
 
     def exit_of_main(main: Callable[[], None], check: bool = False, **arguments: Any) -> Exit:
         asked = {**arguments, "_ansible_check_mode": check, "_ansible_remote_tmp": str(tmp_path)}
+        if "inject_invocation" in PASS_VARS:  # since ansible-core 2.21 a module shows it only when asked
+            asked["_ansible_inject_invocation"] = True
+        warnings._global_warnings.clear()  # those of a module before, which had a process of its own
         capfd.readouterr()
         with patch_module_args(asked), pytest.raises(SystemExit) as ended:
             main()
