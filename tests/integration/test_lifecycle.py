@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stopping, starting, restarting and removing the stand-in application on a real engine."""
+"""Stopping, starting, restarting, backing up and removing the stand-in application on a real engine."""
 
 from __future__ import annotations
 
@@ -153,6 +153,17 @@ def test_what_ignores_sigterm_is_killed_and_said_to_be(make_app: MakeApp, source
     assert "Warning: it-life-deaf-app did not end within 2 s of SIGTERM and was killed (exit code 137)" in stopped.text
     assert "longer stop grace period" in stopped.text
     app.playbook("start").succeeded()
+
+
+def test_a_backup_prunes_what_no_rule_keeps(app: App) -> None:
+    keep = {f"docker_vps_backup_keep_{rule}": 0 for rule in ("daily", "weekly", "monthly")}
+    for _turn in range(2):
+        app.playbook("backup", docker_vps_backup_prune=False).succeeded()
+    before = sets(app)
+    assert len(before) > 1
+    app.playbook("backup", docker_vps_backup_keep_last=1, **keep).succeeded()
+    (left,) = sets(app)
+    assert left > before[-1]
 
 
 def test_remove_asks_for_the_name(app: App) -> None:

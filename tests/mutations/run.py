@@ -235,7 +235,7 @@ MUTANTS = [
     in_role("env_file", "tasks/apply.yml", "combine(env_file_extra)", "combine({})", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "npm ci --include=dev", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ stack_health_retries }}", "5", "test_deploy.py"),
-    in_role("backup", "tasks/apply.yml", "when: backup_prune\n", "when: false\n", "test_lifecycle.py"),
+    in_role("backup", "tasks/apply.yml", "when: backup_prune\n", "when: false\n", "test_lifecycle.py", "-k", "prunes"),
     in_role("restore", "tasks/apply.yml", 'set: "{{ restore_set }}"', "set: latest", "test_replica.py"),
     in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
     in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
