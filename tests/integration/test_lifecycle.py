@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stopping, starting, restarting, backing up and removing the stand-in application on a real engine."""
+"""Stopping, starting, restarting, backing up, restoring and removing the stand-in application on a real engine."""
 
 from __future__ import annotations
 
@@ -164,6 +164,15 @@ def test_a_backup_prunes_what_no_rule_keeps(app: App) -> None:
     app.playbook("backup", docker_vps_backup_keep_last=1, **keep).succeeded()
     (left,) = sets(app)
     assert left > before[-1]
+
+
+def test_a_named_set_is_restored_rather_than_the_latest(app: App) -> None:
+    app.playbook("backup", docker_vps_backup_prune=False).succeeded()
+    named, data = sets(app)[-1].removeprefix("manifest-").removesuffix(".json"), vendors(app)
+    assert app.post("/api/vendors", {"name": "Later Ltd"}).status == 201
+    app.playbook("backup", docker_vps_backup_prune=False).succeeded()
+    app.playbook("restore", docker_vps_restore_set=named, docker_vps_restore_stop_app=True).succeeded()
+    assert vendors(app) == data
 
 
 def test_remove_asks_for_the_name(app: App) -> None:

@@ -236,7 +236,7 @@ MUTANTS = [
     in_role("image", "templates/Dockerfile.j2", "npm ci --include=dev", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ stack_health_retries }}", "5", "test_deploy.py"),
     in_role("backup", "tasks/apply.yml", "when: backup_prune\n", "when: false\n", "test_lifecycle.py", "-k", "prunes"),
-    in_role("restore", "tasks/apply.yml", 'set: "{{ restore_set }}"', "set: latest", "test_replica.py"),
+    in_role("restore", "tasks/apply.yml", "else restore_set", "else 'latest'", "test_lifecycle.py", "-k", "named"),
     in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
     in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
     in_role(
