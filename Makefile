@@ -9,7 +9,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
 ready := $(VENV)/.ready
 
-.PHONY: help demo demo-clean test lint unit sanity docs integration mutants molecule acceptance bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity docs integration mutants molecule acceptance bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -21,7 +21,7 @@ demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
 test: $(ready) ## Run every check and test, the cheap ones first, and say how long each took
-	tests/support/stages.sh lint unit docs sanity molecule integration acceptance
+	tests/support/stages.sh lint unit docs units sanity molecule integration acceptance
 
 lint: $(ready) ## Check style and types
 	ruff check .
@@ -33,6 +33,9 @@ lint: $(ready) ## Check style and types
 
 unit: $(ready) ## Test the pure parts, without an engine
 	pytest tests/unit --numprocesses $(JOBS) --cov=plugins --cov-branch
+
+units: $(ready) ## Run ansible-test units with the newest ansible-core, and on the oldest Python of managed hosts
+	PYTHON="$(PYTHON)" CORE="$(CORE)" TARGET="$(TARGET)" tests/support/ansible_test.sh units
 
 sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for one ansible-core
 	PYTHON="$(PYTHON)" CORE="$(CORE)" tests/support/ansible_test.sh sanity $(if $(TEST),--test $(TEST))

@@ -3,8 +3,9 @@
 #
 # Run ansible-test on a copy of the checkout: ansible_test.sh sanity|units [ARGUMENT…]
 #
-# With the ansible-core of .venv and, for sanity without arguments, at the same time with the newest
-# on the newest other Python there is. CORE=2.20 takes this one only, installed for PYTHON (python3).
+# With the ansible-core of .venv and, without arguments, at the same time with the newest on the newest other Python
+# there is. CORE=2.20 takes this one only, installed for PYTHON (python3). On the Python of .venv make unit runs the
+# unit tests, so here that ansible-core runs them on TARGET, or else on the oldest Python that managed hosts may have.
 # The arguments are ansible-test's own, for example --test pylint.
 set -euo pipefail
 
@@ -37,6 +38,17 @@ newest_python() {
         [ ! -e "$root/.venv/bin/$name" ] || return 0
         PATH="$pythons$PATH" "$name" -c 'import ensurepip, sys; print(sys.executable)' 2>/dev/null && return 0
     done
+}
+
+# oldest_python: the version of the oldest one for managed hosts that is there.
+oldest_python() {
+    local version
+    for version in $("$root/.venv/bin/python" -c '
+from ansible_test._util.target.common.constants import CONTROLLER_PYTHON_VERSIONS, REMOTE_ONLY_PYTHON_VERSIONS
+print(*REMOTE_ONLY_PYTHON_VERSIONS, *CONTROLLER_PYTHON_VERSIONS)'); do
+        PATH="$pythons$PATH" "python$version" -c 'import ensurepip' 2>/dev/null && break
+    done
+    echo "$version"
 }
 
 # copy TO: what is committed or could be. The link that makes the checkout a collection is not part of it.
@@ -90,7 +102,10 @@ run_with() {
     home "$venv"
     case "$command" in
         sanity) set -- --controller "origin:python=$version" "$@" ;;
-        *) set -- --python "$version" "$@" ;;
+        *)
+            version="${TARGET:-$version}"
+            set -- --requirements --python "$version" "$@"
+            ;;
     esac
     cd "$place/$collection"
     HOME="$cache/home" PATH="$venv/bin:$pythons$PATH" \
@@ -113,14 +128,15 @@ if [ -n "${CORE:-}" ]; then
 fi
 
 newest=""
-[ "$command" != sanity ] || [ $# -gt 0 ] || newest="$(newest_python)"
+[ $# -gt 0 ] || newest="$(newest_python)"
 code=0
 if [ -n "$newest" ]; then
     {
         venv_with "$cache/core-newest" "$newest" "$(grep '^ansible-core' "$root/requirements.txt")"
-        run_with "$cache/core-newest"
+        TARGET="" run_with "$cache/core-newest"
     } >"$cache/newest.log" 2>&1 &
 fi
+[ "$command" != units ] || TARGET="${TARGET:-$(oldest_python)}"
 run_with "$root/.venv" "$@" || code=$?
 if [ -n "$newest" ]; then
     wait $! || code=$?

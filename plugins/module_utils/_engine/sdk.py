@@ -70,7 +70,7 @@ class EventFeed:
     def __init__(self, stream: Any, names: Sequence[str]) -> None:
         self._stream, self._names = stream, set(names)
         self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(name="engine events", target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         try:

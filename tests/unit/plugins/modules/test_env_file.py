@@ -301,7 +301,8 @@ def arguments(host: Host, **changes: Any) -> dict[str, Any]:
         "owner": str(ME),
         "group": str(MINE),
         "_ansible_diff": True,
-    } | changes
+        **changes,
+    }
 
 
 @pytest.mark.parametrize("check", [False, True])

@@ -59,12 +59,27 @@ def test_a_look_without_questions() -> None:
     assert ran(host=host) == {
         "changed": False,
         "findings": [
-            {"check": "memory", "ok": True, "expected": "at least 0 MiB", "found": "4.0 GiB"}
-            | {"remedy": "use a larger host or lower preflight_memory_min"},
-            {"check": "disk", "ok": True, "expected": "at least 0 MiB free", "found": "20.0 GiB free"}
-            | {"remedy": "free some with: docker builder prune --all"},
-            {"check": "clock", "ok": True, "expected": "within 30 s of the controller's", "found": "not compared"}
-            | {"remedy": ""},
+            {
+                "check": "memory",
+                "ok": True,
+                "expected": "at least 0 MiB",
+                "found": "4.0 GiB",
+                "remedy": "use a larger host or lower preflight_memory_min",
+            },
+            {
+                "check": "disk",
+                "ok": True,
+                "expected": "at least 0 MiB free",
+                "found": "20.0 GiB free",
+                "remedy": "free some with: docker builder prune --all",
+            },
+            {
+                "check": "clock",
+                "ok": True,
+                "expected": "within 30 s of the controller's",
+                "found": "not compared",
+                "remedy": "",
+            },
         ],
         "engine_version": "26.1.5",
         "compose_version": "",

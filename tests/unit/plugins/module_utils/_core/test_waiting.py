@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Sequence, Tuple
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError, EngineUnreachable
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 STARTING, HEALTHY, SICK, EXITED = seen("starting"), seen("healthy"), seen("unhealthy"), seen("exited-3")
-Timeline = Sequence[tuple[float, Snapshot]]
+Timeline = Sequence[Tuple[float, Snapshot]]
 
 
 def engine_of(*timelines: Timeline, **options: Any) -> FakeEngine:

@@ -309,7 +309,7 @@ def test_closing_ends_the_stream_and_its_thread(serve_engine: ServeEngine, tcp: 
     server = serve_engine(tcp=tcp)
     before = set(threading.enumerate())
     feed = engine_of(server).listen(["app"])
-    (reader,) = [one for one in set(threading.enumerate()) - before if "_read" in one.name]
+    (reader,) = [one for one in set(threading.enumerate()) - before if one.name == "engine events"]
     assert reader.daemon, "it would keep the module from ending"
     feed.close()
     with pytest.raises(EngineUnreachable):

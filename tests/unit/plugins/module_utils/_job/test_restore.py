@@ -283,7 +283,7 @@ def killed(shop: Shop, at: tuple[str, str], **params: Any) -> None:
             restore(shop, **params)
         finally:
             os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert os.WEXITSTATUS(os.waitpid(child, 0)[1]) == 9
     with open(f"{shop.sets.directory}/.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 

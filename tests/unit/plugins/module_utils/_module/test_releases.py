@@ -17,8 +17,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.releas
 )
 
 DEFAULTS: dict[str, Any] = {
-    name: argument.get("default") for name, argument in CUTOVER_ARGUMENTS.items() if name not in ("app", "backup")
-} | {"app": "shop", "backup": None}
+    **{name: argument.get("default") for name, argument in CUTOVER_ARGUMENTS.items()},
+    "app": "shop",
+    "backup": None,
+}
 BACKUP = {
     "directory": None,
     "volumes": {"db": "shop-db", "media": "shop-media"},

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 
 ROOT = os.geteuid() == 0
 KINDS = pytest.mark.parametrize("kind", ["gzip", "zstd", "none"])
-NOISE = random.Random(1).randbytes(3 << 20)
+NOISE = random.Random(1).getrandbits(24 << 20).to_bytes(3 << 20, "big")
 
 
 @pytest.fixture(name="tree")

@@ -461,7 +461,9 @@ def test_a_query_that_fails_is_named(app: Path, query: str, said: str, mode: str
     assert contents(app) == before
 
 
-@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", os.urandom(4096)])
+@pytest.mark.parametrize(
+    "content", [b"", b"SQLite format 3\0", bytes(range(1, 256)) * 16], ids=["empty", "only its beginning", "encrypted"]
+)
 def test_empty_and_encrypted_files(app: Path, tmp_path: Path, content: bytes) -> None:
     (app / "db").write_bytes(content)
     with pytest.raises(DockerVpsError, match="empty, encrypted or damaged"):
@@ -537,7 +539,7 @@ def test_a_copy_that_cannot_get_its_owner_is_no_copy(app: Path) -> None:
     live = make(app / "db", "delete")
     os.chown(live, 1234, 5678)
     live.chmod(0o644)
-    for folder in (app, *app.parents[:4]):
+    for folder in (app, *list(app.parents)[:4]):
         with contextlib.suppress(PermissionError):
             folder.chmod(folder.stat().st_mode | 0o011)
     place = app / "place"
