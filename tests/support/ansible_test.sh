@@ -62,29 +62,30 @@ copy() {
     git init --quiet "$1/$collection"
 }
 
-# home VENV: what ansible-test wants below its HOME. It keeps its virtual environments there too, so a second run is fast.
+# home HOME VENV: what ansible-test wants below its HOME. It keeps its virtual environments there too, so a second run is
+# fast, and two that run at once each need a HOME of their own.
 home() {
-    local pip_version
-    mkdir -p "$cache/home/.ansible/test/cache" "$cache/home/.config/pip"
+    local home="$1" python="$2/bin/python" pip_version
+    mkdir -p "$home/.ansible/test/cache" "$home/.config/pip"
     # It hides PIP_… variables and the person's configuration from pip: hand them on as a file, which may hold a password.
-    touch "$cache/home/.config/pip/pip.conf"
-    chmod 600 "$cache/home/.config/pip/pip.conf"
-    "$1/bin/python" -m pip config list | "$1/bin/python" -c '
+    touch "$home/.config/pip/pip.conf"
+    chmod 600 "$home/.config/pip/pip.conf"
+    "$python" -m pip config list | "$python" -c '
 import ast, sys
 settings = {}
 for line in sys.stdin:  # the variables come first, and prevail
     name, _, value = line.partition("=")
     settings.setdefault(name.rpartition(".")[2], ast.literal_eval(value).replace("\n", "\n    "))
 print("[global]", *(f"{name} = {value}" for name, value in settings.items()), sep="\n")
-' >"$cache/home/.config/pip/pip.conf"
+' >"$home/.config/pip/pip.conf"
     # It downloads get-pip from a host of its own. The same pip comes from where pip finds packages.
-    pip_version="$("$1/bin/python" -c '
+    pip_version="$("$python" -c '
 import types
 from ansible_test._internal.python_requirements import get_venv_packages
 print(get_venv_packages(types.SimpleNamespace(version=""))["pip"])')"
-    local wheel="$cache/home/.ansible/test/cache/pip-$pip_version-py3-none-any.whl"
-    [ -f "$wheel" ] || "$1/bin/python" -m pip download --quiet --no-deps --dest "${wheel%/*}" "pip==$pip_version"
-    cat >"$cache/home/.ansible/test/cache/get_pip_${pip_version//./_}.py" <<PYTHON
+    local wheel="$home/.ansible/test/cache/pip-$pip_version-py3-none-any.whl"
+    [ -f "$wheel" ] || "$python" -m pip download --quiet --no-deps --dest "${wheel%/*}" "pip==$pip_version"
+    cat >"$home/.ansible/test/cache/get_pip_${pip_version//./_}.py" <<PYTHON
 import sys
 sys.path.insert(0, "$wheel")
 from pip._internal.cli.main import main
@@ -97,18 +98,19 @@ run_with() {
     local venv="$1" version started=$SECONDS code=0
     shift
     version="$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-    local place="$cache/on-$version"
+    local place="$cache/on-$version" home="$cache/home-$version"
     copy "$place"
-    home "$venv"
+    home "$home" "$venv"
     case "$command" in
         sanity) set -- --controller "origin:python=$version" "$@" ;;
         *)
+            # In environments of its own: otherwise it installs what tests need into the interpreter itself.
+            set -- --requirements --controller "origin:python=venv/$version" --target-python "venv/${TARGET:-$version}" "$@"
             version="${TARGET:-$version}"
-            set -- --requirements --python "$version" "$@"
             ;;
     esac
     cd "$place/$collection"
-    HOME="$cache/home" PATH="$venv/bin:$pythons$PATH" \
+    HOME="$home" PATH="$venv/bin:$pythons$PATH" \
         "$venv/bin/ansible-test" "$command" --color no "$@" </dev/null || code=$?
     cd "$root"
     printf 'ansible-test %s: %s, Python %s: %s in %s s\n' "$command" \
