@@ -65,7 +65,7 @@ def test_a_password_in_the_git_url_is_refused_and_not_shown(untouched: App) -> N
 
 def test_local_changes_in_the_checkout_are_not_destroyed(untouched: App, make_app: MakeApp, sources: Path) -> None:
     commit(copied(STANDIN, sources))
-    app = make_app("it-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
+    app = make_app("it-git-edited", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
     app.deploy().succeeded()
     edited = app.directory / "source/server.js"
     edited.write_text(edited.read_text() + "// mended in the night\n")

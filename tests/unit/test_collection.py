@@ -147,3 +147,13 @@ def test_every_word_of_an_inventory_is_explained_and_no_other() -> None:
     words = {*re.findall(r"(?<!_)docker_vps_[a-z0-9_]+", wiring), "docker_vps_hosts"}
     explained = re.findall(r"^\| `(docker_vps_\w+)` \|", (ROOT / "docs/variables.md").read_text(), re.MULTILINE)
     assert sorted(explained) == sorted(words)
+
+
+def test_no_two_files_of_integration_tests_have_an_application_in_common() -> None:
+    # They run at the same time, on one engine.
+    users: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests/integration").glob("test_*.py")):
+        for name in sorted({*re.findall(r'"(it-[a-z0-9-]+)"', path.read_text(encoding="utf-8"))}):
+            users.setdefault(name, []).append(path.name)
+    assert len(users) >= 50
+    assert {name: files for name, files in users.items() if len(files) > 1} == {}
