@@ -263,12 +263,13 @@ def backup_small_files(scratch: Path) -> Section:
             for _turn in range(ROUNDS):
                 tars = [shell(command, volume.root) for command in theirs.values()]
                 rounds.append([*tars, *(ours(volume, kind).seconds for kind in ("gzip", "zstd"))])
-        gzip_tar, zstd_tar, same, gzip, zstd = took = rows(
-            [f"{size} bytes: {what}" for what in (*theirs, "ours, gzip", "ours, zstd")], rounds, "s"
-        )
-        pairs = ((gzip, gzip_tar), (zstd, zstd_tar), (zstd, same))
+        took = rows([f"{size} bytes: {what}" for what in (*theirs, "ours, gzip", "ours, zstd")], rounds, "s")
+        *tars, gzip, zstd = took
         found += took
-        ratios += [ratio(f"{one.what} / {tar.what.partition(': ')[2]}", one, tar) for one, tar in pairs]
+        ratios += [
+            ratio(f"{one.what} / {what}", one, by_tar)
+            for one, what, by_tar in zip((gzip, zstd, zstd), theirs, tars, strict=True)
+        ]
     return Section(
         "A backup of a volume with 100,000 small files, by the whole procedure of `volume_backup` and by GNU tar on "
         f"the host, each until it is safe on the disk. {WARM} Ours looks through the volume first, and opens each file "
