@@ -28,8 +28,7 @@ def app(deployed: App) -> Iterator[App]:
     yield deployed
     facts = inspect(deployed.container)
     assert facts["Config"]["Image"] == image
-    # It has answered already; the engine asks it every two seconds.
-    assert until(lambda: inspect(deployed.container)["State"]["Health"]["Status"] == "healthy", 10, "health")
+    deployed.becomes_healthy()
     assert [row["name"] for row in deployed.get("/api/vendors").json["docs"]] == ["before"]
 
 

@@ -181,7 +181,7 @@ def test_a_hook_that_fails_after_the_cutover_fails_the_play_and_undoes_nothing(a
     played = app.deploy(docker_vps_env={"A": "after"}, docker_vps_hooks_after_cutover=[["false"]]).failed()
     assert "The command false of docker_vps_hooks_after_cutover ended with 1" in played.text
     assert app.env_keys()["A"] == "after"
-    assert inspect(app.container)["State"]["Health"]["Status"] == "healthy"
+    app.becomes_healthy()
 
 
 @pytest.mark.parametrize(

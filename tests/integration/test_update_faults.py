@@ -390,7 +390,7 @@ def small_disk(versions: Versions, app: App, tmp_path: Path) -> Iterator[Callabl
         run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(data.parent))
         move(tmp_path / "data", data)
         docker("start", app.container)
-        until(lambda: inspect(app.container)["State"]["Health"]["Status"] == "healthy", 20, "health")
+        app.becomes_healthy()
         return data
 
     yield make

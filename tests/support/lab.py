@@ -214,6 +214,13 @@ class App:
         """Send JSON to the application itself."""
         return request(self.url(path), json.dumps(data).encode(), {"Content-Type": "application/json"})
 
+    def becomes_healthy(self) -> None:
+        """Wait until the engine calls the container healthy.
+
+        A release counts as healthy when its check succeeds, up to a start interval before the engine runs that check.
+        """
+        until(lambda: inspect(self.container)["State"]["Health"]["Status"] == "healthy", 20, "health")
+
     def env_keys(self) -> dict[str, str]:
         """Return the environment that the running container was given."""
         return dict(pair.split("=", 1) for pair in inspect(self.container)["Config"]["Env"])
