@@ -261,8 +261,8 @@ def backup_small_files(scratch: Path) -> Section:
         rounds = []
         with filled(repeat(size, SMALL_FILES)) as volume:
             for _turn in range(ROUNDS):
-                tars = [shell(command, volume.root) for command in theirs.values()]
-                rounds.append([*tars, *(ours(volume, kind).seconds for kind in ("gzip", "zstd"))])
+                by_theirs = (shell(command, volume.root) for command in theirs.values())
+                rounds.append([*by_theirs, *(ours(volume, kind).seconds for kind in ("gzip", "zstd"))])
         took = rows([f"{size} bytes: {what}" for what in (*theirs, "ours, gzip", "ours, zstd")], rounds, "s")
         *tars, gzip, zstd = took
         found += took

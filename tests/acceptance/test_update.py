@@ -105,8 +105,8 @@ def test_10_a_migration_that_fails_half_way_takes_no_data_along(site: Site, sour
     assert len(site.vendors()) == len(names) + report.writes
     assert set(names) < set(site.vendors())
     assert site.ask(site.picture).body == PICTURE
-    assert inspect(site.app.container)["Image"] == image
     site.app.becomes_healthy()
+    assert inspect(site.app.container)["Image"] == image
 
     said = re.search(r"Release (\d{8}-\d{6}), acceptance-app:\w+, failed\. [^\n]+", failed.text)
     assert said, failed.output

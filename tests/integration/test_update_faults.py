@@ -390,7 +390,7 @@ def small_disk(versions: Versions, app: App, tmp_path: Path) -> Iterator[Callabl
         run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(data.parent))
         move(tmp_path / "data", data)
         docker("start", app.container)
-        app.becomes_healthy()
+        app.becomes_healthy(20)
         return data
 
     yield make

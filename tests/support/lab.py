@@ -214,12 +214,17 @@ class App:
         """Send JSON to the application itself."""
         return request(self.url(path), json.dumps(data).encode(), {"Content-Type": "application/json"})
 
-    def becomes_healthy(self) -> None:
-        """Wait until the engine calls the container healthy.
+    def becomes_healthy(self, seconds: float = 10) -> None:
+        """Wait for the engine's first verdict on the container, and check that it is healthy.
 
         A release counts as healthy when its check succeeds, up to a start interval before the engine runs that check.
         """
-        until(lambda: inspect(self.container)["State"]["Health"]["Status"] == "healthy", 20, "health")
+
+        def verdict() -> str:
+            status: str = inspect(self.container)["State"]["Health"]["Status"]
+            return "" if status == "starting" else status
+
+        assert until(verdict, seconds, "a verdict on the health") == "healthy"
 
     def env_keys(self) -> dict[str, str]:
         """Return the environment that the running container was given."""
