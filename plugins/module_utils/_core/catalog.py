@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any, Collection, Mapping, Optional, Tuple, Type, TypeVar, Union
 
@@ -212,7 +212,7 @@ def parse(text: str, file: str) -> Manifest:
             release=_built(Release, given["release"]),
             archives=tuple(_archive(one) for one in given["archives"]),
             uploads=_built(Uploads, given["uploads"]),
-            proofs=tuple(_built(Proof, one) for one in given["proofs"]),
+            proofs=tuple(_built(Proof, one) for one in given.get("proofs", ())),
         )
         _consistent(manifest, file)
     except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as error:
@@ -250,10 +250,14 @@ _JSON: Mapping[str, Union[type, Tuple[type, ...]]] = {
 
 
 def _built(kind: Type[T], given: Mapping[str, Any], **ready: Any) -> T:
-    """Return a dataclass of a JSON object: every field is there, of its type, and unknown ones are passed over."""
+    """Return a dataclass of a JSON object: each field is of its type, and is there unless it has a default.
+
+    Unknown ones are passed over, so that an earlier version and a later one read each other's manifests.
+    """
     values = dict(ready)
     for field in fields(kind):  # type: ignore[arg-type]
-        if field.name in ready:
+        absent = field.name not in given
+        if field.name in ready or (absent and (field.default, field.default_factory) != (MISSING, MISSING)):
             continue
         value = given[field.name]
         if not isinstance(value, _JSON[str(field.type)]):

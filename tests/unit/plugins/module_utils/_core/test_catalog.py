@@ -134,3 +134,10 @@ def test_what_is_no_manifest_is_told_and_why(text: str, why: str) -> None:
 @pytest.mark.parametrize(("name", "told"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
 def test_names_as_text(name: str, told: str) -> None:
     assert catalog.shown(name) == told
+
+
+def test_what_has_a_default_may_be_missing_so_that_versions_read_each_others_manifests() -> None:
+    given = json.loads(catalog.write(manifest_of()))
+    del given["proofs"]
+    given["of_a_later_version"] = True
+    assert catalog.parse(json.dumps(given), FILE) == manifest_of()
