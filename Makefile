@@ -8,6 +8,8 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
 ready := $(VENV)/.ready
+# Where pytest writes how long each test took; stages.sh tells which took longest.
+times = --junitxml .cache/times/$@.xml
 
 .PHONY: help demo demo-clean test lint unit units sanity docs integration mutants molecule acceptance bench build engine engine-stop clean
 
@@ -20,7 +22,7 @@ demo: engine $(ready) ## Deploy the example application on this machine's engine
 demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
-test: $(ready) ## Run every check and test, the cheap ones first, and say how long each took
+test: $(ready) ## Run every check and test, the cheap ones first, and say how many minutes each took and which tests took longest
 	tests/support/stages.sh lint unit docs sanity molecule integration acceptance
 
 lint: $(ready) ## Check style and types
@@ -32,7 +34,7 @@ lint: $(ready) ## Check style and types
 	antsibull-changelog lint
 
 unit: $(ready) ## Test the pure parts, without an engine
-	pytest tests/unit --numprocesses $(JOBS) --cov=plugins --cov-branch
+	pytest tests/unit --numprocesses $(JOBS) --cov=plugins --cov-branch $(times)
 
 units: $(ready) ## Run ansible-test units with the newest ansible-core, and on the oldest Python of managed hosts
 	PYTHON="$(PYTHON)" CORE="$(CORE)" TARGET="$(TARGET)" tests/support/ansible_test.sh units
@@ -45,7 +47,7 @@ docs: $(ready) ## Check the documentation of plugins and roles as the documentat
 
 integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application, JOBS files at once
 	tests/support/base_image.sh
-	pytest tests/integration --numprocesses $(JOBS) --dist loadfile
+	pytest tests/integration --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(times)
 
 mutants: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
 	tests/support/base_image.sh
@@ -58,7 +60,7 @@ molecule: engine $(ready) ## Test roles on instances with systemd and an engine 
 	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
-	pytest tests/acceptance
+	pytest tests/acceptance $(times)
 
 bench: engine $(ready) ## Measure, side by side (minutes)
 	python benchmarks/run.py

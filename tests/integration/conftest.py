@@ -6,8 +6,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterator
 
+import plays
 import pytest
 from lab import STANDIN, App, MakeApp
+
+plays.forking = True
+
+# Files that take minutes, the longest first. Workers take whole files in this order, so that none of them is left with
+# a long one when the others have ended. pytest-xdist would go by the number of a file's tests, which says nothing here.
+LONGEST = (
+    "test_update",
+    "test_lock_hooks",
+    "test_lifecycle",
+    "test_failures",
+    "test_deploy",
+    "test_update_faults",
+    "test_schedule",
+    "test_proxies",
+    "test_backup",
+    "test_image",
+    "test_replica",
+    "test_restore",
+    "test_offsite",
+    "test_small_engine",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files to the front; other tests of the same run stay where they are."""
+    here = {item.path.stem for item in items if item.path.parent == Path(__file__).parent}
+    turn = {name: number for number, name in enumerate([*LONGEST, *sorted(here - set(LONGEST))])}
+    items.sort(key=lambda item: turn[item.path.stem] if item.path.parent == Path(__file__).parent else len(turn))
 
 
 @pytest.fixture(scope="module")

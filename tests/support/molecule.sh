@@ -16,10 +16,12 @@ one() {
         </dev/null >"$2/$1.log" 2>&1 || code=$?
     [ "$code" -eq 0 ] || cat "$2/$1.log"
     printf 'molecule: %-14s %4d s  %s\n' "$1" "$((SECONDS - started))" "$([ "$code" -eq 0 ] && echo passed || echo FAILED)"
+    printf '%s molecule %s\n' "$((SECONDS - started))" "$1" >>.cache/times/molecule.txt
     return "$code"
 }
 
-mkdir -p "$logs"
+mkdir -p "$logs" .cache/times
+rm -f .cache/times/molecule.txt
 # Once, rather than by several scenarios at the same time.
 [ -n "${MOLECULE_IMAGE:-}" ] || tests/support/instance_image.sh "${MOLECULE_SUITE:-trixie}"
 tests/support/base_image.sh
