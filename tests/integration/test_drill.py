@@ -109,7 +109,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
         told = replace(each, file=file, sha256=written.sha256, bytes=written.bytes, files=written.files)
         archives.append(replace(told, **about) if each.name == "db" else told)
     sets.publish(str(folder), replace(one.manifest, stamp=stamp, archives=tuple(archives)))
-    sets.remove(one)
+    sets.remove([one])
 
 
 def test_a_good_set_is_proven(sets: Sets) -> None:

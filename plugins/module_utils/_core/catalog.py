@@ -9,11 +9,13 @@ The manifest is published last: a set is there when its manifest is there.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime, timedelta, timezone
-from typing import Any, Collection, Mapping, Optional, Tuple, Type, TypeVar, Union
+from functools import lru_cache
+from typing import Any, Callable, Collection, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
 
 from .errors import DockerVpsError, InvalidInput
 
@@ -27,9 +29,17 @@ STAMP = "%Y%m%d-%H%M%S"
 SUFFIXES: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*")
-_STAMP = re.compile(r"\d{8}-\d{6}")
-_MANIFEST = re.compile(r"manifest-(\d{8}-\d{6})\.json")
-_ARCHIVE = re.compile(r".+-(\d{8}-\d{6})\.tar(\.gz|\.zst)?")
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as Docker has it
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_STAMP = re.compile(r"[0-9]{8}-[0-9]{6}")
+_MANIFEST = re.compile(r"manifest-([0-9]{8}-[0-9]{6})\.json")
+_ARCHIVE = re.compile(r".+-([0-9]{8}-[0-9]{6})\.tar(\.gz|\.zst)?")
+
+
+LARGEST = 32 * 1024**2
+"""Bytes of a manifest. One of 9,000 databases with 40 tables each takes half of it."""
+_LONGEST_NUMBER = 19  # digits; 2**63 has as many
+_LONGEST_REASON = 300  # characters of a value that are shown
 
 
 class BadManifest(DockerVpsError):
@@ -105,7 +115,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything known about a set. ``unavailable`` is for how many seconds the application was paused or stopped."""
+    """Everything known about a set. ``unavailable`` is for how many seconds the application was paused or stopped.
+
+    ``after`` is empty, or the latest timestamp of sets that were there when this one was made although they are dated
+    later: the clock had been wrong.
+    """
 
     format: int
     app: str
@@ -124,6 +138,12 @@ class Manifest:
     uploads: Uploads
     warnings: tuple[str, ...]
     proofs: tuple[Proof, ...] = ()
+    after: str = ""
+
+    @property
+    def made(self) -> tuple[str, bool, str]:
+        """By this, sets are in the order in which they were made, whatever the clock said."""
+        return max(self.stamp, self.after), bool(self.after), self.stamp
 
     @property
     def proven(self) -> bool:
@@ -163,7 +183,7 @@ def time_of(stamp: str) -> datetime:
             raise ValueError(stamp)
         return datetime.strptime(stamp, STAMP).replace(tzinfo=timezone.utc)
     except ValueError as error:
-        raise InvalidInput(f"{stamp!r} is not the timestamp of a set; expected YYYYMMDD-HHMMSS (UTC).") from error
+        raise InvalidInput(f"{stamp!r:.60} is not the timestamp of a set; expected YYYYMMDD-HHMMSS (UTC).") from error
 
 
 def new_stamp(now: datetime, taken: Collection[str]) -> str:
@@ -203,9 +223,9 @@ def parse(text: str, file: str) -> Manifest:
         BadManifest: it is not one, or contradicts its file's name; it may come from anywhere, so nothing is believed.
     """
     try:
-        given = json.loads(text)
+        given = _json(text)
         if given["format"] != FORMAT:
-            raise ValueError(f"its format is {given['format']}, and this version reads {FORMAT}")
+            raise ValueError(f"its format is {given['format']!r:.40}, and this version reads {FORMAT}")
         manifest = _built(
             Manifest,
             given,
@@ -215,38 +235,107 @@ def parse(text: str, file: str) -> Manifest:
             proofs=tuple(_built(Proof, one) for one in given.get("proofs", ())),
         )
         _consistent(manifest, file)
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidInput) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, InvalidInput) as error:
         raise BadManifest(
-            f"{file} is not the manifest of a backup set: {what}. Restore it from another copy of the set."
+            f"{file} is not the manifest of a backup set: {_why(error)}. Restore it from another copy of the set."
         ) from error
     return manifest
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, KeyError):
+        return f"{error!s:.200} is missing"
+    return f"{error}"[:_LONGEST_REASON] or type(error).__name__
+
+
+def _json(text: str) -> Any:
+    """Read JSON in which nothing can be understood in two ways, and nothing costs much."""
+    given = json.loads(
+        text, object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_refuse_constant
+    )
+    if "\\ud" in text.lower():  # half of a letter beyond 16 bits cannot be written anywhere
+        json.dumps(given, ensure_ascii=False).encode()
+    return given
+
+
+def _object(pairs: Sequence[Tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _unused in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r:.60} stands in it twice")
+    return found
+
+
+def _int(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:  # a number of a million digits takes minutes
+        raise ValueError(f"{digits[:_LONGEST_NUMBER]}… is too large a number")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:_LONGEST_NUMBER]} is too large a number")
+    return number
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def _consistent(manifest: Manifest, file: str) -> None:
     time_of(manifest.stamp)
     if file != manifest_file(manifest.stamp):
-        raise ValueError(f"it belongs to {manifest.stamp}")
+        raise ValueError(f"it belongs to {manifest.stamp:.40}")
+    if manifest.after:
+        time_of(manifest.after)
     check_names([archive.name for archive in manifest.archives])
     for archive in manifest.archives:
         if archive.file != archive_file(archive.name, manifest.stamp, archive.compression):
-            raise ValueError(f"it names the file {archive.file!r}")
+            raise ValueError(f"it names the file {archive.file!r:.200}")
+        if not _VOLUME.fullmatch(archive.volume):
+            raise ValueError(f"{archive.volume!r:.200} cannot be the name of a volume")
+        if not _SHA256.fullmatch(archive.sha256):
+            raise ValueError(f"the sha256 of {archive.file} is {archive.sha256!r:.80}")
 
 
 def _archive(given: Mapping[str, Any]) -> Archive:
     return _built(Archive, given, databases=tuple(_built(Database, one) for one in given["databases"]))
 
 
-# What JSON calls these annotations of the classes above.
-_JSON: Mapping[str, Union[type, Tuple[type, ...]]] = {
-    "str": str,
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "tuple[str, ...]": list,
-    "Mapping[str, str]": dict,
-    "Mapping[str, int]": dict,
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+# What the annotations of the classes above mean for a value of JSON. No number of a manifest is below zero.
+_JSON: Mapping[str, Callable[[Any], bool]] = {
+    "str": _is_text,
+    "int": _is_count,
+    "float": lambda value: _is_count(value) or (isinstance(value, float) and value >= 0),
+    "bool": lambda value: isinstance(value, bool),
+    "tuple[str, ...]": _is_texts,
+    "Mapping[str, str]": lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),
+    "Mapping[str, int]": lambda value: isinstance(value, dict) and all(map(_is_count, value.values())),
 }
+
+
+@lru_cache(maxsize=None)
+def _fields(kind: Type[Any]) -> Sequence[Tuple[str, Optional[Callable[[Any], bool]], bool]]:
+    """Return the fields of a class: name, what is right for it, and whether it may be missing."""
+    return [
+        (one.name, _JSON.get(str(one.type)), (one.default, one.default_factory) != (MISSING, MISSING))
+        for one in fields(kind)
+    ]
 
 
 def _built(kind: Type[T], given: Mapping[str, Any], **ready: Any) -> T:
@@ -255,12 +344,11 @@ def _built(kind: Type[T], given: Mapping[str, Any], **ready: Any) -> T:
     Unknown ones are passed over, so that an earlier version and a later one read each other's manifests.
     """
     values = dict(ready)
-    for field in fields(kind):  # type: ignore[arg-type]
-        absent = field.name not in given
-        if field.name in ready or (absent and (field.default, field.default_factory) != (MISSING, MISSING)):
+    for name, right, optional in _fields(cast(Any, kind)):
+        if name in ready or (optional and name not in given):
             continue
-        value = given[field.name]
-        if not isinstance(value, _JSON[str(field.type)]):
-            raise ValueError(f"{field.name} is {value!r}")
-        values[field.name] = tuple(value) if isinstance(value, list) else value
+        value = given[name]
+        if not right or not right(value):
+            raise ValueError(f"{name} is {value!r:.{_LONGEST_REASON}}")
+        values[name] = tuple(value) if isinstance(value, list) else value
     return kind(**values)

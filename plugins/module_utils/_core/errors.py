@@ -3,6 +3,19 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Mapping
+
+_NEXT_STEPS: Mapping[int, str] = {
+    errno.ENOSPC: "Free some space on that disk, or choose another one.",
+    errno.EDQUOT: "The quota of that disk is used up: raise it, or free some space.",
+    errno.EROFS: "That file system is mounted read-only; the kernel does so by itself after an error of the disk. "
+    "Look at dmesg, mend the cause, and mount it writable again.",
+    errno.EIO: "The disk has errors: look at dmesg, and bring its data to another one.",
+    errno.ENAMETOOLONG: "Choose a shorter path.",
+    errno.ENOLCK: "That file system has no locks to give: choose a directory on a disk of this host.",
+}
+
 
 class DockerVpsError(Exception):
     """A failure that a person can act on.
@@ -31,3 +44,8 @@ class EngineUnreachable(EngineError):
 
 class EngineForbidden(EngineError):
     """The engine's socket may not be used by this user."""
+
+
+def next_step(error: OSError) -> str:
+    """Return what to do about a refusal of the file system, as a sentence."""
+    return _NEXT_STEPS.get(error.errno or 0, "Does the play need become: true?")

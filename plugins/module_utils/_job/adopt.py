@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._core import catalog
@@ -46,10 +46,11 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         return {"changed": True, "set": {}, "summary": text}
     sets.prepare()
     with sets.lock("an adoption"):
-        stamp = catalog.new_stamp(clock.utc(), sets.taken())
+        stamp = sets.next_stamp(clock)
         folder = sets.begin(stamp)
         try:
-            made = sets.publish(folder, _made(params, sets.app, stamp, folder))
+            manifest = replace(_made(params, sets.app, stamp, folder), after=sets.after(stamp))
+            made = sets.publish(folder, manifest)
         except BaseException:
             sets.discard(folder)
             raise

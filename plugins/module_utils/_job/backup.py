@@ -76,7 +76,7 @@ def run(
             recover(sets, folder, connect, clock)
         sources = _looked_at(params, sets, engine)
         predicted = _predicted(sets, params, sources)
-        stamp = catalog.new_stamp(clock.utc(), sets.taken())
+        stamp = sets.next_stamp(clock)
         folder = sets.workspace(stamp)
         with guarded(lambda: recover(sets, folder, connect, clock)):
             sets.begin(stamp)
@@ -246,6 +246,7 @@ class _Making:
             missing = absent if proof else missing
         unavailable = self.go_on(halted)
         uploads = replace(uploads, missing=tuple(sorted(missing)))
+        after = self.sets.after(self.stamp)
         manifest = Manifest(
             format=catalog.FORMAT,
             app=self.params.app,
@@ -262,7 +263,8 @@ class _Making:
             tool_version=catalog.TOOL_VERSION,
             archives=tuple(archives),
             uploads=uploads,
-            warnings=(*warnings(archives, uploads), *self.clock_warning()),
+            warnings=(*warnings(archives, uploads), *clock_warning(after)),
+            after=after,
         )
         return self.sets.publish(self.folder, manifest)
 
@@ -352,12 +354,10 @@ class _Making:
         )
         return made, written.missing
 
-    def clock_warning(self) -> list[str]:
-        """Return a warning when there is a set dated later than this one."""
-        newest = self.sets.listing().sets[:1]
-        if newest and newest[0].manifest.stamp > self.stamp:
-            return [f"The newest set is dated {newest[0].manifest.stamp}, later than now: did the clock step back?"]
-        return []
+
+def clock_warning(after: str) -> list[str]:
+    """Return a warning when there is a set dated later than a new one; see Manifest.after."""
+    return [f"The newest set is dated {after}, later than now: did the clock step back?"] if after else []
 
 
 def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:

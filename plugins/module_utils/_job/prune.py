@@ -8,15 +8,19 @@ import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import tree
+from .._store.files import refused
 from .._store.sets import Listing, Sets
 from .backup import WallClock, size
 from .journal import Containers, Swap, recover, remembered
 from .verify import problems
+
+SHOWN = 3
+"""How many of several problems are told in full."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,23 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     freed = sum(each.bytes for one in doomed for each in one.manifest.archives)
     freed += sum(tree.survey(path).bytes for path in copies)
     if really:
-        try:
-            for one in doomed:
-                sets.remove(one)
-            for path in copies:
-                shutil.rmtree(path)
-        except OSError as error:
-            raise DockerVpsError(
-                f"Old backups of {sets.app} cannot be removed: {error.strerror} ({error.filename}). "
-                "Does the play need become: true, or is the disk mounted read-only?"
-            ) from error
+        _refuse_what_stays(sets, [*sets.remove(doomed), *filter(None, map(_removed, copies))])
     return _told(sets, here, decisions, copies, freed, really)
+
+
+def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
+    if problems:
+        told = " ".join(problem.message for problem in problems[:SHOWN])
+        more = f" And {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
+        raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {told}{more}")
+
+
+def _removed(path: str) -> Optional[DockerVpsError]:
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        return refused(f"{path} cannot be removed", error, path)
+    return None
 
 
 def _told(

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 import subprocess
 from dataclasses import dataclass
-from typing import Optional
+from typing import BinaryIO, Optional
 
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, next_step
 
 PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -24,16 +27,70 @@ class Kept:
     gid: int
 
 
-def read(path: str) -> Optional[Kept]:
+def refused(doing: str, error: OSError, path: str = "") -> DockerVpsError:
+    """Return what the system refused in one sentence: the object, the cause, and the next step.
+
+    Args:
+        doing: the object and what cannot be done with it, as in "/opt/shop/x cannot be written".
+        path: it, or what it lies in; of a full disk its place and what is free there are told.
+    """
+    cause = error.strerror or str(error) or type(error).__name__
+    full = _full(path) if path and error.errno in FULL else ""
+    return DockerVpsError(f"{doing}: {cause}{full}. {next_step(error)}")
+
+
+def _full(path: str) -> str:
+    """Return which disk is full, and of what: a disk without inodes has bytes, and takes no file all the same."""
+    place = os.path.abspath(path)
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    facts = os.statvfs(place)
+    while not os.path.ismount(place):
+        place = os.path.dirname(place)
+    inodes = " and no inode" if facts.f_files and not facts.f_favail else ""
+    return f" (the disk at {place} has {facts.f_bavail * facts.f_frsize // 1024} KiB{inodes} free)"
+
+
+def open_regular(path: str, links: bool = False) -> BinaryIO:
+    """Open a regular file for reading; nothing that stands in its place can make this wait.
+
+    Args:
+        links: a symbolic link is followed.
+
+    Raises:
+        OSError: it cannot be opened, or is a pipe, a device, a socket or a directory; or a symbolic link.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, "it is a pipe or a device", path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read(path: str, links: bool = True, limit: Optional[int] = None) -> Optional[Kept]:
     """Return a file, or None when there is none.
+
+    Args:
+        links: a symbolic link is followed.
+        limit: bytes that it may have at most.
 
     Raises:
         DockerVpsError: something else than a readable UTF-8 file is there.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open_regular(path, links) as file:
             facts = os.fstat(file.fileno())
-            return Kept(file.read(), stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid)
+            if limit is not None and facts.st_size > limit:
+                raise OSError(errno.EFBIG, f"it has {facts.st_size} bytes, and {limit} are the most", path)
+            text = file.read().decode("utf-8")
+            return Kept(text, stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -59,11 +116,12 @@ def replace(path: str, kept: Kept) -> None:
                 os.fsync(file.fileno())
             os.replace(partial, path)
         except BaseException:
-            os.unlink(partial)
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
             raise
         sync_directory(os.path.dirname(path) or ".")
     except OSError as error:
-        raise DockerVpsError(f"{path} cannot be written: {_why(error)}. Does the play need become: true?") from error
+        raise refused(f"{path} cannot be written", error, path) from error
 
 
 def make_directory(path: str) -> None:
@@ -75,9 +133,7 @@ def make_directory(path: str) -> None:
     try:
         os.makedirs(path or ".", mode=0o750, exist_ok=True)
     except OSError as error:
-        raise DockerVpsError(
-            f"The directory {path} cannot be made: {_why(error)}. Does the play need become: true?"
-        ) from error
+        raise refused(f"The directory {path} cannot be made", error, path) from error
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -116,7 +172,7 @@ def sync_tree(path: str) -> None:
             sync_directory(folder)
         sync_directory(os.path.dirname(path) or ".")
     except OSError as error:
-        raise DockerVpsError(f"{path} cannot be made durable: {_why(error)}. Is the disk in order?") from error
+        raise refused(f"{path} cannot be made durable", error, path) from error
 
 
 def _sync_file(path: str) -> None:
@@ -130,13 +186,20 @@ def _sync_file(path: str) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """Make renames in a directory durable."""
+    """Make renames in a directory durable, as far as its file system can: one over a network answers EINVAL."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)
 
 
 def _why(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+    if not isinstance(error, OSError):
+        return "it is not UTF-8 text"
+    return {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is a socket"}.get(
+        error.errno or 0, error.strerror or str(error)
+    )

@@ -11,10 +11,12 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import time
 from typing import Iterator
 
 from .._core.errors import DockerVpsError
+from .files import refused
 
 
 class Locked(DockerVpsError):
@@ -31,28 +33,48 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
 
     Raises:
         Locked: another process holds it; the message names it, its process id and its age.
+        DockerVpsError: the file system gives no such file or no lock.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = _opened(path, what)
     try:
         until = time.monotonic() + wait
-        while not _taken(descriptor):
+        while not _taken(descriptor, path, what):
             if time.monotonic() >= until:
                 raise Locked(_holder(descriptor, path, what))
             time.sleep(0.2)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": int(time.time())}).encode(), 0)
+        _say(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": int(time.time())}))
         yield
-        os.ftruncate(descriptor, 0)
+        _say(descriptor, "")
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _opened(path: str, what: str) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise refused(f"Cannot begin {what}: the lock {path} cannot be made", error, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DockerVpsError(f"Cannot begin {what}: {path} is not a regular file, so it is no lock. Remove it.")
+    return descriptor
+
+
+def _taken(descriptor: int, path: str, what: str) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise refused(f"Cannot begin {what}: the lock {path} cannot be taken", error, path) from error
     return True
+
+
+def _say(descriptor: int, text: str) -> None:
+    """Tell people who holds the lock; a courtesy, which a full disk may refuse."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
 
 
 def _holder(descriptor: int, path: str, what: str) -> str:

@@ -2,7 +2,9 @@
 """The only code that touches a backup directory: list, find, lock, publish, remove.
 
 A set is made in ``.partial-<timestamp>`` and its manifest is moved out last, so it is there as a whole or not at all.
-A set is removed the other way round. Whatever a killed run left lies in such a folder, or bears its timestamp.
+A set is removed the other way round: its manifest becomes ``.removed-<timestamp>``, which needs no room on a full disk,
+and goes after the archives. Whatever a killed run left lies in such a folder, or bears its timestamp; whoever takes the
+lock next finishes what was being removed.
 """
 
 from __future__ import annotations
@@ -10,27 +12,45 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from dataclasses import dataclass
-from datetime import datetime
-from typing import ContextManager, Iterator, Optional, Sequence
+from datetime import datetime, timedelta
+from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence
 
 from .._core.catalog import (
     ADOPTED,
+    LARGEST,
     Archive,
     BadManifest,
     Manifest,
     manifest_file,
+    new_stamp,
     parse,
     stamp_of,
     time_of,
     write,
 )
 from .._core.errors import DockerVpsError, InvalidInput
-from .files import Kept, make_directory, read, replace, sync_directory
+from .files import FULL, Kept, make_directory, read, refused, replace, sync_directory
 from .lock import locked
 
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
+REMOVED = ".removed-"
+PATIENCE = timedelta(seconds=10)
+"""How long a new set waits for a second that no other one has."""
+
+
+class Calendar(Protocol):
+    """What is needed of a clock."""
+
+    def utc(self) -> datetime:
+        """Return the time (UTC)."""
+        raise NotImplementedError
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -59,18 +79,23 @@ class BackupSet:
         found = []
         for archive in self.manifest.archives:
             try:
-                size = os.stat(self.path(archive)).st_size
+                facts = os.lstat(self.path(archive))
             except OSError as error:
                 found.append(f"{archive.file}: {error.strerror}")
                 continue
-            if size != archive.bytes:
-                found.append(f"{archive.file} has {size} bytes, and the manifest says {archive.bytes}")
+            if not stat.S_ISREG(facts.st_mode):
+                found.append(f"{archive.file} is not a regular file")
+            elif facts.st_size != archive.bytes:
+                found.append(f"{archive.file} has {facts.st_size} bytes, and the manifest says {archive.bytes}")
         return found
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What is in a directory: sets of the app, newest first; why other manifests were passed over; lone archives."""
+    """What is in a directory: sets of the app, why other manifests were passed over, and lone archives.
+
+    The set that was made last is the first, also when the clock was wrong; see Manifest.made.
+    """
 
     sets: Sequence[BackupSet]
     unreadable: Sequence[str]
@@ -95,14 +120,15 @@ class Sets:
             os.makedirs(self.directory, mode=0o700, exist_ok=True)
             os.chmod(self.directory, 0o700)
         except OSError as error:
-            raise DockerVpsError(
-                f"The backup directory {self.directory} cannot be written: {error.strerror}. "
-                "Choose a directory on a disk that is mounted for writing, and run with become: true."
-            ) from error
+            raise refused(f"The backup directory {self.directory} cannot be written", error, self.directory) from error
 
-    def lock(self, what: str, wait: float = 0.0) -> ContextManager[None]:
-        """Hold the lock of this app's backups; see lock.locked."""
-        return locked(os.path.join(self.directory, ".lock"), f"{what} of {self.app}", wait)
+    @contextlib.contextmanager
+    def lock(self, what: str, wait: float = 0.0) -> Iterator[None]:
+        """Hold the lock of this app's backups, and finish what was being removed; see lock.locked."""
+        with locked(os.path.join(self.directory, ".lock"), f"{what} of {self.app}", wait):
+            files = self._files()
+            self._finish_removal([file[len(REMOVED) :] for file in files if file.startswith(REMOVED)], files)
+            yield
 
     def listing(self) -> Listing:
         """Return what is there. Unfinished sets are invisible."""
@@ -120,14 +146,14 @@ class Sets:
             known.update(archive.file for archive in one.manifest.archives)
             if one.manifest.app == self.app:
                 sets.append(one)
-        at_work = {os.path.basename(folder).partition("-")[2] for folder in self.leftovers()}
+        at_work = {stamp for stamp in map(_stamp_at_work, files) if stamp}
         lone = [f for f in files if f not in known and stamp_of(f, "archive") not in (None, *at_work)]
-        return Listing(sorted(sets, key=lambda one: one.manifest.stamp, reverse=True), unreadable, lone)
+        return Listing(sorted(sets, key=lambda one: one.manifest.made, reverse=True), unreadable, lone)
 
     def find(self, which: str, now: datetime) -> BackupSet:
         """Return a set by ``latest``, its timestamp, or the path of its manifest or of one of its archives.
 
-        Latest passes over sets dated later than ``now``: the clock had been wrong when they were made.
+        Latest is the last one made, and passes over sets dated later than ``now``: the clock had been wrong.
 
         Raises:
             DockerVpsError: there is no such set, or it cannot be used.
@@ -146,21 +172,45 @@ class Sets:
         if found:
             return found
         more = f" These could not be read: {'; '.join(here.unreadable)}" if here.unreadable else ""
+        if here.sets:
+            more += f" {here.sets[0].manifest.stamp} is dated later than now: is the clock right? Name it to use it."
         raise DockerVpsError(f"There is no backup set of {self.app} in {self.directory}.{more}")
 
     def taken(self) -> list[str]:
         """Return the timestamps that are in use, by finished sets or by others' files."""
-        stamps = [stamp_of(file) or stamp_of(file, "archive") for file in self._files()]
-        return [stamp for stamp in stamps if stamp] + [one.rpartition(PARTIAL)[2] for one in self.leftovers()]
+        files = self._files()
+        stamps = [stamp_of(file) or stamp_of(file, "archive") or _stamp_at_work(file) for file in files]
+        return [stamp for stamp in stamps if stamp]
+
+    def next_stamp(self, clock: Calendar) -> str:
+        """Return the timestamp for a set that is made now, when its second has come: later sets are dated later.
+
+        So two sets of one second are a second apart, and the first is not the latest any more when this returns.
+        """
+        began = clock.utc()
+        stamp = new_stamp(began, self.taken())
+        while clock.utc() < min(time_of(stamp), began + PATIENCE):
+            clock.sleep(0.05)
+        return stamp
+
+    def after(self, stamp: str) -> str:
+        """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
+        latest = max((max(one.manifest.stamp, one.manifest.after) for one in self.listing().sets), default="")
+        return latest if latest > stamp else ""
 
     def leftovers(self) -> list[str]:
         """Return the folders in which work was begun and not finished; under the lock they are a killed run's."""
-        return [os.path.join(self.directory, name) for name in self._files() if name.startswith((PARTIAL, RESTORE))]
+        names = (name for name in self._files() if name.startswith((PARTIAL, RESTORE)))
+        folders = (os.path.join(self.directory, name) for name in names)
+        return [folder for folder in folders if os.path.isdir(folder) and not os.path.islink(folder)]
 
     def begin(self, stamp: str, kind: str = PARTIAL) -> str:
         """Make the folder in which a set is prepared, and return it."""
         folder = self.workspace(stamp, kind)
-        os.mkdir(folder, mode=0o700)
+        try:
+            os.mkdir(folder, mode=0o700)
+        except OSError as error:
+            raise refused(f"{folder} cannot be made", error, self.directory) from error
         return folder
 
     def workspace(self, stamp: str, kind: str = PARTIAL) -> str:
@@ -171,36 +221,82 @@ class Sets:
         """Make a prepared set visible. Its archives lie in the folder and are synced already."""
         file = manifest_file(manifest.stamp)
         _write(os.path.join(folder, file), manifest)
-        for name in (*(archive.file for archive in manifest.archives), file):
+        try:
+            for name in (*(archive.file for archive in manifest.archives), file):
+                sync_directory(self.directory)
+                os.rename(os.path.join(folder, name), os.path.join(self.directory, name))
             sync_directory(self.directory)
-            os.rename(os.path.join(folder, name), os.path.join(self.directory, name))
-        sync_directory(self.directory)
-        shutil.rmtree(folder)
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise refused(f"Set {manifest.stamp} cannot be put into {self.directory}", error, folder) from error
         return BackupSet(self.directory, manifest)
 
     def record(self, manifest: Manifest) -> None:
         """Write a manifest in one step, over the one that is there."""
         _write(os.path.join(self.directory, manifest_file(manifest.stamp)), manifest)
 
-    def remove(self, one: BackupSet) -> None:
-        """Remove a set; when this is interrupted, discard finishes it."""
-        folder = self.begin(one.manifest.stamp)
-        with contextlib.suppress(FileNotFoundError):
-            path = os.path.join(self.directory, manifest_file(one.manifest.stamp))
-            os.rename(path, os.path.join(folder, "manifest"))
-        sync_directory(self.directory)
-        self.discard(folder)
+    def remove(self, doomed: Iterable[BackupSet]) -> list[DockerVpsError]:
+        """Remove sets under the lock, and return why some could not be; when this is interrupted, lock finishes it.
+
+        It waits for the disk twice in all, however many there are.
+        """
+        stamps, problems = [], []
+        for one in doomed:
+            stamp = one.manifest.stamp
+            try:
+                _hide(os.path.join(self.directory, manifest_file(stamp)), os.path.join(self.directory, REMOVED + stamp))
+                stamps.append(stamp)
+            except OSError as error:
+                problems.append(refused(f"Set {stamp} cannot be removed", error, self.directory))
+        return problems + self._finish_removal(stamps, self._files())
+
+    def _finish_removal(self, stamps: Sequence[str], files: Sequence[str]) -> list[DockerVpsError]:
+        """Remove the archives of sets whose manifests are out of the way already, then those manifests."""
+        problems: List[DockerVpsError] = []
+        if not stamps:
+            return problems
+        of: Dict[str, List[str]] = {}
+        for file in files:
+            stamp = stamp_of(file, "archive")
+            if stamp:
+                of.setdefault(stamp, []).append(file)
+        published = {file for file in files if stamp_of(file)}
+        gone = []
+        try:
+            sync_directory(self.directory)
+            for stamp in stamps:
+                archives = [] if manifest_file(stamp) in published else of.get(stamp, [])
+                found = [problem for problem in (self._unlinked(file) for file in archives) if problem]
+                problems += found
+                gone += [] if found else [stamp]
+            sync_directory(self.directory)
+        except OSError as error:
+            problems.append(refused(f"What was removed from {self.directory} may come back", error, self.directory))
+        return problems + [problem for problem in (self._unlinked(REMOVED + stamp) for stamp in gone) if problem]
+
+    def _unlinked(self, file: str) -> Optional[DockerVpsError]:
+        path = os.path.join(self.directory, file)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            return refused(f"{path} cannot be removed", error, path)
+        return None
 
     def discard(self, folder: str) -> None:
         """Remove a folder of unfinished work, and what it had moved out already."""
         name = os.path.basename(folder)
-        if name.startswith(PARTIAL):
-            stamp = name[len(PARTIAL) :]
-            published = os.path.exists(os.path.join(self.directory, manifest_file(stamp)))
-            for file in self._files():
-                if stamp_of(file, "archive") == stamp and not published:
-                    os.unlink(os.path.join(self.directory, file))
-        shutil.rmtree(folder)
+        try:
+            if name.startswith(PARTIAL):
+                stamp = name[len(PARTIAL) :]
+                published = os.path.lexists(os.path.join(self.directory, manifest_file(stamp)))
+                for file in self._files():
+                    if stamp_of(file, "archive") == stamp and not published:
+                        os.unlink(os.path.join(self.directory, file))
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise refused(f"{folder}, which is not finished, cannot be removed", error, folder) from error
 
     def free(self) -> int:
         """Return how many bytes are free for a set."""
@@ -213,13 +309,10 @@ class Sets:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise DockerVpsError(
-                f"The backup directory {self.directory} cannot be read: {error.strerror}. "
-                "Does the play need become: true?"
-            ) from error
+            raise refused(f"The backup directory {self.directory} cannot be read", error) from error
 
     def _load(self, path: str) -> BackupSet:
-        kept = read(path)
+        kept = read(path, links=False, limit=LARGEST)
         folder, file = os.path.split(path)
         if kept is None:
             lone = [one for one in _names(folder) if stamp_of(one, "archive") == stamp_of(file)]
@@ -232,6 +325,26 @@ class Sets:
         return BackupSet(folder, parse(kept.text, file))
 
 
+def _hide(manifest: str, hidden: str) -> None:
+    """Take a manifest out of the way; one that is gone already leaves a name for what is to be removed, if it can."""
+    try:
+        os.rename(manifest, hidden)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno not in FULL:  # not even room for a name: then the archives are all that a kill would leave
+            raise
+        os.unlink(manifest)
+
+
+def _stamp_at_work(name: str) -> Optional[str]:
+    """Return the timestamp in the name of what is being made, restored or removed."""
+    for kind in (PARTIAL, RESTORE, REMOVED):
+        if name.startswith(kind):
+            return name[len(kind) :]
+    return None
+
+
 def _write(path: str, manifest: Manifest) -> None:
     replace(path, Kept(write(manifest), 0o600, os.geteuid(), os.getegid()))
 
@@ -242,9 +355,10 @@ def _names(folder: str) -> Iterator[str]:
 
 
 def latest_of(sets: Sequence[BackupSet], now: datetime) -> Optional[BackupSet]:
-    """Return the newest of sets that lie newest first, passing over those dated later than now.
+    """Return the last one made of a listing's sets, passing over those dated later than now.
 
-    A set that was adopted from elsewhere is only the latest when there is no other, since it does not hold everything.
+    This is what "the last set" means wherever something is compared with it. A set that was adopted
+    from elsewhere is only the latest when there is no other, since it does not hold everything.
     """
     past = [one for one in sets if one.time <= now]
     return next((one for one in past if one.manifest.consistency != ADOPTED), past[0] if past else None)

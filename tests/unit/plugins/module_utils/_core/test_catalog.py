@@ -122,6 +122,26 @@ def changed(path: str, value: Any) -> str:
         (changed("stamp", "20260131-020001"), "belongs to 20260131-020001"),
         (changed("stamp", "yesterday"), "not the timestamp"),
         (changed("uploads", {}), "'named' is missing"),
+        (changed("archives.0.bytes", -1), "bytes is -1"),
+        (changed("archives.0.plain_bytes", True), "plain_bytes is True"),
+        (changed("archives.0.plain_bytes", 10**19), "is too large a number"),
+        (changed("archives.0.torn", [1]), "torn is [1]"),
+        (changed("archives.0.labels", {"a": 1}), "labels is {'a': 1}"),
+        (changed("archives.0.databases.0.tables", {"a": -1}), "tables is {'a': -1}"),
+        (changed("archives.0.volume", "../etc"), "'../etc' cannot be the name of a volume"),
+        (changed("archives.0.sha256", ""), "the sha256 of db-20260131-020000.tar.gz is ''"),
+        (changed("unavailable", -0.5), "unavailable is -0.5"),
+        (changed("unavailable", float("nan")), "NaN is no number"),
+        (changed("unavailable", float("-inf")), "-Infinity is no number"),
+        (changed("after", "yesterday"), "not the timestamp"),
+        (changed("stamp", "x" * 10**6), "is not the timestamp of a set"),
+        ('{"unavailable": 1e999}', "1e999 is too large a number"),
+        ('{"format": ' + "9" * 10**6 + "}", "is too large a number"),
+        ('{"format": 1, "format": 1}', "'format' stands in it twice"),
+        ('{"format": "\\ud800"}', "surrogates not allowed"),
+        ('{"format": "' + "x" * 10**6 + '"}', "its format is 'xxx"),
+        ("[" * 200_000, "it is nested too deeply"),
+        ('{"a":' * 200_000, "it is nested too deeply"),
     ],
 )
 def test_what_is_no_manifest_is_told_and_why(text: str, why: str) -> None:
@@ -129,6 +149,7 @@ def test_what_is_no_manifest_is_told_and_why(text: str, why: str) -> None:
         catalog.parse(text, FILE)
     assert FILE in caught.value.message
     assert why in caught.value.message
+    assert len(caught.value.message) < 600
 
 
 @pytest.mark.parametrize(("name", "told"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
@@ -141,3 +162,23 @@ def test_what_has_a_default_may_be_missing_so_that_versions_read_each_others_man
     del given["proofs"]
     given["of_a_later_version"] = True
     assert catalog.parse(json.dumps(given), FILE) == manifest_of()
+
+
+def test_a_letter_beyond_16_bits_may_be_escaped() -> None:
+    given = catalog.write(manifest_of(reason="before 🎉"))
+    assert "\\ud83c" in given
+    assert catalog.parse(given, FILE).reason == "before 🎉"
+
+
+def test_the_order_in_which_sets_were_made_does_not_depend_on_the_clock() -> None:
+    """Made in this order; the third one while the clock was a year ahead."""
+    made = [
+        manifest_of("20260101-020000"),
+        manifest_of("20260102-020000"),
+        manifest_of("20270103-020000"),
+        manifest_of("20260104-020000", after="20270103-020000"),
+        manifest_of("20260105-020000", after="20270103-020000"),
+        manifest_of("20270104-020000"),
+        manifest_of("20280101-020000"),
+    ]
+    assert sorted([*made[3:], *made[:3]], key=lambda one: one.made) == made

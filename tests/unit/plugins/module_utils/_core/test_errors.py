@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     DockerVpsError,
@@ -10,6 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineForbidden,
     EngineUnreachable,
     InvalidInput,
+    next_step,
 )
 
 
@@ -25,3 +28,21 @@ def test_a_refusal_is_no_absence() -> None:
     assert not issubclass(EngineForbidden, EngineUnreachable)
     assert issubclass(EngineForbidden, EngineError)
     assert issubclass(EngineUnreachable, EngineError)
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "The quota of that disk is used up"),
+        (errno.EROFS, "is mounted read-only"),
+        (errno.EIO, "The disk has errors"),
+        (errno.ENAMETOOLONG, "Choose a shorter path"),
+        (errno.ENOLCK, "has no locks to give"),
+        (errno.EACCES, "Does the play need become: true?"),
+        (errno.EPERM, "Does the play need become: true?"),
+    ],
+)
+def test_the_next_step_is_that_of_the_cause(number: int, step: str) -> None:
+    assert step in next_step(OSError(number, "refused"))
+    assert next_step(OSError("without a number")) == "Does the play need become: true?"

@@ -176,7 +176,7 @@ def test_a_file_that_cannot_be_read(sets: Sets) -> None:
     os.mkdir(one.path(each))
     about = replace(each, bytes=os.stat(one.path(each)).st_size)
     odd = replace(one, manifest=replace(one.manifest, archives=(about,)))
-    assert verify.problems(odd, "checksum") == [f"{each.file} cannot be read: Is a directory"]
+    assert verify.problems(odd, "checksum") == [f"{each.file} is not a regular file"]
 
 
 def with_database(sets: Sets, tmp_path: Path, **about: Any) -> BackupSet:

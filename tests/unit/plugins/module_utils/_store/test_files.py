@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 import threading
 from pathlib import Path
@@ -16,7 +17,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files i
     Kept,
     copy_tree,
     make_directory,
+    open_regular,
     read,
+    refused,
     replace,
     sync_tree,
 )
@@ -283,5 +286,88 @@ def test_a_host_without_cp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_directory_that_cannot_be_made_durable(tmp_path: Path) -> None:
-    with pytest.raises(DockerVpsError, match=r"/a/b cannot be made durable: No such file or directory\. Is the disk"):
+    with pytest.raises(DockerVpsError, match=r"/a/b cannot be made durable: No such file or directory\."):
         sync_tree(str(tmp_path / "a/b"))
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(path))
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_link(path: Path) -> None:
+    path.with_name("target").write_text("x")
+    path.symlink_to("target")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (a_pipe, "it is a pipe or a device"),
+        (a_socket, "it is a socket"),
+        (a_directory, "Is a directory"),
+        (a_link, "it is a symbolic link"),
+    ],
+)
+def test_what_stands_in_the_place_of_a_file_makes_nobody_wait(
+    tmp_path: Path, make: Callable[[Path], None], why: str
+) -> None:
+    make(tmp_path / "x")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(DockerVpsError, match=f"/x cannot be read: {why}"):
+        read(str(tmp_path / "x"), links=False)
+    with pytest.raises(OSError):
+        open_regular(str(tmp_path / "x"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_link_is_followed_where_that_is_wanted(tmp_path: Path) -> None:
+    a_link(tmp_path / "x")
+    found = read(str(tmp_path / "x"))
+    assert found
+    assert found.text == "x"
+
+
+def test_a_file_of_an_absurd_size_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(DockerVpsError, match="it has 1000000000000 bytes, and 1000 are the most"):
+        read(str(tmp_path / "x"), limit=1000)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_of_a_full_disk_its_place_is_told(tmp_path: Path, number: int) -> None:
+    error = OSError(number, os.strerror(number))
+    told = refused("/a/x cannot be written", error, str(tmp_path / "not/there")).message
+    assert told.startswith(f"/a/x cannot be written: {os.strerror(number)} (the disk at /")
+    assert " KiB free). " in told
+    assert "become" not in told
+
+
+def test_an_error_without_a_text_is_told_by_its_name() -> None:
+    assert refused("x cannot be read", OSError()).message.startswith("x cannot be read: OSError. ")
+
+
+@pytest.mark.parametrize(("number", "borne"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_file_system_that_cannot_make_renames_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, borne: bool
+) -> None:
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if borne:
+        replace(str(tmp_path / "x"), NEW)
+    else:
+        with pytest.raises(DockerVpsError, match=r"x cannot be written: Input/output error\. The disk has errors"):
+            replace(str(tmp_path / "x"), NEW)
+    assert read(str(tmp_path / "x")) == NEW

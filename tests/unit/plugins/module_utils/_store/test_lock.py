@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import threading
@@ -10,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
 
 
@@ -67,7 +70,7 @@ def test_a_holder_that_has_not_said_who_it_is(tmp_path: Path) -> None:
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / ".lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(OSError), locked(str(tmp_path / ".lock"), "a backup"):
+    with pytest.raises(DockerVpsError, match="Cannot begin a backup: "), locked(str(tmp_path / ".lock"), "a backup"):
         raise AssertionError("followed")
     assert not (tmp_path / "victim").exists()
 
@@ -97,3 +100,34 @@ def test_it_waits_only_as_long_as_asked(tmp_path: Path) -> None:
     with locked(path, "a release"), pytest.raises(Locked, match="a release"), locked(path, "another", wait=0.01):
         raise AssertionError("two at once")
     assert 0.01 <= time.monotonic() - began < 10
+
+
+def test_a_full_disk_takes_no_text_and_is_locked_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / ".lock")
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with locked(path, "a backup"), pytest.raises(Locked, match="another process is at work"), locked(path, "a restore"):
+        raise AssertionError("two at once")
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    told = r"Cannot begin a backup: the lock .*/\.lock cannot be taken: No locks available\. That file system has no"
+    with pytest.raises(DockerVpsError, match=told), locked(str(tmp_path / ".lock"), "a backup"):
+        raise AssertionError("locked")
+
+
+def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(DockerVpsError, match="is not a regular file, so it is no lock. Remove it"):
+        locked(str(tmp_path / ".lock"), "a backup").__enter__()
+    with pytest.raises(DockerVpsError, match="cannot be made: No such file or directory"):
+        locked(str(tmp_path / "none/.lock"), "a backup").__enter__()
+    assert len(os.listdir("/proc/self/fd")) == before

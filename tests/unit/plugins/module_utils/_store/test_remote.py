@@ -124,7 +124,7 @@ def test_a_set_that_is_pruned_while_it_is_sent_is_sent_whole(sets: Sets) -> None
     class Slow(FakeRepository):
         def save(self, name, blocks, app, time, tags):  # type: ignore[no-untyped-def]
             if name == "db.tar":
-                sets.remove(one)
+                sets.remove([one])
             return super().save(name, blocks, app, time, tags)
 
     there = Slow()

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import RESTORE, Sets
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, publish
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
@@ -131,7 +134,7 @@ def test_the_folder_of_a_restore_holds_no_set(sets: Sets) -> None:
 def test_removing(sets: Sets) -> None:
     publish(sets)
     one = publish(sets, LATER)
-    sets.remove(one)
+    assert sets.remove([one]) == []
     assert stamps(sets) == [STAMP]
     assert not [name for name in names(sets) if LATER in name]
 
@@ -144,7 +147,7 @@ def test_an_interrupted_removal_is_finished(sets: Sets) -> None:
     for left in sets.leftovers():
         sets.discard(left)
     assert names(sets) == []
-    sets.remove(one)
+    assert sets.remove([one]) == []
     assert names(sets) == []
 
 
@@ -217,3 +220,198 @@ def test_the_latest_is_a_full_set_when_there_is_one(sets: Sets) -> None:
     publish(sets)
     assert sets.find("latest", NOW).manifest.stamp == STAMP
     assert adopted.holds == "db"
+
+
+def test_a_new_set_waits_for_a_second_that_no_other_one_has(sets: Sets) -> None:
+    clock = FakeWallClock(datetime(2026, 1, 31, 2, 0, 0, 400_000, tzinfo=timezone.utc))
+    publish(sets, sets.next_stamp(clock))
+    assert clock.passed == 0
+    publish(sets, sets.next_stamp(clock))
+    assert stamps(sets) == ["20260131-020001", "20260131-020000"]
+    assert 0.6 <= clock.passed < 0.7
+    assert sets.find("latest", clock.utc()).manifest.stamp == "20260131-020001"
+
+
+def test_a_new_set_does_not_wait_for_ever(sets: Sets) -> None:
+    sets.prepare()
+    clock = FakeWallClock(datetime(2026, 1, 31, 2, tzinfo=timezone.utc))
+    for second in range(59):
+        Path(sets.directory, f"db-20260131-0200{second:02d}.tar").touch()
+    assert sets.next_stamp(clock) == "20260131-020059"
+    assert 10 <= clock.passed < 11
+
+
+def test_the_latest_is_the_last_made_when_the_clock_was_wrong(sets: Sets) -> None:
+    """Two hours ahead in the night, and put right before the next set; in the morning both dates are in the past."""
+    publish(sets, "20260131-040000")
+    assert sets.after("20260131-033000") == "20260131-040000"
+    publish(sets, "20260131-033000", after=sets.after("20260131-033000"))
+    morning = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
+    assert sets.find("latest", morning).manifest.stamp == "20260131-033000"
+    assert stamps(sets) == ["20260131-033000", "20260131-040000"]
+    assert sets.after("20260131-080000") == ""
+
+
+def test_sets_of_the_future_only(sets: Sets) -> None:
+    publish(sets)
+    with pytest.raises(DockerVpsError, match=f"{STAMP} is dated later than now: is the clock right"):
+        sets.find("latest", datetime(2026, 1, 1, tzinfo=timezone.utc))
+    assert latest_of(sets.listing().sets, datetime(2026, 1, 1, tzinfo=timezone.utc)) is None
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def link(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def deep(path: Path) -> None:
+    path.write_text('{"a":' * 100_000)
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(10**12)
+
+
+@pytest.mark.parametrize("make", [pipe, folder, link, deep, huge])
+def test_one_bad_manifest_stops_nothing(sets: Sets, make: Callable[[Path], None]) -> None:
+    one = publish(sets)
+    file = f"manifest-{LATER}.json"
+    make(Path(sets.directory, file))
+    listing = sets.listing()
+    assert [one.manifest.stamp for one in listing.sets] == [STAMP]
+    assert [file in why for why in listing.unreadable] == [True]
+    assert len(listing.unreadable[0]) < 500
+    assert sets.find("latest", NOW).manifest.stamp == STAMP
+    assert LATER in sets.taken()
+    with sets.lock("a removal"):
+        assert sets.remove([one]) == []
+    assert names(sets) == [".lock", file]
+
+
+@pytest.mark.parametrize("make", [pipe, folder, link])
+def test_an_archive_that_is_no_file_is_told(sets: Sets, make: Callable[[Path], None]) -> None:
+    one = publish(sets)
+    path = Path(one.path(one.manifest.archives[0]))
+    path.unlink()
+    make(path)
+    assert one.absent() == [f"db-{STAMP}.tar.gz is not a regular file"]
+
+
+def test_what_only_looks_like_unfinished_work_is_left_alone(sets: Sets, tmp_path: Path) -> None:
+    publish(sets)
+    (tmp_path / "precious").mkdir()
+    for name in (".partial-", ".partial-20260202-020000", ".restore-x", REMOVED, REMOVED + "x"):
+        Path(sets.directory, name).symlink_to(tmp_path / "precious")
+    assert sets.leftovers() == []
+    with sets.lock("a backup"):
+        assert stamps(sets) == [STAMP]
+    assert (tmp_path / "precious").is_dir()
+    assert len(sets.listing().lone) == 0
+
+
+def many(sets: Sets, count: int) -> None:
+    for number in range(count):
+        publish(sets, f"20260101-0000{number:02d}")
+
+
+def test_a_removal_waits_for_the_disk_twice_however_many_sets_there_are(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(sets, 12)
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    assert sets.remove(sets.listing().sets) == []
+    assert len(calls) == 2
+    assert names(sets) == []
+
+
+@pytest.mark.parametrize("step", range(1, 15))
+def test_a_removal_that_is_killed_at_any_moment_is_finished_by_the_next_one(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps are renames, waits for the disk and removals, as they come."""
+    many(sets, 4)
+    left = step
+
+    def killed_at(real: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                raise KeyboardInterrupt
+            real(*arguments)
+
+        return call
+
+    doomed = sets.listing().sets[1:]
+    with monkeypatch.context() as patched:
+        for name in ("rename", "fsync", "unlink"):
+            patched.setattr(os, name, killed_at(getattr(os, name)))
+        with pytest.raises(KeyboardInterrupt):
+            sets.remove(doomed)
+    kept = stamps(sets)
+    assert sets.listing().lone == []
+    with sets.lock("a backup"):
+        assert stamps(sets) == kept
+    assert len(names(sets)) == 1 + 3 * len(kept)
+    assert not any(one.absent() for one in sets.listing().sets)
+
+
+def test_a_disk_without_room_for_a_name(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = publish(sets)
+
+    def full(old: str, new: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", full)
+    assert sets.remove([one]) == []
+    assert names(sets) == []
+
+
+def test_a_set_that_cannot_be_removed_does_not_keep_the_others(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(sets, 3)
+    real = os.rename
+
+    def refuse(old: str, new: str) -> None:
+        if "000001.json" in old:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    (problem,) = sets.remove(sets.listing().sets)
+    assert problem.message.startswith("Set 20260101-000001 cannot be removed: Operation not permitted. ")
+    assert stamps(sets) == ["20260101-000001"]
+    assert sets.listing().lone == []
+
+
+def test_a_disk_that_fails_is_told(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = publish(sets)
+
+    def broken(*_arguments: object, **_more: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", broken)
+        (problem,) = sets.remove([one])
+        assert "may come back: Input/output error. The disk has errors" in problem.message
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", broken)
+        with pytest.raises(DockerVpsError, match="cannot be put into .*: Input/output error"):
+            publish(sets, LATER)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", broken)
+        patched.setattr(os, "rmdir", broken)
+        with pytest.raises(DockerVpsError, match="which is not finished, cannot be removed: Input/output error"):
+            sets.discard(sets.leftovers()[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", broken)
+        with pytest.raises(DockerVpsError, match="cannot be made: Input/output error"):
+            sets.begin("20260301-020000")
