@@ -15,6 +15,14 @@ description:
   - Waits for a cutover that is under way, and finishes or undoes one that was interrupted, by a power failure for
     example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this is for whatever else touches the
     application.
+options:
+  put_back:
+    description:
+      - Also put the live release's definition and env file in their places, where something else lies that was never
+        put live. That is kept beside it, with C(.previous) behind its name.
+      - Fails when no release was ever live.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.engine
@@ -22,7 +30,7 @@ attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
     support: full
-    details: Says which releases would be settled.
+    details: Says which releases would be settled, and which files put back.
 seealso:
   - module: ptnextjs.docker_vps.release_cutover
   - module: ptnextjs.docker_vps.release_info
@@ -32,6 +40,7 @@ EXAMPLES = r"""
 - name: Leave nothing half-done before the application is started by hand
   ptnextjs.docker_vps.release_settle:
     app: ptnextjs
+    put_back: true
 """
 
 RETURN = r"""
@@ -41,6 +50,12 @@ settled:
   type: list
   elements: str
   sample: ["20260131-020000"]
+put_back:
+  description: The files that were put back, in check mode those that would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/opt/ptnextjs/.env.production]
 summary:
   description: What became of them, one sentence or more for each.
   returned: success
@@ -60,31 +75,36 @@ from ..module_utils._module.glue import finish
 from ..module_utils._module.releases import PLACE_ARGUMENTS, world_of
 
 
-def run(app: str, world: World, check_mode: bool) -> dict[str, Any]:
+def run(app: str, put_back: bool, world: World, check_mode: bool) -> dict[str, Any]:
     """Settle, and return what became of each release.
 
     Raises:
-        DockerVpsError: something is under way for too long, or the engine does not answer.
+        DockerVpsError: something is under way for too long, the engine does not answer, or no release was ever live.
     """
     left = world.releases.unfinished()
-    if check_mode or not left:
-        return {"changed": bool(left), "settled": left, "summary": [f"Release {one} would be settled." for one in left]}
-    done = settle_left(app, world)
-    return {
-        "changed": bool(done),
-        "settled": [one.release.id for one in done],
-        "summary": [one.told for one in done],
-    }
+    if check_mode:
+        settled, summary = left, [f"Release {one} would be settled." for one in left]
+        files = world.releases.unreleased() if put_back else []
+    else:
+        done = settle_left(app, world) if left else []
+        settled, summary = [one.release.id for one in done], [one.told for one in done]
+        files = world.releases.put_back() if put_back else []
+    verb = "would be put" if check_mode else "was put"
+    summary += [
+        f"{path} was not what is live, so that of release {world.releases.current()} {verb} back." for path in files
+    ]
+    return {"changed": bool(settled or files), "settled": settled, "put_back": files, "summary": summary}
 
 
 def main() -> None:
     """Run as an Ansible module."""
     module = AnsibleModule(
-        argument_spec={**PLACE_ARGUMENTS, **ENGINE_ARGUMENTS},
+        argument_spec={"put_back": {"type": "bool", "default": False}, **PLACE_ARGUMENTS, **ENGINE_ARGUMENTS},
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,
     )
-    finish(module, lambda: run(module.params["app"], world_of(module), module.check_mode))
+    given = module.params
+    finish(module, lambda: run(given["app"], given["put_back"], world_of(module), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -106,15 +106,25 @@ def test_restart(app: App) -> None:
 
 def test_start_shows_the_log_of_what_does_not_become_healthy(app: App) -> None:
     app.playbook("stop").succeeded()
-    env_file = app.directory / ".env.production"
+    env_file, released = app.directory / ".env.production", app.directory / "releases/current/.env.production"
     text = env_file.read_text()
     try:
+        released.write_text(text + "\nSTANDIN_CRASH=7\n")
         env_file.write_text(text + "\nSTANDIN_CRASH=7\n")
         failed = app.playbook("start").failed()
         assert "crashing as commanded" in failed.text
     finally:
-        env_file.write_text(text)
-    app.playbook("start").succeeded()
+        released.write_text(text)
+    # Now that env file is one that was never released.
+    rehearsed = app.playbook("restart", "--check").succeeded()
+    assert f"{env_file} was not what is live, so that of release" in rehearsed.text
+    assert "would be put back" in rehearsed.text
+    assert "STANDIN_CRASH" in env_file.read_text()
+    started = app.playbook("start").succeeded()
+    assert "was put back" in started.text
+    assert env_file.read_text() == text
+    assert "STANDIN_CRASH" not in docker("exec", app.container, "env")
+    assert "STANDIN_CRASH" in env_file.with_name(".env.production.previous").read_text()
 
 
 def test_start_without_the_image_names_the_way_out(app: App) -> None:

@@ -289,7 +289,9 @@ def result_of_release_info(place: Path) -> dict[str, Any]:
 
 
 def result_of_release_settle(place: Path) -> dict[str, Any]:
-    return release_settle.run("shop", Site(place).world, check_mode=False)
+    site = Site(place)
+    site.deploy("shop:1")
+    return release_settle.run("shop", True, site.world, check_mode=False)
 
 
 def result_of_release_rollback(place: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 from dataclasses import replace
-from typing import Any, ContextManager, Mapping, Optional
+from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
 
 from .._core import catalog, releases
 from .._core.errors import DockerVpsError, EngineError
@@ -21,7 +21,8 @@ from .._core.health import Reason, Rules, Wanted, explain, judge
 from .._core.releases import HEALTHY, Plan, Release
 from .._store import files
 from .._store.guard import guarded
-from .._store.releases import DEFINITION, ENVIRONMENT
+from .._store.lock import Locked
+from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .journal import NotRunning, go_on
 from .probing import Probed, command_of
@@ -66,17 +67,35 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
         told = _told(plan is not Plan.NOTHING, wanted, world, said)
         return {**told, "release": vars(wanted)} if plan in (Plan.FIRST, Plan.CUTOVER) else told
-    world.releases.prepare()
-    with world.releases.lock(f"a release of {params.app}", SETTLED_WITHIN):
-        settled = settle_all(world)
-        wanted, plan = _looked_at(params, world, engine)
-        if plan is Plan.NOTHING:
-            result = _told(bool(settled), wanted, world, f"Release {world.releases.current()} is live already.")
-        elif plan is Plan.START:
-            result = _started(params, wanted, world, engine)
-        else:
-            result = _Cutover(params, sets, world, engine, wanted).run()
+    with contextlib.ExitStack() as held:
+        with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
+            world.releases.prepare()
+            held.enter_context(world.releases.lock(f"a release of {params.app}", SETTLED_WITHIN))
+        with _put_back(world.releases):
+            settled = settle_all(world)
+            wanted, plan = _looked_at(params, world, engine)
+            if plan is Plan.NOTHING:
+                result = _told(bool(settled), wanted, world, f"Release {world.releases.current()} is live already.")
+            elif plan is Plan.START:
+                result = _started(params, wanted, world, engine)
+            else:
+                result = _Cutover(params, sets, world, engine, wanted).run()
     return {**result, "cautions": [*(one.told for one in settled), *result["cautions"]]}
+
+
+@contextlib.contextmanager
+def _put_back(releases_: Releases, unless: Tuple[Type[Exception], ...] = ()) -> Iterator[None]:
+    """Put the live release's files back when there is no new one; the env file may be the new one's already."""
+    try:
+        yield
+    except unless:
+        raise
+    except BaseException:
+        with contextlib.suppress(DockerVpsError):  # there is something worse to tell
+            current = releases_.current()
+            if current:
+                releases_.put_live(current)
+        raise
 
 
 def settle_left(app: str, world: World) -> list[Settled]:
@@ -164,11 +183,7 @@ class _Cutover:
         self.began = self.clock.now()
         current = self.releases.current()
         self.previous = current if current and self.releases.read(current) else ""
-        try:
-            self.ready = prepare(params, sets, world, engine, wanted)
-        except BaseException:
-            self._put_files_back()
-            raise
+        self.ready = prepare(params, sets, world, engine, wanted)
         self.release = replace(wanted, backup=self.ready.backup)
         self.cautions = list(self.ready.cautions)
         self.gap_began: Optional[float] = None
@@ -196,7 +211,6 @@ class _Cutover:
                 held.enter_context(self._alone())
             except BaseException:
                 discard(self.ready.staged)
-                self._put_files_back()
                 raise
             held.enter_context(guarded(self._unattended))
             try:
@@ -208,12 +222,6 @@ class _Cutover:
             finish(self.world, self.engine, self.way)
         pruned = self._pruned()
         return _told(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
-
-    def _put_files_back(self) -> None:
-        """Put back what was live when nothing else has changed; the env file may be the new one already."""
-        if self.previous:
-            with contextlib.suppress(DockerVpsError):  # there is something worse to tell
-                self.releases.put_live(self.previous)
 
     def _alone(self) -> ContextManager[None]:
         """Keep backups and restores away meanwhile."""
@@ -435,7 +443,6 @@ class _Cutover:
         discard(self.ready.staged)
         if settled is None:
             self.releases.forget(self.release.id)
-            self._put_files_back()
             if isinstance(error, OSError):
                 raise DockerVpsError(f"The release could not be written down: {error}. Nothing was changed.") from error
         elif settled.release.result != HEALTHY and isinstance(error, Exception):

@@ -20,6 +20,7 @@ from . import files
 from .lock import locked
 
 DEFINITION, ENVIRONMENT, LOG, JOURNAL = "compose.yml", ".env.production", "log", "journal.json"
+PREVIOUS = ".previous"
 _RECORD, _CURRENT, _LOCK = "release.json", "current", ".lock"
 
 
@@ -123,6 +124,36 @@ class Releases:
             wanted_next = there and to_go and there.text not in (to_go.text, kept.text)
             if there != kept and not wanted_next:
                 files.replace(path, kept)
+
+    def unreleased(self) -> list[str]:
+        """Return where something else lies than the live release's definition and environment.
+
+        Raises:
+            DockerVpsError: no release is live, or a file cannot be read.
+        """
+        current = self.current()
+        if not current:
+            raise DockerVpsError(
+                f"No release is live in {self.home}: the application was never deployed here, or was removed. "
+                "Run deploy.yml."
+            )
+        return [path for name, path in self.live.items() if files.read(path) != files.read(self.path(current, name))]
+
+    def put_back(self) -> list[str]:
+        """Put the live release's files in their places, and return where something else lay.
+
+        What lay there is kept beside it, with ``.previous`` behind its name.
+
+        Raises:
+            DockerVpsError: no release is live, or they cannot be read or written.
+        """
+        found = self.unreleased()
+        for path in found:
+            there = files.read(path)
+            if there:
+                files.replace(path + PREVIOUS, replace(there, mode=0o600))
+        self.put_live(self.current())
+        return found
 
     def make_current(self, release_id: str) -> None:
         """Say, in one step and durably, that a release is live."""

@@ -16,6 +16,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineError,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
@@ -573,3 +575,22 @@ def test_rows_of_users_who_came_by_an_alias_are_not_taken_for_the_versions_own(s
     error = failed(site, version=Version(migrates=migrate, exits=6.0), aliases=["shop"], smoke=["true"])
     assert "9 rows of vendors" in error.message
     assert site.live().result == "unwell"
+
+
+@pytest.mark.parametrize("in_the_way", ["releases/.lock", "releases/20250101-000000/release.json"])
+def test_what_fails_before_a_release_begins_leaves_the_env_file_of_the_live_one(site: Site, in_the_way: str) -> None:
+    before = Path(site.releases.live[".env.production"]).read_text()
+    path = site.home / in_the_way
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+    with pytest.raises((DockerVpsError, OSError)):
+        site.deploy("shop:2")
+    assert Path(site.releases.live[".env.production"]).read_text() == before
+    assert site.engine.names() == {APP: "shop:1"}
+
+
+def test_the_env_file_stays_while_another_release_is_at_work(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutover, "SETTLED_WITHIN", 0.0)
+    with site.releases.lock("another release", 0.0), pytest.raises(Locked):
+        site.deploy("shop:2")
+    assert "of shop:2" in Path(site.releases.live[".env.production"]).read_text()
