@@ -118,6 +118,14 @@ safety_copies:
   type: list
   elements: str
   sample: [/var/lib/docker/volumes/ptnextjs-db/_data.before-20260110-101500]
+left:
+  description:
+    - Safety copies that are not needed any more and could not be removed, for example because of C(chattr +i) on
+      a file in them. It is tried again each time.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 freed:
   description: The bytes that were freed.
   returned: always

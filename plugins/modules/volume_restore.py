@@ -150,6 +150,12 @@ before:
   type: list
   elements: str
   sample: [/var/lib/docker/volumes/ptnextjs-db/_data.before-20260201-093000]
+left:
+  description: Earlier safety copies that are not needed any more and could not be removed; it is tried again each time.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 summary:
   description: What was done, in a sentence.
   returned: success

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import tarfile
@@ -216,7 +217,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         data = place / directory
         data.mkdir(exist_ok=True)
         (data / "file").write_text("live")
-        bind = ("--opt", "type=none", "--opt", "o=bind", "--opt", f"device={data}")
+        bind = ("--opt", "type=none", "--opt", "o=rbind,rw", "--opt", f"device={data}")
         docker("volume", "create", *bind, volume)
         return volume
 
@@ -250,6 +251,35 @@ def test_a_bound_directory_is_exchanged(shop: Shop, disk: Callable[..., str], tm
     docker(
         "run", "--rm", "--network=none", "--volume", f"{volume}:/x", image_of("base_image.sh"), "test", "-e", "/x/1.png"
     )
+
+
+def test_a_bound_directory_with_a_user_by_its_path_and_on_a_new_host(
+    shop: Shop, disk: Callable[..., str], tmp_path: Path
+) -> None:
+    volume, other, place = disk("size=200m"), f"{NAME}-other", tmp_path / "disk/data"
+    made = backup.run(backup.Params(NAME, {"media": volume}), shop.sets, connect, SystemClock(), False)["set"]
+    by_path = ("--volume", f"{place.parent}:/x", "--network=none", "--init")
+    try:
+        docker("run", "--detach", "--rm", "--name", other, *by_path, image_of("base_image.sh"), "sleep", "infinity")
+        for check_mode in (True, False):
+            with pytest.raises(DockerVpsError, match=f"{other} was started with --rm"):
+                shop.restore(check_mode, set=made["stamp"])
+        assert inspect(other)["State"]["Running"] is True
+        docker("rm", "--force", other)
+        docker("run", "--detach", "--name", other, *by_path, image_of("base_image.sh"), "sleep", "infinity")
+        assert shop.restore(set=made["stamp"])["stopped"] == [other]
+        assert inspect(other)["State"]["Running"] is True
+    finally:
+        docker("rm", "--force", other)
+    docker("volume", "rm", volume)
+    shutil.rmtree(place)
+    with pytest.raises(DockerVpsError, match=f"was bound to the directory {place}, which is not on this host. Make it"):
+        shop.restore(set=made["stamp"])
+    place.mkdir()
+    assert shop.restore(set=made["stamp"])["created"] == [volume]
+    assert (place / "file").read_text() == "live"
+    options = json.loads(docker("volume", "inspect", volume))[0]["Options"]
+    assert options == {"type": "none", "o": "rbind,rw", "device": str(place)}
 
 
 def test_the_top_of_a_disk_cannot_be_exchanged(shop: Shop, disk: Callable[..., str], tmp_path: Path) -> None:

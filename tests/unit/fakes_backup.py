@@ -57,15 +57,21 @@ class FakeVolumeEngine:
         self.volumes[name] = {"Name": name, "Driver": "local", "Mountpoint": str(place), "Labels": LABELS, **facts}
         return place
 
-    def add_container(self, name: str, *volumes: str, running: bool = True, paused: bool = False) -> None:
-        """Add a container; its id is its name in capital letters."""
+    def add_container(
+        self, name: str, *volumes: str, running: bool = True, paused: bool = False, binds: Sequence[str] = ()
+    ) -> None:
+        """Add a container; its id is its name in capital letters. It mounts volumes, and paths such as /path:ro."""
         self.containers[name.upper()] = {
             "Id": name.upper(),
             "Name": f"/{name}",
             "Image": "sha256:" + "ab" * 32,
             "Config": {"Image": f"{name}:1", "Labels": {"com.docker.compose.project": "shop"}},
             "State": {"Running": running, "Paused": paused},
-            "Mounts": [{"Type": "volume", "Name": volume} for volume in volumes],
+            "HostConfig": {"AutoRemove": False},
+            "Mounts": [
+                *({"Type": "volume", "Name": volume, "RW": True} for volume in volumes),
+                *({"Type": "bind", "Source": one.split(":")[0], "RW": ":ro" not in one} for one in binds),
+            ],
         }
 
     def info(self) -> Mapping[str, Any]:
@@ -77,8 +83,11 @@ class FakeVolumeEngine:
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
         return self.containers.get(name)
 
-    def users(self, volume: str) -> Sequence[Mapping[str, Any]]:
-        return [one for one in self.containers.values() if any(volume == mount["Name"] for mount in one["Mounts"])]
+    def all_volumes(self) -> Sequence[Mapping[str, Any]]:
+        return list(self.volumes.values())
+
+    def all_containers(self) -> Sequence[Mapping[str, Any]]:
+        return list(self.containers.values())
 
     def start(self, container: str) -> None:
         self._change("start", container)
@@ -96,13 +105,15 @@ class FakeVolumeEngine:
         self._change("unpause", container)
         self.containers[container]["State"]["Paused"] = False
 
-    def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
+    def create_volume(
+        self, name: str, driver: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None
+    ) -> None:
         self._change("create_volume", name)
-        self.add_volume(name, Driver=driver, Labels=dict(labels))
+        self.add_volume(name, Driver=driver, Labels=dict(labels), Options=dict(options) if options else None)
 
     def remove_volume(self, name: str) -> None:
         self._change("remove_volume", name)
-        if self.users(name):
+        if any(name == mount.get("Name") for one in self.containers.values() for mount in one["Mounts"]):
             raise EngineError(f"The Docker engine refused: volume {name} is in use.")
         shutil.rmtree(Path(self.volumes.pop(name)["Mountpoint"]).parent)
 

@@ -149,7 +149,8 @@ class FakeReleaseEngine(FakeVolumeEngine):
             "Image": self.images[image]["Id"],
             "Config": {"Image": image, "Labels": dict(labels), "Healthcheck": CHECK},
             "State": {"Running": False, "Paused": False, "Status": "created"},
-            "Mounts": [{"Type": "volume", "Name": one} for one in ("shop-db", "shop-media")],
+            "Mounts": [{"Type": "volume", "Name": one, "RW": True} for one in ("shop-db", "shop-media")],
+            "HostConfig": {"AutoRemove": False},
             "Aliases": list(aliases),
         }
         return key

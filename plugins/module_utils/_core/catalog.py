@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any, Callable, Collection, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
@@ -63,7 +63,11 @@ class Database:
 
 @dataclass(frozen=True)
 class Archive:
-    """One volume of a set; sizes in bytes, ``plain_bytes`` before compression."""
+    """One volume of a set; sizes in bytes, ``plain_bytes`` before compression.
+
+    ``disk_bytes`` is what its files occupied on the disk, 0 when that is not known. ``options`` are those of the
+    volume's driver.
+    """
 
     name: str
     volume: str
@@ -80,6 +84,13 @@ class Archive:
     vanished: tuple[str, ...]
     skipped: tuple[str, ...]
     outside_links: int
+    disk_bytes: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def room(self) -> int:
+        """How many bytes its files need on a disk; sparse ones need less than they seem to hold."""
+        return self.disk_bytes or self.plain_bytes
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Mapping
 _NEXT_STEPS: Mapping[int, str] = {
     errno.ENOSPC: "Free some space on that disk, or choose another one.",
     errno.EDQUOT: "The quota of that disk is used up: raise it, or free some space.",
+    errno.EFBIG: "Choose a disk that takes larger files.",
     errno.EROFS: "That file system is mounted read-only; the kernel does so by itself after an error of the disk. "
     "Look at dmesg, mend the cause, and mount it writable again.",
     errno.EIO: "The disk has errors: look at dmesg, and bring its data to another one.",

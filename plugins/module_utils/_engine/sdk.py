@@ -126,11 +126,15 @@ class Engine:
         """Return what the engine knows about a volume, or None."""
         return self._or_none(lambda: self._api.inspect_volume(name))
 
-    def users(self, volume: str) -> list[Mapping[str, Any]]:
-        """Return what the engine knows about the containers, also stopped ones, that mount a volume."""
-        found = self._asked(lambda: self._api.containers(all=True, filters={"volume": volume}))
-        inspected = [self.container(one["Id"]) for one in found]
-        return [one for one in inspected if one and any(volume == m.get("Name") for m in one["Mounts"])]
+    def all_volumes(self) -> list[Mapping[str, Any]]:
+        """Return what the engine knows about all volumes."""
+        found: Optional[list[Mapping[str, Any]]] = self._asked(self._api.volumes)["Volumes"]
+        return found or []
+
+    def all_containers(self) -> list[Mapping[str, Any]]:
+        """Return all containers in short, also stopped ones, with their mounts."""
+        found: list[Mapping[str, Any]] = self._asked(lambda: self._api.containers(all=True))
+        return found
 
     def pause(self, container: str) -> None:
         """Freeze a container."""
@@ -213,9 +217,12 @@ class Engine:
         """Remove a name of an image, and with its last name the image; nothing happens when there is none."""
         self._gone(self._api.remove_image, name)
 
-    def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
-        """Create a volume; nothing happens when it is there."""
-        self._asked(lambda: self._api.create_volume(name, driver=driver, labels=dict(labels)))
+    def create_volume(
+        self, name: str, driver: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None
+    ) -> None:
+        """Create a volume, with options of its driver; nothing happens when it is there."""
+        given = dict(options) if options else None
+        self._asked(lambda: self._api.create_volume(name, driver=driver, driver_opts=given, labels=dict(labels)))
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume that no container uses."""

@@ -15,11 +15,14 @@ from .._core.catalog import Archive, Database, Manifest, Uploads
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.waiting import Clock
 from .._store import archive, sqlite, tree
+from .._store.folders import LONGEST
 from .._store.guard import guarded
+from .._store.place import few
 from .._store.sets import BackupSet, Sets
 from .journal import Journal, go_on, recover
 from .losses import counted
-from .volumes import Volume, VolumeEngine, release_of, running, volume_of
+from .places import holding_sets, why_not
+from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
 SHORT = 160  # characters that a summary has of a warning
@@ -148,7 +151,12 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine) -> dict[str, _S
                 f"The volume {volume} does not exist, so there is nothing to back up. "
                 "Deploy the application first, or correct the name (docker volume ls)."
             )
+        inside = holding_sets(volume, found.root, sets.directory)
+        if inside:
+            raise DockerVpsError(inside)
         sources[name] = _Source(found, tree.survey(found.root))
+    if params.consistency == "stop":
+        refuse_vanishing(running(engine, params.volumes.values()))
     if all(one.survey.files == 0 for one in sources.values()):
         raise DockerVpsError(
             f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
@@ -184,9 +192,9 @@ def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> in
     last = {one.name: one for found in sets.listing().sets[:1] for one in found.manifest.archives}
     total = 0
     for name, source in sources.items():
-        before, now = last.get(name), source.survey.bytes
+        before, now = last.get(name), source.survey.disk
         if before and before.compression == params.compression:
-            total += before.bytes + max(0, now - before.plain_bytes)
+            total += before.bytes + max(0, now - before.room)
         else:
             total += now
     return total
@@ -194,7 +202,7 @@ def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> in
 
 def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> None:
     copies = sum(
-        os.stat(os.path.join(source.volume.root, one)).st_size
+        os.stat(os.path.join(source.volume.root, one)).st_blocks * 512
         for source in sources.values()
         for one in source.survey.databases
     )
@@ -263,7 +271,7 @@ class _Making:
             tool_version=catalog.TOOL_VERSION,
             archives=tuple(archives),
             uploads=uploads,
-            warnings=(*warnings(archives, uploads), *clock_warning(after)),
+            warnings=(*warnings(archives, uploads), *self.place_warnings(archives), *clock_warning(after)),
             after=after,
         )
         return self.sets.publish(self.folder, manifest)
@@ -332,7 +340,7 @@ class _Making:
             source.volume.root,
             self.params.compression,
             instead=self.copies[name],
-            leave_out=[*sidecars, *survey.sockets, *survey.devices],
+            leave_out=[*sidecars, *survey.sockets, *survey.devices, *survey.too_long],
             wanted=wanted,
         )
         made = Archive(
@@ -349,10 +357,32 @@ class _Making:
             databases=tuple(self.databases[name]),
             torn=tuple(map(catalog.shown, written.torn)),
             vanished=tuple(map(catalog.shown, written.vanished)),
-            skipped=tuple(sorted(map(catalog.shown, {*survey.sockets, *survey.devices, *written.skipped}))),
+            skipped=tuple(sorted(map(catalog.shown, {*survey.left_out, *written.skipped}))),
             outside_links=survey.outside_links,
+            disk_bytes=survey.disk,
+            options=source.volume.options,
         )
         return made, written.missing
+
+    def place_warnings(self, archives: Sequence[Archive]) -> Iterator[str]:
+        """Yield what is not in the set because of where it lies, and why volumes could not take the set back."""
+        places = {source.volume.name: source.volume.root for source in self.sources.values()}
+        for one in archives:
+            survey = self.sources[one.name].survey
+            mounts, too_long = (list(map(catalog.shown, paths)) for paths in (survey.mounts, survey.too_long))
+            nodes = [path for path in one.skipped if path not in {*mounts, *too_long}]
+            if nodes:
+                yield f"{one.name}: sockets and devices are not in the set: {', '.join(nodes)}"
+            if mounts:
+                yield f"{one.name}: other file systems are mounted there, which are not in the set: {few(mounts)}"
+            if too_long:
+                yield (
+                    f"{one.name}: GNU tar could not restore paths of more than {LONGEST} bytes, so these are not in "
+                    f"the set: {few(too_long)}"
+                )
+            told = why_not(one.volume, places, self.sets.directory, self.engine)
+            if told:
+                yield f"{one.name}: as it is now, the set could not be restored into {one.volume}. {told}"
 
 
 def clock_warning(after: str) -> list[str]:
@@ -366,8 +396,6 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
         yield from (f"{one.name}: {database.warning}" for database in one.databases if database.warning)
         if one.torn:
             yield f"{one.name}: these changed each time they were read and may be torn: {', '.join(one.torn)}"
-        if one.skipped:
-            yield f"{one.name}: sockets and devices are not in the set: {', '.join(one.skipped)}"
         if one.outside_links:
             yield f"{one.name}: {one.outside_links} links lead out of the volume; restoring needs allow_outside_links"
     if uploads.missing:

@@ -26,7 +26,7 @@ from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .journal import NotRunning, go_on
 from .probing import Probed, command_of
-from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, Params, data_of, discard, old_of, prepare, refuse_others
+from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, Params, data_of, discard, look, old_of, prepare, refuse_others
 from .under_way import (
     COPY,
     NEXT,
@@ -38,6 +38,7 @@ from .under_way import (
     boot,
     finish,
     last_lines,
+    left_beside,
     masked,
     rename,
     rows,
@@ -66,7 +67,10 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
         said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
         told = _told(plan is not Plan.NOTHING, wanted, world, said)
-        return {**told, "release": vars(wanted)} if plan in (Plan.FIRST, Plan.CUTOVER) else told
+        if plan not in (Plan.FIRST, Plan.CUTOVER):
+            return told
+        cautions = look(params, sets, world, engine).cautions
+        return {**told, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
             world.releases.prepare()
@@ -220,6 +224,8 @@ class _Cutover:
                 self._undo(error)
                 raise
             finish(self.world, self.engine, self.way)
+            if self.ready.data:
+                self.cautions += left_beside(self.ready.data.root)
         pruned = self._pruned()
         return _told(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
 
@@ -413,7 +419,7 @@ class _Cutover:
 
     def _commit(self) -> None:
         """From here on the new version is the live one."""
-        data = self.ready.data or data_of(self.params, self.engine)[0]  # it may have been made only now
+        data = self.ready.data or data_of(self.params, self.sets, self.engine)[0]  # it may have been made only now
         self.release = replace(
             self.release,
             result=HEALTHY,

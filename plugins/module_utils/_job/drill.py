@@ -183,7 +183,7 @@ class _Drill:
 
     def prepare(self) -> None:
         """Create the volumes, when there is room for what belongs into them."""
-        needed = sum(each.plain_bytes for each in self.archives) + RESERVE
+        needed = sum(each.room for each in self.archives) + RESERVE
         for each in self.archives:
             volume = f"{self.name}-{each.name}"
             self.engine.create_volume(volume, "local", self.labels)
@@ -302,7 +302,7 @@ class _Drill:
         """Return the result in one sentence."""
         what = f"set {self.one.manifest.stamp} of {self.params.app}"
         if proof is None:
-            needed = size(sum(each.plain_bytes for each in self.archives))
+            needed = size(sum(each.room for each in self.archives))
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not proof.passed:
             return f"The {what} did not pass its restore drill: {proof.reason}"

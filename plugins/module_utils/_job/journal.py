@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, TypeVar
 
@@ -18,6 +17,7 @@ from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.waiting import Clock
 from .._store import files
 from .._store.sets import Sets
+from .users import Mounting, users
 
 FILE = "journal.json"
 RECORD = "last-restore.json"
@@ -32,19 +32,11 @@ class NotRunning(DockerVpsError):
     """A container could not be let go on; everything else is set right."""
 
 
-class Containers(Protocol):
+class Containers(Mounting, Protocol):
     """What is needed of an engine to set right what was begun."""
-
-    def container(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return what the engine knows about a container."""
-        raise NotImplementedError
 
     def volume(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return a volume."""
-        raise NotImplementedError
-
-    def users(self, volume: str) -> Sequence[Mapping[str, Any]]:
-        """Return the containers that mount a volume."""
         raise NotImplementedError
 
     def start(self, container: str) -> None:
@@ -127,7 +119,27 @@ def read(folder: str) -> Journal:
 
 def remembered(sets: Sets) -> tuple[Swap, ...]:
     """Return the last swap of every volume; the safety copies may be gone."""
-    return _swaps(_read(os.path.join(sets.directory, RECORD)) or {"swaps": ()})
+    return _swaps(_record(sets))
+
+
+def superseded(sets: Sets) -> tuple[Swap, ...]:
+    """Return earlier swaps whose safety copies are not needed any more, and could not be removed so far."""
+    return tuple(one for one in _swaps(_record(sets), "superseded") if os.path.isdir(one.before))
+
+
+def left_behind(sets: Sets) -> dict[str, str]:
+    """Return the safety copies that are not needed any more and cannot be removed, and why; under the lock."""
+    tried = {one.before: files.remove_tree(one.before) for one in superseded(sets)}
+    return {path: why for path, why in tried.items() if why}
+
+
+def cannot_be_removed(left: Mapping[str, str]) -> list[str]:
+    """Return sentences about safety copies that stay, given why."""
+    return [
+        f"The safety copy {path} is not needed any more, and cannot be removed: {why}. It is tried again each time; "
+        "chattr -R -i and -a take away attributes that forbid it."
+        for path, why in sorted(left.items())
+    ]
 
 
 def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
@@ -206,7 +218,7 @@ def _is_live(swap: Swap) -> bool:
 
 
 def _refuse_users(engine: Containers, swaps: Sequence[Swap]) -> None:
-    there = {one["Name"].lstrip("/") for swap in swaps for one in engine.users(swap.volume) if one["State"]["Running"]}
+    there = {one["Name"].lstrip("/") for swap in swaps for one in users(engine, swap.volume) if one["State"]["Running"]}
     if there:
         names = ", ".join(sorted(there))
         raise DockerVpsError(
@@ -274,10 +286,8 @@ def patiently(connect: Callable[[], C], clock: Clock) -> C:
 def _throw_away(staged: Sequence[str], clock: Clock) -> None:
     until = clock.now() + REMOVED_WITHIN
     for path in staged:
-        shutil.rmtree(path, ignore_errors=True)
-        while os.path.lexists(path) and clock.now() < until:
+        while files.remove_tree(path) and clock.now() < until:
             clock.sleep(0.1)
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_volumes(engine: Containers, created: Sequence[str]) -> None:
@@ -295,19 +305,23 @@ def _remember(sets: Sets, journal: Journal) -> None:
     """Write down what an undo needs, after removing the safety copies that are superseded."""
     lives = {swap.live for swap in journal.swaps}
     last = [swap for swap in remembered(sets) if os.path.isdir(swap.before)]
-    superseded = {swap.before for swap in last if swap.live in lives}
-    if journal.keep_before:
-        superseded -= {swap.before for swap in journal.swaps}
-    else:
-        superseded |= {swap.before for swap in journal.swaps}
-    for path in superseded:
-        shutil.rmtree(path, ignore_errors=True)
+    due = [*superseded(sets), *(swap for swap in last if swap.live in lives)]
+    needed = {swap.before for swap in journal.swaps} if journal.keep_before else set()
+    if not journal.keep_before:
+        due += journal.swaps
+    copies = {swap.before: swap for swap in due if swap.before not in needed}
+    stay = [copies[path] for path in copies if files.remove_tree(path)]
     kept = [*(swap for swap in last if swap.live not in lives), *journal.swaps]
-    _write(os.path.join(sets.directory, RECORD), {"swaps": [asdict(swap) for swap in kept]})
+    record = {"swaps": [asdict(swap) for swap in kept], "superseded": [asdict(swap) for swap in stay]}
+    _write(os.path.join(sets.directory, RECORD), record)
 
 
-def _swaps(given: Mapping[str, Any]) -> tuple[Swap, ...]:
-    return tuple(Swap(**one) for one in given["swaps"])
+def _record(sets: Sets) -> Mapping[str, Any]:
+    return _read(os.path.join(sets.directory, RECORD)) or {}
+
+
+def _swaps(given: Mapping[str, Any], key: str = "swaps") -> tuple[Swap, ...]:
+    return tuple(Swap(**one) for one in given.get(key, ()))
 
 
 def _read(path: str) -> Optional[Mapping[str, Any]]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.retention import Candidate, Decision, Policy, decide
-from .._store import tree
-from .._store.files import refused
+from .._store import files, tree
 from .._store.sets import Listing, Sets
 from .backup import WallClock, size
-from .journal import Containers, Swap, recover, remembered
+from .journal import Containers, Swap, cannot_be_removed, recover, remembered, superseded
 from .verify import problems
 
 SHOWN = 3
@@ -61,10 +59,15 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     doomed = [one for one in here.sets if one.manifest.stamp in gone]
     copies = _old_copies(sets, now - timedelta(days=params.before_days))
     freed = sum(each.bytes for one in doomed for each in one.manifest.archives)
-    freed += sum(tree.survey(path).bytes for path in copies)
+    sizes = {path: tree.survey(path).disk for path in copies}
+    left: dict[str, str] = {}
     if really:
-        _refuse_what_stays(sets, [*sets.remove(doomed), *filter(None, map(_removed, copies))])
-    return _told(sets, here, decisions, copies, freed, really)
+        stay = sets.remove(doomed)
+        left = {path: why for path in copies for why in [files.remove_tree(path)] if why}
+        _refuse_what_stays(sets, stay)
+    copies = [one for one in copies if one not in left]
+    freed += sum(sizes[one] for one in copies)
+    return _told(sets, here, decisions, copies, left, freed, really)
 
 
 def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
@@ -74,16 +77,14 @@ def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
         raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {told}{more}")
 
 
-def _removed(path: str) -> Optional[DockerVpsError]:
-    try:
-        shutil.rmtree(path)
-    except OSError as error:
-        return refused(f"{path} cannot be removed", error, path)
-    return None
-
-
 def _told(
-    sets: Sets, here: Listing, decisions: Sequence[Decision], copies: Sequence[str], freed: int, really: bool
+    sets: Sets,
+    here: Listing,
+    decisions: Sequence[Decision],
+    copies: Sequence[str],
+    left: Mapping[str, str],
+    freed: int,
+    really: bool,
 ) -> dict[str, Any]:
     kept = [one.name for one in decisions if one.keep]
     removed = [one.name for one in decisions if not one.keep]
@@ -95,12 +96,13 @@ def _told(
         "removed": removed,
         "kept": kept,
         "safety_copies": list(copies),
+        "left": sorted(left),
         "freed": freed,
         "unreadable": list(here.unreadable),
         "lone": list(here.lone),
         "summary": f"{len(removed)} {'set' if len(removed) == 1 else 'sets'} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "
-        f"{len(kept)} stay in {sets.directory}.",
+        f"{len(kept)} stay in {sets.directory}." + "".join(f" {one}" for one in cannot_be_removed(left)),
         "diff": {
             "before_header": sets.directory,
             "after_header": sets.directory,
@@ -111,11 +113,12 @@ def _told(
 
 
 def _old_copies(sets: Sets, limit: datetime) -> list[str]:
-    """Return what restores left beside the live volumes before a time (UTC).
+    """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves.
 
     The record is believed only as far as names go that a restore gives: ``_data.before-<timestamp>`` beside ``_data``.
     """
-    return [swap.before for swap in remembered(sets) if _is_old(swap, limit) and _is_copy(swap.live, swap.before)]
+    old = [swap for swap in remembered(sets) if _is_old(swap, limit)]
+    return list({one.before: one for one in [*old, *superseded(sets)] if _is_copy(one.live, one.before)})
 
 
 def _is_old(swap: Swap, limit: datetime) -> bool:

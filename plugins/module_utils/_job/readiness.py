@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
 from .._store import files, tree
+from .._store.place import few
 from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
 from . import backup, restorable
 from .backup import RESERVE, size
+from .places import why_not
 from .restorable import FromSet
 from .under_way import AUTO, NEXT, CutoverEngine, World
-from .volumes import Volume, running, volume_of
+from .users import users
+from .volumes import Volume, refuse_vanishing, running, volume_of
 
 SERVICE = "app"
 SINGLE_WRITER, OVERLAP = "single_writer", "overlap"
@@ -111,23 +113,47 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     if environment is None:
         raise DockerVpsError(f"There is no {world.releases.live[ENVIRONMENT]}. Write it first.")
-    old = old_of(params, engine)
-    refuse_others(params, engine, old["Id"] if old else "")
-    _refuse_to_leave_data(params, engine, old)
-    data, cautions = data_of(params, engine)
-    if data and params.strategy == SINGLE_WRITER:
-        _check_room(data)
-    if params.strategy == OVERLAP and not params.overlap_force:
-        _refuse_overlap(params.database, engine)
-    staged = _staged(params, sets, world, engine, release, data)
+    seen = look(params, sets, world, engine)
+    staged = _staged(seen, release)
     try:
         made = _backup(params, sets, world, engine)
     except BaseException:
         discard(staged)
         raise
+    old = seen.old
     ran = bool(old and old["State"]["Running"])
     called = old["Name"].lstrip("/") if old else ""
-    return Ready(environment, old["Id"] if old else "", called, ran, data, staged, made, cautions)
+    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, seen.cautions)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found out without a change: the old container, the database's volume, the set to restore, cautions."""
+
+    old: Optional[Mapping[str, Any]]
+    data: Optional[Volume]
+    source: Optional[FromSet]
+    cautions: tuple[str, ...]
+
+
+def look(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> Seen:
+    """Refuse whatever can be known to fail; a rehearsal does the same.
+
+    Raises:
+        DockerVpsError: the cutover cannot be tried; nothing has changed.
+    """
+    old = old_of(params, engine)
+    refuse_others(params, engine, old["Id"] if old else "")
+    _refuse_to_leave_data(params, engine, old)
+    to_stop = running(engine, [params.database]) if params.strategy == SINGLE_WRITER else []
+    refuse_vanishing([*to_stop, *([old] if old and old["State"]["Running"] and old not in to_stop else [])])
+    data, told = data_of(params, sets, engine)
+    if data and params.strategy == SINGLE_WRITER and not params.restore:
+        _check_room(data)
+    if params.strategy == OVERLAP and not params.overlap_force:
+        _refuse_overlap(params.database, engine)
+    cautions = (f"The data would not be put back if this release failed. {told}",) if told else ()
+    return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
 
 
 def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]:
@@ -135,7 +161,7 @@ def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]
     named = engine.container(params.container)
     if named:
         return named
-    for one in engine.users(params.database):
+    for one in users(engine, params.database):
         labels = one["Config"].get("Labels") or {}
         own = (labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service"))
         if own == (params.project, SERVICE) and one["Name"].lstrip("/") != params.container + NEXT:
@@ -143,21 +169,25 @@ def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]
     return None
 
 
-def data_of(params: Params, engine: CutoverEngine) -> tuple[Optional[Volume], tuple[str, ...]]:
+def data_of(params: Params, sets: Sets, engine: CutoverEngine) -> tuple[Optional[Volume], str]:
     """Return the database's volume, if it can be copied and put back, or why it cannot."""
     try:
         found = volume_of(engine, params.database)
-        if found:
-            restorable.refuse_mount_points([found.root])
+        if not found:
+            return None, ""
+        told = why_not(found.name, {found.name: found.root}, sets.directory, engine)
+        too_long = () if told else tree.survey(found.root).too_long
     except DockerVpsError as error:
-        return None, (f"The data would not be put back if this release failed. {error.message}",)
-    return found, ()
+        return None, error.message
+    if too_long:
+        told = f"Paths in {found.root} are too long to be copied: {few(too_long)}."
+    return (None, told) if told else (found, "")
 
 
 def discard(staged: str) -> None:
     """Remove staged data that is not needed."""
     if staged:
-        shutil.rmtree(staged, ignore_errors=True)
+        files.remove_tree(staged)
 
 
 def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
@@ -215,7 +245,7 @@ def _refuse_overlap(name: str, engine: CutoverEngine) -> None:
 
 
 def _check_room(data: Volume) -> None:
-    facts, needed = os.statvfs(data.root), tree.survey(data.root).bytes + RESERVE
+    facts, needed = os.statvfs(data.root), tree.survey(data.root).disk + RESERVE
     free = facts.f_bavail * facts.f_frsize
     if free < needed:
         raise DockerVpsError(
@@ -224,21 +254,28 @@ def _check_room(data: Volume) -> None:
         )
 
 
-def _staged(
-    params: Params, sets: Sets, world: World, engine: CutoverEngine, release: Release, data: Optional[Volume]
-) -> str:
-    """Lay the data of a backup set ready beside the live data, and return its directory; empty for none."""
+def _source(
+    params: Params, sets: Sets, world: World, engine: CutoverEngine, data: Optional[Volume], told: str
+) -> Optional[FromSet]:
+    """Return the backup set to restore, after looking whether it can be; None when nothing is to be restored."""
     if not params.restore:
-        return ""
+        return None
     if not data:
+        why = told or f"The volume {params.database} is missing; restore it with restore.yml."
         raise DockerVpsError(
-            f"The volume {params.database} is missing, or its data cannot be exchanged; restore it with restore.yml."
+            f"The data of release {params.returned_to} cannot be put back, so nothing was changed. {why}"
         )
-    source = FromSet(database_from(params, params.restore), sets, engine, world.clock)
-    staged = data.root + restorable.STAGED + release.id
+    return FromSet(database_from(params, params.restore), sets, engine, world.clock)
+
+
+def _staged(seen: Seen, release: Release) -> str:
+    """Lay the data of a backup set ready beside the live data, and return its directory; empty for none."""
+    if not seen.source or not seen.data:
+        return ""
+    staged = seen.data.root + restorable.STAGED + release.id
     discard(staged)
     try:
-        source.stage(source.targets[0], staged)
+        seen.source.stage(seen.source.targets[0], staged)
     except BaseException:
         discard(staged)
         raise

@@ -16,6 +16,8 @@ from .._store.sets import Sets
 from .backup import RESERVE, WallClock
 from .journal import Journal, Swap, remembered
 from .losses import contents, losses
+from .places import refuse_new_place, refuse_places
+from .users import bound_to
 from .volumes import VolumeEngine, volume_of
 
 STAGED, BEFORE = ".restoring-", ".before-"
@@ -46,6 +48,10 @@ class Source(Protocol):
     files: int
     bytes: int
 
+    def look(self) -> None:
+        """Refuse places in which the data cannot be exchanged; called again before anybody is stopped."""
+        raise NotImplementedError
+
     def examine(self) -> None:
         """Read everything, and write nothing."""
         raise NotImplementedError
@@ -72,7 +78,7 @@ class FromSet:
     """The archives of a set."""
 
     def __init__(self, params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> None:
-        self.params, self.engine = params, engine
+        self.params, self.engine, self.directory = params, engine, sets.directory
         self.one = sets.find(params.set, clock.utc())
         self.set = self.one.manifest.stamp
         self._refuse_wrong_set()
@@ -81,8 +87,16 @@ class FromSet:
         self.roots: Sequence[str] = [one.root for one in self.targets if one.root]
         self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
         self.files = self.bytes = 0
-        refuse_mount_points(self.roots)
+        self.look()
         self._check_room()
+
+    def look(self) -> None:
+        """Refuse places in which the data cannot be exchanged."""
+        places = {one.volume: self._place(one) for one in self.targets if self._place(one)}
+        for volume in places:
+            if volume in self.created:
+                refuse_new_place(volume, places[volume])
+        refuse_places(places, self.directory, self.engine)
 
     def _refuse_wrong_set(self) -> None:
         manifest = self.one.manifest
@@ -110,6 +124,14 @@ class FromSet:
             )
         return [Target(archives[name], volume, self._root(volume)) for name, volume in wanted.items()]
 
+    def _place(self, one: Target) -> str:
+        """Return the directory that is to be exchanged; empty for that of a volume which the engine is yet to make."""
+        return one.root or bound_to(self._options(one))
+
+    def _options(self, one: Target) -> Mapping[str, str]:
+        """Return the driver's options for a volume that is missing; another volume than it was is a plain one."""
+        return one.archive.options if one.volume == one.archive.volume else {}
+
     def _root(self, volume: str) -> Optional[str]:
         found = volume_of(self.engine, volume)
         return found.root if found else None
@@ -118,11 +140,11 @@ class FromSet:
         """Add up what is needed on each file system."""
         needed: dict[int, int] = {}
         for one in self.targets:
-            place = os.path.dirname(one.root) if one.root else str(self.engine.info()["DockerRootDir"])
+            place = os.path.dirname(self._place(one)) if self._place(one) else str(self.engine.info()["DockerRootDir"])
             if not os.path.isdir(place):
                 continue  # of another host; volume_of will say so
             device, facts = os.stat(place).st_dev, os.statvfs(place)
-            needed[device] = needed.get(device, RESERVE) + one.archive.plain_bytes
+            needed[device] = needed.get(device, RESERVE) + one.archive.room
             free = facts.f_bavail * facts.f_frsize
             if free < needed[device]:
                 raise DockerVpsError(
@@ -155,7 +177,7 @@ class FromSet:
             if not one.root:
                 # Labels as Compose set them, so that it takes the volume for its own; another volume is not.
                 labels = one.archive.labels if one.volume == one.archive.volume else {}
-                self.engine.create_volume(one.volume, one.archive.driver, labels)
+                self.engine.create_volume(one.volume, one.archive.driver, labels, self._options(one))
         swaps = []
         for one in self.targets:
             live = one.root or self._root(one.volume)
@@ -203,7 +225,7 @@ class FromSet:
 class SafetyCopies:
     """The safety copies of the last restore."""
 
-    def __init__(self, params: Params, sets: Sets) -> None:
+    def __init__(self, params: Params, sets: Sets, engine: VolumeEngine) -> None:
         last, wanted = remembered(sets), set(params.volumes.values())
         newest = max((one.at for one in last), default="")
         self.swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
@@ -214,11 +236,18 @@ class SafetyCopies:
                 f"{', '.join(sorted(wanted)) or params.app}, or they are gone, so there is nothing to undo. "
                 "Restore a set instead."
             )
-        self.set = self.swaps[0].set
+        self.set, self.directory, self.engine = self.swaps[0].set, sets.directory, engine
         self.volumes: Sequence[str] = [one.volume for one in self.swaps]
         self.roots: Sequence[str] = [one.live for one in self.swaps]
         self.created: Sequence[str] = []
         self.files = self.bytes = 0
+        self.look()
+
+    def look(self) -> None:
+        """Refuse places in which the data cannot be exchanged."""
+        there = {one.volume: one.live for one in self.swaps if os.path.isdir(one.live)}
+        refuse_places(there, self.directory, self.engine)
+        refuse_places({one.volume: one.before for one in self.swaps}, self.directory, self.engine)
 
     def examine(self) -> None:
         """Count."""
@@ -244,20 +273,3 @@ def stamps_beside(roots: Iterable[str]) -> Iterator[str]:
     for root in roots:
         folder, name = os.path.split(root + BEFORE)
         yield from (one[len(name) :] for one in os.listdir(folder) if one.startswith(name))
-
-
-def refuse_mount_points(roots: Iterable[str]) -> None:
-    """Refuse directories that cannot be renamed.
-
-    Raises:
-        DockerVpsError: one is a mount point.
-    """
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        # The fifth field, with white space in octal: https://www.man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
-        points = {line.split(" ")[4] for line in lines}
-    for root in roots:
-        if root.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012") in points:
-            raise DockerVpsError(
-                f"{root} is a mount point, so it cannot be exchanged for a directory beside it. Let the volume use a "
-                "directory of that file system instead of its top, or restore into another volume with volumes."
-            )

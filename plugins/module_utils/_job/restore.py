@@ -16,10 +16,10 @@ from .._core.errors import DockerVpsError
 from .._store.guard import guarded
 from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
-from .journal import Journal, Swap, carry_through, go_on, recover
+from .journal import Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
 from .losses import counted
 from .restorable import AT, FromSet, Params, SafetyCopies, Source, stamps_beside
-from .volumes import VolumeEngine, running
+from .volumes import VolumeEngine, refuse_vanishing, running
 
 
 def run(
@@ -36,7 +36,9 @@ def run(
     if check_mode:
         source = _source(params, sets, engine, clock)
         source.examine()
-        stopped = _names(running(engine, source.volumes))
+        users = running(engine, source.volumes)
+        refuse_vanishing(users)
+        stopped = _names(users)
         return _told(params, source, source.would_lose(), stopped=stopped, unavailable=0.0, before=[], check_mode=True)
     sets.prepare()
     with sets.lock("a restore"):
@@ -53,17 +55,20 @@ def run(
             try:
                 ready = source.prepare(Journal(folder, keep_before=params.keep_before), stamp, now.strftime(AT))
                 there = _users(params, engine, source, would_lose)
+                source.look()
                 unavailable = _exchange(engine, clock, *ready, there)
                 recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
             except BaseException:
                 recover(sets, folder, connect, clock)
                 raise
+        left = left_behind(sets)
     before = [swap.before for swap in ready[1]] if params.keep_before else []
-    return _told(params, source, would_lose, stopped=_names(there), unavailable=unavailable, before=before)
+    told = _told(params, source, would_lose, stopped=_names(there), unavailable=unavailable, before=before)
+    return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *cannot_be_removed(left)])}
 
 
 def _source(params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> Source:
-    return SafetyCopies(params, sets) if params.undo else FromSet(params, sets, engine, clock)
+    return SafetyCopies(params, sets, engine) if params.undo else FromSet(params, sets, engine, clock)
 
 
 def _exchange(
@@ -99,6 +104,7 @@ def _users(
             containers=_names(there),
             would_lose=would_lose,
         )
+    refuse_vanishing(there)
     return there
 
 
@@ -127,6 +133,7 @@ def _told(
         "stopped": stopped,
         "unavailable": unavailable,
         "before": before,
+        "left": [],
         "summary": _summary(params, source, would_lose, stopped, unavailable, check_mode),
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
@@ -278,10 +278,25 @@ def _clear(world: World, under_way: UnderWay, ended: bool = True) -> None:
     one = under_way
     for path in (one.copy, *(one.live + what + one.id for what in (SPOILT, STAGED) if one.live)):
         if path:
-            shutil.rmtree(path, ignore_errors=True)
+            files.remove_tree(path)
     if ended:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(world.releases.path(under_way.id, JOURNAL))
+
+
+def left_beside(live: str) -> list[str]:
+    """Remove what earlier cutovers could not remove beside a directory, and return sentences about what stays.
+
+    Nobody may be at a cutover, and none be unfinished.
+    """
+    folder, name = os.path.split(live)
+    left = re.compile(re.escape(name) + f"({re.escape(COPY)}|{re.escape(SPOILT)})" + r"\d{8}-\d{6}")
+    told = {one: files.remove_tree(os.path.join(folder, one)) for one in os.listdir(folder) if left.fullmatch(one)}
+    return [
+        f"{os.path.join(folder, one)} is not needed any more, and cannot be removed: {told[one]}. Remove it."
+        for one in sorted(told)
+        if told[one]
+    ]
 
 
 class _WayBack:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Optional, Protocol, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Optional, Protocol
 
 from .._core.catalog import Release
 from .._core.errors import DockerVpsError
 from .journal import Containers
+from .users import place_of, users
 
 
 class VolumeEngine(Containers, Protocol):
@@ -23,11 +24,9 @@ class VolumeEngine(Containers, Protocol):
         """Return a volume."""
         raise NotImplementedError
 
-    def users(self, volume: str) -> Sequence[Mapping[str, Any]]:
-        """Return the containers that mount a volume."""
-        raise NotImplementedError
-
-    def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
+    def create_volume(
+        self, name: str, driver: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None
+    ) -> None:
         """Create a volume."""
         raise NotImplementedError
 
@@ -40,6 +39,7 @@ class Volume:
     root: str
     driver: str
     labels: Mapping[str, str]
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
@@ -52,10 +52,8 @@ def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
     if found is None:
         return None
     options = found.get("Options") or {}
-    root = found["Mountpoint"]
-    if "bind" in options.get("o", "").split(","):
-        root = options["device"]
-    elif found["Driver"] != "local" or options:
+    root = place_of(found)
+    if not root:
         raise DockerVpsError(
             f"The volume {name} cannot be read from this host's file system: its driver is {found['Driver']} with "
             f"options {dict(options) or 'none'}. Only local volumes can be backed up and restored; "
@@ -66,26 +64,46 @@ def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
             f"The directory {root} of the volume {name} is not on this host, or may not be read. "
             "Run on the host of the engine, with become: true."
         )
-    return Volume(name, os.path.realpath(root), found["Driver"], found.get("Labels") or {})
+    return Volume(name, root, found["Driver"], found.get("Labels") or {}, options)
 
 
 def running(engine: VolumeEngine, volumes: Iterable[str]) -> list[Mapping[str, Any]]:
-    """Return the running containers that mount any of the volumes, each once, in the order of their names."""
-    found = {one["Id"]: one for volume in volumes for one in engine.users(volume) if one["State"]["Running"]}
+    """Return the running containers that use any of the volumes, each once, in the order of their names."""
+    found = {one["Id"]: one for volume in volumes for one in users(engine, volume) if one["State"]["Running"]}
     return sorted(found.values(), key=lambda one: str(one["Name"]))
 
 
+def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to stop containers that the engine removes when they are stopped.
+
+    Raises:
+        DockerVpsError: one is such.
+    """
+    names = [one["Name"].lstrip("/") for one in containers if (one.get("HostConfig") or {}).get("AutoRemove")]
+    if names:
+        raise DockerVpsError(
+            f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} started with --rm: once stopped for this, it "
+            "would be removed and could not be started again, so nothing was changed. Stop it yourself (docker stop), "
+            "or run it without --rm."
+        )
+
+
 def release_of(engine: VolumeEngine, volumes: Iterable[str]) -> Release:
-    """Return what runs, or ran last, on the volumes; the first container by name speaks for all."""
-    users = sorted((one for volume in volumes for one in engine.users(volume)), key=lambda one: str(one["Name"]))
-    users.sort(key=lambda one: not one["State"]["Running"])
-    if not users:
+    """Return what runs, or ran last, on the volumes; the first container by name speaks for all.
+
+    One that uses their data by a path does so only when nobody mounts them.
+    """
+    names = list(volumes)
+    there = sorted((one for name in names for one in users(engine, name)), key=lambda one: str(one["Name"]))
+    there.sort(key=lambda one: not one["State"]["Running"])
+    there.sort(key=lambda one: not any(mount.get("Name") in names for mount in one["Mounts"]))
+    if not there:
         return Release("", "", "", "", "")
-    labels = users[0]["Config"].get("Labels") or {}
+    labels = there[0]["Config"].get("Labels") or {}
     return Release(
-        users[0]["Name"].lstrip("/"),
-        users[0]["Config"]["Image"],
-        users[0]["Image"],
+        there[0]["Name"].lstrip("/"),
+        there[0]["Config"]["Image"],
+        there[0]["Image"],
         labels.get("org.opencontainers.image.revision", ""),
         labels.get("org.opencontainers.image.version", ""),
     )

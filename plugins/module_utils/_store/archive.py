@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
 
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, next_step
 from .._core.members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
 from .compression import Compressor, Data, Decompressed
+from .folders import folders
 
 ROUNDS = 3
 """How often what changed is read again."""
@@ -114,8 +115,8 @@ def write(
                 raise
     except OSError as error:
         raise DockerVpsError(
-            f"The archive {target} of {root} cannot be written: {error.strerror or error}. Free some space or choose "
-            "another place, and run the backup again."
+            f"The archive {target} of {root} cannot be written: {error.strerror or error}. {next_step(error)} "
+            "Then run the backup again."
         ) from error
     return Written(
         out.sha256,
@@ -344,8 +345,13 @@ def _last_lines(complaints: BinaryIO) -> str:
 
 
 def _facts(root: str, path: str) -> Optional[os.stat_result]:
+    """Return the facts of what is at a path in a tree; the whole path may be longer than the kernel takes."""
     try:
-        return os.lstat(os.path.join(root, path))
+        top = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return os.lstat(path or ".", dir_fd=top)
+        finally:
+            os.close(top)
     except OSError:
         return None
 
@@ -356,10 +362,6 @@ def _is_directory(root: str, path: str) -> bool:
 
 
 def _names_of(root: str, inodes: Set[int]) -> Iterator[str]:
-    device = os.lstat(root).st_dev
-    for directory, _directories, names in os.walk(root):
-        for name in names:
-            path = os.path.relpath(os.path.join(directory, name), root)
-            facts = _facts(root, path)
-            if facts and facts.st_ino in inodes and facts.st_dev == device:
-                yield path
+    for folder, descriptor in folders(root):
+        with os.scandir(descriptor) as entries:
+            yield from (os.path.join(folder, one.name) for one in entries if one.inode() in inodes)

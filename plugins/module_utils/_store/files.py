@@ -9,9 +9,10 @@ import os
 import stat
 import subprocess
 from dataclasses import dataclass
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Optional, Sequence
 
 from .._core.errors import DockerVpsError, next_step
+from .folders import folders
 
 PARTIAL = ".partial"
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -139,14 +140,46 @@ def make_directory(path: str) -> None:
 def copy_tree(source: str, target: str) -> None:
     """Copy a directory that nobody writes to, with owners, modes, times, links, holes and extended attributes.
 
-    It is done by GNU cp, which shares the blocks on file systems that can. It is not durable yet; see sync_tree.
+    It is done by GNU cp, which shares the blocks on file systems that can. It works from inside both directories, so
+    that their own names do not count in what the kernel takes of a path. It is not durable yet; see sync_tree.
 
     Raises:
         DockerVpsError: it cannot be copied; a part of the target may be there.
     """
     try:
-        done = subprocess.run(
-            ["cp", "--archive", "--reflink=auto", "--no-target-directory", "--", source, target],
+        descriptor = os.open(source, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.mkdir(target, mode=0o700)
+            command = ("cp", "--archive", "--reflink=auto", "-T", "--", f"/dev/fd/{descriptor}/.", ".")
+            done = _run(*command, cwd=target, opened=(descriptor,))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise refused(f"{source} cannot be copied to {target}", error, os.path.dirname(target)) from error
+    if done.returncode:
+        said = _first_line(done).replace(f"/dev/fd/{descriptor}/.", source)
+        raise DockerVpsError(f"{source} cannot be copied to {target}: {said}.")
+
+
+def remove_tree(path: str) -> str:
+    """Remove a directory with all below it, if it is there, and return why some of it stays; empty when nothing does.
+
+    It is done by GNU rm, which goes down as far as it goes, and enters no other file system.
+    """
+    if not os.path.lexists(path):
+        return ""
+    done = _run("rm", "--recursive", "--force", "--one-file-system", "--", path)
+    return _first_line(done) if done.returncode else ""
+
+
+def _run(*command: str, cwd: Optional[str] = None, opened: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command of GNU coreutils, which has these descriptors of ours as well."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            pass_fds=opened,
+            env={**os.environ, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -154,9 +187,11 @@ def copy_tree(source: str, target: str) -> None:
             check=False,
         )
     except OSError as error:
-        raise DockerVpsError(f"{source} cannot be copied: {_why(error)}.") from error
-    if done.returncode:
-        raise DockerVpsError(f"{source} cannot be copied to {target}: {done.stderr.strip()}.")
+        raise DockerVpsError(f"GNU {command[0]} cannot be started: {_why(error)}. Install coreutils.") from error
+
+
+def _first_line(done: subprocess.CompletedProcess[str]) -> str:
+    return (done.stderr.strip().splitlines() or [f"{done.args[0]} was stopped without a word"])[0].rstrip(".")
 
 
 def sync_tree(path: str) -> None:
@@ -166,32 +201,31 @@ def sync_tree(path: str) -> None:
         DockerVpsError: the disk refuses.
     """
     try:
-        for folder, _unused, names in os.walk(path):
-            for name in names:
-                _sync_file(os.path.join(folder, name))
-            sync_directory(folder)
+        for _folder, descriptor in folders(path):
+            with os.scandir(descriptor) as entries:
+                for name in [one.name for one in entries if one.is_file(follow_symlinks=False)]:
+                    _sync(name, os.O_RDONLY | os.O_NOFOLLOW, descriptor)
+            _sync(".", os.O_RDONLY | os.O_DIRECTORY, descriptor)
         sync_directory(os.path.dirname(path) or ".")
     except OSError as error:
         raise refused(f"{path} cannot be made durable", error, path) from error
 
 
-def _sync_file(path: str) -> None:
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def sync_directory(path: str) -> None:
-    """Make renames in a directory durable, as far as its file system can: one over a network answers EINVAL."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    """Make renames in a directory durable, as far as its file system does that; some on a network do not.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: str, flags: int, folder: Optional[int] = None) -> None:
+    descriptor = os.open(path, flags, dir_fd=folder)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+        if not flags & os.O_DIRECTORY or error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
     finally:
         os.close(descriptor)

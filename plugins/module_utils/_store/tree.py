@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import stat
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Set, Tuple
+from typing import List, Optional, Set, Tuple
 
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, next_step
+from .folders import GONE, folders, is_too_long
 from .sqlite import MAGIC, SIDECARS
 
 # A damaged database may have any size, and must not be taken for an ordinary file: these are looked into as well.
 _ENDINGS = (".db", ".db3", ".sqlite", ".sqlite3")
+_BLOCK = 512  # bytes, whatever the file system: https://www.man7.org/linux/man-pages/man3/stat.3type.html
 _SMALLEST_PAGE = 512  # bytes; a database is a whole number of pages: https://www.sqlite.org/fileformat2.html#pages
-
-# How a name answers that was removed, or replaced by something else, since its directory was read.
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ESPIPE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,14 @@ class Survey:
     sidecars: Tuple[str, ...]  # -wal, -shm and -journal files of these databases
     newest: float  # latest modification of a regular file, seconds since the epoch; 0.0 when there is none
     newer: int  # regular files modified after the time that was asked for
+    disk: int = 0  # what the regular files occupy on the disk, in bytes: holes of sparse ones take nothing
+    mounts: Tuple[str, ...] = ()  # directories on other file systems
+    too_long: Tuple[str, ...] = ()  # paths of more than LONGEST bytes; what is below them is not looked at
+
+    @property
+    def left_out(self) -> Tuple[str, ...]:
+        """What no archive can hold."""
+        return (*self.sockets, *self.devices, *self.mounts, *self.too_long)
 
 
 def survey(root: str, since: float = math.inf) -> Survey:
@@ -51,61 +57,52 @@ def survey(root: str, since: float = math.inf) -> Survey:
     Raises:
         DockerVpsError: the root is no directory, or something below it may not be read.
     """
-    walk = _Walk(root, since)
+    walk = _Walk(since)
     try:
-        device = os.lstat(root).st_dev
-        pending = [""]
-        while pending:
-            pending.extend(walk.enter(pending.pop(), device))
+        for folder, descriptor in folders(root, walk.mount):
+            walk.look_into(folder, descriptor)
     except OSError as error:
         raise DockerVpsError(
             f"The directory {root} cannot be looked through: {error.strerror} ({error.filename!r}). "
-            "Is it there, and does the play need become: true?"
+            f"Is it there? {next_step(error)}"
         ) from error
     return walk.result()
 
 
 class _Walk:
-    def __init__(self, root: str, since: float) -> None:
-        self._root = root
+    def __init__(self, since: float) -> None:
         self._since = since
-        self._bytes = self._files = self._directories = self._outside = self._newer = 0
+        self._bytes = self._files = self._directories = self._outside = self._newer = self._disk = 0
         self._newest = 0.0
         self._sockets: List[str] = []
         self._devices: List[str] = []
         self._databases: List[str] = []
+        self._mounts: List[str] = []
+        self._too_long: List[str] = []
         self._beside: Set[str] = set()
         self._linked: Set[Tuple[int, int]] = set()
 
-    def enter(self, folder: str, device: int) -> Iterator[str]:
-        """Count what is in one directory, given relative to the root, and yield the directories below it."""
-        place = os.path.join(self._root, folder) if folder else self._root
-        try:
-            descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError as error:
-            if not folder or error.errno not in _GONE:
-                raise
-            return
-        try:
-            if os.fstat(descriptor).st_dev != device:
-                return
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    path = os.path.join(folder, entry.name)
-                    if self._count(entry, path, descriptor):
-                        yield path
-        finally:
-            os.close(descriptor)
+    def mount(self, path: str) -> None:
+        """Take note of a directory on another file system."""
+        self._mounts.append(path)
 
-    def _count(self, entry: os.DirEntry[str], path: str, folder: int) -> bool:
-        """Count one entry; return True for a directory."""
+    def look_into(self, folder: str, descriptor: int) -> None:
+        """Count what is in one directory."""
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                path = os.path.join(folder, entry.name)
+                if is_too_long(path):
+                    self._too_long.append(path)
+                else:
+                    self._count(entry, path, descriptor)
+
+    def _count(self, entry: os.DirEntry[str], path: str, folder: int) -> None:
         try:
             facts = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(facts.st_mode):
                 self._file(facts, entry.name, path, folder)
             elif stat.S_ISDIR(facts.st_mode):
                 self._directories += 1
-                return True
             elif stat.S_ISLNK(facts.st_mode):
                 self._outside += _leads_out(path, os.readlink(entry.name, dir_fd=folder))
             elif stat.S_ISSOCK(facts.st_mode):
@@ -113,9 +110,8 @@ class _Walk:
             elif stat.S_ISBLK(facts.st_mode) or stat.S_ISCHR(facts.st_mode):
                 self._devices.append(path)
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in GONE:
                 raise
-        return False
 
     def _file(self, facts: os.stat_result, name: str, path: str, folder: int) -> None:
         self._files += 1
@@ -124,6 +120,7 @@ class _Walk:
         identity = (facts.st_dev, facts.st_ino)
         if identity not in self._linked:
             self._bytes += facts.st_size
+            self._disk += facts.st_blocks * _BLOCK
         if facts.st_nlink > 1:
             self._linked.add(identity)
         if name.endswith(SIDECARS):
@@ -145,6 +142,9 @@ class _Walk:
             sidecars=tuple(sorted(path for path in beside if path in self._beside)),
             newest=self._newest,
             newer=self._newer,
+            disk=self._disk,
+            mounts=tuple(sorted(self._mounts)),
+            too_long=tuple(sorted(self._too_long)),
         )
 
 

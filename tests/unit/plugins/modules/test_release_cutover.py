@@ -44,7 +44,13 @@ def test_the_diff_is_of_the_definition(tmp_path: Path, before: str) -> None:
 @pytest.fixture
 def asked(serve_engine: ServeEngine, tmp_path: Path) -> dict[str, Any]:
     """Parameters, and an engine that has the image."""
-    server = serve_engine({"/images/shop:1/json": (200, {"Id": "sha256:1"}), "/containers/json": (200, [])})
+    server = serve_engine(
+        {
+            "/images/shop:1/json": (200, {"Id": "sha256:1"}),
+            "/containers/json": (200, []),
+            "/volumes": (200, {"Volumes": []}),
+        }
+    )
     return {
         "app": "shop",
         "directory": str(tmp_path / "opt"),

@@ -23,7 +23,13 @@ def test_params_are_read() -> None:
 
 
 def test_main(exit_of: Any, serve_engine: ServeEngine, tmp_path: Path) -> None:
-    server = serve_engine({"/images/shop:1/json": (200, {"Id": "sha256:1"}), "/containers/json": (200, [])})
+    server = serve_engine(
+        {
+            "/images/shop:1/json": (200, {"Id": "sha256:1"}),
+            "/containers/json": (200, []),
+            "/volumes": (200, {"Volumes": []}),
+        }
+    )
     asked = {"app": "shop", "directory": str(tmp_path / "opt"), "docker_host": server.url}
     ended = exit_of(main, check=True, **asked)
     assert ended.code == 1

@@ -46,6 +46,7 @@ def server(serve_engine: ServeEngine, tmp_path: Path) -> EngineServer:
     answers = {
         "/info": (200, {"ServerVersion": "26.1.5"}),
         "/volumes/shop-media": (200, volume),
+        "/volumes": (200, {"Volumes": [volume]}),
         "/containers/json": (200, []),
     }
     return serve_engine(answers)
@@ -58,7 +59,8 @@ def test_main(exit_of: Any, server: EngineServer, tmp_path: Path, check: bool) -
     ended = exit_of(main, check=check, docker_host=server.url, **asked)
     assert ended.code == 0
     assert ended.result["changed"] is True
-    assert ended.result["predicted_bytes"] == 9
+    occupied = (tmp_path / "shop-media/_data/a.png").stat().st_blocks * 512
+    assert ended.result["predicted_bytes"] == occupied
     assert ("set" in ended.result) is not check
     assert len(sets.listing().sets) == (0 if check else 1)
     assert ended.result["summary"].startswith("A set of shop would" if check else "Set 20")

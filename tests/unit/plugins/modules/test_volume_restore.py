@@ -44,7 +44,8 @@ def shop(tmp_path: Path) -> Shop:
 def served(shop: Shop, serve_engine: ServeEngine) -> str:
     """Return the address of an engine with the shop's volumes and without containers."""
     volumes = {f"/volumes/{name}": (200, facts) for name, facts in shop.engine.volumes.items()}
-    return serve_engine({**volumes, "/containers/json": (200, []), "/info": (200, shop.engine.info())}).url
+    there = {"/volumes": (200, {"Volumes": shop.engine.all_volumes()}), "/containers/json": (200, [])}
+    return serve_engine({**volumes, **there, "/info": (200, shop.engine.info())}).url
 
 
 @pytest.mark.parametrize("check", [False, True])

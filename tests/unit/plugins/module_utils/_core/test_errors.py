@@ -36,6 +36,7 @@ def test_a_refusal_is_no_absence() -> None:
         (errno.ENOSPC, "Free some space"),
         (errno.EDQUOT, "The quota of that disk is used up"),
         (errno.EROFS, "is mounted read-only"),
+        (errno.EFBIG, "takes larger files"),
         (errno.EIO, "The disk has errors"),
         (errno.ENAMETOOLONG, "Choose a shorter path"),
         (errno.ENOLCK, "has no locks to give"),

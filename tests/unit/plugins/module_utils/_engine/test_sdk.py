@@ -65,20 +65,15 @@ def test_what_there_is(serve_engine: ServeEngine) -> None:
     assert (engine.look("app").name, engine.look("app").health) == ("app", "healthy")
 
 
-def test_who_uses_a_volume(serve_engine: ServeEngine) -> None:
-    user = {"Id": "a1", "Mounts": [{"Type": "volume", "Name": "data"}]}
-    namesake = {"Id": "b2", "Mounts": [{"Type": "bind"}, {"Type": "volume", "Name": "data-2"}]}
+def test_what_there_is_of_containers_and_volumes(serve_engine: ServeEngine) -> None:
+    containers = [{"Id": "a1", "Mounts": [{"Type": "volume", "Name": "data"}]}, {"Id": "b2", "Mounts": []}]
     server = serve_engine(
-        {
-            "/containers/json": (200, [{"Id": "a1"}, {"Id": "b2"}, {"Id": "gone"}]),
-            "/containers/a1/json": (200, user),
-            "/containers/b2/json": (200, namesake),
-        }
+        {"/containers/json": (200, containers), "/volumes": (200, {"Volumes": [{"Name": "data"}], "Warnings": None})}
     )
-    assert engine_of(server).users("data") == [user]
-    asked = dict(server.asked)["/containers/json"]
-    assert asked["all"] == ["1"]
-    assert json.loads(asked["filters"][0]) == {"volume": ["data"]}
+    assert engine_of(server).all_containers() == containers
+    assert dict(server.asked)["/containers/json"]["all"] == ["1"]
+    assert engine_of(server).all_volumes() == [{"Name": "data"}]
+    assert engine_of(serve_engine({"/volumes": (200, {"Volumes": None})})).all_volumes() == []
 
 
 def test_containers_are_halted_and_go_on(serve_engine: ServeEngine) -> None:
@@ -105,9 +100,12 @@ def test_volumes_are_made_and_removed(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/volumes/create": (201, {"Name": "data"}), "/volumes/data": (204, b"")})
     engine = engine_of(server)
     engine.create_volume("data", "local", {"a": "b"})
+    engine.create_volume("data", "local", {}, {"type": "none", "o": "bind", "device": "/srv"})
     engine.remove_volume("data")
+    options = {"type": "none", "o": "bind", "device": "/srv"}
     assert server.told == [
         ("POST", "/volumes/create", {"Name": "data", "Driver": "local", "Labels": {"a": "b"}}),
+        ("POST", "/volumes/create", {"Name": "data", "Driver": "local", "DriverOpts": options, "Labels": {}}),
         ("DELETE", "/volumes/data", None),
     ]
 

@@ -218,11 +218,12 @@ def test_nothing_is_known_of_the_live_container(world: World) -> None:
 def test_check_mode(world: World) -> None:
     before, calls = sorted(os.listdir(world.sets.directory)), list(world.engine.calls)
     result = world.drill(check_mode=True)
+    needed = backup.size(sum(one.disk_bytes for one in world.set.manifest.archives))
     assert world.engine.calls == calls
     assert sorted(os.listdir(world.sets.directory)) == before
     assert (result["changed"], result["proof"], result["set"]) == (True, {}, STAMP)
     assert result["summary"] == (
-        f"The set {STAMP} of shop would be restored beside the application (30 KiB), and {IMAGE_ID} started on it."
+        f"The set {STAMP} of shop would be restored beside the application ({needed}), and {IMAGE_ID} started on it."
     )
 
 
@@ -351,7 +352,7 @@ def test_an_env_file_that_is_none(world: World) -> None:
 
 def test_no_room(world: World) -> None:
     first, *others = world.set.manifest.archives
-    world.record(archives=(replace(first, plain_bytes=10**18), *others))
+    world.record(archives=(replace(first, disk_bytes=10**18), *others))
     error = world.failure(recorded=False)
     assert f"A drill of the set {STAMP} needs 931322574.7 GiB beside the volumes" in error.message
     assert error.evidence["needed_bytes"] > 10**18  # type: ignore[operator]
@@ -363,7 +364,7 @@ def test_a_volume_that_somebody_else_has_under_that_name(world: World) -> None:
     world.engine.on["create_volume", f"{NAME}-db"] = lambda: None
 
     class Engine(FakeDrillEngine):
-        def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
+        def create_volume(self, name: str, driver: str, labels: Mapping[str, str], *_options: object) -> None:
             self._change("create_volume", name)
 
     world.engine.__class__ = Engine

@@ -123,19 +123,19 @@ def test_a_volume_that_cannot_be_removed_now_is_left_for_the_next_one(sets: Sets
 
 @pytest.mark.parametrize(("sleeps", "left"), [(3, False), (1000, True)])
 def test_what_cannot_be_removed_yet_is_tried_again(
-    sets: Sets, engine: FakeVolumeEngine, tmp_path: Path, sleeps: int, left: bool
+    sets: Sets, engine: FakeVolumeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeps: int, left: bool
 ) -> None:
-    # As long as the dead run's tar writes; a link stands for it, because that cannot be removed as a tree either.
-    swap = staged(engine, "db")
-    os.rename(swap.staged, tmp_path / "elsewhere")
-    os.symlink(tmp_path / "elsewhere", swap.staged)
+    # As long as the dead run's tar writes; a command that fails stands for that.
+    swap, path = staged(engine, "db"), os.environ["PATH"]
+    (tmp_path / "rm").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "rm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{path}")
 
     class Clock(FakeWallClock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
             if len(self.slept) == sleeps:
-                os.unlink(swap.staged)
-                os.rename(tmp_path / "elsewhere", swap.staged)
+                monkeypatch.setenv("PATH", path)
 
     clock, journal = Clock(), begun(sets, swaps=(swap,))
     recover(sets, journal.folder, lambda: engine, clock)

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import STAMP
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import RECORD, Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.prune import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
@@ -155,15 +156,18 @@ def copy_of(sets: Sets, place: Path, days: float, before: str = "", at: str = ""
 
 def test_an_old_safety_copy_is_removed(sets: Sets, tmp_path: Path) -> None:
     kept = copy_of(sets, tmp_path, 8)
+    occupied = sum(path.stat().st_blocks * 512 for path in kept.iterdir())
     looked = pruned(sets, check_mode=True)
     assert kept.exists()
     result = pruned(sets)
     assert looked["safety_copies"] == result["safety_copies"] == [str(kept)]
     assert not kept.exists()
     assert (tmp_path / "shop-db/_data").is_dir()
-    assert result["freed"] == 14 + 10
+    assert result["freed"] == 14 + occupied
+    assert result["left"] == []
     assert result["summary"] == (
-        f"2 sets of shop and 1 copies that restores had kept removed (24 bytes), 2 stay in {sets.directory}."
+        f"2 sets of shop and 1 copies that restores had kept removed ({size(14 + occupied)}), 2 stay in "
+        f"{sets.directory}."
     )
     assert str(kept) in result["diff"]["before"]
     assert str(kept) not in result["diff"]["after"]

@@ -69,13 +69,24 @@ def test_a_stopped_one_may_be_there(site: Site) -> None:
     assert site.live().image == "shop:2"
 
 
-def test_a_disk_without_room_for_the_copy(site: Site) -> None:
-    with open(site.db / "sparse", "wb") as file:
-        file.truncate(2**43)
-    told = "and the copy of shop-db with which this release could be undone needs"
+def test_a_disk_without_room_for_the_copy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = os.statvfs(site.db)
+    full = os.statvfs_result((facts.f_bsize, facts.f_frsize, facts.f_blocks, 0, 0, *facts[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    told = "has 0 bytes free, and the copy of shop-db with which this release could be undone needs 64"
     with pytest.raises(DockerVpsError, match=told):
         site.run(site.params("shop:2"))
+    with pytest.raises(DockerVpsError, match=told):
+        site.run(site.params("shop:2"), check=True)
     assert site.engine.calls == []
+
+
+def test_holes_need_no_room(site: Site) -> None:
+    with open(site.db / "sparse", "wb") as file:
+        file.truncate(2**43)
+        file.write(b"x")
+    site.run(site.params("shop:2"))
+    assert site.live().image == "shop:2"
 
 
 def test_overlap_on_sqlite(site: Site) -> None:
@@ -112,9 +123,9 @@ def test_data_that_could_not_be_put_back_is_a_caution(site: Site) -> None:
 
 def test_a_mount_point_cannot_be_exchanged(site: Site) -> None:
     site.engine.volumes["shop-db"].update({"Options": {"o": "bind", "device": "/proc"}})
-    found, (caution,) = readiness.data_of(site.params("shop:2"), site.engine)
+    found, told = readiness.data_of(site.params("shop:2"), site.sets, site.engine)
     assert found is None
-    assert "/proc is a mount point" in caution
+    assert "/proc is a mount point" in told
 
 
 def test_a_backup_that_fails(site: Site) -> None:
@@ -184,7 +195,10 @@ def test_what_users_wrote_into_restored_data_is_not_lost(site: Site) -> None:
 def test_a_restore_without_a_volume(site: Site) -> None:
     stamp = backed_up(site)
     del site.engine.volumes["shop-db"]
-    with pytest.raises(DockerVpsError, match="The volume shop-db is missing, or its data cannot be exchanged"):
+    with pytest.raises(
+        DockerVpsError,
+        match=r"so nothing was changed\. The volume shop-db is missing; restore it",
+    ):
         site.run(site.params("shop:3", restore=stamp))
 
 

@@ -158,14 +158,14 @@ def test_a_database_that_was_damaged_before_it_was_archived(shop: Shop, one: Bac
 
 
 def test_no_room(shop: Shop, one: BackupSet) -> None:
-    rewritten(shop, one, "media", plain_bytes=10**18)
+    rewritten(shop, one, "media", disk_bytes=10**18)
     error = refused(shop)
     assert "MiB free, and the restore needs 953674" in error.message
     assert error.evidence["needed_bytes"] > 10**18  # type: ignore[operator]
 
 
 def test_the_room_of_a_new_volume_is_the_engines(shop: Shop, one: BackupSet) -> None:
-    rewritten(shop, one, "media", plain_bytes=10**18)
+    rewritten(shop, one, "media", disk_bytes=10**18)
     assert f"{shop.engine.place} has " in refused(shop, volumes={"media": "new"}).message
 
 
@@ -179,10 +179,10 @@ def test_a_volume_on_a_mount_point(shop: Shop) -> None:
     assert "/proc is a mount point" in refused(shop, volumes={"db": "proc"}).message
 
 
-def test_data_that_cannot_be_prepared_beside(shop: Shop) -> None:
+def test_a_name_that_leaves_no_room_for_one_beside_it(shop: Shop) -> None:
     long = shop.engine.place / ("x" * 240)
     shop.engine.add_volume("long", root=long)
-    assert "cannot be made: File name too long" in refused(shop, volumes={"db": "long"}).message
+    assert f"The name of {long} is too long" in refused(shop, volumes={"db": "long"}).message
 
 
 def test_a_volume_that_vanishes_at_once(shop: Shop) -> None:
@@ -190,7 +190,7 @@ def test_a_volume_that_vanishes_at_once(shop: Shop) -> None:
     engine = shop.engine
 
     class Forgetful(type(engine)):  # type: ignore[misc]
-        def create_volume(self, name: str, driver: str, labels: Mapping[str, str]) -> None:
+        def create_volume(self, name: str, driver: str, labels: Mapping[str, str], *_options: object) -> None:
             """Make nothing."""
 
     shop.engine = Forgetful(engine.place, engine.clock, volumes=engine.volumes, containers=engine.containers)

@@ -401,7 +401,7 @@ def test_a_full_disk_leaves_nothing(tree: Path, kind: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
-        with pytest.raises(DockerVpsError, match="cannot be written: File too large. Free some space"):
+        with pytest.raises(DockerVpsError, match="cannot be written: File too large. Choose a disk that takes"):
             packed(tree, kind)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

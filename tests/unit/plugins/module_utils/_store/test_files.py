@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import stat
+import subprocess
 import threading
 from pathlib import Path
 from typing import Callable
@@ -20,6 +21,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files i
     open_regular,
     read,
     refused,
+    remove_tree,
     replace,
     sync_tree,
 )
@@ -275,14 +277,74 @@ def test_a_directory_is_copied_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_not_copied(tmp_path: Path) -> None:
-    with pytest.raises(DockerVpsError, match=r"/a cannot be copied to .*/b: .*No such file or directory"):
+    with pytest.raises(DockerVpsError, match=r"/a cannot be copied to .*/b: No such file or directory\."):
         copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert listing(tmp_path) == []
 
 
 def test_a_host_without_cp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DockerVpsError, match=r"/a cannot be copied: No such file or directory\."):
+    told = r"GNU cp cannot be started: No such file or directory\. Install coreutils\."
+    with pytest.raises(DockerVpsError, match=told):
         copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
+
+
+def test_what_cp_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    fake = tmp_path / "cp"
+    fake.write_text("#!/bin/sh\necho \"cp: cannot open '$5/x': Input/output error\" >&2; exit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(DockerVpsError) as caught:
+        copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert caught.value.message == (
+        f"{tmp_path}/a cannot be copied to {tmp_path}/b: cp: cannot open '{tmp_path}/a/x': Input/output error."
+    )
+
+
+def test_paths_that_the_kernel_takes_only_from_the_directory(tmp_path: Path) -> None:
+    low = "/".join(["d" * 200] * 19 + ["n" * 150])
+    (tmp_path / "a").mkdir()
+    top = os.open(tmp_path / "a", os.O_RDONLY)
+    for depth in range(1, 20):
+        os.mkdir("/".join(["d" * 200] * depth), dir_fd=top)
+    os.close(os.open(low, os.O_WRONLY | os.O_CREAT, dir_fd=top))
+    os.close(top)
+    with pytest.raises(OSError, match="File name too long"):
+        os.lstat(tmp_path / ("x" * 200) / low)
+    long = tmp_path / ("b" * 250)
+    copy_tree(str(tmp_path / "a"), str(long))
+    sync_tree(str(long))
+    top = os.open(long, os.O_RDONLY)
+    assert stat.S_ISREG(os.lstat(low, dir_fd=top).st_mode)
+    os.close(top)
+    assert [remove_tree(str(one)) for one in (long, tmp_path / "a")] == ["", ""]
+    assert listing(tmp_path) == []
+
+
+def test_a_tree_that_is_not_there_needs_no_removal(tmp_path: Path) -> None:
+    assert remove_tree(str(tmp_path / "none")) == ""
+
+
+@pytest.mark.skipif(ME != 0, reason="only root can forbid its own removals")
+def test_what_stays_of_a_tree_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/file").touch()
+    (tmp_path / "tree/other").touch()
+    immutable(tmp_path / "tree/file", "+i")
+    try:
+        assert (
+            remove_tree(str(tmp_path / "tree")) == f"rm: cannot remove '{tmp_path}/tree/file': Operation not permitted"
+        )
+        assert listing(tmp_path / "tree") == ["file"]
+    finally:
+        immutable(tmp_path / "tree/file", "-i")
+    assert remove_tree(str(tmp_path / "tree")) == ""
+
+
+def immutable(path: Path, how: str) -> None:
+    subprocess.run(["chattr", how, path], check=True)
 
 
 def test_a_directory_that_cannot_be_made_durable(tmp_path: Path) -> None:
@@ -371,3 +433,30 @@ def test_a_file_system_that_cannot_make_renames_durable(
         with pytest.raises(DockerVpsError, match=r"x cannot be written: Input/output error\. The disk has errors"):
             replace(str(tmp_path / "x"), NEW)
     assert read(str(tmp_path / "x")) == NEW
+
+
+def test_an_error_of_the_disk_is_no_lack_of_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+
+    def broken(descriptor: int) -> None:
+        number = errno.EIO if stat.S_ISDIR(os.fstat(descriptor).st_mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(DockerVpsError, match="Invalid argument"):
+        sync_tree(str(tmp_path))
+    (tmp_path / "file").unlink()
+    with pytest.raises(DockerVpsError, match=r"Input/output error\. The disk has errors"):
+        sync_tree(str(tmp_path))
+
+
+def test_a_file_system_that_is_read_only_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: object, **_words: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(os, "mkdir", refuse)
+    told = r"Read-only file system\. That file system is mounted read-only"
+    for act in (lambda: replace(str(tmp_path / "file"), NEW), lambda: make_directory(str(tmp_path / "new"))):
+        with pytest.raises(DockerVpsError, match=told):
+            act()

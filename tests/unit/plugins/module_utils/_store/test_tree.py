@@ -11,11 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.folders import LONGEST
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.tree import Survey, survey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,43 @@ def test_files_and_directories_are_counted_and_hard_links_once(tmp_path: Path) -
         file.truncate(1_000_000)
     found = survey(str(tmp_path))
     assert (found.bytes, found.files, found.directories) == (1_001_024, 4, 2)
+
+
+def test_what_files_occupy_is_counted_without_their_holes(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(200 * 1024**3)
+        file.seek(100 * 1024**3)
+        file.write(b"x" * 8192)
+    os.link(tmp_path / "sparse", tmp_path / "again")
+    found = survey(str(tmp_path))
+    assert found.bytes == 200 * 1024**3
+    assert 8192 <= found.disk <= 64 * 1024
+
+
+def deep(root: Path, name: str, depth: int) -> str:
+    """Make a file below so many directories of 200 bytes, and return its path."""
+    descriptor = os.open(root, os.O_RDONLY)
+    for _turn in range(depth):
+        with suppress(FileExistsError):
+            os.mkdir("d" * 200, dir_fd=descriptor)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT, dir_fd=descriptor))
+    os.close(descriptor)
+    return os.path.join(*["d" * 200] * depth, name)
+
+
+def test_paths_that_the_kernel_takes_only_from_the_directory(tmp_path: Path) -> None:
+    low = deep(tmp_path, "n" * 100, 19)
+    with pytest.raises(OSError, match="File name too long"):
+        os.lstat(tmp_path / ("x" * 200) / low)
+    beyond = deep(tmp_path, "file", 30)
+    found = survey(str(tmp_path))
+    assert (found.files, found.directories) == (1, 19)
+    (cut,) = found.too_long
+    assert LONGEST < len(cut) <= LONGEST + 256
+    assert beyond.startswith(cut)
 
 
 def test_databases_and_what_lies_beside_them(tmp_path: Path) -> None:
@@ -156,7 +195,7 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 
 def test_other_file_systems_are_not_entered(tmp_path: Path, mounted: Path) -> None:
     (mounted / "file").write_bytes(b"x")
-    assert survey(str(tmp_path)) == Survey(0, 0, 1, (), (), 0, (), (), 0.0, 0)
+    assert survey(str(tmp_path)) == Survey(0, 0, 1, (), (), 0, (), (), 0.0, 0, mounts=("other",))
 
 
 def test_the_newest_file_and_those_after_a_time(tmp_path: Path) -> None:
