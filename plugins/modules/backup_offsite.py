@@ -16,6 +16,8 @@ description:
     (SFTP, S3, a REST server and others).
   - Sends the archives unpacked, so that an unchanged media library is sent and kept only once.
   - A set counts as copied when it is there as a whole. An archive that does not match its checksum is not sent.
+  - A repository may serve many hosts. Sets are sent, fetched, counted and removed for one host and one application
+    only, by restic's own hostname and the tag C(app); C(restic tag), C(copy) and C(rewrite) leave a set what it is.
   - Secrets are given to restic by its environment only, and never shown.
 options:
   state:
@@ -24,7 +26,8 @@ options:
       - V(fetched) brings sets back from the repository into the directory, where they can be restored as any other.
         Their archives are not compressed then. A set that is whole there is left alone.
       - V(listed) tells which sets are there.
-      - V(pruned) removes the sets that no rule keeps, all of a set together, and what interrupted copies left.
+      - V(pruned) removes the sets that no rule keeps, all of a set together, and what interrupted copies left. What is
+        not understood stays, and nothing is removed where no set is whole.
       - V(checked) has restic verify the repository.
     type: str
     choices: [copied, fetched, listed, pruned, checked]
@@ -47,6 +50,12 @@ options:
     description: The password of the repository, which encrypts everything in it. Without it nobody can read the copies.
     type: str
     required: true
+  host:
+    description:
+      - Whose sets these are. It has to be different for each host that uses the repository.
+      - To fetch the sets of a host that is lost, give its name. By default the managed host's own name is taken.
+    type: str
+    default: ""
   environment:
     description: Further environment of restic, such as E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
     type: dict
@@ -123,6 +132,7 @@ EXAMPLES = r"""
 - name: Bring a set back on a new host
   ptnextjs.docker_vps.backup_offsite:
     state: fetched
+    host: the-old-host
     set: 20260131-020000
     repository: sftp:backup@backup.example.com:/srv/restic/ptnextjs
     password: "{{ vault_restic_password }}"
@@ -139,6 +149,23 @@ created:
   returned: success
   type: bool
   sample: false
+host:
+  description: Whose sets these are.
+  returned: success
+  type: str
+  sample: web1
+hosts:
+  description: How many whole sets each host has of this application.
+  returned: success
+  type: dict
+  sample: {"web1": 14, "web2": 14}
+unknown:
+  description:
+    - How many snapshots may be of sets of this application, but make no whole one since somebody changed them.
+    - V(pruned) removes none of these.
+  returned: success
+  type: int
+  sample: 0
 sets:
   description: What became of each set that was asked for, newest first.
   returned: success
@@ -178,7 +205,7 @@ summary:
   description: The result in one sentence.
   returned: success
   type: str
-  sample: "Set 20260131-020000 of ptnextjs in s3:https://s3.example.com/backups: 100 MiB copied, 80 KiB of it new."
+  sample: "Set 20260131-020000 of ptnextjs on web1 in s3:https://s3.example.com/backups: 9 MiB copied, 1 KiB of it new."
 """
 
 from typing import Any, Mapping
@@ -206,6 +233,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         which=given["set"],
         policy=Policy(**{rule: given[rule] for rule in RULES}),
         read_data=given["read_data"],
+        host=given["host"],
     )
 
 
@@ -242,6 +270,7 @@ def main() -> None:
             "set": {"type": "str", "default": "latest"},
             "repository": {"type": "str", "required": True, "no_log": True},
             "password": {"type": "str", "required": True, "no_log": True},
+            "host": {"type": "str", "default": ""},
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "options": {"type": "dict", "default": {}},
             "last": {"type": "int", "default": 0},

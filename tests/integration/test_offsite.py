@@ -12,7 +12,8 @@ import socket
 import sqlite3
 import subprocess
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,10 +27,12 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retentio
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import offsite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite, tree
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import PATIENCE, Restic
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import archive_of, manifest_of
 from lab import SUPPORT, Played, play, run, until
+from s3 import S3
 
 APP = "shop"
 LOGIN = "login-of-the-server"
@@ -50,6 +53,10 @@ class Server:
 
     def words(self, name: str, password: str = PASSWORD) -> dict[str, Any]:
         return {"repository": f"{self.address}/{name}", "password": password, "options": dict(self.options)}
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return what restic itself needs, run by hand."""
+        return {**os.environ, "RESTIC_REPOSITORY": f"{self.address}/{name}", "RESTIC_PASSWORD": PASSWORD}
 
     def restic(self, name: str, password: str = PASSWORD, **more: Any) -> Restic:
         return Restic(f"{self.address}/{name}", password, {}, self.options, **more)
@@ -126,6 +133,7 @@ class Host:
     """An application's data, and its sets."""
 
     place: Path
+    name: str = "web1"
 
     @property
     def sets(self) -> Sets:
@@ -158,7 +166,7 @@ class Host:
 
     def do(self, state: str, restic: Restic, which: str = "latest", check_mode: bool = False) -> Mapping[str, Any]:
         policy = Policy(last=1, daily=0, weekly=0, monthly=0)
-        params = offsite.Params(state, which, policy, "100%")
+        params = offsite.Params(state, which, policy, "100%", self.name)
         return offsite.run(params, self.sets, restic, SystemClock(), check_mode)
 
     def module(self, words: Mapping[str, Any], *arguments: str) -> Played:
@@ -300,33 +308,22 @@ def test_a_server_that_is_down(address: str, host: Host) -> None:
         host.do("copied", restic)
 
 
-def test_a_server_in_append_only_mode_takes_copies_and_refuses_to_prune(place: Path, host: Host) -> None:
-    server = rest_server(place / "append", "--append-only")
-    try:
-        restic = server.restic("append")
-        assert host.do("copied", restic, "all")["changed"]
-        with pytest.raises(DockerVpsError, match="403 Forbidden.*append-only"):
-            host.do("pruned", restic)
-        assert len(host.do("listed", restic)["sets"]) == 2
-    finally:
-        server.process.terminate()
-        server.process.wait()
-
-
 def test_somebody_else_at_work_is_named(servers: Mapping[str, Server], host: Host) -> None:
-    restic = servers["rest"].restic("busy")
+    server = servers["rest"]
+    restic = server.restic("busy")
     host.do("copied", restic, "all")
-    environment = {**os.environ, "RESTIC_REPOSITORY": f"{servers['rest'].address}/busy", "RESTIC_PASSWORD": PASSWORD}
-    other = subprocess.Popen(["restic", "backup", "--stdin"], env=environment, stdin=subprocess.PIPE)
+    other = subprocess.Popen(["restic", "backup", "--stdin"], env=server.environment("busy"), stdin=subprocess.PIPE)
     assert other.stdin
     try:
         locks = ["restic", "list", "locks", "--no-lock"]
-        until(lambda: bool(run(*locks, env=environment).stdout.strip()), 20, "the lock of the other restic")
+        until(lambda: bool(run(*locks, env=server.environment("busy")).stdout.strip()), 20, "the other restic's lock")
         with pytest.raises(DockerVpsError, match=rf"already locked by PID {other.pid} on .*restic unlock"):
             host.do("pruned", restic)
     finally:
         other.kill()
         other.communicate()
+    # Now that it is dead, nobody has to go there and remove its lock.
+    assert [row["status"] for row in host.do("pruned", restic)["sets"]] == ["kept", "removed"]
 
 
 def test_what_a_killed_copy_leaves_is_no_set_and_goes_with_the_next_prune(
@@ -336,12 +333,13 @@ def test_what_a_killed_copy_leaves_is_no_set_and_goes_with_the_next_prune(
     restic.create()
     time = datetime(2026, 1, 30, 2, tzinfo=timezone.utc)
     # restic takes what it has for the whole when the process that feeds it is killed.
-    restic.save("db.tar", [b"the first half"], APP, time, [f"set={DAYS[0]}"])
+    tags = [f"app={APP}", f"set={DAYS[0]}", "copy=0123456789abcdef"]
+    restic.save("db.tar", [b"the first half"], host.name, time, tags)
     assert host.do("listed", restic)["sets"] == []
     assert host.do("copied", restic, DAYS[0])["changed"]
-    assert len(restic.snapshots(APP)) == 4
+    assert len(restic.snapshots()) == 4
     assert host.do("pruned", restic)["changed"]
-    assert len(restic.snapshots(APP)) == 3
+    assert len(restic.snapshots()) == 3
     assert [row["status"] for row in host.do("pruned", restic)["sets"]] == ["kept"]
 
 
@@ -356,25 +354,177 @@ def test_an_archive_that_rotted_is_not_sent(servers: Mapping[str, Server], host:
     restic = servers["rest"].restic("rotten")
     with pytest.raises(DockerVpsError, match="is damaged, so set 20260130-020000 was not sent"):
         rotten.do("copied", restic, DAYS[0])
-    assert [one.name for one in restic.snapshots(APP)] == ["db.tar"]
+    assert [one.name for one in restic.snapshots()] == ["db.tar"]
     assert rotten.do("listed", restic)["sets"] == []
 
 
-def test_the_restic_of_the_next_debian_does_the_same(servers: Mapping[str, Server], host: Host, tmp_path: Path) -> None:
-    found = run("apt-get", "download", "restic/trixie", cwd=tmp_path, check=False)
-    if found.returncode:
-        pytest.skip(f"no restic of trixie here: {found.stderr.strip().splitlines()[-1]}")
-    run("dpkg", "-x", str(next(tmp_path.glob("restic_*.deb"))), str(tmp_path / "root"))
-    program = str(tmp_path / "root/usr/bin/restic")
-    assert "restic 0.14." not in run(program, "version").stdout
-    newer, older = (servers["sftp"].restic("newer", **more) for more in ({"program": program}, {}))
-    assert host.do("copied", newer, DAYS[0])["created"]
-    assert host.do("copied", older, DAYS[1])["changed"]
-    new = Host(tmp_path)
-    assert len(new.do("fetched", newer, "all")["sets"]) == 2
-    assert [row["status"] for row in host.do("pruned", newer)["sets"]] == ["kept", "removed"]
-    host.do("checked", newer)
+def newest_restic() -> str:
+    """Return the restic of Debian's testing, without a change of this machine; kept for the next time."""
+    kept = Path(__file__).parents[2] / ".cache" / "restic-testing"
+    program = kept / "usr/bin/restic"
+    if not program.exists():
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (kept / folder).mkdir(parents=True, exist_ok=True)
+        keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+        (kept / "sources").write_text(f"deb [signed-by={keys}] http://deb.debian.org/debian testing main\n")
+        places = {"Etc::SourceList": "sources", "State::Lists": "lists", "Cache": "cache"}
+        options = [f"--option=Dir::{name}={kept / place}" for name, place in places.items()]
+        options.append("--option=Dir::Etc::SourceParts=-")
+        run("apt-get", *options, "update", "-q")
+        run("apt-get", *options, "download", "restic", cwd=kept)
+        run("dpkg", "-x", str(next(kept.glob("restic_*.deb"))), str(kept))
+    return str(program)
+
+
+@pytest.fixture(scope="module", params=["debian 12", "newest"])
+def program(request: pytest.FixtureRequest, place: Path) -> str:
+    """The oldest restic that is supported, and the newest that can be had."""
+    name = "restic" if request.param == "debian 12" else newest_restic()
+    assert ("restic 0.14." in run(name, "version").stdout) == (request.param == "debian 12")
+    return name
+
+
+def small(place: Path, name: str, *stamps: str) -> Host:
+    """Return a host of this name with small sets."""
+    one = Host(place / name, name)
+    for stamp in stamps:
+        publish_packed(one.sets, stamp, db=f"{name} {stamp}".encode(), media=b"the same everywhere")
+    return one
+
+
+def outcome(done: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(row["set"], row["status"]) for row in done["sets"]]
+
+
+def test_a_repository_serves_hosts_and_outlives_what_is_done_to_it(
+    program: str, servers: Mapping[str, Server], tmp_path: Path
+) -> None:
+    server, name = servers["rest"], f"many-{Path(program).parent.name}-{len(program)}"
+    restic, by_hand = server.restic(name, program=program), server.environment(name)
+    one, two = (small(tmp_path, host, *DAYS) for host in ("web1", "web2"))
+    assert outcome(one.do("copied", restic, "all")) == [(day, "sent") for day in DAYS[::-1]]
+    with pytest.raises(
+        DockerVpsError, match=r"no set 'latest' of shop on web2 .* Of other hosts there are: web1 \(2\)"
+    ):
+        two.do("fetched", restic)
+    assert outcome(two.do("copied", restic, "all")) == [(day, "sent") for day in DAYS[::-1]]
+
+    # Every snapshot gets a new id: first all by a tag, then one host's by another name and back.
+    before = {each.id for each in restic.snapshots()}
+    run(program, "tag", "--add", "keep", env=by_hand)
+    if program != "restic":  # rewrite of 0.14 knows no other hosts
+        run(program, "rewrite", "--forget", "--new-host", "web3", "--host", "web1", env=by_hand)
+        run(program, "rewrite", "--forget", "--new-host", "web1", "--host", "web3", env=by_hand)
+    assert not before & {each.id for each in restic.snapshots()}
+    assert all(each.touched for each in restic.snapshots())
+    listed = one.do("listed", restic)
+    assert (outcome(listed), listed["hosts"], listed["unknown"]) == (
+        [(day, "there") for day in DAYS[::-1]],
+        {"web1": 2, "web2": 2},
+        0,
+    )
+    assert not one.do("copied", restic, "all")["changed"]
+
+    # A copy of the repository is as good as the repository.
+    copy, made = f"copy-{name}", server.restic(f"copy-{name}", program=program)
+    made.create()
+    pair = {"RESTIC_FROM_REPOSITORY": by_hand["RESTIC_REPOSITORY"], "RESTIC_FROM_PASSWORD": PASSWORD}
+    run(program, "copy", env={**server.environment(copy), **pair})
+    new = Host(tmp_path / "new", "web1")
+    assert outcome(new.do("fetched", made, DAYS[0])) == [(DAYS[0], "fetched")]
+    (fetched,) = new.sets.listing().sets
+    assert (unpacked_bytes(fetched), fetched.absent()) == ([f"web1 {DAYS[0]}".encode(), b"the same everywhere"], [])
+
+    assert outcome(one.do("pruned", restic)) == [(DAYS[1], "kept"), (DAYS[0], "removed")]
+    assert one.do("checked", restic)["hosts"] == {"web1": 1, "web2": 2}
+    assert not one.do("pruned", restic)["changed"]
+
+    # Tags that nobody understands: nothing goes, and what is whole is still kept by the rules.
+    run(program, "tag", "--set", "by-hand", "--host", "web1", "--path", "/manifest.json", env=by_hand)
+    with pytest.raises(DockerVpsError, match="Nothing of shop on web1 .* no whole set, but 3 snapshots may be of one"):
+        one.do("pruned", restic)
+    assert one.do("listed", restic)["unknown"] == 3
+    assert len(restic.snapshots()) == 9
+
+
+def unpacked_bytes(one: BackupSet) -> list[bytes]:
+    """Return the bytes of a fetched set, whose archives are not compressed."""
+    return [Path(one.path(kept)).read_bytes() for kept in one.manifest.archives]
+
+
+def test_a_server_that_removes_nothing_is_told_and_no_data_is_lost(program: str, place: Path, tmp_path: Path) -> None:
+    name = f"append-{len(program)}"
+    server = rest_server(place / name, "--append-only")
+    try:
+        restic, one = server.restic("x", program=program), small(tmp_path, "web1", *DAYS)
+        assert one.do("copied", restic, "all")["changed"]
+        with pytest.raises(
+            DockerVpsError,
+            match=r"3 are still there after restic forget \(.*403 Forbidden.*no data was removed.*append-only",
+        ):
+            one.do("pruned", restic)
+        assert len(one.do("checked", restic)["sets"]) == 2  # every byte is read
+        assert run(program, "list", "locks", "--no-lock", env=server.environment("x")).stdout == ""
+    finally:
+        server.process.terminate()
+        server.process.wait()
+
+
+def test_a_killed_copy_stands_in_nobodys_way(program: str, servers: Mapping[str, Server], tmp_path: Path) -> None:
+    server, name = servers["rest"], f"killed-{len(program)}"
+    restic, one = server.restic(name, program=program), small(tmp_path, "web1", *DAYS)
+    one.do("copied", restic, "all")
+    environment = server.environment(name)
+    killed = subprocess.Popen([program, "backup", "--stdin"], env=environment, stdin=subprocess.PIPE)
+    locks = [program, "list", "locks", "--no-lock"]
+    until(lambda: bool(run(*locks, env=environment).stdout.strip()), 20, "the lock")
+    killed.kill()
+    killed.communicate()
+    assert run(*locks, env=environment).stdout
+    assert outcome(one.do("pruned", restic)) == [(DAYS[1], "kept"), (DAYS[0], "removed")]
+    assert run(*locks, env=environment).stdout == ""
+
+
+def bucket(program: str, address: str) -> Restic:
+    keys = {"AWS_ACCESS_KEY_ID": "the-key", "AWS_SECRET_ACCESS_KEY": "the-secret"}
+    return Restic(address, PASSWORD, keys, {}, program=program)
+
+
+def test_a_bucket_that_does_not_exist_is_made(program: str, tmp_path: Path) -> None:
+    with closing_server(S3(makes=True)) as server:
+        restic, one = bucket(program, server.address("new")), small(tmp_path, "web1", DAYS[0])
+        with pytest.raises(DockerVpsError, match="There is no restic repository at s3:"):
+            one.do("listed", restic)
+        began = time.monotonic()
+        done = one.do("copied", restic)
+        assert (done["created"], done["changed"]) == (True, True)
+        assert time.monotonic() - began < PATIENCE  # the old one was given up after that
+        assert outcome(one.do("listed", restic)) == [(DAYS[0], "there")]
+
+
+def test_a_bucket_that_may_not_be_made_is_named(program: str, tmp_path: Path) -> None:
+    with closing_server(S3(makes=False)) as server:
+        one = small(tmp_path, "web1", DAYS[0])
+        with pytest.raises(DockerVpsError, match="restic cannot make s3:.*/new: .*Access Denied.*Correct the credent"):
+            one.do("copied", bucket(program, server.address("new")))
+
+
+@contextmanager
+def closing_server(server: S3) -> Iterator[S3]:
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_old_and_new_versions_share_a_repository(servers: Mapping[str, Server], tmp_path: Path) -> None:
+    older, newer = (servers["sftp"].restic("versions", **more) for more in ({}, {"program": newest_restic()}))
+    one = small(tmp_path, "web1", *DAYS)
+    assert one.do("copied", newer, DAYS[0])["created"]
+    assert one.do("copied", older, DAYS[1])["changed"]
+    assert len(Host(tmp_path / "new").do("fetched", newer, "all")["sets"]) == 2
     with pytest.raises(DockerVpsError, match="wrong password or no key found. Give the password"):
-        host.do("listed", servers["sftp"].restic("newer", "another", program=program))
+        one.do("listed", servers["sftp"].restic("versions", "another", program=newest_restic()))
     with pytest.raises(DockerVpsError, match="There is no restic repository"):
-        host.do("listed", servers["sftp"].restic("absent", program=program))
+        one.do("listed", servers["sftp"].restic("absent", program=newest_restic()))

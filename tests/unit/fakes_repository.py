@@ -7,11 +7,12 @@ import gzip
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Saved, Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, archive_of, manifest_of
 
@@ -19,10 +20,15 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, archi
 class FakeRepository:
     """A repository that keeps whole files, and counts only new ones as added.
 
+    It does what the real one does (tests/integration/test_offsite.py): whatever is tagged, rewritten or copied gets a
+    new id, and a server that removes nothing lets a removal seem to succeed.
+
     Attributes:
         there: whether it exists.
         kept: the snapshots with their data and time, oldest first.
         checks: how much of the data each check was to read.
+        refuses: why nothing is removed; empty when it is.
+        prunes: how often data was removed.
     """
 
     name = "memory:shop"
@@ -31,6 +37,8 @@ class FakeRepository:
         self.there = there
         self.kept: dict[str, tuple[Snapshot, bytes, datetime]] = {}
         self.checks: list[str] = []
+        self.refuses = ""
+        self.prunes = 0
         self._made = 0
 
     def exists(self) -> bool:
@@ -40,27 +48,30 @@ class FakeRepository:
         assert not self.there
         self.there = True
 
-    def snapshots(self, app: str) -> Sequence[Snapshot]:
+    def snapshots(self) -> Sequence[Snapshot]:
         assert self.there
-        return [one for one, _unused, _unused in self.kept.values() if f"app={app}" in one.tags]
+        return [one for one, _unused, _unused in self.kept.values()]
 
-    def save(self, name: str, blocks: Iterable[bytes], app: str, time: datetime, tags: Sequence[str]) -> Saved:
+    def save(self, name: str, blocks: Iterable[bytes], host: str, time: datetime, tags: Sequence[str]) -> int:
         assert self.there
         data = b"".join(blocks)
         known = any(data == other for _unused, other, _unused in self.kept.values())
-        self._made += 1
-        one = Snapshot(f"{self._made:08x}" * 8, name, (f"app={app}", *tags))
-        self.kept[one.id] = (one, data, time)
-        return Saved(one.id[:8], 0 if known else len(data))
+        self._keep(Snapshot("", name, host, tuple(tags)), data, time)
+        return 0 if known else len(data)
 
     def load(self, snapshot: Snapshot) -> Iterator[bytes]:
         data = self.kept[snapshot.id][1]
         yield data[:5]
         yield data[5:]
 
-    def forget(self, snapshots: Sequence[Snapshot]) -> None:
+    def forget(self, snapshots: Sequence[Snapshot]) -> str:
         for one in snapshots:
-            del self.kept[one.id]
+            if not self.refuses:
+                del self.kept[one.id]
+        return self.refuses
+
+    def prune(self) -> None:
+        self.prunes += 1
 
     def check(self, read_data: str) -> None:
         self.checks.append(read_data)
@@ -69,12 +80,33 @@ class FakeRepository:
         """Return the names of all files, sorted."""
         return sorted(one.name for one, _unused, _unused in self.kept.values())
 
+    def change(self, only: str = "", add: Sequence[str] = (), **changes: Any) -> None:
+        """Do what ``restic tag`` and ``restic rewrite --forget`` do, to all snapshots or to those of one file."""
+        for one, data, time in list(self.kept.values()):
+            if only in ("", one.name):
+                del self.kept[one.id]
+                self._keep(replace(one, **{"touched": True, "tags": (*one.tags, *add), **changes}), data, time)
+
+    def copy_to(self, other: FakeRepository) -> None:
+        """Do what ``restic copy`` does."""
+        for one, data, time in list(self.kept.values()):
+            other._keep(replace(one, touched=True), data, time)
+
+    def _keep(self, one: Snapshot, data: bytes, time: datetime) -> None:
+        self._made += 1
+        one = replace(one, id=hashlib.sha256(f"{id(self)} {self._made}".encode()).hexdigest())
+        self.kept[one.id] = (one, data, time)
+
 
 PROGRAM = """#!{python}
 import json, os, pathlib, sys, time
 here = pathlib.Path(__file__).parent
 asked = next(one for one in sys.argv[1:] if not one.startswith("--option="))
-answer = json.loads((here / "answers.json").read_text()).get(asked, {{}})
+answers = json.loads((here / "answers.json").read_text())
+answer = answers.get(asked, {{}})
+if "unlocks" in answer:
+    del answers[answer["unlocks"]]
+    (here / "answers.json").write_text(json.dumps(answers))
 sys.stderr.write(answer.get("err", ""))
 sys.stderr.flush()
 given = sys.stdin.buffer.read(answer.get("reads", -1))
@@ -97,7 +129,7 @@ class FakeProgram:
         self.answer(**answers)
 
     def answer(self, **answers: Mapping[str, Any]) -> None:
-        """Answer each command by its ``out``, ``err`` and ``code`` from now on."""
+        """Answer each command by its ``out``, ``err`` and ``code`` from now on; ``unlocks`` ends another answer."""
         (self.place / "answers.json").write_text(json.dumps(answers))
 
     def calls(self) -> list[tuple[list[str], dict[str, str], str, bool]]:
@@ -106,8 +138,9 @@ class FakeProgram:
         return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def publish_packed(sets: Sets, stamp: str = STAMP, **data: bytes) -> BackupSet:
+def publish_packed(sets: Sets, stamp: str = STAMP, after: str = "", consistency: str = "", **data: bytes) -> BackupSet:
     """Put a set on disk whose archives hold these bytes, compressed and described as they are."""
+    changes = {"after": after, "consistency": consistency or "online"}
     sets.prepare()
     folder = sets.begin(stamp)
     archives = []
@@ -116,4 +149,4 @@ def publish_packed(sets: Sets, stamp: str = STAMP, **data: bytes) -> BackupSet:
         facts = {"sha256": hashlib.sha256(packed).hexdigest(), "bytes": len(packed), "plain_bytes": len(plain)}
         archives.append(archive_of(name, stamp, **facts))
         (Path(folder) / archives[-1].file).write_bytes(packed)
-    return sets.publish(folder, manifest_of(stamp, app=sets.app, archives=tuple(archives)))
+    return sets.publish(folder, manifest_of(stamp, app=sets.app, archives=tuple(archives), **changes))

@@ -154,7 +154,7 @@ class Manifest:
     @property
     def made(self) -> tuple[str, bool, str]:
         """By this, sets are in the order in which they were made, whatever the clock said."""
-        return max(self.stamp, self.after), bool(self.after), self.stamp
+        return made(self.stamp, self.after)
 
     @property
     def proven(self) -> bool:
@@ -165,6 +165,11 @@ class Manifest:
     def schema(self) -> str:
         """One fingerprint over the schemas of all databases, empty without any."""
         return "+".join(database.schema for archive in self.archives for database in archive.databases)
+
+
+def made(stamp: str, after: str) -> tuple[str, bool, str]:
+    """Return when a set was made, for comparison with others; see Manifest.after."""
+    return max(stamp, after), bool(after), stamp
 
 
 def manifest_file(stamp: str) -> str:

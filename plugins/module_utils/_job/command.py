@@ -218,10 +218,11 @@ def _offsite(app: _App) -> Steps:
     if not given:
         return
     repository = app.of(lambda _: Restic(given["repository"], given["password"], given["environment"], options={}))
+    host = app.of(lambda _: str(given["host"]))
     states = ["copied", *(["pruned"] if app.of(lambda _: given["prune"]) else [])]
     for state in states:
         # All sets, so that days on which the repository was out of reach are made up.
-        params = offsite.Params(state, "all", _policy(app))
+        params = offsite.Params(state, "all", _policy(app), host=host)
         step = partial(offsite.run, params, app.sets, repository, app.clock, False)
         yield f"offsite, {state}", app.patiently(step)
 

@@ -1,30 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy sets off-site, bring them back, and keep as many there as the retention says."""
+"""Copy sets off-site, bring them back, and keep as many there as the retention says.
+
+One repository may serve many hosts: sets are sent, fetched, counted and removed for one host and one application only.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import socket
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Protocol, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.catalog import time_of
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.retention import Candidate, Policy, decide
+from .._core.retention import Policy
 from .._store import remote
 from .._store.lock import locked
-from .._store.remote import Remote
-from .._store.restic import Snapshot
-from .._store.sets import BackupSet, Sets
+from .._store.remote import Found, Remote
+from .._store.sets import BackupSet, Sets, latest_of
+from . import offsite_removal
 from .backup import RESERVE, WallClock, size
+from .offsite_removal import remove, snapshots, thin
 from .verify import problems
 
 LOCK = ".lock-offsite"
+_OWN_NAMES = "Two hosts work under one name: give each host its own docker_vps_backup_offsite_host."
+_HOST = re.compile(r"[^\s,]{1,255}")
 
 Rows = List[Mapping[str, Any]]
 
 
-class Repository(remote.Repository, Protocol):
+class Repository(offsite_removal.Repository, Protocol):
     """What is needed of a repository; see _store/restic.py."""
 
     def exists(self) -> bool:
@@ -35,10 +43,6 @@ class Repository(remote.Repository, Protocol):
         """Make it."""
         raise NotImplementedError
 
-    def forget(self, snapshots: Sequence[Snapshot]) -> None:
-        """Remove snapshots and their data."""
-        raise NotImplementedError
-
     def check(self, read_data: str) -> None:
         """Verify everything."""
         raise NotImplementedError
@@ -46,12 +50,26 @@ class Repository(remote.Repository, Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """What to do: ``state`` is copied, fetched, listed, pruned or checked; ``which`` is latest, all, or a set."""
+    """What to do: ``state`` is copied, fetched, listed, pruned or checked; ``which`` is latest, all, or a set.
+
+    ``host`` is whose sets these are; empty means this one, by its own name.
+
+    Raises:
+        InvalidInput: restic could not take the name of the host.
+    """
 
     state: str = "copied"
     which: str = "latest"
     policy: Policy = field(default_factory=Policy)
     read_data: str = ""
+    host: str = ""
+
+    def __post_init__(self) -> None:
+        if self.host and not _HOST.fullmatch(self.host):
+            raise InvalidInput(
+                f"{self.host!r} cannot be the name of a host: no spaces and no commas, and at most 255 characters. "
+                "Correct docker_vps_backup_offsite_host."
+            )
 
 
 def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> dict[str, Any]:
@@ -75,21 +93,50 @@ def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, ch
         "changed": job.changed,
         "repository": repository.name,
         "created": job.created,
+        "host": job.host,
+        "hosts": job.hosts,
         "sets": rows,
+        "unknown": len(job.found.unknown),
         "summary": summary,
     }
 
 
 class _Offsite:
-    """The states, and what was there before: ``remotes`` newest first, ``strays`` belong to no whole set."""
+    """The states, and what was there before: ``remotes`` are the sets of our host, the last made first."""
 
     def __init__(self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> None:
         self.params, self.sets, self.repository = params, sets, repository
         self.clock, self.check_mode = clock, check_mode
         self.changed = self.created = False
-        self.remotes: Sequence[Remote] = ()
-        self.strays: Sequence[Snapshot] = ()
-        self.where = f"{sets.app} in {repository.name}"
+        self.host = params.host or socket.gethostname()
+        self.found = Found()
+        self.where = f"{sets.app} on {self.host} in {repository.name}"
+
+    @property
+    def remotes(self) -> Sequence[Remote]:
+        return [one for one in self.found.sets if one.host == self.host]
+
+    @property
+    def hosts(self) -> Mapping[str, int]:
+        return dict(sorted(Counter(one.host for one in self.found.sets).items()))
+
+    def others(self) -> str:
+        """Return which other hosts have sets there, as the end of a sentence; empty when none has."""
+        others = [f"{host} ({count})" for host, count in self.hosts.items() if host != self.host]
+        if not others:
+            return ""
+        return (
+            f" Of other hosts there are: {', '.join(others)}; docker_vps_backup_offsite_host says whose sets are meant."
+        )
+
+    def unknown(self) -> str:
+        """Return how many snapshots nobody may remove, as the end of a sentence."""
+        if not self.found.unknown:
+            return ""
+        return (
+            f" {snapshots(self.found.unknown)} there may be of sets of {self.sets.app} and make no whole one, since "
+            "somebody changed them: nothing of that is removed. See restic snapshots."
+        )
 
     def alone(self) -> ContextManager[None]:
         """Hold the lock that the state needs; a copy may take hours, and must not keep the next backup waiting."""
@@ -103,7 +150,7 @@ class _Offsite:
     def look(self) -> None:
         """See what is there, before anything is done."""
         if self.repository.exists():
-            self.remotes, self.strays = remote.sets_in(self.repository, self.sets.app)
+            self.found = remote.look(self.repository, self.sets.app)
         elif self.params.state == "copied":
             self.created = True
         else:
@@ -116,6 +163,8 @@ class _Offsite:
         """Send what is not there."""
         known = {one.stamp: one for one in self.remotes}
         chosen = self.local()
+        for one in chosen:
+            self.refuse_another(one, known.get(one.manifest.stamp), _OWN_NAMES)
         if self.created and not self.check_mode:
             self.repository.create()
         rows, failed = [], []
@@ -136,6 +185,18 @@ class _Offsite:
             return rows, f"{_named(sent)} of {self.where} would be sent: {total} before deduplication."
         return rows, f"{_named(sent)} of {self.where}: {total} copied, {added} of it new."
 
+    def refuse_another(self, here: BackupSet, there: Optional[Remote], step: str) -> None:
+        """Refuse to take a set that is there for one that is here, if they only have their timestamp in common.
+
+        Raises:
+            DockerVpsError: they are different sets.
+        """
+        if there and remote.fingerprint(here.manifest) != there.facts:
+            raise DockerVpsError(
+                f"Set {there.stamp} of {self.where} is another one than set {there.stamp} in {self.sets.directory}, "
+                f"which was made on {here.manifest.host}. {step}"
+            )
+
     def local(self) -> Sequence[BackupSet]:
         """Return the sets to send."""
         here = self.sets.listing().sets
@@ -151,7 +212,7 @@ class _Offsite:
     def send(self, one: BackupSet) -> Mapping[str, Any]:
         """Send a set."""
         began = self.clock.now()
-        added = 0 if self.check_mode else remote.send(one, self.repository, self.sets.app)
+        added = 0 if self.check_mode else remote.send(one, self.repository, self.sets.app, self.host)
         names = [archive.name for archive in one.manifest.archives]
         return _row(
             one.manifest.stamp, "sent", names, remote.plain_bytes(one), added=added, seconds=self.clock.now() - began
@@ -160,28 +221,45 @@ class _Offsite:
     def fetched(self) -> Tuple[Rows, str]:
         """Bring back what is not here, or not whole."""
         wanted = self.wanted()
-        stamps = {one.stamp for one in wanted}
-        local = [one for one in self.sets.listing().sets if one.manifest.stamp in stamps]
+        by_stamp = {one.stamp: one for one in wanted}
+        local = [one for one in self.sets.listing().sets if one.manifest.stamp in by_stamp]
+        for one in local:
+            self.refuse_another(one, by_stamp[one.manifest.stamp], "Name another set, or fetch into another directory.")
         here = {one.manifest.stamp for one in local if not problems(one, "checksum")}
-        rows = [_told(one, "there") if one.stamp in here else self.fetch(one) for one in wanted]
+        rows = [_told(each, "there") if each.stamp in here else self.fetch(each) for each in wanted]
         new = [row for row in rows if row["status"] == "fetched"]
         self.changed = bool(new)
         if not new:
-            return rows, f"Nothing to fetch: {_named(rows)} of {self.sets.app} is in {self.sets.directory} already."
+            told = f"Nothing to fetch: {_named(rows)} of {self.sets.app} is in {self.sets.directory} already."
+            return rows, told + self.others()
         total, verb = size(sum(row["bytes"] for row in new)), "would be fetched" if self.check_mode else "fetched"
-        return rows, f"{_named(new)} of {self.where}: {total} {verb} into {self.sets.directory}."
+        return rows, f"{_named(new)} of {self.where}: {total} {verb} into {self.sets.directory}.{self.others()}"
 
     def wanted(self) -> Sequence[Remote]:
-        """Return the sets to fetch; latest passes over those that are dated later than now."""
-        which, now = self.params.which, self.clock.utc()
+        """Return the sets to fetch."""
+        which = self.params.which
         if which == "latest":
-            found = [one for one in self.remotes if time_of(one.stamp) <= now][:1]
+            found = list(filter(None, [latest_of(self.remotes, self.clock.utc())]))
         else:
             found = [one for one in self.remotes if which in ("all", one.stamp)]
         if not found:
             there = ", ".join(one.stamp for one in self.remotes) or "none"
-            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {there}.")
+            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {there}.{self.others()}")
+        self.refuse_mixed(found)
         return found
+
+    def refuse_mixed(self, sets: Sequence[Remote]) -> None:
+        """Refuse sets of which two bear one timestamp.
+
+        Raises:
+            DockerVpsError: there are such; then it is not known which one is ours.
+        """
+        twice = [stamp for stamp, count in Counter(one.stamp for one in sets).items() if count > 1]
+        if twice:
+            raise DockerVpsError(
+                f"There are different sets {', '.join(twice)} of {self.where}. {_OWN_NAMES} "
+                "Give the sets of one of them the right name there with: restic rewrite --new-host."
+            )
 
     def fetch(self, one: Remote) -> Mapping[str, Any]:
         """Bring back a set."""
@@ -199,26 +277,25 @@ class _Offsite:
     def listed(self) -> Tuple[Rows, str]:
         """Tell what is there."""
         rows = [_told(one, "there") for one in self.remotes]
-        return rows, f"{_count(rows)} of {self.where}{': ' if rows else ''}{', '.join(row['set'] for row in rows)}."
+        told = f"{_count(rows)} of {self.where}{': ' if rows else ''}{', '.join(row['set'] for row in rows)}."
+        return rows, told + self.others() + self.unknown()
 
     def pruned(self) -> Tuple[Rows, str]:
-        """Remove the sets that no rule keeps, and what interrupted copies left."""
+        """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
+        self.refuse_mixed(self.remotes)
         by_stamp = {one.stamp: one for one in self.remotes}
-        candidates = [
-            Candidate(one.stamp, time_of(one.stamp), kind=" ".join(sorted(one.archives))) for one in self.remotes
-        ]
-        decisions = decide(candidates, self.params.policy, self.clock.utc())
-        dropped = [by_stamp[one.name] for one in decisions if not one.keep]
-        gone = [*(part for one in dropped for part in one.snapshots), *self.strays]
-        self.changed = bool(gone)
-        if gone and not self.check_mode:
-            self.repository.forget(gone)
+        thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc())
+        self.changed = bool(thinned.gone)
+        if thinned.gone and not self.check_mode:
+            remove(thinned.gone, self.repository, self.where)
         rows = [
             _told(by_stamp[one.name], "kept" if one.keep else "removed", why=", ".join(one.reasons))
-            for one in decisions
+            for one in thinned.decisions
         ]
+        dropped = [row for row in rows if row["status"] == "removed"]
         verb = "would be removed" if self.check_mode else "removed"
-        return rows, f"{_count(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
+        told = f"{_count(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
+        return rows, told + self.unknown()
 
     def checked(self) -> Tuple[Rows, str]:
         """Have the repository verified."""

@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies of backup sets in a restic repository, where unchanged data is sent and kept once.
 
-Each archive is one snapshot, and the manifest another one, sent last, whose tags name the archives' snapshots. So a set
-is there as a whole or not at all, also where nothing may be removed (a server in append-only mode): a snapshot that no
-manifest names is what an interrupted copy left. Compressed data cannot be deduplicated, so plain tar is sent.
+A set belongs to a host and an application: it bears the host as restic's own hostname and the application as a tag.
+Each archive is one snapshot, and the manifest another one, sent last. All of one sending bear the same random tag
+(``copy``), and the manifest names the archives (``part``). So a set is there as a whole or not at all, also where
+nothing may be removed (a server in append-only mode). Ids would not do: ``restic tag``, ``copy`` and ``rewrite`` give
+new ones, and ``original`` names the one before, which need not be the first.
+
+Compressed data cannot be deduplicated, so plain tar is sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
+from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.catalog import Archive, archive_file, manifest_file, parse, write
-from .._core.errors import DockerVpsError
+from .._core.catalog import ADOPTED, Archive, Manifest, archive_file, made, manifest_file, parse, time_of, write
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Damaged
 from .compression import Decompressed
-from .restic import Saved, Snapshot
+from .restic import Snapshot
 from .sets import RESTORE, BackupSet, Sets
 
 MANIFEST = "manifest.json"
 SUFFIX = ".tar"
 FETCHED = "-fetched"
+_TAGS = ("app", "set", "copy", "part", "bytes", "facts", "after", "consistency")
 _READ = 1 << 20
 
 
@@ -33,12 +40,12 @@ class Repository(Protocol):
 
     name: str
 
-    def snapshots(self, app: str) -> Sequence[Snapshot]:
-        """Return what is there of an application."""
+    def snapshots(self) -> Sequence[Snapshot]:
+        """Return all that is there."""
         raise NotImplementedError
 
-    def save(self, name: str, blocks: Iterable[bytes], app: str, time: datetime, tags: Sequence[str]) -> Saved:
-        """Send a file."""
+    def save(self, name: str, blocks: Iterable[bytes], host: str, time: datetime, tags: Sequence[str]) -> int:
+        """Send a file, and return how many bytes were new."""
         raise NotImplementedError
 
     def load(self, snapshot: Snapshot) -> Iterator[bytes]:
@@ -48,48 +55,145 @@ class Repository(Protocol):
 
 @dataclass(frozen=True)
 class Remote:
-    """A set in a repository: the snapshots of its manifest and, by name, of its archives; ``bytes`` are plain."""
+    """A whole set in a repository.
 
+    Attributes:
+        facts: what tells it from a set that another host made in the same second; see fingerprint.
+        archives: their snapshots, by name.
+        bytes: of the archives, unpacked.
+        snapshots: all that is kept or removed together.
+    """
+
+    host: str
     stamp: str
+    facts: str
     manifest: Snapshot
     archives: Mapping[str, Snapshot]
     bytes: int
+    snapshots: Tuple[Snapshot, ...]
+    after: str
+    adopted: bool
 
     @property
-    def snapshots(self) -> Sequence[Snapshot]:
-        """All that is kept or removed together."""
-        return [self.manifest, *self.archives.values()]
+    def time(self) -> datetime:
+        """When it was begun (UTC)."""
+        return time_of(self.stamp)
+
+    @property
+    def made(self) -> Tuple[str, bool, str]:
+        """See Manifest.made."""
+        return made(self.stamp, self.after)
 
 
-def sets_in(repository: Repository, app: str) -> tuple[Sequence[Remote], Sequence[Snapshot]]:
-    """Return the whole sets of an application, newest first, and the snapshots that belong to none of them.
+@dataclass(frozen=True)
+class Leftover:
+    """What an interrupted copy or removal left: parts of a set, just as they were sent."""
+
+    host: str
+    stamp: str
+    snapshots: Tuple[Snapshot, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there of an application, of all hosts, the last made set first.
+
+    ``unknown`` are snapshots that may be of its sets, but make no whole one and were changed by somebody.
+    """
+
+    sets: Sequence[Remote] = ()
+    leftovers: Sequence[Leftover] = ()
+    unknown: Sequence[Snapshot] = ()
+
+
+def look(repository: Repository, app: str) -> Found:
+    """Return what is there of an application.
 
     Raises:
         DockerVpsError: the repository cannot be read.
     """
-    by_stamp: dict[str, list[Snapshot]] = {}
-    for one in repository.snapshots(app):
-        for stamp in _tags(one, "set"):  # a snapshot without this tag is somebody else's
-            by_stamp.setdefault(stamp, []).append(one)
-    found: list[Remote] = []
-    strays: list[Snapshot] = []
-    for stamp, ours in sorted(by_stamp.items(), reverse=True):
-        whole = next(filter(None, (_whole(stamp, one, ours) for one in ours)), None)
-        found += [whole] if whole else []
-        strays += [one for one in ours if not whole or one not in whole.snapshots]
-    return found, strays
+    sendings: Dict[Tuple[str, str, str], List[Snapshot]] = {}
+    unknown: List[Snapshot] = []
+    for one in repository.snapshots():
+        key = _sending(one, app)
+        if key:
+            sendings.setdefault(key, []).append(one)
+        elif _may_be_of(one, app):
+            unknown.append(one)
+    whole: Dict[Tuple[str, str, str], Remote] = {}
+    leftovers: List[Leftover] = []
+    for (host, stamp, _unused), ours in sendings.items():
+        found = _whole(host, stamp, ours)
+        if found:
+            same = whole.get((stamp, host, found.facts))  # sent twice, or to two repositories of which one was copied
+            joined = replace(found, snapshots=(*same.snapshots, *ours)) if same else found
+            whole[(stamp, host, found.facts)] = joined
+        elif any(_changed(one) for one in ours):
+            unknown += ours
+        else:
+            leftovers.append(Leftover(host, stamp, tuple(ours)))
+    last_first = sorted(whole.values(), key=lambda one: (one.made, one.host, one.facts), reverse=True)
+    return Found(last_first, leftovers, unknown)
 
 
-def _whole(stamp: str, manifest: Snapshot, ours: Sequence[Snapshot]) -> Optional[Remote]:
-    if manifest.name != MANIFEST:
+def _sending(one: Snapshot, app: str) -> Optional[Tuple[str, str, str]]:
+    """Return which sending a snapshot belongs to, by host, timestamp and its random tag; None when it does not say."""
+    stamps, copies = _tags(one, "set"), _tags(one, "copy")
+    if _tags(one, "app") != [app] or len(stamps) != 1 or len(copies) != 1 or not _has_our_name(one):
         return None
-    ids = tuple(_tags(manifest, "part"))
-    parts = {one.name[: -len(SUFFIX)]: one for one in ours if one.id.startswith(ids)}
-    return Remote(stamp, manifest, parts, int(_tags(manifest, "bytes")[0])) if len(parts) == len(ids) else None
+    try:
+        time_of(stamps[0])
+    except InvalidInput:
+        return None
+    return one.host, stamps[0], copies[0]
+
+
+def _may_be_of(one: Snapshot, app: str) -> bool:
+    """Return whether a snapshot may be of a set whose tags were changed; a repository also holds what is nobody's."""
+    apps = _tags(one, "app")
+    return _has_our_name(one) and (app in apps or (one.touched and not apps))
+
+
+def _has_our_name(one: Snapshot) -> bool:
+    return one.name == MANIFEST or one.name.endswith(SUFFIX)
+
+
+def _changed(one: Snapshot) -> bool:
+    return one.touched or any(tag.partition("=")[0] not in _TAGS for tag in one.tags)
+
+
+def _whole(host: str, stamp: str, ours: Sequence[Snapshot]) -> Optional[Remote]:
+    """Return the set that snapshots of one sending make; rewritten ones may lie beside those that they come from."""
+    files = {one.name: one for one in ours}
+    manifest = files.get(MANIFEST)
+    if not manifest:
+        return None
+    names, total, facts = _tags(manifest, "part"), _tags(manifest, "bytes"), _tags(manifest, "facts")
+    parts = {name: files[name + SUFFIX] for name in names if name + SUFFIX in files}
+    after = (_tags(manifest, "after") or [""])[0]
+    if len(parts) != len(names) or len(facts) != 1 or len(total) != 1 or not total[0].isdecimal():
+        return None
+    adopted = ADOPTED in _tags(manifest, "consistency")
+    return Remote(host, stamp, facts[0], manifest, parts, int(total[0]), tuple(ours), after, adopted)
 
 
 def _tags(snapshot: Snapshot, name: str) -> list[str]:
     return [tag[len(name) + 1 :] for tag in snapshot.tags if tag.startswith(f"{name}=")]
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """Return what two sets of the same second differ in, and what no fetch and no drill changes."""
+    of_all = (
+        manifest.app,
+        manifest.stamp,
+        manifest.started,
+        manifest.finished,
+        manifest.host,
+        manifest.release.image_id,
+    )
+    archives = sorted(f"{one.name} {one.volume} {one.plain_bytes} {one.files}" for one in manifest.archives)
+    facts = [*of_all, *archives]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def plain_bytes(one: BackupSet) -> int:
@@ -97,23 +201,25 @@ def plain_bytes(one: BackupSet) -> int:
     return sum(archive.plain_bytes for archive in one.manifest.archives)
 
 
-def send(one: BackupSet, repository: Repository, app: str) -> int:
+def send(one: BackupSet, repository: Repository, app: str, host: str) -> int:
     """Send a set, and return how many bytes the repository did not have yet.
 
     Raises:
         DockerVpsError: a file is missing or damaged, or cannot be stored; then the set is not there.
     """
-    tag = f"set={one.manifest.stamp}"
+    tags = [f"app={app}", f"set={one.manifest.stamp}", f"copy={secrets.token_hex(8)}"]
     with contextlib.ExitStack() as stack:
         # All are open before the first is sent, so that a prune meanwhile takes nothing away.
         files = [stack.enter_context(_opened(one, archive)) for archive in one.manifest.archives]
-        saved = [
-            repository.save(archive.name + SUFFIX, _plain(one, archive, file), app, one.time, [tag])
+        added = sum(
+            repository.save(archive.name + SUFFIX, _plain(one, archive, file), host, one.time, tags)
             for archive, file in zip(one.manifest.archives, files)
-        ]
-    tags = [tag, f"bytes={plain_bytes(one)}", *(f"part={part.id}" for part in saved)]
-    saved.append(repository.save(MANIFEST, [write(one.manifest).encode()], app, one.time, tags))
-    return sum(part.added for part in saved)
+        )
+    tags += [f"bytes={plain_bytes(one)}", f"facts={fingerprint(one.manifest)}"]
+    tags += [f"part={archive.name}" for archive in one.manifest.archives]
+    tags += [f"consistency={one.manifest.consistency}"]
+    tags += [f"after={one.manifest.after}"] if one.manifest.after else []
+    return added + repository.save(MANIFEST, [write(one.manifest).encode()], host, one.time, tags)
 
 
 def _opened(one: BackupSet, archive: Archive) -> BinaryIO:
@@ -153,8 +259,11 @@ def fetch(one: Remote, repository: Repository, sets: Sets) -> BackupSet:
     try:
         text = b"".join(repository.load(one.manifest)).decode("utf-8", "replace")
         manifest = parse(text, manifest_file(one.stamp))
-        if sorted(archive.name for archive in manifest.archives) != sorted(one.archives):
-            raise Damaged(f"Set {one.stamp} in {repository.name} has other archives than its manifest says.")
+        if fingerprint(manifest) != one.facts or {archive.name for archive in manifest.archives} != set(one.archives):
+            raise Damaged(
+                f"Set {one.stamp} in {repository.name} is not what its manifest describes: somebody has changed its "
+                "snapshots. Fetch another set."
+            )
         archives = tuple(_brought(folder, one, archive, repository) for archive in manifest.archives)
     except BaseException:
         sets.discard(folder)
@@ -173,14 +282,16 @@ def _brought(folder: str, one: Remote, archive: Archive, repository: Repository)
     digest, count = hashlib.sha256(), 0
     with open(os.path.join(folder, file), "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
         for block in repository.load(one.archives[archive.name]):
+            count += len(block)
+            if count > archive.plain_bytes:
+                break  # it would fill the disk with what nobody looked for room for
             out.write(block)
             digest.update(block)
-            count += len(block)
         out.flush()
         os.fsync(out.fileno())
     if count != archive.plain_bytes:
         raise Damaged(
-            f"The archive {archive.name} of set {one.stamp} in {repository.name} has {count} bytes, and its manifest "
-            f"says {archive.plain_bytes}. Fetch another set."
+            f"The archive {archive.name} of set {one.stamp} in {repository.name} does not have the "
+            f"{archive.plain_bytes} bytes that its manifest says. Fetch another set."
         )
     return replace(archive, file=file, compression="none", sha256=digest.hexdigest(), bytes=count)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
@@ -18,41 +22,32 @@ from urllib.parse import unquote
 
 from .._core.errors import DockerVpsError
 from .._core.secrets import SHORTEST
+from .restic_said import ABSENT, IN_VAIN, LOCKED, cause, judged, next_step
 
 PATIENCE = 30.0
 """Seconds within which a repository has to answer; restic itself tries for a quarter of an hour."""
 _READ = 1 << 20
+_BATCH = 1000  # snapshots that one command line names: 65 kB of the 2 MB that Linux takes
+_LOOK_AGAIN = 0.5  # seconds, for what a restic that works says meanwhile
 _LOGIN = re.compile(r"(://[^/@:]*:)(.*)@")
-_ABSENT = re.compile(r"unable to open config file: .*(?:does not exist|no such file)")
-_NOISE = re.compile(r"^(?:Fatal: )+|^.*returned error, retrying after [^:]*: ")
-_TELLING = ("subprocess ssh", "unable to create lock", "Fatal")
-_NEXT_STEPS = (
-    ("wrong password", "Give the password with which the repository was made; without it nobody can read the copies."),
-    ("already locked", "Wait for that process; if it is gone, remove its lock with: restic unlock."),
-    ("Host key verification failed", "Put the server's host key into known_hosts of the user who runs this."),
-    ("Permission denied", "Correct the credentials: the user, the key or password, and what they may write."),
-    ("401 Unauthorized", "Correct the user and the password in the repository's URL."),
-    ("403 Forbidden", "Correct the credentials; a server in append-only mode forbids pruning on purpose."),
-    ("contains errors", "Follow what restic says, and copy the sets to a new repository meanwhile."),
-    ("", "Is the storage up, and does this host reach it?"),
-)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One file in the repository: the snapshot's id, the file's name, and its tags (``name=value``)."""
+    """What one backup left in the repository.
+
+    Attributes:
+        name: of the one file in it, which lies in no folder; empty when it holds something else.
+        host: for whom it was made, as restic knows it.
+        tags: ``name=value``.
+        touched: whether it was copied, tagged or rewritten since; its id is another one then.
+    """
 
     id: str
     name: str
+    host: str
     tags: Tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What was sent: the snapshot's id, perhaps shortened, and how many bytes the repository did not have yet."""
-
-    id: str
-    added: int
+    touched: bool = False
 
 
 class Restic:
@@ -83,8 +78,8 @@ class Restic:
         Raises:
             DockerVpsError: it does not, or does not answer.
         """
-        code, said, _unused = self._run(["cat", "config"], timeout=self._patience)
-        if code and _ABSENT.search(said):
+        code, said, _unused = self._unlocked(["cat", "config"], timeout=self._patience)
+        if code and ABSENT.search(said):
             return False
         self._check(code, said, "open")
         return True
@@ -97,17 +92,18 @@ class Restic:
         """
         self._do("make", "init")
 
-    def snapshots(self, app: str) -> Sequence[Snapshot]:
-        """Return what is there of an application.
+    def snapshots(self) -> Sequence[Snapshot]:
+        """Return all that is there, whoever made it.
 
         Raises:
             DockerVpsError: the repository cannot be read.
         """
-        out = self._do("list", "snapshots", "--json", "--no-lock", f"--host={app}", f"--tag=app={app}")
-        return [Snapshot(one["id"], one["paths"][0].lstrip("/"), tuple(one["tags"])) for one in json.loads(out) or ()]
+        return [_snapshot(one) for one in json.loads(self._do("list", "snapshots", "--json", "--no-lock")) or ()]
 
-    def save(self, name: str, blocks: Iterable[bytes], app: str, time: datetime, tags: Sequence[str]) -> Saved:
-        """Send a file. Nothing is kept of one whose blocks end with an exception.
+    def save(self, name: str, blocks: Iterable[bytes], host: str, time: datetime, tags: Sequence[str]) -> int:
+        """Send a file, and return how many bytes of it the repository did not have yet.
+
+        Nothing is kept of one whose blocks end with an exception.
 
         Args:
             name: without a folder, which restic 0.18.0 cannot store from a stream.
@@ -116,11 +112,10 @@ class Restic:
         Raises:
             DockerVpsError: it could not be stored.
         """
-        arguments = [f"--stdin-filename={name}", f"--time={time:%Y-%m-%d %H:%M:%S}", f"--host={app}"]
-        arguments += [f"--tag={tag}" for tag in (f"app={app}", *tags)]
+        arguments = [f"--stdin-filename={name}", f"--time={time:%Y-%m-%d %H:%M:%S}", f"--host={host}"]
+        arguments += [f"--tag={tag}" for tag in tags]
         out = self._do("write to", "backup", "--json", "--quiet", "--stdin", *arguments, blocks=blocks)
-        summary = json.loads(out.splitlines()[-1])
-        return Saved(summary["snapshot_id"], summary["data_added"])
+        return int(json.loads(out.splitlines()[-1])["data_added"])
 
     def load(self, snapshot: Snapshot) -> Iterator[bytes]:
         """Yield the blocks of a file; restic verifies them.
@@ -138,13 +133,30 @@ class Restic:
                 raise
             self._check(run.wait(), _text(said), f"read {snapshot.name} from")
 
-    def forget(self, snapshots: Sequence[Snapshot]) -> None:
-        """Remove snapshots, and the data that no other one needs.
+    def forget(self, snapshots: Sequence[Snapshot]) -> str:
+        """Ask for the removal of snapshots, and return what the storage says against it.
+
+        Only a look shows what is still there: restic 0.18 ends with 0 when a server refuses.
+
+        Raises:
+            DockerVpsError: somebody else is at work.
+        """
+        against = ""
+        for first in range(0, len(snapshots), _BATCH):
+            batch = [one.id for one in snapshots[first : first + _BATCH]]
+            code, said, _unused = self._unlocked(["forget", "--quiet", *batch])
+            if LOCKED in said:
+                self._check(code, said, "prune")
+            against = against or self._masked(cause(said))
+        return against
+
+    def prune(self) -> None:
+        """Remove the data that no snapshot needs.
 
         Raises:
             DockerVpsError: the storage refuses, or somebody else is at work.
         """
-        self._do("prune", "forget", "--prune", "--quiet", *(one.id for one in snapshots))
+        self._do("prune", "prune", "--quiet")
 
     def check(self, read_data: str) -> None:
         """Verify the repository.
@@ -158,9 +170,29 @@ class Restic:
         self._do("verify", "check", "--quiet", *([f"--read-data-subset={read_data}"] if read_data else ()))
 
     def _do(self, verb: str, *arguments: str, blocks: Iterable[bytes] = ()) -> str:
-        code, said, out = self._run(arguments, blocks)
+        code, said, out = self._run(arguments, blocks) if blocks else self._unlocked(arguments)
         self._check(code, said, verb)
         return out
+
+    def _unlocked(self, arguments: Sequence[str], timeout: Optional[float] = None) -> Tuple[int, str, str]:
+        """Run, and once more if only killed processes of this host had the repository locked."""
+        ended = self._run(arguments, timeout=timeout)
+        if LOCKED in ended[1] and self._freed():
+            return self._run(arguments, timeout=timeout)
+        return ended
+
+    def _freed(self) -> bool:
+        """Remove the locks that killed processes of this host left, and return whether there were any.
+
+        ``restic unlock`` also removes what other hosts have left for STALE. It is not for us to say that they are dead,
+        so with such a lock there nothing is removed.
+        """
+        locks = [self._run(["cat", "lock", one, "--no-lock"])[2] for one in self._lock_ids()]
+        stale = {host for host, is_stale in map(judged, filter(None, locks)) if is_stale}
+        return stale == {socket.gethostname()} and self._run(["unlock"])[0] == 0
+
+    def _lock_ids(self) -> Sequence[str]:
+        return self._run(["list", "locks", "--no-lock"])[2].split()
 
     def _run(
         self, arguments: Sequence[str], blocks: Iterable[bytes] = (), timeout: Optional[float] = None
@@ -169,14 +201,13 @@ class Restic:
         with TemporaryFile() as out, TemporaryFile() as said, self._started(arguments, out, said) as run:
             try:
                 _feed(_stdin(run), blocks)
-                run.wait(timeout)
-            except subprocess.TimeoutExpired:
-                run.kill()
-                said.write(b"" if said.tell() else f"no answer within {timeout:.0f} s\n".encode())
+                # What was sent is there, and must not be called off because of a lock that cannot be removed.
+                stopped = "" if blocks else _watched(run, said, timeout)
             except BaseException:
                 run.kill()  # at the end of its input it would take what it has for the whole
                 raise
-            return run.wait(), _text(said), _text(out)
+            code = run.wait()
+            return (code or 1, stopped, "") if stopped else (code, _text(said), _text(out))
 
     def _started(self, arguments: Sequence[str], out: Any, said: Any) -> subprocess.Popen[bytes]:
         command = [*self._command, *arguments]
@@ -199,14 +230,44 @@ class Restic:
     def _check(self, code: int, said: str, verb: str) -> None:
         if code == 0:
             return
-        cause = _cause(said) or f"it ended with {code} and said nothing"
-        step = next(step for sign, step in _NEXT_STEPS if sign in said)
-        raise DockerVpsError(f"restic cannot {verb} {self.name}: {self._masked(cause)}. {step}")
+        why = cause(said) or f"it ended with {code} and said nothing"
+        raise DockerVpsError(f"restic cannot {verb} {self.name}: {self._masked(why)}. {next_step(said)}")
 
     def _masked(self, text: str) -> str:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+
+def _snapshot(given: Mapping[str, Any]) -> Snapshot:
+    paths: Sequence[str] = given.get("paths") or ["/"]
+    name = paths[0].lstrip("/") if len(paths) == 1 else "/"
+    name = "" if "/" in name else name
+    tags = tuple(given.get("tags") or ())
+    return Snapshot(given["id"], name, given.get("hostname", ""), tags, touched=bool(given.get("original")))
+
+
+def _watched(run: subprocess.Popen[bytes], said: IO[bytes], timeout: Optional[float]) -> str:
+    """Wait for the end, and return what had been said when it was stopped: for its slowness, or as it tries in vain."""
+    until = time.monotonic() + (timeout or float("inf"))
+    while True:
+        left = until - time.monotonic()
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(max(0.0, min(left, _LOOK_AGAIN)))
+            return ""
+        # Not by the file's position, which is where restic writes.
+        text = os.pread(said.fileno(), _READ, 0).decode("utf-8", "replace")
+        if left <= 0 or IN_VAIN.search(text):
+            _stop(run)
+            return text or f"no answer within {timeout:.0f} s"
+
+
+def _stop(run: subprocess.Popen[bytes]) -> None:
+    run.send_signal(signal.SIGINT)  # it removes its lock
+    try:
+        run.wait(10)
+    except subprocess.TimeoutExpired:
+        run.kill()
 
 
 def _feed(stdin: IO[bytes], blocks: Iterable[bytes]) -> None:
@@ -228,21 +289,3 @@ def _stdin(run: subprocess.Popen[bytes]) -> IO[bytes]:
 def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode("utf-8", "replace")
-
-
-def _cause(said: str) -> str:
-    """Return the line that tells most, without what it is wrapped in."""
-    lines = [line for one in said.splitlines() for line in _plain(one).splitlines() if line.strip()]
-    # Of Go's stack traces every second line is indented, and tells where the one before it is.
-    lines = [line for line, after in zip(lines, [*lines[1:], ""]) if "\t" not in (line[:1], after[:1])]
-    for sign in _TELLING:
-        lines = [line for line in lines if line.startswith(sign)] or lines
-    return _NOISE.sub("", lines[-1]).strip().rstrip(".") if lines else ""
-
-
-def _plain(line: str) -> str:
-    """Return the message of a line, which newer versions wrap in JSON when they answer in JSON."""
-    try:
-        return str(json.loads(line)["message"])
-    except (ValueError, KeyError, TypeError):
-        return line

@@ -15,7 +15,7 @@ import shutil
 import stat
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence
+from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
 
 from .._core.catalog import (
     ADOPTED,
@@ -53,6 +53,23 @@ class Calendar(Protocol):
         raise NotImplementedError
 
 
+class SetLike(Protocol):
+    """A set, wherever it lies."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was begun (UTC)."""
+        raise NotImplementedError
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was made of a database from elsewhere."""
+        raise NotImplementedError
+
+
+Dated = TypeVar("Dated", bound=SetLike)
+
+
 @dataclass(frozen=True)
 class BackupSet:
     """A set in a directory."""
@@ -64,6 +81,11 @@ class BackupSet:
     def time(self) -> datetime:
         """When it was begun (UTC)."""
         return time_of(self.manifest.stamp)
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was made of a database from elsewhere."""
+        return self.manifest.consistency == ADOPTED
 
     @property
     def holds(self) -> str:
@@ -354,11 +376,11 @@ def _names(folder: str) -> Iterator[str]:
         yield from sorted(os.listdir(folder))
 
 
-def latest_of(sets: Sequence[BackupSet], now: datetime) -> Optional[BackupSet]:
+def latest_of(sets: Sequence[Dated], now: datetime) -> Optional[Dated]:
     """Return the last one made of a listing's sets, passing over those dated later than now.
 
     This is what "the last set" means wherever something is compared with it. A set that was adopted
     from elsewhere is only the latest when there is no other, since it does not hold everything.
     """
     past = [one for one in sets if one.time <= now]
-    return next((one for one in past if one.manifest.consistency != ADOPTED), past[0] if past else None)
+    return next((one for one in past if not one.adopted), past[0] if past else None)

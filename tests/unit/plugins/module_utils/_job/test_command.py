@@ -157,7 +157,13 @@ def test_what_an_off_site_copy_lacks_comes_after_the_set(host: Host, monkeypatch
     monkeypatch.setenv("PATH", str(host.place))
     host.deploy()
     publish(host.sets, "20260101-020000")
-    host.config["offsite"] = {"repository": "/nowhere", "password": "sesame-4711", "environment": {}, "prune": True}
+    host.config["offsite"] = {
+        "repository": "/nowhere",
+        "password": "sesame-4711",
+        "environment": {},
+        "host": "",
+        "prune": True,
+    }
     assert host.run("backup") == 1
     assert host.out.startswith("Set 20260201-020000 of shop")
     assert "restic" in host.err
@@ -181,7 +187,13 @@ def test_copies_are_pruned_where_that_is_wanted(host: Host, monkeypatch: pytest.
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{host.place}:/usr/bin:/bin")
     host.deploy()
-    host.config["offsite"] = {"repository": "/r", "password": "sesame-4711", "environment": {}, "prune": prune}
+    host.config["offsite"] = {
+        "repository": "/r",
+        "password": "sesame-4711",
+        "environment": {},
+        "host": "web1",
+        "prune": prune,
+    }
     assert host.run("--json", "backup") == 0, host.out
     steps = ["backup", "prune", "offsite, copied", *(["offsite, pruned"] if prune else [])]
     assert list(json.loads(host.out)["results"]) == steps

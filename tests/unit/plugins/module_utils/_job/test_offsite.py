@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Optional
 
@@ -12,20 +16,22 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.offsite import LOCK, Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 
 FIRST, SECOND, THIRD = "20260129-020000", "20260130-020000", "20260131-020000"
 FUTURE = "20990101-000000"
+MANIFEST_TAGS = ("bytes=1", "facts=ab", "part=db", "part=media")
 MEDIA = bytes(range(256)) * 64
 
 
 class Host:
     """A directory of sets, and runs on it."""
 
-    def __init__(self, place: Path, there: FakeRepository) -> None:
-        self.there, self.clock = there, FakeWallClock()
+    def __init__(self, place: Path, there: FakeRepository, name: str = "web1") -> None:
+        self.there, self.clock, self.name = there, FakeWallClock(), name
         self.sets = Sets(str(place), "shop")
 
     def back_up(self, *stamps: str) -> None:
@@ -33,7 +39,7 @@ class Host:
             publish_packed(self.sets, stamp, db=f"database of {stamp}".encode(), media=MEDIA)
 
     def do(self, state: str = "copied", which: str = "latest", check: bool = False, **more: Any) -> dict[str, Any]:
-        return run(Params(state, which, **more), self.sets, self.there, self.clock, check)
+        return run(Params(state, which, host=self.name, **more), self.sets, self.there, self.clock, check)
 
     def outcome(self, *arguments: Any, **more: Any) -> list[tuple[str, str]]:
         return [(row["set"], row["status"]) for row in self.do(*arguments, **more)["sets"]]
@@ -69,10 +75,10 @@ def test_the_newest_set_is_copied_once(host: Host) -> None:
         "seconds": 0.0,
     }
     assert (done["changed"], done["created"], done["repository"]) == (True, True, "memory:shop")
-    assert done["summary"].startswith(f"Set {SECOND} of shop in memory:shop: 16 KiB copied, ")
+    assert done["summary"].startswith(f"Set {SECOND} of shop on web1 in memory:shop: 16 KiB copied, ")
     again = host.do()
     assert (again["changed"], again["created"]) == (False, False)
-    assert again["summary"] == f"Nothing to send: Set {SECOND} of shop in memory:shop is there already."
+    assert again["summary"] == f"Nothing to send: Set {SECOND} of shop on web1 in memory:shop is there already."
     assert len(host.there.kept) == 3
 
 
@@ -115,7 +121,7 @@ def test_check_mode_sends_nothing_and_says_what(host: Host) -> None:
     done = host.do(check=True)
     assert (done["changed"], done["created"], host.there.there) == (True, True, False)
     assert [(row["status"], row["added"]) for row in done["sets"]] == [("sent", 0)]
-    assert done["summary"] == f"Set {FIRST} of shop in memory:shop would be sent: 16 KiB before deduplication."
+    assert done["summary"] == f"Set {FIRST} of shop on web1 in memory:shop would be sent: 16 KiB before deduplication."
     assert not os.path.exists(f"{host.sets.directory}/{LOCK}")
 
 
@@ -138,12 +144,22 @@ def test_sets_come_back_after_the_loss_of_the_host(host: Host, tmp_path: Path) -
     assert not os.path.exists(new.sets.directory)
     done = new.do("fetched")
     assert (done["changed"], new.here()) == (True, [SECOND])
-    assert done["summary"] == f"Set {SECOND} of shop in memory:shop: 16 KiB fetched into {new.sets.directory}."
+    assert done["summary"] == f"Set {SECOND} of shop on web1 in memory:shop: 16 KiB fetched into {new.sets.directory}."
     again = new.do("fetched")
     assert not again["changed"]
     assert again["summary"] == f"Nothing to fetch: Set {SECOND} of shop is in {new.sets.directory} already."
     assert new.outcome("fetched", "all") == [(FUTURE, "fetched"), (SECOND, "there"), (FIRST, "fetched")]
     assert new.here() == [FUTURE, SECOND, FIRST]
+
+
+def test_the_latest_is_the_last_made_whatever_the_clock_said(host: Host, tmp_path: Path) -> None:
+    host.back_up(SECOND)
+    publish_packed(host.sets, FIRST, after=SECOND, db=b"made when the clock was right again", media=MEDIA)
+    publish_packed(host.sets, THIRD, consistency="adopted", db=b"a database from elsewhere")
+    host.do("copied", "all")
+    new = lost(host, tmp_path)
+    assert new.outcome("fetched") == [(FIRST, "fetched")]
+    assert [row["set"] for row in new.do("listed")["sets"]] == [THIRD, FIRST, SECOND]
 
 
 def test_a_broken_set_is_fetched_again(host: Host) -> None:
@@ -157,9 +173,9 @@ def test_a_broken_set_is_fetched_again(host: Host) -> None:
 @pytest.mark.parametrize(
     ("which", "sent", "why"),
     [
-        ("latest", (), "no set 'latest' of shop in memory:shop; there are: none"),
-        ("all", (), "no set 'all' of shop in memory:shop; there are: none"),
-        (THIRD, (SECOND, FIRST), f"no set '{THIRD}' of shop in memory:shop; there are: {SECOND}, {FIRST}"),
+        ("latest", (), "no set 'latest' of shop on web1 in memory:shop; there are: none"),
+        ("all", (), "no set 'all' of shop on web1 in memory:shop; there are: none"),
+        (THIRD, (SECOND, FIRST), f"no set '{THIRD}' of shop on web1 in memory:shop; there are: {SECOND}, {FIRST}"),
     ],
 )
 def test_what_is_not_there_cannot_be_fetched(host: Host, which: str, sent: tuple[str, ...], why: str) -> None:
@@ -184,7 +200,7 @@ def test_a_full_disk_is_noticed_before_the_fetch(host: Host, tmp_path: Path) -> 
 
 
 def test_what_is_there_is_listed(host: Host) -> None:
-    assert host.do("listed")["summary"] == "0 sets of shop in memory:shop."
+    assert host.do("listed")["summary"] == "0 sets of shop on web1 in memory:shop."
     host.back_up(FIRST, SECOND)
     host.do("copied", "all")
     done = host.do("listed")
@@ -192,18 +208,26 @@ def test_what_is_there_is_listed(host: Host) -> None:
         (SECOND, "there", ["db", "media"]),
         (FIRST, "there", ["db", "media"]),
     ]
-    assert done["summary"] == f"2 sets of shop in memory:shop: {SECOND}, {FIRST}."
+    assert done["summary"] == f"2 sets of shop on web1 in memory:shop: {SECOND}, {FIRST}."
     assert not done["changed"]
 
 
-def test_a_set_is_pruned_as_a_whole_and_strays_with_it(host: Host) -> None:
+ONE = Policy(last=1, daily=0, weekly=0, monthly=0)
+
+
+def half(host: Host, stamp: str = "20260128-020000") -> None:
+    """Leave what a copy that is killed leaves."""
+    host.there.save("db.tar", [b"half"], host.name, host.clock.utc(), ["app=shop", f"set={stamp}", "copy=01"])
+
+
+def test_a_set_is_pruned_as_a_whole_and_what_a_killed_copy_left_with_it(host: Host) -> None:
     host.back_up(FIRST, SECOND, THIRD)
     host.do("copied", "all")
-    host.there.save("db.tar", [b"half"], "shop", host.clock.utc(), ["set=20260128-020000"])
+    half(host)
     policy = Policy(last=2, daily=0, weekly=0, monthly=0)
     rehearsed = host.do("pruned", check=True, policy=policy)
     assert (rehearsed["changed"], len(host.there.kept)) == (True, 10)
-    assert rehearsed["summary"] == "1 set of shop in memory:shop would be removed, 2 kept."
+    assert rehearsed["summary"] == "1 set of shop on web1 in memory:shop would be removed, 2 kept."
     done = host.do("pruned", policy=policy)
     assert [(row["set"], row["status"]) for row in done["sets"]] == [
         (THIRD, "kept"),
@@ -211,17 +235,203 @@ def test_a_set_is_pruned_as_a_whole_and_strays_with_it(host: Host) -> None:
         (FIRST, "removed"),
     ]
     assert "last" in done["sets"][0]["why"]
-    assert done["summary"] == "1 set of shop in memory:shop removed, 2 kept."
+    assert done["summary"] == "1 set of shop on web1 in memory:shop removed, 2 kept."
     assert host.there.names() == ["db.tar"] * 2 + ["manifest.json"] * 2 + ["media.tar"] * 2
     assert host.here() == [THIRD, SECOND, FIRST]
+    assert host.there.prunes == 1
     again = host.do("pruned", policy=policy)
-    assert (again["changed"], again["summary"]) == (False, "0 sets of shop in memory:shop removed, 2 kept.")
+    assert (again["changed"], again["summary"]) == (False, "0 sets of shop on web1 in memory:shop removed, 2 kept.")
+    assert host.there.prunes == 1
+
+
+def test_what_a_killed_removal_left_goes_with_the_next(host: Host) -> None:
+    host.back_up(FIRST, SECOND)
+    host.do("copied", "all")
+    oldest = next(one for one, _unused, _unused in host.there.kept.values() if f"set={FIRST}" in one.tags)
+    host.there.forget([oldest])
+    assert host.do("pruned", policy=ONE)["changed"]
+    assert len(host.there.kept) == 3
+
+
+@pytest.mark.parametrize("word", ["tagged", "copied to another repository"])
+def test_new_ids_lose_no_set(host: Host, word: str) -> None:
+    host.back_up(FIRST, SECOND)
+    host.do("copied", "all")
+    if word == "tagged":
+        host.there.change(add=["keep=this"])
+    else:
+        host.there, before = FakeRepository(), host.there
+        before.copy_to(host.there)
+    assert host.outcome("listed") == [(SECOND, "there"), (FIRST, "there")]
+    assert host.outcome("pruned", policy=Policy(last=2)) == [(SECOND, "kept"), (FIRST, "kept")]
+    assert len(host.there.kept) == 6
+    assert host.outcome("copied", "all") == [(SECOND, "there"), (FIRST, "there")]
+    assert host.outcome("pruned", policy=ONE) == [(SECOND, "kept"), (FIRST, "removed")]
+    assert len(host.there.kept) == 3
+
+
+@pytest.mark.parametrize("only", ["", "manifest.json", "db.tar"])
+def test_nothing_is_removed_where_no_set_is_whole(host: Host, only: str) -> None:
+    host.back_up(FIRST, SECOND)
+    host.do("copied", "all")
+    host.there.change(only=only, tags=("by=hand",))
+    for check in (True, False):
+        with pytest.raises(
+            DockerVpsError, match="Nothing of shop on web1 .* no whole set, but 6 snapshots may be of one"
+        ):
+            host.do("pruned", policy=ONE, check=check)
+    assert len(host.there.kept) == 6
+    told = host.do("listed")
+    assert told["sets"] == []
+    count = 6 if not only else 2
+    assert told["unknown"] == count
+    assert f" {count} snapshots there may be of sets of shop and make no whole one" in told["summary"]
+
+
+def test_what_is_not_understood_stays_beside_what_is_removed(host: Host) -> None:
+    host.back_up(FIRST)
+    host.do("copied", "all")
+    host.there.change(only="manifest.json", tags=("by=hand",))  # so the parts of FIRST look like a killed copy's
+    host.back_up(SECOND, THIRD)
+    for stamp in (SECOND, THIRD):
+        host.do("copied", stamp)
+    done = host.do("pruned", policy=ONE)
+    assert [(row["set"], row["status"]) for row in done["sets"]] == [(THIRD, "kept"), (SECOND, "removed")]
+    assert "1 snapshot there may be of sets of shop" in done["summary"]
+    assert host.there.names() == ["db.tar"] * 2 + ["manifest.json"] * 2 + ["media.tar"] * 2
+    # Sent once more, the set is whole, and its loose parts are of no use.
+    assert host.outcome("copied", FIRST) == [(FIRST, "sent")]
+    host.do("pruned", policy=Policy(last=2))
+    assert host.there.names() == ["db.tar"] * 2 + ["manifest.json"] * 3 + ["media.tar"] * 2
+
+
+def test_a_killed_copy_alone_is_not_removed(host: Host) -> None:
+    half(host)
+    with pytest.raises(DockerVpsError, match="no whole set, but 1 snapshot may be of one. .*copy a set before"):
+        host.do("pruned")
+    host.back_up(FIRST)
+    host.do()
+    assert host.do("pruned")["changed"]
+    assert host.there.names() == ["db.tar", "manifest.json", "media.tar"]
+
+
+@pytest.mark.parametrize(
+    ("why", "step"),
+    [
+        (
+            "unexpected HTTP response (403): 403 Forbidden",
+            "as an append-only server does: set docker_vps_backup_offsite_pr",
+        ),
+        ("client.RemoveObject: Access Denied.", "or prune on the server"),
+        ("connection reset by peer", "Correct what this host may do there"),
+    ],
+)
+def test_a_storage_that_removes_nothing_is_noticed_and_no_data_removed(host: Host, why: str, step: str) -> None:
+    host.back_up(FIRST, SECOND)
+    host.do("copied", "all")
+    host.there.refuses = why
+    with pytest.raises(DockerVpsError) as caught:
+        host.do("pruned", policy=ONE)
+    assert "Of 3 snapshots of shop on web1 in memory:shop that no rule keeps, 3 are still there" in caught.value.message
+    assert f"({why}), so no data was removed. " in caught.value.message
+    assert step in caught.value.message
+    assert host.there.prunes == 0
+    assert len(host.outcome("listed")) == 2
+
+
+@pytest.fixture
+def two(host: Host, tmp_path: Path) -> Host:
+    """Another host with the same application and the same repository."""
+    return Host(tmp_path / "two", host.there, "web2")
+
+
+def test_hosts_do_not_meet_in_a_repository(host: Host, two: Host) -> None:
+    host.back_up(FIRST)
+    host.do("copied", "all")
+    publish_packed(two.sets, FIRST, db=b"of web2", media=b"")
+    two.back_up(SECOND, THIRD)
+    assert two.outcome("copied", "all") == [(THIRD, "sent"), (SECOND, "sent"), (FIRST, "sent")]
+    assert two.outcome("pruned", policy=ONE) == [(THIRD, "kept"), (SECOND, "removed"), (FIRST, "removed")]
+    assert host.outcome("pruned", policy=ONE) == [(FIRST, "kept")]
+    done = host.do("listed")
+    assert (done["host"], done["hosts"]) == ("web1", {"web1": 1, "web2": 1})
+    assert done["summary"] == (
+        f"1 set of shop on web1 in memory:shop: {FIRST}. Of other hosts there are: web2 (1); "
+        "docker_vps_backup_offsite_host says whose sets are meant."
+    )
+
+
+def test_a_new_host_takes_no_others_sets_unless_told(host: Host, two: Host) -> None:
+    host.back_up(FIRST)
+    host.do()
+    for which in ("latest", "all", FIRST):
+        with pytest.raises(
+            DockerVpsError, match=r"no set .* of shop on web2 .*there are: none. Of other hosts.* web1 .1."
+        ):
+            two.do("fetched", which)
+    two.name = "web1"  # docker_vps_backup_offsite_host
+    assert two.outcome("fetched") == [(FIRST, "fetched")]
+    two.name = "web2"  # and from then on these are its own sets
+    assert two.outcome("copied", "all") == [(FIRST, "sent")]
+
+
+def test_a_set_is_not_taken_for_another_one_of_the_same_second(host: Host, two: Host) -> None:
+    host.back_up(FIRST)
+    host.do()
+    publish_packed(two.sets, FIRST, db=b"of web2", media=b"")
+    before = {path.name: path.read_bytes() for path in Path(two.sets.directory).glob("[!.]*")}
+    two.name = "web1"
+    for state, why in (("copied", "Two hosts work under one name"), ("fetched", "or fetch into another directory")):
+        with pytest.raises(DockerVpsError, match=f"Set {FIRST} of shop on web1 .* is another one than .*{why}"):
+            two.do(state, "all")
+    assert {path.name: path.read_bytes() for path in Path(two.sets.directory).glob("[!.]*")} == before
+    assert len(host.there.kept) == 3
+
+
+def test_a_mix_of_two_hosts_is_refused(host: Host, two: Host) -> None:
+    host.back_up(FIRST, SECOND)
+    host.do("copied", "all")
+    publish_packed(two.sets, FIRST, db=b"of web2", media=b"")
+    two.do()
+    for one, data, at in list(host.there.kept.values()):
+        host.there.kept[one.id] = (replace(one, host="web1"), data, at)
+    for state, which in (("pruned", "latest"), ("fetched", "all"), ("fetched", FIRST)):
+        with pytest.raises(DockerVpsError, match=f"different sets {FIRST} of shop on web1 .*restic rewrite --new-host"):
+            host.do(state, which, policy=ONE)
+    assert len(host.there.kept) == 9
+    assert host.outcome("listed") == [(SECOND, "there"), (FIRST, "there"), (FIRST, "there")]
+
+
+def test_a_host_is_named_by_itself_when_nobody_names_it(host: Host) -> None:
+    host.name = ""
+    host.back_up(FIRST)
+    assert host.do()["host"] == socket.gethostname()
+
+
+@pytest.mark.parametrize("name", ["web 1", "a,b", "x" * 256, "a\nb"])
+def test_a_name_that_no_host_has(name: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be the name of a host.*docker_vps_backup_offsite_host"):
+        Params(host=name)
+
+
+def test_thousands_of_sets_are_handled_in_a_moment(host: Host) -> None:
+    day = datetime(2010, 1, 1, tzinfo=timezone.utc)
+    for number in range(5000):
+        stamp = f"{day + timedelta(days=number):%Y%m%d-%H%M%S}"
+        tags = ("app=shop", f"set={stamp}", f"copy={number}")
+        for name, more in (("db.tar", ()), ("media.tar", ()), ("manifest.json", MANIFEST_TAGS)):
+            one = Snapshot(f"{name} {number}", name, "web1", (*tags, *more))
+            host.there.kept[one.id] = (one, b"", day)
+    began = time.process_time()
+    assert len(host.do("pruned", policy=ONE)["sets"]) == 5000
+    assert time.process_time() - began < 5
+    assert len(host.there.kept) == 3
 
 
 def test_the_repository_is_verified(host: Host) -> None:
     host.back_up(FIRST)
     host.do()
-    assert host.do("checked")["summary"] == "1 set of shop in memory:shop: restic read no data, no error."
+    assert host.do("checked")["summary"] == "1 set of shop on web1 in memory:shop: restic read no data, no error."
     assert host.do("checked", read_data="5%")["summary"].endswith("restic read 5% data, no error.")
     assert host.there.checks == ["", "5%"]
 

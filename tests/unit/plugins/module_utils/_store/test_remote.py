@@ -8,25 +8,29 @@ import json
 import os
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote import (
     MANIFEST,
+    Found,
     Remote,
     fetch,
+    fingerprint,
+    look,
     plain_bytes,
     send,
-    sets_in,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP
 
+HOST = "web1"
 LATER = "20260201-020000"
+TIME = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
 DATA = {"db": b"tar of the database", "media": b"tar of the media"}
 
 
@@ -41,14 +45,16 @@ def there() -> FakeRepository:
 
 
 def only(there: FakeRepository) -> Remote:
-    (one,), strays = sets_in(there, "shop")
-    assert not strays
+    found = look(there, "shop")
+    (one,) = found.sets
+    assert not found.leftovers
+    assert not found.unknown
     return one
 
 
 def send_one(sets: Sets, there: FakeRepository, stamp: str = STAMP) -> BackupSet:
     one = publish_packed(sets, stamp, **DATA)
-    send(one, there, "shop")
+    send(one, there, "shop", HOST)
     return one
 
 
@@ -58,7 +64,7 @@ def files(sets: Sets) -> list[str]:
 
 def test_a_set_is_sent_unpacked_at_its_own_time_and_its_manifest_last(sets: Sets, there: FakeRepository) -> None:
     one = publish_packed(sets, **DATA)
-    added = send(one, there, "shop")
+    added = send(one, there, "shop", HOST)
     kept = list(there.kept.values())
     assert [(snapshot.name, data) for snapshot, data, _unused in kept[:2]] == [
         ("db.tar", DATA["db"]),
@@ -68,34 +74,121 @@ def test_a_set_is_sent_unpacked_at_its_own_time_and_its_manifest_last(sets: Sets
     assert kept[2][1] == Path(sets.directory, f"manifest-{STAMP}.json").read_bytes()
     assert {time for _unused, _unused, time in kept} == {datetime(2026, 1, 31, 2, tzinfo=timezone.utc)}
     assert added == plain_bytes(one) + len(kept[2][1]) == sum(map(len, DATA.values())) + len(kept[2][1])
-    assert kept[0][0].tags == ("app=shop", f"set={STAMP}")
+    assert {snapshot.host for snapshot, _unused, _unused in kept} == {HOST}
+    *common, copy = kept[0][0].tags
+    assert (common, copy[:5], len(copy)) == (["app=shop", f"set={STAMP}"], "copy=", 21)
+    assert kept[2][0].tags[:3] == (*common, copy)
+    assert kept[2][0].tags[3:] == (
+        "bytes=35",
+        f"facts={fingerprint(one.manifest)}",
+        "part=db",
+        "part=media",
+        "consistency=online",
+    )
 
 
 def test_what_is_there_is_found_as_sets_newest_first(sets: Sets, there: FakeRepository) -> None:
     for stamp in (LATER, STAMP):
         send_one(sets, there, stamp)
-    found, strays = sets_in(there, "shop")
-    assert [(one.stamp, sorted(one.archives), one.bytes) for one in found] == [
-        (LATER, ["db", "media"], 35),
-        (STAMP, ["db", "media"], 35),
+    found = look(there, "shop")
+    assert [(one.host, one.stamp, sorted(one.archives), one.bytes) for one in found.sets] == [
+        (HOST, LATER, ["db", "media"], 35),
+        (HOST, STAMP, ["db", "media"], 35),
     ]
-    assert strays == []
-    assert sorted(one.name for one in found[0].snapshots) == ["db.tar", MANIFEST, "media.tar"]
-    assert sets_in(there, "other") == ([], [])
+    assert sorted(one.name for one in found.sets[0].snapshots) == ["db.tar", MANIFEST, "media.tar"]
+    assert look(there, "other") == Found([], [], [])
 
 
-def test_what_belongs_to_no_whole_set_is_a_stray(sets: Sets, there: FakeRepository) -> None:
-    time = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
-    cut_off = there.save("db.tar", [b"tar of"], "shop", time, [f"set={STAMP}"])
-    assert [one.name for one in sets_in(there, "shop")[1]] == ["db.tar"]
+def test_what_was_cut_off_or_half_removed_is_a_leftover(sets: Sets, there: FakeRepository) -> None:
+    there.save("db.tar", [b"tar of"], HOST, TIME, ["app=shop", f"set={STAMP}", "copy=01"])
+    (left,) = look(there, "shop").leftovers
+    assert (left.host, left.stamp, [one.name for one in left.snapshots]) == (HOST, STAMP, ["db.tar"])
     send_one(sets, there)
-    there.save("theirs.sql", [b"of somebody else"], "shop", time, [])
-    (one,), strays = sets_in(there, "shop")
-    assert [stray.id[:8] for stray in strays] == [cut_off.id]
-    there.forget([one.archives["media"]])
-    found, strays = sets_in(there, "shop")
-    assert not found
-    assert sorted(stray.name for stray in strays) == ["db.tar", "db.tar", MANIFEST]
+    found = look(there, "shop")
+    assert (len(found.sets), found.leftovers, found.unknown) == (1, [left], [])
+    there.forget([found.sets[0].archives["media"]])
+    found = look(there, "shop")
+    assert not found.sets
+    assert [sorted(one.name for one in left.snapshots) for left in found.leftovers] == [
+        ["db.tar"],
+        ["db.tar", MANIFEST],
+    ]
+
+
+def test_what_others_keep_in_the_repository_is_none_of_ours(sets: Sets, there: FakeRepository) -> None:
+    there.save("theirs.sql", [b"of somebody else"], HOST, TIME, [])
+    there.save("theirs.tar", [b"of somebody else"], HOST, TIME, ["daily"])
+    there.save("", [b"a whole folder"], HOST, TIME, ["app=shop"])
+    there.change(only="theirs.sql", add=["keep"])
+    there.save("db.tar", [b"another application"], HOST, TIME, ["app=blog", f"set={STAMP}", "copy=01"])
+    assert look(there, "shop") == Found([], [], [])
+
+
+def test_sets_of_two_hosts_in_the_same_second_are_two(sets: Sets, there: FakeRepository) -> None:
+    one = publish_packed(sets, **DATA)
+    send(one, there, "shop", HOST)
+    send(one, there, "shop", "web2")
+    assert [(each.host, each.stamp, len(each.snapshots)) for each in look(there, "shop").sets] == [
+        ("web2", STAMP, 3),
+        (HOST, STAMP, 3),
+    ]
+
+
+CHANGES = {
+    "tag --add": lambda there: there.change(add=["by=hand"]),
+    "tag --add to one": lambda there: there.change(only="db.tar", add=["by=hand"]),
+    "tag, then rewrite": lambda there: (there.change(add=["by=hand"]), there.change()),
+    "rewrite without --forget": lambda there: there.copy_to(there),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_set_whose_snapshots_have_new_ids_is_the_same_set(
+    sets: Sets, there: FakeRepository, tmp_path: Path, change: Callable[[FakeRepository], object]
+) -> None:
+    send_one(sets, there)
+    before = only(there)
+    change(there)
+    after = only(there)
+    assert (after.stamp, after.facts, sorted(after.archives)) == (STAMP, before.facts, ["db", "media"])
+    assert {one.id for one in after.snapshots} == set(there.kept)
+    new = Sets(str(tmp_path / "new"), "shop")
+    new.prepare()
+    fetch(after, there, new)
+    assert not new.listing().sets[0].absent()
+
+
+def test_copies_of_a_repository_are_found(sets: Sets, there: FakeRepository) -> None:
+    send_one(sets, there)
+    other = FakeRepository()
+    there.copy_to(other)
+    assert sorted(only(other).archives) == ["db", "media"]
+    send(sets.listing().sets[0], other, "shop", HOST)  # and the same set once more
+    assert {one.id for one in only(other).snapshots} == set(other.kept)
+
+
+@pytest.mark.parametrize("file", [MANIFEST, "db.tar"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tags": ()},
+        {"tags": ("app=shop",)},
+        {"tags": ("app=shop", f"set={STAMP}", f"set={LATER}", "copy=01")},
+        {"tags": ("app=shop", "set=yesterday", "copy=01")},
+        {"tags": ("app=shop", f"set={STAMP}", "copy=01", "bytes=-1", "facts=ab", "part=db")},
+        {"host": "web2"},
+    ],
+    ids=lambda changes: " ".join(changes.get("tags", ["another host"])) or "no tags",
+)
+def test_what_somebody_has_changed_is_not_understood(
+    sets: Sets, there: FakeRepository, file: str, changes: Mapping[str, Any]
+) -> None:
+    send_one(sets, there)
+    there.change(only=file, **changes)
+    found = look(there, "shop")
+    assert not found.sets
+    assert file in {one.name for one in found.unknown}
+    assert sum(len(left.snapshots) for left in found.leftovers) + len(found.unknown) == 3
 
 
 @pytest.mark.parametrize(
@@ -115,9 +208,9 @@ def test_a_damaged_set_is_not_sent(sets: Sets, there: FakeRepository, spoil: obj
     one = publish_packed(sets, **DATA)
     spoil(Path(one.path(one.manifest.archives[1])))  # type: ignore[operator]
     with pytest.raises(DockerVpsError, match=f"media-{STAMP}.tar.gz {why}.* Make a new backup"):
-        send(one, there, "shop")
+        send(one, there, "shop", HOST)
     assert MANIFEST not in there.names()
-    assert sets_in(there, "shop")[0] == []
+    assert look(there, "shop").sets == []
 
 
 def test_a_set_that_is_pruned_while_it_is_sent_is_sent_whole(sets: Sets) -> None:
@@ -129,7 +222,7 @@ def test_a_set_that_is_pruned_while_it_is_sent_is_sent_whole(sets: Sets) -> None
 
     there = Slow()
     one = publish_packed(sets, **DATA)
-    send(one, there, "shop")
+    send(one, there, "shop", HOST)
     assert there.names() == ["db.tar", MANIFEST, "media.tar"]
 
 
@@ -158,7 +251,7 @@ def test_it_takes_the_place_of_a_broken_one(sets: Sets, there: FakeRepository) -
     assert files(sets) == [f"db-{STAMP}.tar", f"manifest-{STAMP}.json", f"media-{STAMP}.tar"]
     # A set that came back can be sent elsewhere, and come back from there, too.
     other = FakeRepository()
-    send(sets.listing().sets[0], other, "shop")
+    send(sets.listing().sets[0], other, "shop", HOST)
     fetch(only(other), other, sets)
     assert not sets.listing().sets[0].absent()
 
@@ -184,9 +277,34 @@ def test_a_fetch_that_fails_leaves_all_as_it_was(sets: Sets) -> None:
     there = Lossy()
     sent = send_one(sets, there)
     Path(sets.directory, f"manifest-{STAMP}.json").unlink()
-    with pytest.raises(DockerVpsError, match=r"archive media of set 20260131-020000 in memory:shop has 6 bytes, .* 16"):
+    with pytest.raises(
+        DockerVpsError, match=r"archive media of set 20260131-020000 in memory:shop does not have the 16 bytes"
+    ):
         fetch(only(there), there, sets)
     assert files(sets) == [archive.file for archive in sent.manifest.archives]
+
+
+def test_an_archive_that_is_longer_than_its_manifest_says_fills_no_disk(sets: Sets, there: FakeRepository) -> None:
+    read = 0
+
+    def endless(_snapshot: Snapshot) -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield bytes(10)
+
+    send_one(sets, there)
+    one = only(there)
+
+    class Endless(FakeRepository):
+        def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+            return super().load(snapshot) if snapshot.name == MANIFEST else endless(snapshot)
+
+    bomb = Endless()
+    bomb.kept = there.kept
+    with pytest.raises(DockerVpsError, match="does not have the 19 bytes that its manifest says"):
+        fetch(one, bomb, sets)
+    assert read == 2
 
 
 def test_a_manifest_is_not_believed(sets: Sets, there: FakeRepository) -> None:
@@ -199,6 +317,6 @@ def test_a_manifest_is_not_believed(sets: Sets, there: FakeRepository) -> None:
     given = json.loads(data)
     del given["archives"][0]
     there.kept[one.manifest.id] = (snapshot, json.dumps(given).encode(), time)
-    with pytest.raises(DockerVpsError, match="has other archives than its manifest says"):
+    with pytest.raises(DockerVpsError, match="is not what its manifest describes"):
         fetch(one, there, sets)
     assert sets.leftovers() == []

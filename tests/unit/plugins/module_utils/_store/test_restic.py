@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic, Saved, Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic, Snapshot
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeProgram
 
 REPOSITORY = "rest:https://user:l%40g1n-word@backup.example.com:8000/shop"
@@ -18,7 +23,7 @@ PASSWORD = "the pa55word"
 KEY = "s3cr3t-key"
 SECRETS = ("l%40g1n-word", "l@g1n-word", PASSWORD, KEY)
 TIME = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
-ONE = Snapshot("ab" * 32, "db.tar", ("app=shop",))
+ONE = Snapshot("ab" * 32, "db.tar", "web1", ("app=shop",))
 # Said by restic 0.14.0 and 0.18.0.
 LOCKED = (
     "unable to create lock in backend: repository is already locked by PID 23188 on vm by root (UID 0, GID 0)\n"
@@ -34,6 +39,9 @@ github.com/restic/restic/internal/backend/rest.(*Backend).Remove
 \tgithub.com/restic/restic/internal/backend/rest/rest.go:399
 runtime.goexit
 \truntime/asm_amd64.s:1594
+"""
+REFUSED_QUIETLY = """Remove(<snapshot/2b1d8acea2>) failed: unexpected HTTP response (403): 403 Forbidden
+unable to remove snapshot/2b1d8acea22906d675b598812437d4487401d7ab86af97e5e444e61d20f6d18c from the repository
 """
 
 
@@ -163,25 +171,37 @@ def test_make_one(program: FakeProgram) -> None:
 
 
 def test_list_snapshots(program: FakeProgram) -> None:
-    rows = [{"id": ONE.id, "paths": ["/db.tar"], "tags": ["app=shop"], "time": "2026-01-31T02:00:00Z"}]
+    rows: list[dict[str, Any]] = [
+        {"id": ONE.id, "paths": ["/db.tar"], "tags": ["app=shop"], "hostname": "web1", "time": "2026-01-31T02:00:00Z"},
+        {"id": "1", "paths": ["/db.tar"], "hostname": "web1", "original": ONE.id},
+        {"id": "2", "paths": ["/srv/db.tar"], "hostname": "web1"},
+        {"id": "3", "paths": ["/etc", "/home"], "tags": None},
+        {"id": "4", "paths": None},
+    ]
     program.answer(snapshots={"out": json.dumps(rows)})
-    assert restic_of(program).snapshots("shop") == [ONE]
+    assert restic_of(program).snapshots() == [
+        ONE,
+        Snapshot("1", "db.tar", "web1", (), touched=True),
+        Snapshot("2", "", "web1", ()),
+        Snapshot("3", "", "", ()),
+        Snapshot("4", "", "", ()),
+    ]
     (call,) = program.calls()
-    assert call[0] == ["snapshots", "--json", "--no-lock", "--host=shop", "--tag=app=shop"]
+    assert call[0] == ["snapshots", "--json", "--no-lock"]
     program.answer(snapshots={"out": "null"})
-    assert restic_of(program).snapshots("shop") == []
+    assert restic_of(program).snapshots() == []
 
 
 def test_save_a_file(program: FakeProgram) -> None:
     summary = {"message_type": "summary", "snapshot_id": "9b87ab0b", "data_added": 300, "total_bytes_processed": 12}
     program.answer(backup={"out": f"{json.dumps({'message_type': 'status'})}\n{json.dumps(summary)}\n"})
-    saved = restic_of(program).save("db.tar", [b"some ", b"", b"data"], "shop", TIME, ["set=20260131-020000"])
-    assert saved == Saved("9b87ab0b", 300)
+    tags = ["app=shop", "set=20260131-020000"]
+    assert restic_of(program).save("db.tar", [b"some ", b"", b"data"], "web1", TIME, tags) == 300
     ((arguments, _unused, given, _unused),) = program.calls()
     assert given == "some data"
     assert arguments == [
         *("backup", "--json", "--quiet", "--stdin", "--stdin-filename=db.tar", "--time=2026-01-31 02:00:00"),
-        *("--host=shop", "--tag=app=shop", "--tag=set=20260131-020000"),
+        *("--host=web1", "--tag=app=shop", "--tag=set=20260131-020000"),
     ]
 
 
@@ -191,14 +211,14 @@ def test_what_breaks_off_is_not_kept(program: FakeProgram) -> None:
         raise DockerVpsError("The other half is damaged.")
 
     with pytest.raises(DockerVpsError, match=r"^The other half is damaged\.$"):
-        restic_of(program).save("db.tar", broken(), "shop", TIME, [])
+        restic_of(program).save("db.tar", broken(), "web1", TIME, [])
     assert program.calls() == []  # killed before it saw an end
 
 
 def test_restic_ends_before_its_input_does(program: FakeProgram) -> None:
     program.answer(backup={"reads": 1, "code": 1, "err": "Fatal: unable to save snapshot: no space left on device\n"})
     with pytest.raises(DockerVpsError, match="restic cannot write to rest:.*: unable to save snapshot: no space left"):
-        restic_of(program).save("db.tar", iter(lambda: bytes(1 << 20), b""), "shop", TIME, [])
+        restic_of(program).save("db.tar", iter(lambda: bytes(1 << 20), b""), "web1", TIME, [])
 
 
 def test_load_a_file(program: FakeProgram) -> None:
@@ -219,23 +239,122 @@ def test_loading_may_stop_early(program: FakeProgram) -> None:
     blocks.close()  # type: ignore[attr-defined]
 
 
-def test_forget_snapshots(program: FakeProgram) -> None:
-    restic_of(program).forget([ONE, Snapshot("cd" * 32, "manifest.json", ())])
-    assert [call[0] for call in program.calls()] == [["forget", "--prune", "--quiet", "ab" * 32, "cd" * 32]]
+def test_snapshots_and_data_are_removed_in_two_steps(program: FakeProgram) -> None:
+    assert restic_of(program).forget([ONE, Snapshot("cd" * 32, "manifest.json", "web1", ())]) == ""
+    assert [call[0] for call in program.calls()] == [["forget", "--quiet", "ab" * 32, "cd" * 32]]
+    restic_of(program).prune()
+    assert program.calls()[-1][0] == ["prune", "--quiet"]
+
+
+def test_thousands_of_snapshots_are_no_argument_list_too_long(program: FakeProgram) -> None:
+    many = [Snapshot(f"{number:064x}", "db.tar", "web1", ()) for number in range(15_000)]
+    restic_of(program).forget(many)
+    calls = [call[0] for call in program.calls()]
+    assert [one for call in calls for one in call[2:]] == [one.id for one in many]
+    assert max(map(len, calls)) == 1002
 
 
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("code", "said", "why"),
     [
-        (LOCKED, r"repository is already locked by PID 23188 on vm by root .UID 0, GID 0.\. Wait for .*restic unlock"),
-        (json.dumps({"message": LOCKED}) + "\n", r"already locked by PID 23188 .*restic unlock"),
-        (TRACE, r": blob not removed, server response: 403 Forbidden .403.\. .*append-only mode forbids pruning"),
+        (1, TRACE, "blob not removed, server response: 403 Forbidden (403)"),
+        (0, REFUSED_QUIETLY, "Remove(<snapshot/2b1d8acea2>) failed: unexpected HTTP response (403): 403 Forbidden"),
+        (1, f"Fatal: {PASSWORD}\n", "***"),
     ],
 )
-def test_forgetting_is_refused(program: FakeProgram, said: str, cause: str) -> None:
-    program.answer(forget={"code": 1, "err": said})
-    with pytest.raises(DockerVpsError, match=f"restic cannot prune .*{cause}"):
+def test_a_removal_that_is_refused_is_told(program: FakeProgram, code: int, said: str, why: str) -> None:
+    program.answer(forget={"code": code, "err": said})
+    assert restic_of(program).forget([ONE]) == why
+
+
+@pytest.mark.parametrize("sign", ["Fatal: " + LOCKED, json.dumps({"message": LOCKED}) + "\n"])
+def test_somebody_else_at_work_is_named(program: FakeProgram, sign: str) -> None:
+    program.answer(forget={"code": 1, "err": sign}, prune={"code": 1, "err": sign})
+    named = r"restic cannot prune .*already locked by PID 23188 on vm by root .UID 0, GID 0.\. Wait for .*restic unlock"
+    with pytest.raises(DockerVpsError, match=named):
         restic_of(program).forget([ONE])
+    with pytest.raises(DockerVpsError, match=named):
+        restic_of(program).prune()
+
+
+HERE = socket.gethostname()
+
+
+def ended() -> int:
+    """Return the number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def lock(host: str, process: int, minutes: float = 0.0) -> str:
+    at = datetime.now(timezone.utc) - timedelta(minutes=minutes)
+    return json.dumps({"time": f"{at:%Y-%m-%dT%H:%M:%S}.106294429Z", "hostname": host, "pid": process})
+
+
+@pytest.mark.parametrize(
+    ("held", "freed"),
+    [
+        (lambda: lock(HERE, ended()), True),
+        (lambda: lock(HERE, os.getpid(), minutes=31), True),  # the number is another process's by now
+        (lambda: lock(HERE, 1), False),
+        (lambda: lock("elsewhere", 99999999), False),
+        (lambda: lock("elsewhere", 99999999, minutes=31), False),
+        (lambda: "", False),  # gone meanwhile
+    ],
+    ids=["dead", "old", "alive", "another host's", "another host's, old", "gone"],
+)
+def test_locks_of_killed_processes_of_this_host_are_removed(
+    program: FakeProgram, held: Callable[[], str], freed: bool
+) -> None:
+    found = {"list": {"out": "6f7953d4\n"}, "cat": {"out": held()}}
+    program.answer(prune={"code": 1, "err": LOCKED}, unlock={"unlocks": "prune"}, **found)
+    if freed:
+        restic_of(program).prune()
+    else:
+        with pytest.raises(DockerVpsError, match="already locked by PID 23188"):
+            restic_of(program).prune()
+    asked = [call[0] for call in program.calls()]
+    assert asked[:3] == [["prune", "--quiet"], ["list", "locks", "--no-lock"], ["cat", "lock", "6f7953d4", "--no-lock"]]
+    assert asked[3:] == ([["unlock"], ["prune", "--quiet"]] if freed else [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Stat(<config/>) returned error, retrying after 728.165885ms: Stat: The specified bucket does not exist\n",
+        "Stat(<config/>) returned error, retrying after 1s: storage: bucket doesn't exist\n",
+    ],
+)
+def test_a_bucket_that_is_not_there_is_no_repository_at_once(program: FakeProgram, said: str) -> None:
+    program.answer(cat={"err": said, "sleeps": 60})
+    began = time.monotonic()
+    assert not restic_of(program).exists()
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("why", "step"),
+    [
+        ("Stat: Access Denied.", "Correct the credentials"),
+        (
+            "Stat: The Access Key Id you provided does not exist in our records.",
+            "Correct the credentials of the storage",
+        ),
+    ],
+)
+def test_what_is_tried_again_in_vain_is_not_waited_for(program: FakeProgram, why: str, step: str) -> None:
+    program.answer(cat={"err": f"Stat(<config/>) returned error, retrying after 1s: {why}\n", "sleeps": 60})
+    began = time.monotonic()
+    with pytest.raises(DockerVpsError, match=f"restic cannot open .*: {why.rstrip('.')}. {step}"):
+        restic_of(program).exists()
+    assert time.monotonic() - began < 20
+
+
+def test_a_copy_that_is_there_is_not_called_off_for_its_lock(program: FakeProgram) -> None:
+    answer = {"out": json.dumps({"data_added": 4}), "err": "Remove(<lock/6f79>) failed: Access Denied\n", "sleeps": 1}
+    program.answer(backup=answer)
+    assert restic_of(program).save("db.tar", [b"data"], "web1", TIME, []) == 4
 
 
 def test_check_the_repository(program: FakeProgram) -> None:
