@@ -154,6 +154,13 @@ export interface Vendor {
   name: string;
   website?: string | null;
   description?: string | null;
+  founded?: number | null;
+  links?:
+    | {
+        url: string;
+        id?: string | null;
+      }[]
+    | null;
   updatedAt: string;
   createdAt: string;
 }
@@ -295,6 +302,13 @@ export interface VendorsSelect<T extends boolean = true> {
   name?: T;
   website?: T;
   description?: T;
+  founded?: T;
+  links?:
+    | T
+    | {
+        url?: T;
+        id?: T;
+      };
   updatedAt?: T;
   createdAt?: T;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-import { sqliteAdapter } from '@payloadcms/db-sqlite'
 import { buildConfig } from 'payload'
 import sharp from 'sharp'
 
 import { Media } from './collections/Media'
 import { Users } from './collections/Users'
 import { Vendors } from './collections/Vendors'
+import { wholeDocuments } from './database'
 import { migrations } from './migrations'
 
 // Next.js replaces process.env.NEXT_PUBLIC_… by its value while it builds. A name that is looked
@@ -19,7 +19,7 @@ export default buildConfig({
   serverURL: env('NEXT_PUBLIC_SERVER_URL'),
   admin: { user: Users.slug },
   collections: [Users, Vendors, Media],
-  db: sqliteAdapter({
+  db: wholeDocuments({
     client: { url: env('DATABASE_URI') },
     wal: true, // backups can read while the application writes
     busyTimeout: 5000,

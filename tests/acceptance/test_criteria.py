@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 from lab import ROOT, App, clean_environment, docker, image_of, inspect, play, request, run, until
-from payload import PICTURE, Site
+from payload import PICTURE, Site, database_of
 from traffic import proxy
 
 PORT = 8099
@@ -81,6 +84,21 @@ def test_04_health_endpoint_returns_200(app: App) -> None:
     said = json.loads(docker("exec", app.container, "wget", "-q", "-O-", "http://localhost:3000/api/health"))
     assert (said["status"], said["database"], said["vendorCount"]) == ("healthy", "connected", 0)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", said["timestamp"])
+
+
+def test_04_health_endpoint_reads_rows(site: Site) -> None:
+    """Whether they can be read is another question than how many there are."""
+    with closing(sqlite3.connect(database_of(site.app))) as database:
+        database.execute("INSERT INTO vendors (name, founded) VALUES ('no reader', ?)", (2**53 + 1,))
+        database.commit()
+        try:
+            unwell = site.ask("/api/health")
+            assert site.ask("/api/vendors/count").json["totalDocs"] == 2
+        finally:
+            database.execute("DELETE FROM vendors WHERE name = 'no reader'")
+            database.commit()
+    assert (unwell.status, unwell.json["error"]) == (503, "the newest rows of vendors cannot be read")
+    assert site.ask("/api/health").status == 200
 
 
 def test_05_database_persists_across_restarts(site: Site) -> None:
@@ -179,6 +197,39 @@ def test_12_backup_creates_a_valid_backup(site: Site) -> None:
     assert site.app.playbook("backup_list", docker_vps_backup_verify="full").succeeded()
     assert site.app.playbook("restore_drill").succeeded()
     assert json.loads(files[f"manifest-{stamp}.json"].read_text())["proofs"][-1]["passed"] is True
+
+
+def test_12_no_copy_holds_half_a_document(site: Site) -> None:
+    """Whatever moment a copy is of; and editors who work at the same time are not turned away."""
+
+    def written(number: int) -> dict[str, object]:
+        return {"name": str(number), "links": [{"url": str(number)}] * 30}
+
+    vendor = f"/api/vendors/{site.ask('/api/vendors', written(0)).json['doc']['id']}"
+    with ThreadPoolExecutor(8) as editors:
+        updates = [editors.submit(site.ask, vendor, written(number), "PATCH") for number in range(1, 61)]
+        copies = []
+        while not all(update.done() for update in updates):
+            copies.append(links(site.app))
+        creates = list(editors.map(lambda number: site.ask("/api/vendors", written(number)), range(20)))
+    assert {update.result().status for update in updates} == {200}
+    assert {create.status for create in creates} == {201}
+    assert len({tuple(copy) for copy in copies}) > 5, "the copies were not made during the updates"
+    assert {(len(copy), len(set(copy))) for copy in copies} == {(31, 1)}
+    for create in creates:
+        site.ask(f"/api/vendors/{create.json['doc']['id']}", method="DELETE")
+    assert site.ask(vendor, method="DELETE").status == 200
+    assert site.vendors() == ["Example Ltd"]
+
+
+def links(app: App) -> list[str]:
+    """Copy the database as a backup does, and return the newest vendor's name and links."""
+    live = sqlite3.connect(f"file:{database_of(app)}?mode=ro", uri=True)
+    with closing(live), closing(sqlite3.connect(":memory:")) as copy:
+        live.backup(copy)
+        (number, name) = copy.execute("SELECT id, name FROM vendors ORDER BY id DESC").fetchone()
+        urls = copy.execute("SELECT url FROM vendors_links WHERE _parent_id = ?", (number,)).fetchall()
+    return [name, *(url for (url,) in urls)]
 
 
 def test_13_restore_brings_back_deleted_volumes(site: Site) -> None:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
@@ -115,13 +116,18 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     time.sleep(3)  # Litestream looks each second
     moment = written[20]
     asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    replica.role("point_in_time", replica_point_in_time=asked).succeeded()
+    said = replica.role("point_in_time", replica_point_in_time=asked).succeeded()
+    got = re.search(
+        rf"Asked for {re.escape(asked)}, got the database as of (\S+Z); the next change in the replica", said.text
+    )
+    assert got, said.output
+    assert moment - timedelta(seconds=2.5) < instant(got[1]) <= moment
     assert not (replica.place / "project/fetched").exists()
 
     (one,) = replica.sets()
     (kept,) = one.manifest.archives
     assert (kept.name, kept.volume, kept.databases[0].check) == ("db", VOLUME, "ok")
-    assert one.manifest.reason == f"the database of {asked}"
+    assert one.manifest.reason == f"the database of {asked}, as of {got[1]}"
     restore = {"app": NAME, "directory": str(replica.backups), "stop_app": True}
     replica.play({"ptnextjs.docker_vps.volume_restore": restore}).succeeded()
     there = json.loads(as_the_application("node", "-e", READER))
@@ -133,11 +139,40 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     assert inspect(CONTAINER)["State"]["Running"]
     replica.write(range(100, 103))
     time.sleep(3)
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    replica.role("point_in_time", replica_point_in_time=now).succeeded()
+    late = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = replica.role("point_in_time", replica_point_in_time=late).succeeded()
+    assert re.search(rf"Asked for {late}, got the database as of \S+Z, the newest state in the replica\.", said.text)
     newest, _unused = replica.sets()
     # Litestream keeps two small tables of its own in the database.
     assert newest.manifest.archives[0].databases[0].tables["rows"] == len(there) + 3
+
+
+def instant(text: str) -> datetime:
+    """Return what Litestream calls a time, which has whole seconds."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def test_a_moment_of_which_only_pieces_are_left(replica: Replica) -> None:
+    """As after five minutes: at most a piece of 5 s and a look of Litestream are missing, and that is said."""
+    replica.write(range(1))
+    replica.role().succeeded()
+    config = yaml.safe_load((replica.place / "project/litestream.yml").read_text())
+    config.update({"l0-retention": "1s", "l0-retention-check-interval": "1s"})
+    (replica.place / "project/litestream.yml").write_text(yaml.safe_dump(config))
+    docker("restart", CONTAINER)
+    written = replica.write(range(1, 101))
+    time.sleep(8)  # until the pieces are made, and what they were made of is gone
+    moment = written[30]
+    asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    said = replica.role("point_in_time", replica_point_in_time=asked).succeeded()
+    got = re.search(
+        r"got the database as of (\S+Z)\. The replica keeps what was written after that until (\S+Z)", said.text
+    )
+    assert got, said.output
+    assert moment - timedelta(seconds=6.5) < instant(got[1]) <= moment < instant(got[2]) + timedelta(seconds=1)
+    (one,) = replica.sets()
+    there = one.manifest.archives[0].databases[0].tables["rows"]
+    assert 30 - 6.5 / PAUSE < there <= 31
 
 
 def test_secrets_are_in_one_file_only(replica: Replica) -> None:

@@ -73,10 +73,14 @@ class Stored(NamedTuple):
     migrations: Sequence[str]
 
 
+def database_of(app: App) -> Path:
+    """Return where the database lies on the host."""
+    return Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"{app.name}-db")) / "payload.db"
+
+
 def stored(app: App) -> Stored:
     """Look into the database of a running application."""
-    root = Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"{app.name}-db"))
-    with closing(sqlite3.connect(f"file:{root}/payload.db?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"file:{database_of(app)}?mode=ro", uri=True)) as database:
         schema = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
         migrations = database.execute("SELECT name FROM payload_migrations ORDER BY id").fetchall()
     return Stored(schema, [name for (name,) in migrations])

@@ -9,5 +9,8 @@ export const Vendors: CollectionConfig = {
     { name: 'name', type: 'text', required: true },
     { name: 'website', type: 'text' },
     { name: 'description', type: 'textarea' },
+    // Every number has bounds: README.md says why.
+    { name: 'founded', type: 'number', min: 0, max: 9999 },
+    { name: 'links', type: 'array', fields: [{ name: 'url', type: 'text', required: true }] },
   ],
 }

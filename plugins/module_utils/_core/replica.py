@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which moment a database that Litestream brought back is of, from what its commands print (0.5.12 and newer)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Sequence
+
+UNKNOWN = "Litestream did not say which moment the database is of."
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the state was that came back, "" if it is not known, and a sentence for people."""
+
+    got: str
+    sentence: str
+
+
+def moment(restored: str, listed: str, asked: str) -> Moment:
+    """Return what came back.
+
+    Args:
+        restored: what ``litestream restore -json`` printed, lines of its log before it.
+        listed: what ``litestream ltx -json -level all`` printed: each file of the replica with the transactions in it,
+            their numbers in hexadecimal, and the time of the last one.
+        asked: the moment that was wanted, as it was given.
+    """
+    try:
+        last = int(_parsed(restored, "{")["txid"], 16)
+        files = [_File.of(one) for one in _parsed(listed, "[")]
+    except (ValueError, KeyError, TypeError):
+        return Moment("", UNKNOWN)
+    files.sort(key=lambda one: one.level)  # the lower, the fewer transactions in one file
+    got = next((one.at for one in files if one.last == last), "")
+    if not got:
+        return Moment("", UNKNOWN)
+    return Moment(got, f"Asked for {asked}, got the database as of {got}{_why(files, last)}")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of the replica: its level of compaction, its first and last transaction, and the time of the last one."""
+
+    level: int
+    first: int
+    last: int
+    at: str
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> _File:
+        return cls(int(told["level"]), int(told["min_txid"], 16), int(told["max_txid"], 16), str(told["timestamp"]))
+
+
+def _parsed(printed: str, opening: str) -> Any:
+    """Return the JSON that begins with a line of one character, behind any log.
+
+    Raises:
+        ValueError: there is none.
+    """
+    lines = printed.splitlines()
+    begin = next((number for number, line in enumerate(lines) if line.strip().startswith(opening)), len(lines))
+    return json.loads("\n".join(lines[begin:]))
+
+
+def _why(files: Sequence[_File], last: int) -> str:
+    """Return the end of the sentence: what came after the state that was got."""
+    after: Optional[_File] = next((one for one in files if one.first <= last + 1 <= one.last), None)
+    if after is None:
+        return ", the newest state in the replica."
+    if after.first == after.last:
+        return f"; the next change in the replica is of {after.at}."
+    return f". The replica keeps what was written after that until {after.at} in one piece, so none of it came back."
