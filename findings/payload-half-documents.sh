@@ -6,7 +6,8 @@
 # updates that write the same number into the name and into all 30 array rows. With transactionOptions: {} no copy is half.
 #
 # Seen:  without transactions: half documents in some of the copies (1,111 of 5,105 in one run); with transactions: in none
-ADAPTER='...(process.env.TRANSACTIONS ? { transactionOptions: {} } : {}),'
+export ADAPTER='...(process.env.TRANSACTIONS ? { transactionOptions: {} } : {}),'
+# shellcheck source=/dev/null
 . "$(dirname "$0")/payload.bash"
 
 cat >copies.py <<'PY'

@@ -8,7 +8,8 @@
 #
 # Seen:  without transactions: 1 vendor, 2 links before; 1 vendor, 2 links after
 #        with transactions: 1 vendor, 2 links before; 1 vendor, 0 links after
-ADAPTER='...(process.env.TRANSACTIONS ? { transactionOptions: {} } : {}),'
+export ADAPTER='...(process.env.TRANSACTIONS ? { transactionOptions: {} } : {}),'
+# shellcheck source=/dev/null
 . "$(dirname "$0")/payload.bash"
 
 cat >fill.ts <<'TS'

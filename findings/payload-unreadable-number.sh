@@ -6,6 +6,7 @@
 # whenever a row with it is read; the list of the collection fails from then on. Counting works.
 #
 # Seen:  create failed, rows 1, count 1, find failed
+# shellcheck source=/dev/null
 . "$(dirname "$0")/payload.bash"
 
 payload migrate:create initial
