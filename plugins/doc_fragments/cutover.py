@@ -88,6 +88,20 @@ options:
     description: Who asked for this, and from where; written down.
     type: str
     default: ""
+  migration_loss:
+    description:
+      - What to do when tables have fewer rows once the new version is healthy than there were when the old one had
+        stopped. A migration that makes a table anew in a transaction deletes the rows that refer to it.
+      - V(warn) names them in the cautions and in the record of the release. V(fail) undoes the release.
+      - With O(strategy=overlap) nothing is compared, since both versions write.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  loss_ignore:
+    description: Patterns of the names of tables, or of the paths of databases, that come and go by themselves.
+    type: list
+    elements: str
+    default: ["payload_locked_documents*", "payload_jobs*", payload_kv, users_sessions]
   backup:
     description: The backup set to make before anything changes, if there is data. None when not given.
     type: dict
@@ -113,4 +127,12 @@ options:
         description: A query for the uploads that have to be in the archive V(media); none if empty.
         type: str
         default: ""
+      loss_rows:
+        description: As in M(ptnextjs.docker_vps.volume_backup).
+        type: float
+        default: 50
+      loss_files:
+        description: As in M(ptnextjs.docker_vps.volume_backup).
+        type: float
+        default: 50
 """

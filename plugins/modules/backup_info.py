@@ -127,6 +127,20 @@ sets:
       type: list
       elements: dict
       sample: [{"archive": "db", "path": "payload.db", "tables": {"vendors": 3, "media": 1}}]
+    uploads_missing:
+      description: The uploads that its database names and that were not in the volume.
+      type: list
+      elements: str
+      sample: []
+    losses:
+      description: What earlier sets have and this one has not.
+      type: list
+      elements: str
+      sample: ["Gone since set 20260130-020000: 480 of 500 rows of vendors in payload.db."]
+    held:
+      description: Why it is held back from retention; empty when it is not.
+      type: str
+      sample: the last before a loss that set 20260131-020000 tells of
     warnings:
       description: What the backup warned of.
       type: list
@@ -167,6 +181,12 @@ last_proven:
   returned: always
   type: dict
   sample: {"stamp": "20260131-020000", "at": "2026-01-31T04:00:00Z", "age": 79200}
+cautions:
+  description: Losses that nobody has accepted, and what to do about them.
+  returned: always
+  type: list
+  elements: str
+  sample: []
 runs:
   description: How the last run of each scheduled job ended.
   returned: always

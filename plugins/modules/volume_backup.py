@@ -61,10 +61,28 @@ options:
     description: Why the set is made, in a few words, for those who read the list.
     type: str
     default: ""
-  force:
+  loss_rows:
     description:
-      - Make a set although a volume has no database, or no file, any more that the last set had.
-      - Otherwise sets without the data would push out those that have it.
+      - It is a loss when a table has lost more than so many percent of its rows since the last set that is not dated
+        later than now. V(100) switches this off. Tables of fewer than 10 rows are not compared.
+      - The set is made and tells of the loss, and the set before it is held back from
+        M(ptnextjs.docker_vps.backup_prune) until the rows are back, or the loss is accepted.
+    type: float
+    default: 50
+  loss_files:
+    description: The same for the number of files in a volume.
+    type: float
+    default: 50
+  loss_ignore:
+    description: Patterns of the names of tables, or of the paths of databases, that come and go by themselves.
+    type: list
+    elements: str
+    default: ["payload_locked_documents*", "payload_jobs*", payload_kv, users_sessions]
+  accept_loss:
+    description:
+      - Accept whatever is gone since earlier sets; those are not held back any more.
+      - Also makes a set although a volume has no database, or no file, any more that the last set had. This is refused
+        otherwise, since sets without the data would push out those that have it.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -128,6 +146,14 @@ set:
             tables: {vendors: 3, media: 1}
     uploads: {named: 1, missing: [], problem: ""}
     warnings: []
+    losses: []
+    lost_since: []
+cautions:
+  description: What is gone since earlier sets, unless it was accepted.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 predicted_bytes:
   description: How large the set could become at most, in bytes, as far as could be told before it was made.
   returned: success
@@ -148,7 +174,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.catalog import SUFFIXES
 from ..module_utils._job.backup import Params, Query, run
-from ..module_utils._module.backups import APP_ARGUMENTS, volumes_of
+from ..module_utils._module.backups import APP_ARGUMENTS, LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes
 
@@ -167,7 +193,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
         consistency=given["consistency"],
         uploads=None if uploads is None else Query(uploads["query"], uploads["archive"]),
         reason=given["reason"],
-        force=given["force"],
+        accept_loss=given["accept_loss"],
+        limits=limits_of(given, given["loss_ignore"]),
     )
 
 
@@ -187,7 +214,9 @@ def main() -> None:
                 },
             },
             "reason": {"type": "str", "default": ""},
-            "force": {"type": "bool", "default": False},
+            **LOSS_ARGUMENTS,
+            "loss_ignore": LOSS_IGNORE,
+            "accept_loss": {"type": "bool", "default": False},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -67,6 +67,7 @@ class Archive:
 
     ``disk_bytes`` is what its files occupied on the disk, 0 when that is not known. ``options`` are those of the
     volume's driver.
+    ``replica_files`` of the files are what a replica keeps beside a database, and come and go.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Archive:
     outside_links: int
     disk_bytes: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
+    replica_files: int = 0
 
     @property
     def room(self) -> int:
@@ -130,6 +132,9 @@ class Manifest:
 
     ``after`` is empty, or the latest timestamp of sets that were there when this one was made although they are dated
     later: the clock had been wrong.
+
+    ``losses`` say what earlier sets have and this one has not, and ``lost_since`` are the timestamps of these sets,
+    which have to stay; none when the loss was accepted.
     """
 
     format: int
@@ -150,6 +155,8 @@ class Manifest:
     warnings: tuple[str, ...]
     proofs: tuple[Proof, ...] = ()
     after: str = ""
+    losses: tuple[str, ...] = ()
+    lost_since: tuple[str, ...] = ()
 
     @property
     def made(self) -> tuple[str, bool, str]:

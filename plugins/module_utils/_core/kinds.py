@@ -56,6 +56,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "count": (_whole(1, 10**6), "a whole number of at least 1"),
     "places": (_whole(0, 10**6), "a whole number of at least 0"),
     "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
+    "percent": (_number(0, 100), "a percentage between 0 and 100"),
     "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
     "duration": (_matches(r"(\d+(\.\d+)?(us|ms|s|m|h))+"), "a duration such as 30s or 1m30s"),
     # What both Docker and Ansible's human_to_bytes read, which knows no KiB.

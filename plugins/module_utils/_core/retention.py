@@ -9,8 +9,8 @@ places left at the oldest set keeps that one too, so that a young history is not
 restic 0.14, Debian bookworm's, does not do this; everything else is the same (compared with
 the binaries 0.14.0 and 0.18.0).
 
-Three things go beyond restic, which trusts its clock and knows no damaged snapshots: see
-``decide``. The calendar is always UTC, so summer time makes no day longer or shorter.
+What goes beyond restic, which trusts its clock and knows neither damaged snapshots nor lost
+content: see ``decide``. The calendar is always UTC, so summer time makes no day longer or shorter.
 """
 
 from __future__ import annotations
@@ -54,12 +54,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A backup set: when it was made (aware), and whether it is complete and not known to be damaged."""
+    """A backup set: when it was made (aware), and whether it is complete and not known to be damaged.
+
+    ``held`` is why it has to stay whatever the rules say; empty when it need not.
+    """
 
     name: str
     time: datetime
     good: bool = True
     kind: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def decide(candidates: Sequence[Candidate], policy: Policy, now: datetime) -> tu
     - A damaged set takes no part in the rules either, so it never has the place of a good
       one. It is dropped as soon as a newer good set exists; until then it may be all there is
       of its time.
-    - The newest good set is always kept.
+    - The newest good set is always kept, and so is one that is held.
     - Sets of different kinds, which do not hold the same, never take each other's place: each kind is decided alone.
     """
     kinds = {one.kind for one in candidates}
@@ -100,7 +104,13 @@ def decide(candidates: Sequence[Candidate], policy: Policy, now: datetime) -> tu
         else:
             good_seen += 1
             decisions.append(_of_good(one, good_seen, good_seen == len(counted), rules))
-    return tuple(decisions)
+    return tuple(map(_held, newest_first, decisions))
+
+
+def _held(one: Candidate, decision: Decision) -> Decision:
+    if not one.held:
+        return decision
+    return Decision(one.name, True, (*(decision.reasons if decision.keep else ()), one.held))
 
 
 def _of_damaged(one: Candidate, newer_good: Optional[Candidate]) -> Decision:

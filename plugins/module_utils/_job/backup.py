@@ -6,13 +6,14 @@ from __future__ import annotations
 import os
 import socket
 import textwrap
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
 
-from .._core import catalog
+from .._core import catalog, losses
 from .._core.catalog import Archive, Database, Manifest, Uploads
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.losses import Limits, counted
 from .._core.waiting import Clock
 from .._store import archive, sqlite, tree
 from .._store.folders import LONGEST
@@ -20,7 +21,6 @@ from .._store.guard import guarded
 from .._store.place import few
 from .._store.sets import BackupSet, Sets
 from .journal import Journal, go_on, recover
-from .losses import counted
 from .places import holding_sets, why_not
 from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
 
@@ -55,7 +55,8 @@ class Params:
     consistency: str = "online"
     uploads: Optional[Query] = None
     reason: str = ""
-    force: bool = False
+    accept_loss: bool = False
+    limits: Limits = field(default_factory=Limits)
 
 
 def run(
@@ -71,13 +72,18 @@ def run(
         raise InvalidInput(f"uploads.archive is {params.uploads.archive!r}, but no volume is archived under that name.")
     engine = connect()
     if check_mode:
-        predicted = _predicted(sets, params, _looked_at(params, sets, engine))
-        return {"changed": True, "predicted_bytes": predicted, "summary": _rehearsal(params, sets, predicted)}
+        predicted = _predicted(sets, params, _looked_at(params, sets, engine, clock.utc()))
+        return {
+            "changed": True,
+            "predicted_bytes": predicted,
+            "cautions": [],
+            "summary": _rehearsal(params, sets, predicted),
+        }
     sets.prepare()
     with sets.lock("a backup"):
         for folder in sets.leftovers():
             recover(sets, folder, connect, clock)
-        sources = _looked_at(params, sets, engine)
+        sources = _looked_at(params, sets, engine, clock.utc())
         predicted = _predicted(sets, params, sources)
         stamp = sets.next_stamp(clock)
         folder = sets.workspace(stamp)
@@ -88,7 +94,14 @@ def run(
             except BaseException:
                 recover(sets, folder, connect, clock)
                 raise
-    return {"changed": True, "predicted_bytes": predicted, **told(made), "summary": summary(made)}
+    cautions = losses.told(made.manifest) if made.manifest.lost_since else []
+    return {
+        "changed": True,
+        "predicted_bytes": predicted,
+        **told(made),
+        "cautions": cautions,
+        "summary": summary(made),
+    }
 
 
 def told(one: BackupSet) -> dict[str, Any]:
@@ -114,6 +127,7 @@ def summary(made: BackupSet) -> str:
     if manifest.uploads.named and not manifest.uploads.problem:
         parts.append(counted(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
     cautions = [textwrap.shorten(one, SHORT, placeholder=" …") for one in manifest.warnings]
+    cautions += losses.told(manifest)
     parts[-1] += f", in {made.directory}"
     sentences = [f"Set {manifest.stamp} of {manifest.app}: {', '.join(parts)}", *cautions]
     return " ".join(one if one.endswith((".", "…")) else f"{one}." for one in sentences)
@@ -141,7 +155,7 @@ class _Source:
     survey: tree.Survey
 
 
-def _looked_at(params: Params, sets: Sets, engine: VolumeEngine) -> dict[str, _Source]:
+def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) -> dict[str, _Source]:
     """Return the volumes, after checking that a set of them makes sense and has room."""
     sources = {}
     for name, volume in params.volumes.items():
@@ -162,25 +176,23 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine) -> dict[str, _S
             f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
             "Has the data been lost? restore.yml brings back the last set."
         )
-    if not params.force:
-        _check_losses(sets, sources)
+    if not params.accept_loss:
+        _check_losses(sets.earlier(now), sources)
     if os.path.isdir(sets.directory):
         _check_room(sets, params, sources)
     return sources
 
 
-def _check_losses(sets: Sets, sources: Mapping[str, _Source]) -> None:
-    """Refuse a set that would stand for good ones although something is gone since the last one."""
-    last = {one.name: one for found in sets.listing().sets[:1] for one in found.manifest.archives}
+def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -> None:
+    """Refuse a set that would stand for good ones although all databases or files of a volume are gone."""
     for name, source in sources.items():
-        before, now = last.get(name), source.survey
+        before, now = next((one for _unused, one in losses.holders(name, earlier)), None), source.survey
         gone = before and ((before.databases and not now.databases) or (before.files and not now.files))
         if before and gone:
             what = "database" if before.databases else "file"
             raise DockerVpsError(
                 f"The volume {source.volume.name} holds no {what} any more, and {before.file} does: a new set would "
-                "push out good ones. Has the data been lost? restore.yml brings it back. If it is meant to be gone, "
-                "make one backup with force."
+                f"push out good ones. Has the data been lost? {losses.NEXT_STEP[0].upper()}{losses.NEXT_STEP[1:]}"
             )
 
 
@@ -253,8 +265,9 @@ class _Making:
             archives.append(archive_)
             missing = absent if proof else missing
         unavailable = self.go_on(halted)
-        uploads = replace(uploads, missing=tuple(sorted(missing)))
         after = self.sets.after(self.stamp)
+        uploads = replace(uploads, missing=tuple(sorted(map(catalog.shown, missing))))
+        lost = losses.lost(archives, self.sets.earlier(started), self.params.limits)
         manifest = Manifest(
             format=catalog.FORMAT,
             app=self.params.app,
@@ -273,6 +286,8 @@ class _Making:
             uploads=uploads,
             warnings=(*warnings(archives, uploads), *self.place_warnings(archives), *clock_warning(after)),
             after=after,
+            losses=tuple(lost.values()),
+            lost_since=() if self.params.accept_loss else tuple(lost),
         )
         return self.sets.publish(self.folder, manifest)
 
@@ -361,6 +376,7 @@ class _Making:
             outside_links=survey.outside_links,
             disk_bytes=survey.disk,
             options=source.volume.options,
+            replica_files=survey.replica,
         )
         return made, written.missing
 

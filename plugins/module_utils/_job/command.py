@@ -9,11 +9,12 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Callable, Iterator, Mapping, Sequence, TextIO, Tuple, TypeVar
 
 from .._core.errors import DockerVpsError
+from .._core.losses import Limits
 from .._core.retention import Policy
 from .._engine import sdk
 from .._engine.cli import Cli
@@ -83,7 +84,7 @@ def main(argv: Sequence[str], config: str, world: World) -> int:
         seconds = round(world.clock.now() - began, 1)
         if asked.job in SCHEDULED:
             message = problem.split("\n")[0] or " ".join(told.lines)  # without the log lines of a drill
-            app.note(asked.job, runs.Run(at, not problem, seconds, message))
+            app.note(asked.job, runs.Run(at, not problem, seconds, message, tuple(told.cautions)))
         return told.end(asked.job, seconds, problem, evidence)
 
     try:
@@ -105,6 +106,7 @@ class _Told:
     def __init__(self, as_json: bool, world: World) -> None:
         self.as_json, self.world = as_json, world
         self.lines: list[str] = []
+        self.cautions: list[str] = []
         self.results: dict[str, Mapping[str, Any]] = {}
 
     def step(self, name: str, result: Mapping[str, Any]) -> None:
@@ -112,6 +114,7 @@ class _Told:
         summary = result["summary"]
         lines = [summary] if isinstance(summary, str) else summary
         self.lines += lines
+        self.cautions += result.get("cautions", ())
         if not self.as_json:
             self.world.out.writelines(f"{line}\n" for line in lines)
             self.world.out.flush()
@@ -202,7 +205,8 @@ def _read(path: str) -> Mapping[str, Any]:
 
 
 def _backup(app: _App) -> Steps:
-    yield "backup", app.patiently(lambda: backup.run(app.of(_backup_params), app.sets, app.connect, app.clock, False))
+    params = replace(app.of(_backup_params), accept_loss=app.asked.accept_loss)
+    yield "backup", app.patiently(lambda: backup.run(params, app.sets, app.connect, app.clock, False))
     yield from _prune(app)  # first, since a repository that is out of reach must not fill the disk
     yield from _offsite(app)
 
@@ -210,7 +214,8 @@ def _backup(app: _App) -> Steps:
 def _backup_params(given: Mapping[str, Any]) -> backup.Params:
     wanted = given["backup"]
     uploads = backup.Query(**wanted["uploads"]) if wanted["uploads"] else None
-    return backup.Params(app=given["app"], **{**wanted, "uploads": uploads})
+    limits = Limits(**{**wanted["limits"], "ignore": tuple(wanted["limits"]["ignore"])})
+    return backup.Params(app=given["app"], **{**wanted, "uploads": uploads, "limits": limits})
 
 
 def _offsite(app: _App) -> Steps:
@@ -260,7 +265,8 @@ def _verify(app: _App) -> Steps:
         raise DockerVpsError(
             f"There is no backup set of {app.sets.app} in {app.sets.directory}: run docker-vps backup."
         )
-    yield "verify", {**result, "summary": f"Sets of {app.sets.app} that are whole: {len(result['sets'])}."}
+    whole = f"Sets of {app.sets.app} that are whole: {len(result['sets'])}."
+    yield "verify", {**result, "summary": [whole, *result["cautions"]]}
 
 
 def _list(app: _App) -> Steps:
@@ -324,6 +330,10 @@ def _parser(config: str) -> argparse.ArgumentParser:
     jobs = parser.add_subparsers(dest="job", metavar="JOB", required=True)
     for name, job in _JOBS.items():
         one = jobs.add_parser(name, parents=[after], help=job.help, description=job.help)
+        if name == "backup":
+            one.add_argument(
+                "--accept-loss", action="store_true", help="what is gone since earlier sets is gone for good"
+            )
         if name in ("drill", "restore"):
             one.add_argument("set", nargs="?", default="latest", help="latest, a timestamp or a path")
         if name == "restore":

@@ -18,6 +18,7 @@ from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
 from .._core import catalog, releases
 from .._core.errors import DockerVpsError, EngineError
 from .._core.health import Reason, Rules, Wanted, explain, judge
+from .._core.losses import listed
 from .._core.releases import HEALTHY, Plan, Release
 from .._store import files
 from .._store.guard import guarded
@@ -25,8 +26,21 @@ from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .journal import NotRunning, go_on
+from .migration import Comparison, rows
 from .probing import Probed, command_of
-from .readiness import OVERLAP, SERVICE, SINGLE_WRITER, Params, data_of, discard, look, old_of, prepare, refuse_others
+from .readiness import (
+    FAIL,
+    OVERLAP,
+    SERVICE,
+    SINGLE_WRITER,
+    Params,
+    data_of,
+    discard,
+    look,
+    old_of,
+    prepare,
+    refuse_others,
+)
 from .under_way import (
     COPY,
     NEXT,
@@ -41,7 +55,6 @@ from .under_way import (
     left_beside,
     masked,
     rename,
-    rows,
     schemas,
     settle,
     wait_until_healthy,
@@ -190,6 +203,8 @@ class _Cutover:
         self.ready = prepare(params, sets, world, engine, wanted)
         self.release = replace(wanted, backup=self.ready.backup)
         self.cautions = list(self.ready.cautions)
+        self.comparison = Comparison(params.loss_ignore)
+        self.lost = ""
         self.gap_began: Optional[float] = None
         self.gap = 0.0
         self.way = UnderWay(
@@ -242,6 +257,8 @@ class _Cutover:
         where = {"volume": data.name, "live": data.root} if data else {}
         self.way = self.way.write(self.releases, **where)
         self._make()
+        if self.ready.data and self.ready.staged:
+            self.comparison.begin(self.ready.data.name, self.ready.staged)
         if self.params.strategy == OVERLAP:
             self._start()
             self._take_name()
@@ -363,15 +380,37 @@ class _Cutover:
         """Start the new version and make sure that it is sound."""
         waiting = self.params.container + NEXT
         self.engine.start(waiting)
+        if self.way.copied and not self.way.exchanged:
+            self.comparison.begin(self.way.volume, self.way.copy)  # now that nobody waits for it
         if self.way.copied and not self.way.durable:
-            files.sync_tree(self.way.copy)  # now that nobody waits for it
+            files.sync_tree(self.way.copy)
             self.way = self.way.write(self.releases, durable=True)
         wait_until_healthy(Probed(self.engine, self.clock), self.clock, waiting, self.params.health)
+        self._look_for_losses()
         if self.params.smoke:
             try:
                 self.world.commands.execute(waiting, self.params.smoke, COMMAND_ENDS_WITHIN)
             except DockerVpsError as error:
                 raise DockerVpsError(f"The smoke test failed. {error.message}") from error
+
+    def _look_for_losses(self) -> None:
+        """Compare the rows with those from before the new version's migrations, while it can be undone for nothing."""
+        if not self.way.copied:
+            return
+        lost, problem = self.comparison.end(self.way.live)
+        if problem:
+            self.cautions.append(f"Whether rows were lost since the new version started is not known: {problem}")
+        if not lost:
+            return
+        self.lost = f"Since the new version started, the database has lost {listed(lost)}."
+        if self.params.migration_loss == FAIL:
+            self.way = self.way.write(self.releases, shrunk=True)
+            raise DockerVpsError(f"{self.lost} If that is meant, allow it with docker_vps_migration_loss: warn.")
+        backup = f" with the data of set {self.release.backup}" if self.release.backup else ""
+        self.cautions.append(
+            f"{self.lost} If that was not meant, go back at once{backup}: rollback.yml with "
+            "docker_vps_rollback_data: restore."
+        )
 
     def _take_name(self) -> None:
         """Let the new version be reached."""
@@ -394,7 +433,7 @@ class _Cutover:
         one = self.way
         try:
             if one.copied and (one.exchanged or schemas(one.live) != schemas(one.copy)):
-                return rows(one.volume, one.live)
+                return self.comparison.after or rows(one.volume, one.live)
         except DockerVpsError:
             pass  # then all that the copy does not have counts as users'
         return {}
@@ -423,7 +462,7 @@ class _Cutover:
         self.release = replace(
             self.release,
             result=HEALTHY,
-            message="",
+            message=self.lost,
             schema=releases.schema_of(schemas(data.root)) if data else "",
             gap=round(self.gap, 3),
             seconds=round(self.clock.now() - self.began, 3),

@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping
 
 from .._core.catalog import shown
 from .._core.errors import DockerVpsError
+from .._core.losses import counted
 from .._store import sqlite, tree
 
 
@@ -68,8 +69,3 @@ def losses(live: Contents, kept: Mapping[str, Mapping[str, int]], since: datetim
         parts.append(f"what changed in {counted(live.newer, 'file')} since {since:%Y-%m-%d %H:%M:%S} UTC")
     sentence = f"Would be lost: {', '.join(parts)}." if parts else "Nothing would be lost."
     return {"tables": tables, "newer_files": live.newer, "summary": " ".join([sentence, *live.unreadable])}
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things as people say it."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -26,7 +26,7 @@ class Notify:
 
     The addresses in ``pings`` are visited after each run, with ``/fail`` appended after a failed one, as
     https://healthchecks.io and its kin expect it; those notice also when no run takes place. The others are told of
-    failures, and with ``on_success`` of every run.
+    failures and of cautions, and with ``on_success`` of every run.
     """
 
     webhook: str = ""
@@ -39,7 +39,7 @@ def tell(whom: Notify, news: Mapping[str, Any], command_within: float = COMMAND_
     """Tell everyone, and return one sentence per notification that failed.
 
     Args:
-        news: at least ``job`` and ``ok``; all of it can be JSON.
+        news: at least ``job`` and ``ok``, and ``cautions`` if there are any; all of it can be JSON.
         command_within: for how many seconds the command may run.
     """
     return list(_told(whom, news, command_within))
@@ -52,7 +52,7 @@ def _told(whom: Notify, news: Mapping[str, Any], command_within: float) -> Itera
         problem = _visited(ping if news["ok"] else ping.rstrip("/") + "/fail", None)
         if problem:
             yield f"The ping of {news['job']} failed: {problem}."
-    if news["ok"] and not whom.on_success:
+    if news["ok"] and not news.get("cautions") and not whom.on_success:
         return
     if whom.webhook:
         problem = _visited(whom.webhook, body)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.losses import held_back
 from .._core.retention import Policy
 from .._store import remote
 from .._store.lock import locked
@@ -284,7 +285,9 @@ class _Offsite:
         """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
         self.refuse_mixed(self.remotes)
         by_stamp = {one.stamp: one for one in self.remotes}
-        thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc())
+        now = self.clock.utc()
+        held = held_back(one.manifest for one in self.sets.listing().sets if one.time <= now)
+        thinned = thin(self.found, self.host, self.where, self.params.policy, now, held)
         self.changed = bool(thinned.gone)
         if thinned.gone and not self.check_mode:
             remove(thinned.gone, self.repository, self.where)

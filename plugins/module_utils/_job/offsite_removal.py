@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, Sequence
+from typing import Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.retention import Candidate, Decision, Policy, decide
@@ -36,8 +36,13 @@ class Thinned:
     gone: Sequence[Snapshot]
 
 
-def thin(found: Found, host: str, where: str, policy: Policy, now: datetime) -> Thinned:
+def thin(
+    found: Found, host: str, where: str, policy: Policy, now: datetime, held: Optional[Mapping[str, str]] = None
+) -> Thinned:
     """Decide what of a host's sets goes; of its sets no two bear one timestamp.
+
+    Args:
+        held: by the timestamps of sets why they stay in any case.
 
     Raises:
         DockerVpsError: there is no whole set of it, so what is there may be all that somebody has.
@@ -50,7 +55,10 @@ def thin(found: Found, host: str, where: str, policy: Policy, now: datetime) -> 
             f"Nothing of {where} was removed: there is no whole set, but {snapshots(loose)} may be of one. "
             "Look at restic snapshots, and copy a set before anything is removed."
         )
-    candidates = [Candidate(one.stamp, one.time, kind=" ".join(sorted(one.archives))) for one in ours]
+    why = held or {}
+    candidates = [
+        Candidate(one.stamp, one.time, kind=" ".join(sorted(one.archives)), held=why.get(one.stamp, "")) for one in ours
+    ]
     decisions = decide(candidates, policy, now)
     dropped = {one.name for one in decisions if not one.keep}
     gone = [part for one in ours if one.stamp in dropped for part in one.snapshots]

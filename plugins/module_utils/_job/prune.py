@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
 from .._core.errors import DockerVpsError
+from .._core.losses import held_back
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import files, tree
-from .._store.sets import Listing, Sets
+from .._store.sets import BackupSet, Listing, Sets
 from .backup import WallClock, size
 from .journal import Containers, Swap, cannot_be_removed, recover, remembered, superseded
 from .verify import problems
@@ -51,9 +52,8 @@ def run(
 
 def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
     here = sets.listing()
-    candidates = [
-        Candidate(one.manifest.stamp, one.time, not problems(one, params.level), one.holds) for one in here.sets
-    ]
+    held = held_back(one.manifest for one in here.sets if one.time <= now)
+    candidates = [_candidate(one, params.level, held) for one in here.sets]
     decisions = decide(candidates, params.policy, now)
     gone = {one.name for one in decisions if not one.keep}
     doomed = [one for one in here.sets if one.manifest.stamp in gone]
@@ -75,6 +75,11 @@ def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
         told = " ".join(problem.message for problem in problems[:SHOWN])
         more = f" And {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
         raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {told}{more}")
+
+
+def _candidate(one: BackupSet, level: str, held: Mapping[str, str]) -> Candidate:
+    stamp = one.manifest.stamp
+    return Candidate(stamp, one.time, not problems(one, level), one.holds, held.get(stamp, ""))
 
 
 def _told(

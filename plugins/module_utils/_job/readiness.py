@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Sequence
 
 from .._core.errors import DockerVpsError
+from .._core.losses import IGNORED
 from .._core.releases import Release
 from .._store import files, tree
 from .._store.place import few
@@ -23,6 +24,7 @@ from .volumes import Volume, refuse_vanishing, running, volume_of
 
 SERVICE = "app"
 SINGLE_WRITER, OVERLAP = "single_writer", "overlap"
+WARN, FAIL = "warn", "fail"  # when a new version's migrations have lost rows
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Params:
         drain: seconds between the old version's loss of its name and its stop.
         smoke: a command in the new container that has to succeed.
         reload: a command on the host for the proxy, after the name has moved.
+        migration_loss: warn or fail, when tables have fewer rows once the new version has started.
+        loss_ignore: patterns of tables that come and go by themselves.
         on_way_back: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
         environment: the env file to put live; None is the one that lies on the host.
@@ -63,6 +67,8 @@ class Params:
     watch: float = 10.0
     smoke: Sequence[str] = ()
     reload: Sequence[str] = ()
+    migration_loss: str = WARN
+    loss_ignore: tuple[str, ...] = IGNORED
     on_way_back: str = AUTO
     log_lines: int = 50
     backup: Optional[backup.Params] = None
@@ -116,14 +122,14 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
     seen = look(params, sets, world, engine)
     staged = _staged(seen, release)
     try:
-        made = _backup(params, sets, world, engine)
+        made, told = _backup(params, sets, world, engine)
     except BaseException:
         discard(staged)
         raise
     old = seen.old
     ran = bool(old and old["State"]["Running"])
     called = old["Name"].lstrip("/") if old else ""
-    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, seen.cautions)
+    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, (*seen.cautions, *told))
 
 
 @dataclass(frozen=True)
@@ -288,13 +294,13 @@ def database_from(params: Params, stamp: str) -> restorable.Params:
     return restorable.Params(params.app, stamp, {names.get(params.database, "db"): params.database})
 
 
-def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> str:
-    """Make a backup set, if there is data, and return its timestamp."""
+def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, Sequence[str]]:
+    """Make a backup set, if there is data, and return its timestamp and what it tells of losses."""
     if not params.backup or engine.volume(params.database) is None:
-        return ""
+        return "", ()
     there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
     if all(_empty(engine, one) for one in there.values()) and not sets.listing().sets:
-        return ""  # an application that has written nothing yet
+        return "", ()  # an application that has written nothing yet
     wanted = replace(params.backup, volumes=there)
     if wanted.uploads and wanted.uploads.archive not in there:
         wanted = replace(wanted, uploads=None)
@@ -304,4 +310,4 @@ def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> 
         raise DockerVpsError(
             f"The backup before the release failed, so nothing was changed. {error.message}"
         ) from error
-    return str(made["set"]["stamp"])
+    return str(made["set"]["stamp"]), made["cautions"]

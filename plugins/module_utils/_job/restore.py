@@ -13,11 +13,11 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from .._core import catalog
 from .._core.errors import DockerVpsError
+from .._core.losses import counted
 from .._store.guard import guarded
 from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
 from .journal import Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
-from .losses import counted
 from .restorable import AT, FromSet, Params, SafetyCopies, Source, stamps_beside
 from .volumes import VolumeEngine, refuse_vanishing, running
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Mapping, Sequence
 
 from .._core.errors import DockerVpsError
 from .._store import files
@@ -17,16 +17,18 @@ FILE = ".runs.json"
 
 @dataclass(frozen=True)
 class Run:
-    """A run: when it began (UTC), whether it succeeded, how many seconds it took, and what it said."""
+    """A run: when it began (UTC), whether it succeeded, for how many seconds it ran, what it said, and cautions."""
 
     at: str
     ok: bool
     seconds: float
     message: str
+    cautions: Sequence[str] = ()
 
     def told(self) -> str:
         """Return it in one line."""
-        return f"{'ok' if self.ok else 'FAILED'}, {self.at}, {self.seconds} s. {self.message}"
+        how = "FAILED" if not self.ok else "ok, with a caution" if self.cautions else "ok"
+        return f"{how}, {self.at}, {self.seconds} s. {self.message}"
 
 
 def read(directory: str) -> dict[str, Run]:
@@ -40,7 +42,8 @@ def read(directory: str) -> dict[str, Run]:
     if kept is None:
         return {}
     try:
-        return {str(job): Run(**one) for job, one in json.loads(kept.text).items()}
+        runs: Mapping[str, Run] = {str(job): Run(**one) for job, one in json.loads(kept.text).items()}
+        return {job: replace(run, cautions=tuple(run.cautions)) for job, run in runs.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise DockerVpsError(f"{path} is damaged; remove it, and the next run of each job begins a new one.") from error
 

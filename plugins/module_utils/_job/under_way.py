@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
-from .._core.catalog import shown
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import Reason, Rules, Wanted, explain
 from .._core.releases import FAILED, UNWELL, Release
@@ -111,6 +110,7 @@ class UnderWay:
         others: containers that were stopped to exchange the data.
         reachable: whether users may have reached the new version.
         rows: by table by database when they first could, if the new version's data differs; empty when unknown.
+        shrunk: whether it goes because it has lost rows, so that its data is no good for the old version either.
         health: seconds to wait for health.
     """
 
@@ -133,6 +133,7 @@ class UnderWay:
     others: tuple[str, ...] = ()
     reachable: bool = False
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    shrunk: bool = False
     health: float = 60.0
     log_lines: int = 50
     reload: tuple[str, ...] = ()
@@ -370,7 +371,7 @@ class _WayBack:
             return False
         if not self.reached or not os.path.isdir(one.live):  # it was about to be
             return True
-        return one.exchanged or (one.data != KEEP and schemas(one.live) != schemas(one.copy))
+        return one.exchanged or (one.data != KEEP and (one.shrunk or schemas(one.live) != schemas(one.copy)))
 
     def _is_back(self) -> bool:
         """Whether somebody has started the old version since, so that the data is its own again."""
@@ -525,13 +526,3 @@ def schemas(root: str) -> dict[str, str]:
         except DockerVpsError as error:
             found[path] = error.message
     return found
-
-
-def rows(volume: str, root: str) -> dict[str, Mapping[str, int]]:
-    """Return the rows by table by database in the directory of a volume, without a check of their integrity.
-
-    Raises:
-        DockerVpsError: one cannot be read.
-    """
-    paths = tree.survey(root).databases
-    return {f"{volume}/{shown(path)}": sqlite.rows(os.path.join(root, path)) for path in paths}

@@ -14,6 +14,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence, cast
 
 from .._core.catalog import Archive, Database, shown
 from .._core.errors import DockerVpsError
+from .._core.losses import counted, held_back, listed, told, unaccepted
 from .._core.members import plain
 from .._store import archive, sqlite, tree
 from .._store.compression import Decompressed
@@ -45,7 +46,9 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     now = clock.utc()
     here = sets.listing()
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
-    rows = [_row(one, problems(one, params.level), now) for one in looked_at]
+    past = [one.manifest for one in here.sets if one.time <= now]
+    held = held_back(past)
+    rows = [_row(one, problems(one, params.level), held.get(one.manifest.stamp, ""), now) for one in looked_at]
     result = {
         "changed": False,
         "directory": sets.directory,
@@ -54,6 +57,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
         "lone": list(here.lone),
         "newest_good": _newest_good(rows),
         "last_proven": _last_proven(looked_at, now),
+        "cautions": [" ".join(told(one)) for one in unaccepted(past)],
         "runs": {job: asdict(one) for job, one in runs.read(sets.directory).items()},
     }
     result["summary"] = list(_summary(sets, result))
@@ -169,7 +173,7 @@ def _differences(file: str, told: Database, copy: Optional[str]) -> Iterator[str
         yield f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(wrong)}"
 
 
-def _row(one: BackupSet, wrong: Sequence[str], now: datetime) -> dict[str, Any]:
+def _row(one: BackupSet, wrong: Sequence[str], held: str, now: datetime) -> dict[str, Any]:
     manifest = one.manifest
     return {
         "stamp": manifest.stamp,
@@ -188,6 +192,9 @@ def _row(one: BackupSet, wrong: Sequence[str], now: datetime) -> dict[str, Any]:
             for each in manifest.archives
             for database in each.databases
         ],
+        "uploads_missing": list(manifest.uploads.missing),
+        "losses": list(manifest.losses),
+        "held": held,
         "warnings": list(manifest.warnings),
         "proven": manifest.proven,
         "last_proof": asdict(manifest.proofs[-1]) if manifest.proofs else {},
@@ -232,15 +239,27 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
             f"of {row['image'] or 'no image'}",
             "proven" if row["proven"] else "not proven",
             *([row["reason"]] if row["reason"] else []),
+            *(["kept as " + row["held"]] if row["held"] else []),
         ]
         wrong = f"; WRONG: {'; '.join(row['problems'])}" if row["problems"] else ""
         yield f"{row['stamp']}: {', '.join(facts)}{wrong}"
     proven = result["last_proven"]
     yield f"Last proven: {proven['stamp']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
+    yield from (f"Lost: {one}" for one in result["cautions"])
+    yield from _missing_uploads(result["sets"])
     yield from (f"Unreadable: {one}" for one in result["unreadable"])
     yield from (f"Without a manifest: {one}" for one in result["lone"])
     for job, last in result["runs"].items():
         yield f"Last {job} at {last['at']} {'succeeded' if last['ok'] else 'FAILED'}: {last['message']}"
+
+
+def _missing_uploads(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line when the last set proved that uploads are missing."""
+    last = next((row for row in rows if row["age"] >= 0), None)
+    names = last["uploads_missing"] if last else ()
+    if last and names:
+        number = counted(len(names), "upload")
+        yield f"The database of set {last['stamp']} names {number} that its volume did not have: {listed(names)}."
 
 
 def _ago(seconds: int) -> str:

@@ -3,15 +3,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .._core.errors import InvalidInput
+from .._core.losses import IGNORED, Limits
 from .._store.sets import Sets
 
 APP_ARGUMENTS: dict[str, Any] = {
     "app": {"type": "str", "default": "ptnextjs"},
     "directory": {"type": "path"},
 }
+LOSS_ARGUMENTS: dict[str, Any] = {
+    "loss_rows": {"type": "float", "default": Limits.rows},
+    "loss_files": {"type": "float", "default": Limits.files},
+}
+LOSS_IGNORE: dict[str, Any] = {"type": "list", "elements": "str", "default": list(IGNORED)}
+
+
+def limits_of(given: Mapping[str, Any], ignore: Sequence[str]) -> Limits:
+    """Return from where on something is a loss.
+
+    Raises:
+        InvalidInput: a percentage cannot be one.
+    """
+    for name in LOSS_ARGUMENTS:
+        if not 0 <= given[name] <= 100:
+            raise InvalidInput(f"{name} must be a percentage between 0 and 100, but is {given[name]:g}.")
+    return Limits(given["loss_rows"], given["loss_files"], tuple(ignore))
 
 
 def sets_of(given: Mapping[str, Any]) -> Sets:

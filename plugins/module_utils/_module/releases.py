@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -12,11 +12,11 @@ from .._core.errors import InvalidInput
 from .._engine.cli import Cli
 from .._engine.sdk import SystemClock
 from .._job import backup
-from .._job.readiness import OVERLAP, SINGLE_WRITER, Params
+from .._job.readiness import FAIL, OVERLAP, SINGLE_WRITER, WARN, Params
 from .._job.under_way import AUTO, KEEP, RESTORE, World
 from .._store.releases import Releases
 from .._store.sets import Sets
-from .backups import sets_of, volumes_of
+from .backups import LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, sets_of, volumes_of
 from .engine import engine_of
 
 PLACE_ARGUMENTS: dict[str, Any] = {
@@ -42,6 +42,8 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     "log_lines": {"type": "int", "default": 50},
     "keep": {"type": "int", "default": 5},
     "by": {"type": "str", "default": ""},
+    "migration_loss": {"type": "str", "choices": [WARN, FAIL], "default": WARN},
+    "loss_ignore": LOSS_IGNORE,
     "backup": {
         "type": "dict",
         "options": {
@@ -50,6 +52,7 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
             "compression": {"type": "str", "choices": list(SUFFIXES), "default": "gzip"},
             "consistency": {"type": "str", "choices": ["online", "pause", "stop"], "default": "online"},
             "uploads_query": {"type": "str", "default": ""},
+            **LOSS_ARGUMENTS,
         },
     },
 }
@@ -101,7 +104,9 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         log_lines=given["log_lines"],
         keep=given["keep"],
         by=given["by"],
-        backup=_backup(app, given["backup"]),
+        migration_loss=given["migration_loss"],
+        loss_ignore=tuple(given["loss_ignore"]),
+        backup=_backup(app, given["backup"], given["loss_ignore"]),
         **more,
     )
 
@@ -112,7 +117,7 @@ def _positive(given: Mapping[str, Any], key: str) -> float:
     return float(given[key])
 
 
-def _backup(app: str, given: Optional[Mapping[str, Any]]) -> Optional[backup.Params]:
+def _backup(app: str, given: Optional[Mapping[str, Any]], ignore: Sequence[str]) -> Optional[backup.Params]:
     if given is None:
         return None
     volumes = volumes_of(given["volumes"])
@@ -124,4 +129,5 @@ def _backup(app: str, given: Optional[Mapping[str, Any]]) -> Optional[backup.Par
         consistency=given["consistency"],
         uploads=backup.Query(query, "media") if query and "media" in volumes else None,
         reason="before a release",
+        limits=limits_of(given, ignore),
     )

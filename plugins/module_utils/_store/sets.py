@@ -172,6 +172,10 @@ class Sets:
         lone = [f for f in files if f not in known and stamp_of(f, "archive") not in (None, *at_work)]
         return Listing(sorted(sets, key=lambda one: one.manifest.made, reverse=True), unreadable, lone)
 
+    def earlier(self, now: datetime) -> list[Manifest]:
+        """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
+        return [one.manifest for one in self.listing().sets if one.time <= now and not one.absent()]
+
     def find(self, which: str, now: datetime) -> BackupSet:
         """Return a set by ``latest``, its timestamp, or the path of its manifest or of one of its archives.
 

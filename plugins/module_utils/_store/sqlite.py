@@ -14,9 +14,11 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import stat
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, FrozenSet, Iterator, List, Optional
@@ -44,6 +46,7 @@ _CAUSES = (
     ("full", "there is no room for the copy; free some or name another place"),
     ("not a database", "it is encrypted or damaged; restore it, or leave it out"),
     ("malformed", "it is damaged; restore it, or leave it out"),
+    ("interrupted", "counting its rows takes too long"),
 )
 
 
@@ -132,14 +135,21 @@ def schema(path: str, *, wait: float = 5.0) -> str:
         return schema_fingerprint(connection)
 
 
-def rows(path: str, *, wait: float = 5.0) -> Dict[str, int]:
+def rows(path: str, *, wait: float = 5.0, within: float = 3600.0) -> Dict[str, int]:
     """Return the rows by ordinary table of a database, in use or not; sooner than facts, since nothing is checked.
 
     Raises:
-        DockerVpsError: it cannot be read.
+        DockerVpsError: it cannot be read, or counting takes longer than ``within`` seconds.
     """
     with _opened(path, _header(path), wait) as connection:
-        return _rows(connection)
+        # Counting is one instruction of SQLite, in which only an interrupt is noticed.
+        limit = threading.Timer(within, connection.interrupt)
+        limit.start()
+        try:
+            return _rows(connection, time.monotonic() + within)
+        finally:
+            limit.cancel()
+            limit.join()
 
 
 def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
@@ -318,15 +328,20 @@ def _integrity(connection: sqlite3.Connection) -> str:
         return str(error)
 
 
-def _rows(connection: sqlite3.Connection) -> Dict[str, int]:
+def _rows(connection: sqlite3.Connection, until: float = math.inf) -> Dict[str, int]:
     tables = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY name"
     ).fetchall()
     rows = {}
     for name in (name for (name,) in tables if _ours(name)):
         quoted = name.replace('"', '""')
-        with contextlib.suppress(sqlite3.DatabaseError):  # damaged, or an index needs a function of the application
+        if time.monotonic() >= until:  # an interrupt between two statements is not noticed
+            raise sqlite3.OperationalError("interrupted")
+        try:
             rows[name] = connection.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0]  # noqa: S608
+        except sqlite3.DatabaseError as error:  # damaged, or an index needs a function of the application
+            if "interrupted" in str(error):
+                raise
     return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import stat
 from dataclasses import dataclass
 from typing import List, Optional, Set, Tuple
@@ -16,6 +17,8 @@ from .sqlite import MAGIC, SIDECARS
 # A damaged database may have any size, and must not be taken for an ordinary file: these are looked into as well.
 _ENDINGS = (".db", ".db3", ".sqlite", ".sqlite3")
 _BLOCK = 512  # bytes, whatever the file system: https://www.man7.org/linux/man-pages/man3/stat.3type.html
+# Where Litestream keeps what it has yet to send: ``.payload.db-litestream/`` beside ``payload.db``.
+_REPLICA = re.compile(r"(^|/)\.[^/]+-litestream/")
 _SMALLEST_PAGE = 512  # bytes; a database is a whole number of pages: https://www.sqlite.org/fileformat2.html#pages
 
 
@@ -32,10 +35,11 @@ class Survey:
     databases: Tuple[str, ...]  # SQLite 3
     sidecars: Tuple[str, ...]  # -wal, -shm and -journal files of these databases
     newest: float  # latest modification of a regular file, seconds since the epoch; 0.0 when there is none
-    newer: int  # regular files modified after the time that was asked for
+    newer: int  # regular files modified after the time that was asked for, but for those of a replica
     disk: int = 0  # what the regular files occupy on the disk, in bytes: holes of sparse ones take nothing
     mounts: Tuple[str, ...] = ()  # directories on other file systems
     too_long: Tuple[str, ...] = ()  # paths of more than LONGEST bytes; what is below them is not looked at
+    replica: int = 0  # regular files that Litestream keeps beside a database
 
     @property
     def left_out(self) -> Tuple[str, ...]:
@@ -72,7 +76,7 @@ def survey(root: str, since: float = math.inf) -> Survey:
 class _Walk:
     def __init__(self, since: float) -> None:
         self._since = since
-        self._bytes = self._files = self._directories = self._outside = self._newer = self._disk = 0
+        self._bytes = self._files = self._directories = self._outside = self._newer = self._disk = self._replica = 0
         self._newest = 0.0
         self._sockets: List[str] = []
         self._devices: List[str] = []
@@ -116,7 +120,9 @@ class _Walk:
     def _file(self, facts: os.stat_result, name: str, path: str, folder: int) -> None:
         self._files += 1
         self._newest = max(self._newest, facts.st_mtime)
-        self._newer += facts.st_mtime > self._since
+        replica = bool(_REPLICA.search(path))
+        self._replica += replica
+        self._newer += facts.st_mtime > self._since and not replica
         identity = (facts.st_dev, facts.st_ino)
         if identity not in self._linked:
             self._bytes += facts.st_size
@@ -145,6 +151,7 @@ class _Walk:
             disk=self._disk,
             mounts=tuple(sorted(self._mounts)),
             too_long=tuple(sorted(self._too_long)),
+            replica=self._replica,
         )
 
 

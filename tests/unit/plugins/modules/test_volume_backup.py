@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import IGNORED, Limits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import Params, Query
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.volume_backup import main, params_of
@@ -22,7 +23,10 @@ DEFAULTS: dict[str, Any] = {
     "consistency": "online",
     "uploads": None,
     "reason": "",
-    "force": False,
+    "loss_rows": 50.0,
+    "loss_files": 50.0,
+    "loss_ignore": list(IGNORED),
+    "accept_loss": False,
 }
 
 
@@ -32,6 +36,13 @@ def test_params_are_read() -> None:
     assert params_of({**DEFAULTS, **given, "compression": "zstd"}) == Params(
         "shop", {"db": "shop-db"}, "zstd", "pause", Query("SELECT 1", "db"), "why"
     )
+    given = {"loss_rows": 0.0, "loss_files": 100.0, "loss_ignore": ["carts"], "accept_loss": True}
+    assert params_of({**DEFAULTS, **given}) == Params(
+        "shop", {"db": "shop-db"}, accept_loss=True, limits=Limits(0.0, 100.0, ("carts",))
+    )
+    for name, value in (("loss_rows", 100.5), ("loss_files", -1.0)):
+        with pytest.raises(InvalidInput, match=f"{name} must be a percentage between 0 and 100, but is {value:g}"):
+            params_of({**DEFAULTS, name: value})
     with pytest.raises(InvalidInput, match="volumes must name at least one volume"):
         params_of({**DEFAULTS, "volumes": {}})
 

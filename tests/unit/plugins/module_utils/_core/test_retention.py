@@ -297,3 +297,29 @@ def test_sets_of_another_kind_take_no_ones_place() -> None:
     assert [one.name[8:] for one in found if one.keep] == ["27 02", "26 20", "26 14", "26 02"]
     two = [one for one in candidates if one.kind != "media"]
     assert decide(two, Policy(daily=2, weekly=0, monthly=0), NOW) == (found[0], *found[2:])
+
+
+HELD = "the last before a loss"
+
+
+def test_a_set_that_is_held_stays_whatever_the_rules_say() -> None:
+    old, middle, new = sets("2026-01-01", "2026-01-02", "2026-01-03")
+    held = [replace(one, held=HELD) for one in (old, new)]
+    assert kept(decide([held[0], middle, held[1]], OFF, NOW)) == {
+        "2026-01-03": ("last 1", "newest good set", HELD),
+        "2026-01-01": (HELD,),
+    }
+    damaged = replace(held[0], good=False)
+    assert kept(decide([damaged, new], OFF, NOW))["2026-01-01"] == (HELD,)
+    assert kept(decide([damaged], OFF, NOW))["2026-01-01"] == ("damaged, but no good set is newer", HELD)
+
+
+@given(GOOD, POLICIES)
+def test_a_set_that_is_held_changes_nothing_for_others(candidates: list[Candidate], policy: Policy) -> None:
+    before = kept(decide(candidates, policy, NOW))
+    after = kept(decide([replace(one, held=HELD) for one in candidates[:1]] + candidates[1:], policy, NOW))
+    names = {one.name for one in candidates[:1]}
+    assert set(after) == set(before) | names
+    assert {name: why for name, why in after.items() if name not in names} == {
+        name: why for name, why in before.items() if name not in names
+    }

@@ -20,6 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineError,
     InvalidInput,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import Limits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import (
     BUSY_TIMEOUT,
     RESERVE,
@@ -124,6 +125,7 @@ def test_a_rehearsal_writes_nothing(shop: Shop, there: bool) -> None:
     assert told == {
         "changed": True,
         "predicted_bytes": there_is,
+        "cautions": [],
         "summary": f"A set of shop would be made: 2 archives, at most {size(there_is)}, in {shop.sets.directory}.",
     }
     assert os.path.exists(shop.sets.directory) == there
@@ -403,6 +405,81 @@ def test_a_set_without_the_data_of_the_last_one_is_refused(shop: Shop, lost: str
         made(shop)
     with pytest.raises(DockerVpsError, match=f"holds no {what} any more"):
         made(shop, check_mode=True)
-    assert made(shop, force=True)["changed"] is True
+    assert made(shop, accept_loss=True)["changed"] is True
     shop.clock.passed += 60
     assert made(shop)["changed"] is True
+
+
+def emptied(path: Path, table: str, leave: int) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"DELETE FROM {table} WHERE id > {leave}")
+
+
+def test_a_loss_of_rows_and_files_is_told_and_the_set_is_made(shop: Shop) -> None:
+    database(shop.db / "payload.db", pages=500)
+    for number in range(20):
+        (shop.media / f"{number}.png").write_bytes(b"x")
+    first = shop.back_up().manifest
+    assert (first.losses, first.lost_since) == ((), ())
+    emptied(shop.db / "payload.db", "pages", 100)
+    for number in range(15):
+        (shop.media / f"{number}.png").unlink()
+    told = made(shop)
+    gone = f"Gone since set {first.stamp}: 400 of 500 rows of pages in payload.db, 15 of 21 files of media."
+    assert told["set"]["losses"] == (gone,)
+    assert told["set"]["lost_since"] == (first.stamp,)
+    assert told["cautions"][0] == gone
+    assert f"{gone} Set {first.stamp} stays until this is mended or accepted: restore.yml" in told["summary"]
+    shop.clock.passed += 60
+    assert made(shop)["set"]["lost_since"] == (first.stamp,)
+    shop.clock.passed += 60
+    accepted = made(shop, accept_loss=True)
+    assert (accepted["set"]["losses"], accepted["set"]["lost_since"], accepted["cautions"]) == ((gone,), (), [])
+    assert accepted["summary"].endswith(f"{gone} That was accepted.")
+    shop.clock.passed += 60
+    assert made(shop)["set"]["losses"] == ()
+
+
+def test_limits_are_given(shop: Shop) -> None:
+    database(shop.db / "payload.db", pages=500, carts=50)
+    shop.back_up()
+    for table in ("pages", "carts"):
+        emptied(shop.db / "payload.db", table, 0)
+    told = made(shop, limits=Limits(rows=99, ignore=("carts",)))["set"]["losses"]
+    assert told == ("Gone since set 20260201-020000: 500 of 500 rows of pages in payload.db.",)
+    shop.clock.passed += 60
+    assert made(shop, limits=Limits(rows=100))["set"]["losses"] == ()
+
+
+def test_a_set_of_the_future_or_without_its_files_is_no_base(shop: Shop) -> None:
+    """The clock was wrong for a night, or a disk has lost an archive."""
+    database(shop.db / "payload.db", pages=500)
+    first = shop.back_up()
+    emptied(shop.db / "payload.db", "pages", 0)
+    shop.clock.passed += 86400
+    shop.back_up(accept_loss=True)
+    shop.clock.passed -= 86400
+    assert made(shop)["set"]["lost_since"] == (first.manifest.stamp,)
+    os.unlink(first.path(first.manifest.archives[0]))
+    shop.clock.passed += 60
+    assert made(shop)["set"]["lost_since"] == ()
+
+
+def test_what_a_replica_keeps_beside_a_database_is_known(shop: Shop) -> None:
+    place = shop.db / ".payload.db-litestream/ltx/0"
+    place.mkdir(parents=True)
+    for number in range(12):
+        (place / f"{number}.ltx").touch()
+    (db, media) = shop.back_up().manifest.archives
+    assert (db.files, db.replica_files, media.replica_files) == (13, 12, 0)
+    for path in place.iterdir():
+        path.unlink()
+    assert shop.back_up().manifest.losses == ()
+
+
+def test_a_name_of_a_missing_upload_that_is_no_text_can_be_told(shop: Shop) -> None:
+    with closing(sqlite3.connect(shop.db / "payload.db")) as connection:
+        connection.executescript("CREATE TABLE files (name); INSERT INTO files VALUES (CAST(x'612eff' AS TEXT))")
+    told = made(shop, uploads=Query("SELECT name FROM files", "media"))
+    assert told["set"]["uploads"]["missing"] == ("a.\\xff",)
+    told["summary"].encode()

@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
@@ -51,6 +53,7 @@ class Host:
                 "compression": "none",
                 "consistency": "online",
                 "uploads": {"query": "SELECT id FROM media", "archive": "db"},
+                "limits": {"rows": 50, "files": 50, "ignore": []},
             },
             "prune": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0},
             "offsite": None,
@@ -127,6 +130,7 @@ def test_a_failure_is_one_sentence_and_is_told(host: Host) -> None:
         "ok": False,
         "seconds": 0.0,
         "message": problem,
+        "cautions": [],
     }
     assert news["host"]
     assert host.run("status") == 1
@@ -385,3 +389,35 @@ def test_what_was_interrupted_is_undone(host: Host, job: str) -> None:
     assert host.run(job) == 0
     assert host.out.startswith("Release 20260201-020000: failed. The run that was at it was killed.")
     assert releases.unfinished() == []
+
+
+def test_a_loss_is_told_each_night_until_it_is_accepted(host: Host) -> None:
+    root = host.deploy()
+    database(root / "payload.db", vendors=500)
+    assert host.run("backup") == 0
+    with closing(sqlite3.connect(root / "payload.db")) as connection:
+        connection.executescript("DELETE FROM vendors")
+    gone = "Gone since set 20260201-020000: 500 of 500 rows of vendors in payload.db."
+    for night in (1, 2):
+        host.clock.passed += 86400
+        assert host.run("backup") == 0
+        news = host.news()
+        assert len(news) == night
+        assert (news[-1]["ok"], news[-1]["cautions"][0]) == (True, gone)
+        assert gone in news[-1]["message"]
+        assert host.stamps()[-1] == "20260201-020000"
+    assert host.run("status") == 0
+    assert host.out.startswith("backup: ok, with a caution, 2026-02-03T02:00:00Z")
+    assert host.run("verify") == 0
+    assert gone in host.out
+    assert host.news()[-1]["job"] == "verify"
+    assert host.run("list") == 0
+    assert f"Lost: {gone} Set 20260201-020000 stays until" in host.out
+
+    host.clock.passed += 86400
+    assert host.run("backup", "--accept-loss") == 0
+    assert f"{gone} That was accepted." in host.out
+    assert host.stamps() == ["20260204-020000"]
+    assert len(host.news()) == 3
+    assert host.run("status") == 0
+    assert host.out.startswith("backup: ok, 2026-02-04T02:00:00Z")

@@ -138,3 +138,13 @@ def test_a_command_that_is_not_there() -> None:
 def test_a_command_that_does_not_end() -> None:
     problems = tell(Notify(command=("sleep", "60")), FAILED, command_within=0.05)
     assert problems == ["The notification command sleep failed: it did not end within 0.05 s."]
+
+
+def test_a_caution_is_told_although_the_run_went_well(listener: Listener) -> None:
+    news = {**WENT_WELL, "cautions": ["Gone since set 20260130-020000: 500 of 500 rows of vendors in payload.db."]}
+    whom = Notify(webhook=listener.url, pings={"backup": listener.url})
+    assert tell(whom, news) == []
+    assert listener.heard == [("GET", f"/{KEY}", None), ("POST", f"/{KEY}", news)]
+    listener.heard.clear()
+    assert tell(whom, {**WENT_WELL, "cautions": []}) == []
+    assert [one[0] for one in listener.heard] == ["GET"]

@@ -487,3 +487,18 @@ def test_a_set_of_the_database_alone_pushes_no_full_one_out(host: Host) -> None:
     host.do("copied", "all")
     kept = host.outcome("pruned", policy=Policy(daily=1, weekly=0, monthly=0))
     assert kept == [(afternoon, "kept"), (FIRST, "kept")]
+
+
+def test_the_copy_of_the_last_set_before_a_loss_stays(host: Host) -> None:
+    host.back_up(FIRST, SECOND, THIRD)
+    host.do("copied", "all")
+    last = host.sets.find(THIRD, host.clock.utc()).manifest
+    host.sets.record(replace(last, losses=("Gone.",), lost_since=(FIRST,)))
+    policy = Policy(last=1, daily=0, weekly=0, monthly=0)
+    done = host.do("pruned", policy=policy)
+    assert [(row["set"], row["status"]) for row in done["sets"]] == [
+        (THIRD, "kept"),
+        (SECOND, "removed"),
+        (FIRST, "kept"),
+    ]
+    assert done["sets"][2]["why"] == f"the last before a loss that set {THIRD} tells of"

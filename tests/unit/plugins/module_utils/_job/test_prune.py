@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -200,3 +201,19 @@ def test_a_safety_copy_of_an_unknown_time_is_left_alone(sets: Sets, tmp_path: Pa
     kept = copy_of(sets, tmp_path, 8, at="yesterday")
     assert pruned(sets)["safety_copies"] == []
     assert kept.exists()
+
+
+def test_the_last_set_before_a_loss_stays(sets: Sets) -> None:
+    old = sets.find(day(3), NOW).manifest
+    last = sets.find(day(0), NOW).manifest
+    sets.record(replace(last, losses=("Gone.",), lost_since=(old.stamp,)))
+    result = pruned(sets)
+    assert (result["removed"], result["kept"]) == ([day(2)], [day(0), day(1), day(3)])
+    assert result["decisions"][-1]["reasons"] == [f"the last before a loss that set {day(0)} tells of"]
+    sets.record(replace(last, losses=("Gone.",)))
+    assert pruned(sets)["removed"] == [day(3)]
+
+
+def test_a_set_of_the_future_holds_nothing(sets: Sets) -> None:
+    publish(sets, day(-5), losses=("Gone.",), lost_since=(day(3),))
+    assert pruned(sets)["removed"] == [day(2), day(3)]

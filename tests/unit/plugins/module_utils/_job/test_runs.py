@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,19 @@ def test_the_last_run_of_each_job_is_kept(tmp_path: Path) -> None:
         "ok": True,
         "seconds": 7.1,
         "message": "Set 20260131-020000 of shop.",
+        "cautions": [],
     }
+
+
+def test_cautions_are_kept_and_told(tmp_path: Path) -> None:
+    run = replace(GOOD, cautions=("Gone.",))
+    record(str(tmp_path), "backup", run)
+    assert read(str(tmp_path)) == {"backup": run}
+    assert [one.told().split(",")[:2] for one in (run, GOOD, replace(BAD, cautions=("Gone.",)))] == [
+        ["ok", " with a caution"],
+        ["ok", " 2026-01-31T02:00:00Z"],
+        ["FAILED", " 2026-02-01T02:00:00Z"],
+    ]
 
 
 def test_jobs_that_end_at_the_same_time_lose_nothing(tmp_path: Path) -> None:

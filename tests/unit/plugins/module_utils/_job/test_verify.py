@@ -130,6 +130,7 @@ def test_other_files_and_scheduled_runs(sets: Sets, later: FakeWallClock) -> Non
         "ok": False,
         "seconds": 9.0,
         "message": "It broke.",
+        "cautions": (),
     }
     assert result["summary"][-4:] == [
         f"Unreadable: {result['unreadable'][0]}",
@@ -295,3 +296,27 @@ def test_a_set_without_anything_that_ran(tmp_path: Path, later: FakeWallClock) -
     release = replace(manifest_of().release, image="")
     publish(sets, "20260101-020000", release=release)
     assert "of no image" in shown(sets, later)["summary"][0]
+
+
+def test_a_loss_and_missing_uploads_are_shown(sets: Sets, later: FakeWallClock) -> None:
+    first = only(sets).manifest
+    gone = f"Gone since set {STAMP}: 3 of 3 rows of vendors in payload.db."
+    missing = replace(first.uploads, missing=("a.png", "b.png"))
+    publish(sets, "20260201-023000", losses=(gone,), lost_since=(STAMP,), uploads=missing)
+    result = shown(sets, later)
+    new, old = result["sets"]
+    assert (new["losses"], new["held"], new["uploads_missing"]) == ([gone], "", ["a.png", "b.png"])
+    assert (old["losses"], old["held"]) == ([], "the last before a loss that set 20260201-023000 tells of")
+    assert result["summary"][1].endswith(", nightly, kept as the last before a loss that set 20260201-023000 tells of")
+    (caution,) = result["cautions"]
+    assert caution.startswith(f"{gone} Set {STAMP} stays until this is mended or accepted: ")
+    assert result["summary"][3:] == [
+        f"Lost: {caution}",
+        "The database of set 20260201-023000 names 2 uploads that its volume did not have: a.png, b.png.",
+    ]
+    publish(sets, "20260201-024000", losses=(gone,))
+    publish(sets, "20990201-024000", losses=(gone,), lost_since=(STAMP,), uploads=missing)
+    result = shown(sets, later)
+    assert (result["cautions"], result["sets"][-1]["held"]) == ([], "")
+    assert not any("uploads" in line for line in result["summary"])
+    assert shown(sets, later, which=STAMP)["sets"][0]["held"] == ""

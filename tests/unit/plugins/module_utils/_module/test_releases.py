@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import Limits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.readiness import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.releases import (
@@ -27,6 +28,8 @@ BACKUP = {
     "compression": "zstd",
     "consistency": "pause",
     "uploads_query": "",
+    "loss_rows": 0.0,
+    "loss_files": 100.0,
 }
 
 
@@ -57,6 +60,8 @@ def test_everything_given() -> None:
         "log_lines": 7,
         "keep": 8,
         "by": "me",
+        "migration_loss": "fail",
+        "loss_ignore": ["carts"],
         "backup": BACKUP,
     }
     assert set(given) | {"app", "directory", "env_file"} == set(CUTOVER_ARGUMENTS)
@@ -81,8 +86,17 @@ def test_everything_given() -> None:
         log_lines=7,
         keep=8,
         by="me",
+        migration_loss="fail",
+        loss_ignore=("carts",),
         revision="4f2c",
-        backup=backup.Params("shop", BACKUP["volumes"], "zstd", "pause", reason="before a release"),  # type: ignore[arg-type]
+        backup=backup.Params(
+            "shop",
+            {"db": "shop-db", "media": "shop-media"},
+            "zstd",
+            "pause",
+            reason="before a release",
+            limits=Limits(0.0, 100.0, ("carts",)),
+        ),
     )
 
 

@@ -15,6 +15,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -569,3 +570,17 @@ def test_what_is_no_database_is_left_by_the_settling_of_a_crash(tmp_path: Path) 
     (tmp_path / "a.db").write_text("no database")
     sqlite.settle_crash(str(tmp_path / "a.db"))
     assert (tmp_path / "a.db").read_text() == "no database"
+
+
+def test_counting_rows_ends_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "large.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)"
+        connection.execute(f"INSERT INTO t {numbers} SELECT zeroblob(900) FROM n")
+        connection.commit()
+    before = threading.active_count()
+    with pytest.raises(DockerVpsError, match="counting its rows takes too long"):
+        rows(str(path), within=0.0)
+    assert rows(str(path), within=600.0) == {"t": 30000}
+    assert threading.active_count() == before

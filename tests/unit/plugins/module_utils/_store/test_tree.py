@@ -346,3 +346,14 @@ def test_the_root_is_a_directory(tmp_path: Path, kind: str) -> None:
         survey(str(root))
     assert str(root) in failure.value.message
     assert "become: true" in failure.value.message
+
+
+def test_what_litestream_keeps_beside_a_database_is_counted_apart(tmp_path: Path) -> None:
+    for name in (".payload.db-litestream/ltx/0/1.ltx", "a/.b.db-litestream/generation", "payload.db"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("x-litestream/a", ".payload.db-litestreams/a", ".a-litestream"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = survey(str(tmp_path), since=0)
+    assert (found.files, found.replica, found.newer) == (6, 2, 4)
