@@ -7,6 +7,7 @@
 //   STANDIN_DELAY=5          answer 503 for so many seconds after the start
 //   STANDIN_UNHEALTHY=1      answer 503 for ever
 //   STANDIN_MIGRATE=website  add a column of this name to the vendors before anything is answered
+//   STANDIN_LOSE=vendors     delete the rows of this table before anything is answered
 //   STANDIN_TELL=API_TOKEN   write the value of this variable to the log at the start
 //
 // POST /api/control {"unhealthy": true} and {"crash": 7} do the same while it runs.
@@ -38,6 +39,7 @@ const column = trouble.STANDIN_MIGRATE
 if (column && !db.prepare("SELECT 1 FROM pragma_table_info('vendors') WHERE name = ?").get(column)) {
   db.exec(`ALTER TABLE vendors ADD COLUMN ${column} TEXT`)
 }
+if (trouble.STANDIN_LOSE) db.exec(`DELETE FROM ${trouble.STANDIN_LOSE}`)
 
 let unhealthy = trouble.STANDIN_UNHEALTHY === '1'
 const delayed = () => Date.now() - started < Number(trouble.STANDIN_DELAY ?? 0) * 1000

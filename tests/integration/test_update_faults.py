@@ -116,6 +116,12 @@ DOOMED = {
         STANDIN_MIGRATE="website",
         options={"health": 3},
     ),
+    "loses rows": Doomed(
+        r"the database has lost (\d+) of \1 rows? of vendors",
+        MIGRATED,
+        STANDIN_LOSE="vendors",
+        options={"migration_loss": "fail"},
+    ),
     "no such entrypoint": Doomed("/no/such/entrypoint", "no such file", lines=('ENTRYPOINT ["/no/such/entrypoint"]',)),
     # tail keeps the last line, which never ends here, until there is no memory left.
     "out of memory": Doomed("memory", lines=("ENTRYPOINT []", 'CMD ["tail", "/dev/zero"]'), options={"memory": "64m"}),
