@@ -36,10 +36,10 @@ from .readiness import (
     Params,
     data_of,
     discard,
-    look,
     old_of,
     prepare,
     refuse_others,
+    rehearse,
 )
 from .under_way import (
     COPY,
@@ -82,7 +82,7 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         told = _told(plan is not Plan.NOTHING, wanted, world, said)
         if plan not in (Plan.FIRST, Plan.CUTOVER):
             return told
-        cautions = look(params, sets, world, engine).cautions
+        cautions = rehearse(params, sets, world, engine)
         return {**told, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work

@@ -294,8 +294,24 @@ def database_from(params: Params, stamp: str) -> restorable.Params:
     return restorable.Params(params.app, stamp, {names.get(params.database, "db"): params.database})
 
 
-def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, Sequence[str]]:
-    """Make a backup set, if there is data, and return its timestamp and what it tells of losses."""
+def rehearse(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, ...]:
+    """Do all that ``prepare`` does without a change, and return what people should know.
+
+    Raises:
+        DockerVpsError: the cutover cannot be tried.
+    """
+    cautions = look(params, sets, world, engine).cautions
+    _unused, told = _backup(params, sets, world, engine, check_mode=True)
+    return (*cautions, *told)
+
+
+def _backup(
+    params: Params, sets: Sets, world: World, engine: CutoverEngine, check_mode: bool = False
+) -> tuple[str, Sequence[str]]:
+    """Make a backup set, if there is data, and return its timestamp and what it tells of losses.
+
+    In check mode it is only seen whether it can be made, and there is no timestamp.
+    """
     if not params.backup or engine.volume(params.database) is None:
         return "", ()
     there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
@@ -305,9 +321,9 @@ def _backup(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> 
     if wanted.uploads and wanted.uploads.archive not in there:
         wanted = replace(wanted, uploads=None)
     try:
-        made = backup.run(wanted, sets, world.connect, world.clock, False)
+        made = backup.run(wanted, sets, world.connect, world.clock, check_mode)
     except DockerVpsError as error:
         raise DockerVpsError(
             f"The backup before the release failed, so nothing was changed. {error.message}"
         ) from error
-    return str(made["set"]["stamp"]), made["cautions"]
+    return "" if check_mode else str(made["set"]["stamp"]), made["cautions"]

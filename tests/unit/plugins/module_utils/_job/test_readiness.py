@@ -26,21 +26,29 @@ def site(tmp_path: Path) -> Site:
     return one
 
 
-def refused(site: Site, **more: Any) -> DockerVpsError:
-    """Be refused, and see that nothing has changed, though the env file was the new one already."""
+def refused(site: Site, rehearsed: bool = True, **more: Any) -> DockerVpsError:
+    """Be refused, and see that nothing has changed, though the env file was the new one already.
+
+    A rehearsal is refused in the same words, unless it is what earlier steps of a play would have brought.
+    """
     before = site.state()
+    if rehearsed:
+        with pytest.raises(DockerVpsError) as rehearsal:
+            site.run(site.params("shop:2", **more), check=True)
+        assert site.state() == before
     site.write_env("of shop:2")
     with pytest.raises(DockerVpsError) as caught:
         site.run(site.params("shop:2", **more))
     assert site.state() == before
     assert site.engine.calls == []
     assert len(site.releases.listing()) == 1
+    assert not rehearsed or rehearsal.value.message == caught.value.message
     return caught.value
 
 
 def test_an_image_that_is_not_there(site: Site) -> None:
     del site.engine.images["shop:2"]
-    assert "The image shop:2 is not on this host. Build or pull it first." in refused(site).message
+    assert "The image shop:2 is not on this host. Build or pull it first." in refused(site, rehearsed=False).message
 
 
 def test_an_env_file_that_is_not_there(tmp_path: Path) -> None:
