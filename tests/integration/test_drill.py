@@ -106,7 +106,14 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
             change(root)
         file = archive_file(each.name, stamp, "gzip")
         written = archive.write(str(folder / file), str(root), "gzip", instead={}, leave_out=())
-        told = replace(each, file=file, sha256=written.sha256, bytes=written.bytes, files=written.files)
+        told = replace(
+            each,
+            file=file,
+            sha256=written.sha256,
+            bytes=written.bytes,
+            files=written.files,
+            plain_bytes=written.plain_bytes,
+        )
         archives.append(replace(told, **about) if each.name == "db" else told)
     sets.publish(str(folder), replace(one.manifest, stamp=stamp, archives=tuple(archives)))
     sets.remove([one])

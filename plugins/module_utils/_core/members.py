@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from .errors import DockerVpsError
 
@@ -76,18 +76,15 @@ def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
         Damaged: the archive is, or members may not be restored; the first few are named.
     """
     files = members = size = outside_links = refused = 0
-    links: Set[str] = set()
+    links: Dict[str, str] = {}
     reasons: List[str] = []
     for member, headers in iter(lambda: next_member(read), None):
         members += 1
         files += member.is_file and not member.again
         size += len(headers) + padded(member.size)
         outside_links += leads_out(member.kind, member.name, member.link)
-        reason = refusal(member.kind, member.name, member.link, allow_outside_links)
-        if not reason and links and not links.isdisjoint(parents(member.name)):
-            reason = "it lies behind a symbolic link"
-        if member.kind == SYMBOLIC_LINK:
-            links.add(plain(member.name))
+        behind = _behind(member, links, allow_outside_links)
+        reason = refusal(member.kind, member.name, member.link, allow_outside_links) or behind
         if reason:
             refused += 1
             reasons[_SHOWN:] = [f"{member.name!r}: {reason}"]
@@ -97,6 +94,26 @@ def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
     if refused:
         raise Damaged(f"{refused} members may not be restored, so nothing is: {'; '.join(reasons[:_SHOWN])}.")
     return Examined(files, members, size + _end(read, sink), outside_links)
+
+
+def _behind(member: Member, links: Dict[str, str], allow_outside_links: bool) -> Optional[str]:
+    """Return why a member may not be restored after the symbolic links before it, to which it is added if it is one.
+
+    A hard link to a symbolic link is one more name of that: it leads somewhere else where it lies deeper or higher.
+    """
+    if links and any(one in links for one in parents(member.name)):
+        return "it lies behind a symbolic link"
+    if member.kind == SYMBOLIC_LINK:
+        links[plain(member.name)] = member.link
+    elif links and member.kind == HARD_LINK:
+        if any(one in links for one in parents(member.link)):
+            return f"it is a hard link to {member.link}, which lies behind a symbolic link"
+        target = links.get(plain(member.link))
+        if target is not None:
+            links[plain(member.name)] = target
+            if not allow_outside_links and leads_out(SYMBOLIC_LINK, member.name, target):
+                return f"it is a hard link to {member.link}, a symbolic link that leads out of the tree from here"
+    return None
 
 
 def padded(size: int) -> int:

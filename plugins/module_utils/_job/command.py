@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -87,17 +88,20 @@ def main(argv: Sequence[str], config: str, world: World) -> int:
             app.note(asked.job, runs.Run(at, not problem, seconds, message, tuple(told.cautions)))
         return told.end(asked.job, seconds, problem, evidence)
 
-    try:
-        for name, result in _JOBS[asked.job].steps(app):
-            told.step(name, result)
-    except DockerVpsError as error:
-        return ended(error.message, error.evidence)
-    except KeyboardInterrupt:
-        return ended(f"{asked.job} was interrupted; what it had begun is undone.", {})
-    except Exception as error:
-        ended(f"{asked.job} failed in a way that was not foreseen: {type(error).__name__}: {error}.", {})
-        raise
-    return ended("", {})
+    with app.begun(asked.job):
+        try:
+            for name, result in _JOBS[asked.job].steps(app):
+                told.step(name, result)
+        except DockerVpsError as error:
+            return ended(error.message, error.evidence)
+        except OSError as error:
+            return ended(files.unforeseen(asked.job, error).message, {})
+        except KeyboardInterrupt:
+            return ended(f"{asked.job} was interrupted; what it had begun is undone.", {})
+        except Exception as error:
+            ended(f"{asked.job} failed in a way that was not foreseen: {type(error).__name__}: {error}.", {})
+            raise
+        return ended("", {})
 
 
 class _Told:
@@ -177,6 +181,17 @@ class _App:
                 self.world.err.flush()
             told = busy
             self.clock.sleep(LOOK_AGAIN)
+
+    @contextlib.contextmanager
+    def begun(self, job: str) -> Iterator[None]:
+        """Let it be known that a job is at work whose runs are kept; see runs.begun."""
+        if job not in SCHEDULED:
+            yield
+            return
+        with contextlib.suppress(DockerVpsError):  # the job itself will say so
+            self.sets.prepare()
+        with runs.begun(self.sets.directory, job):
+            yield
 
     def note(self, job: str, run: runs.Run) -> None:
         """Keep a run and tell whoever wants to know; what fails in that is told in addition."""
@@ -299,6 +314,7 @@ def _status(app: _App) -> Steps:
     failed = [job for job in SCHEDULED if job in last and not last[job].ok]
     if failed:
         raise DockerVpsError(f"The last run of {', '.join(failed)} failed.")
+    app.sets.refuse_read_only()  # where no job could say that it failed
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from .._store.sets import Sets
 from .backup import RESERVE, WallClock
 from .journal import Journal, Swap, remembered
 from .losses import contents, losses
+from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
 from .users import bound_to
 from .volumes import VolumeEngine, volume_of
@@ -116,6 +117,8 @@ class FromSet:
             )
         if len(set(wanted.values())) != len(wanted):
             raise InvalidInput(f"Each archive needs a volume of its own, but they are {', '.join(wanted.values())}.")
+        if not self.params.volumes and not self.params.force:
+            refuse_foreign(self.params.app, self.engine, wanted.values())
         absent = [one for one in self.one.absent() if any(one.startswith(archives[name].file) for name in wanted)]
         if absent:
             raise DockerVpsError(
@@ -215,7 +218,11 @@ class FromSet:
                 )
 
     def _conditions(self, one: Target) -> dict[str, Any]:
-        return {"sha256": one.archive.sha256, "allow_outside_links": self.params.allow_outside_links}
+        return {
+            "sha256": one.archive.sha256,
+            "plain_bytes": one.archive.plain_bytes,
+            "allow_outside_links": self.params.allow_outside_links,
+        }
 
     def _count(self, examined: Examined) -> None:
         self.files += examined.files

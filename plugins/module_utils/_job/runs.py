@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the last run of each job ended, kept beside the sets."""
+"""How the last run of each job ended, kept beside the sets; a run that could not say so counts as failed."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass, replace
-from typing import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any, BinaryIO, Iterator, Mapping, Optional, Sequence
 
-from .._core.errors import DockerVpsError
 from .._store import files
 
-FILE = ".runs.json"
+PREFIX, SUFFIX = ".run-", ".json"
+UNKNOWN = "It did not record how it ended: it was killed, or nothing could be written. journalctl has what it said."
+_LONG_AGO = 24 * 3600  # seconds since 1970
+_LARGEST = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,33 @@ class Run:
 
 
 def read(directory: str) -> dict[str, Run]:
-    """Return the last run of each job; a job that never ran is not in it.
+    """Return how the last run of each job ended; a job that never ran, or is at its first run, is not in it.
 
-    Raises:
-        DockerVpsError: the file cannot be read or is damaged.
+    A run that was killed, or found no room to say how it ended, has failed. While a job is at work, the run before is
+    the last one.
     """
-    path = os.path.join(directory, FILE)
-    kept = files.read(path)
-    if kept is None:
-        return {}
+    found = {job: _last(os.path.join(directory, _file(job))) for job in _jobs(directory)}
+    return {job: run for job, run in found.items() if run}
+
+
+@contextlib.contextmanager
+def begun(directory: str, job: str) -> Iterator[None]:
+    """Let it be known that a job is at work, so that its last run is not taken for this one if nothing more is written.
+
+    The time of the record becomes 1970, which needs no room on a full disk, and the record is locked as long as the job
+    is at work. What cannot be marked is left as it is: the job has something better to do.
+    """
+    descriptor = -1
     try:
-        runs: Mapping[str, Run] = {str(job): Run(**one) for job, one in json.loads(kept.text).items()}
-        return {job: replace(run, cautions=tuple(run.cautions)) for job, run in runs.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise DockerVpsError(f"{path} is damaged; remove it, and the next run of each job begins a new one.") from error
+        with contextlib.suppress(OSError):
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(os.path.join(directory, _file(job)), flags, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.utime(descriptor, (0, 0))
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def record(directory: str, job: str, run: Run) -> None:
@@ -54,12 +71,60 @@ def record(directory: str, job: str, run: Run) -> None:
     Raises:
         DockerVpsError: it cannot be written.
     """
-    # Jobs may end at the same time; the directory itself is a lock that is always there.
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    text = json.dumps(asdict(run), indent=2) + "\n"
+    files.replace(os.path.join(directory, _file(job)), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+
+
+def _file(job: str) -> str:
+    return f"{PREFIX}{job}{SUFFIX}"
+
+
+def _jobs(directory: str) -> Sequence[str]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        runs: Mapping[str, Run] = {**read(directory), job: run}
-        text = json.dumps({name: asdict(one) for name, one in runs.items()}, indent=2) + "\n"
-        files.replace(os.path.join(directory, FILE), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
-    finally:
-        os.close(descriptor)
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return ()
+    whole = (name for name in names if name.startswith(PREFIX) and name.endswith(SUFFIX))
+    return [name[len(PREFIX) : -len(SUFFIX)] for name in whole]
+
+
+def _last(path: str) -> Optional[Run]:
+    """Return what a record says; None when there is none yet."""
+    try:
+        with files.open_regular(path) as file:
+            text = file.read(_LARGEST)
+            facts = os.fstat(file.fileno())
+            if facts.st_mtime < _LONG_AGO and not _at_work(file):
+                if os.fstat(file.fileno()).st_nlink == 0:  # it ended meanwhile, and has left another record
+                    return _last(path)
+                began = datetime.fromtimestamp(facts.st_ctime, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+                return Run(began, False, 0.0, UNKNOWN)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _unreadable(path, error.strerror or str(error))
+    return _parsed(path, text) if text else None
+
+
+def _at_work(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _parsed(path: str, text: bytes) -> Run:
+    try:
+        given = json.loads(text)
+        values: Mapping[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+        run = Run(**values)
+        if not isinstance(run.at, str) or not isinstance(run.message, str) or not isinstance(run.seconds, (int, float)):
+            raise ValueError(run)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return _unreadable(path, "it is damaged")
+    return run
+
+
+def _unreadable(path: str, why: str) -> Run:
+    return Run("", False, 0.0, f"{path} cannot be read: {why}. Remove it; the next run of the job begins a new one.")

@@ -18,6 +18,7 @@ from .._core.losses import counted, held_back, listed, told, unaccepted
 from .._core.members import plain
 from .._store import archive, sqlite, tree
 from .._store.compression import Decompressed
+from .._store.files import open_regular
 from .._store.sets import BackupSet, Sets
 from . import runs
 from .backup import WallClock, size
@@ -120,7 +121,7 @@ def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Itera
 def _checksum(path: str, told: Archive) -> Iterator[str]:
     digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             for block in iter(lambda: file.read(_BLOCK), b""):
                 digest.update(block)
     except OSError as error:
@@ -130,7 +131,13 @@ def _checksum(path: str, told: Archive) -> Iterator[str]:
 
 
 def _full(path: str, told: Archive) -> Iterator[str]:
-    archive.examine(path, told.compression, sha256=told.sha256, allow_outside_links=told.outside_links > 0)
+    archive.examine(
+        path,
+        told.compression,
+        sha256=told.sha256,
+        plain_bytes=told.plain_bytes,
+        allow_outside_links=told.outside_links > 0,
+    )
     if told.databases:
         try:
             with tempfile.TemporaryDirectory(prefix="docker-vps-verify-", dir=SCRATCH) as scratch:
@@ -147,7 +154,7 @@ def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
     """Return copies of the databases in an archive that was examined; the last of several members wins."""
     wanted = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
     found = {}
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
         with tarfile.open(fileobj=stream, mode="r|") as members:
             for member in members:

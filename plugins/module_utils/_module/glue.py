@@ -8,6 +8,7 @@ from typing import Any, Callable, Mapping, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core.errors import DockerVpsError
+from .._store.files import unforeseen
 
 
 def finish(
@@ -23,4 +24,6 @@ def finish(
         result = run()
     except DockerVpsError as error:
         module.fail_json(msg=error.message, **error.evidence, **extra)
+    except OSError as error:
+        module.fail_json(msg=unforeseen("The task", error).message, **extra)
     module.exit_json(**result, **extra)

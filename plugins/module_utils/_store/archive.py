@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
 
-from .._core.errors import DockerVpsError, next_step
+from .._core.errors import DockerVpsError
 from .._core.members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
 from .compression import Compressor, Data, Decompressed
+from .files import open_regular, refused
 from .folders import folders
 
 ROUNDS = 3
@@ -114,10 +115,7 @@ def write(
                 os.unlink(target)
                 raise
     except OSError as error:
-        raise DockerVpsError(
-            f"The archive {target} of {root} cannot be written: {error.strerror or error}. {next_step(error)} "
-            "Then run the backup again."
-        ) from error
+        raise refused(f"The archive {target} of {root} cannot be written", error, target) from error
     return Written(
         out.sha256,
         out.bytes,
@@ -128,24 +126,38 @@ def write(
     )
 
 
-def examine(path: str, kind: str, *, sha256: Optional[str] = None, allow_outside_links: bool = False) -> Examined:
+def examine(
+    path: str,
+    kind: str,
+    *,
+    sha256: Optional[str] = None,
+    plain_bytes: Optional[int] = None,
+    allow_outside_links: bool = False,
+) -> Examined:
     """Read a whole archive and judge every member.
 
     Args:
         path: the file.
         kind: gzip, zstd or none.
         sha256: the digest (hexadecimal) that it should have.
+        plain_bytes: the size that the tar archive in it has at most; little beyond it is read.
         allow_outside_links: symbolic links out of the tree are no reason to refuse it.
 
     Raises:
         Damaged: it is not what was written, or has members that may not be restored.
         DockerVpsError: it cannot be read.
     """
-    return _read(path, kind, sha256, allow_outside_links, lambda _data: None)
+    return _read(path, kind, sha256, plain_bytes, allow_outside_links, lambda _data: None)
 
 
 def extract(
-    path: str, kind: str, into: str, *, sha256: Optional[str] = None, allow_outside_links: bool = False
+    path: str,
+    kind: str,
+    into: str,
+    *,
+    sha256: Optional[str] = None,
+    plain_bytes: Optional[int] = None,
+    allow_outside_links: bool = False,
 ) -> Examined:
     """Restore an archive into an empty directory, durable when this returns; arguments as of ``examine``.
 
@@ -159,7 +171,7 @@ def extract(
     with _tar(arguments, stdin=subprocess.PIPE) as (tar, complaints):
         examined = None
         with suppress(BrokenPipeError):  # GNU tar gave up, and says why.
-            examined = _read(path, kind, sha256, allow_outside_links, _pipe(tar.stdin).write)
+            examined = _read(path, kind, sha256, plain_bytes, allow_outside_links, _pipe(tar.stdin).write)
             _pipe(tar.stdin).close()
         if tar.wait() or not examined:
             raise DockerVpsError(f"{path} cannot be restored into {into}: {_last_lines(complaints)}.")
@@ -291,12 +303,26 @@ def _copy_to_the_last_member(stream: BinaryIO, out: Compressor) -> None:
     out.write(bytes(-(out.plain_bytes - start) % BLOCK))
 
 
-def _read(path: str, kind: str, sha256: Optional[str], outside: bool, sink: Callable[[Data], object]) -> Examined:
+def _read(
+    path: str,
+    kind: str,
+    sha256: Optional[str],
+    plain_bytes: Optional[int],
+    outside: bool,
+    sink: Callable[[Data], object],
+) -> Examined:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             stream = Decompressed(file, kind)
+
+            def read(size: int) -> bytes:
+                data = stream.read(size)
+                if plain_bytes is not None and stream.plain_bytes > plain_bytes:
+                    raise Damaged(f"It holds more than the {plain_bytes} bytes that its manifest says.")
+                return data
+
             try:
-                examined = walk(stream.read, outside, sink)
+                examined = walk(read, outside, sink)
             except Damaged as error:
                 raise Damaged(f"{path}: {error.message}") from error
     except BrokenPipeError:

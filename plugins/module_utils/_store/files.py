@@ -16,6 +16,7 @@ from .folders import folders
 
 PARTIAL = ".partial"
 FULL = (errno.ENOSPC, errno.EDQUOT)
+_ODD = {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is a socket"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ def refused(doing: str, error: OSError, path: str = "") -> DockerVpsError:
     return DockerVpsError(f"{doing}: {cause}{full}. {next_step(error)}")
 
 
+def unforeseen(what: str, error: OSError) -> DockerVpsError:
+    """Return a refusal that nobody expected, by the path that the system names."""
+    path = error.filename if isinstance(error.filename, str) else ""
+    return refused(f"{what} failed at {path}" if path else f"{what} failed", error, path)
+
+
 def _full(path: str) -> str:
     """Return which disk is full, and of what: a disk without inodes has bytes, and takes no file all the same."""
     place = os.path.abspath(path)
@@ -62,7 +69,12 @@ def open_regular(path: str, links: bool = False) -> BinaryIO:
         OSError: it cannot be opened, or is a pipe, a device, a socket or a directory; or a symbolic link.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in _ODD:
+            raise OSError(error.errno, _ODD[error.errno], path) from error
+        raise
     try:
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(kind):
@@ -232,8 +244,4 @@ def _sync(path: str, flags: int, folder: Optional[int] = None) -> None:
 
 
 def _why(error: Exception) -> str:
-    if not isinstance(error, OSError):
-        return "it is not UTF-8 text"
-    return {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is a socket"}.get(
-        error.errno or 0, error.strerror or str(error)
-    )
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"

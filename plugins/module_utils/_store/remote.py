@@ -25,6 +25,7 @@ from .._core.catalog import ADOPTED, Archive, Manifest, archive_file, made, mani
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Damaged
 from .compression import Decompressed
+from .files import open_regular
 from .restic import Snapshot
 from .sets import RESTORE, BackupSet, Sets
 
@@ -224,7 +225,7 @@ def send(one: BackupSet, repository: Repository, app: str, host: str) -> int:
 
 def _opened(one: BackupSet, archive: Archive) -> BinaryIO:
     try:
-        return open(one.path(archive), "rb")
+        return open_regular(one.path(archive))
     except OSError as error:
         raise DockerVpsError(
             f"{one.path(archive)} cannot be read: {error.strerror}, so nothing of set {one.manifest.stamp} was sent. "

@@ -10,6 +10,7 @@ lock next finishes what was being removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -143,6 +144,16 @@ class Sets:
             os.chmod(self.directory, 0o700)
         except OSError as error:
             raise refused(f"The backup directory {self.directory} cannot be written", error, self.directory) from error
+
+    def refuse_read_only(self) -> None:
+        """Refuse a directory in which nothing can be written any more.
+
+        Raises:
+            DockerVpsError: its file system is mounted read-only.
+        """
+        if os.path.isdir(self.directory) and os.statvfs(self.directory).f_flag & os.ST_RDONLY:
+            error = OSError(errno.EROFS, os.strerror(errno.EROFS))
+            raise refused(f"No backup can be made in {self.directory}", error)
 
     @contextlib.contextmanager
     def lock(self, what: str, wait: float = 0.0) -> Iterator[None]:

@@ -231,6 +231,27 @@ def test_nothing_is_passed_on_from_the_first_that_is_refused() -> None:
     assert "../5" not in caught.value.message
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_hard_link_to_a_symbolic_link_is_one_too(outside: bool) -> None:
+    """Higher up, the same text leads out of the tree; and what lies behind it would be written there."""
+    link = header(b"./a/b/up", SYMBOLIC_LINK, b"../../c")
+    again = header(b"./up", HARD_LINK, b"./a/b/up")
+    with pytest.raises(Damaged, match=r"'\./up/passwd': it lies behind a symbolic link"):
+        walked(link + again + header(b"./up/passwd") + END, outside)
+    with pytest.raises(Damaged, match=r"'\./x': it is a hard link to \./up/passwd, which lies behind a symbolic link"):
+        walked(link + again + header(b"./x", HARD_LINK, b"./up/passwd") + END, outside)
+    if outside:
+        assert walked(link + again + END, outside)[0].members == 2
+    else:
+        with pytest.raises(Damaged, match="a symbolic link that leads out of the tree from here"):
+            walked(link + again + END)
+
+
+def test_a_hard_link_to_a_symbolic_link_that_stays_in_the_tree() -> None:
+    link, again = header(b"./a/up", SYMBOLIC_LINK, b"../c"), header(b"./b/up", HARD_LINK, b"./a/up")
+    assert walked(link + again + FILE + END)[0].members == 3
+
+
 def test_a_member_behind_a_symbolic_link_is_refused() -> None:
     link = header(b"./a/link", SYMBOLIC_LINK, b"b")
     with pytest.raises(Damaged, match=r"1 members .*'a/link/x': it lies behind a symbolic link"):

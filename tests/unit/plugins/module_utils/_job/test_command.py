@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -302,9 +303,24 @@ def test_what_cannot_be_kept_or_told_is_said_in_addition(host: Host) -> None:
     host.config["notify"].update(command=["false"], on_success=True)
     host.run("backup")
     assert host.err == "The notification command false failed: it ended with 1.\n"
-    (Path(host.sets.directory) / runs.FILE).write_text("{")
+    record = Path(host.sets.directory) / ".run-backup.json"
+    record.unlink()
+    record.mkdir()
     assert host.run("backup") == 0
-    assert host.err.splitlines()[0].endswith("is damaged; remove it, and the next run of each job begins a new one.")
+    assert "/.run-backup.json cannot be written: Is a directory" in host.err.splitlines()[0]
+    assert host.run("status") == 1
+    assert "/.run-backup.json cannot be read: Is a directory. Remove it" in host.out
+
+
+def test_a_refusal_of_the_system_is_one_sentence(host: Host) -> None:
+    def full(address: str) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(host.place / "x"))
+
+    host.connect = full
+    assert host.run("backup") == 1
+    assert host.err.startswith(f"backup failed at {host.place}/x: No space left on device (the disk at /")
+    assert host.err.count("\n") == 1
+    assert host.run("status") == 1
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def rewritten(one: BackupSet, root: Path) -> BackupSet:
     each = one.manifest.archives[0]
     os.unlink(one.path(each))
     told = archive.write(one.path(each), str(root), each.compression, instead={}, leave_out=())
-    new: Archive = replace(each, sha256=told.sha256, bytes=told.bytes)
+    new: Archive = replace(each, sha256=told.sha256, bytes=told.bytes, plain_bytes=told.plain_bytes)
     return replace(one, manifest=replace(one.manifest, archives=(new,)))
 
 

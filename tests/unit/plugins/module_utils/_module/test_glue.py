@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, Callable, Mapping, Optional
 
 import pytest
@@ -32,6 +34,15 @@ def test_a_failure_with_its_evidence(exit_of: Any) -> None:
     assert (ended.result["failed"], ended.result["msg"]) == (True, "It broke. Mend it.")
     assert ended.result["containers"] == [{"name": "app"}]
     assert ended.result["invocation"] == {"module_args": {"name": "app"}}
+
+
+def test_a_refusal_of_the_system(exit_of: Any) -> None:
+    def refused() -> Mapping[str, Any]:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/x/y")
+
+    ended = exit_of(main_of(refused), name="app")
+    assert ended.code == 1
+    assert ended.result["msg"].startswith("The task failed at /x/y: Read-only file system. That file system is mounted")
 
 
 @pytest.mark.parametrize("run", [failing, lambda: {"changed": False}])

@@ -409,6 +409,39 @@ def test_a_full_disk_leaves_nothing(tree: Path, kind: str) -> None:
     assert no_children()
 
 
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "none"])
+def test_nothing_is_read_beyond_what_the_manifest_says(tree: Path, kind: str) -> None:
+    """Zeros, of which a small archive may hold any number: as a file, and behind the end of the archive."""
+    with (tree / "zeros").open("wb") as file:
+        file.write(bytes(64 << 20))
+    written = write(str(tree.parent / "archive"), str(tree), kind, instead={}, leave_out=[])
+    path, into = str(tree.parent / "archive"), tree.parent / "into"
+    assert examine(path, kind, plain_bytes=written.plain_bytes).plain_bytes == written.plain_bytes
+    into.mkdir()
+    with pytest.raises(Damaged, match=r"archive: It holds more than the 1024 bytes that its manifest says\."):
+        extract(path, kind, str(into), plain_bytes=1024)
+    assert sum(one.stat().st_size for one in into.rglob("*") if one.is_file()) < 2 << 20
+
+
+def test_what_stands_in_the_place_of_an_archive_makes_nobody_wait(tree: Path) -> None:
+    os.mkfifo(tree.parent / "pipe")
+    (tree.parent / "link").symlink_to("/dev/zero")
+    with pytest.raises(DockerVpsError, match="pipe cannot be read: it is a pipe or a device"):
+        examine(str(tree.parent / "pipe"), "none")
+    with pytest.raises(DockerVpsError, match="link cannot be read: it is a symbolic link"):
+        extract(str(tree.parent / "link"), "none", str(tree))
+
+
+def test_a_hard_link_to_a_symbolic_link_comes_back(tree: Path) -> None:
+    (tree / "sub").mkdir(exist_ok=True)
+    (tree / "first").symlink_to("sub")
+    os.link(tree / "first", tree / "sub/second", follow_symlinks=False)
+    packed(tree, "none")
+    into = restored(tree, "none")
+    assert os.readlink(into / "first") == os.readlink(into / "sub/second") == "sub"
+    assert (into / "first").lstat().st_ino == (into / "sub/second").lstat().st_ino
+
+
 def test_a_missing_tree_or_copy_is_an_error(tree: Path) -> None:
     with pytest.raises(DockerVpsError, match=r"gone cannot be archived: tar: .*gone: Cannot open"):
         packed(tree / "gone")
