@@ -36,6 +36,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import container_he
 from backup import backup, backup_restore, backup_sizes, backup_small_files
 from jinja2 import Environment
 from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
+from lists import backup_lists
 from report import TITLE, Row, Section, environment, judged, ratio, rows, save
 from update import update
 
@@ -267,7 +268,7 @@ def demo(scratch: Path, cold: bool) -> Section:
 def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
     deploys = (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)
-    backups = (backup, backup_small_files, backup_restore, backup_sizes)
+    backups = (backup, backup_small_files, backup_restore, backup_sizes, backup_lists)
     benchmarks = {one.__name__: one for one in (*deploys, *backups, update)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
