@@ -116,7 +116,7 @@ would_lose:
     - Which rows and newer files the restored set does not have, compared with the data before; empty when it stayed.
   returned: always
   type: dict
-  sample: {"tables": {"vendors": 2}, "newer_files": 1, "summary": "Would be lost: 2 rows of vendors."}
+  sample: {"tables": {"vendors": 2}, "newer_files": 1, "uploads_gone": 0, "summary": "Would be lost: 2 rows of x."}
 summary:
   description: What was done, in a sentence for people.
   returned: success

@@ -61,6 +61,21 @@ options:
     description: Keep what was there before. When false, it is removed after success, and there is no undo.
     type: bool
     default: true
+  uploads:
+    description:
+      - How to find the uploads that the rows of a set name. When the database comes back without them, those that are
+        gone since are told before anything is changed. For this its archive is unpacked below C(/var/tmp) for a moment.
+      - Nothing is asked when not given, or when O(uploads.volume) is restored as well.
+    type: dict
+    suboptions:
+      query:
+        description: A query whose first column is the path of an upload, relative to the volume.
+        type: str
+        default: SELECT filename FROM media WHERE filename IS NOT NULL
+      volume:
+        description: The volume that has the uploads.
+        type: str
+        required: true
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
@@ -68,7 +83,7 @@ attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
     support: full
-    details: Reads the archives to their ends and compares what is there; writes nothing, and bears running containers.
+    details: Reads the archives to their ends and compares what is there; changes nothing, and bears running containers.
 requirements:
   - GNU tar on the managed host
 seealso:
@@ -126,12 +141,14 @@ bytes:
 would_lose:
   description:
     - What was there and is not in the set. C(tables) has the numbers of rows that are fewer in the set by table,
-      C(newer_files) is how many files were written since, and C(summary) says it in a sentence.
+      C(newer_files) is how many files were written since, without those of a replica. C(uploads_gone) is how many
+      O(uploads) the rows of the set name that are gone, and C(summary) says it all in sentences.
   returned: success, and when the restore was refused because a container runs
   type: dict
   sample:
     tables: {vendors: 2}
     newer_files: 3
+    uploads_gone: 0
     summary: "Would be lost: 2 rows of vendors, what changed in 3 files since 2026-01-31 02:00:00 UTC."
 stopped:
   description: The containers that were stopped and started again; in check mode, those that would have to be.
@@ -169,6 +186,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._job.restorable import Params
 from ..module_utils._job.restore import run
+from ..module_utils._job.uploads import Asked
 from ..module_utils._module.backups import APP_ARGUMENTS, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes
@@ -189,6 +207,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         allow_outside_links=given["allow_outside_links"],
         undo=given["undo"],
         keep_before=given["keep_before"],
+        uploads=Asked(given["uploads"]["query"], given["uploads"]["volume"]) if given["uploads"] else None,
     )
 
 
@@ -204,6 +223,13 @@ def main() -> None:
             "allow_outside_links": {"type": "bool", "default": False},
             "undo": {"type": "bool", "default": False},
             "keep_before": {"type": "bool", "default": True},
+            "uploads": {
+                "type": "dict",
+                "options": {
+                    "query": {"type": "str", "default": "SELECT filename FROM media WHERE filename IS NOT NULL"},
+                    "volume": {"type": "str", "required": True},
+                },
+            },
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

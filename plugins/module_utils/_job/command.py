@@ -12,7 +12,7 @@ import socket
 import sys
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Sequence, TextIO, Tuple, TypeVar
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
 from .._core.errors import DockerVpsError
 from .._core.losses import Limits
@@ -28,6 +28,7 @@ from .._store.sets import Sets
 from . import backup, cutover, drill, offsite, prune, restorable, restore, runs, under_way, verify
 from .backup import WallClock
 from .notify import Notify, tell
+from .uploads import Asked
 
 SCHEDULED = ("backup", "verify", "drill")  # their runs are kept, and told to whom the configuration names
 LOOK_AGAIN = 5.0  # seconds, for a lock that somebody holds
@@ -301,10 +302,16 @@ def _restore(app: _App) -> Steps:
         stop_app=asked.stop_app,
         allow_outside_links=asked.allow_outside_links,
         undo=asked.undo,
+        uploads=app.of(_uploads_of),
     )
     if _releases(app).unfinished():
         yield from _settle(app)  # or settling it later would take the restored data away again
     yield "restore", app.patiently(lambda: restore.run(params, app.sets, app.connect, app.clock, False))
+
+
+def _uploads_of(given: Mapping[str, Any]) -> Optional[Asked]:
+    wanted = given["backup"]["uploads"]
+    return Asked(wanted["query"], given["backup"]["volumes"][wanted["archive"]]) if wanted else None
 
 
 def _status(app: _App) -> Steps:

@@ -68,4 +68,5 @@ def losses(live: Contents, kept: Mapping[str, Mapping[str, int]], since: datetim
     if live.newer:
         parts.append(f"what changed in {counted(live.newer, 'file')} since {since:%Y-%m-%d %H:%M:%S} UTC")
     sentence = f"Would be lost: {', '.join(parts)}." if parts else "Nothing would be lost."
-    return {"tables": tables, "newer_files": live.newer, "summary": " ".join([sentence, *live.unreadable])}
+    summary = " ".join([sentence, *live.unreadable])
+    return {"tables": tables, "newer_files": live.newer, "uploads_gone": 0, "summary": summary}

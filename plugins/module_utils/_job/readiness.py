@@ -19,6 +19,7 @@ from .backup import RESERVE, size
 from .places import why_not
 from .restorable import FromSet
 from .under_way import AUTO, NEXT, CutoverEngine, World
+from .uploads import Asked
 from .users import users
 from .volumes import Volume, refuse_vanishing, running, volume_of
 
@@ -290,8 +291,11 @@ def _staged(seen: Seen, release: Release) -> str:
 
 def database_from(params: Params, stamp: str) -> restorable.Params:
     """Return how to restore the database alone from a set."""
-    names = {volume: name for name, volume in (params.backup.volumes if params.backup else {}).items()}
-    return restorable.Params(params.app, stamp, {names.get(params.database, "db"): params.database})
+    backed_up = params.backup.volumes if params.backup else {}
+    names = {volume: name for name, volume in backed_up.items()}
+    query = params.backup.uploads if params.backup else None
+    asked = Asked(query.query, backed_up[query.archive]) if query else None
+    return restorable.Params(params.app, stamp, {names.get(params.database, "db"): params.database}, uploads=asked)
 
 
 def rehearse(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from .journal import Journal, Swap, remembered
 from .losses import contents, losses
 from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
+from .uploads import Asked, with_gone
 from .users import bound_to
 from .volumes import VolumeEngine, volume_of
 
@@ -27,7 +28,10 @@ AT = "%Y-%m-%dT%H:%M:%S%z"
 
 @dataclass(frozen=True)
 class Params:
-    """What to restore; ``volumes`` maps names of archives to volumes, all to where they came from when empty."""
+    """What to restore; ``volumes`` maps names of archives to volumes, all to where they came from when empty.
+
+    ``uploads`` is how to ask for the uploads that the rows of a set name; None for not at all.
+    """
 
     app: str
     set: str = "latest"
@@ -37,6 +41,7 @@ class Params:
     allow_outside_links: bool = False
     undo: bool = False
     keep_before: bool = True
+    uploads: Optional[Asked] = None
 
 
 class Source(Protocol):
@@ -171,7 +176,19 @@ class FromSet:
             for one in self.targets
             for database in one.archive.databases
         }
-        return losses(live, kept, since)
+        lost, asked = losses(live, kept, since), self.params.uploads
+        from_it = [one for one in self.targets if one.archive.databases]
+        if not asked or not from_it or asked.volume in self.volumes:
+            return lost
+        return with_gone(lost, asked, self._root(asked.volume), sum(one.archive.room for one in from_it), self._unpack)
+
+    def _unpack(self, into: str) -> None:
+        """Lay what has databases into a directory, to be looked at."""
+        for one in self.targets:
+            if one.archive.databases:
+                place = os.path.join(into, one.archive.name)
+                os.mkdir(place, mode=0o700)
+                archive.extract(self.one.path(one.archive), one.archive.compression, place, **self._conditions(one))
 
     def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Make missing volumes, and extract and prove the archives beside the live data."""

@@ -20,6 +20,7 @@ def test_rows_and_newer_files() -> None:
     assert losses(live, {"db/a": {"vendors": 1, "media": 1, "logs": 7}, "db/gone": {"x": 1}}, SINCE) == {
         "tables": {"vendors": 7, "media": 1},
         "newer_files": 1,
+        "uploads_gone": 0,
         "summary": "Would be lost: 1 row of media, 7 rows of vendors, "
         "what changed in 1 file since 2026-01-31 02:00:00 UTC.",
     }

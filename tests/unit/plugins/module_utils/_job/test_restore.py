@@ -55,6 +55,7 @@ def test_a_restore(shop: Shop) -> None:
         "would_lose": {
             "tables": {"vendors": 2},
             "newer_files": 3,
+            "uploads_gone": 0,
             "summary": "Would be lost: 2 rows of vendors, what changed in 3 files since 2026-02-01 02:00:00 UTC.",
         },
         "stopped": ["app"],

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import rollback
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, rollback
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.rollback import Params
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
@@ -247,3 +247,12 @@ def test_a_release_with_its_database_in_another_volume(site: Site, name: str) ->
     how = site.params("", data={"database": name, "media": "shop-media"})
     with pytest.raises(DockerVpsError, match=f"has its database in another volume than {name},"):
         rollback.run(rollback.Params("", "keep", how), site.sets, site.world, False)
+
+
+def test_uploads_that_the_older_rows_name_and_that_are_gone_are_told(site: Site) -> None:
+    asked = backup.Query("SELECT id || '.png' FROM vendors", "media")
+    how = site.params("", definition="", backup=site.backing_up(uploads=asked))
+    for check in (True, False):
+        result = rollback.run(Params("", "restore", how), site.sets, site.world, check)
+        assert result["would_lose"]["uploads_gone"] == 3
+        assert "3 uploads that its rows name are not in shop-media: 1.png, 2.png, 3.png." in result["summary"]
