@@ -94,6 +94,20 @@ MUTANTS = [
         "module_utils/_job/test_backup.py",
     ),
     in_plugin(
+        "volume_restore: attributes of directories are not looked at",
+        "module_utils/_store/place.py",
+        'if struct.unpack_from("i", flags)[0] & flag:',
+        "if False:",
+        "module_utils/_store/test_place.py",
+    ),
+    in_plugin(
+        "volume_restore: who uses a directory by its path is not seen",
+        "module_utils/_job/users.py",
+        "if not path or not place:",
+        "if True:",
+        "module_utils/_job/test_users.py",
+    ),
+    in_plugin(
         "volume_restore: a running application is not refused",
         "module_utils/_job/restore.py",
         "if there and not params.stop_app:",

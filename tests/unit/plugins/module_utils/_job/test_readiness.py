@@ -136,6 +136,35 @@ def test_a_mount_point_cannot_be_exchanged(site: Site) -> None:
     assert "/proc is a mount point" in told
 
 
+def test_paths_that_nobody_could_copy_are_a_caution(site: Site) -> None:
+    top = os.open(site.db, os.O_RDONLY)
+    for _turn in range(21):
+        os.mkdir("d" * 200, dir_fd=top)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=top)
+        os.close(top)
+        top = below
+    os.close(top)
+    (caution,) = site.run(site.params("shop:2"), check=True)["cautions"]
+    told = f"The data would not be put back if this release failed. Paths in {site.db} are too long to be copied: ddd"
+    assert caution.startswith(told)
+    assert len(caution) < 600
+    assert site.run(site.params("shop:2"))["cautions"] == [caution]
+
+
+def test_what_vanishes_when_it_is_stopped(site: Site) -> None:
+    site.engine.containers[site.engine.container(APP)["Id"]]["HostConfig"]["AutoRemove"] = True  # type: ignore[index]
+    assert f"{APP} was started with --rm" in refused(site).message
+    assert f"{APP} was started with --rm" in refused(site, strategy="overlap", overlap_force=True).message
+
+
+def test_a_container_that_uses_the_directory_by_its_path(site: Site) -> None:
+    made = site.engine.place_container("files", "shop:1", {}, [])
+    site.engine.containers[made]["Mounts"] = [{"Type": "bind", "Source": str(site.db.parent), "RW": True}]
+    site.engine.start("files")
+    site.engine.calls.clear()
+    assert "files also runs on shop-db." in refused(site).message
+
+
 def test_a_backup_that_fails(site: Site) -> None:
     params = site.backing_up(uploads=Query("SELECT", "db"))
     site.engine.volumes["shop-media"]["Driver"] = "nfs"

@@ -137,6 +137,15 @@ def test_a_mount_point(tmp_path: Path) -> None:
     assert hindrance("/proc").startswith("/proc is a mount point, so it cannot be exchanged")
 
 
+def test_what_is_mounted_below() -> None:
+    with open("/proc/self/mountinfo", encoding="utf-8") as lines:
+        points = sorted((line.split(" ")[4] for line in lines), reverse=True)  # those of /sys before those of /proc
+    below = next(one for one in points if os.path.dirname(one) not in points)
+    told = hindrance(os.path.dirname(below))
+    assert told.startswith("Another file system is mounted at ")
+    assert f"moved aside with {os.path.dirname(below)}. Unmount it first" in told
+
+
 def test_a_directory_that_is_gone(tmp_path: Path) -> None:
     assert hindrance(str(tmp_path / "none")).startswith(f"{tmp_path}/none cannot be looked through: No such file or")
 
