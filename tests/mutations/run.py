@@ -165,6 +165,20 @@ MUTANTS = [
         "module_utils/_job/test_adopt.py",
     ),
     in_plugin(
+        "backup_offsite: data is removed although the server kept its snapshots",
+        "module_utils/_job/offsite_removal.py",
+        "    if not left:",
+        "    if True:",
+        "module_utils/_job/test_offsite.py",
+    ),
+    in_plugin(
+        "backup_offsite: a set of another host is taken for ours",
+        "module_utils/_job/offsite.py",
+        "if one.host == self.host]",
+        "]",
+        "module_utils/_job/test_offsite.py",
+    ),
+    in_plugin(
         "backup_offsite: a damaged set here keeps the good one away",
         "module_utils/_job/offsite.py",
         'if not problems(one, "checksum")}',
