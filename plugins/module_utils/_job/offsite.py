@@ -18,7 +18,7 @@ from .._core.errors import DockerVpsError, InvalidInput
 from .._core.losses import held_back
 from .._core.retention import Policy
 from .._store import remote
-from .._store.lock import locked
+from .._store.lock import Locked, locked
 from .._store.remote import Found, Remote
 from .._store.sets import BackupSet, Sets, latest_of
 from . import offsite_removal
@@ -173,6 +173,8 @@ class _Offsite:
             try:
                 there = known.get(one.manifest.stamp)
                 rows.append(_told(there, "there") if there else self.send(one))
+            except Locked:
+                raise  # for all of them, and it passes
             except DockerVpsError as error:
                 failed.append(error)  # one that is damaged must not keep the others here
         if failed:

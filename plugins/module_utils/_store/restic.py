@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from .._core.errors import DockerVpsError
 from .._core.secrets import SHORTEST
+from .lock import Locked
 from .restic_said import ABSENT, IN_VAIN, LOCKED, cause, judged, next_step
 
 PATIENCE = 30.0
@@ -139,7 +140,7 @@ class Restic:
         Only a look shows what is still there: restic 0.18 ends with 0 when a server refuses.
 
         Raises:
-            DockerVpsError: somebody else is at work.
+            Locked: somebody else is at work.
         """
         against = ""
         for first in range(0, len(snapshots), _BATCH):
@@ -154,7 +155,8 @@ class Restic:
         """Remove the data that no snapshot needs.
 
         Raises:
-            DockerVpsError: the storage refuses, or somebody else is at work.
+            DockerVpsError: the storage refuses.
+            Locked: somebody else is at work.
         """
         self._do("prune", "prune", "--quiet")
 
@@ -165,7 +167,8 @@ class Restic:
             read_data: how much of the data to read as well, as in 5% or 1/7; nothing when empty.
 
         Raises:
-            DockerVpsError: it is damaged, or somebody else is at work.
+            DockerVpsError: it is damaged.
+            Locked: somebody else is at work.
         """
         self._do("verify", "check", "--quiet", *([f"--read-data-subset={read_data}"] if read_data else ()))
 
@@ -231,7 +234,8 @@ class Restic:
         if code == 0:
             return
         why = cause(said) or f"it ended with {code} and said nothing"
-        raise DockerVpsError(f"restic cannot {verb} {self.name}: {self._masked(why)}. {next_step(said)}")
+        kind = Locked if LOCKED in said else DockerVpsError
+        raise kind(f"restic cannot {verb} {self.name}: {self._masked(why)}. {next_step(said)}")
 
     def _masked(self, text: str) -> str:
         for secret in self.secrets:

@@ -460,6 +460,17 @@ def test_a_copy_does_not_keep_a_backup_waiting(host: Host) -> None:
         assert host.do()["changed"]
 
 
+def test_a_repository_that_somebody_else_has_locked_is_worth_waiting_for(host: Host) -> None:
+    class Busy(FakeRepository):
+        def save(self, *_unused: Any) -> int:
+            raise Locked("restic cannot write to memory:shop: repository is already locked by PID 7 on web2.")
+
+    host.there = Busy()
+    host.back_up(FIRST, SECOND)
+    with pytest.raises(Locked, match=r"^restic cannot write .* already locked by PID 7 on web2\.$"):
+        host.do("copied", "all")
+
+
 def test_a_set_that_is_damaged_keeps_no_other_one_here(host: Host) -> None:
     host.back_up(FIRST, SECOND)
     archive = next(Path(host.sets.directory).glob(f"db-{SECOND}*"))

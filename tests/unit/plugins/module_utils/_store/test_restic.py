@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic, Snapshot
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeProgram
 
@@ -271,9 +272,9 @@ def test_a_removal_that_is_refused_is_told(program: FakeProgram, code: int, said
 def test_somebody_else_at_work_is_named(program: FakeProgram, sign: str) -> None:
     program.answer(forget={"code": 1, "err": sign}, prune={"code": 1, "err": sign})
     named = r"restic cannot prune .*already locked by PID 23188 on vm by root .UID 0, GID 0.\. Wait for .*restic unlock"
-    with pytest.raises(DockerVpsError, match=named):
+    with pytest.raises(Locked, match=named):  # which passes: the timers wait for it
         restic_of(program).forget([ONE])
-    with pytest.raises(DockerVpsError, match=named):
+    with pytest.raises(Locked, match=named):
         restic_of(program).prune()
 
 
