@@ -12,6 +12,9 @@ from lab import STANDIN, App, MakeApp
 
 plays.forking = True
 
+# The engine asks sooner than by default, since tests wait for what it says.
+DEFAULTS = {"docker_vps_source_path": str(STANDIN), "stack_health_start_interval": "500ms"}
+
 # Files that take minutes, the longest first. Workers take whole files in this order, so that none of them is left with
 # a long one when the others have ended. pytest-xdist would go by the number of a file's tests, which says nothing here.
 LONGEST = (
@@ -45,7 +48,7 @@ def make_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeApp]:
     made: list[App] = []
 
     def make(name: str, **words: object) -> App:
-        app = App(name, tmp_path_factory.mktemp(name), **{"docker_vps_source_path": str(STANDIN), **words})
+        app = App(name, tmp_path_factory.mktemp(name), **{**DEFAULTS, **words})
         app.remove()
         made.append(app)
         return app

@@ -14,7 +14,8 @@ SECRET = "7f3d9c0e51b24a86" * 4
 @pytest.fixture(scope="module")
 def app(make_app: MakeApp) -> App:
     """A deployed application with one vendor."""
-    app = make_app("it-deploy", docker_vps_env={"API_TOKEN": "tok-sesame-4711"})
+    words = {"stack_health_start_interval": None}  # by default
+    app = make_app("it-deploy", docker_vps_env={"API_TOKEN": "tok-sesame-4711"}, **words)
     app.deploy().succeeded()
     assert app.post("/api/vendors", {"name": "before"}).status == 201
     return app
