@@ -30,6 +30,7 @@ LONGEST = (
     "test_image",
     "test_replica",
     "test_restore",
+    "test_places",
     "test_offsite",
     "test_small_engine",
 )

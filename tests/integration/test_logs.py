@@ -74,19 +74,24 @@ def test_streams_and_order(start: Start) -> None:
 
 @pytest.mark.parametrize("driver", ["json-file", "local"])
 def test_every_line_comes_once_while_two_streams_write_fast(start: Start, driver: str) -> None:
-    count = 30000
+    count, turns = 30000, 3
     script = f"(seq {count} & seq {count} >&2; wait)"
-    name = start("fast", f"sleep 0.5; {script}; sleep 2; {script}", "--log-driver", driver)
+    # It goes on when everything up to there was read, so that there are several looks however fast either is.
+    script = f"for turn in $(seq {turns}); do until test -e /$turn; do sleep 0.1; done; {script}; done"
+    name = start("fast", script, "--log-driver", driver)
     got, looks, last = [], 0, ""
-    while True:
-        result = read(name, tail=0, since=last, wait=5)
-        got += result["lines"]
-        last, looks = result["last"], looks + 1
-        if result["container"]["state"] == "exited":
-            break
+    for turn in range(1, turns + 1):
+        docker("exec", name, "touch", f"/{turn}")
+        while len(got) < 2 * count * turn:
+            result = read(name, tail=0, since=last, wait=30)
+            assert result["lines"]
+            got += result["lines"]
+            last, looks = result["last"], looks + 1
+    ended(name)
+    got += read(name, tail=0, since=last)["lines"]
     assert looks > 2
     for stream in ("stdout", "stderr"):
-        assert [int(one["text"]) for one in got if one["stream"] == stream] == [*range(1, count + 1)] * 2
+        assert [int(one["text"]) for one in got if one["stream"] == stream] == [*range(1, count + 1)] * turns
 
 
 def test_secrets_are_masked_by_the_containers_own_environment(start: Start) -> None:

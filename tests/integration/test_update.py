@@ -154,14 +154,17 @@ class Play:
         return Played(self.process.returncode, self.told.read_text())
 
 
-def test_two_at_once(app: App) -> None:
+def test_two_at_once(app: App, tmp_path: Path) -> None:
     words = {"docker_vps_env": {**ENV, "VERSION": "4"}}
-    first = Play(app, "update", docker_vps_hooks_before_cutover=[["sleep", "8"]], **words)
-    until((app.directory / "deploy.lock").exists, 30, "the lock")
-    began = time.monotonic()
-    second = app.playbook("update", docker_vps_env={**ENV, "VERSION": "5"}).failed()
-    took = time.monotonic() - began
-    assert first.process.poll() is None, f"the second took {took:.1f} s, and the first has ended meanwhile"
+    go = tmp_path / "go"
+    waits = ["sh", "-c", 'until test -e "$0"; do sleep 0.1; done', str(go)]
+    first = Play(app, "update", docker_vps_hooks_before_cutover=[waits], **words)
+    try:
+        until((app.directory / "deploy.lock").exists, 60, "the lock")
+        second = app.playbook("update", docker_vps_env={**ENV, "VERSION": "5"}).failed()
+        assert first.process.poll() is None
+    finally:
+        go.touch()
     assert "has been at work for" in second.text
     assert f"(process {first.process.pid})" in second.text
     assert second.recap["changed"] == 0

@@ -51,6 +51,12 @@ def inspect(name: str) -> Mapping[str, Any]:
     return found
 
 
+def containers() -> list[str]:
+    """Return the names of all containers, running or not."""
+    with closing(DockerClient.from_env().api) as engine:
+        return [name.lstrip("/") for one in engine.containers(all=True) for name in one["Names"]]
+
+
 @functools.lru_cache(maxsize=None)
 def image_of(script: str) -> str:
     """Make sure of an image by one of the scripts in tests/support and return its name."""

@@ -12,6 +12,9 @@ cd "$root"
 
 one() {
     local started=$SECONDS code=0
+    # Molecule starts Ansible ten times a scenario: with this one it is imported once. See plays.py.
+    export PLAYS_UNTIL=$BASHPID PLAYS_PLACE PATH="$PWD/tests/support/shims:$PATH"
+    PLAYS_PLACE="$(mktemp --directory)/socket"
     molecule --base-config .config/molecule/config.yml test --no-command-borders --no-report --scenario-name "$1" \
         </dev/null >"$2/$1.log" 2>&1 || code=$?
     [ "$code" -eq 0 ] || cat "$2/$1.log"
@@ -22,10 +25,11 @@ one() {
 
 mkdir -p "$logs" .cache/times
 rm -f .cache/times/molecule.txt
-# Once, rather than by several scenarios at the same time.
-[ -n "${MOLECULE_IMAGE:-}" ] || tests/support/instance_image.sh "${MOLECULE_SUITE:-trixie}"
-tests/support/base_image.sh
-tests/support/litestream_image.sh
+# Once, rather than by each scenario, which would find them by itself.
+MOLECULE_IMAGE="${MOLECULE_IMAGE:-$(tests/support/instance_image.sh "${MOLECULE_SUITE:-trixie}")}"
+BASE_IMAGE="$(tests/support/base_image.sh)"
+LITESTREAM_IMAGE="$(tests/support/litestream_image.sh)"
+export MOLECULE_IMAGE BASE_IMAGE LITESTREAM_IMAGE
 if [ $# -eq 0 ]; then
     for file in molecule/*/molecule.yml; do set -- "$@" "$(basename "$(dirname "$file")")"; done
 fi

@@ -6,81 +6,87 @@ See plays_server.py for the second way, which benchmarks must not take.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Mapping, Sequence, Union
+from typing import Mapping, Sequence, Union
 
+COMMAND = str(Path(sys.executable).parent / "ansible-playbook")
 SERVER = Path(__file__).with_name("plays_server.py")
-Setting = tuple[str, tuple[tuple[str, str], ...]]
+
+forking = False  # whether plays are forked; see the conftest.py of the tests that do
+places: dict[tuple[str, ...], str] = {}
+one_at_a_time = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A play under way, in the process of this number."""
+class Forked:
+    """A play under way, which a server has forked."""
 
-    process: int
-    answer: BinaryIO
+    def __init__(self, connection: socket.socket, place: str) -> None:
+        self.connection = connection
+        told = connection.recv(64)
+        assert told, Path(f"{place}.log").read_text()
+        self.process = int(told)
 
     def wait(self) -> int:
         """Wait for its end, and return the code with which it ended: of a signal, its negative number."""
-        with self.answer:
-            return int(self.answer.readline())
+        with self.connection:
+            return int(self.connection.recv(64))
 
 
-class Server:
-    """A process that has Ansible imported, with one setting."""
+def fork(
+    place: str, until: int, arguments: Sequence[str], cwd: str, environment: Mapping[str, str], out: int
+) -> Forked:
+    """Have a play forked by the server that listens at a path; it is started when none does.
 
-    def __init__(self, cwd: str, environment: Mapping[str, str]) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            number = theirs.fileno()
-            command = [sys.executable, str(SERVER), str(number)]
-            self.process = subprocess.Popen(
-                command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, pass_fds=[number]
+    Args:
+        until: with the end of the process of this number, a server that is started here ends as well.
+        arguments: those of ``ansible-playbook``, which is run in ``cwd`` with exactly this environment.
+        out: the number of a file into which the play writes.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if not os.path.exists(place):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, open(f"{place}.log", "wb") as log:
+            listening.bind(place)
+            listening.listen()
+            number = listening.fileno()
+            subprocess.Popen(
+                [sys.executable, str(SERVER), str(number), str(until)],
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,  # not where the play writes, or whoever reads that would wait for the server's end
+                stderr=log,
+                pass_fds=[number],
             )
-        atexit.register(self.end)
-
-    def begin(self, arguments: Sequence[str], environment: Mapping[str, str], out: int) -> Begun:
-        """Begin a play that writes into a file of this number."""
-        answer, theirs = os.pipe()
-        asked: Mapping[str, Any] = {"arguments": ["ansible-playbook", *arguments], "environment": dict(environment)}
-        try:
-            socket.send_fds(self.control, [json.dumps(asked).encode()], [out, theirs])
-        finally:
-            os.close(theirs)
-        said = os.fdopen(answer, "rb")
-        return Begun(int(said.readline()), said)
-
-    def end(self) -> None:
-        """End it."""
-        self.control.close()
-        self.process.wait()
-
-
-forking = False  # whether plays are forked; see the conftest.py of the tests that do
-servers: dict[Setting, Server] = {}
-one_at_a_time = threading.Lock()
+    connection.connect(place)
+    asked = {"arguments": ["ansible-playbook", *arguments], "cwd": cwd, "environment": dict(environment)}
+    socket.send_fds(connection, [json.dumps(asked).encode()], [out])
+    return Forked(connection, place)
 
 
 def begin(
     arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], out: int
-) -> Union[Begun, subprocess.Popen[bytes]]:
+) -> Union[Forked, subprocess.Popen[bytes]]:
     """Begin ``ansible-playbook`` with exactly this environment, writing into a file of this number."""
     if not forking:
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), *arguments]
         return subprocess.Popen(
-            command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            [COMMAND, *arguments],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     # Ansible reads these when it is imported; everything else when it works.
-    read = tuple(sorted((name, text) for name, text in environment.items() if name.startswith("ANSIBLE_")))
+    read = [f"{name}={text}" for name, text in sorted(environment.items()) if name.startswith("ANSIBLE_")]
+    key = (str(cwd), *read)
     with one_at_a_time:
-        server = servers.get((str(cwd), read)) or Server(str(cwd), environment)
-        servers[str(cwd), read] = server
-    return server.begin(arguments, environment, out)
+        if key not in places:
+            places[key] = f"{tempfile.mkdtemp(prefix='plays-')}/socket"
+        return fork(places[key], os.getpid(), arguments, str(cwd), environment, out)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
+import lab
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.cli import Cli
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover, readiness, rollback
@@ -104,7 +105,7 @@ def vendors(app: App) -> list[str]:
 
 def containers(app: App) -> list[str]:
     """Return the names of all containers of the application, whatever project they belong to."""
-    return sorted(name for name in docker("ps", "--all", "--format", "{{.Names}}").split() if name.startswith(app.name))
+    return sorted(name for name in lab.containers() if name.startswith(app.name))
 
 
 def healthy(app: App) -> bool:

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env python
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print the ten slowest tests, with the seconds that each took together with its fixtures: slowest.py DIRECTORY
 
@@ -23,7 +23,7 @@ def taken(directory: Path) -> Iterator[tuple[float, str]]:
             yield float(case.get("time", 0)), f"{where}.{case.get('name')}"
     for path in directory.glob("*.txt"):
         for line in path.read_text().splitlines():
-            seconds, _, name = line.partition(" ")
+            seconds, _blank, name = line.partition(" ")
             yield float(seconds), name
 
 
