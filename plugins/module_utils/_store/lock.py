@@ -3,6 +3,9 @@
 
 The kernel's flock is the lock, so it ends with the last process that holds it, however that
 ends; the text in the file only tells people who it is. A file without a flock is stale.
+
+While nobody holds it, the file keeps a little room on its disk, which whoever takes it gets: so a restore, which writes
+down what it does before it does it, works on a full disk.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from typing import Iterator
 
 from .._core.errors import DockerVpsError
 from .files import refused
+
+ROOM = 1 << 16
+"""Bytes that a free lock keeps for its next holder: a folder and a few small files."""
 
 
 class Locked(DockerVpsError):
@@ -43,8 +49,12 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
                 raise Locked(_holder(descriptor, path, what))
             time.sleep(0.2)
         _say(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": int(time.time())}))
-        yield
-        _say(descriptor, "")
+        try:
+            yield
+        finally:
+            _say(descriptor, "")
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(descriptor, 0, ROOM)
     finally:
         os.close(descriptor)
 
@@ -71,7 +81,7 @@ def _taken(descriptor: int, path: str, what: str) -> bool:
 
 
 def _say(descriptor: int, text: str) -> None:
-    """Tell people who holds the lock; a courtesy, which a full disk may refuse."""
+    """Tell people who holds the lock, and give up its room; a courtesy, which a full disk may refuse."""
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)

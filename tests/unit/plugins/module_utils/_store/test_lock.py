@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import ROOM, Locked, locked
 
 
 def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:
@@ -31,7 +31,8 @@ def test_it_is_free_afterwards_and_says_nothing(tmp_path: Path) -> None:
     for _turn in range(2):
         with locked(str(path), "a backup"):
             assert path.stat().st_mode & 0o777 == 0o600
-        assert path.read_text() == ""
+        assert path.read_text().strip("\0") == ""
+        assert path.stat().st_blocks * 512 == ROOM
 
 
 def test_it_is_free_after_a_failure(tmp_path: Path) -> None:
