@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, TypeVar
+from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, TypeVar
 
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.waiting import Clock
@@ -21,6 +21,7 @@ from .users import Mounting, users
 
 FILE = "journal.json"
 RECORD = "last-restore.json"
+BEFORE_LIKE = "_data.before-… beside the volumes"
 ENGINE_BACK_WITHIN = 120  # seconds; an engine with many containers takes its time to restart
 REMOVED_WITHIN = 5  # seconds; a killed run's tar may write into what is removed until it notices
 
@@ -102,19 +103,25 @@ class Journal:
 
 
 def read(folder: str) -> Journal:
-    """Return the journal in a folder of unfinished work, an empty one when nothing was written down yet."""
-    given = _read(os.path.join(folder, FILE))
+    """Return the journal in a folder of unfinished work, an empty one when nothing was written down yet.
+
+    Raises:
+        DockerVpsError: it cannot be read or is damaged.
+    """
+    path = os.path.join(folder, FILE)
+    given = _read(path)
     if given is None:
         return Journal(folder)
-    return Journal(
-        folder,
-        tuple(given["containers"]),
-        tuple(given["created"]),
-        _swaps(given),
-        given["keep_before"],
-        given["decided"],
-        given["frozen"],
-    )
+    with _sound(path):
+        return Journal(
+            folder,
+            tuple(given["containers"]),
+            tuple(given["created"]),
+            _swaps(given),
+            given["keep_before"],
+            given["decided"],
+            given["frozen"],
+        )
 
 
 def remembered(sets: Sets) -> tuple[Swap, ...]:
@@ -316,8 +323,40 @@ def _remember(sets: Sets, journal: Journal) -> None:
     _write(os.path.join(sets.directory, RECORD), record)
 
 
+def damage_of_record(sets: Sets) -> list[str]:
+    """Return what is wrong with the record of restores; no job is stopped by it."""
+    try:
+        _checked_record(sets)
+    except DockerVpsError as error:
+        return [error.message]
+    return []
+
+
 def _record(sets: Sets) -> Mapping[str, Any]:
-    return _read(os.path.join(sets.directory, RECORD)) or {}
+    try:
+        return _checked_record(sets)
+    except DockerVpsError:
+        return {}
+
+
+def _checked_record(sets: Sets) -> Mapping[str, Any]:
+    path = os.path.join(sets.directory, RECORD)
+    with _sound(path):
+        given = _read(path) or {}
+        for key in ("swaps", "superseded"):
+            _swaps(given, key)
+    return given
+
+
+@contextlib.contextmanager
+def _sound(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DockerVpsError(
+            f"{path} is damaged, so nobody knows which directories ({BEFORE_LIKE}) and containers it is about. "
+            "Look for them, set them right, and remove it."
+        ) from error
 
 
 def _swaps(given: Mapping[str, Any], key: str = "swaps") -> tuple[Swap, ...]:
@@ -325,8 +364,12 @@ def _swaps(given: Mapping[str, Any], key: str = "swaps") -> tuple[Swap, ...]:
 
 
 def _read(path: str) -> Optional[Mapping[str, Any]]:
-    kept = files.read(path)
-    return None if kept is None else json.loads(kept.text)
+    kept = files.read(path, links=False)
+    if kept is None:
+        return None
+    with _sound(path):
+        given = json.loads(kept.text)
+        return {**given}
 
 
 def _write(path: str, given: Mapping[str, Any]) -> None:

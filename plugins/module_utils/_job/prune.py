@@ -15,7 +15,7 @@ from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
 from .backup import WallClock, size
-from .journal import Containers, Swap, cannot_be_removed, recover, remembered, superseded
+from .journal import Containers, Swap, cannot_be_removed, damage_of_record, recover, remembered, superseded
 from .verify import problems
 
 SHOWN = 3
@@ -103,7 +103,7 @@ def _told(
         "safety_copies": list(copies),
         "left": sorted(left),
         "freed": freed,
-        "unreadable": list(here.unreadable),
+        "unreadable": [*here.unreadable, *damage_of_record(sets)],
         "lone": list(here.lone),
         "summary": f"{len(removed)} {'set' if len(removed) == 1 else 'sets'} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "

@@ -217,3 +217,18 @@ def test_the_last_set_before_a_loss_stays(sets: Sets) -> None:
 def test_a_set_of_the_future_holds_nothing(sets: Sets) -> None:
     publish(sets, day(-5), losses=("Gone.",), lost_since=(day(3),))
     assert pruned(sets)["removed"] == [day(2), day(3)]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"swaps": 1}', '{"swaps": [{"live": 1}]}', "[" * 100_000])
+def test_a_damaged_record_of_restores_is_told_and_stops_nothing(sets: Sets, text: str) -> None:
+    (Path(sets.directory) / RECORD).write_text(text)
+    result = pruned(sets)
+    assert result["removed"] == [day(2), day(3)]
+    assert [f"{RECORD} is damaged, so nobody knows which" in one for one in result["unreadable"]] == [True]
+
+
+def test_a_damaged_journal_is_one_sentence(sets: Sets) -> None:
+    folder = sets.begin("20260201-015500")
+    (Path(folder) / "journal.json").write_text('{"containers": []}')
+    with pytest.raises(DockerVpsError, match=r"journal\.json is damaged, so nobody knows which"):
+        pruned(sets)
