@@ -73,7 +73,7 @@ summary:
   description: The result in one sentence.
   returned: success
   type: str
-  sample: "Set 20260131-020000 of ptnextjs: 1 archive, 12 KiB, 1 database checked, in /var/backups/ptnextjs."
+  sample: "Set 20260131-020000 of ptnextjs: 1 archive, 12 KiB, 1 database sound, in /var/backups/ptnextjs."
 """
 
 from ansible.module_utils.basic import AnsibleModule

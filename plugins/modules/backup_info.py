@@ -123,10 +123,17 @@ sets:
       elements: str
       sample: [db-20260131-020000.tar.gz, media-20260131-020000.tar.gz]
     databases:
-      description: The databases in the archives, with the rows of their tables.
+      description:
+        - The application's databases in the archives, with the rows of their tables, and what their check said when the
+          set was made, V(sound), V(damaged) or V(not checked), and why.
       type: list
       elements: dict
-      sample: [{"archive": "db", "path": "payload.db", "tables": {"vendors": 3, "media": 1}}]
+      sample:
+        - archive: db
+          path: payload.db
+          check: sound
+          why: ""
+          tables: {"vendors": 3, "media": 1}
     uploads_missing:
       description: The uploads that its database names and that were not in the volume.
       type: list
@@ -141,6 +148,10 @@ sets:
       description: Why it is held back from retention; empty when it is not.
       type: str
       sample: the last before a loss that set 20260131-020000 tells of
+    checks:
+      description: How many of its databases are sound, damaged and not checked.
+      type: dict
+      sample: {"sound": 1, "damaged": 0, "not checked": 0}
     warnings:
       description: What the backup warned of.
       type: list
@@ -197,7 +208,8 @@ summary:
   returned: always
   type: list
   elements: str
-  sample: ["20260131-020000: 24 hours ago, 47 KiB, files: 42, rows in databases: 4, of ptnextjs-app:1, proven"]
+  sample:
+    - "20260131-020000: 24 hours ago, 47 KiB, files: 42, 1 database sound, rows in databases: 4, of shop:1, proven"
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -142,7 +142,7 @@ set:
         databases:
           - path: payload.db
             journal_mode: wal
-            check: ok
+            check: sound
             tables: {vendors: 3, media: 1}
     uploads: {named: 1, missing: [], problem: ""}
     warnings: []
@@ -164,7 +164,7 @@ summary:
   returned: success
   type: str
   sample: >-
-    Set 20260131-020000 of ptnextjs: 2 archives, 48 KiB, 1 database checked, 1 upload proved, in
+    Set 20260131-020000 of ptnextjs: 2 archives, 48 KiB, 1 database sound, 1 upload proved, in
     /var/backups/ptnextjs.
 """
 

@@ -18,6 +18,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Callable, Collection, Mapping, Optional, Sequence, Tuple, Type, TypeVar, cast
 
+from .databases import CHECKS
 from .errors import DockerVpsError, InvalidInput
 
 T = TypeVar("T")
@@ -51,7 +52,18 @@ class BadManifest(DockerVpsError):
 
 @dataclass(frozen=True)
 class Database:
-    """A SQLite database in an archive. ``held`` is how long the copy kept writers waiting at most, in seconds."""
+    """A database of the application in an archive.
+
+    Attributes:
+        path: in the volume.
+        journal_mode: wal or rollback; empty when that is not known.
+        sqlite_version: of the SQLite library that last wrote it; empty when that is not known.
+        check: sound, damaged or not checked; ``why`` is what was found, or the reason.
+        tables: rows by ordinary table; ``uncounted`` are those that are there as well.
+        held: how long the copy kept writers waiting at most, in seconds.
+        warning: a known bug of that library that loses data.
+        quiet: whether nobody was writing when it was copied, or just before.
+    """
 
     path: str
     journal_mode: str
@@ -62,6 +74,19 @@ class Database:
     tables: Mapping[str, int]
     held: float
     warning: str
+    why: str = ""
+    uncounted: tuple[str, ...] = ()
+    quiet: bool = True
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A database that somebody put into a volume, archived byte for byte; see ``Database`` for ``check``, ``why``."""
+
+    path: str
+    bytes: int
+    check: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -91,11 +116,17 @@ class Archive:
     disk_bytes: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     replica_files: int = 0
+    foreign: tuple[Foreign, ...] = ()
 
     @property
     def room(self) -> int:
         """How many bytes its files need on a disk; sparse ones need less than they seem to hold."""
         return self.disk_bytes or self.plain_bytes
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """What the checks of the application's databases said."""
+        return tuple(one.check for one in self.databases)
 
 
 @dataclass(frozen=True)
@@ -331,7 +362,12 @@ def _consistent(manifest: Manifest, file: str) -> None:
 
 
 def _archive(given: Mapping[str, Any]) -> Archive:
-    return _built(Archive, given, databases=tuple(_built(Database, one) for one in given["databases"]))
+    databases = tuple(_built(Database, one) for one in given["databases"])
+    foreign = tuple(_built(Foreign, one) for one in given.get("foreign", ()))
+    for check in (*(one.check for one in databases), *(one.check for one in foreign)):
+        if check not in CHECKS:
+            raise ValueError(f"the check of a database is {check!r:.80}")
+    return _built(Archive, given, databases=databases, foreign=foreign)
 
 
 def _is_text(value: Any) -> bool:

@@ -30,7 +30,7 @@ def known_data_loss(version_number: int, wal: bool) -> Optional[str]:
     if any(first <= version_number < end for first, end in _FIXED_BRANCHES):
         return None
     return (
-        f"SQLite {text(version_number)}, which wrote this database, has the WAL-reset bug that in rare cases loses "
-        "commits or corrupts the database (https://www.sqlite.org/wal.html#walresetbug); "
+        f"SQLite {text(version_number)}, the library that last wrote this database, has the WAL-reset bug that in rare "
+        "cases loses commits or corrupts the database (https://www.sqlite.org/wal.html#walresetbug); "
         "move the application to a library with SQLite 3.51.3 or newer."
     )

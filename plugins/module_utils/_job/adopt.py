@@ -11,10 +11,13 @@ from typing import Any
 
 from .._core import catalog
 from .._core.catalog import Archive, Database, Manifest, Release, Uploads
+from .._core.databases import DAMAGED
 from .._core.errors import DockerVpsError, InvalidInput
-from .._store import archive, sqlite
+from .._store import archive
+from .._store.examiner import Examiner, Facts, facts
 from .._store.sets import Sets
 from .backup import BUSY_TIMEOUT, WallClock, summary, told
+from .databases import warnings
 
 ROOT = "root"
 KIND = "gzip"
@@ -41,7 +44,7 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
     if os.path.isabs(params.path) or os.path.normpath(params.path) != params.path or params.path.startswith(".."):
         raise InvalidInput(f"path must be a path in the volume, such as payload.db, but is {params.path!r}.")
     if check_mode:
-        _whole(params, sqlite.facts(params.file))
+        _whole(params, facts(params.file, live=True))
         text = f"A set of {params.file} as {params.archive} of {sets.app} would be made in {sets.directory}."
         return {"changed": True, "set": {}, "summary": text}
     sets.prepare()
@@ -57,17 +60,18 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
     return {"changed": True, **told(made), "summary": summary(made)}
 
 
-def _whole(params: Params, facts: sqlite.Facts) -> sqlite.Facts:
-    if facts.check != "ok":
-        raise DockerVpsError(f"{params.file} is damaged, so no set was made of it. SQLite says: {facts.check}.")
-    return facts
+def _whole(params: Params, found: Facts) -> Facts:
+    if found.check == DAMAGED:
+        raise DockerVpsError(f"{params.file} is damaged, so no set was made of it. Found: {found.why}.")
+    return found
 
 
 def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
     root = os.path.join(folder, ROOT)
     path = os.path.join(root, params.path)
     os.makedirs(os.path.dirname(path), mode=0o755)
-    facts = _whole(params, sqlite.copy(params.file, path, wait=BUSY_TIMEOUT))
+    with Examiner() as examiner:
+        copied = _whole(params, examiner.copy(params.file, path, wait=BUSY_TIMEOUT))
     owner = os.stat(path)
     for place, _unused, _unused in os.walk(root):  # whoever owns the database also makes files beside it
         os.chown(place, owner.st_uid, owner.st_gid)
@@ -76,6 +80,25 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
     written = archive.write(os.path.join(folder, file), root, KIND, instead={}, leave_out=[])
     shutil.rmtree(root)
     at = catalog.time_of(stamp).strftime("%Y-%m-%dT%H:%M:%SZ")
+    archives = (
+        Archive(
+            name=params.archive,
+            volume=params.volume,
+            file=file,
+            compression=KIND,
+            sha256=written.sha256,
+            bytes=written.bytes,
+            plain_bytes=written.plain_bytes,
+            files=written.files,
+            driver="local",
+            labels={},
+            databases=(Database(path=params.path, **asdict(copied)),),
+            torn=(),
+            vanished=(),
+            skipped=(),
+            outside_links=0,
+        ),
+    )
     return Manifest(
         format=catalog.FORMAT,
         app=app,
@@ -90,25 +113,10 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
         engine="",
         host=socket.gethostname(),
         tool_version=catalog.TOOL_VERSION,
-        archives=(
-            Archive(
-                name=params.archive,
-                volume=params.volume,
-                file=file,
-                compression=KIND,
-                sha256=written.sha256,
-                bytes=written.bytes,
-                plain_bytes=written.plain_bytes,
-                files=written.files,
-                driver="local",
-                labels={},
-                databases=(Database(path=params.path, **asdict(facts)),),
-                torn=(),
-                vanished=(),
-                skipped=(),
-                outside_links=0,
-            ),
-        ),
+        archives=archives,
         uploads=Uploads(0, (), ""),
-        warnings=(f"Only the archive {params.archive} is in this set, made of {os.path.basename(params.file)}",),
+        warnings=(
+            f"Only the archive {params.archive} is in this set, made of {os.path.basename(params.file)}",
+            *warnings(archives[0]),
+        ),
     )

@@ -12,19 +12,24 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequenc
 
 from .._core import catalog, losses
 from .._core.catalog import Archive, Database, Manifest, Uploads
+from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.losses import Limits, counted
 from .._core.waiting import Clock
 from .._store import archive, sqlite, tree
+from .._store.examiner import Examiner
 from .._store.folders import LONGEST
 from .._store.guard import guarded
 from .._store.place import few
+from .._store.quiet import quiet
 from .._store.sets import BackupSet, Sets
+from . import databases
 from .journal import Journal, go_on, recover
 from .places import holding_sets, why_not
 from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
+QUIET_WITHIN = 5.0  # seconds that a backup waits for moments in which the application does not write
 SHORT = 160  # characters that a summary has of a warning
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
 
@@ -47,7 +52,12 @@ class Query:
 
 @dataclass(frozen=True)
 class Params:
-    """What to back up; ``volumes`` maps the names of archives to volumes, in the order to archive them."""
+    """What to back up.
+
+    Attributes:
+        volumes: the names of archives and their volumes, in the order to archive them; the first is of the databases.
+        database: what DATABASE_URI names, as archive/path; empty when that is not known.
+    """
 
     app: str
     volumes: Mapping[str, str]
@@ -57,6 +67,12 @@ class Params:
     reason: str = ""
     accept_loss: bool = False
     limits: Limits = field(default_factory=Limits)
+    database: str = ""
+
+    @property
+    def wanted(self) -> databases.Wanted:
+        """What is known about the application."""
+        return databases.Wanted(next(iter(self.volumes)), self.database, self.consistency)
 
 
 def run(
@@ -70,6 +86,8 @@ def run(
     catalog.check_names(list(params.volumes))
     if params.uploads and params.uploads.archive not in params.volumes:
         raise InvalidInput(f"uploads.archive is {params.uploads.archive!r}, but no volume is archived under that name.")
+    if params.database and params.database.partition("/")[0] not in params.volumes:
+        raise InvalidInput(f"database is {params.database!r}, but must be <archive>/<path>, such as db/payload.db.")
     engine = connect()
     if check_mode:
         predicted = _predicted(sets, params, _looked_at(params, sets, engine, clock.utc()))
@@ -90,7 +108,8 @@ def run(
         with guarded(lambda: recover(sets, folder, connect, clock)):
             sets.begin(stamp)
             try:
-                made = _Making(params, sets, engine, clock, folder, stamp, sources).run()
+                with Examiner() as examiner:
+                    made = _Making(params, sets, engine, clock, folder, stamp, sources, examiner).run()
             except BaseException:
                 recover(sets, folder, connect, clock)
                 raise
@@ -122,7 +141,7 @@ def summary(made: BackupSet) -> str:
     parts = [
         counted(len(manifest.archives), "archive"),
         size(sum(archive.bytes for archive in manifest.archives)),
-        counted(sum(len(archive.databases) for archive in manifest.archives), "database") + " checked",
+        tally(check for archive in manifest.archives for check in archive.checks),
     ]
     if manifest.uploads.named and not manifest.uploads.problem:
         parts.append(counted(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
@@ -153,6 +172,7 @@ class _Source:
 
     volume: Volume
     survey: tree.Survey
+    databases: databases.Found
 
 
 def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) -> dict[str, _Source]:
@@ -168,7 +188,10 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
         inside = holding_sets(volume, found.root, sets.directory)
         if inside:
             raise DockerVpsError(inside)
-        sources[name] = _Source(found, tree.survey(found.root))
+        survey = tree.survey(found.root)
+        there = databases.found(name, found.root, survey, params.wanted)
+        databases.refuse_sealed(volume, there, params.wanted)
+        sources[name] = _Source(found, survey, there)
     if params.consistency == "stop":
         refuse_vanishing(running(engine, params.volumes.values()))
     if all(one.survey.files == 0 for one in sources.values()):
@@ -186,8 +209,9 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
 def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -> None:
     """Refuse a set that would stand for good ones although all databases or files of a volume are gone."""
     for name, source in sources.items():
-        before, now = next((one for _unused, one in losses.holders(name, earlier)), None), source.survey
-        gone = before and ((before.databases and not now.databases) or (before.files and not now.files))
+        before = next((one for _unused, one in losses.holders(name, earlier)), None)
+        now, there = source.survey, source.databases
+        gone = before and ((before.databases and not (there.own or there.sealed)) or (before.files and not now.files))
         if before and gone:
             what = "database" if before.databases else "file"
             raise DockerVpsError(
@@ -216,7 +240,7 @@ def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> N
     copies = sum(
         os.stat(os.path.join(source.volume.root, one)).st_blocks * 512
         for source in sources.values()
-        for one in source.survey.databases
+        for one in source.databases.own
     )
     needed, free = _predicted(sets, params, sources) + copies + RESERVE, sets.free()
     if free < needed:
@@ -240,9 +264,10 @@ class _Making:
         folder: str,
         stamp: str,
         sources: Mapping[str, _Source],
+        examiner: Examiner,
     ) -> None:
         self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
-        self.folder, self.stamp, self.sources = folder, stamp, sources
+        self.folder, self.stamp, self.sources, self.examiner = folder, stamp, sources, examiner
         self.journal = Journal(folder)
         self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
         self.databases: dict[str, list[Database]] = {name: [] for name in sources}
@@ -254,8 +279,9 @@ class _Making:
         release = release_of(self.engine, self.params.volumes.values())
         engine = str(self.engine.info().get("ServerVersion", ""))
         halted = self.halt()
+        quiet_until = self.clock.now() + QUIET_WITHIN
         for name, source in self.sources.items():
-            self.copy_databases(name, source)
+            self.copy_databases(name, source, quiet_until)
         uploads = self.uploads()
         missing: Sequence[str] = ()
         archives = []
@@ -265,6 +291,7 @@ class _Making:
             archives.append(archive_)
             missing = absent if proof else missing
         unavailable = self.go_on(halted)
+        archives = self.foreign(archives)
         after = self.sets.after(self.stamp)
         uploads = replace(uploads, missing=tuple(sorted(map(catalog.shown, missing))))
         lost = losses.lost(archives, self.sets.earlier(started), self.params.limits)
@@ -284,7 +311,12 @@ class _Making:
             tool_version=catalog.TOOL_VERSION,
             archives=tuple(archives),
             uploads=uploads,
-            warnings=(*warnings(archives, uploads), *self.place_warnings(archives), *clock_warning(after)),
+            warnings=(
+                *self.cautions(),
+                *warnings(archives, uploads),
+                *self.place_warnings(archives),
+                *clock_warning(after),
+            ),
             after=after,
             losses=tuple(lost.values()),
             lost_since=() if self.params.accept_loss else tuple(lost),
@@ -314,19 +346,32 @@ class _Making:
         self.journal = self.journal.write(containers=())
         return round(self.clock.now() - halted, 3)
 
-    def copy_databases(self, name: str, source: _Source) -> None:
-        """Copy the databases of a volume, and refuse damaged ones."""
-        for path in source.survey.databases:
+    def copy_databases(self, name: str, source: _Source, quiet_until: float) -> None:
+        """Copy the application's databases in a volume, and refuse damaged ones."""
+        root, there = source.volume.root, source.databases
+        self.databases[name] += [databases.sealed(root, path) for path in there.sealed]
+        for path in there.own:
             copy = os.path.join(self.folder, f"copy-{name}-{len(self.copies[name])}")
-            facts = sqlite.copy(os.path.join(source.volume.root, path), copy, wait=BUSY_TIMEOUT)
-            if facts.check != "ok":
+            lull = self.params.consistency != "online" or quiet(os.path.join(root, path), quiet_until, self.clock)
+            facts = self.examiner.copy(os.path.join(root, path), copy, wait=BUSY_TIMEOUT)
+            if stops(True, facts.check):
                 raise DockerVpsError(
-                    f"The database {path} in the volume {source.volume.name} is damaged, so it was not backed up as "
-                    f"if it were good. SQLite says: {facts.check}. Restore the last good set, or repair it with "
+                    f"The database {catalog.shown(path)} in the volume {source.volume.name} is damaged, so it was not "
+                    f"backed up as if it were good. Found: {facts.why}. Restore the last good set, or repair it with "
                     "sqlite3's .recover."
                 )
             self.copies[name][path] = copy
-            self.databases[name].append(Database(path=catalog.shown(path), **asdict(facts)))
+            self.databases[name].append(Database(path=catalog.shown(path), **asdict(facts), quiet=lull))
+
+    def foreign(self, archives: Sequence[Archive]) -> list[Archive]:
+        """Look at the databases that are none of the application's."""
+        until = self.clock.now() + databases.FOREIGN_SECONDS
+        return [
+            replace(one, foreign=tuple(databases.examined(source.volume.root, paths, self.examiner, self.clock, until)))
+            for one in archives
+            for source in (self.sources[one.name],)
+            for paths in (source.databases.foreign,)
+        ]
 
     def uploads(self) -> Uploads:
         """Return the uploads that the copied databases name, as missing until they are found."""
@@ -346,18 +391,17 @@ class _Making:
     def archive(self, name: str, source: _Source, wanted: Sequence[str]) -> tuple[Archive, Sequence[str]]:
         """Archive a volume, and return which of the wanted files are not in it."""
         file = catalog.archive_file(name, self.stamp, self.params.compression)
-        survey = source.survey
-        # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is
-        # restored beside a copy from another moment would damage it.
-        sidecars = [path + suffix for path in survey.databases for suffix in sqlite.SIDECARS]
+        survey, there = source.survey, source.databases
+        copies = self.copies[name]
         written = archive.write(
             os.path.join(self.folder, file),
             source.volume.root,
             self.params.compression,
-            instead=self.copies[name],
-            leave_out=[*sidecars, *survey.sockets, *survey.devices, *survey.too_long],
+            instead={**copies, **{path: copies[used] for path, used in there.names.items()}},
+            leave_out=[*there.beside, *survey.sockets, *survey.devices, *survey.too_long],
             wanted=wanted,
         )
+        databases.refuse_journals(source.volume.root, there)
         made = Archive(
             name=name,
             volume=source.volume.name,
@@ -400,6 +444,11 @@ class _Making:
             if told:
                 yield f"{one.name}: as it is now, the set could not be restored into {one.volume}. {told}"
 
+    def cautions(self) -> Iterator[str]:
+        """Yield what may be wrong with the databases."""
+        for name, source in self.sources.items():
+            yield from databases.cautions(name, source.databases, source.survey, self.params.wanted)
+
 
 def clock_warning(after: str) -> list[str]:
     """Return a warning when there is a set dated later than a new one; see Manifest.after."""
@@ -409,7 +458,7 @@ def clock_warning(after: str) -> list[str]:
 def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     """Yield what whoever relies on a set should know."""
     for one in archives:
-        yield from (f"{one.name}: {database.warning}" for database in one.databases if database.warning)
+        yield from databases.warnings(one)
         if one.torn:
             yield f"{one.name}: these changed each time they were read and may be torn: {', '.join(one.torn)}"
         if one.outside_links:

@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, Mapping
+from typing import Any, Collection, Dict, Mapping, Optional
 
 from .._core.catalog import shown
 from .._core.errors import DockerVpsError
@@ -24,12 +24,13 @@ class Contents:
     newer: int
 
 
-def contents(roots: Mapping[str, str], since: float = math.inf) -> Contents:
-    """Look into the directories of volumes; a damaged database is no failure.
+def contents(roots: Mapping[str, str], since: float = math.inf, own: Optional[Collection[str]] = None) -> Contents:
+    """Look into the directories of volumes; a database that cannot be read is no failure.
 
     Args:
         roots: the directories by the names of their volumes; databases are named ``<volume>/<path>``.
         since: seconds since the epoch; files modified later count as newer.
+        own: the volumes whose databases are the application's, and not somebody's files; None for all.
     """
     tables: Dict[str, Mapping[str, int]] = {}
     unreadable = []
@@ -37,16 +38,16 @@ def contents(roots: Mapping[str, str], since: float = math.inf) -> Contents:
     for volume, root in roots.items():
         survey = tree.survey(root, since)
         newer += survey.newer
-        for path in survey.databases:
+        for path in survey.databases if own is None or volume in own else ():
             name = f"{volume}/{shown(path)}"
             try:
-                facts = sqlite.facts(os.path.join(root, path))
+                counts, uncounted = sqlite.counted(os.path.join(root, path))
             except DockerVpsError as error:
                 unreadable.append(error.message)
                 continue
-            tables[name] = facts.tables
-            if facts.check != "ok":
-                unreadable.append(f"{name} is damaged, so its rows are counted in part only.")
+            tables[name] = counts
+            if uncounted:
+                unreadable.append(f"The rows of {', '.join(uncounted)} in {name} cannot be counted.")
     return Contents(tables, tuple(unreadable), newer)
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
-from .._core.catalog import Archive, shown
+from .._core.catalog import Archive, Database, shown
+from .._core.databases import DAMAGED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Examined
-from .._store import archive, sqlite, tree
+from .._store import archive, tree
+from .._store.examiner import Examiner
 from .._store.sets import Sets
 from .backup import RESERVE, WallClock
 from .journal import Journal, Swap, remembered
@@ -170,7 +172,9 @@ class FromSet:
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with what the manifest says."""
         since = self.one.time
-        live = contents({one.volume: one.root for one in self.targets if one.root}, since.timestamp())
+        first = self.one.manifest.archives[:1]
+        own = {one.volume for one in self.targets if one.archive.databases or one.archive in first}
+        live = contents({one.volume: one.root for one in self.targets if one.root}, since.timestamp(), own)
         kept = {
             f"{one.volume}/{database.path}": database.tables
             for one in self.targets
@@ -221,18 +225,14 @@ class FromSet:
         path = self.one.path(one.archive)
         self._count(archive.extract(path, one.archive.compression, staged, **self._conditions(one)))
         found = {shown(one): one for one in tree.survey(staged).databases}
-        for database in one.archive.databases:
-            if database.path not in found:
-                raise DockerVpsError(
-                    f"{path} has no database {database.path}, which its manifest names; nothing was changed."
-                )
-            facts = sqlite.facts(os.path.join(staged, found[database.path]))
-            if facts.check != "ok" or facts.tables != database.tables:
-                why = "other numbers of rows than its manifest says" if facts.check == "ok" else facts.check
-                raise DockerVpsError(
-                    f"The database {database.path} in {path} is not as it was backed up: {why}. Name another set; "
-                    "nothing was changed."
-                )
+        with Examiner() as examiner:
+            for database in one.archive.databases:
+                if database.path in found:
+                    _refuse_other(path, database, os.path.join(staged, found[database.path]), examiner)
+                elif database.journal_mode:  # others are encrypted
+                    raise DockerVpsError(
+                        f"{path} has no database {database.path}, which its manifest names; nothing was changed."
+                    )
 
     def _conditions(self, one: Target) -> dict[str, Any]:
         return {
@@ -244,6 +244,17 @@ class FromSet:
     def _count(self, examined: Examined) -> None:
         self.files += examined.files
         self.bytes += examined.plain_bytes
+
+
+def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) -> None:
+    facts = examiner.facts(path)
+    rows = other_rows(told.tables, facts.tables, [*told.uncounted, *facts.uncounted])
+    if facts.check == DAMAGED or rows:
+        why = facts.why if facts.check == DAMAGED else "other numbers of rows than its manifest says"
+        raise DockerVpsError(
+            f"The database {told.path} in {archived} is not as it was backed up: {why}. Name another set; "
+            "nothing was changed."
+        )
 
 
 class SafetyCopies:

@@ -13,11 +13,13 @@ from datetime import datetime
 from typing import Any, Iterator, Mapping, Optional, Sequence, cast
 
 from .._core.catalog import Archive, Database, shown
+from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, other_rows, tally
 from .._core.errors import DockerVpsError
 from .._core.losses import counted, held_back, listed, told, unaccepted
 from .._core.members import plain
-from .._store import archive, sqlite, tree
+from .._store import archive, tree
 from .._store.compression import Decompressed
+from .._store.examiner import Examiner
 from .._store.files import open_regular
 from .._store.sets import BackupSet, Sets
 from . import runs
@@ -91,20 +93,33 @@ def problems(one: BackupSet, level: str) -> list[str]:
 
 
 def compared(told: Archive, root: str) -> Iterator[tuple[bool, str]]:
-    """Yield how a restored volume differs from its manifest, each with whether something is lost."""
+    """Yield how a restored volume that may be in use differs from its manifest, each with whether something is lost."""
     survey = tree.survey(root)
-    count = survey.files - len(survey.sidecars)
-    if count != told.files:
-        yield count < told.files, f"{told.name} has {count} files, and the manifest says {told.files}"
     there = {shown(path): path for path in survey.databases}
-    for database in told.databases:
-        if database.path not in there:
-            yield True, f"{told.name} has no database {database.path}"
-            continue
-        facts = sqlite.facts(os.path.join(root, there[database.path]))
-        if facts.check != "ok":
-            yield True, f"the database {database.path} is damaged: {facts.check}"
-        yield from _tables(database.path, database.tables, facts.tables)
+    beside = {database.path + suffix for database in told.databases for suffix in SIDECARS}
+    count = survey.files - len(beside & {*map(shown, survey.sidecars)})
+    # What the application keeps beside an encrypted database comes and goes.
+    some = len(SIDECARS) * sum(not database.journal_mode for database in told.databases)
+    if not told.files - some <= count <= told.files + some:
+        yield count < told.files, f"{told.name} has {count} files, and the manifest says {told.files}"
+    with Examiner() as examiner:
+        for database in told.databases:
+            if database.path in there:
+                yield from _compared(database, os.path.join(root, there[database.path]), examiner)
+            elif database.journal_mode or not os.path.isfile(os.path.join(root, database.path)):
+                yield True, f"{told.name} has no database {database.path}"
+
+
+def _compared(told: Database, path: str, examiner: Examiner) -> Iterator[tuple[bool, str]]:
+    facts = examiner.facts(path, live=True)
+    if facts.check == DAMAGED:
+        yield True, f"the database {told.path} is damaged: {facts.why}"
+    elif facts.check == NOT_CHECKED:
+        yield False, f"the database {told.path} was not checked: {facts.why}"
+    passed_over = {*told.uncounted, *facts.uncounted}
+    before = {table: rows for table, rows in told.tables.items() if table not in passed_over}
+    now = {table: rows for table, rows in facts.tables.items() if table not in passed_over}
+    yield from _tables(told.path, before, now)
 
 
 def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Iterator[tuple[bool, str]]:
@@ -140,10 +155,12 @@ def _full(path: str, told: Archive) -> Iterator[str]:
     )
     if told.databases:
         try:
-            with tempfile.TemporaryDirectory(prefix="docker-vps-verify-", dir=SCRATCH) as scratch:
+            with tempfile.TemporaryDirectory(
+                prefix="docker-vps-verify-", dir=SCRATCH
+            ) as scratch, Examiner() as examiner:
                 copies = _unpacked(path, told, scratch)
                 for database in told.databases:
-                    yield from _differences(told.file, database, copies.get(database.path))
+                    yield from _differences(told.file, database, copies.get(database.path), examiner)
         except OSError as error:
             raise DockerVpsError(
                 f"The databases of {told.file} could not be looked at in {SCRATCH}: {error.strerror or error}"
@@ -153,12 +170,15 @@ def _full(path: str, told: Archive) -> Iterator[str]:
 def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
     """Return copies of the databases in an archive that was examined; the last of several members wins."""
     wanted = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
+    most = {database.path: database.bytes for database in told.databases}
     found = {}
     with open_regular(path) as file:
         stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
         with tarfile.open(fileobj=stream, mode="r|") as members:
             for member in members:
                 name = shown(plain(member.name))
+                if name in wanted and member.isreg() and member.size > most[name]:
+                    raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
                 data = members.extractfile(member) if name in wanted and member.isreg() else None
                 if data:
                     found[name] = wanted[name]
@@ -167,21 +187,22 @@ def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
     return found
 
 
-def _differences(file: str, told: Database, copy: Optional[str]) -> Iterator[str]:
+def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[str]:
     if copy is None:
         yield f"{file} has no database {told.path}, and the manifest names it"
-        return
-    facts = sqlite.facts(copy)
-    if facts.check != "ok":
-        yield f"The database {told.path} in {file} is damaged: {facts.check}"
-    elif facts.tables != told.tables:
-        tables = sorted({*facts.tables, *told.tables})
-        wrong = [f"{one} {facts.tables.get(one)}, not {told.tables.get(one)}" for one in tables]
-        yield f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(wrong)}"
+    elif told.journal_mode:  # others are encrypted, and the archive's checksum is all there is to compare
+        facts = examiner.facts(copy)
+        wrong = other_rows(told.tables, facts.tables, [*told.uncounted, *facts.uncounted])
+        if facts.check == DAMAGED:
+            yield f"The database {told.path} in {file} is damaged: {facts.why}"
+        elif wrong:
+            rows = [f"{one} {facts.tables.get(one)}, not {told.tables.get(one)}" for one in wrong]
+            yield f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(rows)}"
 
 
 def _row(one: BackupSet, wrong: Sequence[str], held: str, now: datetime) -> dict[str, Any]:
     manifest = one.manifest
+    checks = [check for each in manifest.archives for check in each.checks]
     return {
         "stamp": manifest.stamp,
         "time": one.time.strftime(ISO),
@@ -195,13 +216,20 @@ def _row(one: BackupSet, wrong: Sequence[str], held: str, now: datetime) -> dict
         "files": sum(each.files for each in manifest.archives),
         "archives": [each.file for each in manifest.archives],
         "databases": [
-            {"archive": each.name, "path": database.path, "tables": dict(database.tables)}
+            {
+                "archive": each.name,
+                "path": database.path,
+                "check": database.check,
+                "why": database.why,
+                "tables": dict(database.tables),
+            }
             for each in manifest.archives
             for database in each.databases
         ],
         "uploads_missing": list(manifest.uploads.missing),
         "losses": list(manifest.losses),
         "held": held,
+        "checks": {check: checks.count(check) for check in CHECKS},
         "warnings": list(manifest.warnings),
         "proven": manifest.proven,
         "last_proof": asdict(manifest.proofs[-1]) if manifest.proofs else {},
@@ -242,6 +270,7 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
             _ago(row["age"]),
             size(row["bytes"]),
             f"files: {row['files']}",
+            tally(one["check"] for one in row["databases"]),
             f"rows in databases: {rows}",
             f"of {row['image'] or 'no image'}",
             "proven" if row["proven"] else "not proven",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy and examine SQLite databases while their application writes them.
+"""Copy and read SQLite databases while their application writes them.
 
 SQLite does the reading: on its own terms with the locks that the application respects, never through a plain copy of
 files. A database is opened read-only, so closing it as the last one neither checkpoints nor deletes its WAL.
@@ -14,34 +14,35 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import math
 import os
 import sqlite3
 import stat
 import threading
 import time
-from dataclasses import dataclass, replace
-from typing import Callable, Dict, FrozenSet, Iterator, List, Optional
+from dataclasses import dataclass
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
 from urllib.parse import quote
 
+from .._core.databases import HEADER, MAGIC, belongs
 from .._core.errors import DockerVpsError
-from .._core.sqlite_versions import known_data_loss, text
-
-MAGIC = b"SQLite format 3\0"
-SIDECARS = ("-wal", "-shm", "-journal")
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
 _PAUSE = 0.001  # seconds between steps, in which the application may commit
 _RETRY = 0.01  # seconds until a lock is tried again
 _RESTARTS = 3  # after so many the copy is finished in one step
+_WRITER = 96  # where a header has the number of the library that last wrote it
 _BUSY, _LOCKED = 5, 6  # https://www.sqlite.org/rescode.html; the names are new in Python 3.11
-_FINDINGS = 10  # lines kept of an integrity check that found something
 # PENDING, RESERVED and SHARED bytes: whoever has them all is alone. https://www.sqlite.org/lockingv3.html
 _LOCK_START, _LOCK_LENGTH = 0x40000000, 512
 
 
 _CAUSES = (
-    ("locked", "another process has kept it locked for {wait:g} seconds; try again when the application is less busy"),
+    (
+        "locked",
+        "another process has kept it locked for {wait:g} seconds; an application with PRAGMA locking_mode = EXCLUSIVE "
+        "never lets go, so set docker_vps_backup_consistency to stop for it, and otherwise try again when the "
+        "application is less busy",
+    ),
     ("readonly", "a crash interrupted a write to it; start its application once, so that SQLite repairs it"),
     ("full", "there is no room for the copy; free some or name another place"),
     ("not a database", "it is encrypted or damaged; restore it, or leave it out"),
@@ -51,32 +52,30 @@ _CAUSES = (
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known about a database."""
+class Copied:
+    """What is known about a copy; ``held`` is for how long the application could not commit because of it, seconds."""
 
-    journal_mode: str  # "wal" or "rollback"
-    sqlite_version: str  # of the library that last wrote its first page, such as "3.45.1"; empty when unknown
-    bytes: int
-    check: str  # "ok", or the first lines that the integrity check said
-    schema: str  # fingerprint, sha256 in hex
-    tables: Dict[str, int]  # rows by ordinary table
-    held: float  # longest time that the application could not commit because of us, seconds; 0.0 in WAL mode
-    warning: str  # a known bug of that library that loses data, in one sentence; or empty
+    wal: bool
+    version: int  # of the library that last wrote the original's first page, such as 3045001; 0 when unknown
+    held: float  # the longest time; 0.0 in WAL mode
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
+    """What the first 100 bytes of a database say."""
+
     wal: bool
     version: int
     stat: os.stat_result
 
 
-def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], None] = time.sleep) -> Facts:
-    """Copy a database that may be in use, check the copy, and return its facts.
+def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], None] = time.sleep) -> Copied:
+    """Copy a database that may be in use.
 
-    The copy is one state of the database between two commits. It is durable when this returns, with the owner, mode
-    and modification time of the original. In WAL mode readers block nobody, so it is made in one step. Otherwise a
-    step keeps commits waiting, so steps are small; a database that changes too often for them is finished in one.
+    The copy is one state of the database between two commits, whatever its schema says, with the owner, mode and
+    modification time of the original, and with its number of the library that last wrote it, in place of the one of
+    this host's library. In WAL mode readers block nobody, so it is made in one step. Otherwise a step keeps commits
+    waiting, so steps are small; a database that changes too often for them is finished in one.
 
     Args:
         live: path of the database; neither it nor its sidecars change.
@@ -87,33 +86,21 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
     Raises:
         DockerVpsError: it cannot be copied; the target is not there then.
     """
-    header = _header(live)
-    with _made(target, header.stat):
+    about = header(live)
+    with _made(target, about) as descriptor:
         steps = _Steps(wait, pause)
-        with _opened(live, header, wait) as source, _connected(target, "mode=rw") as copied:
-            if not header.wal:
+        with opened(live, about, wait) as source, connected(target, "mode=rw") as copied:
+            if not about.wal:
                 source.execute("PRAGMA busy_timeout = 0")  # the steps wait, or waiting would be taken for holding
-            copied.execute("PRAGMA synchronous = OFF")  # a flush would prolong the lock; one follows at the end
+            copied.execute("PRAGMA synchronous = OFF")  # a flush would prolong the lock
             copied.execute("PRAGMA journal_mode = MEMORY")  # or a failure may leave a journal
             try:
-                source.backup(copied, pages=-1 if header.wal else _STEP, progress=steps, sleep=0)
+                source.backup(copied, pages=-1 if about.wal else _STEP, progress=steps, sleep=0)
             except _Unsettled:
                 source.backup(copied, pages=-1, progress=steps, sleep=0)
-        with _said(target, wait), _connected(target, "mode=ro&immutable=1") as copied:
-            return _examine(copied, header, 0.0 if header.wal else steps.held)
-
-
-def facts(path: str, *, wait: float = 5.0) -> Facts:
-    """Return the facts about a database, in use or not, after a full integrity check.
-
-    Raises:
-        DockerVpsError: it is no readable database, or locked for longer than ``wait`` seconds.
-    """
-    header = _header(path)
-    with _opened(path, header, wait) as connection:
-        started = time.monotonic()
-        found = _examine(connection, header, 0.0)
-        return found if header.wal else replace(found, held=time.monotonic() - started)
+        # Nothing in SQLite depends on it: https://www.sqlite.org/fileformat2.html#write_library_version_number
+        os.pwrite(descriptor, about.version.to_bytes(4, "big"), _WRITER)
+    return Copied(about.wal, about.version, 0.0 if about.wal else steps.held)
 
 
 def settle_crash(path: str) -> None:
@@ -121,7 +108,7 @@ def settle_crash(path: str) -> None:
 
     Nothing may be using the database. What cannot be opened is left as it is; whoever reads it says why.
     """
-    with contextlib.suppress(sqlite3.Error), _connected(path, "mode=rw", 1.0) as connection:
+    with contextlib.suppress(sqlite3.Error), connected(path, "mode=rw", 1.0) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
@@ -131,25 +118,29 @@ def schema(path: str, *, wait: float = 5.0) -> str:
     Raises:
         DockerVpsError: it cannot be read.
     """
-    with _opened(path, _header(path), wait) as connection:
+    with opened(path, header(path), wait) as connection:
+        bear(connection)
         return schema_fingerprint(connection)
 
 
 def rows(path: str, *, wait: float = 5.0, within: float = 3600.0) -> Dict[str, int]:
-    """Return the rows by ordinary table of a database, in use or not; sooner than facts, since nothing is checked.
+    """Return the rows by ordinary table of a database, in use or not, as far as they can be counted.
 
     Raises:
         DockerVpsError: it cannot be read, or counting takes longer than ``within`` seconds.
     """
-    with _opened(path, _header(path), wait) as connection:
-        # Counting is one instruction of SQLite, in which only an interrupt is noticed.
-        limit = threading.Timer(within, connection.interrupt)
-        limit.start()
-        try:
-            return _rows(connection, time.monotonic() + within)
-        finally:
-            limit.cancel()
-            limit.join()
+    return counted(path, wait=wait, within=within)[0]
+
+
+def counted(path: str, *, wait: float = 5.0, within: float = 3600.0) -> Tuple[Dict[str, int], List[str]]:
+    """Return the rows by ordinary table of a database, in use or not, and the tables that cannot be counted.
+
+    Raises:
+        DockerVpsError: it cannot be read, or counting takes longer than ``within`` seconds.
+    """
+    with opened(path, header(path), wait) as connection, limited(connection, within):
+        bear(connection)
+        return count(connection, time.monotonic() + within)
 
 
 def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
@@ -158,8 +149,9 @@ def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
     Raises:
         DockerVpsError: there is no readable database, or the query fails.
     """
-    with _opened(path, _header(path), wait) as connection:
+    with opened(path, header(path), wait) as connection:
         connection.execute("PRAGMA query_only = ON")
+        bear(connection)
         try:
             values = [row[0] for row in connection.execute(query)]
         except (sqlite3.Error, sqlite3.Warning) as error:
@@ -169,12 +161,18 @@ def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
     )
 
 
+def bear(connection: sqlite3.Connection) -> None:
+    """Pass over what this library does not understand of the schema, a view in newer SQL for example.
+
+    For a connection that cannot write: https://www.sqlite.org/pragma.html#pragma_writable_schema.
+    """
+    connection.execute("PRAGMA writable_schema = ON")
+
+
 def schema_fingerprint(connection: sqlite3.Connection) -> str:
     """Return a sha256 in hex over tables, indices, views and triggers, whatever their order and white space."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
-    schema = sorted(
-        [kind, name, table, " ".join((sql or "").split())] for kind, name, table, sql in rows if _ours(name)
-    )
+    schema = sorted([kind, name, table, " ".join((sql or "").split())] for kind, name, table, sql in rows if ours(name))
     return hashlib.sha256(json.dumps(schema).encode()).hexdigest()
 
 
@@ -213,33 +211,45 @@ class _Steps:
         self._began = time.monotonic()
 
 
-def _header(path: str) -> _Header:
-    """Read what the first 100 bytes say: https://www.sqlite.org/fileformat2.html#the_database_header."""
+def header(path: str) -> Header:
+    """Read what the first 100 bytes say: https://www.sqlite.org/fileformat2.html#the_database_header.
+
+    Raises:
+        DockerVpsError: it cannot be read, or does not begin as a database does.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            status, start = os.fstat(descriptor), os.pread(descriptor, 100, 0)
+            status, start = os.fstat(descriptor), os.pread(descriptor, HEADER, 0)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise DockerVpsError(f"The database {path} cannot be read: {error.strerror}.") from error
-    if len(start) < 100 or not start.startswith(MAGIC):
+    if len(start) < HEADER or not start.startswith(MAGIC):
         raise DockerVpsError(
             f"{path} does not begin as an SQLite 3 database does: it is empty, encrypted or damaged. "
             "Restore it, or leave it out."
         )
-    return _Header(wal=start[19] == 2, version=int.from_bytes(start[96:100], "big"), stat=status)
+    return Header(wal=start[19] == 2, version=int.from_bytes(start[_WRITER : _WRITER + 4], "big"), stat=status)
 
 
 @contextlib.contextmanager
-def _opened(path: str, header: _Header, wait: float) -> Iterator[sqlite3.Connection]:
-    """Open a database that others may be using, and leave its folder as it was."""
-    missing = [path + suffix for suffix in ("-wal", "-shm") if header.wal and not os.path.lexists(path + suffix)]
+def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection]:
+    """Open a database that others may be using, and leave its folder as it was.
+
+    Raises:
+        DockerVpsError: it cannot be opened, or SQLite fails at reading it.
+    """
+    if _has_no_journal(path):
+        with _alone(path, about) as connection:
+            yield connection
+        return
+    missing = [path + suffix for suffix in ("-wal", "-shm") if about.wal and not os.path.lexists(path + suffix)]
     options = "mode=ro"
-    if header.wal and path + "-shm" not in missing:
+    if about.wal and path + "-shm" not in missing:
         options += "&readonly_shm=1"  # or SQLite would rebuild it when the application is stopped
     try:
-        with _said(path, wait), _connected(path, options, wait) as connection:
+        with _said(path, wait), connected(path, options, wait) as connection:
             yield connection
     finally:
         if missing:
@@ -247,18 +257,67 @@ def _opened(path: str, header: _Header, wait: float) -> Iterator[sqlite3.Connect
 
 
 @contextlib.contextmanager
-def _made(path: str, original: os.stat_result) -> Iterator[None]:
+def at_rest(path: str) -> Iterator[sqlite3.Connection]:
+    """Open a database that nobody is writing, without a lock and without a look at what lies beside it.
+
+    Raises:
+        DockerVpsError: it cannot be opened, or SQLite fails at reading it.
+    """
+    with _said(path, 0.0), connected(path, "mode=ro&immutable=1") as connection:
+        yield connection
+
+
+def _has_no_journal(path: str) -> bool:
+    """Return whether what lies beside a database under the name of its journal is something else.
+
+    Whoever opens the database for writing removes it, so nobody does. SQLite would refuse to open it for reading.
+    """
+    start = beginning(path + "-journal", 8)
+    return not belongs("-journal", start) and start[:1] != b"\0"
+
+
+def beginning(path: str, length: int) -> bytes:
+    """Return the first bytes of a file; none when it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.pread(descriptor, length, 0)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _alone(path: str, about: Header) -> Iterator[sqlite3.Connection]:
+    """Open a database that nobody is using, without a look at what lies beside it."""
+    wal = beginning(path + "-wal", 8)
+    if wal and belongs("-wal", wal):
+        raise DockerVpsError(
+            f"Beside the database {path} lies {path}-journal, which is no journal of SQLite: it keeps others from "
+            "reading the database, and SQLite removes it when the database is opened next. Move it elsewhere."
+        )
+    with at_rest(path) as connection:
+        yield connection
+    now = header(path).stat
+    if (now.st_mtime_ns, now.st_size) != (about.stat.st_mtime_ns, about.stat.st_size) or not _has_no_journal(path):
+        raise DockerVpsError(f"The database {path} changed while it was read. Try again.")
+
+
+@contextlib.contextmanager
+def _made(path: str, original: Header) -> Iterator[int]:
     """Make an empty file for the copy; at the end give it what the original has, or remove it after a failure."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise DockerVpsError(f"The copy {path} cannot be made: {error.strerror}.") from error
     try:
-        yield
-        os.fchown(descriptor, original.st_uid, original.st_gid)
-        os.fchmod(descriptor, stat.S_IMODE(original.st_mode))
-        os.utime(descriptor, ns=(original.st_mtime_ns, original.st_mtime_ns))
-        os.fsync(descriptor)
+        yield descriptor
+        os.fchown(descriptor, original.stat.st_uid, original.stat.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(original.stat.st_mode))
+        os.utime(descriptor, ns=(original.stat.st_mtime_ns, original.stat.st_mtime_ns))
     except BaseException as error:
         os.unlink(path)
         if isinstance(error, OSError):
@@ -269,7 +328,8 @@ def _made(path: str, original: os.stat_result) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _connected(path: str, options: str, wait: float = 0.0) -> Iterator[sqlite3.Connection]:
+def connected(path: str, options: str, wait: float = 0.0) -> Iterator[sqlite3.Connection]:
+    """Connect to a database with options of a URI."""
     uri = f"file://{quote(os.fsencode(os.path.abspath(path)))}?{options}"
     connection = sqlite3.connect(uri, uri=True, timeout=wait, isolation_level=None)
     connection.text_factory = _decoded
@@ -306,47 +366,49 @@ def _tidy(path: str, ours: List[str]) -> None:
             os.close(descriptor)
 
 
-def _examine(connection: sqlite3.Connection, header: _Header, held: float) -> Facts:
-    connection.execute("BEGIN")  # one state for all questions
-    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
-    return Facts(
-        journal_mode="wal" if header.wal else "rollback",
-        sqlite_version=text(header.version),
-        bytes=pages * size,
-        check=_integrity(connection),
-        schema=schema_fingerprint(connection),
-        tables=_rows(connection),
-        held=held,
-        warning=known_data_loss(header.version, header.wal) or "",
-    )
-
-
-def _integrity(connection: sqlite3.Connection) -> str:
+@contextlib.contextmanager
+def limited(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Interrupt what a connection does when the time is over; a statement that begins later is not noticed."""
+    # Counting and looking at pages are one instruction each, in which only an interrupt is noticed.
+    limit = threading.Timer(seconds, connection.interrupt)
+    limit.start()
     try:
-        return "\n".join(line for (line,) in connection.execute(f"PRAGMA integrity_check({_FINDINGS})"))
-    except sqlite3.DatabaseError as error:
-        return str(error)
+        yield
+    finally:
+        limit.cancel()
+        limit.join()
 
 
-def _rows(connection: sqlite3.Connection, until: float = math.inf) -> Dict[str, int]:
-    tables = connection.execute(
+def tables(connection: sqlite3.Connection) -> List[str]:
+    """Return the names of the ordinary tables of the application."""
+    found = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY name"
     ).fetchall()
-    rows = {}
-    for name in (name for (name,) in tables if _ours(name)):
+    return [name for (name,) in found if ours(name)]
+
+
+def count(connection: sqlite3.Connection, until: float) -> Tuple[Dict[str, int], List[str]]:
+    """Return the rows by ordinary table, and the tables that cannot be counted.
+
+    Raises:
+        sqlite3.OperationalError: the monotonic time ``until`` has come.
+    """
+    counts, uncounted = {}, []
+    for name in tables(connection):
         quoted = name.replace('"', '""')
-        if time.monotonic() >= until:  # an interrupt between two statements is not noticed
+        if time.monotonic() >= until:
             raise sqlite3.OperationalError("interrupted")
         try:
-            rows[name] = connection.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0]  # noqa: S608
-        except sqlite3.DatabaseError as error:  # damaged, or an index needs a function of the application
+            counts[name] = connection.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0]  # noqa: S608
+        except sqlite3.Error as error:  # damaged, or in newer SQL, or an index needs a function of the application
             if "interrupted" in str(error):
                 raise
-    return rows
+            uncounted.append(name)
+    return counts, uncounted
 
 
-def _ours(name: str) -> bool:
-    # Litestream keeps what it needs in the database that it replicates.
+def ours(name: str) -> bool:
+    """Return whether a table is the application's; Litestream keeps what it needs in the database it replicates."""
     return not name.lower().startswith(("sqlite_", "_litestream_"))
 
 

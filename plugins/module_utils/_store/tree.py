@@ -7,12 +7,12 @@ import math
 import os
 import re
 import stat
-from dataclasses import dataclass
-from typing import List, Optional, Set, Tuple
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, Set, Tuple
 
+from .._core.databases import MAGIC, SAMPLE, SIDECARS, belongs, holds_changes, looks_random
 from .._core.errors import DockerVpsError, next_step
 from .folders import GONE, folders, is_too_long
-from .sqlite import MAGIC, SIDECARS
 
 # A damaged database may have any size, and must not be taken for an ordinary file: these are looked into as well.
 _ENDINGS = (".db", ".db3", ".sqlite", ".sqlite3")
@@ -40,6 +40,10 @@ class Survey:
     mounts: Tuple[str, ...] = ()  # directories on other file systems
     too_long: Tuple[str, ...] = ()  # paths of more than LONGEST bytes; what is below them is not looked at
     replica: int = 0  # regular files that Litestream keeps beside a database
+    lookalikes: Tuple[str, ...] = ()  # files beside databases with a sidecar's name that are something else
+    sealed: Tuple[str, ...] = ()  # files that do not begin as a database, but have a sidecar that SQLite wrote
+    noise: Tuple[str, ...] = ()  # files with a database's ending and size that look encrypted, without a sidecar
+    same: Mapping[str, str] = field(default_factory=dict)  # further names of a database, and the name in use
 
     @property
     def left_out(self) -> Tuple[str, ...]:
@@ -70,7 +74,7 @@ def survey(root: str, since: float = math.inf) -> Survey:
             f"The directory {root} cannot be looked through: {error.strerror} ({error.filename!r}). "
             f"Is it there? {next_step(error)}"
         ) from error
-    return walk.result()
+    return walk.result(root)
 
 
 class _Walk:
@@ -80,10 +84,11 @@ class _Walk:
         self._newest = 0.0
         self._sockets: List[str] = []
         self._devices: List[str] = []
-        self._databases: List[str] = []
+        self._databases: Dict[str, Tuple[int, int]] = {}
+        self._noise: Set[str] = set()
         self._mounts: List[str] = []
         self._too_long: List[str] = []
-        self._beside: Set[str] = set()
+        self._beside: Dict[str, bytes] = {}
         self._linked: Set[Tuple[int, int]] = set()
 
     def mount(self, path: str) -> None:
@@ -130,13 +135,21 @@ class _Walk:
         if facts.st_nlink > 1:
             self._linked.add(identity)
         if name.endswith(SIDECARS):
-            self._beside.add(path)
-        likely = not facts.st_size % _SMALLEST_PAGE or name.lower().endswith(_ENDINGS)
-        if facts.st_size and likely and _begins(name, folder) == MAGIC:
-            self._databases.append(path)
+            self._beside[path] = _begins(name, folder, len(MAGIC)) if facts.st_size else b""
+        named = name.lower().endswith(_ENDINGS)
+        if not facts.st_size or (facts.st_size % _SMALLEST_PAGE and not named):
+            return
+        start = _begins(name, folder, SAMPLE if named else len(MAGIC))
+        if start.startswith(MAGIC):
+            self._databases[path] = identity
+        elif not facts.st_size % _SMALLEST_PAGE and looks_random(start):
+            self._noise.add(path)
 
-    def result(self) -> Survey:
-        beside = (database + suffix for database in self._databases for suffix in SIDECARS)
+    def result(self, root: str) -> Survey:
+        beside = {one + suffix for one in self._databases for suffix in SIDECARS} & self._beside.keys()
+        sidecars = {path for path in beside if belongs(path, self._beside[path])}
+        sealed = {_base(path) for path, start in self._beside.items() if holds_changes(start)} - self._databases.keys()
+        sealed = {path for path in sealed if os.path.isfile(os.path.join(root, path))}
         return Survey(
             bytes=self._bytes,
             files=self._files,
@@ -145,7 +158,11 @@ class _Walk:
             devices=tuple(sorted(self._devices)),
             outside_links=self._outside,
             databases=tuple(sorted(self._databases)),
-            sidecars=tuple(sorted(path for path in beside if path in self._beside)),
+            sidecars=tuple(sorted(sidecars)),
+            lookalikes=tuple(sorted(beside - sidecars)),
+            sealed=tuple(sorted(sealed)),
+            noise=tuple(sorted(self._noise - sealed)),
+            same=self._same(sidecars),
             newest=self._newest,
             newer=self._newer,
             disk=self._disk,
@@ -154,12 +171,27 @@ class _Walk:
             replica=self._replica,
         )
 
+    def _same(self, sidecars: Set[str]) -> Mapping[str, str]:
+        """Return the names that are left of a file when the one beside which SQLite keeps its files is chosen."""
+        names: Dict[Tuple[int, int], List[str]] = {}
+        for path, identity in sorted(self._databases.items()):
+            names.setdefault(identity, []).append(path)
+        others = {}
+        for paths in names.values():
+            used = max(paths, key=lambda path: sum(path + suffix in sidecars for suffix in SIDECARS))
+            others.update({path: used for path in paths if path != used})
+        return others
 
-def _begins(name: str, folder: int) -> Optional[bytes]:
+
+def _base(sidecar: str) -> str:
+    return next(sidecar[: -len(suffix)] for suffix in SIDECARS if sidecar.endswith(suffix))
+
+
+def _begins(name: str, folder: int, length: int) -> bytes:
     # Not blocking: what was a file a moment ago may be a pipe now.
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     try:
-        return os.pread(descriptor, len(MAGIC), 0)
+        return os.pread(descriptor, length, 0)
     finally:
         os.close(descriptor)
 

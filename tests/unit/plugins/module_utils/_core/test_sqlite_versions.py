@@ -14,7 +14,7 @@ SOUND = [0, 3_006_023, 3_044_006, 3_044_999, 3_050_007, 3_050_999, 3_051_003, 3_
 def test_a_database_in_wal_mode_may_lose_data(version: int) -> None:
     said = known_data_loss(version, wal=True)
     assert said is not None
-    assert said.startswith(f"SQLite {text(version)}, which wrote this database, has the WAL-reset bug")
+    assert said.startswith(f"SQLite {text(version)}, the library that last wrote this database, has the WAL-reset bug")
     assert said.endswith("3.51.3 or newer.")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.adopt import Params, run
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 
@@ -53,7 +54,7 @@ def test_a_database_becomes_a_set(file: Path, sets: Sets, tmp_path: Path, path: 
     into = tmp_path / "restored"
     into.mkdir()
     archive.extract(one.path(kept), kept.compression, str(into), sha256=kept.sha256)
-    assert sqlite.facts(str(into / path)).tables == {"vendors": 300}
+    assert facts(str(into / path)).tables == {"vendors": 300}
     assert os.stat(into / path).st_mode & 0o777 == 0o640
     for place in (into, (into / path).parent):
         assert os.stat(place).st_mode & 0o777 == 0o755
@@ -74,7 +75,7 @@ def test_a_damaged_database_is_refused(file: Path, sets: Sets, check: bool) -> N
     data = bytearray(file.read_bytes())
     data[4096:4200] = bytes(104)
     file.write_bytes(data)
-    with pytest.raises(DockerVpsError, match=r"found\.db is damaged, so no set was made of it\. SQLite says"):
+    with pytest.raises(DockerVpsError, match=r"found\.db is damaged, so no set was made of it\. Found"):
         adopt(file, sets, check)
     assert sets.listing().sets == []
     assert sets.leftovers() == []

@@ -69,7 +69,7 @@ def test_a_set(shop: Shop, tmp_path: Path) -> None:
     told = made(shop, uploads=Query("SELECT 'a.png'", "media"), reason="a try")
     assert told["changed"] is True
     assert told["summary"].startswith(
-        f"Set 20260201-020000 of shop: 2 archives, {size(told['set']['bytes'])}, 1 database checked, 1 upload proved, "
+        f"Set 20260201-020000 of shop: 2 archives, {size(told['set']['bytes'])}, 1 database sound, 1 upload proved, "
         f"in {shop.sets.directory}."
     )
     (one,) = shop.sets.listing().sets
@@ -85,7 +85,7 @@ def test_a_set(shop: Shop, tmp_path: Path) -> None:
         ("media", "shop-media", 1, "local", LABELS),
     ]
     (copied,) = manifest.archives[0].databases
-    assert (copied.path, copied.check, copied.journal_mode) == ("payload.db", "ok", "wal")
+    assert (copied.path, copied.check, copied.journal_mode) == ("payload.db", "sound", "wal")
     assert copied.tables == {"vendors": 3, "media": 1}
     assert manifest.archives[1].databases == ()
     assert told["set"]["bytes"] == sum(a.bytes for a in manifest.archives)
@@ -272,8 +272,7 @@ def test_a_damaged_database_is_refused(shop: Shop) -> None:
     with pytest.raises(DockerVpsError) as caught:
         made(shop, consistency="stop")
     assert caught.value.message.startswith(
-        "The database payload.db in the volume shop-db is damaged, so it was not backed up as if it were good. "
-        "SQLite says: "
+        "The database payload.db in the volume shop-db is damaged, so it was not backed up as if it were good. Found: "
     )
     assert caught.value.message.endswith("Restore the last good set, or repair it with sqlite3's .recover.")
     assert shop.engine.running() == ["APP"]
@@ -320,7 +319,7 @@ def test_no_database_proves_nothing(shop: Shop) -> None:
     told = made(shop, volumes={"media": "shop-media"}, uploads=Query("SELECT 1", "media"))
     assert told["set"]["uploads"] == {"named": 0, "missing": (), "problem": "there is no database"}
     assert told["set"]["warnings"] == ("Nothing proves that all uploads are in the set: there is no database",)
-    assert "0 databases checked, in" in told["summary"]
+    assert "0 databases, in" in told["summary"]
 
 
 def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
@@ -360,7 +359,7 @@ def test_warnings() -> None:
         archive_of("media", outside_links=2),
     ]
     assert list(warnings(archives, Uploads(2, ("x.png", "y.png"), ""))) == [
-        "db: an old library",
+        "db: payload.db: an old library",
         "db: these changed each time they were read and may be torn: a, b",
         "media: 2 links lead out of the volume; restoring needs allow_outside_links",
         "The database names uploads that are not in the volume: x.png, y.png",
@@ -374,7 +373,7 @@ def test_a_summary_is_short() -> None:
     many = manifest_of(uploads=Uploads(3, ("x",), ""), warnings=("Read this.", "word " * 100))
     told = summary(BackupSet("/var/backups/shop", many))
     assert told.startswith(
-        "Set 20260131-020000 of shop: 2 archives, 7 bytes, 1 database checked, 2 uploads proved, in /var/backups/shop."
+        "Set 20260131-020000 of shop: 2 archives, 7 bytes, 1 database sound, 2 uploads proved, in /var/backups/shop."
         " Read this. word word"
     )
     assert told.endswith(" word …")

@@ -67,6 +67,6 @@ def test_a_damaged_database_is_no_failure(tmp_path: Path) -> None:
     whole = database(tmp_path / "none.db", wal=False, vendors=1)
     whole.write_bytes(whole.read_bytes()[:100] + b"\xa5" * 3996 + whole.read_bytes()[4096:])
     found = contents({"db": str(tmp_path)})
-    assert found.unreadable[0] == "db/half.db is damaged, so its rows are counted in part only."
+    assert found.unreadable[0] == "The rows of vendors in db/half.db cannot be counted."
     assert "SQLite cannot read" in found.unreadable[1]
     assert list(found.tables) == ["db/half.db"]

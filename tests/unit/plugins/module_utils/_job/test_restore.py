@@ -318,5 +318,10 @@ def test_a_damaged_live_database_can_be_replaced(shop: Shop) -> None:
 
 
 def test_a_database_that_is_not_in_the_set_is_lost_as_a_whole(shop: Shop) -> None:
-    database(shop.media / "more.db", orders=4)
+    database(shop.db / "more.db", orders=4)
     assert restore(shop)["would_lose"]["tables"] == {"vendors": 2, "orders": 4}
+
+
+def test_a_database_that_somebody_uploaded_is_a_file(shop: Shop) -> None:
+    database(shop.media / "phone.db", orders=4)
+    assert restore(shop)["would_lose"]["tables"] == {"vendors": 2}

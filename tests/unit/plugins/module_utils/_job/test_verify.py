@@ -65,13 +65,17 @@ def test_a_good_set(sets: Sets, later: FakeWallClock, level: str) -> None:
     assert (row["reason"], row["consistency"], row["image"]) == ("nightly", "online", "app:1")
     assert row["files"] == 2
     assert row["bytes"] == sum(os.stat(Path(sets.directory) / file).st_size for file in row["archives"])
-    assert row["databases"] == [{"archive": "db", "path": "payload.db", "tables": {"media": 1, "vendors": 3}}]
+    about = {"check": "sound", "why": "", "tables": {"media": 1, "vendors": 3}}
+    assert row["databases"] == [{"archive": "db", "path": "payload.db", **about}]
+    assert row["checks"] == {"sound": 1, "damaged": 0, "not checked": 0}
     assert row["problems"] == []
     assert (row["proven"], row["last_proof"]) == (False, {})
     assert result["newest_good"] == {"stamp": STAMP, "age": 3600}
     assert (result["last_proven"], result["runs"], result["changed"]) == ({}, {}, False)
     assert result["summary"][0].startswith(f"{STAMP}: 60 minutes ago, ")
-    assert result["summary"][0].endswith("files: 2, rows in databases: 4, of app:1, not proven, nightly")
+    assert result["summary"][0].endswith(
+        "files: 2, 1 database sound, rows in databases: 4, of app:1, not proven, nightly"
+    )
     assert result["summary"][1:] == ["No set was ever proven by a drill."]
     assert sorted(os.listdir(sets.directory)) == before
 
@@ -213,11 +217,8 @@ def rewritten(one: BackupSet, root: Path) -> BackupSet:
 
 def test_a_damaged_database(sets: Sets, tmp_path: Path) -> None:
     path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE INDEX by_id ON vendors (id)")
-        connection.execute("PRAGMA writable_schema = 1")
-        connection.execute("UPDATE sqlite_master SET rootpage = 2 WHERE name = 'by_id'")
-        connection.commit()
+    data = path.read_bytes()
+    path.write_bytes(data[:-4096] + b"\xaa" * 4096)
     (problem,) = verify.problems(rewritten(only(sets), path.parent), "full")
     assert problem.startswith(f"The database payload.db in db-{STAMP}.tar.gz is damaged: ")
 
@@ -281,11 +282,8 @@ def test_what_a_start_changed(sets: Sets, tmp_path: Path) -> None:
 
 def test_a_start_that_damages_the_database(sets: Sets, tmp_path: Path) -> None:
     path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE INDEX by_id ON vendors (id)")
-        connection.execute("PRAGMA writable_schema = 1")
-        connection.execute("UPDATE sqlite_master SET rootpage = 2 WHERE name = 'by_id'")
-        connection.commit()
+    data = path.read_bytes()
+    path.write_bytes(data[:-4096] + b"\xaa" * 4096)
     found = list(verify.compared(only(sets).manifest.archives[0], str(path.parent)))
     assert found[0][0] is True
     assert found[0][1].startswith("the database payload.db is damaged: ")

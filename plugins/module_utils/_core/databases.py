@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose database a file is, what a check of it can say, and what may stop a backup.
+
+The rule: only the application's own database, when it is damaged, and a volume that cannot be read stop a backup. Its
+own are the databases in the first volume, and the one that DATABASE_URI names wherever it lies. Whatever else is in a
+volume is somebody's bytes: it is archived as it is, and warned about by name.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Collection, Iterable, Mapping, Sequence, Tuple
+
+from .sqlite_versions import text
+
+SOUND, DAMAGED, NOT_CHECKED = "sound", "damaged", "not checked"
+CHECKS = (SOUND, DAMAGED, NOT_CHECKED)
+"""What a check says: it looked and found nothing; it found something; it could not look."""
+
+MAGIC = b"SQLite format 3\0"
+SIDECARS = ("-wal", "-shm", "-journal")
+HEADER = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
+
+_WAL = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"  # https://www.sqlite.org/fileformat2.html#the_rollback_journal
+SAMPLE = 4096  # bytes that are enough to tell noise from anything else
+_RANDOM = 7.8  # bits a byte; so much of noise has 7.95, and of tables and text less than 6.5
+
+# Lines of an integrity check about rows that break a rule of their table. The pages that hold them are whole.
+_BROKEN_RULES = ("NULL value in ", "CHECK constraint failed in ")
+_MISTYPED = ("NUMERIC value in ", "TEXT value in ", "non-INT value in ", "non-REAL value in ", "non-BLOB value in ")
+# Lines that say that something could not be looked into: an index of words whose tokenizer the application brings.
+_UNABLE = ("unable to validate ", "unable to check ")
+# What SQLite raises about content that it has looked at.
+_FOUND = ("database disk image is malformed", "file is not a database", "file is encrypted or is not a database")
+
+
+def is_own(archive: str, path: str, first: str, database: str) -> bool:
+    """Return whether a database is the application's.
+
+    Args:
+        archive: the archive of the volume in which it lies.
+        path: its path there.
+        first: the first of the archives.
+        database: what DATABASE_URI names, as archive/path; empty when that is not known.
+    """
+    return archive == first or f"{archive}/{path}" == database
+
+
+def stops(own: bool, check: str) -> bool:
+    """Return whether a database of which this is known stops a backup."""
+    return own and check == DAMAGED
+
+
+def belongs(sidecar: str, start: bytes) -> bool:
+    """Return whether SQLite would take a file with a sidecar's name for one, by its first bytes.
+
+    A text that happens to be called ``report.db-journal`` is none: SQLite finds no header in it and restores nothing.
+    """
+    if not start.strip(b"\0"):
+        return True  # empty, or cleared when its last transaction ended
+    if sidecar.endswith("-wal"):
+        return start.startswith(_WAL)
+    return not sidecar.endswith("-journal") or start.startswith(_JOURNAL)
+
+
+def holds_changes(start: bytes) -> bool:
+    """Return whether a sidecar that begins like this is of a database that SQLite itself has written."""
+    return start.startswith((*_WAL, _JOURNAL))
+
+
+def looks_random(start: bytes) -> bool:
+    """Return whether the first SAMPLE bytes of a file look like noise, as those of an encrypted database do."""
+    if len(start) < SAMPLE:
+        return False
+    shares = [start.count(value) / len(start) for value in set(start)]
+    return -sum(share * math.log2(share) for share in shares) >= _RANDOM
+
+
+def judged(lines: Sequence[str]) -> Tuple[str, str]:
+    """Return what an integrity check says, and what it found, or why it could not look."""
+    unable = [line for line in lines if line.startswith(_UNABLE)]
+    rules = [line for line in lines if line.startswith((*_BROKEN_RULES, *_MISTYPED))]
+    found = [line for line in lines if line not in ("ok", *unable, *rules)]
+    if found:
+        return DAMAGED, "; ".join(found)
+    if unable:
+        return NOT_CHECKED, "; ".join(unable)
+    return SOUND, f"some rows break rules of their tables: {'; '.join(rules)}" if rules else ""
+
+
+def is_finding(error: str) -> bool:
+    """Return whether what SQLite raised is about the content, and not about what SQLite can do."""
+    return any(sign in error for sign in _FOUND)
+
+
+def unable(error: str, host: int, writer: int) -> str:
+    """Return why a database could not be checked.
+
+    Args:
+        error: what SQLite raised.
+        host: the number of this host's SQLite library.
+        writer: that of the library that last wrote the database; 0 when that is not known.
+    """
+    wrote = f"SQLite {text(writer)} last wrote it" if writer else "which SQLite last wrote it is not known"
+    return f"SQLite {text(host)} of this host says: {error}; {wrote}"
+
+
+def other_rows(told: Mapping[str, int], found: Mapping[str, int], uncounted: Collection[str]) -> Tuple[str, ...]:
+    """Return the tables whose rows are not as they were; one that was or is not counted says nothing.
+
+    Args:
+        told: rows by table, as they were.
+        found: as they are.
+        uncounted: tables that are or were there, without a count.
+    """
+    tables = sorted({*told, *found} - {*uncounted})
+    return tuple(table for table in tables if told.get(table) != found.get(table))
+
+
+def tally(checks: Iterable[str]) -> str:
+    """Return how many databases are what, as in "2 databases sound, 1 not checked"."""
+    found = list(checks)
+    counts = [(found.count(check), check) for check in CHECKS if check in found]
+    if not counts:
+        return "0 databases"
+    number, check = counts[0]
+    first = f"{number} database {check}" if number == 1 else f"{number} databases {check}"
+    return ", ".join([first, *(f"{number} {check}" for number, check in counts[1:])])
