@@ -245,6 +245,7 @@ def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection
             yield connection
         return
     missing = [path + suffix for suffix in ("-wal", "-shm") if about.wal and not os.path.lexists(path + suffix)]
+    folder = os.stat(os.path.dirname(path) or ".")
     options = "mode=ro"
     if about.wal and path + "-shm" not in missing:
         options += "&readonly_shm=1"  # or SQLite would rebuild it when the application is stopped
@@ -253,7 +254,7 @@ def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection
             yield connection
     finally:
         if missing:
-            _tidy(path, missing)
+            _tidy(path, missing, folder)
 
 
 @contextlib.contextmanager
@@ -349,9 +350,10 @@ def _said(path: str, wait: float) -> Iterator[None]:
         raise DockerVpsError(f"SQLite cannot read {path} ({said}): {why}.") from error
 
 
-def _tidy(path: str, ours: List[str]) -> None:
+def _tidy(path: str, ours: List[str], folder: os.stat_result) -> None:
     """Remove the sidecars that reading a database in WAL mode had to make, unless it is in use.
 
+    Its folder then has the time that it had before, so that the archive of an unchanged volume is the same again.
     As SQLite itself does it: with all its locks, which exclude every other connection, because one in WAL mode holds
     a shared lock as long as it is open. Whoever opens the database within these microseconds waits as for a commit.
     """
@@ -362,6 +364,7 @@ def _tidy(path: str, ours: List[str]) -> None:
             for sidecar in ours:
                 if sidecar.endswith("-shm") or os.lstat(sidecar).st_size == 0:
                     os.unlink(sidecar)
+            os.utime(os.path.dirname(path) or ".", ns=(folder.st_atime_ns, folder.st_mtime_ns))
         finally:
             os.close(descriptor)
 

@@ -268,10 +268,12 @@ def test_a_clean_stop_in_wal_mode_leaves_no_sidecars_and_neither_do_we(
     app: Path, tmp_path: Path, act: Callable[[str, str], object]
 ) -> None:
     live = make(app / "live.db", "wal")
+    os.utime(app, ns=(1, 10**18))
     before = contents(app)
     assert list(before) == ["live.db"]
     act(str(live), str(tmp_path / "copy"))
     assert contents(app) == before
+    assert app.stat().st_mtime_ns == 10**18
 
 
 def test_sidecars_stay_when_an_application_has_just_opened_the_database(app: Path, tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ def test_sidecars_stay_when_an_application_has_just_opened_the_database(app: Pat
 def test_a_wal_with_data_is_never_removed(stopped: Path) -> None:
     """An application may have come, written and crashed since the copy began."""
     data = Path(f"{stopped}-wal").read_bytes()
-    sqlite._tidy(str(stopped), [f"{stopped}-wal", f"{stopped}-shm"])
+    sqlite._tidy(str(stopped), [f"{stopped}-wal", f"{stopped}-shm"], os.stat(os.path.dirname(str(stopped))))
     assert listing(stopped.parent) == ["payload.db", "payload.db-wal"]
     assert Path(f"{stopped}-wal").read_bytes() == data
 
