@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import Mapping
 
 _NEXT_STEPS: Mapping[int, str] = {
@@ -26,8 +27,9 @@ class DockerVpsError(Exception):
     """
 
     def __init__(self, message: str, **evidence: object) -> None:
-        super().__init__(message)
-        self.message = message
+        # Names of files may hold bytes that are no text, and a message has to be one: see catalog.shown.
+        self.message = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", message)
+        super().__init__(self.message)
         self.evidence = evidence
 
 

@@ -24,6 +24,10 @@ def test_every_error_carries_a_message_and_evidence(kind: type[DockerVpsError]) 
     assert error.evidence == {"lines": ["a"], "code": 3}
 
 
+def test_a_message_is_text_whatever_bytes_a_name_holds() -> None:
+    assert DockerVpsError("a\udcffö.db: it broke.").message == str(DockerVpsError("a\\xffö.db: it broke."))
+
+
 def test_a_refusal_is_no_absence() -> None:
     assert not issubclass(EngineForbidden, EngineUnreachable)
     assert issubclass(EngineForbidden, EngineError)
