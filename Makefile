@@ -11,7 +11,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity docs integration mutants molecule acceptance bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity docs integration mutants molecule acceptance properties kills bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,7 +34,7 @@ lint: $(ready) ## Check style and types
 	antsibull-changelog lint
 
 unit: $(ready) ## Test the pure parts, without an engine
-	pytest tests/unit --numprocesses $(JOBS) --cov=plugins --cov-branch $(times)
+	pytest tests/unit tests/properties --numprocesses $(JOBS) --cov=plugins --cov-branch $(times)
 
 units: $(ready) ## Run ansible-test units with the newest ansible-core, and on the oldest Python of managed hosts
 	PYTHON="$(PYTHON)" CORE="$(CORE)" TARGET="$(TARGET)" tests/support/ansible_test.sh units
@@ -55,6 +55,13 @@ mutants: engine $(ready) ## See that tests catch faults in every role and module
 
 mutations: $(ready) ## See that tests notice every change of retention and dotenv that Cosmic Ray knows (minutes)
 	python tests/mutations/every.py
+
+properties: $(ready) ## Back up and restore 500 random volumes, and compare all that comes back (minutes); VOLUMES=50 for fewer, SEED=1 for the same again
+	python tests/properties/run.py --jobs $(JOBS) $(if $(VOLUMES),--volumes $(VOLUMES)) $(if $(SEED),--seed $(SEED))
+
+kills: engine $(ready) ## Kill backups, restores and updates at any moment under a writer (minutes); WORDS=updates for one kind
+	tests/support/base_image.sh
+	python tests/properties/kills.py $(WORDS) $(if $(SEED),--seed $(SEED))
 
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, JOBS at once; SCENARIO=backup for one
 	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
