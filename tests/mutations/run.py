@@ -239,8 +239,8 @@ MUTANTS = [
     in_plugin(
         "release_settle: a rehearsal settles",
         "modules/release_settle.py",
-        "if check_mode or not left:",
-        "if not left:",
+        "    if check_mode:",
+        "    if False:",
         "modules/test_release_settle.py",
     ),
     in_plugin(
