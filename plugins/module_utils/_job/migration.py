@@ -35,7 +35,7 @@ class Comparison:
         self.volume = volume
         try:
             self.written = _written(root)
-            self.before = rows(volume, root, self.within)
+            self.before, _unused = counted(volume, root, self.within)
         except DockerVpsError as error:
             self.problem = error.message
 
@@ -46,24 +46,36 @@ class Comparison:
                 return (), ""
             if self.problem:
                 return (), self.problem
-            self.after = rows(self.volume, live, self.within)
+            self.after, uncounted = counted(self.volume, live, self.within)
         except DockerVpsError as error:
             return (), error.message
-        return shrunk(self.before, self.after, self.ignore), ""
+        before = {
+            name: {table: had for table, had in tables.items() if table not in uncounted.get(name, ())}
+            for name, tables in self.before.items()
+        }
+        return shrunk(before, self.after, self.ignore), ""
 
 
-def rows(volume: str, root: str, within: float = UNLIMITED) -> dict[str, Mapping[str, int]]:
-    """Return the rows by table by database in the directory of a volume, without a check of their integrity.
+def rows(volume: str, root: str) -> dict[str, Mapping[str, int]]:
+    """Return the rows by table by database in the directory of a volume; see counted."""
+    return counted(volume, root, UNLIMITED)[0]
+
+
+def counted(volume: str, root: str, within: float) -> tuple[dict[str, Mapping[str, int]], dict[str, Sequence[str]]]:
+    """Return the rows by table by database in the directory of a volume, and by database the tables not counted.
+
+    Their integrity is not checked.
 
     Raises:
         DockerVpsError: one cannot be read, or counting takes longer than ``within`` seconds.
     """
     until = time.monotonic() + within
     found: dict[str, Mapping[str, int]] = {}
+    uncounted: dict[str, Sequence[str]] = {}
     for path in tree.survey(root).databases:
-        left = max(until - time.monotonic(), 0.0)
-        found[f"{volume}/{shown(path)}"] = sqlite.rows(os.path.join(root, path), within=left)
-    return found
+        name, left = f"{volume}/{shown(path)}", max(until - time.monotonic(), 0.0)
+        found[name], uncounted[name] = sqlite.counted(os.path.join(root, path), within=left)
+    return found, uncounted
 
 
 def _written(root: str) -> dict[str, tuple[int, int]]:

@@ -85,6 +85,8 @@ def test_nothing_is_claimed_where_nothing_was_counted() -> None:
     unchecked = replace(DATABASE, check="not checked", tables={"pages": 3}, uncounted=("vendors",))
     (told_of,) = lost([archive_of("db", stamp(2), databases=(unchecked,))], earlier, LIMITS).values()
     assert told_of == f"Gone since set {stamp(1)}: 27 of 30 rows of pages in payload.db."
+    partly = replace(DATABASE, tables={"pages": 30}, uncounted=("vendors",))
+    assert lost([archive_of("db", stamp(2), databases=(partly,))], earlier, LIMITS) == {}
     assert lost([db(2, vendors=20)], [], LIMITS) == {}
     assert lost([db(2, vendors=20)], [a_set(1, archive_of("media", stamp(1), files=50))], LIMITS) == {}
 

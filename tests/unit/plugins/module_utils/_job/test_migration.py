@@ -176,6 +176,19 @@ def test_data_that_nobody_wrote_to_is_not_counted(place: Path) -> None:
     assert one.end(str(place / "live"))[0] == ["1 of 3 rows of vendors", "3 of 3 rows of vendors"]
 
 
+def test_a_table_that_cannot_be_counted_any_more_is_not_called_lost(place: Path) -> None:
+    one = Comparison(())
+    one.begin("v", str(place / "copy"))
+    with closing(sqlite3.connect(place / "live/payload.db")) as connection:
+        connection.create_collation("of_the_app", lambda one, other: (one > other) - (one < other))
+        connection.execute("DROP TABLE vendors")
+        connection.execute("CREATE TABLE vendors (id TEXT COLLATE of_the_app PRIMARY KEY) WITHOUT ROWID")
+        connection.execute("INSERT INTO vendors VALUES ('a')")
+        connection.commit()
+    assert one.end(str(place / "live")) == ([], "")
+    assert one.after
+
+
 def test_counting_ends_in_time(place: Path) -> None:
     one = Comparison((), within=0.0)
     one.begin("v", str(place / "copy"))
