@@ -116,6 +116,8 @@ def _compared(told: Database, path: str, examiner: Examiner) -> Iterator[tuple[b
         yield True, f"the database {told.path} is damaged: {facts.why}"
     elif facts.check == NOT_CHECKED:
         yield False, f"the database {told.path} was not checked: {facts.why}"
+    elif facts.why:
+        yield False, f"the database {told.path} is sound, but {facts.why}"
     passed_over = {*told.uncounted, *facts.uncounted}
     before = {table: rows for table, rows in told.tables.items() if table not in passed_over}
     now = {table: rows for table, rows in facts.tables.items() if table not in passed_over}

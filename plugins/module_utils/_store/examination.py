@@ -18,9 +18,10 @@ import sys
 import time
 from typing import IO, Any, Dict, Iterator, Mapping, Tuple
 
-from .._core.databases import DAMAGED, NOT_CHECKED, is_finding, judged, unable
+from .._core.databases import DAMAGED, NOT_CHECKED, SOUND, is_finding, judged, unable
 from .._core.errors import DockerVpsError
 from .._core.pages import MOST, look
+from .numbers import unreadable
 from .sqlite import Header, at_rest, bear, count, header, limited, opened, schema_fingerprint, tables
 
 HOST = (
@@ -30,6 +31,7 @@ HOST = (
 
 _PR_SET_PDEATHSIG = 1  # https://www.man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _STEPS = 200  # of SQLite's virtual machine between looks at the clock; one can build a text of a gigabyte
+_SHARE = 10  # the part of the time for the look at numbers
 _LONGEST = 16  # the part of the memory that one text or blob may need
 
 
@@ -93,6 +95,9 @@ def _examined(path: str, live: bool, seconds: float, memory: int, wait: float) -
             found["schema"] = schema_fingerprint(connection)
             found["uncounted"] = tables(connection)  # until they are
             found["tables"], found["uncounted"] = count(connection, until)
+        if check == SOUND and not why:
+            with contextlib.suppress(sqlite3.Error, MemoryError), _within(connection, seconds / _SHARE):
+                found["why"] = unreadable(connection, found["tables"])
     if check == NOT_CHECKED and not live:
         _look_at_pages(path, seconds, found)
     return found

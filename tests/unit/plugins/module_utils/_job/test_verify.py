@@ -280,6 +280,24 @@ def test_what_a_start_changed(sets: Sets, tmp_path: Path) -> None:
     assert media.databases == ()
 
 
+def test_numbers_that_javascript_does_not_have_are_a_warning_of_the_set_and_a_note_of_the_drill(tmp_path: Path) -> None:
+    engine = FakeVolumeEngine(tmp_path / "volumes")
+    root = engine.add_volume("shop-db")
+    with closing(sqlite3.connect(database(root / "payload.db", wal=True, vendors=3))) as connection:
+        connection.execute("INSERT INTO vendors (id) VALUES (?)", (2**53,))
+        connection.commit()
+    sets = Sets(str(tmp_path / "backups"), "shop")
+    backup.run(backup.Params(app="shop", volumes={"db": "shop-db"}), sets, lambda: engine, FakeWallClock(), False)
+    manifest = only(sets).manifest
+    said = (
+        "the database payload.db is sound, but vendors.id has whole numbers beyond 2^53 - 1, "
+        "which an application in JavaScript cannot read"
+    )
+    assert manifest.warnings == (f"db: {said}",)
+    assert list(verify.compared(manifest.archives[0], str(root))) == [(False, said)]
+    assert verify.problems(only(sets), "full") == []
+
+
 def test_a_start_that_damages_the_database(sets: Sets, tmp_path: Path) -> None:
     path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
     data = path.read_bytes()

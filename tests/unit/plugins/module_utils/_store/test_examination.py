@@ -39,6 +39,13 @@ def test_a_sound_one(tmp_path: Path, live: bool) -> None:
     assert answer["bytes"] == (tmp_path / "a.db").stat().st_size
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_sound_one_with_numbers_that_javascript_does_not_have(tmp_path: Path, live: bool) -> None:
+    answer = said(filled(tmp_path / "a.db", f"INSERT INTO t VALUES ({2**53}, 'd')"), live=live)
+    assert (answer["check"], answer["tables"]) == (SOUND, {"t": 4})
+    assert answer["why"] == "t.n has whole numbers beyond 2^53 - 1, which an application in JavaScript cannot read"
+
+
 @pytest.mark.parametrize("kind", UNCHECKABLE)
 def test_what_cannot_be_checked_is_not_damaged_and_its_rows_are_counted(tmp_path: Path, kind: str) -> None:
     answer = said(UNCHECKABLE[kind](tmp_path / "a.db"))
