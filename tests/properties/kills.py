@@ -225,7 +225,7 @@ class Rounds:
     def backups(self, tally: Tally, rounds: int) -> None:
         lasts = {way: Work(do="backups", consistency=way).lasts() for way in WAYS}
         for number, share in self.moments(rounds, 1.0):
-            way, everyone = WAYS[number % len(WAYS)], number % ALL == self.chance.randrange(ALL)
+            way, everyone = WAYS[number % len(WAYS)], number // len(WAYS) % ALL == 0
             what = f"backup {number} of seed {self.seed}, {way}"
             there = {one.manifest.stamp for one in self.sets.listing().sets}
             self.known |= self.new()
