@@ -123,6 +123,10 @@ options:
         type: str
         choices: [online, pause, stop]
         default: online
+      database:
+        description: As in M(ptnextjs.docker_vps.volume_backup).
+        type: str
+        default: ""
       uploads_query:
         description: A query for the uploads that have to be in the archive V(media); none if empty.
         type: str

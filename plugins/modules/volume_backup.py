@@ -15,14 +15,17 @@ description:
   - Writes one backup set into a directory, one archive per volume and a manifest, for example
     C(db-20260131-020000.tar.gz), C(media-20260131-020000.tar.gz) and C(manifest-20260131-020000.json).
     C(tar xzf) opens the archives.
-  - Every SQLite database found in the volumes is copied by SQLite's own online backup while the application keeps
-    writing, checked, and archived in place of the live file with its C(-wal) and C(-shm). All databases are copied
-    before any other file is read.
+  - Every SQLite database in the first volume, and the one that O(database) names, is the application's own. It is
+    copied by SQLite's own online backup while the application keeps writing, checked, and archived in place of the
+    live file with its C(-wal) and C(-shm). All are copied before any other file is read. A moment in which the
+    application does not write is waited for, 5 seconds at most for all.
+  - Databases in other volumes are somebody's files. They are archived byte for byte, looked at within limits by a
+    process of its own, and a damaged one is a warning.
   - The directory is made, for its owner only, when it is missing. A set is visible as a whole or not at all. What a
     killed run left is removed at once by a process that watches it, or by the next run.
   - Reads the volumes where they lie on the host, without a helper container or image, and compresses on all processors.
-  - Fails, rather than write a set, when a database is damaged, when all volumes are empty, and when the disk would not
-    suffice.
+  - Fails, rather than write a set, when a database of the application is damaged, when all volumes are empty, and when
+    the disk would not suffice.
 options:
   volumes:
     description: The names of the archives, and which volume each holds, in the order in which they are written.
@@ -43,6 +46,14 @@ options:
     type: str
     choices: [online, pause, stop]
     default: online
+  database:
+    description:
+      - The application's database as archive/path, such as V(db/payload.db), as far as it is known.
+      - It is the application's own in whatever volume it lies. When it is absent or empty, the set warns of that.
+      - An encrypted one cannot be copied while the application runs, so O(consistency) has to be V(pause) or V(stop).
+        It is archived as it lies and counted as not checked. The same goes for those in the first volume.
+    type: str
+    default: ""
   uploads:
     description:
       - Proves that every upload which the copied database names is in an archive; what is missing is listed in the
@@ -191,6 +202,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         volumes=volumes_of(given["volumes"]),
         compression=given["compression"],
         consistency=given["consistency"],
+        database=given["database"],
         uploads=None if uploads is None else Query(uploads["query"], uploads["archive"]),
         reason=given["reason"],
         accept_loss=given["accept_loss"],
@@ -206,6 +218,7 @@ def main() -> None:
             "volumes": {"type": "dict", "required": True},
             "compression": {"type": "str", "choices": list(SUFFIXES), "default": "gzip"},
             "consistency": {"type": "str", "choices": ["online", "pause", "stop"], "default": "online"},
+            "database": {"type": "str", "default": ""},
             "uploads": {
                 "type": "dict",
                 "options": {

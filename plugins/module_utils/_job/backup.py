@@ -86,7 +86,7 @@ def run(
     catalog.check_names(list(params.volumes))
     if params.uploads and params.uploads.archive not in params.volumes:
         raise InvalidInput(f"uploads.archive is {params.uploads.archive!r}, but no volume is archived under that name.")
-    if params.database and params.database.partition("/")[0] not in params.volumes:
+    if params.database and not all(params.database.partition("/")):
         raise InvalidInput(f"database is {params.database!r}, but must be <archive>/<path>, such as db/payload.db.")
     engine = connect()
     if check_mode:

@@ -170,6 +170,7 @@ class _Drill:
         at, began, reason = self.clock.utc(), self.clock.now(), ""
         self.prepare()
         try:
+            self.refuse_without_database()
             self.restore()
             self.start()
             self.compare()
@@ -200,6 +201,16 @@ class _Drill:
                     free_bytes=free,
                     needed_bytes=needed,
                 )
+
+    def refuse_without_database(self) -> None:
+        """Refuse a set without what the application lives on: it would start on nothing, and be healthy."""
+        uri = self.env.get("DATABASE_URI", "")
+        told = [database for each in self.archives for database in each.databases]
+        if uri.startswith("file:") and not any(one.tables or one.uncounted or not one.schema for one in told):
+            raise DockerVpsError(
+                f"The set holds no database with a table, and DATABASE_URI names {uri}: what is healthy without it "
+                "proves nothing. Did the migrations run?"
+            )
 
     def restore(self) -> None:
         """Unpack every archive, verified in the same pass."""

@@ -12,6 +12,7 @@ content, and are left away between the passes.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -207,9 +208,23 @@ class _Passes:
         self._scratch = scratch
 
     def tree(self, leave_out: Sequence[str]) -> None:
-        excluded = [f"--exclude=./{plain(path)}" for path in leave_out]
-        told = self._run(["--anchored", "--no-wildcards", *excluded, f"--directory={self._root}", "."])
+        told = self._run(["--anchored", "--no-wildcards", *self._excluded(leave_out), f"--directory={self._root}", "."])
         self.torn, self.vanished, self.skipped = told["changed"], told["vanished"], told["skipped"]
+
+    def _excluded(self, paths: Sequence[str]) -> List[str]:
+        """Return the arguments for what is left out, as a file, since there may be too many for a command line.
+
+        GNU tar reads that file by lines, without the white space at their ends; names to which that matters are given
+        as arguments.
+        """
+        names = [os.fsencode(f"./{plain(path)}") for path in paths]
+        listed = os.path.join(self._scratch, "excluded")
+        with open(listed, "wb") as file:
+            file.writelines(name + b"\n" for name in names if not _needs_an_argument(name))
+        return [
+            f"--exclude-from={listed}",
+            *(f"--exclude={os.fsdecode(name)}" for name in names if _needs_an_argument(name)),
+        ]
 
     def replacements(self, instead: Mapping[str, str]) -> None:
         """Archive links to the files, as if the links were these files."""
@@ -285,6 +300,10 @@ class _Passes:
                         self.missing.discard(plain(unquoted(name)))
 
 
+def _needs_an_argument(name: bytes) -> bool:
+    return b"\n" in name or name != name.rstrip()
+
+
 def _copy_to_the_last_member(stream: BinaryIO, out: Compressor) -> None:
     """Copy a pass without the blocks of zeros at its end; see the top of this module.
 
@@ -347,7 +366,8 @@ def _tar(
                 ["tar", *arguments], bufsize=_READ, stdin=stdin, stdout=stdout, stderr=complaints, env=environment
             )
         except OSError as error:
-            raise DockerVpsError(f"GNU tar cannot be started: {error.strerror}. Install tar.") from error
+            what = "Install tar." if error.errno == errno.ENOENT else f"{len(arguments)} arguments were given to it."
+            raise DockerVpsError(f"GNU tar cannot be started: {error.strerror}. {what}") from error
         pipe = _pipe(tar.stdin or tar.stdout)
         try:
             with suppress(OSError):  # Larger pipes mean fewer switches between processes; the host may forbid them.

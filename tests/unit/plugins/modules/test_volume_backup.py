@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "volumes": {"db": "shop-db"},
     "compression": "gzip",
     "consistency": "online",
+    "database": "",
     "uploads": None,
     "reason": "",
     "loss_rows": 50.0,
@@ -36,6 +37,7 @@ def test_params_are_read() -> None:
     assert params_of({**DEFAULTS, **given, "compression": "zstd"}) == Params(
         "shop", {"db": "shop-db"}, "zstd", "pause", Query("SELECT 1", "db"), "why"
     )
+    assert params_of({**DEFAULTS, "database": "db/a.db"}) == Params("shop", {"db": "shop-db"}, database="db/a.db")
     given = {"loss_rows": 0.0, "loss_files": 100.0, "loss_ignore": ["carts"], "accept_loss": True}
     assert params_of({**DEFAULTS, **given}) == Params(
         "shop", {"db": "shop-db"}, accept_loss=True, limits=Limits(0.0, 100.0, ("carts",))

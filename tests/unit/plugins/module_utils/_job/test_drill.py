@@ -203,6 +203,22 @@ def test_how_the_container_is_made(world: World) -> None:
     assert "PortBindings" not in host
 
 
+@pytest.mark.parametrize("tables", [None, {}])
+def test_a_set_without_the_database_is_not_proven(world: World, tables: Optional[dict[str, int]]) -> None:
+    db, media = world.set.manifest.archives
+    none = () if tables is None else (replace(db.databases[0], tables=tables),)
+    world.record(archives=(replace(db, databases=none), media))
+    assert "holds no database with a table, and DATABASE_URI names file:/data/payload.db" in world.failure().message
+    assert world.engine.configs == []
+
+
+def test_a_set_without_a_database_is_enough_for_an_application_with_a_server(world: World) -> None:
+    db, media = world.set.manifest.archives
+    world.record(archives=(replace(db, databases=()), media))
+    world.env_file.write_text("DATABASE_URI=postgres://db/shop\n")
+    assert world.drill()["proof"]["passed"]
+
+
 def test_the_port_of_the_env_file_counts(world: World) -> None:
     world.env_file.write_text("PORT=4000\n")
     world.drill(port=8080)

@@ -27,6 +27,7 @@ BACKUP = {
     "volumes": {"db": "shop-db", "media": "shop-media"},
     "compression": "zstd",
     "consistency": "pause",
+    "database": "",
     "uploads_query": "",
     "loss_rows": 0.0,
     "loss_files": 100.0,

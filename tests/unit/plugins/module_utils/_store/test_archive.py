@@ -470,6 +470,28 @@ def test_a_tar_that_is_killed_is_an_error(tree: Path, monkeypatch: pytest.Monkey
         packed(tree)
 
 
+def test_more_is_left_out_than_a_command_line_holds(tree: Path) -> None:
+    before = packed(tree).members
+    names = [f"{'tenant-' * 25}{number}.db-journal" for number in range(15_000)]
+    for name in names[:50]:
+        (tree / name).write_text("left out")
+    assert sum(map(len, names)) > 2_500_000
+    assert packed(tree, leave_out=names).members == before
+
+
+@pytest.mark.parametrize("name", ["a\nb", " a", "a ", "a\t", "a\r", "#a", "!a", "a\\", "a*", "\udcff", "ä"])
+def test_names_are_left_out_letter_by_letter(tree: Path, name: str) -> None:
+    for path in (name, "a", "a\n", "b", "ab", f"{name}b"):
+        (tree / path).write_text("x")
+    packed(tree, leave_out=[name])
+    assert {*os.listdir(tree)} - {*os.listdir(restored(tree))} == {name}
+
+
+def test_a_command_line_that_is_too_long_is_not_an_absent_tar(tree: Path) -> None:
+    with pytest.raises(DockerVpsError, match="cannot be started: Argument list too long. 15.* arguments were given"):
+        packed(tree, leave_out=[f"{'x' * 240}{number}\n" for number in range(15_000)])
+
+
 def test_a_host_without_tar_is_told_so(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tree))
     with pytest.raises(DockerVpsError, match="GNU tar cannot be started: No such file or directory. Install tar"):
