@@ -99,7 +99,8 @@ class FakeRepository:
 
 
 PROGRAM = """#!{python}
-import json, os, pathlib, sys, time
+import json, os, pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # as restic hears it, also in a test run that was started to ignore it
 here = pathlib.Path(__file__).parent
 asked = next(one for one in sys.argv[1:] if not one.startswith("--option="))
 answers = json.loads((here / "answers.json").read_text())
