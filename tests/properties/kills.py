@@ -405,11 +405,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--at-work", type=json.loads)
     given = parser.parse_args()
+    if given.at_work:  # killed before it could remove a directory of its own, and it needs none
+        at_work(App(NAME, HERE), given.at_work)
+        return 0
     with TemporaryDirectory(prefix=f"{NAME}-") as scratch:
         app = App(NAME, Path(scratch), docker_vps_source_path=str(STANDIN))
-        if given.at_work:
-            at_work(app, given.at_work)
-            return 0
         app.remove()
         try:
             app.deploy().succeeded()
