@@ -183,3 +183,15 @@ def test_the_order_in_which_sets_were_made_does_not_depend_on_the_clock() -> Non
         manifest_of("20280101-020000"),
     ]
     assert sorted([*made[3:], *made[:3]], key=lambda one: one.made) == made
+
+
+@pytest.mark.parametrize("kind", ["databases", "foreign"])
+def test_a_check_has_three_answers(kind: str) -> None:
+    foreign = (catalog.Foreign("phone.db", 4096, "damaged", "its header names an impossible size of pages"),)
+    whole = manifest_of(archives=(archive_of("db", foreign=foreign),))
+    assert catalog.parse(catalog.write(whole), FILE) == whole
+    assert whole.archives[0].checks == ("sound",)
+    other = json.loads(catalog.write(whole))
+    other["archives"][0][kind][0]["check"] = "ok"
+    with pytest.raises(BadManifest, match="the check of a database is 'ok'"):
+        catalog.parse(json.dumps(other), FILE)
