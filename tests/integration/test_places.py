@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import prune, restore, rollback
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.place import hindrance
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import Site
@@ -191,6 +193,29 @@ def test_a_file_system_that_is_read_only(shop: Shop) -> None:
     assert f"Nothing can be made in {folder}: Read-only file system." in told
     assert "That file system is mounted read-only" in told
     assert "become" not in told
+
+
+def test_a_database_at_rest_is_backed_up_where_nothing_can_be_written(shop: Shop, here: Path) -> None:
+    db = shop.db / "payload.db"
+    with sqlite3.connect(db) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE closed (id)")
+    connection.close()
+    assert not db.with_name("payload.db-shm").exists()
+    with mounted(shop.db, "--bind", shop.db):
+        command("mount", "-o", "remount,bind,ro", shop.db)
+        facts = examiner.facts(str(db), live=True)
+        assert (facts.check, facts.tables["closed"]) == ("sound", 0)
+        assert examiner.Examiner().copy(str(db), str(here / "copy")).tables == facts.tables
+    with db.with_name("payload.db-wal").open("wb") as wal:
+        wal.write(bytes.fromhex("377f0682"))
+    with mounted(shop.db, "--bind", shop.db):
+        command("mount", "-o", "remount,bind,ro", shop.db)
+        with pytest.raises(
+            DockerVpsError, match="are in .*-wal, which SQLite cannot read where nothing can be written"
+        ):
+            examiner.Examiner().copy(str(db), str(here / "copy2"))
+    assert not (here / "copy2").exists()
 
 
 def test_the_backup_directory_on_a_file_system_that_is_read_only(shop: Shop) -> None:

@@ -245,6 +245,10 @@ def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection
             yield connection
         return
     missing = [path + suffix for suffix in ("-wal", "-shm") if about.wal and not os.path.lexists(path + suffix)]
+    if path + "-shm" in missing and os.statvfs(path).f_flag & os.ST_RDONLY:
+        with _unwritable(path) as connection:
+            yield connection
+        return
     folder = os.stat(os.path.dirname(path) or ".")
     options = "mode=ro"
     if about.wal and path + "-shm" not in missing:
@@ -265,6 +269,18 @@ def at_rest(path: str) -> Iterator[sqlite3.Connection]:
         DockerVpsError: it cannot be opened, or SQLite fails at reading it.
     """
     with _said(path, 0.0), connected(path, "mode=ro&immutable=1") as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _unwritable(path: str) -> Iterator[sqlite3.Connection]:
+    """Open a database in WAL mode that nobody uses, where SQLite cannot make the files that it needs to read it."""
+    if beginning(path + "-wal", 1):
+        raise DockerVpsError(
+            f"The last changes of {path} are in {path}-wal, which SQLite cannot read where nothing can be written: "
+            "that file system is mounted read-only. See why with dmesg, and mount it for writing."
+        )
+    with at_rest(path) as connection:
         yield connection
 
 
