@@ -322,7 +322,8 @@ def test_a_directory_that_cannot_be_written(make_volume: MakeVolume, tmp_path: P
                 made(Sets(str(directory), "shop"), {"media": "it-backup-ro"})
             assert caught.value.message == (
                 f"The backup directory {directory} cannot be written: Read-only file system. "
-                "Choose a directory on a disk that is mounted for writing, and run with become: true."
+                "That file system is mounted read-only; the kernel does so by itself after an error of the disk. "
+                "Look at dmesg, mend the cause, and mount it writable again."
             )
 
 

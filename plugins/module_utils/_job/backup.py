@@ -278,6 +278,7 @@ class _Making:
         # Asked before anything is copied: without halting, the engine may then go away, and the set is still made.
         release = release_of(self.engine, self.params.volumes.values())
         engine = str(self.engine.info().get("ServerVersion", ""))
+        one_way = tuple(self.one_way())
         halted = self.halt()
         quiet_until = self.clock.now() + QUIET_WITHIN
         for name, source in self.sources.items():
@@ -314,7 +315,8 @@ class _Making:
             warnings=(
                 *self.cautions(),
                 *warnings(archives, uploads),
-                *self.place_warnings(archives),
+                *self.left_out(archives),
+                *one_way,
                 *clock_warning(after),
             ),
             after=after,
@@ -424,9 +426,16 @@ class _Making:
         )
         return made, written.missing
 
-    def place_warnings(self, archives: Sequence[Archive]) -> Iterator[str]:
-        """Yield what is not in the set because of where it lies, and why volumes could not take the set back."""
+    def one_way(self) -> Iterator[str]:
+        """Yield why volumes could not take the set back."""
         places = {source.volume.name: source.volume.root for source in self.sources.values()}
+        for name, source in self.sources.items():
+            told = why_not(source.volume.name, places, self.sets.directory, self.engine)
+            if told:
+                yield f"{name}: as it is now, the set could not be restored into {source.volume.name}. {told}"
+
+    def left_out(self, archives: Sequence[Archive]) -> Iterator[str]:
+        """Yield what is not in the set because of what it is, or where it lies."""
         for one in archives:
             survey = self.sources[one.name].survey
             mounts, too_long = (list(map(catalog.shown, paths)) for paths in (survey.mounts, survey.too_long))
@@ -440,9 +449,6 @@ class _Making:
                     f"{one.name}: GNU tar could not restore paths of more than {LONGEST} bytes, so these are not in "
                     f"the set: {few(too_long)}"
                 )
-            told = why_not(one.volume, places, self.sets.directory, self.engine)
-            if told:
-                yield f"{one.name}: as it is now, the set could not be restored into {one.volume}. {told}"
 
     def cautions(self) -> Iterator[str]:
         """Yield what may be wrong with the databases."""
