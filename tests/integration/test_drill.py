@@ -154,7 +154,8 @@ def test_a_database_on_which_the_application_crashes(sets: Sets, tmp_path: Path)
     def spoil(root: Path) -> None:
         (root / "payload.db").write_bytes(b"no database at all" * 1000)
 
-    doctored(sets, tmp_path, spoil, databases=())
+    (database,) = newest(sets).manifest.archives[0].databases
+    doctored(sets, tmp_path, spoil, databases=(database,))
     error = failure(sets)
     assert "exited with code 1" in error.message
     assert "log lines:" in error.message
@@ -172,9 +173,10 @@ def test_a_database_on_which_the_application_crashes(sets: Sets, tmp_path: Path)
 def test_a_database_on_which_the_application_is_unhealthy(sets: Sets, tmp_path: Path, change: str, said: str) -> None:
     def spoil(root: Path) -> None:
         with closing(sqlite3.connect(root / "payload.db")) as database:
-            database.executescript(change)
+            database.executescript(f"CREATE TABLE kept (id); {change}")
 
-    doctored(sets, tmp_path, spoil, databases=())
+    (database,) = newest(sets).manifest.archives[0].databases
+    doctored(sets, tmp_path, spoil, databases=(replace(database, tables={"kept": 0}),))
     error = failure(sets, timeout=4.0)
     assert "was not healthy within 4 s" in error.message
     assert said in error.message
