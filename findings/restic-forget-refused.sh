@@ -11,8 +11,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/restic.bash"
 
 port=$((20000 + RANDOM % 20000))
-restic-rest-server --no-auth --append-only --path "$work/data" --listen "127.0.0.1:$port" >server.log 2>&1 &
-server=$!
+restic-rest-server --no-auth --append-only --path "$PWD/data" --listen "127.0.0.1:$port" >server.log 2>&1 &
 until (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.2; done
 export RESTIC_REPOSITORY="rest:http://127.0.0.1:$port/"
 restic init --quiet

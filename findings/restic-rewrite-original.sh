@@ -12,7 +12,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/restic.bash"
 
 fact() { restic snapshots --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0].get(sys.argv[1], ""))' "$1"; }
-export RESTIC_REPOSITORY="$work/data"
+export RESTIC_REPOSITORY="$PWD/data"
 restic init --quiet
 echo hello | restic backup --quiet --stdin
 first="$(fact id)"

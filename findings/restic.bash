@@ -4,8 +4,7 @@
 set -euo pipefail
 
 work="$(mktemp -d)"
-server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$work"' EXIT
+trap 'jobs -p | xargs --no-run-if-empty kill; rm -rf "$work"' EXIT
 cd "$work"
 mkdir -p lists/partial archives/partial
 keys=/usr/share/keyrings/debian-archive-keyring.gpg

@@ -11,6 +11,7 @@ What a writer was told is written is remembered here and looked for afterwards.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -58,7 +59,7 @@ def volumes() -> dict[str, str]:
 
 def at_work(app: App, asked: Mapping[str, Any]) -> None:
     """Do what is asked for; this process may be killed at any moment."""
-    connect, sets, clock = lambda: Engine(Address(URL)), Sets(str(app.backups), NAME), SystemClock()
+    connect, sets, clock = functools.partial(Engine, Address(URL)), Sets(str(app.backups), NAME), SystemClock()
     versions = Versions(app)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -241,8 +241,10 @@ def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection
         DockerVpsError: it cannot be opened, or SQLite fails at reading it.
     """
     if _has_no_journal(path):
-        with _alone(path, about) as connection:
+        _see_that_nobody_changes(path)
+        with at_rest(path) as connection:
             yield connection
+        _see_that_nothing_changed(path, about)
         return
     missing = [path + suffix for suffix in ("-wal", "-shm") if about.wal and not os.path.lexists(path + suffix)]
     if path + "-shm" in missing and os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -307,17 +309,17 @@ def beginning(path: str, length: int) -> bytes:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _alone(path: str, about: Header) -> Iterator[sqlite3.Connection]:
-    """Open a database that nobody is using, without a look at what lies beside it."""
+def _see_that_nobody_changes(path: str) -> None:
+    """Refuse a database that others may be using, while what lies beside it keeps SQLite from reading along."""
     wal = beginning(path + "-wal", 8)
     if wal and belongs("-wal", wal):
         raise DockerVpsError(
             f"Beside the database {path} lies {path}-journal, which is no journal of SQLite: it keeps others from "
             "reading the database, and SQLite removes it when the database is opened next. Move it elsewhere."
         )
-    with at_rest(path) as connection:
-        yield connection
+
+
+def _see_that_nothing_changed(path: str, about: Header) -> None:
     now = header(path).stat
     if (now.st_mtime_ns, now.st_size) != (about.stat.st_mtime_ns, about.stat.st_size) or not _has_no_journal(path):
         raise DockerVpsError(f"The database {path} changed while it was read. Try again.")

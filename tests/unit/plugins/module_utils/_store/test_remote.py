@@ -215,10 +215,10 @@ def test_a_damaged_set_is_not_sent(sets: Sets, there: FakeRepository, spoil: obj
 
 def test_a_set_that_is_pruned_while_it_is_sent_is_sent_whole(sets: Sets) -> None:
     class Slow(FakeRepository):
-        def save(self, name, blocks, app, time, tags):  # type: ignore[no-untyped-def]
+        def save(self, name, blocks, host, time, tags):  # type: ignore[no-untyped-def]
             if name == "db.tar":
                 sets.remove([one])
-            return super().save(name, blocks, app, time, tags)
+            return super().save(name, blocks, host, time, tags)
 
     there = Slow()
     one = publish_packed(sets, **DATA)
