@@ -9,9 +9,10 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any, BinaryIO, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from .._store import files
+from .._store.lock import flocked
 
 PREFIX, SUFFIX = ".run-", ".json"
 UNKNOWN = "It did not record how it ended: it was killed, or nothing could be written. journalctl has what it said."
@@ -57,7 +58,7 @@ def begun(directory: str, job: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             descriptor = os.open(os.path.join(directory, _file(job)), flags, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flocked(descriptor)
             os.utime(descriptor, (0, 0))
         yield
     finally:
@@ -94,7 +95,7 @@ def _last(path: str) -> Optional[Run]:
         with files.open_regular(path) as file:
             text = file.read(_LARGEST)
             facts = os.fstat(file.fileno())
-            if facts.st_mtime < _LONG_AGO and not _at_work(file):
+            if facts.st_mtime < _LONG_AGO and flocked(file.fileno(), fcntl.LOCK_SH):  # nobody at work
                 if os.fstat(file.fileno()).st_nlink == 0:  # it ended meanwhile, and has left another record
                     return _last(path)
                 began = datetime.fromtimestamp(facts.st_ctime, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -104,14 +105,6 @@ def _last(path: str) -> Optional[Run]:
     except OSError as error:
         return _unreadable(path, error.strerror or str(error))
     return _parsed(path, text) if text else None
-
-
-def _at_work(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _parsed(path: str, text: bytes) -> Run:

@@ -13,8 +13,7 @@ from .._core.catalog import shown
 from .._core.errors import DockerVpsError
 from .._core.losses import counted, listed
 from .._store import sqlite, tree
-
-SCRATCH = "/var/tmp"  # noqa: S108  # a private directory is made in it; /tmp may be memory
+from .._store.files import SCRATCH
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,13 @@ from .._core.members import plain
 from .._store import archive, tree
 from .._store.compression import Decompressed
 from .._store.examiner import Examiner
-from .._store.files import open_regular
+from .._store.files import SCRATCH, open_regular
 from .._store.sets import BackupSet, Sets
 from . import runs
 from .backup import WallClock, size
 
 LEVELS = ("exists", "checksum", "full")
 ISO = "%Y-%m-%dT%H:%M:%SZ"
-SCRATCH = "/var/tmp"  # noqa: S108  # a private directory is made in it; /tmp may be memory
 _BLOCK = 1 << 20  # bytes
 
 

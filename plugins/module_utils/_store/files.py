@@ -14,6 +14,7 @@ from typing import BinaryIO, Optional, Sequence
 from .._core.errors import DockerVpsError, next_step
 from .folders import folders
 
+SCRATCH = "/var/tmp"  # noqa: S108  # a private directory is made in it; /tmp may be memory
 PARTIAL = ".partial"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _ODD = {errno.ELOOP: "it is a symbolic link", errno.ENXIO: "it is a socket"}

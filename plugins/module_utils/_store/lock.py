@@ -72,11 +72,21 @@ def _opened(path: str, what: str) -> int:
 
 def _taken(descriptor: int, path: str, what: str) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return flocked(descriptor)
     except OSError as error:
         raise refused(f"Cannot begin {what}: the lock {path} cannot be taken", error, path) from error
+
+
+def flocked(descriptor: int, mode: int = fcntl.LOCK_EX) -> bool:
+    """Take the kernel's lock of an open file unless another process has it, and return whether it was taken.
+
+    Raises:
+        OSError: the file system gives no locks.
+    """
+    try:
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True
 
 

@@ -9,7 +9,6 @@ is not half of one, but what a crash left. Releasing is done by the action deplo
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from typing import Iterator, Optional
@@ -17,6 +16,7 @@ from typing import Iterator, Optional
 from .._core.errors import DockerVpsError
 from .._core.playlock import Lock, Owner, Rules, parse, taken, text_of
 from . import files
+from .lock import flocked
 
 EXCHANGED_WITHIN = 5.0  # seconds
 _MOST = 65536  # bytes
@@ -62,7 +62,7 @@ def _exchange(path: str) -> Iterator[int]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            if _alone(descriptor) and _is_at(descriptor, path):
+            if flocked(descriptor) and _is_at(descriptor, path):
                 yield descriptor
                 return
         finally:
@@ -70,14 +70,6 @@ def _exchange(path: str) -> Iterator[int]:
         if time.monotonic() > until:
             raise DockerVpsError(f"Another process has {path} open and locked for {EXCHANGED_WITHIN:g} s. Try again.")
         time.sleep(0.02)
-
-
-def _alone(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_at(descriptor: int, path: str) -> bool:

@@ -41,7 +41,9 @@ def shop(tmp_path: Path) -> Shop:
     return one
 
 
-def would_lose(shop: Shop, check: bool = True, asked: Any = ASKED, volumes: Any = (("db", "shop-db"),)) -> dict[str, Any]:
+def would_lose(
+    shop: Shop, check: bool = True, asked: Any = ASKED, volumes: Any = (("db", "shop-db"),)
+) -> dict[str, Any]:
     params = Params("shop", volumes=dict(volumes), uploads=asked, stop_app=True)
     told: dict[str, Any] = restore.run(params, shop.sets, lambda: shop.engine, shop.clock, check)["would_lose"]
     return told
