@@ -7,7 +7,10 @@ import errno
 import re
 from typing import Mapping
 
+_BECOME = "Does the play need become: true?"
 _NEXT_STEPS: Mapping[int, str] = {
+    errno.EACCES: _BECOME,
+    errno.EPERM: _BECOME,
     errno.ENOSPC: "Free some space on that disk, or choose another one.",
     errno.EDQUOT: "The quota of that disk is used up: raise it, or free some space.",
     errno.EFBIG: "Choose a disk that takes larger files.",
@@ -51,4 +54,4 @@ class EngineForbidden(EngineError):
 
 def next_step(error: OSError) -> str:
     """Return what to do about a refusal of the file system, as a sentence."""
-    return _NEXT_STEPS.get(error.errno or 0, "Does the play need become: true?")
+    return _NEXT_STEPS.get(error.errno or 0, "See with ls -l what lies there, and with findmnt on which file system.")

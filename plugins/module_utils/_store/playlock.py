@@ -40,9 +40,7 @@ def take(path: str, owner: Owner, rules: Rules, now: float) -> tuple[Lock, str]:
             os.pwrite(descriptor, text_of(lock).encode(), 0)
             os.fsync(descriptor)
     except OSError as error:
-        raise DockerVpsError(
-            f"The lock {path} cannot be written: {error.strerror}. Free some disk, or does the play need become: true?"
-        ) from error
+        raise files.refused(f"The lock {path} cannot be written", error, path) from error
     return lock, told
 
 

@@ -43,9 +43,7 @@ class Releases:
         try:
             os.chmod(self.directory, 0o700)
         except OSError as error:
-            raise DockerVpsError(
-                f"{self.directory} belongs to somebody else: {error.strerror}. Does the play need become: true?"
-            ) from error
+            raise files.refused(f"{self.directory} cannot be kept for its owner", error) from error
 
     def lock(self, what: str, wait: float) -> ContextManager[None]:
         """Hold the lock of this app's releases; see lock.locked."""
@@ -182,9 +180,7 @@ class Releases:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise DockerVpsError(
-                f"{self.directory} cannot be read: {error.strerror}. Does the play need become: true?"
-            ) from error
+            raise files.refused(f"{self.directory} cannot be read", error) from error
 
 
 def _own(text: str) -> files.Kept:

@@ -71,8 +71,7 @@ def survey(root: str, since: float = math.inf) -> Survey:
             walk.look_into(folder, descriptor)
     except OSError as error:
         raise DockerVpsError(
-            f"The directory {root} cannot be looked through: {error.strerror} ({error.filename!r}). "
-            f"Is it there? {next_step(error)}"
+            f"The directory {root} cannot be looked through: {error.strerror} ({error.filename!r}). {next_step(error)}"
         ) from error
     return walk.result(root)
 

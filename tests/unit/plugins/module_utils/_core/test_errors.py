@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
@@ -46,8 +47,10 @@ def test_a_refusal_is_no_absence() -> None:
         (errno.ENOLCK, "has no locks to give"),
         (errno.EACCES, "Does the play need become: true?"),
         (errno.EPERM, "Does the play need become: true?"),
+        (errno.EISDIR, "See with ls -l what lies there"),
+        (errno.ENOTDIR, "See with ls -l what lies there"),
+        (None, "See with ls -l what lies there"),
     ],
 )
-def test_the_next_step_is_that_of_the_cause(number: int, step: str) -> None:
+def test_the_next_step_is_that_of_the_cause(number: Optional[int], step: str) -> None:
     assert step in next_step(OSError(number, "refused"))
-    assert next_step(OSError("without a number")) == "Does the play need become: true?"

@@ -148,7 +148,7 @@ def test_a_failure_to_write_is_told_and_leaves_nothing(tmp_path: Path, make: Cal
     before = listing(tmp_path)
     with pytest.raises(DockerVpsError) as caught:
         replace(str(path), NEW)
-    assert caught.value.message == f"{path} cannot be written: {why}. Does the play need become: true?"
+    assert caught.value.message.startswith(f"{path} cannot be written: {why}. See with ls -l")
     assert listing(tmp_path) == before
 
 
@@ -195,8 +195,8 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     with pytest.raises(DockerVpsError) as caught:
         make_directory(str(tmp_path / "dangling"))
-    assert caught.value.message == (
-        f"The directory {tmp_path}/dangling cannot be made: File exists. Does the play need become: true?"
+    assert caught.value.message.startswith(
+        f"The directory {tmp_path}/dangling cannot be made: File exists. See with ls -l"
     )
 
 

@@ -149,7 +149,7 @@ def test_one_at_a_time(releases: Releases) -> None:
 def test_a_directory_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "releases").write_text("")
     one = Releases(str(tmp_path), "/x")
-    with pytest.raises(DockerVpsError, match=r"releases cannot be read: Not a directory\. Does the play need become"):
+    with pytest.raises(DockerVpsError, match=r"releases cannot be read: Not a directory\. See with ls -l"):
         one.unfinished()
 
 
@@ -159,5 +159,5 @@ def test_a_directory_of_somebody_else_is_told(releases: Releases, monkeypatch: p
 
     chmod: Callable[..., None] = refuse
     monkeypatch.setattr(code.os, "chmod", chmod)
-    with pytest.raises(DockerVpsError, match="belongs to somebody else: Operation not permitted"):
+    with pytest.raises(DockerVpsError, match="cannot be kept for its owner: Operation not permitted"):
         releases.prepare()
