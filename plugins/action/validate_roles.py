@@ -52,6 +52,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
     def _wrong(self, role: str, variables: Mapping[str, Any]) -> Sequence[str]:
         spec = _read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
         given = self._templar.template({name: variables[name] for name in spec if name in variables})
+        ranges = _read(role, "meta/ranges.yml")
+        # First, since the validator ends with an exception at a date.
+        wrong = [
+            one
+            for name in ranges.get("strings", ())
+            if isinstance(given.get(name), Mapping)
+            for one in kinds.not_strings(name, given[name])
+        ]
+        if wrong:
+            return wrong
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
         if checked.error_messages:
             return [f"{message}." for message in checked.error_messages]
@@ -61,7 +71,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         # The validator adds every variable that is not given, as None.
         right = {name: checked.validated_parameters[name] for name in given}
         values = {**_read(role, "defaults/main.yml"), **right}
-        ranges = _read(role, "meta/ranges.yml")
         found = [
             *kinds.wrong(ranges["kinds"], values),
             *kinds.missing(ranges.get("needs", {}), values),

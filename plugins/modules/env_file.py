@@ -26,7 +26,8 @@ options:
   values:
     description:
       - The environment of the application, all of it; keys that are not named here are removed from the file.
-      - Values that are not strings are written as YAML and JSON write them (V(true), V(3000)).
+      - Values are strings. What YAML turned into something else is refused, since nobody can tell what was written
+        (V(0755) has become 493, and V(NO) has become false). Put it in quotes.
       - A key that the module knows is left out when its value is empty. Any other key keeps its empty value.
     type: dict
     required: true
@@ -123,8 +124,7 @@ from typing import Any, Callable, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import dotenv, environment
-from ..module_utils._core.environment import text_of
+from ..module_utils._core import dotenv, environment, kinds
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._module.glue import finish
 from ..module_utils._store import files
@@ -149,11 +149,14 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters.
 
     Raises:
-        InvalidInput: there is no such user or group.
+        InvalidInput: a value is no string, or there is no such user or group.
     """
+    wrong = kinds.not_strings("values", given["values"])
+    if wrong:
+        raise InvalidInput(" ".join(wrong), problems=wrong)
     return Params(
         path=given["path"],
-        values={str(key): text_of(value) for key, value in given["values"].items()},
+        values=given["values"],
         data_mount=given["data_mount"],
         uid=_number(given["owner"], lambda name: pwd.getpwnam(name).pw_uid, "user"),
         gid=_number(given["group"], lambda name: grp.getgrnam(name).gr_gid, "group"),

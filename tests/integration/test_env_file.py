@@ -24,7 +24,8 @@ VALUES = {
     "JSON": json.dumps({"key": ["v$", "'", '"', "\\n"]}),
     "PERCENT": "100 % %s %%",
     "KEYLIKE": "X=1\nexport Y=2",
-    "CONTROL": "bell\a escape\x1b[0m",
+    "CONTROL": "bell\a escape\x1b[0m delete\x7f next line\x85 C1 \x80\x9f",
+    "NO_CHARACTER": "\ufffe\uffff \ufeff \u2029",
     "TRUE": "true",
     "NUMBER": "0755",
 }

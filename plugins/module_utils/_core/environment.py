@@ -7,7 +7,7 @@ what to write all come from it.
 
 from __future__ import annotations
 
-import json
+import os
 import posixpath
 import re
 from dataclasses import dataclass
@@ -19,6 +19,10 @@ from .errors import InvalidInput
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
+LONGEST = 32 * 4096 - 1
+"""Bytes that a name, = and a value may have together, without the NUL at the end (MAX_ARG_STRLEN, see execve(2))."""
+MOST = 2_000_000
+"""Bytes of all of them; the kernel takes a quarter of the stack's limit, which is 8 MiB, and needs some itself."""
 
 _ANEW = "give another one, or leave it out of the inventory and the env file to have one generated"
 _PLACEHOLDER = re.compile(
@@ -46,13 +50,6 @@ class Key:
     wrong: Optional[Callable[[str, Context], Optional[str]]] = None
 
 
-def text_of(value: object) -> str:
-    """Return an inventory value as the environment carries it."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
-
-
 def _database_uri(value: str, context: Context) -> Optional[str]:
     if not value.startswith("file:"):
         # Not urlsplit: it refuses some passwords, with a message that holds them.
@@ -60,7 +57,13 @@ def _database_uri(value: str, context: Context) -> Optional[str]:
         if separator and scheme.lower() in ("postgres", "postgresql", "libsql", "https", "mongodb", "mongodb+srv"):
             return None
         return "must start with file: and name a file in the data volume, or be the URL of a database server"
-    path = unquote(value[len("file:") :].split("?", 1)[0])
+    path = value[len("file:") :]
+    # As libsql reads it: https://github.com/tursodatabase/libsql-client-ts/blob/main/packages/libsql-core/src/uri.ts
+    if "?" in path or "#" in path:
+        return "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
+    if re.search("%(?![0-9a-fA-F]{2})", path):
+        return "has a % that does not begin an escape such as %20; write %25 for a percent sign"
+    path = unquote(path)
     if path.startswith("//"):
         host, slash, path = path[2:].partition("/")
         if host not in ("", "localhost"):
@@ -136,6 +139,15 @@ def problems(values: Mapping[str, str], data_mount: str) -> list[str]:
     context = Context(data_mount)
     found = [f"{name!r} is not a name of an environment variable" for name in values if not dotenv.KEY.match(name)]
     found += [f"{name} holds a NUL character" for name, value in values.items() if "\0" in value]
+    sizes = {name: len(os.fsencode(f"{name}={value}")) for name, value in values.items()}
+    found += [
+        f"{name} has {size - len(name) - 1} bytes, and the kernel takes at most {LONGEST} with its name; "
+        "give the application a file instead"
+        for name, size in sizes.items()
+        if size > LONGEST
+    ]
+    if sum(sizes.values()) > MOST:
+        found.append(f"all values together have {sum(sizes.values())} bytes, and at most {MOST} can be carried")
     for key in KEYS:
         value = values.get(key.name, "")
         if not value:
@@ -157,8 +169,8 @@ def foreseen(sources: Mapping[str, Any], variables: Mapping[str, Any], refused: 
         sources: the variables that hold the ``keys``, the ``extra`` ones that override them, and the data ``mount``.
         refused: sentences that begin with the name of a variable, and need no second one.
     """
-    extra = {str(key): text_of(value) for key, value in (variables[sources["extra"]] or {}).items()}
-    values = {key: text_of(variables[name]) for key, name in sources["keys"].items()}
+    extra = variables[sources["extra"]] or {}
+    values = {key: str(variables[name]) for key, name in sources["keys"].items()}
     told = [key for key, name in sources["keys"].items() if any(one.startswith(f"{name} ") for one in refused)]
     known = {*(key for key in told if key not in extra), *(() if {**values, **extra}.get(SECRET) else (SECRET,))}
     found = problems({**values, **extra}, variables[sources["mount"]])

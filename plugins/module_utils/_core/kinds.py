@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import ipaddress
 import os
@@ -151,6 +152,43 @@ def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
     ]
 
 
+def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
+    """Return one sentence per value of a mapping that YAML or a template made something else of than a string.
+
+    Nobody can tell what was written: 0755 has become 493, 22:30 has become 1350, NO has become false, and 1.10 is 1.1.
+    Values are never quoted, as they may be secret.
+
+    Args:
+        name: the variable that holds the mapping.
+    """
+    found = []
+    for key, value in values.items():
+        if not isinstance(key, str):
+            found.append(f"{name} has a key that is {_read_as(key)}, not a string: put the key in quotes.")
+        elif not isinstance(value, str):
+            found.append(
+                f'{key} in {name} is {_read_as(value)}, not a string: put the value in quotes, {key}: "…", '
+                "or end its template with | string."
+            )
+    return found
+
+
+def _read_as(value: Any) -> str:
+    for kinds, shown in _READ_AS:
+        if isinstance(value, kinds):
+            return shown
+    return f"a {type(value).__name__}"
+
+
+_READ_AS: Tuple[Tuple[Any, str], ...] = (
+    (type(None), "empty"),
+    (bool, "true or false"),
+    ((int, float), "a number"),
+    (datetime.date, "a date"),  # and a time with its date
+    (bytes, "binary data"),
+    ((list, tuple, set), "a list"),
+    (Mapping, "a mapping"),
+)
 _NATIVE: Mapping[str, Tuple[type, str]] = {
     "bool": (bool, "true or false"),
     "list": (list, "a list"),

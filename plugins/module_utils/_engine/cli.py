@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from typing import Mapping, Optional, Sequence
@@ -12,6 +13,9 @@ from .._core.errors import DockerVpsError, EngineError
 
 COMPOSE_ENDS_WITHIN = 120  # seconds
 LAST_LINES = 20  # of a failed command's output
+# Compose writes these into JSON as they are. When it reads that as YAML, it refuses some and takes others for ends of
+# lines: https://yaml.org/spec/1.2.2/#51-character-set
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class Cli:
@@ -48,7 +52,8 @@ class Cli:
         """
         # Resolved first, because "config --hash" leaves out what an env file says, and "up" does not.
         resolved = self._compose(project, directory, [definition], "config", "--format", "json")
-        return self._compose(project, directory, ["-"], "config", "--hash", service, given=resolved).split()[-1]
+        given = _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", resolved)
+        return self._compose(project, directory, ["-"], "config", "--hash", service, given=given).split()[-1]
 
     def execute(self, container: str, command: Sequence[str], within: float) -> None:
         """Run a command in a container.

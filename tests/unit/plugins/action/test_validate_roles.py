@@ -69,12 +69,57 @@ def test_every_kind_of_mistake_is_told_at_once() -> None:
 
 
 def test_the_environment_is_judged_before_anything_is_built() -> None:
-    variables = {**WANTED["env_file"], "env_file_payload_secret": "tok-4711", "env_file_extra": {"PGID": 0}}
+    variables = {**WANTED["env_file"], "env_file_payload_secret": "tok-4711", "env_file_extra": {"PGID": "0"}}
     (told,) = problems({**variables, "env_file_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
     assert told.startswith("The environment is not right: DATABASE_URI must name a file below /data/ ")
     assert "; PAYLOAD_SECRET has 8 characters and must have at least 32; " in told
     assert "; PGID must be " in told
     assert "tok-4711" not in told
+
+
+YAML = """
+version: 1.10
+mode: 0755
+time: 22:30
+number: 3000
+power: 1e3
+switch: NO
+day: 2026-01-02
+moment: 2026-01-02T03:04:05Z
+nothing:
+list: [a]
+mapping: {a: b}
+data: !!binary aGVsbG8=
+2026-01-02: key
+right: "1.10"
+"""
+
+
+def test_a_value_that_yaml_made_something_else_of_is_refused_by_its_key() -> None:
+    told = problems({"env_file_extra": yaml.safe_load(YAML), **WANTED["env_file"]}, roles=["env_file"])
+    hint = 'not a string: put the value in quotes, {0}: "…", or end its template with | string.'
+    kinds = {
+        **dict.fromkeys(("version", "mode", "time", "number"), "a number"),
+        "switch": "true or false",
+        **dict.fromkeys(("day", "moment"), "a date"),
+        "nothing": "empty",
+        "list": "a list",
+        "mapping": "a mapping",
+        "data": "binary data",
+    }
+    assert told == [
+        *(f"{key} in env_file_extra is {kind}, {hint.format(key)}" for key, kind in kinds.items()),
+        "env_file_extra has a key that is a date, not a string: put the key in quotes.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [("image", "image_build_args"), ("backup", "backup_offsite_environment"), ("schedule", "schedule_notify_pings")],
+)
+def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
+    (told,) = problems({name: {"KEY": 0o755}, **WANTED.get(role, {})}, roles=[role])
+    assert told.startswith(f"KEY in {name} is a number, not a string")
 
 
 def test_text_is_no_list_no_mapping_and_no_bool() -> None:

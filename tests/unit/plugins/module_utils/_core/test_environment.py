@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 import pytest
@@ -60,7 +61,8 @@ def test_everything_missing_is_told_at_once() -> None:
         ("file:///data/payload.db", "/data"),
         ("file://localhost/data/payload.db", "/data"),
         ("file:/data/payload.db", "/data/"),
-        ("file:/data/sub/../payload.db?mode=rwc", "/data"),
+        ("file:/data/sub/../payload.db", "/data"),
+        ("file:/data/pay%3Fload%23.db", "/data"),
         ("file:/data/pay%20load.db", "/data"),
         ("file:/srv/db/payload.db", "/srv/db"),
         ("postgres://user:p[x@db.example.com/site", "/data"),
@@ -75,6 +77,8 @@ def test_a_right_database(uri: str, mount: str) -> None:
 
 BELOW = "must name a file below /data/ (for example file:/data/payload.db), or it is lost with the container"
 TWO_SLASHES = "names a host with its two slashes; begin it with file:/ or file:///"
+QUERY = "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
+PERCENT = "has a % that does not begin an escape such as %20; write %25 for a percent sign"
 NO_URI = "must start with file: and name a file in the data volume, or be the URL of a database server"
 
 
@@ -93,6 +97,11 @@ NO_URI = "must start with file: and name a file in the data volume, or be the UR
         ("file:///", BELOW),
         ("file://", BELOW),
         ("file://data/payload.db", TWO_SLASHES),
+        ("file:/data/payload.db?mode=rwc", QUERY),
+        ("file:/data/payload.db#main", QUERY),
+        ("file:/data/50%.db", PERCENT),
+        ("file:/data/50%2.db", PERCENT),
+        ("file:/data/50%zz.db", PERCENT),
         ("/data/payload.db", NO_URI),
         ("postgres", NO_URI),
         ("sqlite:///data/payload.db", NO_URI),
@@ -315,12 +324,12 @@ VARIABLES: Mapping[str, Any] = {
     [
         ({}, []),
         ({"secret": SECRET, "extra": None}, []),
-        ({"extra": {"PAYLOAD_SECRET": None}}, []),
+        ({"extra": {"PAYLOAD_SECRET": ""}}, []),
         ({"secret": "short"}, ["PAYLOAD_SECRET has 5 characters"]),
         ({"extra": {"PAYLOAD_SECRET": "short"}}, ["PAYLOAD_SECRET has 5 characters"]),
         ({"uri": "file:///tmp/x.db"}, ["DATABASE_URI must name a file below /data/"]),
         ({"mount": "/srv"}, ["DATABASE_URI must name a file below /srv/"]),
-        ({"extra": {"PUID": 0, "PORT": 99999}}, ["PUID must be", "PORT must be"]),
+        ({"extra": {"PUID": "0", "PORT": "99999"}}, ["PUID must be", "PORT must be"]),
         ({"extra": {"A B": "x"}}, ["'A B' is not a name"]),
     ],
 )
@@ -335,3 +344,26 @@ def test_what_was_refused_already_is_not_told_twice() -> None:
     assert environment.foreseen(SOURCES, {**VARIABLES, "url": ""}, refused) == []
     overridden = {**VARIABLES, "url": "", "extra": {"NEXT_PUBLIC_SERVER_URL": "ftp://x"}}
     assert len(environment.foreseen(SOURCES, overridden, refused)) == 1
+
+
+@pytest.mark.parametrize(("name", "characters"), [("BIG", "x"), ("LONG_NAME", "ä")])
+def test_a_value_is_no_longer_than_the_kernel_carries(name: str, characters: str) -> None:
+    room = environment.LONGEST - len(name) - 1
+    fits = characters * (room // len(characters.encode()))
+    env = {name: fits}
+    subprocess.run(["/bin/true"], env=env, check=True)  # as the kernel has it
+    assert problem(name, fits) == ""
+    over = fits + characters
+    with pytest.raises(OSError, match="Argument list too long"):
+        subprocess.run(["/bin/true"], env={name: over}, check=True)
+    assert problem(name, over) == (
+        f"{name} has {len(over.encode())} bytes, and the kernel takes at most 131071 with its name; "
+        "give the application a file instead"
+    )
+
+
+def test_all_values_together_are_no_longer_than_the_kernel_carries() -> None:
+    many = {f"KEY_{number}": "x" * 100_000 for number in range(20)}
+    (told,) = problems({**RIGHT, **many}, "/data")
+    assert told.startswith("all values together have 2000")
+    assert problems({**RIGHT, **dict(list(many.items())[:19])}, "/data") == []

@@ -81,6 +81,12 @@ def test_the_hash_is_of_what_was_resolved_and_no_value_stands_in_the_command_lin
     assert "secret" not in " ".join(resolve[0] + ask[0])
 
 
+def test_what_json_may_hold_and_yaml_may_not_is_escaped(docker: Docker, cli: Cli) -> None:
+    docker.answers(0, '"\x7f\x80\x85\x9f\u2028\ufeff\ufffe\uffff \xa0ä\U0001f680"\n', "")
+    cli.config_hash("shop", "/opt/shop", "/a.yml", "app")
+    assert docker.calls()[-1][2] == ('"\\u007f\\u0080\\u0085\\u009f\\u2028\\ufeff\\ufffe\\uffff \xa0ä\U0001f680"\n')
+
+
 @pytest.mark.parametrize("what", ["create", "up", "config_hash"])
 def test_what_compose_refuses_is_told_by_the_end_of_its_words(docker: Docker, cli: Cli, what: str) -> None:
     docker.answers(17, "", "".join(f"line {number}\n\n" for number in range(LAST_LINES + 5)))
