@@ -10,8 +10,14 @@ none. https://docs.docker.com/reference/api/engine/ (ContainerInspect, State)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Callable, Mapping, Optional
+
+from .errors import InvalidInput
+from .logs import moment
+
+_KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 
 
 class Wanted(str, Enum):
@@ -88,6 +94,10 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
     state = inspected["State"]
     health = state.get("Health") or {}
     status = health.get("Status")
+    streak = int(health.get("FailingStreak") or 0)
+    if status == "unhealthy" and not streak:
+        # The engine says so of a container that was paused, until it asks again; but no check has failed.
+        status = "starting"
     return Snapshot(
         name=name,
         id=inspected["Id"],
@@ -100,12 +110,21 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
         error=state.get("Error") or "",
         restart_count=int(inspected.get("RestartCount") or 0),
         restart_policy=((inspected.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name", ""),
-        failing_streak=int(health.get("FailingStreak") or 0),
+        failing_streak=streak,
         probes=tuple(
             Probe(p.get("Start", ""), p.get("End", ""), int(p.get("ExitCode", 0)), (p.get("Output") or "").strip())
             for p in health.get("Log") or ()
+            if _utc(p.get("Start")) >= _utc(state.get("StartedAt"))  # the engine keeps those of runs before this one
         ),
     )
+
+
+def _utc(time: Optional[str]) -> str:
+    """Return a time of the engine's (RFC 3339) so that times compare as text; the beginning of time for none."""
+    try:
+        return moment("time", time or "", datetime.min)
+    except InvalidInput:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +165,8 @@ def judge(now: Snapshot, rules: Rules, restarts_before: int) -> Reason:
 
 def _ended(now: Snapshot, rules: Rules, restarts_before: int) -> Optional[Reason]:
     """Return why a container that should run does not, or keeps failing to."""
-    cause = Reason.OUT_OF_MEMORY if now.oom_killed else None
+    # The engine remembers that some process in the container ran out of memory. What ended it is told by its code.
+    cause = Reason.OUT_OF_MEMORY if now.oom_killed and now.exit_code == _KILLED else None
     if now.state == "dead":
         return Reason.DEAD
     if now.state == "exited":
@@ -176,15 +196,15 @@ def explain(now: Snapshot, reason: Reason, wanted: Wanted, waited: float) -> str
         Reason.REACHED: lambda: f"is {now.status} after {waited:.1f} s",
         Reason.WAITING: lambda: f"is {now.status}, not yet {wanted.value}, after {waited:.1f} s",
         Reason.TIMEOUT: lambda: f"is {now.status} and was not {wanted.value} within {waited:.0f} s{_last_probe(now)}",
-        Reason.UNHEALTHY: lambda: f"is unhealthy: {now.failing_streak} health checks in a row failed{_last_probe(now)}",
-        Reason.EXITED: lambda: f"exited with code {now.exit_code}{_error(now)}",
+        Reason.UNHEALTHY: lambda: f"is unhealthy: {_failed_checks(now.failing_streak)}{_last_probe(now)}",
+        Reason.EXITED: lambda: f"exited with code {now.exit_code}{_error(now)}{_memory(now)}",
         Reason.OUT_OF_MEMORY: lambda: (
             f"was killed because it ran out of memory (exit code {now.exit_code}); "
             "raise its memory limit or find what needs so much"
         ),
         Reason.RESTARTING: lambda: (
             f"keeps exiting{_last_exit(now)} and being restarted by the engine "
-            f"(restart {now.restart_count}){_error(now)}"
+            f"(restart {now.restart_count}){_error(now)}{_memory(now)}"
         ),
         Reason.PAUSED: lambda: f"is paused; resume it with: docker unpause {now.name}",
         Reason.DEAD: lambda: (
@@ -213,6 +233,14 @@ def _last_probe(now: Snapshot) -> str:
 def _last_exit(now: Snapshot) -> str:
     # The engine forgets the code when it starts the container again.
     return f" with code {now.exit_code}" if now.state == "restarting" else ""
+
+
+def _failed_checks(streak: int) -> str:
+    return "a health check failed" if streak == 1 else f"{streak} health checks in a row failed"
+
+
+def _memory(now: Snapshot) -> str:
+    return "; a process in it ran out of memory at some time" if now.oom_killed else ""
 
 
 def _error(now: Snapshot) -> str:

@@ -168,7 +168,35 @@ def test_restarts_since_the_wait_began_are_counted(state: str, count: int, allow
 
 
 def test_a_restart_loop_for_lack_of_memory_is_named_so() -> None:
-    assert judge(seen("restarting", oom_killed=True), Rules(Wanted.RUNNING), 0) is Reason.OUT_OF_MEMORY
+    killed = seen("restarting", oom_killed=True, exit_code=137)
+    assert judge(killed, Rules(Wanted.RUNNING), 0) is Reason.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize(("name", "reason"), [("exited-3", Reason.EXITED), ("restarting", Reason.RESTARTING)])
+def test_the_end_of_a_child_process_is_not_the_end_of_the_container(name: str, reason: Reason) -> None:
+    now = seen(name, oom_killed=True)
+    assert judge(now, Rules(Wanted.RUNNING), 0) is reason
+    assert explain(now, reason, Wanted.RUNNING, 2.1).endswith("; a process in it ran out of memory at some time.")
+
+
+def test_a_container_that_was_unpaused_has_not_been_asked_yet() -> None:
+    raw = inspected("healthy")
+    raw["State"]["Health"]["Status"] = "unhealthy"  # as engine 26.1 says after "docker unpause"
+    now = snapshot("app", raw)
+    assert now.health == "starting"
+    assert judge(now, Rules(Wanted.HEALTHY), 0) is Reason.WAITING
+    raw["State"]["Health"]["FailingStreak"] = 1
+    assert judge(snapshot("app", raw), Rules(Wanted.HEALTHY), 0) is Reason.UNHEALTHY
+
+
+def test_checks_of_an_earlier_run_are_not_held_against_this_one() -> None:
+    raw = inspected("unhealthy")
+    raw["State"]["StartedAt"] = "2026-01-31T12:00:00.5Z"
+    raw["State"]["Health"]["Log"] = [
+        {"Start": "2026-01-31T13:00:00.4+01:00", "ExitCode": 1, "Output": "the run before"},
+        {"Start": "2026-01-31T13:00:00.500000001+01:00", "ExitCode": 2, "Output": "this run"},
+    ]
+    assert [probe.output for probe in snapshot("app", raw).probes] == ["this run"]
 
 
 @given(
@@ -206,6 +234,12 @@ SENTENCES = [
         Reason.UNHEALTHY,
         "is unhealthy: 3 health checks in a row failed; "
         "the last health check ended with code 1 and said: it will not do.",
+    ),
+    (
+        "unhealthy",
+        {"failing_streak": 1, "probes": (Probe("", "", 7, ""),)},
+        Reason.UNHEALTHY,
+        "is unhealthy: a health check failed; the last health check ended with code 7 without a word.",
     ),
     (
         "unhealthy",
