@@ -14,6 +14,7 @@ author:
 description:
   - Looks at the Docker engine, Compose, Buildx, memory, free disk, the clock, and at containers and volumes that bear
     the names the application wants, and fails with everything that is wrong at once. Changes nothing.
+  - What is not installed is told also when there is no engine that answers.
   - What is not asked for is not checked. Everything seen is returned, so that one look serves a whole play.
 options:
   engine_version_min:
@@ -36,11 +37,15 @@ options:
     description: What must be free where the engine keeps images and volumes, for example V(2G).
     type: str
     default: "0"
-  controller_time:
-    description: Seconds since 1970 on the controller, to compare the clocks; they are not compared when left out.
-    type: float
+  commands:
+    description: Commands that must be there, such as V(git).
+    type: list
+    elements: str
+    default: []
   clock_tolerance:
-    description: Seconds by which the clocks may differ; the time to run the module counts as well.
+    description:
+      - Seconds by which the host's clock may differ from the controller's.
+      - The controller's is read before and after the host's, so the time that it takes to ask counts for neither side.
     type: float
     default: 30
   project:
@@ -82,6 +87,9 @@ attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
     support: full
+  action:
+    description: Whether part of it runs on the controller.
+    support: full
 """
 
 EXAMPLES = r"""
@@ -94,13 +102,13 @@ EXAMPLES = r"""
     compose_version_min: "2.20"
     memory_min: 768M
     disk_free_min: 6G
-    controller_time: "{{ now().timestamp() }}"
+    commands: [git]
 """
 
 RETURN = r"""
 findings:
-  description: Everything that was looked at.
-  returned: when the engine answers
+  description: Everything that was looked at; only what is installed when there is no engine that answers.
+  returned: always, unless the host cannot be reached
   type: list
   elements: dict
   contains:
@@ -150,10 +158,10 @@ disk_free:
   type: int
   sample: 21474836480
 networks:
-  description: Of the networks asked for, those that exist, by name.
+  description: Of the networks asked for, those that exist, by name. With C(icc), containers on it reach each other.
   returned: when the engine answers
   type: dict
-  sample: {"proxy": {"driver": "bridge", "scope": "local", "subnets": ["172.18.0.0/16"]}}
+  sample: {"proxy": {"driver": "bridge", "scope": "local", "icc": true, "subnets": ["172.18.0.0/16"]}}
 images:
   description: The images there are of the names asked for, as C(name:tag).
   returned: when the engine answers
@@ -167,6 +175,11 @@ settled:
   returned: when the engine answers
   type: bool
   sample: true
+time:
+  description: The host's time in seconds since 1970.
+  returned: always, unless the host cannot be reached
+  type: float
+  sample: 1790000000.25
 files:
   description: Of the files asked for, those that exist, by path, with SHA-256 and mode.
   returned: when the engine answers
@@ -181,14 +194,27 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ..module_utils._core.errors import DockerVpsError, InvalidInput
+from ..module_utils._core.errors import DockerVpsError, EngineError, InvalidInput
 from ..module_utils._core.health import snapshot
-from ..module_utils._core.host import FILES_LABEL, PROJECT_LABEL, Facts, Finding, Needs, findings, memory_limit, settled
+from ..module_utils._core.host import (
+    FILES_LABEL,
+    PROJECT_LABEL,
+    Facts,
+    Needs,
+    Tools,
+    findings,
+    installed,
+    memory_limit,
+    refusal,
+    settled,
+)
+from ..module_utils._engine.sdk import SDK_MISSING
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.glue import finish
 
 Json = Mapping[str, Any]
+_ICC = "com.docker.network.bridge.enable_icc"
 
 
 class HostEngine(Protocol):
@@ -218,6 +244,13 @@ class HostEngine(Protocol):
 class Host(Protocol):
     """What this module needs from the host itself."""
 
+    python: str
+    sdk: bool
+
+    def absent(self, commands: Sequence[str]) -> list[str]:
+        """Return those of the commands that are not there."""
+        raise NotImplementedError
+
     def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
         """Return the versions of plugins of the docker command, empty for each that there is not."""
         raise NotImplementedError
@@ -241,10 +274,10 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """The module's parameters; times in seconds."""
+    """The module's parameters."""
 
     needs: Needs
-    controller_time: Optional[float]
+    commands: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
@@ -265,11 +298,10 @@ def params_of(given: Json) -> Params:
         buildx=given["buildx"],
         memory=_bytes(given, "memory_min"),
         disk_free=_bytes(given, "disk_free_min"),
-        clock_tolerance=given["clock_tolerance"],
         project=given["project"],
     )
-    lists = {key: tuple(given[key]) for key in ("containers", "volumes", "networks", "images", "files")}
-    return Params(needs, given["controller_time"], compose_file=given["compose_file"], **lists)
+    lists = {key: tuple(given[key]) for key in ("commands", "containers", "volumes", "networks", "images", "files")}
+    return Params(needs, compose_file=given["compose_file"], **lists)
 
 
 def _bytes(given: Json, key: str) -> int:
@@ -279,57 +311,68 @@ def _bytes(given: Json, key: str) -> int:
         raise InvalidInput(f"{key} must be a size such as 512M or 2G, but is {given[key]!r}.") from None
 
 
-def run(params: Params, engine: HostEngine, host: Host) -> dict[str, Any]:
+def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[str, Any]:
     """Look and return the result.
 
     Raises:
         DockerVpsError: something will not do; the message names all of it.
-        EngineError: the engine does not answer.
+        EngineError: the engine does not answer, and nothing else was seen to be wrong.
     """
     # Commands take far longer than the engine, so they run meanwhile.
     with ThreadPoolExecutor() as pool:
-        versions = pool.submit(_versions, params.needs, host)
+        tools = pool.submit(_tools, params, host)
         rehearsal = pool.submit(host.compose_rehearsal, params.needs.project, params.compose_file)
-        facts = _look(params, engine, host, versions.result)
-    found = findings(facts, params.needs)
-    result = {
-        "changed": False,
-        "findings": [asdict(one) for one in found],
-        "engine_version": facts.engine_version,
-        "compose_version": facts.compose_version,
-        "memory": facts.memory,
-        "memory_limit": memory_limit(facts.memory),
-        "disk_free": facts.disk_free,
-        "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
-        "images": [tag for name in params.images for tag in engine.tags(name)],
-        "settled": _settled(params, engine, rehearsal.result()),
-        "files": {
-            path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
-        },
-    }
-    wrong = [one for one in found if not one.ok]
-    if wrong:
-        raise DockerVpsError("This host cannot take the application yet: " + " ".join(map(_sentence, wrong)), **result)
+        try:
+            engine = connect()
+            facts = _look(params, engine, host)
+        except EngineError as error:
+            found = installed(tools.result(), params.needs)
+            evidence = {"findings": [asdict(one) for one in found], "time": host.time()}
+            raise DockerVpsError(f"{refusal(found)} {error.message}".strip(), **evidence) from error
+        there = tools.result()
+        found = [*installed(there, params.needs), *findings(facts, params.needs)]
+        result = {
+            "changed": False,
+            "findings": [asdict(one) for one in found],
+            "engine_version": facts.engine_version,
+            "compose_version": there.compose_version,
+            "memory": facts.memory,
+            "memory_limit": memory_limit(facts.memory),
+            "disk_free": facts.disk_free,
+            "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
+            "images": [tag for name in params.images for tag in engine.tags(name)],
+            "settled": _settled(params, engine, rehearsal.result()),
+            "files": {
+                path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
+            },
+            "time": host.time(),
+        }
+    if refusal(found):
+        raise DockerVpsError(refusal(found), **result)
     return result
 
 
-def _versions(needs: Needs, host: Host) -> Mapping[str, str]:
+def _tools(params: Params, host: Host) -> Tools:
+    needs = params.needs
     plugins = [plugin for plugin, asked in (("compose", needs.compose_version), ("buildx", needs.buildx)) if asked]
-    return dict(zip(plugins, host.plugin_versions(plugins)))
+    versions = dict(zip(plugins, host.plugin_versions(plugins)))
+    return Tools(
+        python=host.python,
+        sdk=host.sdk,
+        compose_version=versions.get("compose", ""),
+        buildx_version=versions.get("buildx", ""),
+        absent=host.absent(params.commands),
+    )
 
 
-def _look(params: Params, engine: HostEngine, host: Host, versions_of: Callable[[], Mapping[str, str]]) -> Facts:
+def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     info = engine.info()
     looked = [("container", name, engine.container(name)) for name in params.containers]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
-    versions = versions_of()
     return Facts(
         engine_version=info["ServerVersion"],
-        compose_version=versions.get("compose", ""),
-        buildx_version=versions.get("buildx", ""),
         memory=info["MemTotal"],
         disk_free=host.disk_free(info["DockerRootDir"]),
-        clock_offset=None if params.controller_time is None else host.time() - params.controller_time,
         owners={(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one},
     )
 
@@ -357,12 +400,15 @@ def _network(one: Json) -> dict[str, Any]:
     return {
         "driver": one["Driver"],
         "scope": one["Scope"],
+        "icc": (one.get("Options") or {}).get(_ICC) != "false",
         "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
     }
 
 
-def _sentence(finding: Finding) -> str:
-    return f"{finding.check}: expected {finding.expected}, found {finding.found}; {finding.remedy}."
+def _engine(module: AnsibleModule) -> HostEngine:
+    if SDK_MISSING:
+        raise EngineError("The engine was not asked for more.")
+    return engine_of(module)
 
 
 def main() -> None:
@@ -375,8 +421,7 @@ def main() -> None:
             "buildx": {"type": "bool", "default": False},
             "memory_min": {"type": "str", "default": "0"},
             "disk_free_min": {"type": "str", "default": "0"},
-            "controller_time": {"type": "float"},
-            "clock_tolerance": {"type": "float", "default": 30},
+            "commands": names,
             "project": {"type": "str", "default": "ptnextjs"},
             "containers": names,
             "volumes": names,
@@ -389,7 +434,7 @@ def main() -> None:
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,
     )
-    finish(module, lambda: run(params_of(module.params), engine_of(module), ThisHost()))
+    finish(module, lambda: run(params_of(module.params), lambda: _engine(module), ThisHost()))
 
 
 if __name__ == "__main__":

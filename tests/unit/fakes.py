@@ -152,6 +152,11 @@ class FakeHost:
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     rehearsals: Mapping[tuple[str, str], str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    python: str = "/usr/bin/python3"
+    sdk: bool = True
+
+    def absent(self, commands: Sequence[str]) -> list[str]:
+        return [command for command in commands if command != "git"]
 
     def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
         self.asked += plugins

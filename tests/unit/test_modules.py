@@ -218,9 +218,9 @@ def result_of_preflight(place: Path) -> dict[str, Any]:
         networks={"proxy": {"Driver": "bridge", "Scope": "local"}}, images={"app": ["app:1"]}, containers={"app": {}}
     )
     params = preflight.Params(
-        Needs("", "", False, 0, 0, 30, ""), None, ("app",), (), ("proxy",), ("app",), ("/etc/hostname",)
+        Needs("", "", False, 0, 0, ""), ("git",), ("app",), (), ("proxy",), ("app",), ("/etc/hostname",)
     )
-    return preflight.run(params, engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
+    return preflight.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 
 
 def result_of_source_archive(place: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Sequence
 
 GIB = 1024**3
 _LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
@@ -15,36 +15,48 @@ FILES_LABEL = "com.docker.compose.project.config_files"
 
 @dataclass(frozen=True)
 class Facts:
-    """What was seen on the host.
+    """What the engine says, and what was seen where it is.
 
     Attributes:
         memory: bytes of memory.
         disk_free: bytes free where the engine keeps images and volumes; None when that is
             not on this host.
-        clock_offset: seconds by which the host is ahead of the controller; None when not compared.
         owners: per container and volume of our names that exists, the Compose project it
             carries as label (empty: made by hand).
     """
 
     engine_version: str
-    compose_version: str
-    buildx_version: str
     memory: int
     disk_free: Optional[int]
-    clock_offset: Optional[float]
     owners: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
+class Tools:
+    """What is installed on the host; an empty version for what is not.
+
+    Attributes:
+        python: the interpreter that runs modules.
+        sdk: whether it has the Docker SDK.
+        absent: of the commands that are needed, those that are not there.
+    """
+
+    python: str
+    sdk: bool
+    compose_version: str
+    buildx_version: str
+    absent: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Needs:
-    """What the application needs; sizes in bytes, tolerance in seconds, an empty version for any."""
+    """What the application needs; sizes in bytes, an empty version for any."""
 
     engine_version: str
     compose_version: str
     buildx: bool
     memory: int
     disk_free: int
-    clock_tolerance: float
     project: str
 
 
@@ -59,18 +71,54 @@ class Finding:
     remedy: str = ""
 
 
-def findings(facts: Facts, needs: Needs) -> list[Finding]:
-    """Return every finding, good and bad, in the order in which a person would look."""
+def installed(tools: Tools, needs: Needs) -> list[Finding]:
+    """Return every finding about what is installed, which can be told without the engine."""
     compose = "install the Compose plugin (docker-compose v1 is not enough)"
+    sdk = f"install it for {tools.python}, on Debian and Ubuntu with: apt-get install python3-docker"
+    return [
+        Finding("Docker SDK for Python", tools.sdk, "installed", "installed" if tools.sdk else "not installed", sdk),
+        *_version("compose", tools.compose_version, needs.compose_version, compose),
+        *([_buildx(tools)] if needs.buildx else []),
+        *(_absent(command) for command in tools.absent),
+    ]
+
+
+def findings(facts: Facts, needs: Needs) -> list[Finding]:
+    """Return every other finding, good and bad, in the order in which a person would look."""
     return [
         *_version("engine", facts.engine_version, needs.engine_version, "upgrade Docker"),
-        *_version("compose", facts.compose_version, needs.compose_version, compose),
-        *([_buildx(facts)] if needs.buildx else []),
         _memory(facts, needs),
         _disk(facts, needs),
-        _clock(facts, needs),
         *(_owner(kind, name, owner, needs.project) for (kind, name), owner in facts.owners.items()),
     ]
+
+
+def clock(before: float, there: float, after: float, tolerance: float) -> Finding:
+    """Return whether a host's clock is right, as far as two readings of the controller's tell.
+
+    The module is sent and started between them, which may take longer than the tolerance.
+
+    Args:
+        before: the controller's time before the host's was read, in seconds since 1970.
+        there: the host's.
+        after: the controller's when the answer was there.
+        tolerance: seconds by which the clocks may differ.
+    """
+    least, most = there - after, there - before  # by how much the host may be ahead
+    off = least if least > tolerance else most if most < -tolerance else 0.0
+    return Finding(
+        "clock",
+        off == 0.0,
+        f"within {tolerance:.0f} s of the controller's",
+        f"at least {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}" if off else "no difference that could be told",
+        "turn on time synchronisation (timedatectl set-ntp true)",
+    )
+
+
+def refusal(found: Sequence[Finding]) -> str:
+    """Return one sentence per bad finding, after one that says what they mean; nothing when all are good."""
+    wrong = [f"{one.check}: expected {one.expected}, found {one.found}; {one.remedy}." for one in found if not one.ok]
+    return " ".join(["This host cannot take the application yet:", *wrong]) if wrong else ""
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -107,8 +155,13 @@ def _version(check: str, found: str, wanted: str, remedy: str) -> list[Finding]:
     return [Finding(check, ok, f"{wanted} or newer", found or "not installed", remedy)]
 
 
-def _buildx(facts: Facts) -> Finding:
-    found = facts.buildx_version
+def _absent(command: str) -> Finding:
+    remedy = f"install it, on Debian and Ubuntu with: apt-get install {command}"
+    return Finding(f"command {command}", False, "installed", "not installed", remedy)
+
+
+def _buildx(tools: Tools) -> Finding:
+    found = tools.buildx_version
     return Finding(
         "buildx", bool(found), "installed", found or "not installed", "install the Buildx plugin (docker-buildx)"
     )
@@ -132,20 +185,6 @@ def _disk(facts: Facts, needs: Needs) -> Finding:
     found = f"{size(facts.disk_free)} free"
     return Finding(
         "disk", ok, f"at least {size(needs.disk_free)} free", found, "free some with: docker builder prune --all"
-    )
-
-
-def _clock(facts: Facts, needs: Needs) -> Finding:
-    expected = f"within {needs.clock_tolerance:.0f} s of the controller's"
-    if facts.clock_offset is None:
-        return Finding("clock", True, expected, "not compared")
-    found = f"{facts.clock_offset:+.0f} s"
-    return Finding(
-        "clock",
-        abs(facts.clock_offset) <= needs.clock_tolerance,
-        expected,
-        found,
-        "turn on time synchronisation (timedatectl set-ntp true)",
     )
 
 

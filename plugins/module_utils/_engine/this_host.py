@@ -5,15 +5,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from typing import Optional, Sequence
+
+from .sdk import SDK_MISSING
 
 
 class ThisHost:
     """The host that the module runs on."""
+
+    python = sys.executable
+    sdk = SDK_MISSING is None
+
+    def absent(self, commands: Sequence[str]) -> list[str]:
+        """Return those of the commands that are not there."""
+        return [command for command in commands if not shutil.which(command)]
 
     def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
         """Return the versions of plugins of the docker command, empty for each that there is not."""

@@ -27,6 +27,7 @@ def engine_of(module: AnsibleModule) -> Engine:
     """
     if SDK_MISSING:
         trace = traceback.format_exception(type(SDK_MISSING), SDK_MISSING, SDK_MISSING.__traceback__)
-        module.fail_json(msg=missing_required_lib("docker"), exception="".join(trace))
+        why = "to talk to the engine; on Debian and Ubuntu install python3-docker"
+        module.fail_json(msg=missing_required_lib("docker", reason=why), exception="".join(trace))
     p = module.params
     return Engine(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))

@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
+    EngineUnreachable,
+    InvalidInput,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import PROJECT_LABEL, Needs
+from ansible_collections.ptnextjs.docker_vps.plugins.modules import preflight
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.preflight import Params, main, params_of, run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO, FakeHost, FakeHostEngine, inspected
 
 GIB = 1024**3
+SDK = "Docker SDK for Python"
+ICC = "com.docker.network.bridge.enable_icc"
 DEFAULTS: dict[str, Any] = {
     "engine_version_min": "",
     "compose_version_min": "",
     "buildx": False,
     "memory_min": "0",
     "disk_free_min": "0",
-    "controller_time": None,
-    "clock_tolerance": 30.0,
+    "commands": [],
     "project": "ptnextjs",
     "containers": [],
     "volumes": [],
@@ -33,7 +39,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def ran(engine: Optional[FakeHostEngine] = None, host: Optional[FakeHost] = None, **given: Any) -> dict[str, Any]:
-    return run(params_of({**DEFAULTS, **given}), engine or FakeHostEngine(), host or FakeHost())
+    return run(params_of({**DEFAULTS, **given}), lambda: engine or FakeHostEngine(), host or FakeHost())
 
 
 def checks(result: dict[str, Any]) -> dict[str, bool]:
@@ -42,8 +48,8 @@ def checks(result: dict[str, Any]) -> dict[str, bool]:
 
 def test_params_are_read() -> None:
     given = {**DEFAULTS, "memory_min": "768M", "disk_free_min": "2g", "files": ["/a"], "compose_file": "/c.yml"}
-    needs = Needs("", "", False, 768 * 1024**2, 2 * GIB, 30.0, "ptnextjs")
-    assert params_of(given) == Params(needs, None, files=("/a",), compose_file="/c.yml")
+    needs = Needs("", "", False, 768 * 1024**2, 2 * GIB, "ptnextjs")
+    assert params_of(given) == Params(needs, files=("/a",), compose_file="/c.yml")
 
 
 @pytest.mark.parametrize("key", ["memory_min", "disk_free_min"])
@@ -60,6 +66,13 @@ def test_a_look_without_questions() -> None:
         "changed": False,
         "findings": [
             {
+                "check": "Docker SDK for Python",
+                "ok": True,
+                "expected": "installed",
+                "found": "installed",
+                "remedy": "install it for /usr/bin/python3, on Debian and Ubuntu with: apt-get install python3-docker",
+            },
+            {
                 "check": "memory",
                 "ok": True,
                 "expected": "at least 0 MiB",
@@ -73,13 +86,6 @@ def test_a_look_without_questions() -> None:
                 "found": "20.0 GiB free",
                 "remedy": "free some with: docker builder prune --all",
             },
-            {
-                "check": "clock",
-                "ok": True,
-                "expected": "within 30 s of the controller's",
-                "found": "not compared",
-                "remedy": "",
-            },
         ],
         "engine_version": "26.1.5",
         "compose_version": "",
@@ -90,6 +96,7 @@ def test_a_look_without_questions() -> None:
         "images": [],
         "settled": False,
         "files": {},
+        "time": host.now,
     }
     assert host.asked == []
 
@@ -99,7 +106,7 @@ def test_versions_are_asked_for_when_they_matter() -> None:
     result = ran(host=host, engine_version_min="23.0", compose_version_min="2.20", buildx=True)
     assert host.asked == ["compose", "buildx"]
     assert result["compose_version"] == "2.26.1"
-    assert checks(result) == dict.fromkeys(["engine", "compose", "buildx", "memory", "disk", "clock"], True)
+    assert checks(result) == dict.fromkeys([SDK, "compose", "buildx", "engine", "memory", "disk"], True)
     only_buildx = FakeHost(plugins={"buildx": "0.13.1"})
     assert checks(ran(host=only_buildx, buildx=True))["buildx"] is True
     assert only_buildx.asked == ["buildx"]
@@ -111,19 +118,18 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         containers={"app": {"Config": {"Labels": {PROJECT_LABEL: "blog"}}}},
         volumes={"data": {"Labels": None}},
     )
-    host = FakeHost(plugins={}, free={"/var/lib/docker": GIB}, now=1000.0)
+    host = FakeHost(plugins={}, free={"/var/lib/docker": GIB}, sdk=False)
     asked = {"engine_version_min": "23.0", "compose_version_min": "2.20", "buildx": True, "memory_min": "768M"}
     names = {"containers": ["app"], "volumes": ["data"]}
     with pytest.raises(DockerVpsError) as caught:
-        ran(engine, host, **asked, **names, disk_free_min="2G", controller_time=900.0)
-    wrong = ["engine", "compose", "buildx", "memory", "disk", "clock", "container app", "volume data"]
+        ran(engine, host, **asked, **names, disk_free_min="2G", commands=["git", "rsync"])
+    names_of_tools = [SDK, "compose", "buildx", "command rsync"]
+    wrong = [*names_of_tools, "engine", "memory", "disk", "container app", "volume data"]
     assert checks(caught.value.evidence) == dict.fromkeys(wrong, False)
     assert caught.value.message.startswith(
-        "This host cannot take the application yet: "
-        "engine: expected 23.0 or newer, found 20.10.24; upgrade Docker. compose: expected 2.20 or newer, "
+        "This host cannot take the application yet: Docker SDK for Python: expected installed, found not installed; "
     )
     assert all(f" {check}: expected " in caught.value.message for check in wrong)
-    assert "found +100 s;" in caught.value.message
     assert caught.value.evidence["memory_limit"] == "512M"
 
 
@@ -131,12 +137,26 @@ def test_names_of_the_project_itself_are_no_trouble() -> None:
     mine = {PROJECT_LABEL: "ptnextjs"}
     engine = FakeHostEngine(containers={"app": {"Config": {"Labels": mine}}}, volumes={"data": {"Labels": mine}})
     result = ran(engine, containers=["app", "absent"], volumes=["data", "absent"])
-    assert checks(result) == dict.fromkeys(["memory", "disk", "clock", "container app", "volume data"], True)
+    assert checks(result) == dict.fromkeys([SDK, "memory", "disk", "container app", "volume data"], True)
 
 
-@pytest.mark.parametrize("offset", [-30.0, 0.0, 30.0])
-def test_the_clock_within_its_tolerance(offset: float) -> None:
-    assert checks(ran(host=FakeHost(now=5000.0 + offset), controller_time=5000.0))["clock"] is True
+def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
+    def connect() -> FakeHostEngine:
+        raise EngineUnreachable("No Docker engine answers at unix:///x.sock.")
+
+    asked = {**DEFAULTS, "compose_version_min": "2.20", "commands": ["git", "rsync"]}
+    with pytest.raises(DockerVpsError) as caught:
+        run(params_of(asked), connect, FakeHost(plugins={}))
+    assert caught.value.message == (
+        "This host cannot take the application yet: "
+        "compose: expected 2.20 or newer, found not installed; "
+        "install the Compose plugin (docker-compose v1 is not enough). "
+        "command rsync: expected installed, found not installed; "
+        "install it, on Debian and Ubuntu with: apt-get install rsync. "
+        "No Docker engine answers at unix:///x.sock."
+    )
+    assert checks(caught.value.evidence) == {SDK: True, "compose": False, "command rsync": False}
+    assert caught.value.evidence["time"] == FakeHost.now
 
 
 def test_an_engine_that_keeps_its_data_elsewhere() -> None:
@@ -148,7 +168,8 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
     pools = [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}, {"Subnet": ""}, {}]
     engine = FakeHostEngine(
         networks={
-            "proxy": {"Driver": "bridge", "Scope": "local", "IPAM": {"Config": pools}},
+            "proxy": {"Driver": "bridge", "Scope": "local", "IPAM": {"Config": pools}, "Options": {ICC: "true"}},
+            "apart": {"Driver": "bridge", "Scope": "local", "Options": {ICC: "false"}},
             "bare": {"Driver": "overlay", "Scope": "swarm", "IPAM": None},
             "other": {},
         },
@@ -158,13 +179,14 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
     result = ran(
         engine,
         host,
-        networks=["proxy", "bare", "absent"],
+        networks=["proxy", "bare", "apart", "absent"],
         images=["web", "app", "absent"],
         files=["/opt/app/compose.yml", "/absent"],
     )
     assert result["networks"] == {
-        "proxy": {"driver": "bridge", "scope": "local", "subnets": ["172.18.0.0/16"]},
-        "bare": {"driver": "overlay", "scope": "swarm", "subnets": []},
+        "proxy": {"driver": "bridge", "scope": "local", "icc": True, "subnets": ["172.18.0.0/16"]},
+        "bare": {"driver": "overlay", "scope": "swarm", "icc": True, "subnets": []},
+        "apart": {"driver": "bridge", "scope": "local", "icc": False, "subnets": []},
     }
     assert result["images"] == ["web:1", "app:1", "app:2"]
     assert result["files"] == {"/opt/app/compose.yml": {"sha256": "9f86d081", "mode": "0640"}}
@@ -228,7 +250,7 @@ def test_main_fails_with_all_that_was_seen(exit_of: Any, serve_engine: Serve) ->
         "engine: expected 99 or newer, found 26.1.5; upgrade Docker. "
         "memory: expected at least 8.0 GiB, found 4.0 GiB; use a larger host or lower preflight_memory_min."
     )
-    assert [one["ok"] for one in ended.result["findings"]] == [False, False, True, True]
+    assert [one["ok"] for one in ended.result["findings"]] == [True, False, False, True]
     assert ended.result["memory_limit"] == "2G"
 
 
@@ -249,3 +271,13 @@ def test_a_project_of_the_same_name_from_another_file_is_of_somebody_else(file: 
     else:
         with pytest.raises(DockerVpsError, match="it belongs to the Compose project site of /home/me/compose.yml"):
             ran(engine, **given)
+
+
+def test_main_without_the_sdk(exit_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "SDK_MISSING", ImportError("No module named docker"))
+    monkeypatch.setattr(preflight.ThisHost, "sdk", False)
+    ended = exit_of(main, commands=["no-such-command"])
+    assert ended.code == 1
+    assert ended.result["msg"].startswith("This host cannot take the application yet: Docker SDK for Python: expected ")
+    assert "command no-such-command: expected installed, found not installed" in ended.result["msg"]
+    assert ended.result["msg"].endswith("The engine was not asked for more.")

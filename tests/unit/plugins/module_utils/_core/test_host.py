@@ -13,8 +13,12 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
     Facts,
     Finding,
     Needs,
+    Tools,
+    clock,
     findings,
+    installed,
     memory_limit,
+    refusal,
     settled,
     size,
     version,
@@ -24,8 +28,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 MIB = 1024**2
-FACTS = Facts("26.1.5", "2.26.1-4", "0.13.1", 4 * GIB, 20 * GIB, 0.4, {})
-NEEDS = Needs("23.0", "2.20", True, 768 * MIB, 2 * GIB, 30, "site")
+FACTS = Facts("26.1.5", 4 * GIB, 20 * GIB, {})
+TOOLS = Tools("/usr/bin/python3", True, "2.26.1-4", "0.13.1", ())
+NEEDS = Needs("23.0", "2.20", True, 768 * MIB, 2 * GIB, "site")
 
 
 def found(facts: Facts = FACTS, needs: Needs = NEEDS) -> dict[str, Finding]:
@@ -33,21 +38,23 @@ def found(facts: Facts = FACTS, needs: Needs = NEEDS) -> dict[str, Finding]:
 
 
 def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
-    assert findings(FACTS, NEEDS) == [
-        Finding("engine", True, "23.0 or newer", "26.1.5", "upgrade Docker"),
+    assert installed(TOOLS, NEEDS) == [
+        Finding(
+            "Docker SDK for Python",
+            True,
+            "installed",
+            "installed",
+            "install it for /usr/bin/python3, on Debian and Ubuntu with: apt-get install python3-docker",
+        ),
         Finding(
             "compose", True, "2.20 or newer", "2.26.1-4", "install the Compose plugin (docker-compose v1 is not enough)"
         ),
         Finding("buildx", True, "installed", "0.13.1", "install the Buildx plugin (docker-buildx)"),
+    ]
+    assert findings(FACTS, NEEDS) == [
+        Finding("engine", True, "23.0 or newer", "26.1.5", "upgrade Docker"),
         Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower preflight_memory_min"),
         Finding("disk", True, "at least 2.0 GiB free", "20.0 GiB free", "free some with: docker builder prune --all"),
-        Finding(
-            "clock",
-            True,
-            "within 30 s of the controller's",
-            "+0 s",
-            "turn on time synchronisation (timedatectl set-ntp true)",
-        ),
     ]
 
 
@@ -56,14 +63,9 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
     [
         ({"engine_version": "20.10.24"}, "engine", "20.10.24"),
         ({"engine_version": ""}, "engine", "not installed"),
-        ({"compose_version": ""}, "compose", "not installed"),
-        ({"compose_version": "1.29.2"}, "compose", "1.29.2"),
-        ({"buildx_version": ""}, "buildx", "not installed"),
         ({"memory": 768 * MIB - 1}, "memory", "768 MiB"),
         ({"disk_free": 2 * GIB - 1}, "disk", "2.0 GiB free"),
         ({"disk_free": 0}, "disk", "0 MiB free"),
-        ({"clock_offset": 31.0}, "clock", "+31 s"),
-        ({"clock_offset": -31.0}, "clock", "-31 s"),
     ],
 )
 def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, said: str) -> None:
@@ -73,34 +75,77 @@ def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, s
 
 
 @pytest.mark.parametrize(
+    ("tools", "check", "said"),
+    [
+        ({"sdk": False}, "Docker SDK for Python", "not installed"),
+        ({"compose_version": ""}, "compose", "not installed"),
+        ({"compose_version": "1.29.2"}, "compose", "1.29.2"),
+        ({"buildx_version": ""}, "buildx", "not installed"),
+        ({"absent": ["git"]}, "command git", "not installed"),
+    ],
+)
+def test_one_thing_not_installed_is_one_bad_finding(tools: dict[str, Any], check: str, said: str) -> None:
+    bad = [one for one in installed(replace(TOOLS, **tools), NEEDS) if not one.ok]
+    assert [(one.check, one.found) for one in bad] == [(check, said)]
+    assert "install" in bad[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("before", "there", "after", "found"),
+    [
+        (1000.0, 1000.0, 1000.1, ""),
+        (1000.0, 1037.0, 1037.1, ""),  # the module needed 37 s to begin
+        (1000.0, 1000.0, 1090.0, ""),  # or to answer
+        (1000.0, 1030.5, 1000.5, ""),
+        (1000.0, 970.0, 1000.5, ""),
+        (1000.0, 1032.0, 1000.5, "at least 32 s ahead"),
+        (1000.0, 968.9, 1000.5, "at least 31 s behind"),
+        (1000.0, 1180.0, 1090.0, "at least 90 s ahead"),
+    ],
+)
+def test_clocks_differ_when_no_delay_explains_it(before: float, there: float, after: float, found: str) -> None:
+    seen = clock(before, there, after, 30.0)
+    assert (seen.ok, seen.found) == (not found, found or "no difference that could be told")
+    assert seen.expected == "within 30 s of the controller's"
+
+
+def test_a_refusal_names_everything() -> None:
+    bad = installed(replace(TOOLS, sdk=False, absent=["git"]), NEEDS)
+    assert refusal(bad) == (
+        "This host cannot take the application yet: "
+        "Docker SDK for Python: expected installed, found not installed; "
+        "install it for /usr/bin/python3, on Debian and Ubuntu with: apt-get install python3-docker. "
+        "command git: expected installed, found not installed; "
+        "install it, on Debian and Ubuntu with: apt-get install git."
+    )
+    assert refusal(installed(TOOLS, NEEDS)) == ""
+
+
+@pytest.mark.parametrize(
     "facts",
     [
         {"engine_version": "23.0"},
-        {"compose_version": "v2.20.0"},
         {"memory": 768 * MIB},
         {"disk_free": 2 * GIB},
-        {"clock_offset": 30.0},
-        {"clock_offset": -30.0},
     ],
 )
 def test_just_enough_is_enough(facts: dict[str, Any]) -> None:
     assert all(one.ok for one in findings(replace(FACTS, **facts), NEEDS))
+    assert all(one.ok for one in installed(replace(TOOLS, compose_version="v2.20.0"), NEEDS))
 
 
 def test_what_is_not_asked_for_is_not_checked() -> None:
-    facts = Facts("", "", "", 0, 0, None, {})
-    any_host = Needs("", "", False, 0, 0, 30, "site")
-    assert [(one.check, one.ok) for one in findings(facts, any_host)] == [
+    any_host = Needs("", "", False, 0, 0, "site")
+    assert [(one.check, one.ok) for one in findings(Facts("", 0, 0, {}), any_host)] == [
         ("memory", True),
         ("disk", True),
-        ("clock", True),
     ]
+    assert len(installed(Tools("/usr/bin/python3", True, "", "", ()), any_host)) == 1
 
 
 def test_what_cannot_be_seen_is_said_and_no_failure() -> None:
-    seen = found(replace(FACTS, disk_free=None, clock_offset=None))
+    seen = found(replace(FACTS, disk_free=None))
     assert seen["disk"] == Finding("disk", True, "at least 2.0 GiB free", "not on this host, not checked")
-    assert seen["clock"] == Finding("clock", True, "within 30 s of the controller's", "not compared")
 
 
 @pytest.mark.parametrize(

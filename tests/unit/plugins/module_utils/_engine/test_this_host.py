@@ -108,3 +108,8 @@ def test_a_command_that_hangs_is_killed_with_its_children_and_says_nothing() -> 
     assert _end(hanging, 0.2) == ""
     assert time.monotonic() - began < 10
     assert hanging.returncode == -signal.SIGKILL
+
+
+def test_commands_that_are_not_there(docker: Command) -> None:
+    docker("")
+    assert ThisHost().absent(["docker", "git"]) == ["git"]

@@ -76,6 +76,7 @@ def test_without_the_sdk_the_module_says_what_to_install(exit_of: Any, monkeypat
     ended = exit_of(main_of(bare))
     assert ended.code == 1
     assert "Failed to import the required Python library (docker)" in ended.result["msg"]
+    assert "on Debian and Ubuntu install python3-docker" in ended.result["msg"]
 
 
 def test_after_that_the_sdk_is_back() -> None:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action preflight: asks the module of this name, and compares the clocks; documented there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, Mapping, Optional
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Finding, clock, refusal
+
+MODULE = "ptnextjs.docker_vps.preflight"
+OWN: Mapping[str, Mapping[str, Any]] = {"clock_tolerance": {"type": "float", "default": 30}}  # seconds
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+    """See DOCUMENTATION of the module."""
+
+    now = staticmethod(time.time)
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        """Return the module's result with the clock among what was looked at."""
+        super().run(tmp, task_vars)
+        asked = dict(self._task.args)
+        tolerance = float(asked.pop("clock_tolerance", OWN["clock_tolerance"]["default"]))
+        before = self.now()
+        result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=asked, task_vars=task_vars)
+        if "time" not in result:
+            return result
+        found = clock(before, result["time"], self.now(), tolerance)
+        seen = [Finding(**one) for one in result["findings"]]
+        if not found.ok:
+            rest = str(result.get("msg", ""))[len(refusal(seen)) :].strip()
+            result.update(failed=True, msg=f"{refusal([*seen, found])} {rest}".strip())
+        return {**result, "findings": [*result["findings"], asdict(found)]}
