@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +52,48 @@ def texts(result: dict[str, Any]) -> list[str]:
 
 def ended(name: str) -> None:
     until(lambda: inspect(name)["State"]["Status"] == "exited", 20, "the end of the container")
+
+
+# Writes each secret in every way that comes to a programmer's mind, between bars.
+NODE = r"""
+const util = require("util"), say = (text) => console.log("|" + text + "|");
+const address = (set) => { const url = new URL("https://h/"); set(url); return url.href.slice(8); };
+for (const [name, secret] of Object.entries(process.env).filter(([name]) => name.startsWith("TOKEN_"))) {
+  const object = { deep: { secret } };
+  if (!secret.includes("\n")) [secret, new Error(secret).message, util.format("%s", secret)].forEach(say);
+  say(util.inspect(secret).slice(1, -1));
+  say(util.inspect(object, { breakLength: Infinity, compact: true }).slice(19, -5));
+  say(JSON.stringify(secret).slice(1, -1));
+  say(JSON.stringify(JSON.stringify(secret)).slice(3, -3));
+  say(util.inspect(JSON.stringify(secret)).slice(2, -2));
+  say(util.format("%j", secret).slice(1, -1));
+  say(encodeURIComponent(secret));
+  say(encodeURI(secret));
+  say(new URLSearchParams({ k: secret }).toString().slice(2));
+  say(require("querystring").escape(secret));
+  if (!/[\t\n]/.test(secret)) {  // which an address has not
+    say(address((url) => { url.username = secret; }).slice(0, -3));
+    say(address((url) => { url.search = "?" + secret.replaceAll("#", "%23"); }).slice(3));
+    say(address((url) => { url.hash = "#" + secret; }).slice(3));
+  }
+  say(Buffer.from(secret).toString("hex"));
+  say(Buffer.from(secret).toString("base64").replace(/=+$/, ""));
+  say(Buffer.from(secret).toString("base64url"));
+}
+"""
+NASTY = "\"'`\\/ !*()~_-.&<>%+=#?:@$,;[]{}|^ä\u00a0\u2028\ufeff\U0001f600\n\t\x1b\x7f\x85"
+
+
+def test_every_form_in_which_node_writes_a_secret_is_hidden(start: Start) -> None:
+    chance = random.Random(16)
+    secrets = {f"TOKEN_{n}": "".join(chance.choices(NASTY + "aB3", k=12)).strip() + "end" for n in range(60)}
+    words = [word for name, secret in secrets.items() for word in ("--env", f"{name}={secret}")]
+    name = start("node", 'exec node -e "$NODE"', "--env", f"NODE={NODE}", *words)
+    ended(name)
+    said = [text for text in texts(read(name, tail=0)) if text.count("|") >= 2]
+    assert len(said) >= 60 * 15
+    whole = re.compile(r"\|(<TOKEN_\d+>)+\|")
+    assert [text for text in said if not whole.fullmatch(text)] == []
 
 
 @pytest.mark.parametrize("options", [[], ["--tty"]])

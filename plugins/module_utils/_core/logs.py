@@ -38,8 +38,8 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _STAMP = len("2026-01-31T12:00:00.123456789Z ")
 _STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
-# Colours, and whatever else could make a terminal do something.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+"""Colours, and whatever else could make a terminal do something; lines are shown without them."""
 
 
 class Line(NamedTuple):
@@ -152,7 +152,7 @@ def choose(found: Iterable[Line], wanted: Wanted, whole: bool) -> Found:
         if line.time <= after[line.stream]:
             continue
         last[line.stream] = line.time
-        text = _CONTROL.sub("", line.text)
+        text = CONTROL.sub("", line.text)
         if wanted.pattern and not wanted.pattern.search(text):
             continue
         matching += 1

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import re
+from base64 import b64encode
+from itertools import groupby
 from typing import Mapping
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+
+from .logs import CONTROL
 
 SHORTEST = 4
 """Characters. To hide shorter values, such as a port or "1", would blank half of the text and protect nothing."""
@@ -18,23 +21,79 @@ _PUBLIC = re.compile(
 # A short value under another name, such as LOG_LEVEL=info, is a word that logs are full of.
 _NAMED = re.compile(r"SECRET|KEY|TOKEN|PASS|PWD|CREDENTIAL|AUTH", re.IGNORECASE)
 _WORD = 8  # characters
+_DELETE = re.compile(r"[\x7f-\x9f]")
 
 
 class Mask:
-    """Replaces secrets in text by the names of their keys, as in ``<PAYLOAD_SECRET>``; longest first."""
+    """Replaces secrets in text by the names of their keys, as in ``<PAYLOAD_SECRET>``; longest first.
+
+    A secret is found in whatever form a program writes it: as it is, in JSON, as JavaScript shows a string, in an
+    address or a form of the web, in HTML, each of its lines alone, in hexadecimal and in Base64.
+    """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._names: dict[str, str] = {}
+        names: dict[str, str] = {}
         for name, value in secrets.items():
-            for form in (value, quote(value, safe=""), json.dumps(value)[1:-1], *value.splitlines()):
-                if len(form.strip()) >= SHORTEST:
-                    self._names.setdefault(form.strip(), f"<{name}>")
-        longest_first = sorted(self._names, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+            # Lines are shown without control characters, of which JSON escapes those up to the blank.
+            for part in (value, CONTROL.sub("", value), _DELETE.sub("", value), *value.splitlines()):
+                if len(part.strip()) >= SHORTEST:
+                    names.setdefault(part.strip(), f"<{name}>")
+        self._names = [names[part] for part in sorted(names, key=len, reverse=True)]
+        patterns = (f"({_any_form(part)})" for part in sorted(names, key=len, reverse=True))
+        self._pattern = re.compile("|".join(patterns)) if names else None
 
     def __call__(self, text: str) -> str:
         """Return the text without the secrets."""
-        return self._pattern.sub(lambda found: self._names[found[0]], text) if self._pattern else text
+        return self._pattern.sub(lambda found: self._names[(found.lastindex or 0) - 1], text) if self._pattern else text
+
+
+def _any_form(secret: str) -> str:
+    """Return a pattern for every form of a secret."""
+    data = secret.encode("utf-8", "surrogatepass")
+    base64 = b64encode(data).decode().rstrip("=")
+    whole = {data.hex(), data.hex().upper(), base64, base64.translate(_URL_SAFE)}
+    # Runs, since so many backslashes, each of them doubled or not, could be matched in too many ways.
+    written = "".join(_run(character, len(list(run))) for character, run in groupby(secret))
+    return "|".join([written, *map(re.escape, sorted(whole))])
+
+
+def _run(character: str, count: int) -> str:
+    if character == "\\":
+        return rf"(?:\\{{{count},{count * _DEEPEST}}}|(?:%5[Cc]){{{count}}})"
+    forms = _forms(character)
+    return forms * count if forms == character else f"(?:{forms}){{{count}}}"
+
+
+def _forms(character: str) -> str:
+    """Return a pattern for the forms of a character; a backslash of JSON in JSON is doubled again."""
+    number = ord(character)
+    literal = re.escape(character)
+    if character.isascii() and character.isalnum():
+        return character
+    percent = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    forms = [literal, f"(?i:{percent})"]
+    if character in _ESCAPED:
+        forms.append(rf"\\{{1,{_DEEPEST}}}{_ESCAPED[character]}")
+    if number < 32 or 127 <= number < 256:
+        forms.append(rf"\\{{1,{_DEEPEST}}}(?i:x{number:02x})")
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(rf"\\{{1,{_DEEPEST}}}u{units[place : place + 4]}" for place in range(0, len(units), 4))
+    forms.append(f"(?i:{escaped})")
+    forms += _ELSEWHERE.get(character, [])
+    return "|".join(forms)
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
+_DEEPEST = 8  # backslashes for one: a string in JSON in JSON in JSON
+_ESCAPED = {"\n": "n", "\t": "t", "\r": "r", "\b": "b", "\f": "f", "\v": "v", **{quote: quote for quote in "\"'`/"}}
+_ELSEWHERE = {
+    " ": [r"\+"],
+    "&": ["&amp;"],
+    "<": ["&lt;"],
+    ">": ["&gt;"],
+    '"': ["&quot;", "&#34;"],
+    "'": ["&#x27;", "&#39;", "&apos;"],
+}
 
 
 def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:

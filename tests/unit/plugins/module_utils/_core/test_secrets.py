@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import html
 import json
-from urllib.parse import quote
+import re
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import Mask, password_in, secrets_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 
@@ -26,11 +29,47 @@ def test_what_is_too_short_to_be_a_secret_stays() -> None:
     assert mask("listens at 300      ") == "listens at 300      "
 
 
-@given(st.text(min_size=4).filter(lambda text: len(text.strip()) >= 4), st.text())
-def test_no_form_of_a_secret_remains(secret: str, around: str) -> None:
-    mask = Mask({"X": secret})
-    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
-        assert form.strip() in "<X>" or form.strip() not in mask(f"{around}\n{form}\n")
+FORMS = {
+    "as it is": lambda secret: secret,
+    "JSON": lambda secret: json.dumps(secret)[1:-1],
+    "JSON.stringify": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "JSON in JSON": lambda secret: json.dumps(json.dumps(secret, ensure_ascii=False), ensure_ascii=False)[3:-3],
+    "encodeURIComponent": lambda secret: quote(secret, safe="-_.!~*'()"),
+    "encodeURI": lambda secret: quote(secret, safe="-_.!~*'();,/?:@&=+$#"),
+    "everything": lambda secret: quote(secret, safe=""),
+    "URLSearchParams": lambda secret: quote_plus(secret, safe="*").replace("~", "%7E"),
+    "small percent": lambda secret: re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
+    "HTML": html.escape,
+    "hexadecimal": lambda secret: secret.encode().hex(),
+    "Base64": lambda secret: b64encode(secret.encode()).decode().rstrip("="),
+    "Base64 in addresses": lambda secret: urlsafe_b64encode(secret.encode()).decode().rstrip("="),
+    "without control characters": lambda secret: re.sub(r"[\x00-\x1f\x7f-\x9f]", "", secret),
+}
+SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=4).filter(
+    lambda text: len(re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text.strip())) >= 4
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(secret=SECRETS, around=st.text())
+@example(secret="p'\"`\\\\s!*()~ &<>%+ä\u2028\x1b\x7f\U0001f600", around="")
+@example(secret="\\" * 40, around="\\" * 200)
+def test_no_form_of_a_secret_remains(form: str, secret: str, around: str) -> None:
+    secret = secret.strip()
+    written = FORMS[form](secret)
+    assert Mask({"X": secret})(written) == "<X>"
+    masked = Mask({"X": secret})(f"{around}\n{written}\n")
+    assert written in "<X>" or written not in masked
+
+
+def test_nothing_else_is_hidden() -> None:
+    mask = Mask({"X": "a b&c"})
+    for text in ("a bc", "a b&d", "ab&c", "a%21b&c", "a\\nb&c"):
+        assert mask(text) == text
+
+
+def test_a_secret_of_control_characters_hides_nothing_else() -> None:
+    assert Mask({"X": "\x01\x02\x03\x04"})("open \x01\x02\x03\x04") == "open <X>"
 
 
 def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
