@@ -71,7 +71,7 @@ def _forms(character: str) -> str:
     if character.isascii() and character.isalnum():
         return character
     percent = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
-    forms = [literal, f"(?i:{percent})"]
+    forms = [f"(?i:{percent})", literal]  # in this order, or of %25 the 25 would stay
     if character in _ESCAPED:
         forms.append(rf"\\{{1,{_DEEPEST}}}{_ESCAPED[character]}")
     if number < 32 or 127 <= number < 256:
