@@ -47,7 +47,7 @@ class Params:
 
 
 class Source(Protocol):
-    """Where the data comes from: the volumes, their directories as far as they exist, and what is found there."""
+    """Where the data comes from: the volumes, their directories as far as they are known, and what is found there."""
 
     set: str
     volumes: Sequence[str]
@@ -92,7 +92,7 @@ class FromSet:
         self._refuse_wrong_set()
         self.targets = self._targets()
         self.volumes: Sequence[str] = [one.volume for one in self.targets]
-        self.roots: Sequence[str] = [one.root for one in self.targets if one.root]
+        self.roots: Sequence[str] = [place for place in map(self._place, self.targets) if place]
         self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
         self.files = self.bytes = 0
         self.look()

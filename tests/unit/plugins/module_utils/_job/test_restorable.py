@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive, new_stamp
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import remembered
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.restore import Params, run
@@ -167,6 +167,22 @@ def test_no_room(shop: Shop, one: BackupSet) -> None:
 def test_the_room_of_a_new_volume_is_the_engines(shop: Shop, one: BackupSet) -> None:
     rewritten(shop, one, "media", disk_bytes=10**18)
     assert f"{shop.engine.place} has " in refused(shop, volumes={"media": "new"}).message
+
+
+def test_a_safety_copy_beside_the_directory_of_a_volume_that_is_gone(
+    shop: Shop, one: BackupSet, tmp_path: Path
+) -> None:
+    place = tmp_path / "disk/data"
+    place.mkdir(parents=True)
+    kept = place.parent / f"data.before-{new_stamp(shop.clock.utc(), shop.sets.taken())}"
+    kept.mkdir()
+    (kept / "precious").touch()
+    options = {"type": "none", "o": "bind", "device": str(place)}
+    rewritten(shop, one, "media", volume="bound", options=options)
+    restore(shop, volumes={"media": "bound"})
+    assert (place / "a.png").exists()
+    assert (kept / "precious").exists()
+    assert len(list(place.parent.glob("data.before-*"))) == 2
 
 
 def test_an_engine_whose_directory_is_not_here(shop: Shop, tmp_path: Path) -> None:
