@@ -326,10 +326,11 @@ def test_a_removal_waits_for_the_disk_twice_however_many_sets_there_are(
     sets: Sets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many(sets, 12)
-    calls: list[int] = []
+    doomed, calls, looks, look = sets.listing().sets, list[int](), list[object](), os.listdir
     monkeypatch.setattr(os, "fsync", calls.append)
-    assert sets.remove(sets.listing().sets) == []
-    assert len(calls) == 2
+    monkeypatch.setattr(os, "listdir", lambda *path: looks.append(path) or look(*path))
+    assert sets.remove(doomed) == []
+    assert (len(calls), len(looks)) == (2, 1)
     assert names(sets) == []
 
 

@@ -29,6 +29,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examine
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
 
 MODES = ("wal", "delete")
+EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* docker_vps_backup_consistency to stop"
 
 
 def copy(live: str, target: str, **options: Any) -> Facts:
@@ -219,18 +220,20 @@ def test_a_commit_under_way_is_waited_for(app: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "act",
+    ("act", "said"),
     [
-        lambda live, target: copy(live, target, wait=0.05),
-        lambda live, _: facts(live, wait=0.05),
-        lambda live, _: names(live, "SELECT n FROM t", wait=0.05),
+        (lambda live, target: copy(live, target, wait=0.05), EXCLUSIVE),
+        (lambda live, _: facts(live, wait=0.05), EXCLUSIVE),
+        (lambda live, _: names(live, "SELECT n FROM t", wait=0.05), "locked"),
     ],
 )
-def test_a_lock_that_stays_is_an_error(app: Path, tmp_path: Path, mode: str, act: Callable[[str, str], object]) -> None:
+def test_a_lock_that_stays_is_an_error(
+    app: Path, tmp_path: Path, mode: str, act: Callable[[str, str], object], said: str
+) -> None:
     live = make(app / "live.db", mode)
     with holding(live, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"):
         before = contents(app)
-        with pytest.raises(DockerVpsError, match="locked") as failure:
+        with pytest.raises(DockerVpsError, match=said) as failure:
             act(str(live), str(tmp_path / "copy"))
         assert contents(app) == before
     assert str(live) in failure.value.message
@@ -343,6 +346,18 @@ def test_the_copy_has_owner_mode_and_time_of_the_original(app: Path, tmp_path: P
         facts(str(tmp_path / "copy")), held=found.held, sqlite_version=found.sqlite_version
     )
     assert listing(tmp_path) == ["app", "copy"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_copy_says_which_library_wrote_the_original(app: Path, tmp_path: Path, mode: str) -> None:
+    live = make(app / "live.db", mode)
+    with contextlib.closing(sqlite3.connect(live)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(live, "r+b") as file:
+        file.seek(96)  # https://www.sqlite.org/fileformat2.html#the_database_header
+        file.write((3045001).to_bytes(4, "big"))
+    assert copy(str(live), str(tmp_path / "copy")).sqlite_version == "3.45.1"
+    assert (tmp_path / "copy").read_bytes()[96:100] == (3045001).to_bytes(4, "big")
 
 
 def test_the_copy_is_private_while_it_is_made(app: Path, tmp_path: Path) -> None:
