@@ -494,9 +494,8 @@ def test_a_command_line_that_is_too_long_is_not_an_absent_tar(tree: Path) -> Non
 
 def test_a_host_without_tar_is_told_so(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tree))
-    with pytest.raises(
-        DockerVpsError, match="GNU tar cannot be started: No such file or directory. Install it: apt-get install tar"
-    ):
+    told = "GNU tar cannot be started: No such file or directory. Install it: apt-get install tar"
+    with pytest.raises(DockerVpsError, match=told):
         packed(tree)
 
 
