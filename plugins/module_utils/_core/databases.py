@@ -27,6 +27,8 @@ _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"  # https://www.sqlite.org/filefor
 SAMPLE = 4096  # bytes that are enough to tell noise from anything else
 _RANDOM = 7.8  # bits a byte; so much of noise has 7.95, and of tables and text less than 6.5
 
+_LONGEST_LINE, _LONGEST_WHY = 300, 2000  # characters
+
 # Lines of an integrity check about rows that break a rule of their table. The pages that hold them are whole.
 _BROKEN_RULES = ("NULL value in ", "CHECK constraint failed in ")
 _MISTYPED = ("NUMERIC value in ", "TEXT value in ", "non-INT value in ", "non-REAL value in ", "non-BLOB value in ")
@@ -88,6 +90,13 @@ def judged(lines: Sequence[str]) -> Tuple[str, str]:
     if unable:
         return NOT_CHECKED, "; ".join(unable)
     return SOUND, f"some rows break rules of their tables: {'; '.join(rules)}" if rules else ""
+
+
+def brief(why: str) -> str:
+    """Return what was found as people read it: somebody's database may repeat a name of a million letters."""
+    lines = (line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in why.split("; "))
+    whole = "; ".join(lines)
+    return whole if len(whole) <= _LONGEST_WHY else f"{whole[:_LONGEST_WHY]}…"
 
 
 def is_finding(error: str) -> bool:

@@ -22,7 +22,7 @@ from .._core.databases import DAMAGED, NOT_CHECKED, SOUND, is_finding, judged, u
 from .._core.errors import DockerVpsError
 from .._core.pages import MOST, look
 from .numbers import unreadable
-from .sqlite import Header, at_rest, bear, count, header, limited, opened, schema_fingerprint, tables
+from .sqlite import FAILURES, Header, at_rest, bear, count, header, limited, opened, said, schema_fingerprint, tables
 
 HOST = (
     sqlite3.sqlite_version_info[0] * 1_000_000 + sqlite3.sqlite_version_info[1] * 1000 + sqlite3.sqlite_version_info[2]
@@ -88,7 +88,7 @@ def _examined(path: str, live: bool, seconds: float, memory: int, wait: float) -
             connection.execute("PRAGMA schema_version").fetchone()  # what keeps others' databases from being read
         check, why = _checked(connection, about, seconds, memory)
         found = {"check": check, "why": why, "schema": "", "tables": {}, "uncounted": []}
-        with contextlib.suppress(sqlite3.Error, MemoryError), _within(connection, seconds) as until:
+        with contextlib.suppress(*FAILURES, MemoryError), _within(connection, seconds) as until:
             bear(connection)
             pages, size = (connection.execute(f"PRAGMA page_{one}").fetchone()[0] for one in ("count", "size"))
             found["bytes"] = pages * size
@@ -96,7 +96,7 @@ def _examined(path: str, live: bool, seconds: float, memory: int, wait: float) -
             found["uncounted"] = tables(connection)  # until they are
             found["tables"], found["uncounted"] = count(connection, until)
         if check == SOUND and not why:
-            with contextlib.suppress(sqlite3.Error, MemoryError), _within(connection, seconds / _SHARE):
+            with contextlib.suppress(*FAILURES, MemoryError), _within(connection, seconds / _SHARE):
                 found["why"] = unreadable(connection, found["tables"])
     if check == NOT_CHECKED and not live:
         _look_at_pages(path, seconds, found)
@@ -123,15 +123,15 @@ def _checked(connection: sqlite3.Connection, about: Header, seconds: float, memo
     try:
         with _within(connection, seconds):
             return judged([line for (line,) in connection.execute(f"PRAGMA integrity_check({MOST})")])
-    except sqlite3.Error as error:
-        said = str(error)
-        if is_finding(said):
-            return DAMAGED, said
-        if "interrupted" in said:
+    except FAILURES as error:
+        told = said(error)
+        if is_finding(told):
+            return DAMAGED, told
+        if "interrupted" in told:
             return NOT_CHECKED, f"its check took longer than {seconds:g} seconds"
-        if "out of memory" in said:
+        if "out of memory" in told:
             return NOT_CHECKED, f"its check needs more than {memory // 1024**2} MiB of memory"
-        return NOT_CHECKED, unable(said, HOST, 0 if about.version == HOST else about.version)
+        return NOT_CHECKED, unable(told, HOST, 0 if about.version == HOST else about.version)
     except MemoryError:
         return NOT_CHECKED, f"its check needs more than {memory // 1024**2} MiB of memory"
 

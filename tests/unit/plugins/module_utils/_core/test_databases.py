@@ -10,6 +10,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.database
     NOT_CHECKED,
     SOUND,
     belongs,
+    brief,
     holds_changes,
     is_finding,
     is_own,
@@ -112,6 +113,13 @@ def test_noise_is_told_from_other_content(start: bytes, noise: bool) -> None:
 )
 def test_what_a_check_says(lines: list[str], check: str, why: str) -> None:
     assert judged(lines) == (check, why)
+
+
+def test_what_was_found_is_cut_to_what_people_read() -> None:
+    assert brief("row 1 missing from index i; wrong # of entries") == "row 1 missing from index i; wrong # of entries"
+    assert brief("x" * 300 + "; y") == "x" * 300 + "; y"
+    assert brief("x" * 301 + "; y") == "x" * 300 + "…; y"
+    assert brief("; ".join(["x" * 1000] * 10)) == "; ".join(["x" * 300 + "…"] * 10)[:2000] + "…"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,13 @@ from typing import Any, Iterator
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import examination
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import UNCHECKABLE, costly, filled, overwritten
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
+    UNCHECKABLE,
+    costly,
+    filled,
+    overwritten,
+    unspeakable,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +67,12 @@ def test_an_overwritten_page_is_found_all_the_same(tmp_path: Path, kind: str) ->
     answer = said(overwritten(UNCHECKABLE[kind](tmp_path / "a.db")))
     assert answer["check"] == DAMAGED
     assert "the table t: page 2 is no page of it" in answer["why"]
+
+
+def test_what_sqlite_says_may_be_no_text(tmp_path: Path) -> None:
+    answer = said(unspeakable(tmp_path / "a.db"))
+    assert (answer["check"], answer["tables"]) == (NOT_CHECKED, {"t": 3})
+    assert "malformed database schema (vvv\udcff)" in answer["why"]
 
 
 def test_the_pages_of_a_live_one_are_left_alone(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner, Facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import nameless, unspeakable
 
 MODES = ("wal", "delete")
 
@@ -437,6 +438,21 @@ def test_schema_and_rows_while_the_application_has_it_open(app: Path) -> None:
     with holding(path, "CREATE TABLE later (n)", "INSERT INTO t VALUES (4)", "BEGIN", "INSERT INTO t VALUES (5)"):
         assert rows(str(path)) == {"t": 4, "later": 0}
         assert sqlite.schema(str(path)) == facts(str(path)).schema
+
+
+def test_a_table_whose_name_is_no_text_is_not_counted(app: Path) -> None:
+    path = str(nameless(app / "db"))
+    assert sqlite.counted(path) == ({"t": 3}, ["ttt\udcff"])
+    with pytest.raises(DockerVpsError, match="SQLite cannot read .*can't encode"), sqlite.at_rest(path) as connection:
+        connection.execute('SELECT count(*) FROM "ttt\udcff"')
+
+
+def test_what_sqlite_says_may_be_no_text(app: Path) -> None:
+    path = str(unspeakable(app / "db"))
+    sqlite.settle_crash(path)
+    said = r"malformed database schema \(vvv\\xff\)"
+    with pytest.raises(DockerVpsError, match=said), sqlite.at_rest(path) as connection:
+        connection.execute("SELECT 1 FROM t")
 
 
 @pytest.mark.parametrize("ask", [sqlite.schema, rows])
