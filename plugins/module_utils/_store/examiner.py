@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
-from .._core.databases import NOT_CHECKED
+from .._core.catalog import shown
+from .._core.databases import NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
 from .._core.sqlite_versions import known_data_loss, text
 from . import examination, sqlite
@@ -114,11 +115,11 @@ class Examiner:
             bytes=said.get("bytes", size),
             check=said["check"],
             schema=said.get("schema", ""),
-            tables=said.get("tables", {}),
+            tables={shown(name): rows for name, rows in said.get("tables", {}).items()},
             held=held,
             warning=known_data_loss(known, wal) or "",
-            why=said["why"],
-            uncounted=tuple(said.get("uncounted", ())),
+            why=brief(shown(said["why"])),
+            uncounted=tuple(map(shown, said.get("uncounted", ()))),
         )
 
     def _asked(self, question: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:

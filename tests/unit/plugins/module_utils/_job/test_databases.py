@@ -15,7 +15,14 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import UNCHECKABLE, costly, filled, overwritten
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
+    UNCHECKABLE,
+    costly,
+    filled,
+    long_winded,
+    nameless,
+    overwritten,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
 
@@ -68,6 +75,14 @@ def test_a_damaged_database_that_somebody_uploaded_is_a_warning(shop: Shop, tmp_
     assert one.manifest.archives[1].databases == ()
     assert "media: archived as they are, databases that are none of the application's, damaged: cut.db (" in warned(one)
     assert restored(one, 1, tmp_path / "out") == before
+
+
+def test_nothing_in_an_upload_makes_a_set_unreadable(shop: Shop) -> None:
+    nameless(shop.media / "odd.db")
+    long_winded(shop.media / "long.db")
+    told = {each.path: (each.check, each.why) for each in shop.back_up().manifest.archives[1].foreign}
+    assert told["odd.db"] == (SOUND, "some rows break rules of their tables: NULL value in ttt\\xff.n")
+    assert (told["long.db"][0], len(told["long.db"][1]) < 2100) == (DAMAGED, True)
 
 
 def test_uploads_come_back_with_what_lies_beside_them(shop: Shop, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import NOT_CHECKED, SOUND
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import (
     Examiner,
@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examine
     facts,
     own_limits,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import costly, filled
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import costly, filled, long_winded, nameless
 
 KILLED = """
 import sys
@@ -122,6 +122,18 @@ def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> No
         )
         assert int(peak.split()[1]) < 200 << 10
         assert examiner.facts(str(tmp_path / "b.db")).check == SOUND
+
+
+def test_what_is_no_text_is_shown_as_text(tmp_path: Path) -> None:
+    found = facts(str(nameless(tmp_path / "a.db")))
+    assert (found.check, found.tables, found.uncounted) == (SOUND, {"t": 3}, ("ttt\\xff",))
+    assert found.why == "some rows break rules of their tables: NULL value in ttt\\xff.n"
+
+
+def test_no_name_makes_an_answer_long(tmp_path: Path) -> None:
+    found = facts(str(long_winded(tmp_path / "a.db")))
+    assert found.check == DAMAGED
+    assert len(found.why) < 2100
 
 
 def test_the_limits_grow_with_a_database_of_ones_own() -> None:
