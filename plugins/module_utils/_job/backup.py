@@ -190,7 +190,7 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
             raise DockerVpsError(inside)
         survey = tree.survey(found.root)
         there = databases.found(name, found.root, survey, params.wanted)
-        databases.refuse_sealed(volume, there, params.wanted)
+        databases.refuse_closed(volume, found.root, there, params.wanted)
         sources[name] = _Source(found, survey, there)
     if params.consistency == "stop":
         refuse_vanishing(running(engine, params.volumes.values()))

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Iterator, Mapping, Sequence
 
 from .._core.catalog import Archive, Database, Foreign, shown
-from .._core.databases import DAMAGED, NOT_CHECKED, SIDECARS, belongs, holds_changes, is_own
+from .._core.databases import (
+    DAMAGED,
+    MAGIC,
+    NOT_CHECKED,
+    SAMPLE,
+    SIDECARS,
+    belongs,
+    holds_changes,
+    is_own,
+    looks_random,
+)
 from .._core.errors import DockerVpsError
 from .._core.waiting import Clock
 from .._store import sqlite, tree
@@ -43,6 +53,7 @@ class Found:
     Attributes:
         own: the application's, to be copied by SQLite.
         sealed: the application's that SQLite cannot read, since they are encrypted.
+        spoilt: the application's that do not begin as a database does, and neither as an encrypted one.
         foreign: those that somebody put there.
         names: other names of files in ``own``, and which name that is.
         beside: what lies beside those in ``own`` and is part of them, or would be if it were there.
@@ -51,6 +62,7 @@ class Found:
 
     own: tuple[str, ...]
     sealed: tuple[str, ...]
+    spoilt: tuple[str, ...]
     foreign: tuple[str, ...]
     names: Mapping[str, str]
     beside: tuple[str, ...]
@@ -71,9 +83,8 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
         return is_own(archive, shown(path), wanted.first, wanted.database)
 
     named = named_by(archive, wanted.database)
-    encrypted = {path for path in survey.sealed if mine(path)}
-    if named and named not in survey.databases and size_of(root, named):
-        encrypted.add(named)
+    closed = {path for path in (*survey.sealed, named) if mine(path) and size_of(root, path)} - {*survey.databases}
+    encrypted = {path for path in closed if looks_random(sqlite.beginning(os.path.join(root, path), SAMPLE))}
     own = {survey.same.get(path, path) for path in survey.databases if mine(path)}
     names = {path: used for path, used in survey.same.items() if used in own}
     # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is restored
@@ -82,6 +93,7 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
     return Found(
         own=tuple(sorted(own)),
         sealed=tuple(sorted(encrypted)),
+        spoilt=tuple(sorted(closed - encrypted)),
         foreign=tuple(path for path in survey.databases if path not in own and path not in names),
         names=names,
         beside=tuple(sorted(beside - {*survey.lookalikes})),
@@ -104,18 +116,36 @@ def size_of(root: str, path: str) -> int:
     return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
 
 
-def refuse_sealed(volume: str, databases: Found, wanted: Wanted) -> None:
-    """Refuse to copy an encrypted database of a running application.
+def refuse_closed(volume: str, root: str, databases: Found, wanted: Wanted) -> None:
+    """Refuse a database of the application that SQLite cannot read, but for an encrypted one that nobody writes.
 
     Raises:
         DockerVpsError: which one.
     """
+    for path in databases.spoilt:
+        raise DockerVpsError(f"The database {shown(path)} in the volume {volume} {_why_spoilt(root, path)}")
     if databases.sealed and wanted.consistency == "online":
         raise DockerVpsError(
             f"The database {shown(databases.sealed[0])} in the volume {volume} does not begin as a SQLite database "
             "does, so it is encrypted, and SQLite cannot copy it while its application runs. "
             "Set docker_vps_backup_consistency to stop or pause, so that it is archived as it lies."
         )
+
+
+def _why_spoilt(root: str, path: str) -> str:
+    place = os.path.join(root, path)
+    if sqlite.beginning(place, len(MAGIC)) == MAGIC:
+        return "was made or mended while it was looked at. Try again."
+    if holds_changes(sqlite.beginning(place + "-journal", _START)):
+        return (
+            "is half-written: it does not begin as a SQLite database does, and beside it lies the journal of a write "
+            "that is under way or was interrupted. Try again; after a crash, start its application once, so that "
+            "SQLite repairs it."
+        )
+    return (
+        "is damaged, so it was not backed up as if it were good. Found: it does not begin as a SQLite database does, "
+        "nor with noise as an encrypted one does. Restore the last good set, or repair it with sqlite3's .recover."
+    )
 
 
 def sealed(root: str, path: str) -> Database:

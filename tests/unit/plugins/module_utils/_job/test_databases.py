@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases import examined
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases import (
+    Wanted,
+    examined,
+    found,
+    refuse_closed,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
@@ -163,6 +168,43 @@ def test_an_encrypted_database_is_refused_while_the_application_runs(shop: Shop,
     )
     out = restored(one, 0, tmp_path / "out")
     assert all(out[name] == before[name] for name in ("secret.db", f"secret.db{beside}"))
+
+
+@pytest.mark.parametrize("consistency", ["online", "pause", "stop"])
+@pytest.mark.parametrize("beside", ["", "-wal"])
+def test_a_database_without_its_first_page_is_damaged_and_not_encrypted(
+    shop: Shop, consistency: str, beside: str
+) -> None:
+    data = (shop.db / "payload.db").read_bytes()
+    (shop.db / "payload.db").write_bytes(bytes(4096) + data[4096:])
+    (shop.db / "payload.db-wal").unlink(missing_ok=True)
+    if beside:
+        (shop.db / "payload.db-wal").write_bytes(bytes.fromhex("377f0682") + bytes(28))
+    with pytest.raises(DockerVpsError, match="The database payload.db in the volume shop-db is damaged, .*noise"):
+        shop.back_up(consistency=consistency, database="db/payload.db")
+    assert shop.sets.listing().sets == []
+
+
+@pytest.mark.parametrize("database", ["", "db/new.db"])
+def test_a_new_database_whose_first_write_is_under_way_is_half_written(shop: Shop, database: str) -> None:
+    with closing(sqlite3.connect(shop.db / "new.db", isolation_level=None)) as live:
+        live.execute("PRAGMA cache_size = 1")
+        live.execute("BEGIN")
+        live.execute("CREATE TABLE t (n)")
+        live.executemany("INSERT INTO t VALUES (?)", [("x" * 500,)] * 1000)
+        assert (shop.db / "new.db").read_bytes()[:100] == bytes(100)
+        with pytest.raises(DockerVpsError, match=r"new\.db in the volume shop-db is half-written: .* Try again"):
+            shop.back_up(database=database)
+        live.execute("COMMIT")
+    assert {each.path for each in shop.back_up().manifest.archives[0].databases} == {"payload.db", "new.db"}
+
+
+def test_a_database_that_is_made_while_it_is_looked_at_is_no_damage(shop: Shop) -> None:
+    nothing = tree.survey(str(shop.media))
+    wanted = Wanted("db", "db/payload.db", "online")
+    there = found("db", str(shop.db), nothing, wanted)
+    with pytest.raises(DockerVpsError, match="payload.db in the volume v was made or mended while .* Try again"):
+        refuse_closed("v", str(shop.db), there, wanted)
 
 
 def test_the_named_database_is_refused_also_when_it_is_idle(shop: Shop) -> None:
