@@ -28,6 +28,8 @@ def _declared(kind: str, sql: str) -> str:
     return f"INSERT INTO sqlite_master VALUES ('{kind}', 'x', '{'t' if kind == 'trigger' else 'x'}', 0, '{sql}')"
 
 
+DIES = "/bin/false"
+"""In place of ``sys.executable``: the process that examines databases ends at once, as one without memory does."""
 WRITABLE = "PRAGMA writable_schema = ON"
 NOT_NULL = "UPDATE sqlite_master SET sql = 'CREATE TABLE {0} (n NOT NULL)' WHERE name = '{0}'"
 UNCHECKABLE: Mapping[str, Callable[[Path], Path]] = {

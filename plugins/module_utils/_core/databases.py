@@ -9,7 +9,7 @@ volume is somebody's bytes: it is archived as it is, and warned about by name.
 from __future__ import annotations
 
 import math
-from typing import Collection, Iterable, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Protocol, Sequence, Tuple
 
 from .sqlite_versions import text
 
@@ -116,16 +116,40 @@ def unable(error: str, host: int, writer: int) -> str:
     return f"SQLite {text(host)} of this host says: {error}; {wrote}"
 
 
-def other_rows(told: Mapping[str, int], found: Mapping[str, int], uncounted: Collection[str]) -> Tuple[str, ...]:
-    """Return the tables whose rows are not as they were; one that was or is not counted says nothing.
+class Counted(Protocol):
+    """The tables of a database, as far as they are known."""
 
-    Args:
-        told: rows by table, as they were.
-        found: as they are.
-        uncounted: tables that are or were there, without a count.
-    """
-    tables = sorted({*told, *found} - {*uncounted})
-    return tuple(table for table in tables if told.get(table) != found.get(table))
+    @property
+    def schema(self) -> str:
+        """Its fingerprint; empty when nothing is known, as of an encrypted one, or where a check came to no end."""
+        raise NotImplementedError
+
+    @property
+    def tables(self) -> Mapping[str, int]:
+        """Rows by table."""
+        raise NotImplementedError
+
+    @property
+    def uncounted(self) -> Sequence[str]:
+        """Tables that are there as well."""
+        raise NotImplementedError
+
+
+def comparable(told: Counted, found: Counted) -> Tuple[Dict[str, int], Dict[str, int]]:
+    """Return the rows by table of a database as they were and as they are; what was or is not counted says nothing."""
+    if not told.schema or not found.schema:
+        return {}, {}
+    passed_over = {*told.uncounted, *found.uncounted}
+    before, now = (
+        {table: rows for table, rows in one.tables.items() if table not in passed_over} for one in (told, found)
+    )
+    return before, now
+
+
+def other_rows(told: Counted, found: Counted) -> Tuple[str, ...]:
+    """Return the tables whose rows are not as they were, as far as that is known."""
+    before, now = comparable(told, found)
+    return tuple(table for table in sorted({*before, *now}) if before.get(table) != now.get(table))
 
 
 def tally(checks: Iterable[str]) -> str:

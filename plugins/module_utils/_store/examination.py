@@ -92,8 +92,8 @@ def _examined(path: str, live: bool, seconds: float, memory: int, wait: float) -
             bear(connection)
             pages, size = (connection.execute(f"PRAGMA page_{one}").fetchone()[0] for one in ("count", "size"))
             found["bytes"] = pages * size
-            found["schema"] = schema_fingerprint(connection)
             found["uncounted"] = tables(connection)  # until they are
+            found["schema"] = schema_fingerprint(connection)
             found["tables"], found["uncounted"] = count(connection, until)
         if check == SOUND and not why:
             with contextlib.suppress(*FAILURES, MemoryError), _within(connection, seconds / _SHARE):

@@ -138,8 +138,8 @@ class Examiner:
                     break
                 line += read
         except BrokenPipeError:
-            line = b""
-        if not line:
+            pass
+        if not line.endswith(b"\n"):  # it ended before the end of its answer
             code = self._end()
             return {"check": NOT_CHECKED, "why": f"the process that examined it ended with {code}"}
         answer: Mapping[str, Any] = json.loads(line)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import os
 import zlib
+from dataclasses import dataclass
+from typing import Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import (
@@ -11,6 +13,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.database
     SOUND,
     belongs,
     brief,
+    comparable,
     holds_changes,
     is_finding,
     is_own,
@@ -148,11 +151,25 @@ def test_why_it_could_not_be_checked() -> None:
     assert unable("x", 3040001, 0).endswith("; which SQLite last wrote it is not known")
 
 
+@dataclass(frozen=True)
+class Tables:
+    tables: Mapping[str, int]
+    uncounted: tuple[str, ...] = ()
+    schema: str = "5f"
+
+
 def test_rows_that_were_not_counted_say_nothing() -> None:
-    told = {"a": 1, "b": 2, "c": 3}
-    assert other_rows(told, told, []) == ()
-    assert other_rows(told, {"a": 1, "b": 3}, []) == ("b", "c")
-    assert other_rows(told, {"a": 1, "d": 3}, ["b", "c", "d"]) == ()
+    told = Tables({"a": 1, "b": 2, "c": 3}, ("d",))
+    assert other_rows(told, told) == ()
+    assert other_rows(told, Tables({"a": 1, "b": 3})) == ("b", "c")
+    assert other_rows(told, Tables({"a": 1, "d": 3}, ("b", "c"))) == ()
+    nothing = Tables({}, schema="")
+    assert other_rows(told, nothing) == other_rows(nothing, told) == ()
+    assert other_rows(told, Tables({})) == ("a", "b", "c")
+
+
+def test_what_can_be_compared() -> None:
+    assert comparable(Tables({"a": 1, "b": 2}, ("c",)), Tables({"a": 3, "c": 4}, ("b",))) == ({"a": 1}, {"a": 3})
 
 
 @pytest.mark.parametrize(

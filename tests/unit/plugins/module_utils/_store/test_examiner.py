@@ -107,6 +107,14 @@ def test_an_end_of_its_own_is_said(tmp_path: Path) -> None:
         assert (found.bytes, found.tables, found.journal_mode) == ((tmp_path / "a.db").stat().st_size, {}, "rollback")
 
 
+def test_an_end_in_the_middle_of_an_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cut").write_text("""#!/bin/sh\nprintf '{"check": "sou'\n""")
+    (tmp_path / "cut").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "cut"))
+    found = facts(str(filled(tmp_path / "a.db")))
+    assert (found.check, found.why) == (NOT_CHECKED, "the process that examined it ended with 0")
+
+
 def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> None:
     path = costly(tmp_path / "a.db")
     with Examiner() as examiner:
