@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple, cast
+from typing import IO, Any, Iterator, Mapping, Optional, Sequence, Tuple, cast
 
 from .._core.catalog import Archive, Database, shown
 from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
@@ -189,23 +189,49 @@ def _full(path: str, told: Archive) -> Iterator[Finding]:
 
 
 def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
-    """Return copies of the databases in an archive that was examined; the last of several members wins."""
-    wanted = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
+    """Return copies of the databases in an archive that was examined; the last of several members wins.
+
+    One that is a further name (hard link) of a member has the content of that one, which came before it.
+    """
+    places = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
     most = {database.path: database.bytes for database in told.databases}
-    found = {}
+    found, links = _taken(path, told, places, most)
+    if not links:
+        return found
+    targets = {target: places[name] for name, target in links.items()}
+    behind, _unused = _taken(path, told, targets, {target: most[name] for name, target in links.items()})
+    return {**found, **{name: behind[target] for name, target in links.items() if target in behind}}
+
+
+def _taken(
+    path: str, told: Archive, wanted: Mapping[str, str], most: Mapping[str, int]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Copy the wanted members of an archive to their places; return these, and by name what others are links to.
+
+    Args:
+        most: how many bytes a member may have.
+    """
+    found: dict[str, str] = {}
+    links: dict[str, str] = {}
     with open_regular(path) as file:
         stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
         with tarfile.open(fileobj=stream, mode="r|") as members:
             for member in members:
                 name = shown(plain(member.name))
-                if name in wanted and member.isreg() and member.size > most[name]:
-                    raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
-                data = members.extractfile(member) if name in wanted and member.isreg() else None
-                if data:
+                if name not in wanted:
+                    continue
+                if member.islnk():
+                    found.pop(name, None)
+                    links[name] = shown(plain(member.linkname))
+                elif member.isreg():
+                    if member.size > most[name]:
+                        raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
+                    links.pop(name, None)
                     found[name] = wanted[name]
+                    data = cast(IO[bytes], members.extractfile(member))
                     with open(wanted[name], "wb") as copy:
                         shutil.copyfileobj(data, copy, _BLOCK)
-    return found
+    return found, links
 
 
 def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:

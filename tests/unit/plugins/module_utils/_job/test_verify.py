@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import tarfile
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +18,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive, Proof
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, runs, verify
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
@@ -235,6 +236,51 @@ def test_a_link_in_the_place_of_a_database(sets: Sets, tmp_path: Path) -> None:
     assert verify.problems(rewritten(only(sets), tmp_path / "new"), "full") == [
         f"db-{STAMP}.tar.gz has no database payload.db, and the manifest names it"
     ]
+
+
+def test_a_database_with_a_second_name_that_comes_first(tmp_path: Path) -> None:
+    engine = FakeVolumeEngine(tmp_path / "volumes")
+    root = engine.add_volume("shop-db")
+    sets = Sets(str(tmp_path / "backups"), "shop")
+    with closing(sqlite3.connect(database(root / "payload.db", vendors=3))) as live:
+        live.execute("INSERT INTO vendors DEFAULT VALUES")
+        live.commit()
+        os.link(root / "payload.db", root / "a.db")
+        backup.run(backup.Params(app="shop", volumes={"db": "shop-db"}), sets, lambda: engine, FakeWallClock(), False)
+    assert only(sets).manifest.archives[0].databases[0].path == "payload.db"
+    assert verify.findings(only(sets), "full") == []
+    assert verify.problems(with_database(sets, tmp_path, bytes=4096), "full") == [
+        f"db-{STAMP}.tar.gz has more bytes in a.db than the manifest says"
+    ]
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_the_last_of_several_members_wins(sets: Sets, tmp_path: Path, later: bool) -> None:
+    place = tmp_path / "new"
+    for name, rows in (("a.db", 1), ("payload.db", 3)):
+        database(place / name, wal=False, vendors=rows, media=1)
+    path = tmp_path / "tar"
+    with tarfile.open(path, "w") as members:
+        link = tarfile.TarInfo("./payload.db")
+        link.type, link.linkname = tarfile.LNKTYPE, "./a.db"
+        members.add(place / "a.db", "./a.db")
+        if later:
+            members.addfile(link)
+        members.add(place / "payload.db", "./payload.db")
+        if not later:
+            members.addfile(link)
+    told = replace(only(sets).manifest.archives[0], compression="none")
+    copies = verify._unpacked(str(path), told, str(tmp_path))
+    assert sqlite.rows(copies["payload.db"])["vendors"] == (3 if later else 1)
+
+
+def test_a_link_to_what_is_no_file_is_no_database(sets: Sets, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "tar", "w") as members:
+        link = tarfile.TarInfo("./payload.db")
+        link.type, link.linkname = tarfile.LNKTYPE, "./a.db"
+        members.addfile(link)
+    told = replace(only(sets).manifest.archives[0], compression="none")
+    assert verify._unpacked(str(tmp_path / "tar"), told, str(tmp_path)) == {}
 
 
 def test_a_database_whose_name_is_not_utf8(tmp_path: Path) -> None:
