@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -75,6 +76,15 @@ def long_winded(path: Path) -> Path:
     index = "i" * 1_000_000
     moved = f"UPDATE sqlite_master SET tbl_name = 't', sql = 'CREATE INDEX {index} ON t (n)' WHERE type = 'index'"
     return filled(path, "CREATE TABLE u (n)", f"CREATE INDEX {index} ON u (n)", WRITABLE, moved)
+
+
+def far(root: Path, length: int) -> Path:
+    """Make a database with a table ``t`` of three rows at a path of so many bytes."""
+    left = length - len(os.fsencode(root))
+    path = root.joinpath("d" * 200, "d" * (left - 402), "x" * 196 + ".db")
+    path.parent.mkdir(parents=True)
+    filled(root / "to-move.db").rename(path)
+    return path
 
 
 def costly(path: Path) -> Path:

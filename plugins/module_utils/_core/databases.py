@@ -19,7 +19,9 @@ CHECKS = (SOUND, DAMAGED, NOT_CHECKED)
 
 MAGIC = b"SQLite format 3\0"
 SIDECARS = ("-wal", "-shm", "-journal")
-LONGEST = 512  # bytes of a path that SQLite opens, MAX_PATHNAME in https://sqlite.org/src/file/src/os_unix.c
+LONGEST = 504
+"""Bytes of a path on this host that SQLite opens: MAX_PATHNAME in https://sqlite.org/src/file/src/os_unix.c, with room
+for ``-journal``."""
 HEADER = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
 
 _WAL = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # https://www.sqlite.org/fileformat2.html#the_write_ahead_log
@@ -39,7 +41,7 @@ _FOUND = ("database disk image is malformed", "file is not a database", "file is
 
 
 def is_own(archive: str, path: str, first: str, database: str) -> bool:
-    """Return whether a database is the application's; one whose path SQLite does not take is nobody's.
+    """Return whether a database is the application's.
 
     Args:
         archive: the archive of the volume in which it lies.
@@ -47,7 +49,7 @@ def is_own(archive: str, path: str, first: str, database: str) -> bool:
         first: the first of the archives.
         database: what DATABASE_URI names, as archive/path; empty when that is not known.
     """
-    return len(path.encode()) <= LONGEST and (archive == first or f"{archive}/{path}" == database)
+    return archive == first or f"{archive}/{path}" == database
 
 
 def stops(own: bool, check: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Iterator, Mapping, Sequence
 from .._core.catalog import Archive, Database, Foreign, shown
 from .._core.databases import (
     DAMAGED,
+    LONGEST,
     MAGIC,
     NOT_CHECKED,
     SAMPLE,
@@ -53,6 +54,7 @@ class Found:
     Attributes:
         own: the application's, to be copied by SQLite.
         sealed: the application's that SQLite cannot read, since they are encrypted.
+        distant: the application's whose paths are too long for SQLite; they are in ``foreign`` as well.
         spoilt: the application's that do not begin as a database does, and neither as an encrypted one.
         foreign: those that somebody put there.
         names: other names of files in ``own``, and which name that is.
@@ -62,6 +64,7 @@ class Found:
 
     own: tuple[str, ...]
     sealed: tuple[str, ...]
+    distant: tuple[str, ...]
     spoilt: tuple[str, ...]
     foreign: tuple[str, ...]
     names: Mapping[str, str]
@@ -85,7 +88,8 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
     named = named_by(archive, wanted.database)
     closed = {path for path in (*survey.sealed, named) if mine(path) and size_of(root, path)} - {*survey.databases}
     encrypted = {path for path in closed if looks_random(sqlite.beginning(os.path.join(root, path), SAMPLE))}
-    own = {survey.same.get(path, path) for path in survey.databases if mine(path)}
+    applications = {survey.same.get(path, path) for path in survey.databases if mine(path)}
+    own = {path for path in applications if sqlite.fits(os.path.join(root, path))}
     names = {path: used for path, used in survey.same.items() if used in own}
     # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is restored
     # beside a copy from another moment would damage it.
@@ -93,6 +97,7 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
     return Found(
         own=tuple(sorted(own)),
         sealed=tuple(sorted(encrypted)),
+        distant=tuple(sorted(applications - own)),
         spoilt=tuple(sorted(closed - encrypted)),
         foreign=tuple(path for path in survey.databases if path not in own and path not in names),
         names=names,
@@ -228,7 +233,13 @@ def warnings(archive: Archive) -> Iterator[str]:
 def cautions(archive: str, there: Found, survey: tree.Survey, wanted: Wanted) -> Iterator[str]:
     """Yield what may be wrong with the databases in a volume, before anything is copied."""
     named = named_by(archive, wanted.database)
-    if named and named not in {*there.own, *there.names, *there.sealed}:
+    if named in there.distant:
+        yield (
+            f"{archive}: the path of {shown(named)}, which DATABASE_URI names, has more than {LONGEST} bytes on this "
+            "host, which SQLite does not open, so it is archived as it lies, and may be torn if its application runs; "
+            "set docker_vps_backup_consistency to stop, and have shorter names of directories"
+        )
+    elif named and named not in {*there.own, *there.names, *there.sealed}:
         yield f"{archive}: there is no database {named}, or an empty one, and DATABASE_URI names it"
     if archive == wanted.first and wanted.consistency == "online":
         for path in survey.noise:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
 from .._core.catalog import shown
-from .._core.databases import NOT_CHECKED, brief
+from .._core.databases import LONGEST, NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
 from .._core.sqlite_versions import known_data_loss, text
 from . import examination, sqlite
@@ -60,6 +60,13 @@ class Facts:
     warning: str  # a known bug of that library that loses data, in one sentence; or empty
     why: str = ""  # what the check found, or why it could not be made
     uncounted: Tuple[str, ...] = ()  # ordinary tables that are not in ``tables``
+
+
+TOO_FAR = {
+    "check": NOT_CHECKED,
+    "why": f"its path on this host has more than {LONGEST} bytes, which SQLite does not open",
+}
+"""What is said of a database with such a path."""
 
 
 class Examiner:
@@ -105,7 +112,7 @@ class Examiner:
         size = os.stat(path).st_size
         allowed = limits or own_limits(size)
         question = {"path": path, "live": live, "wait": wait, "seconds": allowed.seconds, "memory": allowed.memory}
-        said = self._asked(question, 3 * allowed.seconds + wait + _GRACE)
+        said = TOO_FAR if not sqlite.fits(path) else self._asked(question, 3 * allowed.seconds + wait + _GRACE)
         if "error" in said:
             raise DockerVpsError(said["error"])
         known = 0 if writer == examination.HOST else writer  # it may be the copier's: this host's own number

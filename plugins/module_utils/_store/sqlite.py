@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
 from urllib.parse import quote
 
-from .._core.databases import HEADER, MAGIC, belongs, brief
+from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
 from .._core.errors import DockerVpsError
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
@@ -297,6 +297,11 @@ def _has_no_journal(path: str) -> bool:
     """
     start = beginning(path + "-journal", 8)
     return not belongs("-journal", start) and start[:1] != b"\0"
+
+
+def fits(path: str) -> bool:
+    """Return whether SQLite takes the path of a database, which it looks at without its links."""
+    return len(os.fsencode(os.path.realpath(path))) <= LONGEST
 
 
 def beginning(path: str, length: int) -> bytes:

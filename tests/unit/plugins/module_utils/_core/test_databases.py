@@ -37,8 +37,6 @@ JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(24)
         ("media", "phone.db", "", False),
         ("media", "phone.db", "db/phone.db", False),
         ("media", "data/payload.db", "media/data/payload.db", True),
-        ("db", "x" * 509 + ".db", "", True),
-        ("db", "x" * 510 + ".db", "", False),  # SQLite takes no such path
     ],
 )
 def test_the_application_owns_the_first_volume_and_what_its_uri_names(

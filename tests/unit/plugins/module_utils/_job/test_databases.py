@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases import (
     Wanted,
     examined,
@@ -23,6 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets im
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
     UNCHECKABLE,
     costly,
+    far,
     filled,
     long_winded,
     nameless,
@@ -138,6 +140,36 @@ def test_the_database_that_is_named_is_the_applications_wherever_it_lies(shop: S
     overwritten(filled(shop.media / "data.db"))
     with pytest.raises(DockerVpsError, match="data.db in the volume shop-media is damaged"):
         shop.back_up(database="media/data.db")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_database_lower_down_than_sqlite_takes_paths_is_archived_as_it_is(
+    shop: Shop, tmp_path: Path, named: bool
+) -> None:
+    path = far(shop.db, 505)
+    name = str(path.relative_to(shop.db))
+    assert len(name) < 504
+    if named:
+        shop.back_up()
+        (shop.db / "payload.db").unlink()  # that there is no other is no loss of the database
+    one = shop.back_up(database=f"db/{name}" if named else "")
+    why = "its path on this host has more than 504 bytes, which SQLite does not open"
+    assert [(each.path, each.check, each.why) for each in one.manifest.archives[0].foreign] == [
+        (name, NOT_CHECKED, why)
+    ]
+    assert f"{name} ({why})" in warned(one)
+    assert (f"the path of {name}, which DATABASE_URI names, has more than 504 bytes" in warned(one)) == named
+    assert "there is no database" not in warned(one)
+    assert restored(one, 0, tmp_path / "out")[name] == path.read_bytes()
+
+
+def test_what_is_restored_lower_down_than_sqlite_takes_paths_is_not_checked(shop: Shop) -> None:
+    far(shop.db, 504)
+    one = shop.back_up()
+    assert {each.check for each in one.manifest.archives[0].databases} == {SOUND}
+    result = restore.run(restore.Params("shop", stop_app=True), shop.sets, lambda: shop.engine, shop.clock, False)
+    (note,) = result["notes"]
+    assert "was not checked: its path on this host has more than 504 bytes" in note
 
 
 def test_a_text_with_the_name_of_a_journal_stops_nothing(shop: Shop, tmp_path: Path) -> None:

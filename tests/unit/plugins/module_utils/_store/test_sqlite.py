@@ -27,7 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner, Facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import nameless, unspeakable
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
 MODES = ("wal", "delete")
 
@@ -438,6 +438,16 @@ def test_schema_and_rows_while_the_application_has_it_open(app: Path) -> None:
     with holding(path, "CREATE TABLE later (n)", "INSERT INTO t VALUES (4)", "BEGIN", "INSERT INTO t VALUES (5)"):
         assert rows(str(path)) == {"t": 4, "later": 0}
         assert sqlite.schema(str(path)) == facts(str(path)).schema
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_longest_path_that_sqlite_takes(app: Path, more: int) -> None:
+    path = far(app, 504 + more)
+    os.symlink(path.parent, app / "short")
+    for name in (path, app / "short" / path.name):
+        assert sqlite.fits(str(name)) == (not more)
+        with pytest.raises(DockerVpsError, match="unable to open") if more else contextlib.nullcontext():
+            assert rows(str(name)) == {"t": 3}
 
 
 def test_a_table_whose_name_is_no_text_is_not_counted(app: Path) -> None:
