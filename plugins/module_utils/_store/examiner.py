@@ -31,7 +31,7 @@ _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from {name} import main; m
 
 @dataclass(frozen=True)
 class Limits:
-    """What the examination of one database may need: for each of its steps so many seconds, and bytes of memory."""
+    """What the examination of one database may need: seconds for all of its steps together, and bytes of memory."""
 
     seconds: float
     memory: int
@@ -39,7 +39,7 @@ class Limits:
 
 def own_limits(size: int) -> Limits:
     """Return the limits for a database of the application's own, by its size in bytes."""
-    return Limits(60.0 + size / _MIB, 512 * _MIB + size // 64)
+    return Limits(120.0 + 2 * size / _MIB, 512 * _MIB + size // 64)
 
 
 FOREIGN = Limits(5.0, 128 * _MIB)
@@ -111,8 +111,9 @@ class Examiner:
     ) -> Facts:
         size = os.stat(path).st_size
         allowed = limits or own_limits(size)
+        wait = wait if live else 0.0  # nobody has a lock on what is at rest
         question = {"path": path, "live": live, "wait": wait, "seconds": allowed.seconds, "memory": allowed.memory}
-        said = TOO_FAR if not sqlite.fits(path) else self._asked(question, 3 * allowed.seconds + wait + _GRACE)
+        said = TOO_FAR if not sqlite.fits(path) else self._asked(question, allowed.seconds + wait + _GRACE)
         if "error" in said:
             raise DockerVpsError(said["error"])
         known = 0 if writer == examination.HOST else writer  # it may be the copier's: this host's own number

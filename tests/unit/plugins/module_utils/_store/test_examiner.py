@@ -98,6 +98,17 @@ def test_it_is_ended_when_it_takes_too_long_and_another_one_answers(
         assert process_of(examiner) is not first
 
 
+def test_a_database_at_rest_is_given_up_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "still").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "still").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "still"))
+    began = time.monotonic()
+    with Examiner() as examiner:
+        found = examiner.facts(str(filled(tmp_path / "a.db")), limits=Limits(0.5, 128 << 20))
+    assert (found.check, found.why) == (NOT_CHECKED, "its check took longer than 0.5 seconds")
+    assert time.monotonic() - began < 5
+
+
 def test_an_end_of_its_own_is_said(tmp_path: Path) -> None:
     with Examiner() as examiner:
         examiner.facts(str(filled(tmp_path / "a.db")))
@@ -146,7 +157,7 @@ def test_no_name_makes_an_answer_long(tmp_path: Path) -> None:
 
 def test_the_limits_grow_with_a_database_of_ones_own() -> None:
     small, large = own_limits(0), own_limits(10 << 30)
-    assert (small.seconds, small.memory) == (60.0, 512 << 20)
+    assert (small.seconds, small.memory) == (120.0, 512 << 20)
     assert large.seconds > 10_000
     assert large.memory > small.memory
 
