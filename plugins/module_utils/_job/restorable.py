@@ -99,7 +99,7 @@ class FromSet:
         self.roots: Sequence[str] = [place for place in map(self._place, self.targets) if place]
         self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
         self.files = self.bytes = 0
-        self.notes: list[str] = []
+        self.notes: Sequence[str] = ()
         self.look()
         self._check_room()
 
@@ -233,7 +233,8 @@ class FromSet:
         with Examiner() as examiner:
             for database in one.archive.databases:
                 if database.path in found:
-                    self.notes += _refuse_other(path, database, os.path.join(staged, found[database.path]), examiner)
+                    place = os.path.join(staged, found[database.path])
+                    self.notes = (*self.notes, *_refuse_other(path, database, place, examiner))
                 elif database.journal_mode:  # others are encrypted
                     raise DockerVpsError(
                         f"{path} has no database {database.path}, which its manifest names; nothing was changed."

@@ -62,7 +62,7 @@ class Facts:
     uncounted: Tuple[str, ...] = ()  # ordinary tables that are not in ``tables``
 
 
-TOO_FAR = {
+TOO_FAR: Mapping[str, Any] = {
     "check": NOT_CHECKED,
     "why": f"its path on this host has more than {LONGEST} bytes, which SQLite does not open",
 }
