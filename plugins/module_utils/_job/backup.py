@@ -190,7 +190,7 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
             raise DockerVpsError(inside)
         survey = tree.survey(found.root)
         there = databases.found(name, found.root, survey, params.wanted)
-        databases.refuse_sealed(volume, there, params.wanted)
+        databases.refuse_closed(volume, found.root, there, params.wanted)
         sources[name] = _Source(found, survey, there)
     if params.consistency == "stop":
         refuse_vanishing(running(engine, params.volumes.values()))
@@ -211,7 +211,8 @@ def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -
     for name, source in sources.items():
         before = next((one for _unused, one in losses.holders(name, earlier)), None)
         now, there = source.survey, source.databases
-        gone = before and ((before.databases and not (there.own or there.sealed)) or (before.files and not now.files))
+        left = there.own or there.sealed or there.distant
+        gone = before and ((before.databases and not left) or (before.files and not now.files))
         if before and gone:
             what = "database" if before.databases else "file"
             raise DockerVpsError(

@@ -151,6 +151,7 @@ class _Drill:
         self.roots: dict[str, str] = {}
         self.logs: Sequence[str] = []
         self.notes: list[str] = []
+        self.uncounted: list[str] = []
         self.healthy_after = 0.0
 
     def own_image(self) -> str:
@@ -285,8 +286,9 @@ class _Drill:
     def compare(self) -> None:
         """Compare what the started application has with what the manifest says; less is a failure, more is noted."""
         found = [one for each in self.archives for one in compared(each, self.roots[each.name])]
-        self.notes = [sentence for lost, sentence in found if not lost]
-        lost = [sentence for lost, sentence in found if lost]
+        self.notes = [one.sentence for one in found if not one.lost]
+        self.uncounted = [one.sentence for one in found if one.uncounted]
+        lost = [one.sentence for one in found if one.lost]
         if lost:
             raise DockerVpsError(f"Not everything is there after the start: {'; '.join(lost)}.")
 
@@ -317,9 +319,11 @@ class _Drill:
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not proof.passed:
             return f"The {what} did not pass its restore drill: {proof.reason}"
+        there = f"{counts['files']} files and {counts['rows']} rows in {counts['tables']} tables"
+        if self.uncounted:
+            there = f"{counts['files']} files, and rows were not compared: {'; '.join(self.uncounted)}"
         return (
-            f"The {what} is proven: its image was healthy {self.healthy_after:.1f} s after its start, with all "
-            f"{counts['files']} files and {counts['rows']} rows in {counts['tables']} tables."
+            f"The {what} is proven: its image was healthy {self.healthy_after:.1f} s after its start, with all {there}."
         )
 
 

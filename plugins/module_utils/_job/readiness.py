@@ -130,7 +130,8 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
     old = seen.old
     ran = bool(old and old["State"]["Running"])
     called = old["Name"].lstrip("/") if old else ""
-    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, (*seen.cautions, *told))
+    cautions = (*seen.cautions, *told, *(seen.source.notes if seen.source else ()))
+    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, cautions)
 
 
 @dataclass(frozen=True)

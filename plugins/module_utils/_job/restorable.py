@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from .._core.catalog import Archive, Database, shown
-from .._core.databases import DAMAGED, other_rows
+from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Examined
 from .._store import archive, tree
@@ -47,7 +47,10 @@ class Params:
 
 
 class Source(Protocol):
-    """Where the data comes from: the volumes, their directories as far as they are known, and what is found there."""
+    """Where the data comes from: the volumes, their directories as far as they are known, and what is found there.
+
+    ``notes`` say of what was prepared what could not be checked.
+    """
 
     set: str
     volumes: Sequence[str]
@@ -55,6 +58,7 @@ class Source(Protocol):
     created: Sequence[str]
     files: int
     bytes: int
+    notes: Sequence[str]
 
     def look(self) -> None:
         """Refuse places in which the data cannot be exchanged; called again before anybody is stopped."""
@@ -95,6 +99,7 @@ class FromSet:
         self.roots: Sequence[str] = [place for place in map(self._place, self.targets) if place]
         self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
         self.files = self.bytes = 0
+        self.notes: Sequence[str] = ()
         self.look()
         self._check_room()
 
@@ -228,7 +233,8 @@ class FromSet:
         with Examiner() as examiner:
             for database in one.archive.databases:
                 if database.path in found:
-                    _refuse_other(path, database, os.path.join(staged, found[database.path]), examiner)
+                    place = os.path.join(staged, found[database.path])
+                    self.notes = (*self.notes, *_refuse_other(path, database, place, examiner))
                 elif database.journal_mode:  # others are encrypted
                     raise DockerVpsError(
                         f"{path} has no database {database.path}, which its manifest names; nothing was changed."
@@ -246,15 +252,17 @@ class FromSet:
         self.bytes += examined.plain_bytes
 
 
-def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) -> None:
+def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) -> list[str]:
+    """Refuse a database that is not as it was backed up, and return why that is not known."""
     facts = examiner.facts(path)
-    rows = other_rows(told.tables, facts.tables, [*told.uncounted, *facts.uncounted])
+    rows = other_rows(told, facts)
     if facts.check == DAMAGED or rows:
         why = facts.why if facts.check == DAMAGED else "other numbers of rows than its manifest says"
         raise DockerVpsError(
             f"The database {told.path} in {archived} is not as it was backed up: {why}. Name another set; "
             "nothing was changed."
         )
+    return [f"The database {told.path} was not checked: {facts.why}."] if facts.check == NOT_CHECKED else []
 
 
 class SafetyCopies:
@@ -276,6 +284,7 @@ class SafetyCopies:
         self.roots: Sequence[str] = [one.live for one in self.swaps]
         self.created: Sequence[str] = []
         self.files = self.bytes = 0
+        self.notes: Sequence[str] = ()
         self.look()
 
     def look(self) -> None:

@@ -134,6 +134,7 @@ def _told(
         "unavailable": unavailable,
         "before": before,
         "left": [],
+        "notes": list(source.notes),
         "summary": _summary(params, source, would_lose, stopped, unavailable, check_mode),
     }
 
@@ -153,4 +154,4 @@ def _summary(
         return f"{what} can be restored into {', '.join(source.volumes)}: {amount}.{users} {would_lose['summary']}"
     away = f" Stopped for {unavailable:g} s: {', '.join(stopped)}." if stopped else ""
     kept = " The data from before is kept; undo brings it back." if params.keep_before else ""
-    return f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}"
+    return " ".join([f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}", *source.notes])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import remembered
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.restore import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
 
 SET = "20260201-020000"
@@ -138,6 +140,23 @@ def test_a_database_that_is_not_as_the_manifest_says(
     database = archive_of(one, "db").databases[0]
     rewritten(shop, one, "db", databases=(replace(database, **changes),))
     assert why in refused(shop).message
+
+
+def test_what_cannot_be_checked_is_restored_and_said(
+    shop: Shop, one: BackupSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", DIES)
+    result = restore(shop, set=SET)
+    assert result["notes"] == ["The database payload.db was not checked: the process that examined it ended with 1."]
+    assert result["summary"].endswith(result["notes"][0])
+    assert shop.data()["vendors"] == 3
+    assert restore(shop, undo=True)["notes"] == []
+
+
+def test_a_set_whose_rows_nobody_counted_is_restored(shop: Shop, one: BackupSet) -> None:
+    database = archive_of(one, "db").databases[0]
+    rewritten(shop, one, "db", databases=(replace(database, check="not checked", schema="", tables={}),))
+    assert restore(shop, set=SET)["notes"] == []
 
 
 def test_a_database_that_was_damaged_before_it_was_archived(shop: Shop, one: BackupSet, tmp_path: Path) -> None:

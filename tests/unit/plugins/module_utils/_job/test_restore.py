@@ -62,6 +62,7 @@ def test_a_restore(shop: Shop) -> None:
         "unavailable": 1.0,
         "before": before,
         "left": [],
+        "notes": [],
         "summary": f"Set 20260201-020000 of shop is in shop-db, shop-media: 2 files, {size // 1024} KiB. "
         "Stopped for 1 s: app. The data from before is kept; undo brings it back.",
     }

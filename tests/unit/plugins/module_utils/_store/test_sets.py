@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, BadManifest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, publish
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, manifest_of, publish
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 LATER = "20260201-020000"
@@ -90,6 +90,20 @@ def test_a_manifest_is_replaced_in_one_step(sets: Sets) -> None:
     sets.record(replace(one.manifest, reason="another"))
     assert [found.manifest.reason for found in sets.listing().sets] == ["another"]
     assert len(names(sets)) == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"), [("\udcff", "can't encode character"), ("x" * (LARGEST + 1), f"and {LARGEST} are the most")]
+)
+def test_a_manifest_that_could_not_be_read_back_is_not_written(sets: Sets, reason: str, why: str) -> None:
+    publish(sets)
+    with pytest.raises(BadManifest, match=f"could not be read back, so it was not written: .*{why}"):
+        publish(sets, "20260201-020000", reason=reason)
+    assert stamps(sets) == [STAMP]
+    assert [name for name in names(sets) if "20260201" in name] == [".partial-20260201-020000"]
+    with pytest.raises(BadManifest, match="Look in the volumes for names that are no text"):
+        sets.record(manifest_of(reason=reason))
+    assert sets.listing().sets[0].manifest == manifest_of()
 
 
 def test_what_is_not_finished_is_invisible(sets: Sets) -> None:

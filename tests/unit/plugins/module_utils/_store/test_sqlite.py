@@ -27,6 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner, Facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
 MODES = ("wal", "delete")
 EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* docker_vps_backup_consistency to stop"
@@ -452,6 +453,31 @@ def test_schema_and_rows_while_the_application_has_it_open(app: Path) -> None:
     with holding(path, "CREATE TABLE later (n)", "INSERT INTO t VALUES (4)", "BEGIN", "INSERT INTO t VALUES (5)"):
         assert rows(str(path)) == {"t": 4, "later": 0}
         assert sqlite.schema(str(path)) == facts(str(path)).schema
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_longest_path_that_sqlite_takes(app: Path, more: int) -> None:
+    path = far(app, 504 + more)
+    os.symlink(path.parent, app / "short")
+    for name in (path, app / "short" / path.name):
+        assert sqlite.fits(str(name)) == (not more)
+        with pytest.raises(DockerVpsError, match="unable to open") if more else contextlib.nullcontext():
+            assert rows(str(name)) == {"t": 3}
+
+
+def test_a_table_whose_name_is_no_text_is_not_counted(app: Path) -> None:
+    path = str(nameless(app / "db"))
+    assert sqlite.counted(path) == ({"t": 3}, ["ttt\udcff"])
+    with pytest.raises(DockerVpsError, match="SQLite cannot read .*can't encode"), sqlite.at_rest(path) as connection:
+        connection.execute('SELECT count(*) FROM "ttt\udcff"')
+
+
+def test_what_sqlite_says_may_be_no_text(app: Path) -> None:
+    path = str(unspeakable(app / "db"))
+    sqlite.settle_crash(path)
+    said = r"malformed database schema \(vvv\\xff\)"
+    with pytest.raises(DockerVpsError, match=said), sqlite.at_rest(path) as connection:
+        connection.execute("SELECT 1 FROM t")
 
 
 @pytest.mark.parametrize("ask", [sqlite.schema, rows])
