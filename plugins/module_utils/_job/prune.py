@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
 from .backup import WallClock, size
-from .journal import Containers, Swap, cannot_be_removed, damage_of_record, recover, remembered, superseded
+from .journal import Containers, cannot_be_removed, damage_of_record, recover, remembered, superseded
 from .verify import problems
 
 SHOWN = 3
@@ -118,21 +117,6 @@ def _told(
 
 
 def _old_copies(sets: Sets, limit: datetime) -> list[str]:
-    """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves.
-
-    The record is believed only as far as names go that a restore gives: ``_data.before-<timestamp>`` beside ``_data``.
-    """
-    old = [swap for swap in remembered(sets) if _is_old(swap, limit)]
-    return list({one.before: one for one in [*old, *superseded(sets)] if _is_copy(one.live, one.before)})
-
-
-def _is_old(swap: Swap, limit: datetime) -> bool:
-    try:
-        return datetime.strptime(swap.at, "%Y-%m-%dT%H:%M:%S%z") < limit
-    except ValueError:
-        return False
-
-
-def _is_copy(live: str, before: str) -> bool:
-    named = re.fullmatch(re.escape(live) + r"\.before-\d{8}-\d{6}", before)
-    return bool(named) and os.path.isdir(before) and not os.path.islink(before)
+    """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves."""
+    old = [swap for swap in remembered(sets) if swap.has_copy and swap.made < limit]
+    return list({one.before: one for one in [*old, *superseded(sets)]})

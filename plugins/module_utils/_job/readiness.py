@@ -16,6 +16,7 @@ from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
 from . import backup, restorable
 from .backup import RESERVE, size
+from .journal import STAGED
 from .places import why_not
 from .restorable import FromSet
 from .under_way import AUTO, NEXT, CutoverEngine, World
@@ -279,7 +280,7 @@ def _staged(seen: Seen, release: Release) -> str:
     """Lay the data of a backup set ready beside the live data, and return its directory; empty for none."""
     if not seen.source or not seen.data:
         return ""
-    staged = seen.data.root + restorable.STAGED + release.id
+    staged = seen.data.root + STAGED + release.id
     discard(staged)
     try:
         seen.source.stage(seen.source.targets[0], staged)

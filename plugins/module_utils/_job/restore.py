@@ -17,8 +17,8 @@ from .._core.losses import counted
 from .._store.guard import guarded
 from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
-from .journal import Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
-from .restorable import AT, FromSet, Params, SafetyCopies, Source, stamps_beside
+from .journal import AT, Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
+from .restorable import FromSet, Params, SafetyCopies, Source, stamps_beside
 from .volumes import VolumeEngine, refuse_vanishing, running
 
 

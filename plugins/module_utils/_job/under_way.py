@@ -22,10 +22,9 @@ from .._core.waiting import Wait, Watched
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
 from .backup import WallClock
-from .journal import ENGINE_BACK_WITHIN, NotRunning, Swap, carry_through, finish_stopping, go_on, patiently
+from .journal import ENGINE_BACK_WITHIN, STAGED, NotRunning, Swap, carry_through, finish_stopping, go_on, patiently
 from .losses import contents, losses
 from .probing import Asked, Probed
-from .restorable import STAGED
 from .volumes import VolumeEngine, running
 
 NEXT, OLD = "-next", "-old"  # behind the name of the container
