@@ -223,6 +223,7 @@ class _Drill:
                 each.compression,
                 self.roots[each.name],
                 sha256=each.sha256,
+                plain_bytes=each.plain_bytes,
                 allow_outside_links=each.outside_links > 0,
             )
 

@@ -263,6 +263,14 @@ def test_a_damaged_archive(world: World) -> None:
     assert (error.evidence["logs"], world.engine.configs) == ([], [])
 
 
+def test_an_archive_is_read_no_further_than_its_manifest_says(world: World) -> None:
+    manifest = world.sets.find(STAMP, world.clock.utc()).manifest
+    archives = tuple(replace(one, plain_bytes=512) if one.name == "media" else one for one in manifest.archives)
+    world.sets.record(replace(manifest, archives=archives))
+    assert "It holds more than the 512 bytes that its manifest says." in world.failure().message
+    assert world.engine.configs == []
+
+
 def test_a_missing_archive(world: World) -> None:
     os.unlink(Path(world.sets.directory) / f"media-{STAMP}.tar.gz")
     world.failure()
