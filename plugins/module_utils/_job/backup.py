@@ -16,7 +16,7 @@ from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.losses import Limits, counted
 from .._core.waiting import Clock
-from .._store import archive, sqlite, tree
+from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
 from .._store.guard import guarded
@@ -26,6 +26,7 @@ from .._store.sets import BackupSet, Sets
 from . import databases
 from .journal import Journal, go_on, recover
 from .places import holding_sets, why_not
+from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
 from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
@@ -379,16 +380,13 @@ class _Making:
         """Return the uploads that the copied databases name, as missing until they are found."""
         if self.params.uploads is None:
             return Uploads(0, (), "")
-        problem = "there is no database"
-        for copies in self.copies.values():
-            for path, copy in copies.items():
-                try:
-                    named = sorted(sqlite.names(copy, self.params.uploads.query))
-                except DockerVpsError as error:
-                    problem = error.message.replace(copy, catalog.shown(path))
-                else:
-                    return Uploads(len(named), tuple(named), "")
-        return Uploads(0, (), problem)
+        copies = [(catalog.shown(path), copy) for some in self.copies.values() for path, copy in some.items()]
+        within = WITHIN_STOPPED if self.journal.containers else WITHIN
+        try:
+            named = sorted(uploads_named(self.params.uploads.query, copies, within))
+        except DockerVpsError as error:
+            return Uploads(0, (), error.message)
+        return Uploads(len(named), tuple(named), "")
 
     def archive(self, name: str, source: _Source, wanted: Sequence[str]) -> tuple[Archive, Sequence[str]]:
         """Archive a volume, and return which of the wanted files are not in it."""

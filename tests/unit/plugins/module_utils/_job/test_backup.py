@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 import stat
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -21,6 +22,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     InvalidInput,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import Limits
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import (
     BUSY_TIMEOUT,
     RESERVE,
@@ -305,6 +307,33 @@ def test_uploads_are_proved(shop: Shop, query: str, named: int, missing: tuple[s
     assert (uploads["named"], uploads["missing"]) == (named, missing)
     assert problem in uploads["problem"]
     assert bool(problem) == bool(uploads["problem"])
+
+
+def test_names_of_uploads_mean_the_same_however_they_are_written(shop: Shop) -> None:
+    (shop.media / "sub").mkdir()
+    (shop.media / "sub/b.png").touch()
+    odd = ("./a.png", "a.png", "sub//b.png", "sub/../a.png", "", ".", "../a.png")
+    query = " UNION ALL ".join(f"SELECT '{one}'" for one in odd)
+    uploads = made(shop, uploads=Query(query, "media"))["set"]["uploads"]
+    assert uploads == {"named": 3, "missing": ("../a.png",), "problem": ""}
+
+
+@pytest.mark.parametrize("consistency", ["stop", "online"])
+def test_a_query_of_uploads_that_never_ends_keeps_nobody_away(
+    shop: Shop, consistency: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = consistency == "stop"
+    monkeypatch.setattr(backup, "WITHIN_STOPPED" if stopped else "WITHIN", 1.5)
+    for name in ("payload.db", "z.db"):
+        with closing(sqlite3.connect(shop.db / name)) as connection:
+            endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n AS filename FROM c"
+            connection.execute(f"CREATE VIEW endless AS {endless} WHERE n < 0")
+    began = time.monotonic()
+    told = made(shop, uploads=Query("SELECT filename FROM endless", "media"), consistency=consistency)
+    assert time.monotonic() - began < 10
+    problem = "The query 'SELECT filename FROM endless' on payload.db takes longer than 1 s. "
+    assert told["set"]["uploads"]["problem"].startswith(problem)
+    assert shop.engine.running() == ["APP"]
 
 
 def test_the_first_database_that_knows_the_uploads_names_them(shop: Shop) -> None:
