@@ -277,10 +277,12 @@ def _settle(app: _App) -> Steps:
 
 def _verify(app: _App) -> Steps:
     result = verify.run(verify.Params(level="full", fail_on_problems=True), app.sets, app.clock)
-    if not result["newest_good"]:
+    if not result["sets"]:
         raise DockerVpsError(
             f"There is no backup set of {app.sets.app} in {app.sets.directory}: run docker-vps backup."
         )
+    if not result["newest_good"]:
+        app.sets.find("latest", app.clock.utc())  # which says that all are dated later than now
     whole = f"Sets of {app.sets.app} that are whole: {len(result['sets'])}."
     yield "verify", {**result, "summary": [whole, *result["cautions"]]}
 

@@ -210,7 +210,10 @@ class Sets:
             return found
         more = f" These could not be read: {'; '.join(here.unreadable)}" if here.unreadable else ""
         if here.sets:
-            more += f" {here.sets[0].manifest.stamp} is dated later than now: is the clock right? Name it to use it."
+            raise DockerVpsError(
+                f"Every backup set of {self.app} in {self.directory} is dated later than now, the last one "
+                f"{here.sets[0].manifest.stamp}: is the clock right? Name it to use it.{more}"
+            )
         raise DockerVpsError(f"There is no backup set of {self.app} in {self.directory}.{more}")
 
     def taken(self) -> list[str]:

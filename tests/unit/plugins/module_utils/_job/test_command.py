@@ -13,6 +13,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -220,6 +221,17 @@ def test_verify_reads_the_sets(host: Host) -> None:
     assert [news["job"] for news in host.news()] == ["verify", "verify"]
     assert host.run("list") == 0
     assert host.out.startswith("20260201-020000: ")
+
+
+def test_verify_says_that_all_sets_are_dated_later_than_now(host: Host) -> None:
+    host.deploy()
+    host.run("backup")
+    host.clock.at -= timedelta(days=1)
+    assert host.run("verify") == 1
+    assert host.err == (
+        f"Every backup set of shop in {host.sets.directory} is dated later than now, the last one 20260201-020000: "
+        "is the clock right? Name it to use it.\n"
+    )
 
 
 def test_prune_alone_is_no_scheduled_job(host: Host) -> None:
