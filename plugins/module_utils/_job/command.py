@@ -243,7 +243,7 @@ def _offsite(app: _App) -> Steps:
     states = ["copied", *(["pruned"] if app.of(lambda _: given["prune"]) else [])]
     for state in states:
         # All sets, so that days on which the repository was out of reach are made up.
-        params = offsite.Params(state, "all", _policy(app), host=host)
+        params = offsite.Params(state, "all", _policy(app), host=host, only_kept="pruned" in states)
         step = partial(offsite.run, params, app.sets, repository, app.clock, False)
         yield f"offsite, {state}", app.patiently(step)
 
