@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from . import dotenv, kinds
 from .errors import InvalidInput
+from .losses import counted
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
@@ -75,7 +76,7 @@ def _database_uri(value: str, context: Context) -> Optional[str]:
 
 def _secret(value: str, context: Context) -> Optional[str]:
     if len(value) < SECRET_MIN_CHARACTERS:
-        return f"has {len(value)} characters and must have at least {SECRET_MIN_CHARACTERS}; {_ANEW}"
+        return f"has {counted(len(value), 'character')} and must have at least {SECRET_MIN_CHARACTERS}; {_ANEW}"
     if _PLACEHOLDER.search(value):
         return "is a placeholder from an example; " + _ANEW
     return None

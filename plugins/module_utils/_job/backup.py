@@ -160,7 +160,7 @@ def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
 
 def size(count: float) -> str:
     """Return a number of bytes for people, as in 48 KiB."""
-    for unit in ("bytes", "KiB", "MiB"):
+    for unit in ("byte" if count == 1 else "bytes", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.0f} {unit}"
         count /= 1024
@@ -466,7 +466,8 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
         if one.torn:
             yield f"{one.name}: these changed each time they were read and may be torn: {', '.join(one.torn)}"
         if one.outside_links:
-            yield f"{one.name}: {one.outside_links} links lead out of the volume; restoring needs allow_outside_links"
+            links = "1 link leads" if one.outside_links == 1 else f"{one.outside_links} links lead"
+            yield f"{one.name}: {links} out of the volume; restoring needs allow_outside_links"
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:

@@ -161,11 +161,12 @@ def left_behind(sets: Sets) -> dict[str, str]:
 
 def cannot_be_removed(left: Mapping[str, str]) -> list[str]:
     """Return sentences about safety copies that stay, given why."""
-    return [
-        f"The safety copy {path} is not needed any more, and cannot be removed: {why}. It is tried again each time; "
-        "chattr -R -i and -a take away attributes that forbid it."
+    told = [
+        f"The safety copy {path} is not needed any more, and cannot be removed: {why}."
         for path, why in sorted(left.items())
     ]
+    step = "It is tried again each time; chattr -R -i and -a take away attributes that forbid it."
+    return [*told, step] if told else []
 
 
 def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
@@ -197,8 +198,9 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
         _remove_volumes(engine, undone)
     sets.discard(folder)
     if lost:
+        do = "does" if len(lost) == 1 else "do"
         raise DockerVpsError(
-            f"{', '.join(swap.volume for swap in lost)} does not hold set {lost[0].set}, whose restore was "
+            f"{', '.join(swap.volume for swap in lost)} {do} not hold set {lost[0].set}, whose restore was "
             "interrupted: what was prepared is gone. Restore that set again."
         )
     if refused:
@@ -246,11 +248,11 @@ def _is_live(swap: Swap) -> bool:
 def _refuse_users(engine: Containers, swaps: Sequence[Swap]) -> None:
     there = {one["Name"].lstrip("/") for swap in swaps for one in users(engine, swap.volume) if one["State"]["Running"]}
     if there:
-        names = ", ".join(sorted(there))
+        names, were = ", ".join(sorted(there)), "was" if len(there) == 1 else "were"
         raise DockerVpsError(
-            f"A restore of set {swaps[0].set} was interrupted before its exchange, and {names} was started since, on "
-            f"the data from before. To finish the restore, stop {names} and run the same again; to keep the data "
-            f"that is live, remove {', '.join(swap.staged for swap in swaps)} and run the same again."
+            f"A restore of set {swaps[0].set} was interrupted before its exchange, and {names} {were} started "
+            f"since, on the data from before. To finish the restore, stop {names} and run the same again; to keep the "
+            f"data that is live, remove {', '.join(swap.staged for swap in swaps)} and run the same again."
         )
 
 
@@ -288,7 +290,8 @@ def go_on(engine: Containers, containers: Sequence[str]) -> None:
         except EngineError as error:
             refused.append(f"{there['Name'].lstrip('/')} does not run again: {error.message}")
     if refused:
-        raise NotRunning(" ".join(refused) + " Mend that, and start it with docker start.")
+        what = "it" if len(refused) == 1 else "them"
+        raise NotRunning(" ".join(refused) + f" Mend that, and start {what} with docker start.")
 
 
 def patiently(connect: Callable[[], C], clock: Clock) -> C:

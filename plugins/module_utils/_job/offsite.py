@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.losses import held_back, listed
+from .._core.losses import counted, held_back, listed
 from .._core.retention import Policy, decide
 from .._store import remote
 from .._store.lock import Locked, locked
@@ -403,4 +403,4 @@ def _left_out(rows: Rows) -> str:
 
 
 def _count(things: Sequence[object]) -> str:
-    return f"{len(things)} set{'' if len(things) == 1 else 's'}"
+    return counted(len(things), "set")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Iterable, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError
+from .._core.losses import counted
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import remote
 from .._store.remote import Found, Leftover
@@ -94,12 +95,13 @@ def remove(gone: Sequence[Snapshot], repository: Repository, where: str) -> None
             "The storage takes copies and lets this host remove nothing, as an append-only server does: set "
             "docker_vps_backup_offsite_prune: false, or prune on the server."
         )
+    are = "is" if len(left) == 1 else "are"
     raise DockerVpsError(
-        f"Of {snapshots(gone)} of {where} that no rule keeps, {len(left)} are still there after restic forget"
+        f"Of {snapshots(gone)} of {where} that no rule keeps, {len(left)} {are} still there after restic forget"
         f"{f' ({against})' if against else ''}, so no data was removed. {step}"
     )
 
 
 def snapshots(some: Sequence[object]) -> str:
     """Return how many there are, in words."""
-    return f"{len(some)} snapshot{'' if len(some) == 1 else 's'}"
+    return counted(len(some), "snapshot")

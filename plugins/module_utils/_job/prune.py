@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
 from .._core.errors import DockerVpsError
-from .._core.losses import held_back
+from .._core.losses import counted, held_back
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
@@ -93,7 +93,8 @@ def _told(
     kept = [one.name for one in decisions if one.keep]
     removed = [one.name for one in decisions if not one.keep]
     before = [*(one.name for one in decisions), *copies]
-    copied = f" and {len(copies)} copies that restores had kept" if copies else ""
+    what = "copy" if len(copies) == 1 else "copies"
+    copied = f" and {len(copies)} {what} that restores had kept" if copies else ""
     return {
         "changed": bool(removed or copies),
         "decisions": [{"stamp": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
@@ -104,9 +105,10 @@ def _told(
         "freed": freed,
         "unreadable": [*here.unreadable, *damage_of_record(sets)],
         "lone": list(here.lone),
-        "summary": f"{len(removed)} {'set' if len(removed) == 1 else 'sets'} of {sets.app}{copied} "
+        "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "
-        f"{len(kept)} stay in {sets.directory}." + "".join(f" {one}" for one in cannot_be_removed(left)),
+        f"{len(kept)} {'stays' if len(kept) == 1 else 'stay'} in {sets.directory}."
+        + "".join(f" {one}" for one in cannot_be_removed(left)),
         "diff": {
             "before_header": sets.directory,
             "after_header": sets.directory,

@@ -207,10 +207,10 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
     there = [one["Name"].lstrip("/") for one in running(engine, [params.database]) if one["Id"] != old]
     names = [one for one in there if one not in (*params.beside, params.container + NEXT)]
     if names:
+        run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
-            f"{', '.join(names)} also {'runs' if len(names) == 1 else 'run'} on {params.database}. Two containers on "
-            "one database can lose data, so nothing was changed. Stop it (docker stop), or name it in beside if it is "
-            "meant to be there."
+            f"{', '.join(names)} also {run} on {params.database}. Two containers on one database can lose data, so "
+            f"nothing was changed. Stop {it} (docker stop), or name {it} in beside if {it_is} meant to be there."
         )
 
 

@@ -162,7 +162,7 @@ def names(path: str, query: str, *, wait: float = 5.0, within: float = 60.0) -> 
                 found = _first_column(connection.execute(query))
         except (sqlite3.Error, sqlite3.Warning) as error:
             ended = str(error) == "interrupted"  # what it reads may be a view, and need no end
-            why = f"takes longer than {within:.0f} s" if ended else f"failed: {error}"
+            why = f"takes longer than {within:.0f} s" if ended else f"failed: {str(error).rstrip('.')}"
             step = "Correct the query, or what it reads." if ended else "Correct the query."
             raise DockerVpsError(f"The query {query!r} on {path} {why}. {step}") from error
     if found is None:

@@ -361,11 +361,11 @@ def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
     (one,) = told["set"]["archives"]
     assert (one["skipped"], one["outside_links"], one["torn"], one["vanished"]) == (("s\\xff",), 1, (), ())
     assert told["set"]["warnings"] == (
-        "media: 1 links lead out of the volume; restoring needs allow_outside_links",
+        "media: 1 link leads out of the volume; restoring needs allow_outside_links",
         "media: sockets and devices are not in the set: s\\xff",
     )
     assert told["summary"].endswith(
-        f"in {shop.sets.directory}. media: 1 links lead out of the volume; restoring needs allow_outside_links. "
+        f"in {shop.sets.directory}. media: 1 link leads out of the volume; restoring needs allow_outside_links. "
         "media: sockets and devices are not in the set: s\\xff."
     )
 
@@ -412,7 +412,14 @@ def test_a_summary_is_short() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (49152, "48 KiB"), (5 * MEBIBYTE, "5 MiB"), (1536 * MEBIBYTE, "1.5 GiB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (49152, "48 KiB"),
+        (5 * MEBIBYTE, "5 MiB"),
+        (1536 * MEBIBYTE, "1.5 GiB"),
+    ],
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size(count) == text

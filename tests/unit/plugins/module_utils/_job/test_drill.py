@@ -319,7 +319,7 @@ def test_rows_that_the_start_removed(world: World) -> None:
     world.failure()
     assert world.proofs[0].reason == (
         "Not everything is there after the start: the table media of payload.db is missing; "
-        "the table vendors of payload.db has 1 rows, and the manifest says 3."
+        "the table vendors of payload.db has 1 row, and the manifest says 3."
     )
 
 

@@ -22,6 +22,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal i
     Journal,
     NotRunning,
     Swap,
+    cannot_be_removed,
     carry_through,
     damage_of_record,
     go_on,
@@ -403,3 +404,21 @@ def test_a_record_from_before_it_knew_whose_databases_are_where(sets: Sets, engi
     old = {key: value for key, value in asdict(swap).items() if key not in ("own", "inode")}
     Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [old]}))
     assert remembered(sets) == (swap,)
+
+
+def test_what_is_said_of_all_copies_that_stay_is_said_once() -> None:
+    assert cannot_be_removed({}) == []
+    told = " ".join(cannot_be_removed({"/b": "no", "/a": "busy"}))
+    assert told == (
+        "The safety copy /a is not needed any more, and cannot be removed: busy. The safety copy /b is not needed any "
+        "more, and cannot be removed: no. It is tried again each time; chattr -R -i and -a take away attributes that "
+        "forbid it."
+    )
+
+
+def test_several_containers_that_cannot_start(engine: FakeVolumeEngine) -> None:
+    for name in ("app", "worker"):
+        engine.add_container(name, running=False)
+        engine.fails["start", name.upper()] = REFUSED
+    with pytest.raises(NotRunning, match=r"app does .* worker does .* Mend that, and start them with docker start\.$"):
+        go_on(engine, ["APP", "WORKER"])

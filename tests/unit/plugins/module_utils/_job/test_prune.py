@@ -84,6 +84,11 @@ def test_one_set(sets: Sets) -> None:
     assert pruned(sets, params)["summary"].startswith("1 set of shop removed (7 bytes), 3 stay")
 
 
+def test_one_set_stays(sets: Sets) -> None:
+    params = Params(Policy(last=1, daily=0, weekly=0, monthly=0))
+    assert pruned(sets, params)["summary"] == f"3 sets of shop removed (21 bytes), 1 stays in {sets.directory}."
+
+
 def test_no_directory(tmp_path: Path) -> None:
     result = pruned(Sets(str(tmp_path / "none"), "shop"))
     assert (result["changed"], result["decisions"]) == (False, [])
@@ -167,8 +172,7 @@ def test_an_old_safety_copy_is_removed(sets: Sets, tmp_path: Path) -> None:
     assert result["freed"] == 14 + occupied
     assert result["left"] == []
     assert result["summary"] == (
-        f"2 sets of shop and 1 copies that restores had kept removed ({size(14 + occupied)}), 2 stay in "
-        f"{sets.directory}."
+        f"2 sets of shop and 1 copy that restores had kept removed ({size(14 + occupied)}), 2 stay in {sets.directory}."
     )
     assert str(kept) in result["diff"]["before"]
     assert str(kept) not in result["diff"]["after"]

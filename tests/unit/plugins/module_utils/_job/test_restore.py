@@ -124,8 +124,8 @@ def test_refused_while_a_container_runs(shop: Shop) -> None:
         restore(shop, stop_app=False)
     assert caught.value.message == (
         "app, other run on shop-db, shop-media, so nothing was restored. Would be lost: 2 rows of vendors, what "
-        "changed in 3 files since 2026-02-01 02:00:00 UTC. Stop it first, or allow that with stop_app (it is stopped "
-        "for a moment, when everything is prepared)."
+        "changed in 3 files since 2026-02-01 02:00:00 UTC. Stop them first, or allow that with stop_app (they are "
+        "stopped for a moment, when everything is prepared)."
     )
     assert caught.value.evidence["containers"] == ["app", "other"]
     assert shop.data() == NEW

@@ -482,7 +482,7 @@ def test_a_query_that_names_too_much_is_ended(app: Path, monkeypatch: pytest.Mon
         ("SELECT filename FROM interrupted", "no such table: interrupted"),
         ("DELETE FROM t", "readonly database"),
         ("CREATE TEMP TABLE x (n)", "readonly database"),
-        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT 1; SELECT 2", r"one statement at a time\. Correct the query\."),
         ("nonsense", "syntax error"),
     ],
 )
