@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import posixpath
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
@@ -255,6 +256,17 @@ def new_stamp(now: datetime, taken: Collection[str]) -> str:
 def shown(path: str) -> str:
     """Return a path as manifests and messages hold it; bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def upload_path(name: str) -> str:
+    """Return the path in its volume of an upload that a row names, as archives have it; empty when it names none.
+
+    A path that leads out of the volume remains one: ``../a.png`` or ``/a.png``.
+    """
+    if "\0" in name:
+        return name  # of no file, and some versions of Python would cut it off there
+    path = posixpath.normpath(name)
+    return "" if path == "." else path
 
 
 def check_names(names: Collection[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from .._core.catalog import Archive, Database, shown
@@ -16,16 +15,13 @@ from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.sets import Sets
 from .backup import RESERVE, WallClock
-from .journal import Journal, Swap, remembered
+from .journal import BEFORE, STAGED, Journal, Swap, remembered
 from .losses import contents, losses
 from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
 from .uploads import Asked, with_gone
 from .users import bound_to
 from .volumes import VolumeEngine, volume_of
-
-STAGED, BEFORE = ".restoring-", ".before-"
-AT = "%Y-%m-%dT%H:%M:%S%z"
 
 
 @dataclass(frozen=True)
@@ -174,11 +170,14 @@ class FromSet:
         for one in self.targets:
             self._count(archive.examine(self.one.path(one.archive), one.archive.compression, **self._conditions(one)))
 
+    def _is_own(self, one: Target) -> bool:
+        """Return whether the databases in a volume are the application's."""
+        return bool(one.archive.databases) or one.archive in self.one.manifest.archives[:1]
+
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with what the manifest says."""
         since = self.one.time
-        first = self.one.manifest.archives[:1]
-        own = {one.volume for one in self.targets if one.archive.databases or one.archive in first}
+        own = {one.volume for one in self.targets if self._is_own(one)}
         live = contents({one.volume: one.root for one in self.targets if one.root}, since.timestamp(), own)
         kept = {
             f"{one.volume}/{database.path}": database.tables
@@ -212,7 +211,8 @@ class FromSet:
             live = one.root or self._root(one.volume)
             if not live:
                 raise DockerVpsError(f"The volume {one.volume} was removed as soon as it was made. Try again.")
-            swaps.append(Swap(one.volume, live, live + STAGED + stamp, live + BEFORE + stamp, self.set, at))
+            staged, before = live + STAGED + stamp, live + BEFORE + stamp
+            swaps.append(Swap(one.volume, live, staged, before, self.set, at, own=self._is_own(one)))
         journal = journal.write(swaps=tuple(swaps))
         for one, swap in zip(self.targets, swaps):
             self.stage(one, swap.staged)
@@ -272,7 +272,7 @@ class SafetyCopies:
         last, wanted = remembered(sets), set(params.volumes.values())
         newest = max((one.at for one in last), default="")
         self.swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
-        kept = {one.volume for one in self.swaps if os.path.isdir(one.before)}
+        kept = {one.volume for one in self.swaps if one.has_copy}
         if not kept or kept != (wanted or {one.volume for one in self.swaps}):
             raise DockerVpsError(
                 f"No restore from {sets.directory} has left safety copies of "
@@ -300,15 +300,16 @@ class SafetyCopies:
 
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with the safety copies."""
-        since = datetime.strptime(min(one.at for one in self.swaps), AT)
-        live = contents({one.volume: one.live for one in self.swaps}, since.timestamp())
-        return losses(live, contents({one.volume: one.before for one in self.swaps}).tables, since)
+        since, own = min(one.made for one in self.swaps), {one.volume for one in self.swaps if one.own}
+        live = contents({one.volume: one.live for one in self.swaps}, since.timestamp(), own)
+        return losses(live, contents({one.volume: one.before for one in self.swaps}, own=own).tables, since)
 
     def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Write nothing down yet: what is staged in an undecided journal is thrown away, and this is all there is."""
         self.examine()
         return journal, [
-            Swap(one.volume, one.live, one.before, one.live + BEFORE + stamp, one.set, at) for one in self.swaps
+            Swap(one.volume, one.live, one.before, one.live + BEFORE + stamp, one.set, at, own=one.own)
+            for one in self.swaps
         ]
 
 

@@ -79,7 +79,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
         "runs": {job: asdict(one) for job, one in runs.read(sets.directory).items()},
     }
     result["summary"] = list(_summary(sets, result))
-    wrong = [f"{row['stamp']}: {'; '.join(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
+    wrong = [f"{row['stamp']}: {_joined(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
     if wrong and params.fail_on_problems:
         raise DockerVpsError(
             f"Backups of {sets.app} in {sets.directory} cannot be relied on, so make a new one or bring back another "
@@ -121,7 +121,8 @@ def compared(told: Archive, root: str) -> Iterator[Difference]:
     # What the application keeps beside an encrypted database comes and goes.
     some = len(SIDECARS) * sum(not database.journal_mode for database in told.databases)
     if not told.files - some <= count <= told.files + some:
-        yield Difference(count < told.files, f"{told.name} has {count} files, and the manifest says {told.files}")
+        said = f"{told.name} has {counted(count, 'file')}, and the manifest says {told.files}"
+        yield Difference(count < told.files, said)
     with Examiner() as examiner:
         for database in told.databases:
             if database.path in there:
@@ -150,7 +151,7 @@ def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Itera
         elif before is None:
             yield Difference(False, f"the table {table} of {path} is new")
         elif before != after:
-            said = f"the table {table} of {path} has {after} rows, and the manifest says {before}"
+            said = f"the table {table} of {path} has {counted(after, 'row')}, and the manifest says {before}"
             yield Difference(after < before, said)
 
 
@@ -327,7 +328,7 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
             *([row["reason"]] if row["reason"] else []),
             *(["kept as " + row["held"]] if row["held"] else []),
         ]
-        wrong = f"; WRONG: {'; '.join(row['problems'])}" if row["problems"] else ""
+        wrong = f"; WRONG: {_joined(row['problems'])}" if row["problems"] else ""
         yield "; ".join([f"{row['stamp']}: {', '.join(facts)}{wrong}", *row["notes"]])
     proven = result["last_proven"]
     yield f"Last proven: {proven['stamp']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
@@ -337,6 +338,11 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"Without a manifest: {one}" for one in result["lone"])
     for job, last in result["runs"].items():
         yield f"Last {job} at {last['at']} {'succeeded' if last['ok'] else 'FAILED'}: {last['message']}"
+
+
+def _joined(problems: Sequence[str]) -> str:
+    """Return problems as one sentence; some end with a full stop."""
+    return "; ".join(one.rstrip(".") for one in problems)
 
 
 def _missing_uploads(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -355,4 +361,4 @@ def _ago(seconds: int) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit} ago"
-    return f"{seconds} seconds ago"
+    return f"{counted(seconds, 'second')} ago"

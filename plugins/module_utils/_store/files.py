@@ -57,14 +57,20 @@ def unforeseen(what: str, error: OSError) -> DockerVpsError:
 
 def _full(path: str) -> str:
     """Return which disk is full, and of what: a disk without inodes has bytes, and takes no file all the same."""
-    place = os.path.abspath(path)
-    while not os.path.exists(place):
-        place = os.path.dirname(place)
+    place = nearest(path)
     facts = os.statvfs(place)
     while not os.path.ismount(place):
         place = os.path.dirname(place)
     inodes = " and no inode" if facts.f_files and not facts.f_favail else ""
     return f" (the disk at {place} has {facts.f_bavail * facts.f_frsize // 1024} KiB{inodes} free)"
+
+
+def nearest(path: str) -> str:
+    """Return a path, or the nearest one above it that is there."""
+    place = os.path.abspath(path)
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    return place
 
 
 def open_regular(path: str, links: bool = False) -> BinaryIO:

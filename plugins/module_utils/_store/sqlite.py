@@ -20,7 +20,7 @@ import stat
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 from urllib.parse import quote
 
 from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
@@ -38,6 +38,10 @@ _LOCK_START, _LOCK_LENGTH = 0x40000000, 512
 
 FAILURES = (sqlite3.Error, UnicodeError)
 """What Python raises when SQLite fails; the second where a name in a database, or in what SQLite says, is no text."""
+NAMES_BYTES = 256 * 1024**2
+"""Bytes of memory for what a query names; millions of paths."""
+_EACH = 64  # bytes that a text needs beside its characters
+
 _CAUSES = (
     (
         "locked",
@@ -145,24 +149,46 @@ def counted(path: str, *, wait: float = 5.0, within: float = 3600.0) -> Tuple[Di
         return count(connection, time.monotonic() + within)
 
 
-def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
+def names(path: str, query: str, *, wait: float = 5.0, within: float = 60.0) -> FrozenSet[str]:
     """Return the first column of a query as text, without NULLs. The query can only read.
 
     Raises:
-        DockerVpsError: there is no readable database, or the query fails.
+        DockerVpsError: there is no readable database, or the query fails, takes longer than ``within`` seconds (one at
+            least), or names too much.
     """
     with opened(path, header(path), wait) as connection:
         connection.execute("PRAGMA query_only = ON")
         bear(connection)
         try:
-            values = [row[0] for row in connection.execute(query)]
+            with limited(connection, within):
+                found = _first_column(connection.execute(query))
         except (*FAILURES, sqlite3.Warning) as error:
-            raise DockerVpsError(
-                f"The query {query!r} on {path} failed: {brief(said(error))}. Correct the query."
-            ) from error
-    return frozenset(
-        _decoded(value) if isinstance(value, bytes) else str(value) for value in values if value is not None
-    )
+            if "locked" in str(error):
+                raise
+            ended = str(error) == "interrupted"  # what it reads may be a view, and need no end
+            why = f"takes longer than {within:.0f} s" if ended else f"failed: {brief(said(error)).rstrip('.')}"
+            step = "Correct the query, or what it reads." if ended else "Correct the query."
+            raise DockerVpsError(f"The query {query!r} on {path} {why}. {step}") from error
+    if found is None:
+        raise DockerVpsError(
+            f"The query {query!r} on {path} names more than {NAMES_BYTES // 1024**2} MiB of paths. "
+            "Correct the query, or what it reads."
+        )
+    return frozenset(found)
+
+
+def _first_column(rows: sqlite3.Cursor) -> Optional[Set[str]]:
+    """Return the first values of rows as text; None when they are too much to keep."""
+    found: Set[str] = set()
+    size = 0
+    for value in (row[0] for row in rows if row[0] is not None):
+        text = _decoded(value) if isinstance(value, bytes) else str(value)
+        if text not in found:
+            found.add(text)
+            size += len(text) + _EACH
+        if size > NAMES_BYTES:
+            return None
+    return found
 
 
 def bear(connection: sqlite3.Connection) -> None:

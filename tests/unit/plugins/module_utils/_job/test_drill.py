@@ -265,6 +265,14 @@ def test_a_damaged_archive(world: World) -> None:
     assert (error.evidence["logs"], world.engine.configs) == ([], [])
 
 
+def test_an_archive_is_read_no_further_than_its_manifest_says(world: World) -> None:
+    manifest = world.sets.find(STAMP, world.clock.utc()).manifest
+    archives = tuple(replace(one, plain_bytes=512) if one.name == "media" else one for one in manifest.archives)
+    world.sets.record(replace(manifest, archives=archives))
+    assert "It holds more than the 512 bytes that its manifest says." in world.failure().message
+    assert world.engine.configs == []
+
+
 def test_a_missing_archive(world: World) -> None:
     os.unlink(Path(world.sets.directory) / f"media-{STAMP}.tar.gz")
     world.failure()
@@ -313,7 +321,7 @@ def test_rows_that_the_start_removed(world: World) -> None:
     world.failure()
     assert world.proofs[0].reason == (
         "Not everything is there after the start: the table media of payload.db is missing; "
-        "the table vendors of payload.db has 1 rows, and the manifest says 3."
+        "the table vendors of payload.db has 1 row, and the manifest says 3."
     )
 
 

@@ -221,20 +221,18 @@ def test_a_commit_under_way_is_waited_for(app: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    ("act", "said"),
+    "act",
     [
-        (lambda live, target: copy(live, target, wait=0.05), EXCLUSIVE),
-        (lambda live, _: facts(live, wait=0.05), EXCLUSIVE),
-        (lambda live, _: names(live, "SELECT n FROM t", wait=0.05), "locked"),
+        lambda live, target: copy(live, target, wait=0.05),
+        lambda live, _: facts(live, wait=0.05),
+        lambda live, _: names(live, "SELECT n FROM t", wait=0.05),
     ],
 )
-def test_a_lock_that_stays_is_an_error(
-    app: Path, tmp_path: Path, mode: str, act: Callable[[str, str], object], said: str
-) -> None:
+def test_a_lock_that_stays_is_an_error(app: Path, tmp_path: Path, mode: str, act: Callable[[str, str], object]) -> None:
     live = make(app / "live.db", mode)
     with holding(live, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"):
         before = contents(app)
-        with pytest.raises(DockerVpsError, match=said) as failure:
+        with pytest.raises(DockerVpsError, match=EXCLUSIVE) as failure:
             act(str(live), str(tmp_path / "copy"))
         assert contents(app) == before
     assert str(live) in failure.value.message
@@ -497,13 +495,33 @@ def test_names_are_text_of_the_first_column(app: Path) -> None:
     assert names(str(path), "SELECT a, b FROM t") == {"x", "7", os.fsdecode(b"\xff.")}
 
 
+@pytest.mark.parametrize("ends", ["", " WHERE n < 0"])
+def test_a_query_that_never_ends_is_ended(app: Path, ends: str) -> None:
+    endless = f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT 1 FROM c) SELECT n FROM c{ends}"
+    path = make(app / "db", "delete", f"CREATE VIEW media AS {endless}")
+    began = time.monotonic()
+    with pytest.raises(DockerVpsError, match="takes longer than 1 s. Correct the query, or what it reads"):
+        names(str(path), "SELECT n FROM media", within=1.0)
+    assert time.monotonic() - began < 10
+
+
+def test_a_query_that_names_too_much_is_ended(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(app / "db", "delete", "CREATE TABLE t (a)", "INSERT INTO t VALUES ('x'), (zeroblob(600)), ('y')")
+    monkeypatch.setattr(sqlite, "NAMES_BYTES", 800)
+    assert len(names(str(path), "SELECT a FROM t")) == 3
+    monkeypatch.setattr(sqlite, "NAMES_BYTES", 700)
+    with pytest.raises(DockerVpsError, match="names more than .* of paths. Correct the query, or what it reads"):
+        names(str(path), "SELECT a FROM t")
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
         ("SELECT filename FROM media", "no such table: media"),
+        ("SELECT filename FROM interrupted", "no such table: interrupted"),
         ("DELETE FROM t", "readonly database"),
         ("CREATE TEMP TABLE x (n)", "readonly database"),
-        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT 1; SELECT 2", r"one statement at a time\. Correct the query\."),
         ("nonsense", "syntax error"),
     ],
 )
