@@ -109,7 +109,7 @@ healthy_after:
   type: float
   sample: 3.1
 notes:
-  description: What the start added to the files, tables and rows.
+  description: What the start added to the files, tables and rows, and which databases could not be checked.
   returned: always
   type: list
   elements: str

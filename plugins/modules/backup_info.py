@@ -170,6 +170,11 @@ sets:
       type: list
       elements: str
       sample: []
+    notes:
+      description: What could not be checked, and why. That is no problem, and no proof either.
+      type: list
+      elements: str
+      sample: []
 unreadable:
   description: Manifests that cannot be used, as one sentence each.
   returned: always

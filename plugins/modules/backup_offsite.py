@@ -64,6 +64,12 @@ options:
     description: Extended options of restic (C(--option)), such as C(sftp.command). They are no place for secrets.
     type: dict
     default: {}
+  only_kept:
+    description:
+      - Whether V(copied) with O(set=all) leaves out sets that V(pruned) with the same rules would remove at once.
+      - The oldest set in the directory may be kept there for being the oldest, and not be the oldest in the repository.
+    type: bool
+    default: false
   last:
     description: How many of the newest sets V(pruned) keeps.
     type: int
@@ -177,11 +183,12 @@ sets:
       type: str
       sample: 20260131-020000
     status:
-      description: One of V(sent), V(there), V(fetched), V(kept) and V(removed); in check mode, what it would be.
+      description:
+        - One of V(sent), V(there), V(left out), V(fetched), V(kept) and V(removed); in check mode, what it would be.
       type: str
       sample: sent
     why:
-      description: Why V(pruned) keeps or removes it.
+      description: Why V(pruned) keeps or removes it, or V(copied) leaves it out.
       type: str
       sample: ""
     archives:
@@ -234,6 +241,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         policy=Policy(**{rule: given[rule] for rule in RULES}),
         read_data=given["read_data"],
         host=given["host"],
+        only_kept=given["only_kept"],
     )
 
 
@@ -273,6 +281,7 @@ def main() -> None:
             "host": {"type": "str", "default": ""},
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "options": {"type": "dict", "default": {}},
+            "only_kept": {"type": "bool", "default": False},
             "last": {"type": "int", "default": 0},
             "daily": {"type": "int", "default": 7},
             "weekly": {"type": "int", "default": 4},

@@ -178,6 +178,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.health import Reason, Rules, Wanted, explain
+from ..module_utils._core.losses import counted
 from ..module_utils._core.waiting import Clock, Ending, Wait, Waited, Watched
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
@@ -269,7 +270,7 @@ def _sentence(params: Params, result: Mapping[str, Any]) -> str:
             continue
         text.append(row["message"])
         if row["logs"]:
-            text.append(f"Its last {len(row['logs'])} log lines:\n" + "\n".join(row["logs"]))
+            text.append(f"Its last {counted(len(row['logs']), 'log line')}:\n" + "\n".join(row["logs"]))
     return "\n".join(text)
 
 

@@ -173,6 +173,12 @@ left:
   type: list
   elements: str
   sample: []
+notes:
+  description: The databases that could not be checked before the exchange, and why.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 summary:
   description: What was done, in a sentence.
   returned: success

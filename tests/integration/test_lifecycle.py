@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,15 @@ def test_a_named_set_is_restored_rather_than_the_latest(app: App) -> None:
     named, data = sets(app)[-1].removeprefix("manifest-").removesuffix(".json"), vendors(app)
     assert app.post("/api/vendors", {"name": "Later Ltd"}).status == 201
     app.playbook("backup", docker_vps_backup_prune=False).succeeded()
-    app.playbook("restore", docker_vps_restore_set=named, docker_vps_restore_stop_app=True).succeeded()
+    upload = Path(json.loads(docker("volume", "inspect", VOLUMES[1]))[0]["Mountpoint"], "square.png")
+    upload.rename(f"{upload}.aside")
+    words = {"docker_vps_restore_set": named, "docker_vps_restore_stop_app": True}
+    query = "SELECT 'square.png' FROM vendors"
+    alone = {"docker_vps_restore_volumes": {"db": VOLUMES[0]}, "docker_vps_backup_uploads_query": query}
+    told = app.playbook("restore", "--check", **words, **alone).succeeded()
+    assert f"1 upload that its rows name is not in {VOLUMES[1]}: square.png" in told.text
+    Path(f"{upload}.aside").rename(upload)
+    app.playbook("restore", **words).succeeded()
     assert vendors(app) == data
 
 

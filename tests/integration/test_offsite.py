@@ -26,7 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import offsite
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite, tree
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, examiner, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import PATIENCE, Restic
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import publish_packed
@@ -152,7 +152,8 @@ class Host:
         sets.prepare()
         folder = sets.begin(stamp)
         copy = str(Path(folder) / "copy")
-        facts = sqlite.copy(str(self.place / "db/payload.db"), copy, wait=5.0)
+        with examiner.Examiner() as one:
+            facts = one.copy(str(self.place / "db/payload.db"), copy)
         databases = {"db": (catalog.Database(path="payload.db", **asdict(facts)),), "media": ()}
         archives = []
         for name, instead in (("db", {"payload.db": copy}), ("media", {})):
@@ -245,7 +246,7 @@ def test_sets_survive_the_loss_of_the_host(
     assert not one.absent()
     assert digests(unpacked(one, "media", tmp_path / "media")) == digests(host.place / "media")
     database = unpacked(one, "db", tmp_path / "db") / "payload.db"
-    assert sqlite.facts(str(database)).tables == {"vendors": 2010}
+    assert examiner.facts(str(database)).tables == {"vendors": 2010}
 
     pruned = host.do("pruned", restic)
     assert [row["status"] for row in pruned["sets"]] == ["kept", "removed"]

@@ -126,7 +126,7 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
 
     (one,) = replica.sets()
     (kept,) = one.manifest.archives
-    assert (kept.name, kept.volume, kept.databases[0].check) == ("db", VOLUME, "ok")
+    assert (kept.name, kept.volume, kept.databases[0].check) == ("db", VOLUME, "sound")
     assert one.manifest.reason == f"the database of {asked}, as of {got[1]}"
     restore = {"app": NAME, "directory": str(replica.backups), "stop_app": True}
     replica.play({"ptnextjs.docker_vps.volume_restore": restore}).succeeded()

@@ -117,7 +117,7 @@ MUTANTS = [
     in_plugin(
         "volume_restore: a damaged database is put in place",
         "module_utils/_job/restorable.py",
-        'if facts.check != "ok" or facts.tables != database.tables:',
+        "if facts.check == DAMAGED or rows:",
         "if False:",
         "module_utils/_job/test_restore.py",
         "module_utils/_job/test_restorable.py",

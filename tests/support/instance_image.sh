@@ -47,7 +47,8 @@ work="$(mktemp -d)"
 trap 'as_root rm -rf "$work"' EXIT
 # Build it each time: the engine's cache makes that quick, and a change below takes effect.
 base="$(debian)"
-docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "SUITE=$suite" - >/dev/null <<'DOCKERFILE'
+docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "SUITE=$suite" --file - "$support/site" \
+    >/dev/null <<'DOCKERFILE'
 ARG BASE
 FROM $BASE
 ARG SUITE
@@ -72,6 +73,9 @@ RUN set -eu; \
     touch --date=@0 /var/lib/apt/lists; \
     rm -f /usr/sbin/policy-rc.d; \
     : >/etc/machine-id
+# What modules of Ansible are compiled to is kept, for later tasks.
+COPY sitecustomize.py /usr/local/lib/docker-vps-tests/
+ENV PYTHONPATH=/usr/local/lib/docker-vps-tests COMPILED_ZIPS=/var/cache/docker-vps-tests
 # A volume has the host's file system below it: overlay on overlay does not work.
 VOLUME /var/lib/docker
 STOPSIGNAL SIGRTMIN+3

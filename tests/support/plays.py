@@ -18,6 +18,7 @@ from typing import Mapping, Sequence, Union
 
 COMMAND = str(Path(sys.executable).parent / "ansible-playbook")
 SERVER = Path(__file__).with_name("plays_server.py")
+SITE, COMPILED = Path(__file__).with_name("site"), Path(__file__).parents[2] / ".cache/compiled"
 
 forking = False  # whether plays are forked; see the conftest.py of the tests that do
 places: dict[tuple[str, ...], str] = {}
@@ -83,6 +84,7 @@ def begin(
             stdout=out,
             stderr=subprocess.STDOUT,
         )
+    environment = {**environment, "PYTHONPATH": str(SITE), "COMPILED_ZIPS": str(COMPILED)}
     # Ansible reads these when it is imported; everything else when it works.
     read = [f"{name}={text}" for name, text in sorted(environment.items()) if name.startswith("ANSIBLE_")]
     key = (str(cwd), *read)

@@ -8,9 +8,18 @@ A message holds the arguments, the directory and the whole environment of a play
 what the play writes. The answers are the number of its process, and then the code with which it ended. The play begins
 where the command ansible-playbook does, in a process in which nothing was run before; with other variables ANSIBLE_… it
 becomes that command.
+
+Modules that the play runs on this machine with this Python are forked as well, each into a process that has imported
+what Python and the Docker SDK have, and nothing of Ansible or of the collection: that comes with the module. What is
+compiled of it is kept, see site/sitecustomize.py.
 """
 
 from __future__ import annotations
+
+import sys
+
+del sys.path[0]  # our own helpers, which a play must not find
+FINDERS, HOOKS, PATH = list(sys.meta_path), list(sys.path_hooks), list(sys.path)
 
 import atexit
 import json
@@ -19,16 +28,22 @@ import select
 import shutil
 import signal
 import socket
-import sys
+import traceback
+import types
 import warnings
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, BinaryIO, Mapping, NoReturn, Optional
 
+FILTERS = list(warnings.filters)
+
+import docker  # noqa: F401  # what modules import, and what takes longest
 from ansible import constants
 from ansible.cli.playbook import main
 from ansible.plugins import loader
+from ansible.plugins.connection import local
 from ansible.utils.path import cleanup_tmp_file
 
+MODULE = f"/bin/sh -c '{sys.executable} && sleep 0'"  # as the connection is asked to run one
 SETTINGS = {name: text for name, text in os.environ.items() if name.startswith("ANSIBLE_")}
 
 
@@ -42,6 +57,60 @@ def preload() -> None:
         list(getattr(loader, f"{kind}_loader").all(class_only=True))
     for kind in ("filter", "test"):
         list(getattr(loader, f"{kind}_loader").all())
+
+
+def exec_command(
+    connection: local.Connection, cmd: str, in_data: Optional[bytes] = None, sudoable: bool = True
+) -> tuple[int, bytes, bytes]:
+    """Fork a process for a module instead of starting Python; everything else is done as by the connection itself."""
+    if in_data is None or cmd != MODULE:
+        return execute(connection, cmd, in_data=in_data, sudoable=sudoable)  # type: ignore[no-any-return]
+    given, out, err = (open(os.memfd_create(name), "w+b") for name in ("in", "out", "err"))  # noqa: SIM115
+    with given, out, err:
+        given.write(in_data)
+        given.seek(0)
+        child = os.fork()
+        if child == 0:
+            run(given.fileno(), out.fileno(), err.fileno())
+        _pid, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status), _all(out), _all(err)
+
+
+def _all(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def run(given: int, out: int, err: int) -> NoReturn:
+    """Be the Python that has just been started and is given a program on its standard input; never return."""
+    code = 1
+    try:
+        for number, target in enumerate((given, out, err)):
+            os.dup2(target, number)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stdin, sys.stdout, sys.stderr = (open(number, mode) for number, mode in enumerate("rww"))  # noqa: SIM115
+        atexit._clear()
+        warnings.filters[:] = FILTERS  # type: ignore[index]
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("ansible", "ansible_collections")]:
+            del sys.modules[name]
+        sys.meta_path[:], sys.path_hooks[:], sys.path[:] = FINDERS, HOOKS, ["", *PATH]
+        sys.path_importer_cache.clear()
+        sys.argv = [""]
+        main_module = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec"), main_module.__dict__)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        atexit._run_exitfuncs()
+        for file in (sys.stdout, sys.stderr):
+            file.flush()
+        os._exit(code)
 
 
 def serve(listening: socket.socket, until: int) -> list[str]:
@@ -88,8 +157,8 @@ def begun(out: int, asked: Mapping[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    del sys.path[0]  # our own helpers, which a play must not find
     preload()
+    execute, local.Connection.exec_command = local.Connection.exec_command, exec_command
     # The directory for temporary files is the one of all plays, so that a module is packed for the first of them only.
     atexit.unregister(cleanup_tmp_file)
     sys.argv = serve(socket.socket(fileno=int(sys.argv[1])), os.pidfd_open(int(sys.argv[2])))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -28,7 +29,10 @@ def _declared(kind: str, sql: str) -> str:
     return f"INSERT INTO sqlite_master VALUES ('{kind}', 'x', '{'t' if kind == 'trigger' else 'x'}', 0, '{sql}')"
 
 
+DIES = "/bin/false"
+"""In place of ``sys.executable``: the process that examines databases ends at once, as one without memory does."""
 WRITABLE = "PRAGMA writable_schema = ON"
+NOT_NULL = "UPDATE sqlite_master SET sql = 'CREATE TABLE {0} (n NOT NULL)' WHERE name = '{0}'"
 UNCHECKABLE: Mapping[str, Callable[[Path], Path]] = {
     "a view in newer SQL": lambda path: filled(path, WRITABLE, _declared("view", f"CREATE VIEW x AS SELECT {UNKNOWN}")),
     "a trigger in newer SQL": lambda path: filled(
@@ -46,6 +50,41 @@ UNCHECKABLE: Mapping[str, Callable[[Path], Path]] = {
     ),
 }
 """What keeps this SQLite from checking a database, by name."""
+
+
+def nameless(path: Path) -> Path:
+    """Make a database with a table ``t`` of three rows, and one whose name is no text and whose row breaks a rule."""
+    filled(path, "CREATE TABLE tttt (n)", "INSERT INTO tttt VALUES (NULL)", WRITABLE, NOT_NULL.format("tttt"))
+    path.write_bytes(path.read_bytes().replace(b"tttt", b"ttt\xff"))
+    return path
+
+
+def unspeakable(path: Path) -> Path:
+    """Make a database with a view that this SQLite does not understand, and says so with a name that is no text."""
+    filled(
+        path,
+        WRITABLE,
+        _declared("view", f"CREATE VIEW x AS SELECT {UNKNOWN}"),
+        "UPDATE sqlite_master SET name = 'vvvv' WHERE type = 'view'",
+    )
+    path.write_bytes(path.read_bytes().replace(b"vvvv", b"vvv\xff"))
+    return path
+
+
+def long_winded(path: Path) -> Path:
+    """Make a database in whose damage a name of a million letters is repeated, once for each row."""
+    index = "i" * 1_000_000
+    moved = f"UPDATE sqlite_master SET tbl_name = 't', sql = 'CREATE INDEX {index} ON t (n)' WHERE type = 'index'"
+    return filled(path, "CREATE TABLE u (n)", f"CREATE INDEX {index} ON u (n)", WRITABLE, moved)
+
+
+def far(root: Path, length: int) -> Path:
+    """Make a database with a table ``t`` of three rows at a path of so many bytes."""
+    left = length - len(os.fsencode(root))
+    path = root.joinpath("d" * 200, "d" * (left - 402), "x" * 196 + ".db")
+    path.parent.mkdir(parents=True)
+    filled(root / "to-move.db").rename(path)
+    return path
 
 
 def costly(path: Path) -> Path:

@@ -10,9 +10,11 @@ from typing import Any, Iterator, Mapping
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+from jinja2.nativetypes import NativeEnvironment
 
 WIRING: Mapping[str, Any] = yaml.safe_load((ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8"))
 
@@ -125,6 +127,46 @@ def test_tasks_are_named_after_the_role(role: str) -> None:
 def test_the_wiring_sets_only_variables_that_roles_have() -> None:
     known = {name for role in ROLES for name in role_file(role, "defaults/main.yml")}
     assert {name for name in WIRING if not name.startswith("__docker_vps_")} <= known
+
+
+def wired(given: Mapping[str, Any]) -> str:
+    """Return the database of a backup that the wiring makes of the words of an inventory."""
+    templates = NativeEnvironment()
+    templates.filters["ptnextjs.docker_vps.database_path"] = FilterModule().filters()["database_path"]
+    variables = {**given, "backup_volumes": {"db": "shop-db", "media": "shop-media"}}
+    for name in ("__docker_vps_database", "backup_database"):
+        variables[name] = templates.from_string(WIRING[name]).render(variables)
+    return str(variables["backup_database"])
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "file:///data/payload.db",
+        "file:/data/payload.db",
+        "file:/data/my%20shop.db",
+        "file:/data//payload.db",
+        "file:/data/sub/payload.db",
+        "file://localhost/data/payload.db",
+        "file:/data/payload.db?mode=rwc",
+        "file:/data",
+        "file:/data/../payload.db",
+        "file:/app/payload.db",
+        "file://data/payload.db",
+        "postgres://db.example.com/site",
+    ],
+)
+def test_the_wiring_reads_the_database_as_the_check_of_the_environment_does(uri: str) -> None:
+    path = environment.database_path(uri, "/data")
+    for given in ({"docker_vps_database_uri": uri}, {"docker_vps_env": {"DATABASE_URI": uri}}):
+        assert wired(given) == (f"db/{path}" if path else "")
+    refused = [one for one in environment.problems({"DATABASE_URI": uri}, "/data") if one.startswith("DATABASE_URI")]
+    assert bool(refused) is (not path and uri.startswith("file:"))
+
+
+def test_the_wiring_knows_the_database_by_default() -> None:
+    assert wired({}) == "db/payload.db"
+    assert wired({"docker_vps_env": {"PORT": 1}}) == "db/payload.db"
 
 
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import posixpath
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
@@ -257,6 +258,17 @@ def shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def upload_path(name: str) -> str:
+    """Return the path in its volume of an upload that a row names, as archives have it; empty when it names none.
+
+    A path that leads out of the volume remains one: ``../a.png`` or ``/a.png``.
+    """
+    if "\0" in name:
+        return name  # of no file, and some versions of Python would cut it off there
+    path = posixpath.normpath(name)
+    return "" if path == "." else path
+
+
 def check_names(names: Collection[str]) -> None:
     """Refuse names of archives that could not be told apart, or not be told from other files.
 
@@ -271,8 +283,22 @@ def check_names(names: Collection[str]) -> None:
 
 
 def write(manifest: Manifest) -> str:
-    """Return a manifest as JSON."""
-    return json.dumps(asdict(manifest), indent=2) + "\n"
+    """Return a manifest as JSON, from which it can be read back.
+
+    Raises:
+        BadManifest: it could not be.
+    """
+    text, file = json.dumps(asdict(manifest), indent=2) + "\n", manifest_file(manifest.stamp)
+    try:
+        if len(text) > LARGEST:
+            raise ValueError(f"it has {len(text)} bytes, and {LARGEST} are the most")
+        _parsed(text, file)
+    except _UNREADABLE as error:
+        raise BadManifest(
+            f"{file} could not be read back, so it was not written: {_why(error)}. "
+            "Look in the volumes for names that are no text or very long, and report this."
+        ) from error
+    return text
 
 
 def parse(text: str, file: str) -> Manifest:
@@ -282,22 +308,29 @@ def parse(text: str, file: str) -> Manifest:
         BadManifest: it is not one, or contradicts its file's name; it may come from anywhere, so nothing is believed.
     """
     try:
-        given = _json(text)
-        if given["format"] != FORMAT:
-            raise ValueError(f"its format is {given['format']!r:.40}, and this version reads {FORMAT}")
-        manifest = _built(
-            Manifest,
-            given,
-            release=_built(Release, given["release"]),
-            archives=tuple(_archive(one) for one in given["archives"]),
-            uploads=_built(Uploads, given["uploads"]),
-            proofs=tuple(_built(Proof, one) for one in given.get("proofs", ())),
-        )
-        _consistent(manifest, file)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, InvalidInput) as error:
+        return _parsed(text, file)
+    except _UNREADABLE as error:
         raise BadManifest(
             f"{file} is not the manifest of a backup set: {_why(error)}. Restore it from another copy of the set."
         ) from error
+
+
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, InvalidInput)
+
+
+def _parsed(text: str, file: str) -> Manifest:
+    given = _json(text)
+    if given["format"] != FORMAT:
+        raise ValueError(f"its format is {given['format']!r:.40}, and this version reads {FORMAT}")
+    manifest = _built(
+        Manifest,
+        given,
+        release=_built(Release, given["release"]),
+        archives=tuple(_archive(one) for one in given["archives"]),
+        uploads=_built(Uploads, given["uploads"]),
+        proofs=tuple(_built(Proof, one) for one in given.get("proofs", ())),
+    )
+    _consistent(manifest, file)
     return manifest
 
 

@@ -9,7 +9,7 @@ volume is somebody's bytes: it is archived as it is, and warned about by name.
 from __future__ import annotations
 
 import math
-from typing import Collection, Iterable, Mapping, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Protocol, Sequence, Tuple
 
 from .sqlite_versions import text
 
@@ -19,13 +19,17 @@ CHECKS = (SOUND, DAMAGED, NOT_CHECKED)
 
 MAGIC = b"SQLite format 3\0"
 SIDECARS = ("-wal", "-shm", "-journal")
-LONGEST = 512  # bytes of a path that SQLite opens, MAX_PATHNAME in https://sqlite.org/src/file/src/os_unix.c
+LONGEST = 504
+"""Bytes of a path on this host that SQLite opens: MAX_PATHNAME in https://sqlite.org/src/file/src/os_unix.c, with room
+for ``-journal``."""
 HEADER = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
 
 _WAL = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"  # https://www.sqlite.org/fileformat2.html#the_rollback_journal
 SAMPLE = 4096  # bytes that are enough to tell noise from anything else
 _RANDOM = 7.8  # bits a byte; so much of noise has 7.95, and of tables and text less than 6.5
+
+_LONGEST_LINE, _LONGEST_WHY = 300, 2000  # characters
 
 # Lines of an integrity check about rows that break a rule of their table. The pages that hold them are whole.
 _BROKEN_RULES = ("NULL value in ", "CHECK constraint failed in ")
@@ -37,7 +41,7 @@ _FOUND = ("database disk image is malformed", "file is not a database", "file is
 
 
 def is_own(archive: str, path: str, first: str, database: str) -> bool:
-    """Return whether a database is the application's; one whose path SQLite does not take is nobody's.
+    """Return whether a database is the application's.
 
     Args:
         archive: the archive of the volume in which it lies.
@@ -45,7 +49,7 @@ def is_own(archive: str, path: str, first: str, database: str) -> bool:
         first: the first of the archives.
         database: what DATABASE_URI names, as archive/path; empty when that is not known.
     """
-    return len(path.encode()) <= LONGEST and (archive == first or f"{archive}/{path}" == database)
+    return archive == first or f"{archive}/{path}" == database
 
 
 def stops(own: bool, check: str) -> bool:
@@ -90,6 +94,13 @@ def judged(lines: Sequence[str]) -> Tuple[str, str]:
     return SOUND, f"some rows break rules of their tables: {'; '.join(rules)}" if rules else ""
 
 
+def brief(why: str) -> str:
+    """Return what was found as people read it: somebody's database may repeat a name of a million letters."""
+    lines = (line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in why.split("; "))
+    whole = "; ".join(lines)
+    return whole if len(whole) <= _LONGEST_WHY else f"{whole[:_LONGEST_WHY]}…"
+
+
 def is_finding(error: str) -> bool:
     """Return whether what SQLite raised is about the content, and not about what SQLite can do."""
     return any(sign in error for sign in _FOUND)
@@ -107,16 +118,40 @@ def unable(error: str, host: int, writer: int) -> str:
     return f"SQLite {text(host)} of this host says: {error}; {wrote}"
 
 
-def other_rows(told: Mapping[str, int], found: Mapping[str, int], uncounted: Collection[str]) -> Tuple[str, ...]:
-    """Return the tables whose rows are not as they were; one that was or is not counted says nothing.
+class Counted(Protocol):
+    """The tables of a database, as far as they are known."""
 
-    Args:
-        told: rows by table, as they were.
-        found: as they are.
-        uncounted: tables that are or were there, without a count.
-    """
-    tables = sorted({*told, *found} - {*uncounted})
-    return tuple(table for table in tables if told.get(table) != found.get(table))
+    @property
+    def schema(self) -> str:
+        """Its fingerprint; empty when nothing is known, as of an encrypted one, or where a check came to no end."""
+        raise NotImplementedError
+
+    @property
+    def tables(self) -> Mapping[str, int]:
+        """Rows by table."""
+        raise NotImplementedError
+
+    @property
+    def uncounted(self) -> Sequence[str]:
+        """Tables that are there as well."""
+        raise NotImplementedError
+
+
+def comparable(told: Counted, found: Counted) -> Tuple[Dict[str, int], Dict[str, int]]:
+    """Return the rows by table of a database as they were and as they are; what was or is not counted says nothing."""
+    if not told.schema or not found.schema:
+        return {}, {}
+    passed_over = {*told.uncounted, *found.uncounted}
+    before, now = (
+        {table: rows for table, rows in one.tables.items() if table not in passed_over} for one in (told, found)
+    )
+    return before, now
+
+
+def other_rows(told: Counted, found: Counted) -> Tuple[str, ...]:
+    """Return the tables whose rows are not as they were, as far as that is known."""
+    before, now = comparable(told, found)
+    return tuple(table for table in sorted({*before, *now}) if before.get(table) != now.get(table))
 
 
 def tally(checks: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from . import dotenv, kinds
 from .errors import InvalidInput
+from .losses import counted
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
@@ -50,6 +51,25 @@ class Key:
     wrong: Optional[Callable[[str, Context], Optional[str]]] = None
 
 
+def database_path(uri: str, mount: str) -> str:
+    """Return the path below a mount of the file that a URI names; empty when it names none there."""
+    path, below = _path(uri) or "", mount.rstrip("/") + "/"
+    return path[len(below) :] if path.startswith(below) else ""
+
+
+def _path(uri: str) -> Optional[str]:
+    """Return the path in a URI, as SQLite reads it; None when there is none, since it names a host or a server."""
+    if not uri.startswith("file:"):
+        return None
+    path = unquote(uri[len("file:") :].split("?", 1)[0])
+    if path.startswith("//"):
+        host, slash, path = path[2:].partition("/")
+        if host not in ("", "localhost"):
+            return None
+        path = slash + path
+    return posixpath.normpath(path) if path else ""
+
+
 def _database_uri(value: str, context: Context) -> Optional[str]:
     if not value.startswith("file:"):
         # Not urlsplit: it refuses some passwords, with a message that holds them.
@@ -57,28 +77,22 @@ def _database_uri(value: str, context: Context) -> Optional[str]:
         if separator and scheme.lower() in ("postgres", "postgresql", "libsql", "https", "mongodb", "mongodb+srv"):
             return None
         return "must start with file: and name a file in the data volume, or be the URL of a database server"
-    path = value[len("file:") :]
     # As libsql reads it: https://github.com/tursodatabase/libsql-client-ts/blob/main/packages/libsql-core/src/uri.ts
-    if "?" in path or "#" in path:
+    if "?" in value or "#" in value:
         return "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
-    if re.search("%(?![0-9a-fA-F]{2})", path):
+    if re.search("%(?![0-9a-fA-F]{2})", value):
         return "has a % that does not begin an escape such as %20; write %25 for a percent sign"
-    path = unquote(path)
-    if path.startswith("//"):
-        host, slash, path = path[2:].partition("/")
-        if host not in ("", "localhost"):
-            return "names a host with its two slashes; begin it with file:/ or file:///"
-        path = slash + path
-    path = posixpath.normpath(path) if path else ""
-    mount = context.data_mount.rstrip("/") + "/"
-    if path.startswith(mount):
+    if _path(value) is None:
+        return "names a host with its two slashes; begin it with file:/ or file:///"
+    if database_path(value, context.data_mount):
         return None
+    mount = context.data_mount.rstrip("/") + "/"
     return f"must name a file below {mount} (for example file:{mount}payload.db), or it is lost with the container"
 
 
 def _secret(value: str, context: Context) -> Optional[str]:
     if len(value) < SECRET_MIN_CHARACTERS:
-        return f"has {len(value)} characters and must have at least {SECRET_MIN_CHARACTERS}; {_ANEW}"
+        return f"has {counted(len(value), 'character')} and must have at least {SECRET_MIN_CHARACTERS}; {_ANEW}"
     if _PLACEHOLDER.search(value):
         return "is a placeholder from an example; " + _ANEW
     return None

@@ -18,6 +18,7 @@ _NEXT_STEPS: Mapping[int, str] = {
     "Look at dmesg, mend the cause, and mount it writable again.",
     errno.EIO: "The disk has errors: look at dmesg, and bring its data to another one.",
     errno.ENAMETOOLONG: "Choose a shorter path.",
+    errno.E2BIG: "More names were given to it at once than the kernel takes; please report that.",
     errno.ENOLCK: "That file system has no locks to give: choose a directory on a disk of this host.",
 }
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from .errors import DockerVpsError
+from .losses import counted
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
@@ -92,7 +93,9 @@ def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
         forward(headers)
         _forward(read, padded(member.size), forward)
     if refused:
-        raise Damaged(f"{refused} members may not be restored, so nothing is: {'; '.join(reasons[:_SHOWN])}.")
+        raise Damaged(
+            f"{counted(refused, 'member')} may not be restored, so nothing is: {'; '.join(reasons[:_SHOWN])}."
+        )
     return Examined(files, members, size + _end(read, sink), outside_links)
 
 

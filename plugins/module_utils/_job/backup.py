@@ -16,7 +16,7 @@ from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.losses import Limits, counted
 from .._core.waiting import Clock
-from .._store import archive, sqlite, tree
+from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
 from .._store.guard import guarded
@@ -26,6 +26,7 @@ from .._store.sets import BackupSet, Sets
 from . import databases
 from .journal import Journal, go_on, recover
 from .places import holding_sets, why_not
+from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
 from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
@@ -159,7 +160,7 @@ def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
 
 def size(count: float) -> str:
     """Return a number of bytes for people, as in 48 KiB."""
-    for unit in ("bytes", "KiB", "MiB"):
+    for unit in ("byte" if count == 1 else "bytes", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.0f} {unit}"
         count /= 1024
@@ -190,7 +191,7 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
             raise DockerVpsError(inside)
         survey = tree.survey(found.root)
         there = databases.found(name, found.root, survey, params.wanted)
-        databases.refuse_sealed(volume, there, params.wanted)
+        databases.refuse_closed(volume, found.root, there, params.wanted)
         sources[name] = _Source(found, survey, there)
     if params.consistency == "stop":
         refuse_vanishing(running(engine, params.volumes.values()))
@@ -211,7 +212,8 @@ def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -
     for name, source in sources.items():
         before = next((one for _unused, one in losses.holders(name, earlier)), None)
         now, there = source.survey, source.databases
-        gone = before and ((before.databases and not (there.own or there.sealed)) or (before.files and not now.files))
+        left = there.own or there.sealed or there.distant
+        gone = before and ((before.databases and not left) or (before.files and not now.files))
         if before and gone:
             what = "database" if before.databases else "file"
             raise DockerVpsError(
@@ -379,16 +381,13 @@ class _Making:
         """Return the uploads that the copied databases name, as missing until they are found."""
         if self.params.uploads is None:
             return Uploads(0, (), "")
-        problem = "there is no database"
-        for copies in self.copies.values():
-            for path, copy in copies.items():
-                try:
-                    named = sorted(sqlite.names(copy, self.params.uploads.query))
-                except DockerVpsError as error:
-                    problem = error.message.replace(copy, catalog.shown(path))
-                else:
-                    return Uploads(len(named), tuple(named), "")
-        return Uploads(0, (), problem)
+        copies = [(catalog.shown(path), copy) for some in self.copies.values() for path, copy in some.items()]
+        within = WITHIN_STOPPED if self.journal.containers else WITHIN
+        try:
+            named = sorted(uploads_named(self.params.uploads.query, copies, within))
+        except DockerVpsError as error:
+            return Uploads(0, (), error.message)
+        return Uploads(len(named), tuple(named), "")
 
     def archive(self, name: str, source: _Source, wanted: Sequence[str]) -> tuple[Archive, Sequence[str]]:
         """Archive a volume, and return which of the wanted files are not in it."""
@@ -468,7 +467,8 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
         if one.torn:
             yield f"{one.name}: these changed each time they were read and may be torn: {', '.join(one.torn)}"
         if one.outside_links:
-            yield f"{one.name}: {one.outside_links} links lead out of the volume; restoring needs allow_outside_links"
+            links = "1 link leads" if one.outside_links == 1 else f"{one.outside_links} links lead"
+            yield f"{one.name}: {links} out of the volume; restoring needs allow_outside_links"
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:

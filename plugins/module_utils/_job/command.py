@@ -243,7 +243,7 @@ def _offsite(app: _App) -> Steps:
     states = ["copied", *(["pruned"] if app.of(lambda _: given["prune"]) else [])]
     for state in states:
         # All sets, so that days on which the repository was out of reach are made up.
-        params = offsite.Params(state, "all", _policy(app), host=host)
+        params = offsite.Params(state, "all", _policy(app), host=host, only_kept="pruned" in states)
         step = partial(offsite.run, params, app.sets, repository, app.clock, False)
         yield f"offsite, {state}", app.patiently(step)
 
@@ -277,10 +277,12 @@ def _settle(app: _App) -> Steps:
 
 def _verify(app: _App) -> Steps:
     result = verify.run(verify.Params(level="full", fail_on_problems=True), app.sets, app.clock)
-    if not result["newest_good"]:
+    if not result["sets"]:
         raise DockerVpsError(
             f"There is no backup set of {app.sets.app} in {app.sets.directory}: run docker-vps backup."
         )
+    if not result["newest_good"]:
+        app.sets.find("latest", app.clock.utc())  # which says that all are dated later than now
     whole = f"Sets of {app.sets.app} that are whole: {len(result['sets'])}."
     yield "verify", {**result, "summary": [whole, *result["cautions"]]}
 

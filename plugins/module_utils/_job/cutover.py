@@ -26,7 +26,7 @@ from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .journal import NotRunning, go_on
-from .migration import Comparison, rows
+from .migration import UNLIMITED, Comparison
 from .probing import Probed, command_of
 from .readiness import (
     FAIL,
@@ -258,7 +258,7 @@ class _Cutover:
         self.way = self.way.write(self.releases, **where)
         self._make()
         if self.ready.data and self.ready.staged:
-            self.comparison.begin(self.ready.data.name, self.ready.staged)
+            self.comparison.begin(self.ready.data.name, self.ready.staged, UNLIMITED)  # the old version serves
         if self.params.strategy == OVERLAP:
             self._start()
             self._take_name()
@@ -429,13 +429,14 @@ class _Cutover:
                 self.cautions.append(f"The proxy may look for the old address: {error.message}")
 
     def _rows(self) -> Mapping[str, Mapping[str, int]]:
-        """Return what the new version has made of the data by itself, so that later ones are known as users'."""
+        """Return what the new version has made of the data by itself, so that later ones are known as users'.
+
+        Nothing is counted for it, since users wait; what is not known counts as users'.
+        """
         one = self.way
-        try:
+        with contextlib.suppress(DockerVpsError):
             if one.copied and (one.exchanged or schemas(one.live) != schemas(one.copy)):
-                return self.comparison.after or rows(one.volume, one.live)
-        except DockerVpsError:
-            pass  # then all that the copy does not have counts as users'
+                return self.comparison.latest
         return {}
 
     def _watch(self) -> None:

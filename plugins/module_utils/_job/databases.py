@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from typing import Iterator, Mapping, Sequence
 
 from .._core.catalog import Archive, Database, Foreign, shown
-from .._core.databases import DAMAGED, NOT_CHECKED, SIDECARS, belongs, holds_changes, is_own
+from .._core.databases import (
+    DAMAGED,
+    LONGEST,
+    MAGIC,
+    NOT_CHECKED,
+    SAMPLE,
+    SIDECARS,
+    belongs,
+    holds_changes,
+    is_own,
+    looks_random,
+)
 from .._core.errors import DockerVpsError
 from .._core.waiting import Clock
 from .._store import sqlite, tree
@@ -43,6 +54,8 @@ class Found:
     Attributes:
         own: the application's, to be copied by SQLite.
         sealed: the application's that SQLite cannot read, since they are encrypted.
+        distant: the application's whose paths are too long for SQLite; they are in ``foreign`` as well.
+        spoilt: the application's that do not begin as a database does, and neither as an encrypted one.
         foreign: those that somebody put there.
         names: other names of files in ``own``, and which name that is.
         beside: what lies beside those in ``own`` and is part of them, or would be if it were there.
@@ -51,6 +64,8 @@ class Found:
 
     own: tuple[str, ...]
     sealed: tuple[str, ...]
+    distant: tuple[str, ...]
+    spoilt: tuple[str, ...]
     foreign: tuple[str, ...]
     names: Mapping[str, str]
     beside: tuple[str, ...]
@@ -71,10 +86,10 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
         return is_own(archive, shown(path), wanted.first, wanted.database)
 
     named = named_by(archive, wanted.database)
-    encrypted = {path for path in survey.sealed if mine(path)}
-    if named and named not in survey.databases and size_of(root, named):
-        encrypted.add(named)
-    own = {survey.same.get(path, path) for path in survey.databases if mine(path)}
+    closed = {path for path in (*survey.sealed, named) if mine(path) and size_of(root, path)} - {*survey.databases}
+    encrypted = {path for path in closed if looks_random(sqlite.beginning(os.path.join(root, path), SAMPLE))}
+    applications = {survey.same.get(path, path) for path in survey.databases if mine(path)}
+    own = {path for path in applications if sqlite.fits(os.path.join(root, path))}
     names = {path: used for path, used in survey.same.items() if used in own}
     # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is restored
     # beside a copy from another moment would damage it.
@@ -82,6 +97,8 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
     return Found(
         own=tuple(sorted(own)),
         sealed=tuple(sorted(encrypted)),
+        distant=tuple(sorted(applications - own)),
+        spoilt=tuple(sorted(closed - encrypted)),
         foreign=tuple(path for path in survey.databases if path not in own and path not in names),
         names=names,
         beside=tuple(sorted(beside - {*survey.lookalikes})),
@@ -104,18 +121,36 @@ def size_of(root: str, path: str) -> int:
     return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
 
 
-def refuse_sealed(volume: str, databases: Found, wanted: Wanted) -> None:
-    """Refuse to copy an encrypted database of a running application.
+def refuse_closed(volume: str, root: str, databases: Found, wanted: Wanted) -> None:
+    """Refuse a database of the application that SQLite cannot read, but for an encrypted one that nobody writes.
 
     Raises:
         DockerVpsError: which one.
     """
+    for path in databases.spoilt:
+        raise DockerVpsError(f"The database {shown(path)} in the volume {volume} {_why_spoilt(root, path)}")
     if databases.sealed and wanted.consistency == "online":
         raise DockerVpsError(
             f"The database {shown(databases.sealed[0])} in the volume {volume} does not begin as a SQLite database "
             "does, so it is encrypted, and SQLite cannot copy it while its application runs. "
             "Set docker_vps_backup_consistency to stop or pause, so that it is archived as it lies."
         )
+
+
+def _why_spoilt(root: str, path: str) -> str:
+    place = os.path.join(root, path)
+    if sqlite.beginning(place, len(MAGIC)) == MAGIC:
+        return "was made or mended while it was looked at. Try again."
+    if holds_changes(sqlite.beginning(place + "-journal", _START)):
+        return (
+            "is half-written: it does not begin as a SQLite database does, and beside it lies the journal of a write "
+            "that is under way or was interrupted. Try again; after a crash, start its application once, so that "
+            "SQLite repairs it."
+        )
+    return (
+        "is damaged, so it was not backed up as if it were good. Found: it does not begin as a SQLite database does, "
+        "nor with noise as an encrypted one does. Restore the last good set, or repair it with sqlite3's .recover."
+    )
 
 
 def sealed(root: str, path: str) -> Database:
@@ -198,7 +233,13 @@ def warnings(archive: Archive) -> Iterator[str]:
 def cautions(archive: str, there: Found, survey: tree.Survey, wanted: Wanted) -> Iterator[str]:
     """Yield what may be wrong with the databases in a volume, before anything is copied."""
     named = named_by(archive, wanted.database)
-    if named and named not in {*there.own, *there.names, *there.sealed}:
+    if named in there.distant:
+        yield (
+            f"{archive}: the path of {shown(named)}, which DATABASE_URI names, has more than {LONGEST} bytes on this "
+            "host, which SQLite does not open, so it is archived as it lies, and may be torn if its application runs; "
+            "set docker_vps_backup_consistency to stop, and have shorter names of directories"
+        )
+    elif named and named not in {*there.own, *there.names, *there.sealed}:
         yield f"{archive}: there is no database {named}, or an empty one, and DATABASE_URI names it"
     if archive == wanted.first and wanted.consistency == "online":
         for path in survey.noise:

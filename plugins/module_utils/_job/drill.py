@@ -15,6 +15,7 @@ from .._core import dotenv
 from .._core.catalog import Proof
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
 from .._core.health import Reason, Rules, Wanted, explain
+from .._core.losses import counted
 from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
 from .._store import archive, files
@@ -98,7 +99,7 @@ def run(
     result = drill.told(proof)
     if proof.passed:
         return result
-    lines = f"\nIts last {len(drill.logs)} log lines:\n" + "\n".join(drill.logs) if drill.logs else ""
+    lines = f"\nIts last {counted(len(drill.logs), 'log line')}:\n" + "\n".join(drill.logs) if drill.logs else ""
     raise DockerVpsError(
         f"{result['summary']} Drill an older set, and make a new backup.{lines}", **result, logs=drill.logs
     )
@@ -143,14 +144,16 @@ class _Drill:
         self.name = f"{params.app}-drill-{one.manifest.stamp}"
         homeless = [each.name for each in self.archives if each.name not in params.mounts]
         if homeless:
+            belong = "belongs" if len(homeless) == 1 else "belong"
             raise InvalidInput(
-                f"mounts must say where in the container {', '.join(homeless)} belongs, as for db: /data."
+                f"mounts must say where in the container {', '.join(homeless)} {belong}, as for db: /data."
             )
         self.env = _environment(params.env_file)
         self.image = self.own_image()
         self.roots: dict[str, str] = {}
         self.logs: Sequence[str] = []
         self.notes: list[str] = []
+        self.uncounted: list[str] = []
         self.healthy_after = 0.0
 
     def own_image(self) -> str:
@@ -223,6 +226,7 @@ class _Drill:
                 each.compression,
                 self.roots[each.name],
                 sha256=each.sha256,
+                plain_bytes=each.plain_bytes,
                 allow_outside_links=each.outside_links > 0,
             )
 
@@ -285,8 +289,9 @@ class _Drill:
     def compare(self) -> None:
         """Compare what the started application has with what the manifest says; less is a failure, more is noted."""
         found = [one for each in self.archives for one in compared(each, self.roots[each.name])]
-        self.notes = [sentence for lost, sentence in found if not lost]
-        lost = [sentence for lost, sentence in found if lost]
+        self.notes = [one.sentence for one in found if not one.lost]
+        self.uncounted = [one.sentence for one in found if one.uncounted]
+        lost = [one.sentence for one in found if one.lost]
         if lost:
             raise DockerVpsError(f"Not everything is there after the start: {'; '.join(lost)}.")
 
@@ -317,9 +322,12 @@ class _Drill:
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not proof.passed:
             return f"The {what} did not pass its restore drill: {proof.reason}"
+        files, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
+        there = f"{files} and {rows} in {counted(counts['tables'], 'table')}"
+        if self.uncounted:
+            there = f"{files}, and rows were not compared: {'; '.join(self.uncounted)}"
         return (
-            f"The {what} is proven: its image was healthy {self.healthy_after:.1f} s after its start, with all "
-            f"{counts['files']} files and {counts['rows']} rows in {counts['tables']} tables."
+            f"The {what} is proven: its image was healthy {self.healthy_after:.1f} s after its start, with all {there}."
         )
 
 

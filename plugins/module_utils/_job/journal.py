@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, TypeVar
 
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
@@ -21,7 +23,9 @@ from .users import Mounting, users
 
 FILE = "journal.json"
 RECORD = "last-restore.json"
-BEFORE_LIKE = "_data.before-… beside the volumes"
+STAGED, BEFORE = ".restoring-", ".before-"
+BEFORE_LIKE = f"_data{BEFORE}… beside the volumes"
+AT = "%Y-%m-%dT%H:%M:%S%z"
 ENGINE_BACK_WITHIN = 120  # seconds; an engine with many containers takes its time to restart
 REMOVED_WITHIN = 5  # seconds; a killed run's tar may write into what is removed until it notices
 
@@ -66,7 +70,8 @@ class Swap:
     """A directory that takes the place of another: ``live`` becomes ``before``, and ``staged`` becomes ``live``.
 
     ``set`` is the timestamp of the backup set that it belongs to, and ``at`` when it was made (UTC). ``inode`` is
-    that of the staged directory, by which it is known again when it is live.
+    that of the staged directory, by which it is known again when it is live. ``own`` is whether the databases in it are
+    the application's, and not somebody's files.
     """
 
     volume: str
@@ -76,6 +81,17 @@ class Swap:
     set: str
     at: str
     inode: int = 0
+    own: bool = True  # old records do not say
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether the safety copy is there."""
+        return os.path.isdir(self.before) and not os.path.islink(self.before)
+
+    @property
+    def made(self) -> datetime:
+        """When it was made (aware)."""
+        return datetime.strptime(self.at, AT)
 
 
 @dataclass(frozen=True)
@@ -113,11 +129,14 @@ def read(folder: str) -> Journal:
     if given is None:
         return Journal(folder)
     with _sound(path):
+        swaps = _swaps(given)
+        if not all(_is_beside(one.live, one.staged, STAGED, BEFORE) for one in swaps):
+            raise ValueError
         return Journal(
             folder,
-            tuple(given["containers"]),
-            tuple(given["created"]),
-            _swaps(given),
+            _names(given["containers"]),
+            _names(given["created"]),
+            swaps,
             given["keep_before"],
             given["decided"],
             given["frozen"],
@@ -131,7 +150,7 @@ def remembered(sets: Sets) -> tuple[Swap, ...]:
 
 def superseded(sets: Sets) -> tuple[Swap, ...]:
     """Return earlier swaps whose safety copies are not needed any more, and could not be removed so far."""
-    return tuple(one for one in _swaps(_record(sets), "superseded") if os.path.isdir(one.before))
+    return tuple(one for one in _swaps(_record(sets), "superseded") if one.has_copy)
 
 
 def left_behind(sets: Sets) -> dict[str, str]:
@@ -142,11 +161,12 @@ def left_behind(sets: Sets) -> dict[str, str]:
 
 def cannot_be_removed(left: Mapping[str, str]) -> list[str]:
     """Return sentences about safety copies that stay, given why."""
-    return [
-        f"The safety copy {path} is not needed any more, and cannot be removed: {why}. It is tried again each time; "
-        "chattr -R -i and -a take away attributes that forbid it."
+    told = [
+        f"The safety copy {path} is not needed any more, and cannot be removed: {why}."
         for path, why in sorted(left.items())
     ]
+    step = "It is tried again each time; chattr -R -i and -a take away attributes that forbid it."
+    return [*told, step] if told else []
 
 
 def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
@@ -178,8 +198,9 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
         _remove_volumes(engine, undone)
     sets.discard(folder)
     if lost:
+        do = "does" if len(lost) == 1 else "do"
         raise DockerVpsError(
-            f"{', '.join(swap.volume for swap in lost)} does not hold set {lost[0].set}, whose restore was "
+            f"{', '.join(swap.volume for swap in lost)} {do} not hold set {lost[0].set}, whose restore was "
             "interrupted: what was prepared is gone. Restore that set again."
         )
     if refused:
@@ -227,11 +248,11 @@ def _is_live(swap: Swap) -> bool:
 def _refuse_users(engine: Containers, swaps: Sequence[Swap]) -> None:
     there = {one["Name"].lstrip("/") for swap in swaps for one in users(engine, swap.volume) if one["State"]["Running"]}
     if there:
-        names = ", ".join(sorted(there))
+        names, were = ", ".join(sorted(there)), "was" if len(there) == 1 else "were"
         raise DockerVpsError(
-            f"A restore of set {swaps[0].set} was interrupted before its exchange, and {names} was started since, on "
-            f"the data from before. To finish the restore, stop {names} and run the same again; to keep the data "
-            f"that is live, remove {', '.join(swap.staged for swap in swaps)} and run the same again."
+            f"A restore of set {swaps[0].set} was interrupted before its exchange, and {names} {were} started "
+            f"since, on the data from before. To finish the restore, stop {names} and run the same again; to keep the "
+            f"data that is live, remove {', '.join(swap.staged for swap in swaps)} and run the same again."
         )
 
 
@@ -269,7 +290,8 @@ def go_on(engine: Containers, containers: Sequence[str]) -> None:
         except EngineError as error:
             refused.append(f"{there['Name'].lstrip('/')} does not run again: {error.message}")
     if refused:
-        raise NotRunning(" ".join(refused) + " Mend that, and start it with docker start.")
+        what = "it" if len(refused) == 1 else "them"
+        raise NotRunning(" ".join(refused) + f" Mend that, and start {what} with docker start.")
 
 
 def patiently(connect: Callable[[], C], clock: Clock) -> C:
@@ -311,7 +333,7 @@ def _remove_volumes(engine: Containers, created: Sequence[str]) -> None:
 def _remember(sets: Sets, journal: Journal) -> None:
     """Write down what an undo needs, after removing the safety copies that are superseded."""
     lives = {swap.live for swap in journal.swaps}
-    last = [swap for swap in remembered(sets) if os.path.isdir(swap.before)]
+    last = [swap for swap in remembered(sets) if swap.has_copy]
     due = [*superseded(sets), *(swap for swap in last if swap.live in lives)]
     needed = {swap.before for swap in journal.swaps} if journal.keep_before else set()
     if not journal.keep_before:
@@ -360,7 +382,30 @@ def _sound(path: str) -> Iterator[None]:
 
 
 def _swaps(given: Mapping[str, Any], key: str = "swaps") -> tuple[Swap, ...]:
-    return tuple(Swap(**one) for one in given.get(key, ()))
+    """Return what was written down, which is believed only as far as kinds and names go that a restore gives.
+
+    Raises:
+        ValueError, TypeError: it is not that.
+    """
+    swaps = tuple(Swap(**one) for one in given.get(key, ()))
+    for one in swaps:
+        if any(type(getattr(one, each.name)).__name__ != each.type for each in fields(one)):
+            raise TypeError
+        if not one.made or not _is_beside(one.live, one.before, BEFORE):
+            raise ValueError
+    return swaps
+
+
+def _is_beside(live: str, path: str, *kinds: str) -> bool:
+    """Return whether a path is ``<live><kind><timestamp>``."""
+    kind = "|".join(map(re.escape, kinds))
+    return os.path.isabs(live) and bool(re.fullmatch(f"{re.escape(live)}({kind})[0-9]{{8}}-[0-9]{{6}}", path))
+
+
+def _names(given: Sequence[Any]) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise TypeError
+    return tuple(given)
 
 
 def _read(path: str) -> Optional[Mapping[str, Any]]:

@@ -47,7 +47,7 @@ def contents(roots: Mapping[str, str], since: float = math.inf, own: Optional[Co
                 continue
             tables[name] = counts
             if uncounted:
-                unreadable.append(f"The rows of {', '.join(uncounted)} in {name} cannot be counted.")
+                unreadable.append(f"The rows of {', '.join(map(shown, uncounted))} in {name} cannot be counted.")
     return Contents(tables, tuple(unreadable), newer)
 
 

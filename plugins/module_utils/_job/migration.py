@@ -17,25 +17,30 @@ from .._core.losses import shrunk
 from .._store import sqlite, tree
 
 COUNTED_WITHIN = 2.0  # seconds; users wait for it when the new version has written something
-UNLIMITED = 86400.0  # seconds
+UNLIMITED = 86400.0  # seconds, while nobody waits
 
 
 class Comparison:
-    """The rows of a volume before and after; ``after`` stays None until they were counted."""
+    """The rows of a volume before and after, as far as they were counted in time; else there are none."""
 
     def __init__(self, ignore: Collection[str], within: float = COUNTED_WITHIN) -> None:
         self.ignore, self.within = ignore, within
         self.volume = self.problem = ""
         self.before: Mapping[str, Mapping[str, int]] = {}
-        self.after: Optional[Mapping[str, Mapping[str, int]]] = None
+        self.after: Mapping[str, Mapping[str, int]] = {}
         self.written: Mapping[str, tuple[int, int]] = {}
 
-    def begin(self, volume: str, root: str) -> None:
+    @property
+    def latest(self) -> Mapping[str, Mapping[str, int]]:
+        """What was counted last."""
+        return self.after or self.before
+
+    def begin(self, volume: str, root: str, within: Optional[float] = None) -> None:
         """Count what is in the directory of a volume, or in a copy of it, to which nobody writes."""
         self.volume = volume
         try:
             self.written = _written(root)
-            self.before, _unused = counted(volume, root, self.within)
+            self.before, _unused = counted(volume, root, self.within if within is None else within)
         except DockerVpsError as error:
             self.problem = error.message
 
@@ -54,11 +59,6 @@ class Comparison:
             for name, tables in self.before.items()
         }
         return shrunk(before, self.after, self.ignore), ""
-
-
-def rows(volume: str, root: str) -> dict[str, Mapping[str, int]]:
-    """Return the rows by table by database in the directory of a volume; see counted."""
-    return counted(volume, root, UNLIMITED)[0]
 
 
 def counted(volume: str, root: str, within: float) -> tuple[dict[str, Mapping[str, int]], dict[str, Sequence[str]]]:

@@ -12,18 +12,18 @@ import re
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.losses import held_back
-from .._core.retention import Policy
+from .._core.losses import counted, held_back, listed
+from .._core.retention import Policy, decide
 from .._store import remote
 from .._store.lock import Locked, locked
 from .._store.remote import Found, Remote
 from .._store.sets import BackupSet, Sets, latest_of
 from . import offsite_removal
 from .backup import RESERVE, WallClock, size
-from .offsite_removal import remove, snapshots, thin
+from .offsite_removal import candidate, remove, snapshots, thin
 from .verify import problems
 
 LOCK = ".lock-offsite"
@@ -31,6 +31,7 @@ _OWN_NAMES = "Two hosts work under one name: give each host its own docker_vps_b
 _HOST = re.compile(r"[^\s,]{1,255}")
 
 Rows = List[Mapping[str, Any]]
+T = TypeVar("T")
 
 
 class Repository(offsite_removal.Repository, Protocol):
@@ -53,7 +54,8 @@ class Repository(offsite_removal.Repository, Protocol):
 class Params:
     """What to do: ``state`` is copied, fetched, listed, pruned or checked; ``which`` is latest, all, or a set.
 
-    ``host`` is whose sets these are; empty means this one, by its own name.
+    ``host`` is whose sets these are; empty means this one, by its own name. ``only_kept`` is whether a copy of all sets
+    leaves out those that the policy would have removed at once.
 
     Raises:
         InvalidInput: restic could not take the name of the host.
@@ -64,6 +66,7 @@ class Params:
     policy: Policy = field(default_factory=Policy)
     read_data: str = ""
     host: str = ""
+    only_kept: bool = False
 
     def __post_init__(self) -> None:
         if self.host and not _HOST.fullmatch(self.host):
@@ -168,25 +171,42 @@ class _Offsite:
             self.refuse_another(one, known.get(one.manifest.stamp), _OWN_NAMES)
         if self.created and not self.check_mode:
             self.repository.create()
-        rows, failed = [], []
-        for one in chosen:
-            try:
-                there = known.get(one.manifest.stamp)
-                rows.append(_told(there, "there") if there else self.send(one))
-            except Locked:
-                raise  # for all of them, and it passes
-            except DockerVpsError as error:
-                failed.append(error)  # one that is damaged must not keep the others here
-        if failed:
-            raise DockerVpsError(" ".join(error.message for error in failed), **failed[0].evidence)
-        sent = [row for row in rows if row["status"] == "sent"]
+        useless = self.useless(chosen, known) if self.params.only_kept and self.params.which == "all" else {}
+
+        def copy(one: BackupSet) -> Mapping[str, Any]:
+            there, why = known.get(one.manifest.stamp), useless.get(one.manifest.stamp)
+            if there:
+                return _told(there, "there")
+            return self.row(one, "left out", why=why) if why else self.send(one)
+
+        rows = _each(chosen, copy)
+        sent, there, left = ([row for row in rows if row["status"] == one] for one in ("sent", "there", "left out"))
         self.changed = bool(sent)
+        more = _left_out(left)
         if not sent:
-            return rows, f"Nothing to send: {_named(rows)} of {self.where} is there already."
+            told = f": {_named(there)} of {self.where} {_is(there)} there already" if there else ""
+            return rows, f"Nothing to send{told}.{more}"
         total, added = (size(sum(row[key] for row in sent)) for key in ("bytes", "added"))
         if self.check_mode:
-            return rows, f"{_named(sent)} of {self.where} would be sent: {total} before deduplication."
-        return rows, f"{_named(sent)} of {self.where}: {total} copied, {added} of it new."
+            return rows, f"{_named(sent)} of {self.where} would be sent: {total} before deduplication.{more}"
+        return rows, f"{_named(sent)} of {self.where}: {total} copied, {added} of it new.{more}"
+
+    def useless(self, chosen: Sequence[BackupSet], known: Mapping[str, Remote]) -> Mapping[str, str]:
+        """Return the sets that a removal would take away as soon as they were sent, by their timestamps, and why.
+
+        The oldest set here is kept for being that, and need not be the oldest one there.
+        """
+        now, held = self.clock.utc(), self.held()
+        new = [one for one in chosen if one.manifest.stamp not in known and not one.absent()]
+        candidates = [candidate(one.stamp, one.time, one.archives, held) for one in known.values()]
+        candidates += [candidate(one.manifest.stamp, one.time, _archives(one), held) for one in new]
+        decisions = decide(candidates, self.params.policy, now)
+        return {one.name: ", ".join(one.reasons) for one in decisions if not one.keep}
+
+    def held(self) -> Mapping[str, str]:
+        """Return why sets are held back, by their timestamps."""
+        now = self.clock.utc()
+        return held_back(one.manifest for one in self.sets.listing().sets if one.time <= now)
 
     def refuse_another(self, here: BackupSet, there: Optional[Remote], step: str) -> None:
         """Refuse to take a set that is there for one that is here, if they only have their timestamp in common.
@@ -216,10 +236,11 @@ class _Offsite:
         """Send a set."""
         began = self.clock.now()
         added = 0 if self.check_mode else remote.send(one, self.repository, self.sets.app, self.host)
-        names = [archive.name for archive in one.manifest.archives]
-        return _row(
-            one.manifest.stamp, "sent", names, remote.plain_bytes(one), added=added, seconds=self.clock.now() - began
-        )
+        return self.row(one, "sent", added=added, seconds=self.clock.now() - began)
+
+    def row(self, one: BackupSet, status: str, **more: Any) -> Mapping[str, Any]:
+        """Return what became of a set of here."""
+        return _row(one.manifest.stamp, status, _archives(one), remote.plain_bytes(one), **more)
 
     def fetched(self) -> Tuple[Rows, str]:
         """Bring back what is not here, or not whole."""
@@ -229,11 +250,12 @@ class _Offsite:
         for one in local:
             self.refuse_another(one, by_stamp[one.manifest.stamp], "Name another set, or fetch into another directory.")
         here = {one.manifest.stamp for one in local if not problems(one, "checksum")}
-        rows = [_told(each, "there") if each.stamp in here else self.fetch(each) for each in wanted]
+        self.refuse_full([one for one in wanted if one.stamp not in here])
+        rows = _each(wanted, lambda one: _told(one, "there") if one.stamp in here else self.fetch(one))
         new = [row for row in rows if row["status"] == "fetched"]
         self.changed = bool(new)
         if not new:
-            told = f"Nothing to fetch: {_named(rows)} of {self.sets.app} is in {self.sets.directory} already."
+            told = f"Nothing to fetch: {_named(rows)} of {self.sets.app} {_is(rows)} in {self.sets.directory} already."
             return rows, told + self.others()
         total, verb = size(sum(row["bytes"] for row in new)), "would be fetched" if self.check_mode else "fetched"
         return rows, f"{_named(new)} of {self.where}: {total} {verb} into {self.sets.directory}.{self.others()}"
@@ -247,6 +269,11 @@ class _Offsite:
             found = [one for one in self.remotes if which in ("all", one.stamp)]
         if not found:
             there = ", ".join(one.stamp for one in self.remotes) or "none"
+            if which == "latest" and self.remotes:
+                raise DockerVpsError(
+                    f"Every set of {self.where} is dated later than now: is the clock right? Name one to fetch it; "
+                    f"there are: {there}.{self.others()}"
+                )
             raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {there}.{self.others()}")
         self.refuse_mixed(found)
         return found
@@ -264,16 +291,26 @@ class _Offsite:
                 "Give the sets of one of them the right name there with: restic rewrite --new-host."
             )
 
+    def refuse_full(self, wanted: Sequence[Remote]) -> None:
+        """Refuse to fetch sets for which there is no room.
+
+        Raises:
+            DockerVpsError: there is not enough for all of them.
+        """
+        needed, free = sum(one.bytes for one in wanted) + RESERVE, self.sets.free()
+        if wanted and free < needed:
+            named = listed([one.stamp for one in wanted])
+            what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
+            raise DockerVpsError(
+                f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
+                "Remove old sets (backup_prune), or choose a directory on a larger disk."
+            )
+
     def fetch(self, one: Remote) -> Mapping[str, Any]:
         """Bring back a set."""
         if self.check_mode:
             return _told(one, "fetched")
-        began, needed, free = self.clock.now(), one.bytes + RESERVE, self.sets.free()
-        if free < needed:
-            raise DockerVpsError(
-                f"{self.sets.directory} has {size(free)} free, and set {one.stamp} needs {size(needed)}. "
-                "Remove old sets (backup_prune), or choose a directory on a larger disk."
-            )
+        began = self.clock.now()
         remote.fetch(one, self.repository, self.sets)
         return _told(one, "fetched", seconds=self.clock.now() - began)
 
@@ -287,9 +324,7 @@ class _Offsite:
         """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
         self.refuse_mixed(self.remotes)
         by_stamp = {one.stamp: one for one in self.remotes}
-        now = self.clock.utc()
-        held = held_back(one.manifest for one in self.sets.listing().sets if one.time <= now)
-        thinned = thin(self.found, self.host, self.where, self.params.policy, now, held)
+        thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc(), self.held())
         self.changed = bool(thinned.gone)
         if thinned.gone and not self.check_mode:
             remove(thinned.gone, self.repository, self.where)
@@ -307,6 +342,30 @@ class _Offsite:
         self.repository.check(self.params.read_data)
         rows = [_told(one, "there") for one in self.remotes]
         return rows, f"{_count(rows)} of {self.where}: restic read {self.params.read_data or 'no'} data, no error."
+
+
+def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
+    """Do a step for each set, since one that is damaged must not keep the others here or there.
+
+    Raises:
+        Locked: somebody else is at work, which concerns all of them, and passes.
+        DockerVpsError: it failed for some; the others are done.
+    """
+    rows, failed = [], []
+    for one in sets:
+        try:
+            rows.append(step(one))
+        except Locked:
+            raise
+        except DockerVpsError as error:
+            failed.append(error)
+    if failed:
+        raise DockerVpsError(" ".join(dict.fromkeys(error.message for error in failed)), **failed[0].evidence)
+    return rows
+
+
+def _archives(one: BackupSet) -> List[str]:
+    return [archive.name for archive in one.manifest.archives]
 
 
 def _told(one: Remote, status: str, **more: Any) -> Mapping[str, Any]:
@@ -331,5 +390,17 @@ def _named(rows: Rows) -> str:
     return f"Set{'s' if len(rows) > 1 else ''} {', '.join(row['set'] for row in rows)}"
 
 
+def _is(rows: Rows) -> str:
+    return "is" if len(rows) == 1 else "are"
+
+
+def _left_out(rows: Rows) -> str:
+    """Return which sets are not sent, as the end of a sentence; empty when there are none."""
+    if not rows:
+        return ""
+    what = "stays here only: it" if len(rows) == 1 else "stay here only: they"
+    return f" {_named(rows)} {what} would be removed there at once."
+
+
 def _count(things: Sequence[object]) -> str:
-    return f"{len(things)} set{'' if len(things) == 1 else 's'}"
+    return counted(len(things), "set")

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Mapping, Optional, Protocol, Sequence
+from typing import Iterable, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError
+from .._core.losses import counted
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import remote
 from .._store.remote import Found, Leftover
@@ -55,16 +56,17 @@ def thin(
             f"Nothing of {where} was removed: there is no whole set, but {snapshots(loose)} may be of one. "
             "Look at restic snapshots, and copy a set before anything is removed."
         )
-    why = held or {}
-    candidates = [
-        Candidate(one.stamp, one.time, kind=" ".join(sorted(one.archives)), held=why.get(one.stamp, "")) for one in ours
-    ]
-    decisions = decide(candidates, policy, now)
+    decisions = decide([candidate(one.stamp, one.time, one.archives, held or {}) for one in ours], policy, now)
     dropped = {one.name for one in decisions if not one.keep}
     gone = [part for one in ours if one.stamp in dropped for part in one.snapshots]
     whole = {one.stamp for one in ours}
     gone += [part for one in leftovers if _is_of_no_use(one, whole, bool(found.unknown)) for part in one.snapshots]
     return Thinned(decisions, gone)
+
+
+def candidate(stamp: str, time: datetime, archives: Iterable[str], held: Mapping[str, str]) -> Candidate:
+    """Return a set as the retention sees it, by the names of its archives and why sets are held back."""
+    return Candidate(stamp, time, kind=" ".join(sorted(archives)), held=held.get(stamp, ""))
 
 
 def _is_of_no_use(one: Leftover, whole: set[str], doubt: bool) -> bool:
@@ -93,12 +95,13 @@ def remove(gone: Sequence[Snapshot], repository: Repository, where: str) -> None
             "The storage takes copies and lets this host remove nothing, as an append-only server does: set "
             "docker_vps_backup_offsite_prune: false, or prune on the server."
         )
+    are = "is" if len(left) == 1 else "are"
     raise DockerVpsError(
-        f"Of {snapshots(gone)} of {where} that no rule keeps, {len(left)} are still there after restic forget"
+        f"Of {snapshots(gone)} of {where} that no rule keeps, {len(left)} {are} still there after restic forget"
         f"{f' ({against})' if against else ''}, so no data was removed. {step}"
     )
 
 
 def snapshots(some: Sequence[object]) -> str:
     """Return how many there are, in words."""
-    return f"{len(some)} snapshot{'' if len(some) == 1 else 's'}"
+    return counted(len(some), "snapshot")

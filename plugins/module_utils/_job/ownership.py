@@ -10,13 +10,15 @@ from .users import users
 from .volumes import VolumeEngine
 
 PROJECT = "com.docker.compose.project"
+APP = "ptnextjs.docker_vps.app"
+"""The label of what serves an application from a Compose project of its own, as its replica does."""
 
 
 def refuse_foreign(app: str, engine: VolumeEngine, volumes: Iterable[str]) -> None:
     """Refuse volumes that nobody but a manifest named, when they belong to another application.
 
-    A volume belongs to the Compose projects of the containers that use it, and to that in its labels when none does.
-    One that is not there, or of which neither is known, is nobody else's.
+    A volume belongs to the applications of the containers that use it, and to the Compose project in its labels. One
+    that is not there, or of which neither is known, is nobody else's.
 
     Raises:
         DockerVpsError: which volume, and whose it is.
@@ -36,10 +38,11 @@ def _owner(engine: VolumeEngine, volume: str, app: str) -> Optional[str]:
     found = engine.volume(volume)
     if found is None:
         return None
-    projects = sorted({_project(one["Config"].get("Labels")) for one in users(engine, volume)} - {""})
-    projects = projects or [_project(found.get("Labels")) or app]
-    return None if app in projects else projects[0]
+    theirs = sorted({_app(one["Config"].get("Labels")) for one in users(engine, volume)} - {""})
+    owners = [*theirs, _app(found.get("Labels"))]
+    return None if app in owners else owners[0] or None
 
 
-def _project(labels: Optional[Mapping[str, Any]]) -> str:
-    return str((labels or {}).get(PROJECT, ""))
+def _app(labels: Optional[Mapping[str, Any]]) -> str:
+    """Return the application of a container or volume, which is its Compose project unless it says otherwise."""
+    return str((labels or {}).get(APP) or (labels or {}).get(PROJECT, ""))

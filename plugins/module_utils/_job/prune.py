@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
 from .._core.errors import DockerVpsError
-from .._core.losses import held_back
+from .._core.losses import counted, held_back
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
 from .backup import WallClock, size
-from .journal import Containers, Swap, cannot_be_removed, damage_of_record, recover, remembered, superseded
+from .journal import Containers, cannot_be_removed, damage_of_record, recover, remembered, superseded
 from .verify import problems
 
 SHOWN = 3
@@ -94,7 +93,8 @@ def _told(
     kept = [one.name for one in decisions if one.keep]
     removed = [one.name for one in decisions if not one.keep]
     before = [*(one.name for one in decisions), *copies]
-    copied = f" and {len(copies)} copies that restores had kept" if copies else ""
+    what = "copy" if len(copies) == 1 else "copies"
+    copied = f" and {len(copies)} {what} that restores had kept" if copies else ""
     return {
         "changed": bool(removed or copies),
         "decisions": [{"stamp": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
@@ -105,9 +105,10 @@ def _told(
         "freed": freed,
         "unreadable": [*here.unreadable, *damage_of_record(sets)],
         "lone": list(here.lone),
-        "summary": f"{len(removed)} {'set' if len(removed) == 1 else 'sets'} of {sets.app}{copied} "
+        "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "
-        f"{len(kept)} stay in {sets.directory}." + "".join(f" {one}" for one in cannot_be_removed(left)),
+        f"{len(kept)} {'stays' if len(kept) == 1 else 'stay'} in {sets.directory}."
+        + "".join(f" {one}" for one in cannot_be_removed(left)),
         "diff": {
             "before_header": sets.directory,
             "after_header": sets.directory,
@@ -118,21 +119,6 @@ def _told(
 
 
 def _old_copies(sets: Sets, limit: datetime) -> list[str]:
-    """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves.
-
-    The record is believed only as far as names go that a restore gives: ``_data.before-<timestamp>`` beside ``_data``.
-    """
-    old = [swap for swap in remembered(sets) if _is_old(swap, limit)]
-    return list({one.before: one for one in [*old, *superseded(sets)] if _is_copy(one.live, one.before)})
-
-
-def _is_old(swap: Swap, limit: datetime) -> bool:
-    try:
-        return datetime.strptime(swap.at, "%Y-%m-%dT%H:%M:%S%z") < limit
-    except ValueError:
-        return False
-
-
-def _is_copy(live: str, before: str) -> bool:
-    named = re.fullmatch(re.escape(live) + r"\.before-\d{8}-\d{6}", before)
-    return bool(named) and os.path.isdir(before) and not os.path.islink(before)
+    """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves."""
+    old = [swap for swap in remembered(sets) if swap.has_copy and swap.made < limit]
+    return list({one.before: one for one in [*old, *superseded(sets)]})

@@ -16,6 +16,7 @@ from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
 from . import backup, restorable
 from .backup import RESERVE, size
+from .journal import STAGED
 from .places import why_not
 from .restorable import FromSet
 from .under_way import AUTO, NEXT, CutoverEngine, World
@@ -130,7 +131,8 @@ def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, rel
     old = seen.old
     ran = bool(old and old["State"]["Running"])
     called = old["Name"].lstrip("/") if old else ""
-    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, (*seen.cautions, *told))
+    cautions = (*seen.cautions, *told, *(seen.source.notes if seen.source else ()))
+    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, cautions)
 
 
 @dataclass(frozen=True)
@@ -206,10 +208,10 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
     there = [one["Name"].lstrip("/") for one in running(engine, [params.database]) if one["Id"] != old]
     names = [one for one in there if one not in (*params.beside, params.container + NEXT)]
     if names:
+        run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
-            f"{', '.join(names)} also {'runs' if len(names) == 1 else 'run'} on {params.database}. Two containers on "
-            "one database can lose data, so nothing was changed. Stop it (docker stop), or name it in beside if it is "
-            "meant to be there."
+            f"{', '.join(names)} also {run} on {params.database}. Two containers on one database can lose data, so "
+            f"nothing was changed. Stop {it} (docker stop), or name {it} in beside if {it_is} meant to be there."
         )
 
 
@@ -279,7 +281,7 @@ def _staged(seen: Seen, release: Release) -> str:
     """Lay the data of a backup set ready beside the live data, and return its directory; empty for none."""
     if not seen.source or not seen.data:
         return ""
-    staged = seen.data.root + restorable.STAGED + release.id
+    staged = seen.data.root + STAGED + release.id
     discard(staged)
     try:
         seen.source.stage(seen.source.targets[0], staged)

@@ -5,27 +5,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from .._core.catalog import Archive, Database, shown
-from .._core.databases import DAMAGED, other_rows
+from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Examined
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.sets import Sets
 from .backup import RESERVE, WallClock
-from .journal import Journal, Swap, remembered
+from .journal import BEFORE, STAGED, Journal, Swap, remembered
 from .losses import contents, losses
 from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
 from .uploads import Asked, with_gone
 from .users import bound_to
 from .volumes import VolumeEngine, volume_of
-
-STAGED, BEFORE = ".restoring-", ".before-"
-AT = "%Y-%m-%dT%H:%M:%S%z"
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,10 @@ class Params:
 
 
 class Source(Protocol):
-    """Where the data comes from: the volumes, their directories as far as they exist, and what is found there."""
+    """Where the data comes from: the volumes, their directories as far as they are known, and what is found there.
+
+    ``notes`` say of what was prepared what could not be checked.
+    """
 
     set: str
     volumes: Sequence[str]
@@ -55,6 +54,7 @@ class Source(Protocol):
     created: Sequence[str]
     files: int
     bytes: int
+    notes: Sequence[str]
 
     def look(self) -> None:
         """Refuse places in which the data cannot be exchanged; called again before anybody is stopped."""
@@ -92,9 +92,10 @@ class FromSet:
         self._refuse_wrong_set()
         self.targets = self._targets()
         self.volumes: Sequence[str] = [one.volume for one in self.targets]
-        self.roots: Sequence[str] = [one.root for one in self.targets if one.root]
+        self.roots: Sequence[str] = [place for place in map(self._place, self.targets) if place]
         self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
         self.files = self.bytes = 0
+        self.notes: Sequence[str] = ()
         self.look()
         self._check_room()
 
@@ -169,11 +170,14 @@ class FromSet:
         for one in self.targets:
             self._count(archive.examine(self.one.path(one.archive), one.archive.compression, **self._conditions(one)))
 
+    def _is_own(self, one: Target) -> bool:
+        """Return whether the databases in a volume are the application's."""
+        return bool(one.archive.databases) or one.archive in self.one.manifest.archives[:1]
+
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with what the manifest says."""
         since = self.one.time
-        first = self.one.manifest.archives[:1]
-        own = {one.volume for one in self.targets if one.archive.databases or one.archive in first}
+        own = {one.volume for one in self.targets if self._is_own(one)}
         live = contents({one.volume: one.root for one in self.targets if one.root}, since.timestamp(), own)
         kept = {
             f"{one.volume}/{database.path}": database.tables
@@ -207,7 +211,8 @@ class FromSet:
             live = one.root or self._root(one.volume)
             if not live:
                 raise DockerVpsError(f"The volume {one.volume} was removed as soon as it was made. Try again.")
-            swaps.append(Swap(one.volume, live, live + STAGED + stamp, live + BEFORE + stamp, self.set, at))
+            staged, before = live + STAGED + stamp, live + BEFORE + stamp
+            swaps.append(Swap(one.volume, live, staged, before, self.set, at, own=self._is_own(one)))
         journal = journal.write(swaps=tuple(swaps))
         for one, swap in zip(self.targets, swaps):
             self.stage(one, swap.staged)
@@ -228,7 +233,8 @@ class FromSet:
         with Examiner() as examiner:
             for database in one.archive.databases:
                 if database.path in found:
-                    _refuse_other(path, database, os.path.join(staged, found[database.path]), examiner)
+                    place = os.path.join(staged, found[database.path])
+                    self.notes = (*self.notes, *_refuse_other(path, database, place, examiner))
                 elif database.journal_mode:  # others are encrypted
                     raise DockerVpsError(
                         f"{path} has no database {database.path}, which its manifest names; nothing was changed."
@@ -246,15 +252,17 @@ class FromSet:
         self.bytes += examined.plain_bytes
 
 
-def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) -> None:
+def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) -> list[str]:
+    """Refuse a database that is not as it was backed up, and return why that is not known."""
     facts = examiner.facts(path)
-    rows = other_rows(told.tables, facts.tables, [*told.uncounted, *facts.uncounted])
+    rows = other_rows(told, facts)
     if facts.check == DAMAGED or rows:
         why = facts.why if facts.check == DAMAGED else "other numbers of rows than its manifest says"
         raise DockerVpsError(
             f"The database {told.path} in {archived} is not as it was backed up: {why}. Name another set; "
             "nothing was changed."
         )
+    return [f"The database {told.path} was not checked: {facts.why}."] if facts.check == NOT_CHECKED else []
 
 
 class SafetyCopies:
@@ -264,7 +272,7 @@ class SafetyCopies:
         last, wanted = remembered(sets), set(params.volumes.values())
         newest = max((one.at for one in last), default="")
         self.swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
-        kept = {one.volume for one in self.swaps if os.path.isdir(one.before)}
+        kept = {one.volume for one in self.swaps if one.has_copy}
         if not kept or kept != (wanted or {one.volume for one in self.swaps}):
             raise DockerVpsError(
                 f"No restore from {sets.directory} has left safety copies of "
@@ -276,6 +284,7 @@ class SafetyCopies:
         self.roots: Sequence[str] = [one.live for one in self.swaps]
         self.created: Sequence[str] = []
         self.files = self.bytes = 0
+        self.notes: Sequence[str] = ()
         self.look()
 
     def look(self) -> None:
@@ -291,15 +300,16 @@ class SafetyCopies:
 
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with the safety copies."""
-        since = datetime.strptime(min(one.at for one in self.swaps), AT)
-        live = contents({one.volume: one.live for one in self.swaps}, since.timestamp())
-        return losses(live, contents({one.volume: one.before for one in self.swaps}).tables, since)
+        since, own = min(one.made for one in self.swaps), {one.volume for one in self.swaps if one.own}
+        live = contents({one.volume: one.live for one in self.swaps}, since.timestamp(), own)
+        return losses(live, contents({one.volume: one.before for one in self.swaps}, own=own).tables, since)
 
     def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Write nothing down yet: what is staged in an undecided journal is thrown away, and this is all there is."""
         self.examine()
         return journal, [
-            Swap(one.volume, one.live, one.before, one.live + BEFORE + stamp, one.set, at) for one in self.swaps
+            Swap(one.volume, one.live, one.before, one.live + BEFORE + stamp, one.set, at, own=one.own)
+            for one in self.swaps
         ]
 
 

@@ -17,8 +17,8 @@ from .._core.losses import counted
 from .._store.guard import guarded
 from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
-from .journal import Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
-from .restorable import AT, FromSet, Params, SafetyCopies, Source, stamps_beside
+from .journal import AT, Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
+from .restorable import FromSet, Params, SafetyCopies, Source, stamps_beside
 from .volumes import VolumeEngine, refuse_vanishing, running
 
 
@@ -97,10 +97,11 @@ def _users(
     """Return the running containers that use the volumes, after refusing them unless they may be stopped."""
     there = running(engine, source.volumes)
     if there and not params.stop_app:
+        runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
-            f"{', '.join(_names(there))} {'runs' if len(there) == 1 else 'run'} on {', '.join(source.volumes)}, so "
-            f"nothing was restored. {would_lose['summary']} Stop it first, or allow that with stop_app "
-            "(it is stopped for a moment, when everything is prepared).",
+            f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
+            f"{would_lose['summary']} Stop {it} first, or allow that with stop_app ({they_are} stopped for a moment, "
+            "when everything is prepared).",
             containers=_names(there),
             would_lose=would_lose,
         )
@@ -134,6 +135,7 @@ def _told(
         "unavailable": unavailable,
         "before": before,
         "left": [],
+        "notes": list(source.notes),
         "summary": _summary(params, source, would_lose, stopped, unavailable, check_mode),
     }
 
@@ -153,4 +155,4 @@ def _summary(
         return f"{what} can be restored into {', '.join(source.volumes)}: {amount}.{users} {would_lose['summary']}"
     away = f" Stopped for {unavailable:g} s: {', '.join(stopped)}." if stopped else ""
     kept = " The data from before is kept; undo brings it back." if params.keep_before else ""
-    return f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}"
+    return " ".join([f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}", *source.notes])

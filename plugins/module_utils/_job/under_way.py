@@ -16,16 +16,16 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 from .._core import dotenv
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import Reason, Rules, Wanted, explain
+from .._core.losses import counted
 from .._core.releases import FAILED, UNWELL, Release
 from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
 from .backup import WallClock
-from .journal import ENGINE_BACK_WITHIN, NotRunning, Swap, carry_through, finish_stopping, go_on, patiently
+from .journal import ENGINE_BACK_WITHIN, STAGED, NotRunning, Swap, carry_through, finish_stopping, go_on, patiently
 from .losses import contents, losses
 from .probing import Asked, Probed
-from .restorable import STAGED
 from .volumes import VolumeEngine, running
 
 NEXT, OLD = "-next", "-old"  # behind the name of the container
@@ -206,7 +206,7 @@ def rename(engine: CutoverEngine, container: str, name: str) -> None:
 def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
     """Return what a container wrote last, as an appendix to a sentence."""
     lines = list(engine.logs(container, number)) if number > 0 else []
-    return f"\nIts last {len(lines)} log lines:\n" + "\n".join(lines) if lines else ""
+    return f"\nIts last {counted(len(lines), 'log line')}:\n" + "\n".join(lines) if lines else ""
 
 
 def masked(releases: Releases, text: str, *release_ids: str) -> str:

@@ -10,10 +10,10 @@ import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Iterator, Mapping, Optional, Sequence, cast
+from typing import IO, Any, Iterator, Mapping, Optional, Sequence, Tuple, cast
 
 from .._core.catalog import Archive, Database, shown
-from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, other_rows, tally
+from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
 from .._core.errors import DockerVpsError
 from .._core.losses import counted, held_back, listed, told, unaccepted
 from .._core.members import plain
@@ -28,6 +28,22 @@ from .backup import WallClock, size
 LEVELS = ("exists", "checksum", "full")
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 _BLOCK = 1 << 20  # bytes
+
+
+Finding = Tuple[bool, str]
+"""Whether it is a problem of a set, and what was found."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a restored volume has otherwise than its manifest says.
+
+    ``lost`` is whether something is lost, ``uncounted`` whether the rows of a database could not be compared.
+    """
+
+    lost: bool
+    sentence: str
+    uncounted: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
     past = [one.manifest for one in here.sets if one.time <= now]
     held = held_back(past)
-    rows = [_row(one, problems(one, params.level), held.get(one.manifest.stamp, ""), now) for one in looked_at]
+    rows = [_row(one, findings(one, params.level), held.get(one.manifest.stamp, ""), now) for one in looked_at]
     result = {
         "changed": False,
         "directory": sets.directory,
@@ -63,7 +79,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
         "runs": {job: asdict(one) for job, one in runs.read(sets.directory).items()},
     }
     result["summary"] = list(_summary(sets, result))
-    wrong = [f"{row['stamp']}: {'; '.join(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
+    wrong = [f"{row['stamp']}: {_joined(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
     if wrong and params.fail_on_problems:
         raise DockerVpsError(
             f"Backups of {sets.app} in {sets.directory} cannot be relied on, so make a new one or bring back another "
@@ -74,12 +90,17 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
 
 
 def problems(one: BackupSet, level: str) -> list[str]:
-    """Return what is wrong with a set, as far as a level looks.
+    """Return what is wrong with a set, as far as a level looks; see findings."""
+    return [finding for is_wrong, finding in findings(one, level) if is_wrong]
+
+
+def findings(one: BackupSet, level: str) -> list[Finding]:
+    """Return what is wrong with a set, and what could not be told, as far as a level looks.
 
     ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
     every archive too, and opens every database.
     """
-    found = one.absent()
+    found = [(True, absent) for absent in one.absent()]
     if found or level == "exists":
         return found
     look = _checksum if level == "checksum" else _full
@@ -87,12 +108,12 @@ def problems(one: BackupSet, level: str) -> list[str]:
         try:
             found += look(one.path(each), each)
         except DockerVpsError as error:
-            found.append(error.message)
+            found.append((True, error.message))
     return found
 
 
-def compared(told: Archive, root: str) -> Iterator[tuple[bool, str]]:
-    """Yield how a restored volume that may be in use differs from its manifest, each with whether something is lost."""
+def compared(told: Archive, root: str) -> Iterator[Difference]:
+    """Yield how a restored volume that may be in use differs from its manifest."""
     survey = tree.survey(root)
     there = {shown(path): path for path in survey.databases}
     beside = {database.path + suffix for database in told.databases for suffix in SIDECARS}
@@ -100,41 +121,41 @@ def compared(told: Archive, root: str) -> Iterator[tuple[bool, str]]:
     # What the application keeps beside an encrypted database comes and goes.
     some = len(SIDECARS) * sum(not database.journal_mode for database in told.databases)
     if not told.files - some <= count <= told.files + some:
-        yield count < told.files, f"{told.name} has {count} files, and the manifest says {told.files}"
+        said = f"{told.name} has {counted(count, 'file')}, and the manifest says {told.files}"
+        yield Difference(count < told.files, said)
     with Examiner() as examiner:
         for database in told.databases:
             if database.path in there:
                 yield from _compared(database, os.path.join(root, there[database.path]), examiner)
             elif database.journal_mode or not os.path.isfile(os.path.join(root, database.path)):
-                yield True, f"{told.name} has no database {database.path}"
+                yield Difference(True, f"{told.name} has no database {database.path}")
 
 
-def _compared(told: Database, path: str, examiner: Examiner) -> Iterator[tuple[bool, str]]:
+def _compared(told: Database, path: str, examiner: Examiner) -> Iterator[Difference]:
     facts = examiner.facts(path, live=True)
     if facts.check == DAMAGED:
-        yield True, f"the database {told.path} is damaged: {facts.why}"
+        yield Difference(True, f"the database {told.path} is damaged: {facts.why}")
     elif facts.check == NOT_CHECKED:
-        yield False, f"the database {told.path} was not checked: {facts.why}"
+        said = f"the database {told.path} was not checked: {facts.why}"
+        yield Difference(False, said, uncounted=not facts.schema)
     elif facts.why:
-        yield False, f"the database {told.path} is sound, but {facts.why}"
-    passed_over = {*told.uncounted, *facts.uncounted}
-    before = {table: rows for table, rows in told.tables.items() if table not in passed_over}
-    now = {table: rows for table, rows in facts.tables.items() if table not in passed_over}
-    yield from _tables(told.path, before, now)
+        yield Difference(False, f"the database {told.path} is sound, but {facts.why}")
+    yield from _tables(told.path, *comparable(told, facts))
 
 
-def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Iterator[tuple[bool, str]]:
+def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Difference]:
     for table in sorted({*told, *now}):
         before, after = told.get(table), now.get(table)
         if after is None:
-            yield True, f"the table {table} of {path} is missing"
+            yield Difference(True, f"the table {table} of {path} is missing")
         elif before is None:
-            yield False, f"the table {table} of {path} is new"
+            yield Difference(False, f"the table {table} of {path} is new")
         elif before != after:
-            yield after < before, f"the table {table} of {path} has {after} rows, and the manifest says {before}"
+            said = f"the table {table} of {path} has {counted(after, 'row')}, and the manifest says {before}"
+            yield Difference(after < before, said)
 
 
-def _checksum(path: str, told: Archive) -> Iterator[str]:
+def _checksum(path: str, told: Archive) -> Iterator[Finding]:
     digest = hashlib.sha256()
     try:
         with open_regular(path) as file:
@@ -143,10 +164,10 @@ def _checksum(path: str, told: Archive) -> Iterator[str]:
     except OSError as error:
         raise DockerVpsError(f"{told.file} cannot be read: {error.strerror}") from error
     if digest.hexdigest() != told.sha256:
-        yield f"{told.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {told.sha256}"
+        yield True, f"{told.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {told.sha256}"
 
 
-def _full(path: str, told: Archive) -> Iterator[str]:
+def _full(path: str, told: Archive) -> Iterator[Finding]:
     archive.examine(
         path,
         told.compression,
@@ -169,39 +190,67 @@ def _full(path: str, told: Archive) -> Iterator[str]:
 
 
 def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
-    """Return copies of the databases in an archive that was examined; the last of several members wins."""
-    wanted = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
+    """Return copies of the databases in an archive that was examined; the last of several members wins.
+
+    One that is a further name (hard link) of a member has the content of that one, which came before it.
+    """
+    places = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
     most = {database.path: database.bytes for database in told.databases}
-    found = {}
+    found, links = _taken(path, told, places, most)
+    if not links:
+        return found
+    targets = {target: places[name] for name, target in links.items()}
+    behind, _unused = _taken(path, told, targets, {target: most[name] for name, target in links.items()})
+    return {**found, **{name: behind[target] for name, target in links.items() if target in behind}}
+
+
+def _taken(
+    path: str, told: Archive, wanted: Mapping[str, str], most: Mapping[str, int]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Copy the wanted members of an archive to their places; return these, and by name what others are links to.
+
+    Args:
+        most: how many bytes a member may have.
+    """
+    found: dict[str, str] = {}
+    links: dict[str, str] = {}
     with open_regular(path) as file:
         stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
         with tarfile.open(fileobj=stream, mode="r|") as members:
             for member in members:
                 name = shown(plain(member.name))
-                if name in wanted and member.isreg() and member.size > most[name]:
-                    raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
-                data = members.extractfile(member) if name in wanted and member.isreg() else None
-                if data:
+                if name not in wanted:
+                    continue
+                if member.islnk():
+                    found.pop(name, None)
+                    links[name] = shown(plain(member.linkname))
+                elif member.isreg():
+                    if member.size > most[name]:
+                        raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
+                    links.pop(name, None)
                     found[name] = wanted[name]
+                    data = cast(IO[bytes], members.extractfile(member))
                     with open(wanted[name], "wb") as copy:
                         shutil.copyfileobj(data, copy, _BLOCK)
-    return found
+    return found, links
 
 
-def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[str]:
+def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:
     if copy is None:
-        yield f"{file} has no database {told.path}, and the manifest names it"
+        yield True, f"{file} has no database {told.path}, and the manifest names it"
     elif told.journal_mode:  # others are encrypted, and the archive's checksum is all there is to compare
         facts = examiner.facts(copy)
-        wrong = other_rows(told.tables, facts.tables, [*told.uncounted, *facts.uncounted])
+        wrong = other_rows(told, facts)
         if facts.check == DAMAGED:
-            yield f"The database {told.path} in {file} is damaged: {facts.why}"
+            yield True, f"The database {told.path} in {file} is damaged: {facts.why}"
         elif wrong:
             rows = [f"{one} {facts.tables.get(one)}, not {told.tables.get(one)}" for one in wrong]
-            yield f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(rows)}"
+            yield True, f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(rows)}"
+        if facts.check == NOT_CHECKED:
+            yield False, f"The database {told.path} in {file} was not checked: {facts.why}"
 
 
-def _row(one: BackupSet, wrong: Sequence[str], held: str, now: datetime) -> dict[str, Any]:
+def _row(one: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> dict[str, Any]:
     manifest = one.manifest
     checks = [check for each in manifest.archives for check in each.checks]
     return {
@@ -234,7 +283,8 @@ def _row(one: BackupSet, wrong: Sequence[str], held: str, now: datetime) -> dict
         "warnings": list(manifest.warnings),
         "proven": manifest.proven,
         "last_proof": asdict(manifest.proofs[-1]) if manifest.proofs else {},
-        "problems": list(wrong),
+        "problems": [finding for is_wrong, finding in found if is_wrong],
+        "notes": [finding for is_wrong, finding in found if not is_wrong],
     }
 
 
@@ -278,8 +328,8 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
             *([row["reason"]] if row["reason"] else []),
             *(["kept as " + row["held"]] if row["held"] else []),
         ]
-        wrong = f"; WRONG: {'; '.join(row['problems'])}" if row["problems"] else ""
-        yield f"{row['stamp']}: {', '.join(facts)}{wrong}"
+        wrong = f"; WRONG: {_joined(row['problems'])}" if row["problems"] else ""
+        yield "; ".join([f"{row['stamp']}: {', '.join(facts)}{wrong}", *row["notes"]])
     proven = result["last_proven"]
     yield f"Last proven: {proven['stamp']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
     yield from (f"Lost: {one}" for one in result["cautions"])
@@ -288,6 +338,11 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"Without a manifest: {one}" for one in result["lone"])
     for job, last in result["runs"].items():
         yield f"Last {job} at {last['at']} {'succeeded' if last['ok'] else 'FAILED'}: {last['message']}"
+
+
+def _joined(problems: Sequence[str]) -> str:
+    """Return problems as one sentence; some end with a full stop."""
+    return "; ".join(one.rstrip(".") for one in problems)
 
 
 def _missing_uploads(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -306,4 +361,4 @@ def _ago(seconds: int) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit} ago"
-    return f"{seconds} seconds ago"
+    return f"{counted(seconds, 'second')} ago"

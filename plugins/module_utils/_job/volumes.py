@@ -81,10 +81,10 @@ def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
     """
     names = [one["Name"].lstrip("/") for one in containers if (one.get("HostConfig") or {}).get("AutoRemove")]
     if names:
+        was, it, them = ("was", "it", "it") if len(names) == 1 else ("were", "they", "them")
         raise DockerVpsError(
-            f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} started with --rm: once stopped for this, it "
-            "would be removed and could not be started again, so nothing was changed. Stop it yourself (docker stop), "
-            "or run it without --rm."
+            f"{', '.join(names)} {was} started with --rm: once stopped for this, {it} would be removed and could not "
+            f"be started again, so nothing was changed. Stop {them} yourself (docker stop), or run {them} without --rm."
         )
 
 

@@ -12,7 +12,6 @@ content, and are left away between the passes.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -27,7 +26,7 @@ from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping
 from .._core.errors import DockerVpsError
 from .._core.members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
 from .compression import Compressor, Data, Decompressed
-from .files import open_regular, refused
+from .files import open_regular, refused, unstarted
 from .folders import folders
 
 ROUNDS = 3
@@ -366,8 +365,7 @@ def _tar(
                 ["tar", *arguments], bufsize=_READ, stdin=stdin, stdout=stdout, stderr=complaints, env=environment
             )
         except OSError as error:
-            what = "Install tar." if error.errno == errno.ENOENT else f"{len(arguments)} arguments were given to it."
-            raise DockerVpsError(f"GNU tar cannot be started: {error.strerror}. {what}") from error
+            raise unstarted("GNU tar", error, "tar") from error
         pipe = _pipe(tar.stdin or tar.stdout)
         try:
             with suppress(OSError):  # Larger pipes mean fewer switches between processes; the host may forbid them.

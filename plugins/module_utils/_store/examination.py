@@ -22,7 +22,7 @@ from .._core.databases import DAMAGED, NOT_CHECKED, SOUND, is_finding, judged, u
 from .._core.errors import DockerVpsError
 from .._core.pages import MOST, look
 from .numbers import unreadable
-from .sqlite import Header, at_rest, bear, count, header, limited, opened, schema_fingerprint, tables
+from .sqlite import FAILURES, Header, at_rest, bear, count, header, limited, opened, said, schema_fingerprint, tables
 
 HOST = (
     sqlite3.sqlite_version_info[0] * 1_000_000 + sqlite3.sqlite_version_info[1] * 1000 + sqlite3.sqlite_version_info[2]
@@ -31,6 +31,8 @@ HOST = (
 
 _PR_SET_PDEATHSIG = 1  # https://www.man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _STEPS = 200  # of SQLite's virtual machine between looks at the clock; one can build a text of a gigabyte
+# The parts of the time after which the check ends, and the count of rows; what is left is for the look at pages.
+_CHECKED, _COUNTED = 0.5, 0.75
 _SHARE = 10  # the part of the time for the look at numbers
 _LONGEST = 16  # the part of the memory that one text or blob may need
 
@@ -59,8 +61,9 @@ def answer(question: Mapping[str, Any]) -> Dict[str, Any]:
     """Examine one database and return what is known about it, or why it cannot be read.
 
     Args:
-        question: its ``path``; whether it is ``live``, so that others may be using it; the limits ``seconds`` and
-            ``memory`` (bytes, beyond what the process has now); and ``wait``, the seconds to wait for a lock.
+        question: its ``path``; whether it is ``live``, so that others may be using it; the limits for all steps
+            together, ``seconds`` and ``memory`` (bytes, beyond what the process has now); and ``wait``, the seconds to
+            wait for a lock.
     """
     _limit(question["memory"])
     try:
@@ -86,29 +89,30 @@ def _examined(path: str, live: bool, seconds: float, memory: int, wait: float) -
         connection.execute("BEGIN")  # one state for all questions
         if live:
             connection.execute("PRAGMA schema_version").fetchone()  # what keeps others' databases from being read
-        check, why = _checked(connection, about, seconds, memory)
+        began = time.monotonic()
+        check, why = _checked(connection, about, seconds * _CHECKED, memory)
         found = {"check": check, "why": why, "schema": "", "tables": {}, "uncounted": []}
-        with contextlib.suppress(sqlite3.Error, MemoryError), _within(connection, seconds) as until:
+        with contextlib.suppress(*FAILURES, MemoryError), _within(connection, began + seconds * _COUNTED) as until:
             bear(connection)
             pages, size = (connection.execute(f"PRAGMA page_{one}").fetchone()[0] for one in ("count", "size"))
             found["bytes"] = pages * size
-            found["schema"] = schema_fingerprint(connection)
             found["uncounted"] = tables(connection)  # until they are
+            found["schema"] = schema_fingerprint(connection)
             found["tables"], found["uncounted"] = count(connection, until)
         if check == SOUND and not why:
-            with contextlib.suppress(sqlite3.Error, MemoryError), _within(connection, seconds / _SHARE):
+            until = min(began + seconds, time.monotonic() + seconds / _SHARE)
+            with contextlib.suppress(*FAILURES, MemoryError), _within(connection, until):
                 found["why"] = unreadable(connection, found["tables"])
     if check == NOT_CHECKED and not live:
-        _look_at_pages(path, seconds, found)
+        _look_at_pages(path, began + seconds, found)
     return found
 
 
 @contextlib.contextmanager
-def _within(connection: sqlite3.Connection, seconds: float) -> Iterator[float]:
-    """Interrupt a connection when the time is over, which begins now; gives when that is."""
-    until = time.monotonic() + seconds
+def _within(connection: sqlite3.Connection, until: float) -> Iterator[float]:
+    """Interrupt a connection when a monotonic time has come, which it gives."""
     connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)  # between the instructions
-    with limited(connection, seconds):  # within one
+    with limited(connection, until - time.monotonic()):  # within one
         yield until
 
 
@@ -121,24 +125,23 @@ def _restrain(connection: sqlite3.Connection, memory: int) -> None:
 
 def _checked(connection: sqlite3.Connection, about: Header, seconds: float, memory: int) -> Tuple[str, str]:
     try:
-        with _within(connection, seconds):
+        with _within(connection, time.monotonic() + seconds):
             return judged([line for (line,) in connection.execute(f"PRAGMA integrity_check({MOST})")])
-    except sqlite3.Error as error:
-        said = str(error)
-        if is_finding(said):
-            return DAMAGED, said
-        if "interrupted" in said:
+    except FAILURES as error:
+        told = said(error)
+        if is_finding(told):
+            return DAMAGED, told
+        if "interrupted" in told:
             return NOT_CHECKED, f"its check took longer than {seconds:g} seconds"
-        if "out of memory" in said:
+        if "out of memory" in told:
             return NOT_CHECKED, f"its check needs more than {memory // 1024**2} MiB of memory"
-        return NOT_CHECKED, unable(said, HOST, 0 if about.version == HOST else about.version)
+        return NOT_CHECKED, unable(told, HOST, 0 if about.version == HOST else about.version)
     except MemoryError:
         return NOT_CHECKED, f"its check needs more than {memory // 1024**2} MiB of memory"
 
 
-def _look_at_pages(path: str, seconds: float, found: Dict[str, Any]) -> None:
-    """Look at least at the pages of a database that SQLite cannot check."""
-    until = time.monotonic() + seconds
+def _look_at_pages(path: str, until: float, found: Dict[str, Any]) -> None:
+    """Look at least at the pages of a database that SQLite cannot check, until a monotonic time."""
 
     def read(offset: int, length: int) -> bytes:
         if time.monotonic() > until:

@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
-from .._core.databases import NOT_CHECKED
+from .._core.catalog import shown
+from .._core.databases import LONGEST, NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
 from .._core.sqlite_versions import known_data_loss, text
 from . import examination, sqlite
@@ -30,7 +31,7 @@ _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from {name} import main; m
 
 @dataclass(frozen=True)
 class Limits:
-    """What the examination of one database may need: for each of its steps so many seconds, and bytes of memory."""
+    """What the examination of one database may need: seconds for all of its steps together, and bytes of memory."""
 
     seconds: float
     memory: int
@@ -38,7 +39,7 @@ class Limits:
 
 def own_limits(size: int) -> Limits:
     """Return the limits for a database of the application's own, by its size in bytes."""
-    return Limits(60.0 + size / _MIB, 512 * _MIB + size // 64)
+    return Limits(120.0 + 2 * size / _MIB, 512 * _MIB + size // 64)
 
 
 FOREIGN = Limits(5.0, 128 * _MIB)
@@ -59,6 +60,13 @@ class Facts:
     warning: str  # a known bug of that library that loses data, in one sentence; or empty
     why: str = ""  # what the check found, or why it could not be made
     uncounted: Tuple[str, ...] = ()  # ordinary tables that are not in ``tables``
+
+
+TOO_FAR: Mapping[str, Any] = {
+    "check": NOT_CHECKED,
+    "why": f"its path on this host has more than {LONGEST} bytes, which SQLite does not open",
+}
+"""What is said of a database with such a path."""
 
 
 class Examiner:
@@ -103,8 +111,9 @@ class Examiner:
     ) -> Facts:
         size = os.stat(path).st_size
         allowed = limits or own_limits(size)
+        wait = wait if live else 0.0  # nobody has a lock on what is at rest
         question = {"path": path, "live": live, "wait": wait, "seconds": allowed.seconds, "memory": allowed.memory}
-        said = self._asked(question, 3 * allowed.seconds + wait + _GRACE)
+        said = TOO_FAR if not sqlite.fits(path) else self._asked(question, allowed.seconds + wait + _GRACE)
         if "error" in said:
             raise DockerVpsError(said["error"])
         known = 0 if writer == examination.HOST else writer  # it may be the copier's: this host's own number
@@ -114,11 +123,11 @@ class Examiner:
             bytes=said.get("bytes", size),
             check=said["check"],
             schema=said.get("schema", ""),
-            tables=said.get("tables", {}),
+            tables={shown(name): rows for name, rows in said.get("tables", {}).items()},
             held=held,
             warning=known_data_loss(known, wal) or "",
-            why=said["why"],
-            uncounted=tuple(said.get("uncounted", ())),
+            why=brief(shown(said["why"])),
+            uncounted=tuple(map(shown, said.get("uncounted", ()))),
         )
 
     def _asked(self, question: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
@@ -137,8 +146,8 @@ class Examiner:
                     break
                 line += read
         except BrokenPipeError:
-            line = b""
-        if not line:
+            pass
+        if not line.endswith(b"\n"):  # it ended before the end of its answer
             code = self._end()
             return {"check": NOT_CHECKED, "why": f"the process that examined it ended with {code}"}
         answer: Mapping[str, Any] = json.loads(line)

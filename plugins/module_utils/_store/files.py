@@ -42,6 +42,13 @@ def refused(doing: str, error: OSError, path: str = "") -> DockerVpsError:
     return DockerVpsError(f"{doing}: {cause}{full}. {next_step(error)}")
 
 
+def unstarted(command: str, error: OSError, package: str) -> DockerVpsError:
+    """Return why a command could not be started, with the package to install when it is not there."""
+    absent = isinstance(error, FileNotFoundError)
+    step = f"Install it: apt-get install {package}." if absent else next_step(error)
+    return DockerVpsError(f"{command} cannot be started: {error.strerror or error}. {step}")
+
+
 def unforeseen(what: str, error: OSError) -> DockerVpsError:
     """Return a refusal that nobody expected, by the path that the system names."""
     path = error.filename if isinstance(error.filename, str) else ""
@@ -50,14 +57,20 @@ def unforeseen(what: str, error: OSError) -> DockerVpsError:
 
 def _full(path: str) -> str:
     """Return which disk is full, and of what: a disk without inodes has bytes, and takes no file all the same."""
-    place = os.path.abspath(path)
-    while not os.path.exists(place):
-        place = os.path.dirname(place)
+    place = nearest(path)
     facts = os.statvfs(place)
     while not os.path.ismount(place):
         place = os.path.dirname(place)
     inodes = " and no inode" if facts.f_files and not facts.f_favail else ""
     return f" (the disk at {place} has {facts.f_bavail * facts.f_frsize // 1024} KiB{inodes} free)"
+
+
+def nearest(path: str) -> str:
+    """Return a path, or the nearest one above it that is there."""
+    place = os.path.abspath(path)
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    return place
 
 
 def open_regular(path: str, links: bool = False) -> BinaryIO:
@@ -200,7 +213,7 @@ def _run(*command: str, cwd: Optional[str] = None, opened: Sequence[int] = ()) -
             check=False,
         )
     except OSError as error:
-        raise DockerVpsError(f"GNU {command[0]} cannot be started: {_why(error)}. Install coreutils.") from error
+        raise unstarted(f"GNU {command[0]}", error, "coreutils") from error
 
 
 def _first_line(done: subprocess.CompletedProcess[str]) -> str:

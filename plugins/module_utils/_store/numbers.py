@@ -7,6 +7,8 @@ import contextlib
 import sqlite3
 from typing import Iterable, List
 
+from .sqlite import FAILURES
+
 LARGEST = 2**53 - 1  # Number.MAX_SAFE_INTEGER: libsql, for one, throws for a row with a larger one
 _NAMED = 5
 # Columns of these types turn whole numbers into something else: https://sqlite.org/datatype3.html#determination_of_column_affinity
@@ -30,7 +32,7 @@ def unreadable(connection: sqlite3.Connection, tables: Iterable[str]) -> str:
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> List[str]:
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*FAILURES):
         told = connection.execute("SELECT name, upper(type) FROM pragma_table_info(?)", (table,)).fetchall()
         beyond = {
             name: _beyond(name) for name, kind in told if "INT" in kind or not any(one in kind for one in _NEVER_WHOLE)

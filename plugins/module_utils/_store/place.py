@@ -54,9 +54,12 @@ def _mounted(root: str) -> str:
     except OSError as error:
         return f"{root} cannot be looked through: {error.strerror}. {next_step(error)}"
     if below:
+        what, is_not, it = (
+            ("Another file system is", "is", "it") if len(below) == 1 else ("Other file systems are", "are", "them")
+        )
         return (
-            f"Another file system is mounted at {few(sorted(below))}, which is not in the set, and would be moved "
-            f"aside with {root}. Unmount it first, or restore into another volume with volumes."
+            f"{what} mounted at {few(sorted(below))}, which {is_not} not in the set, and would be moved "
+            f"aside with {root}. Unmount {it} first, or restore into another volume with volumes."
         )
     return ""
 

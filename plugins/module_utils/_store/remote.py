@@ -21,7 +21,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.catalog import ADOPTED, Archive, Manifest, archive_file, made, manifest_file, parse, time_of, write
+from .._core.catalog import (
+    ADOPTED,
+    LARGEST,
+    Archive,
+    Manifest,
+    archive_file,
+    made,
+    manifest_file,
+    parse,
+    time_of,
+    write,
+)
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.members import Damaged
 from .compression import Decompressed
@@ -258,8 +269,7 @@ def fetch(one: Remote, repository: Repository, sets: Sets) -> BackupSet:
         sets.discard(folder)
     sets.begin(one.stamp + FETCHED, RESTORE)
     try:
-        text = b"".join(repository.load(one.manifest)).decode("utf-8", "replace")
-        manifest = parse(text, manifest_file(one.stamp))
+        manifest = _manifest(one, repository)
         if fingerprint(manifest) != one.facts or {archive.name for archive in manifest.archives} != set(one.archives):
             raise Damaged(
                 f"Set {one.stamp} in {repository.name} is not what its manifest describes: somebody has changed its "
@@ -275,6 +285,23 @@ def fetch(one: Remote, repository: Repository, sets: Sets) -> BackupSet:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(published.path(archive))
     return published
+
+
+def _manifest(one: Remote, repository: Repository) -> Manifest:
+    """Return the manifest of a set.
+
+    Raises:
+        DockerVpsError: it cannot be read, or is none; of an endless one little is read beyond what a manifest may have.
+    """
+    text = bytearray()
+    for block in repository.load(one.manifest):
+        text += block
+        if len(text) > LARGEST:
+            raise Damaged(
+                f"The manifest of set {one.stamp} in {repository.name} has more than {LARGEST} bytes, so it is none. "
+                "Fetch another set."
+            )
+    return parse(text.decode("utf-8", "replace"), manifest_file(one.stamp))
 
 
 def _brought(folder: str, one: Remote, archive: Archive, repository: Repository) -> Archive:

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from .._core.errors import DockerVpsError
 from .._core.secrets import SHORTEST
+from .files import unstarted
 from .lock import Locked
 from .restic_said import ABSENT, IN_VAIN, LOCKED, cause, judged, next_step
 
@@ -226,9 +227,7 @@ class Restic:
                 start_new_session=True,
             )
         except OSError as error:
-            raise DockerVpsError(
-                f"{command[0]} cannot be run on this host: {error.strerror}. Install it: apt-get install restic."
-            ) from error
+            raise unstarted(command[0], error, "restic") from error
 
     def _check(self, code: int, said: str, verb: str) -> None:
         if code == 0:

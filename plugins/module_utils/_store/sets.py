@@ -32,7 +32,7 @@ from .._core.catalog import (
     write,
 )
 from .._core.errors import DockerVpsError, InvalidInput
-from .files import FULL, Kept, make_directory, read, refused, replace, sync_directory
+from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 
 PARTIAL = ".partial-"
@@ -210,7 +210,10 @@ class Sets:
             return found
         more = f" These could not be read: {'; '.join(here.unreadable)}" if here.unreadable else ""
         if here.sets:
-            more += f" {here.sets[0].manifest.stamp} is dated later than now: is the clock right? Name it to use it."
+            raise DockerVpsError(
+                f"Every backup set of {self.app} in {self.directory} is dated later than now, the last one "
+                f"{here.sets[0].manifest.stamp}: is the clock right? Name it to use it.{more}"
+            )
         raise DockerVpsError(f"There is no backup set of {self.app} in {self.directory}.{more}")
 
     def taken(self) -> list[str]:
@@ -336,8 +339,8 @@ class Sets:
             raise refused(f"{folder}, which is not finished, cannot be removed", error, folder) from error
 
     def free(self) -> int:
-        """Return how many bytes are free for a set."""
-        facts = os.statvfs(self.directory)
+        """Return how many bytes are free for a set, also before the directory is made."""
+        facts = os.statvfs(nearest(self.directory))
         return facts.f_bavail * facts.f_frsize
 
     def _files(self) -> list[str]:

@@ -20,10 +20,10 @@ import stat
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 from urllib.parse import quote
 
-from .._core.databases import HEADER, MAGIC, belongs
+from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
 from .._core.errors import DockerVpsError
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
@@ -35,6 +35,12 @@ _BUSY, _LOCKED = 5, 6  # https://www.sqlite.org/rescode.html; the names are new 
 # PENDING, RESERVED and SHARED bytes: whoever has them all is alone. https://www.sqlite.org/lockingv3.html
 _LOCK_START, _LOCK_LENGTH = 0x40000000, 512
 
+
+FAILURES = (sqlite3.Error, UnicodeError)
+"""What Python raises when SQLite fails; the second where a name in a database, or in what SQLite says, is no text."""
+NAMES_BYTES = 256 * 1024**2
+"""Bytes of memory for what a query names; millions of paths."""
+_EACH = 64  # bytes that a text needs beside its characters
 
 _CAUSES = (
     (
@@ -108,7 +114,7 @@ def settle_crash(path: str) -> None:
 
     Nothing may be using the database. What cannot be opened is left as it is; whoever reads it says why.
     """
-    with contextlib.suppress(sqlite3.Error), connected(path, "mode=rw", 1.0) as connection:
+    with contextlib.suppress(*FAILURES), connected(path, "mode=rw", 1.0) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
@@ -143,22 +149,46 @@ def counted(path: str, *, wait: float = 5.0, within: float = 3600.0) -> Tuple[Di
         return count(connection, time.monotonic() + within)
 
 
-def names(path: str, query: str, *, wait: float = 5.0) -> FrozenSet[str]:
+def names(path: str, query: str, *, wait: float = 5.0, within: float = 60.0) -> FrozenSet[str]:
     """Return the first column of a query as text, without NULLs. The query can only read.
 
     Raises:
-        DockerVpsError: there is no readable database, or the query fails.
+        DockerVpsError: there is no readable database, or the query fails, takes longer than ``within`` seconds (one at
+            least), or names too much.
     """
     with opened(path, header(path), wait) as connection:
         connection.execute("PRAGMA query_only = ON")
         bear(connection)
         try:
-            values = [row[0] for row in connection.execute(query)]
-        except (sqlite3.Error, sqlite3.Warning) as error:
-            raise DockerVpsError(f"The query {query!r} on {path} failed: {error}. Correct the query.") from error
-    return frozenset(
-        _decoded(value) if isinstance(value, bytes) else str(value) for value in values if value is not None
-    )
+            with limited(connection, within):
+                found = _first_column(connection.execute(query))
+        except (*FAILURES, sqlite3.Warning) as error:
+            if "locked" in str(error):
+                raise
+            ended = str(error) == "interrupted"  # what it reads may be a view, and need no end
+            why = f"takes longer than {within:.0f} s" if ended else f"failed: {brief(said(error)).rstrip('.')}"
+            step = "Correct the query, or what it reads." if ended else "Correct the query."
+            raise DockerVpsError(f"The query {query!r} on {path} {why}. {step}") from error
+    if found is None:
+        raise DockerVpsError(
+            f"The query {query!r} on {path} names more than {NAMES_BYTES // 1024**2} MiB of paths. "
+            "Correct the query, or what it reads."
+        )
+    return frozenset(found)
+
+
+def _first_column(rows: sqlite3.Cursor) -> Optional[Set[str]]:
+    """Return the first values of rows as text; None when they are too much to keep."""
+    found: Set[str] = set()
+    size = 0
+    for value in (row[0] for row in rows if row[0] is not None):
+        text = _decoded(value) if isinstance(value, bytes) else str(value)
+        if text not in found:
+            found.add(text)
+            size += len(text) + _EACH
+        if size > NAMES_BYTES:
+            return None
+    return found
 
 
 def bear(connection: sqlite3.Connection) -> None:
@@ -295,6 +325,11 @@ def _has_no_journal(path: str) -> bool:
     return not belongs("-journal", start) and start[:1] != b"\0"
 
 
+def fits(path: str) -> bool:
+    """Return whether SQLite takes the path of a database, which it looks at without its links."""
+    return len(os.fsencode(os.path.realpath(path))) <= LONGEST
+
+
 def beginning(path: str, length: int) -> bytes:
     """Return the first bytes of a file; none when it cannot be read."""
     try:
@@ -362,10 +397,15 @@ def connected(path: str, options: str, wait: float = 0.0) -> Iterator[sqlite3.Co
 def _said(path: str, wait: float) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
-        said = str(error)
-        why = next((cause.format(wait=wait) for sign, cause in _CAUSES if sign in said), "is it damaged or in use?")
-        raise DockerVpsError(f"SQLite cannot read {path} ({said}): {why}.") from error
+    except FAILURES as error:
+        told = said(error)
+        why = next((cause.format(wait=wait) for sign, cause in _CAUSES if sign in told), "is it damaged or in use?")
+        raise DockerVpsError(f"SQLite cannot read {path} ({brief(told)}): {why}.") from error
+
+
+def said(error: Exception) -> str:
+    """Return what SQLite says, also when it names something that is no text."""
+    return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def _tidy(path: str, ours: List[str], folder: os.stat_result) -> None:
@@ -421,7 +461,7 @@ def count(connection: sqlite3.Connection, until: float) -> Tuple[Dict[str, int],
             raise sqlite3.OperationalError("interrupted")
         try:
             counts[name] = connection.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0]  # noqa: S608
-        except sqlite3.Error as error:  # damaged, or in newer SQL, or an index needs a function of the application
+        except FAILURES as error:  # damaged, in newer SQL, no text, or an index needs a function of the application
             if "interrupted" in str(error):
                 raise
             uncounted.append(name)

@@ -147,7 +147,7 @@ def test_an_engine_that_is_not_there_is_no_verdict() -> None:
 def test_only_what_failed_is_told_and_the_order_is_kept() -> None:
     message, evidence = failed([(0, app("starting")), (9, app("healthy"))], [(0, db("starting")), (3, db("exited-3"))])
     assert [(row["name"], row["reason"]) for row in evidence["containers"]] == [("app", "waiting"), ("db", "exited")]
-    assert message == "Container db exited with code 3.\nIts last 1 log lines:\nready"
+    assert message == "Container db exited with code 3.\nIts last 1 log line:\nready"
     message, evidence = failed([(0, app("healthy"))], [(0, db("starting"))], timeout=5)
     assert [row["reason"] for row in evidence["containers"]] == ["reached", "timeout"]
     assert (evidence["waited"], evidence["containers"][0]["waited"]) == (5, 0)
@@ -193,7 +193,7 @@ def test_main_fails_unless_it_only_looks(exit_of: Any, serve_engine: Serve, chec
     assert ended.result["reached"] is False
     assert ended.result["containers"][0]["logs"] == ["last words"]
     if not check:
-        assert ended.result["msg"] == "Container app exited with code 3.\nIts last 1 log lines:\nlast words"
+        assert ended.result["msg"] == "Container app exited with code 3.\nIts last 1 log line:\nlast words"
 
 
 def test_main_without_an_engine(exit_of: Any) -> None:

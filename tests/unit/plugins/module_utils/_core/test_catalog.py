@@ -52,6 +52,28 @@ def test_a_new_timestamp_is_one_that_is_free() -> None:
     assert catalog.new_stamp(now, ["20260131-235959", "20260201-000000"]) == "20260201-000001"
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a.png", "a.png"),
+        ("./a.png", "a.png"),
+        ("sub//a.png", "sub/a.png"),
+        ("sub/./b/../a.png", "sub/a.png"),
+        ("a.png/", "a.png"),
+        ("", ""),
+        (".", ""),
+        ("./", ""),
+        ("../a.png", "../a.png"),
+        ("sub/../../a.png", "../a.png"),
+        ("/a.png", "/a.png"),
+        ("a\0/../b", "a\0/../b"),
+        ("a.\udcff", "a.\udcff"),
+    ],
+)
+def test_names_of_uploads_become_paths(name: str, path: str) -> None:
+    assert catalog.upload_path(name) == path
+
+
 def test_names_that_cannot_be_told_apart() -> None:
     catalog.check_names(["db", "media", "my-db_2.x"])
     with pytest.raises(InvalidInput, match="different names"):

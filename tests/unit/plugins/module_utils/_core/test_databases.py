@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import os
 import zlib
+from dataclasses import dataclass
+from typing import Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import (
@@ -10,6 +12,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.database
     NOT_CHECKED,
     SOUND,
     belongs,
+    brief,
+    comparable,
     holds_changes,
     is_finding,
     is_own,
@@ -33,8 +37,6 @@ JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(24)
         ("media", "phone.db", "", False),
         ("media", "phone.db", "db/phone.db", False),
         ("media", "data/payload.db", "media/data/payload.db", True),
-        ("db", "x" * 509 + ".db", "", True),
-        ("db", "x" * 510 + ".db", "", False),  # SQLite takes no such path
     ],
 )
 def test_the_application_owns_the_first_volume_and_what_its_uri_names(
@@ -114,6 +116,13 @@ def test_what_a_check_says(lines: list[str], check: str, why: str) -> None:
     assert judged(lines) == (check, why)
 
 
+def test_what_was_found_is_cut_to_what_people_read() -> None:
+    assert brief("row 1 missing from index i; wrong # of entries") == "row 1 missing from index i; wrong # of entries"
+    assert brief("x" * 300 + "; y") == "x" * 300 + "; y"
+    assert brief("x" * 301 + "; y") == "x" * 300 + "…; y"
+    assert brief("; ".join(["x" * 1000] * 10)) == "; ".join(["x" * 300 + "…"] * 10)[:2000] + "…"
+
+
 @pytest.mark.parametrize(
     ("error", "finding"),
     [
@@ -140,11 +149,25 @@ def test_why_it_could_not_be_checked() -> None:
     assert unable("x", 3040001, 0).endswith("; which SQLite last wrote it is not known")
 
 
+@dataclass(frozen=True)
+class Tables:
+    tables: Mapping[str, int]
+    uncounted: tuple[str, ...] = ()
+    schema: str = "5f"
+
+
 def test_rows_that_were_not_counted_say_nothing() -> None:
-    told = {"a": 1, "b": 2, "c": 3}
-    assert other_rows(told, told, []) == ()
-    assert other_rows(told, {"a": 1, "b": 3}, []) == ("b", "c")
-    assert other_rows(told, {"a": 1, "d": 3}, ["b", "c", "d"]) == ()
+    told = Tables({"a": 1, "b": 2, "c": 3}, ("d",))
+    assert other_rows(told, told) == ()
+    assert other_rows(told, Tables({"a": 1, "b": 3})) == ("b", "c")
+    assert other_rows(told, Tables({"a": 1, "d": 3}, ("b", "c"))) == ()
+    nothing = Tables({}, schema="")
+    assert other_rows(told, nothing) == other_rows(nothing, told) == ()
+    assert other_rows(told, Tables({})) == ("a", "b", "c")
+
+
+def test_what_can_be_compared() -> None:
+    assert comparable(Tables({"a": 1, "b": 2}, ("c",)), Tables({"a": 3, "c": 4}, ("b",))) == ({"a": 1}, {"a": 3})
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,33 @@ def test_a_wrong_database(uri: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:/data/payload.db", "payload.db"),
+        ("file:///data/payload.db", "payload.db"),
+        ("file://localhost/data/payload.db", "payload.db"),
+        ("file:/data//payload.db", "payload.db"),
+        ("file:/data/sub/../payload.db?mode=rwc", "payload.db"),
+        ("file:/data/my%20shop.db", "my shop.db"),
+        ("file:/data/sub/payload.db", "sub/payload.db"),
+        ("file:/data", ""),
+        ("file:/data/../x.db", ""),
+        ("file:/database/x.db", ""),
+        ("file://data/payload.db", ""),
+        ("file:", ""),
+        ("/data/payload.db", ""),
+        ("postgres://db.example.com/data/payload.db", ""),
+    ],
+)
+def test_where_a_database_lies_in_its_volume(uri: str, path: str) -> None:
+    assert environment.database_path(uri, "/data") == environment.database_path(uri, "/data/") == path
+
+
+def test_a_directory_is_no_database() -> None:
+    assert problem("DATABASE_URI", "file:///", "/").startswith("DATABASE_URI must name a file below / ")
+
+
+@pytest.mark.parametrize(
     "secret",
     [
         "change-me-change-me-change-me-change-me",

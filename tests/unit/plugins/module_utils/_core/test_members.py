@@ -254,7 +254,7 @@ def test_a_hard_link_to_a_symbolic_link_that_stays_in_the_tree() -> None:
 
 def test_a_member_behind_a_symbolic_link_is_refused() -> None:
     link = header(b"./a/link", SYMBOLIC_LINK, b"b")
-    with pytest.raises(Damaged, match=r"1 members .*'a/link/x': it lies behind a symbolic link"):
+    with pytest.raises(Damaged, match=r"1 member .*'a/link/x': it lies behind a symbolic link"):
         walked(link + header(b"./a/linked") + header(b"a/link/x") + END)
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import sqlite3
 import stat
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -21,6 +22,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     InvalidInput,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import Limits
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import (
     BUSY_TIMEOUT,
     RESERVE,
@@ -307,6 +309,33 @@ def test_uploads_are_proved(shop: Shop, query: str, named: int, missing: tuple[s
     assert bool(problem) == bool(uploads["problem"])
 
 
+def test_names_of_uploads_mean_the_same_however_they_are_written(shop: Shop) -> None:
+    (shop.media / "sub").mkdir()
+    (shop.media / "sub/b.png").touch()
+    odd = ("./a.png", "a.png", "sub//b.png", "sub/../a.png", "", ".", "../a.png")
+    query = " UNION ALL ".join(f"SELECT '{one}'" for one in odd)
+    uploads = made(shop, uploads=Query(query, "media"))["set"]["uploads"]
+    assert uploads == {"named": 3, "missing": ("../a.png",), "problem": ""}
+
+
+@pytest.mark.parametrize("consistency", ["stop", "online"])
+def test_a_query_of_uploads_that_never_ends_keeps_nobody_away(
+    shop: Shop, consistency: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = consistency == "stop"
+    monkeypatch.setattr(backup, "WITHIN_STOPPED" if stopped else "WITHIN", 1.5)
+    for name in ("payload.db", "z.db"):
+        with closing(sqlite3.connect(shop.db / name)) as connection:
+            endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n AS filename FROM c"
+            connection.execute(f"CREATE VIEW endless AS {endless} WHERE n < 0")
+    began = time.monotonic()
+    told = made(shop, uploads=Query("SELECT filename FROM endless", "media"), consistency=consistency)
+    assert time.monotonic() - began < 10
+    problem = "The query 'SELECT filename FROM endless' on payload.db takes longer than 1 s. "
+    assert told["set"]["uploads"]["problem"].startswith(problem)
+    assert shop.engine.running() == ["APP"]
+
+
 def test_the_first_database_that_knows_the_uploads_names_them(shop: Shop) -> None:
     database(shop.db / "a.db", other=1)
     database(shop.db / "z.db", vendors=5)
@@ -332,11 +361,11 @@ def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
     (one,) = told["set"]["archives"]
     assert (one["skipped"], one["outside_links"], one["torn"], one["vanished"]) == (("s\\xff",), 1, (), ())
     assert told["set"]["warnings"] == (
-        "media: 1 links lead out of the volume; restoring needs allow_outside_links",
+        "media: 1 link leads out of the volume; restoring needs allow_outside_links",
         "media: sockets and devices are not in the set: s\\xff",
     )
     assert told["summary"].endswith(
-        f"in {shop.sets.directory}. media: 1 links lead out of the volume; restoring needs allow_outside_links. "
+        f"in {shop.sets.directory}. media: 1 link leads out of the volume; restoring needs allow_outside_links. "
         "media: sockets and devices are not in the set: s\\xff."
     )
 
@@ -383,7 +412,14 @@ def test_a_summary_is_short() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (1023, "1023 bytes"), (49152, "48 KiB"), (5 * MEBIBYTE, "5 MiB"), (1536 * MEBIBYTE, "1.5 GiB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (49152, "48 KiB"),
+        (5 * MEBIBYTE, "5 MiB"),
+        (1536 * MEBIBYTE, "1.5 GiB"),
+    ],
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size(count) == text

@@ -13,6 +13,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -204,6 +205,26 @@ def test_copies_are_pruned_where_that_is_wanted(host: Host, monkeypatch: pytest.
     assert list(json.loads(host.out)["results"]) == steps
 
 
+@pytest.mark.parametrize("prune", [False, True])
+def test_what_would_be_removed_off_site_at_once_is_not_sent_there(
+    host: Host, monkeypatch: pytest.MonkeyPatch, prune: bool
+) -> None:
+    stamp = "20260131-020000"
+    tags = ["app=shop", f"set={stamp}", "copy=1", "part=db", "bytes=1", "facts=ab"]
+    there = [{"id": one, "paths": [f"/{one}"], "hostname": "web1", "tags": tags} for one in ("db.tar", "manifest.json")]
+    program = host.place / "restic"
+    program.write_text(RESTIC.replace("[]", json.dumps(there).replace('"', '\\"')))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{host.place}:/usr/bin:/bin")
+    host.deploy()
+    publish(host.sets, "20260130-020000", "db")  # nothing that could be sent
+    host.config["prune"]["last"] = 2
+    host.config["offsite"] = {"repository": "/r", "password": "x", "environment": {}, "host": "web1", "prune": prune}
+    assert host.run("backup") == (0 if prune else 1)
+    assert ("Set 20260130-020000 stays here only: it would be removed there at once." in host.out) is prune
+    assert ("set 20260130-020000 was not sent" in host.err) is not prune
+
+
 def test_verify_reads_the_sets(host: Host) -> None:
     assert host.run("verify") == 1
     assert host.err == f"There is no backup set of shop in {host.sets.directory}: run docker-vps backup.\n"
@@ -220,6 +241,17 @@ def test_verify_reads_the_sets(host: Host) -> None:
     assert [news["job"] for news in host.news()] == ["verify", "verify"]
     assert host.run("list") == 0
     assert host.out.startswith("20260201-020000: ")
+
+
+def test_verify_says_that_all_sets_are_dated_later_than_now(host: Host) -> None:
+    host.deploy()
+    host.run("backup")
+    host.clock.at -= timedelta(days=1)
+    assert host.run("verify") == 1
+    assert host.err == (
+        f"Every backup set of shop in {host.sets.directory} is dated later than now, the last one 20260201-020000: "
+        "is the clock right? Name it to use it.\n"
+    )
 
 
 def test_prune_alone_is_no_scheduled_job(host: Host) -> None:

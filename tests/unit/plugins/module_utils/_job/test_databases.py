@@ -11,11 +11,25 @@ from pathlib import Path
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases import examined
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import restore
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases import (
+    Wanted,
+    examined,
+    found,
+    refuse_closed,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import UNCHECKABLE, costly, filled, overwritten
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
+    UNCHECKABLE,
+    costly,
+    far,
+    filled,
+    long_winded,
+    nameless,
+    overwritten,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
 
@@ -70,6 +84,14 @@ def test_a_damaged_database_that_somebody_uploaded_is_a_warning(shop: Shop, tmp_
     assert restored(one, 1, tmp_path / "out") == before
 
 
+def test_nothing_in_an_upload_makes_a_set_unreadable(shop: Shop) -> None:
+    nameless(shop.media / "odd.db")
+    long_winded(shop.media / "long.db")
+    told = {each.path: (each.check, each.why) for each in shop.back_up().manifest.archives[1].foreign}
+    assert told["odd.db"] == (SOUND, "some rows break rules of their tables: NULL value in ttt\\xff.n")
+    assert (told["long.db"][0], len(told["long.db"][1]) < 2100) == (DAMAGED, True)
+
+
 def test_uploads_come_back_with_what_lies_beside_them(shop: Shop, tmp_path: Path) -> None:
     with closing(sqlite3.connect(shop.media / "phone.db", isolation_level=None)) as phone:
         phone.execute("PRAGMA journal_mode = WAL")
@@ -120,6 +142,36 @@ def test_the_database_that_is_named_is_the_applications_wherever_it_lies(shop: S
         shop.back_up(database="media/data.db")
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_database_lower_down_than_sqlite_takes_paths_is_archived_as_it_is(
+    shop: Shop, tmp_path: Path, named: bool
+) -> None:
+    path = far(shop.db, 505)
+    name = str(path.relative_to(shop.db))
+    assert len(name) < 504
+    if named:
+        shop.back_up()
+        (shop.db / "payload.db").unlink()  # that there is no other is no loss of the database
+    one = shop.back_up(database=f"db/{name}" if named else "")
+    why = "its path on this host has more than 504 bytes, which SQLite does not open"
+    assert [(each.path, each.check, each.why) for each in one.manifest.archives[0].foreign] == [
+        (name, NOT_CHECKED, why)
+    ]
+    assert f"{name} ({why})" in warned(one)
+    assert (f"the path of {name}, which DATABASE_URI names, has more than 504 bytes" in warned(one)) == named
+    assert "there is no database" not in warned(one)
+    assert restored(one, 0, tmp_path / "out")[name] == path.read_bytes()
+
+
+def test_what_is_restored_lower_down_than_sqlite_takes_paths_is_not_checked(shop: Shop) -> None:
+    far(shop.db, 504)
+    one = shop.back_up()
+    assert {each.check for each in one.manifest.archives[0].databases} == {SOUND}
+    result = restore.run(restore.Params("shop", stop_app=True), shop.sets, lambda: shop.engine, shop.clock, False)
+    (note,) = result["notes"]
+    assert "was not checked: its path on this host has more than 504 bytes" in note
+
+
 def test_a_text_with_the_name_of_a_journal_stops_nothing(shop: Shop, tmp_path: Path) -> None:
     filled(shop.db / "report.db")
     (shop.db / "report.db-journal").write_text("Monday: rain\n")
@@ -148,6 +200,43 @@ def test_an_encrypted_database_is_refused_while_the_application_runs(shop: Shop,
     )
     out = restored(one, 0, tmp_path / "out")
     assert all(out[name] == before[name] for name in ("secret.db", f"secret.db{beside}"))
+
+
+@pytest.mark.parametrize("consistency", ["online", "pause", "stop"])
+@pytest.mark.parametrize("beside", ["", "-wal"])
+def test_a_database_without_its_first_page_is_damaged_and_not_encrypted(
+    shop: Shop, consistency: str, beside: str
+) -> None:
+    data = (shop.db / "payload.db").read_bytes()
+    (shop.db / "payload.db").write_bytes(bytes(4096) + data[4096:])
+    (shop.db / "payload.db-wal").unlink(missing_ok=True)
+    if beside:
+        (shop.db / "payload.db-wal").write_bytes(bytes.fromhex("377f0682") + bytes(28))
+    with pytest.raises(DockerVpsError, match="The database payload.db in the volume shop-db is damaged, .*noise"):
+        shop.back_up(consistency=consistency, database="db/payload.db")
+    assert shop.sets.listing().sets == []
+
+
+@pytest.mark.parametrize("database", ["", "db/new.db"])
+def test_a_new_database_whose_first_write_is_under_way_is_half_written(shop: Shop, database: str) -> None:
+    with closing(sqlite3.connect(shop.db / "new.db", isolation_level=None)) as live:
+        live.execute("PRAGMA cache_size = 1")
+        live.execute("BEGIN")
+        live.execute("CREATE TABLE t (n)")
+        live.executemany("INSERT INTO t VALUES (?)", [("x" * 500,)] * 1000)
+        assert (shop.db / "new.db").read_bytes()[:100] == bytes(100)
+        with pytest.raises(DockerVpsError, match=r"new\.db in the volume shop-db is half-written: .* Try again"):
+            shop.back_up(database=database)
+        live.execute("COMMIT")
+    assert {each.path for each in shop.back_up().manifest.archives[0].databases} == {"payload.db", "new.db"}
+
+
+def test_a_database_that_is_made_while_it_is_looked_at_is_no_damage(shop: Shop) -> None:
+    nothing = tree.survey(str(shop.media))
+    wanted = Wanted("db", "db/payload.db", "online")
+    there = found("db", str(shop.db), nothing, wanted)
+    with pytest.raises(DockerVpsError, match="payload.db in the volume v was made or mended while .* Try again"):
+        refuse_closed("v", str(shop.db), there, wanted)
 
 
 def test_the_named_database_is_refused_also_when_it_is_idle(shop: Shop) -> None:

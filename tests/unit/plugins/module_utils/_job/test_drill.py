@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import ba
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.drill import Params, run, sweep
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeEngine, FakeFeed, seen
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
 
@@ -263,6 +265,14 @@ def test_a_damaged_archive(world: World) -> None:
     assert (error.evidence["logs"], world.engine.configs) == ([], [])
 
 
+def test_an_archive_is_read_no_further_than_its_manifest_says(world: World) -> None:
+    manifest = world.sets.find(STAMP, world.clock.utc()).manifest
+    archives = tuple(replace(one, plain_bytes=512) if one.name == "media" else one for one in manifest.archives)
+    world.sets.record(replace(manifest, archives=archives))
+    assert "It holds more than the 512 bytes that its manifest says." in world.failure().message
+    assert world.engine.configs == []
+
+
 def test_a_missing_archive(world: World) -> None:
     os.unlink(Path(world.sets.directory) / f"media-{STAMP}.tar.gz")
     world.failure()
@@ -311,7 +321,7 @@ def test_rows_that_the_start_removed(world: World) -> None:
     world.failure()
     assert world.proofs[0].reason == (
         "Not everything is there after the start: the table media of payload.db is missing; "
-        "the table vendors of payload.db has 1 rows, and the manifest says 3."
+        "the table vendors of payload.db has 1 row, and the manifest says 3."
     )
 
 
@@ -327,6 +337,17 @@ def test_rows_and_files_that_the_start_added_are_noted(world: World) -> None:
         "the table sessions of payload.db is new",
         "the table vendors of payload.db has 4 rows, and the manifest says 3",
     ]
+
+
+def test_a_database_that_cannot_be_checked_is_no_failure_and_its_rows_prove_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", DIES)
+    result = world.drill()
+    why = "the database payload.db was not checked: the process that examined it ended with 1"
+    assert result["notes"] == [why]
+    assert result["summary"].endswith(f"with all 2 files, and rows were not compared: {why}.")
+    assert world.proofs[0].passed
 
 
 def test_an_archive_without_a_place(world: World) -> None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Callable
 
@@ -17,15 +18,20 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import (
     ENGINE_BACK_WITHIN,
+    RECORD,
     Journal,
     NotRunning,
     Swap,
+    cannot_be_removed,
     carry_through,
+    damage_of_record,
     go_on,
+    left_behind,
     patiently,
     read,
     recover,
     remembered,
+    superseded,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import RESTORE, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, tree_of
@@ -53,7 +59,8 @@ def staged(engine: FakeVolumeEngine, name: str, stamp: str = "20260201-020000") 
     beside = live.parent / f"_data.restoring-{stamp}"
     beside.mkdir()
     (beside / "file").write_text(f"new {name}")
-    return Swap(name, str(live), str(beside), str(live.parent / f"_data.before-{stamp}"), "20260131-020000", stamp)
+    before = str(live.parent / f"_data.before-{stamp}")
+    return Swap(name, str(live), str(beside), before, "20260131-020000", "2026-02-01T02:00:00+0000")
 
 
 def known(swap: Swap) -> Swap:
@@ -321,3 +328,97 @@ def test_an_engine_that_does_not_come_back(engine: FakeVolumeEngine) -> None:
     with pytest.raises(DockerVpsError, match="No Docker engine answers. Something was left half-done"):
         patiently(away_until(1000, clock, engine), clock)
     assert clock.passed == ENGINE_BACK_WITHIN
+
+
+VICTIMS = (
+    "victim",
+    "db/_data",
+    "db/_data.before-",
+    "db/_data.before-20260201-020000/in",
+    "db/_data.restoring-20260201-020000",
+    "other/_data.before-20260201-020000",
+)
+
+
+@pytest.mark.parametrize("name", VICTIMS)
+@pytest.mark.parametrize("key", ["swaps", "superseded"])
+def test_a_record_is_believed_only_with_names_that_a_restore_gives(
+    sets: Sets, engine: FakeVolumeEngine, key: str, name: str
+) -> None:
+    swap = staged(engine, "db")
+    victim = engine.place / name
+    (victim / "precious").mkdir(parents=True)
+    entry = asdict(replace(swap, before=str(victim)))
+    Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [], "superseded": [], key: [entry]}))
+    assert (remembered(sets), superseded(sets), left_behind(sets)) == ((), (), {})
+    assert [f"{RECORD} is damaged, so nobody knows" in one for one in damage_of_record(sets)] == [True]
+    settle(sets, begun(sets, swaps=(staged(engine, "db", "20260202-020000"),), decided=True), engine)
+    assert sum(1 for _unused in engine.place.rglob("precious")) == 1
+
+
+@pytest.mark.parametrize("name", [*VICTIMS[:3], *VICTIMS[5:]])
+@pytest.mark.parametrize(("field", "decided"), [("staged", False), ("staged", True), ("before", True)])
+def test_so_is_a_journal(sets: Sets, engine: FakeVolumeEngine, name: str, field: str, decided: bool) -> None:
+    swap = staged(engine, "db")
+    victim = engine.place / name
+    (victim / "precious").mkdir(parents=True, exist_ok=True)
+    changed = replace(swap, **{field: str(victim)})
+    journal = begun(sets, swaps=(changed,), decided=decided, keep_before=False)
+    with pytest.raises(DockerVpsError, match=r"journal\.json is damaged, so nobody knows which"):
+        settle(sets, journal, engine)
+    assert (victim / "precious").is_dir()
+
+
+def test_a_link_in_the_place_of_a_superseded_copy_is_left_alone(
+    sets: Sets, engine: FakeVolumeEngine, tmp_path: Path
+) -> None:
+    swap = staged(engine, "db")
+    (tmp_path / "precious").mkdir()
+    os.symlink(tmp_path / "precious", swap.before)
+    Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [], "superseded": [asdict(swap)]}))
+    assert (superseded(sets), damage_of_record(sets)) == ((), [])
+    assert left_behind(sets) == {}
+    assert os.path.islink(swap.before)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{one: 5} for one in ("volume", "live", "staged", "before", "set", "at")]
+    + [{"at": None}, {"at": "yesterday"}, {"at": "2026-02-01T02:00:00"}, {"inode": "1"}, {"live": "db"}, {"own": 1}],
+)
+def test_values_of_another_kind_are_damage(sets: Sets, engine: FakeVolumeEngine, changes: dict[str, Any]) -> None:
+    swap = {**asdict(staged(engine, "db")), **changes}
+    Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [swap]}))
+    assert len(damage_of_record(sets)) == 1
+    assert remembered(sets) == ()
+    folder = begun(sets).folder
+    for given in ({"swaps": [swap]}, {"containers": "APP"}, {"containers": [1]}, {"created": None}):
+        whole = {"containers": [], "created": [], "swaps": [], "keep_before": True, "decided": True, "frozen": False}
+        Path(folder, "journal.json").write_text(json.dumps({**whole, **given}))
+        with pytest.raises(DockerVpsError, match="is damaged"):
+            read(folder)
+
+
+def test_a_record_from_before_it_knew_whose_databases_are_where(sets: Sets, engine: FakeVolumeEngine) -> None:
+    swap = staged(engine, "db")
+    old = {key: value for key, value in asdict(swap).items() if key not in ("own", "inode")}
+    Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [old]}))
+    assert remembered(sets) == (swap,)
+
+
+def test_what_is_said_of_all_copies_that_stay_is_said_once() -> None:
+    assert cannot_be_removed({}) == []
+    told = " ".join(cannot_be_removed({"/b": "no", "/a": "busy"}))
+    assert told == (
+        "The safety copy /a is not needed any more, and cannot be removed: busy. The safety copy /b is not needed any "
+        "more, and cannot be removed: no. It is tried again each time; chattr -R -i and -a take away attributes that "
+        "forbid it."
+    )
+
+
+def test_several_containers_that_cannot_start(engine: FakeVolumeEngine) -> None:
+    for name in ("app", "worker"):
+        engine.add_container(name, running=False)
+        engine.fails["start", name.upper()] = REFUSED
+    with pytest.raises(NotRunning, match=r"app does .* worker does .* Mend that, and start them with docker start\.$"):
+        go_on(engine, ["APP", "WORKER"])

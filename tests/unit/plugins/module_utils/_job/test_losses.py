@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.losses import Contents, contents, losses
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import nameless
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,13 @@ def test_looking_into_volumes(tmp_path: Path) -> None:
         {"shop-db/payload.db": {"vendors": 3, "media": 1}, "shop-db/sub/other.db": {"vendors": 2}}, (), 3
     )
     assert contents(roots).newer == 0
+
+
+def test_a_table_whose_name_is_no_text_is_no_failure(tmp_path: Path) -> None:
+    nameless(tmp_path / "odd.db")
+    found = contents({"db": str(tmp_path)})
+    assert found.tables == {"db/odd.db": {"t": 3}}
+    assert found.unreadable == ("The rows of ttt\\xff in db/odd.db cannot be counted.",)
 
 
 def test_a_damaged_database_is_no_failure(tmp_path: Path) -> None:

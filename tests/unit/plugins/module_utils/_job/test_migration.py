@@ -165,7 +165,7 @@ def test_data_that_nobody_wrote_to_is_not_counted(place: Path) -> None:
     before = tree_of(place / "live")
     (place / "live/payload.db-wal").touch()  # as a version that only reads leaves it
     assert one.end(str(place / "live")) == ((), "")
-    assert one.after is None
+    assert (one.after, one.latest) == ({}, one.before)
     (place / "live/payload.db-wal").unlink()
     assert tree_of(place / "live") == before
     with closing(sqlite3.connect(place / "live/payload.db")) as writing:
@@ -199,6 +199,10 @@ def test_counting_ends_in_time(place: Path) -> None:
     quick.begin("v", str(place / "copy"))
     quick.within = 0.0
     assert "counting its rows takes too long" in quick.end(str(place / "live"))[1]
+    assert (quick.after, quick.latest) == ({}, quick.before)
+    assert (one.after, one.latest) == ({}, {})
+    one.begin("v", str(place / "copy"), within=60.0)
+    assert one.latest == quick.before
 
 
 def test_a_copy_that_is_not_there(place: Path) -> None:

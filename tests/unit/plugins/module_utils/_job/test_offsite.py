@@ -9,11 +9,13 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import LARGEST
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import prune
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.offsite import LOCK, Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
@@ -94,7 +96,62 @@ def test_all_sets_are_caught_up_with_and_unchanged_media_are_sent_once(host: Hos
     ]
     assert all(row["added"] < len(MEDIA) for row in done["sets"][:2])
     assert done["summary"].startswith(f"Sets {THIRD}, {SECOND} of shop")
-    assert not host.do("copied", "all")["changed"]
+    again = host.do("copied", "all")
+    assert not again["changed"]
+    all_ = f"Sets {THIRD}, {SECOND}, {FIRST} of shop on web1 in memory:shop"
+    assert again["summary"] == f"Nothing to send: {all_} are there already."
+
+
+def test_what_a_removal_would_take_away_at_once_is_not_sent(host: Host, tmp_path: Path) -> None:
+    """The oldest set in a young directory is kept for being that, and off-site there are older ones."""
+    day = [f"{host.clock.utc() - timedelta(days=number):%Y%m%d}-010000" for number in range(41)]
+    host.back_up(*day[12:])
+    host.do("copied", "all")
+    host.do("pruned")
+    young = Host(tmp_path / "young", host.there)
+    young.back_up(*day[:12])
+    prune.run(prune.Params(Policy()), young.sets, lambda: None, young.clock, False)  # type: ignore[arg-type,return-value]
+    assert day[11] in young.here()
+    done = young.do("copied", "all", only_kept=True)
+    assert (done["sets"][-1]["set"], done["sets"][-1]["status"]) == (day[11], "left out")
+    assert done["sets"][-1]["why"].startswith("no rule keeps it: daily has its 7 days, the week ")
+    assert done["summary"].endswith(f" of it new. Set {day[11]} stays here only: it would be removed there at once.")
+    sent = {row["set"] for row in done["sets"] if row["status"] == "sent"}
+    assert len(sent) == len(young.here()) - 1
+    gone = {row["set"] for row in young.do("pruned")["sets"] if row["status"] == "removed"}
+    assert gone
+    assert not gone & sent
+    again = young.do("copied", "all", only_kept=True)
+    assert not again["changed"]
+    assert again["summary"].endswith(f"are there already.{done['summary'].partition('of it new.')[2]}")
+    assert not young.do("pruned")["changed"]
+    assert young.outcome("copied", day[11], only_kept=True) == [(day[11], "sent")]
+    young.do("pruned")
+    assert (day[11], "sent") in young.outcome("copied", "all")
+
+
+def test_what_is_held_or_not_whole_is_not_left_out(host: Host) -> None:
+    host.back_up(FIRST, SECOND, THIRD)
+    host.do("copied", THIRD)
+    last = host.sets.find(THIRD, host.clock.utc()).manifest
+    host.sets.record(replace(last, losses=("Gone.",), lost_since=(FIRST,)))
+    done = host.do("copied", "all", policy=ONE, only_kept=True)
+    assert [row["status"] for row in done["sets"]] == ["there", "left out", "sent"]
+    os.unlink(f"{host.sets.directory}/db-{SECOND}.tar.gz")
+    with pytest.raises(DockerVpsError, match=f"db-{SECOND}.tar.gz cannot be read"):
+        host.do("copied", "all", policy=ONE, only_kept=True)
+
+
+def test_nothing_is_sent_where_all_is_left_out(host: Host) -> None:
+    host.back_up(THIRD)
+    host.do()
+    for path in Path(host.sets.directory).glob(f"*{THIRD}*"):
+        path.unlink()
+    host.back_up(FIRST, SECOND)
+    done = host.do("copied", "all", policy=ONE, only_kept=True)
+    assert done["summary"] == (
+        f"Nothing to send. Sets {SECOND}, {FIRST} stay here only: they would be removed there at once."
+    )
 
 
 def test_one_set_is_copied_by_its_name_or_path(host: Host) -> None:
@@ -149,6 +206,8 @@ def test_sets_come_back_after_the_loss_of_the_host(host: Host, tmp_path: Path) -
     assert not again["changed"]
     assert again["summary"] == f"Nothing to fetch: Set {SECOND} of shop is in {new.sets.directory} already."
     assert new.outcome("fetched", "all") == [(FUTURE, "fetched"), (SECOND, "there"), (FIRST, "fetched")]
+    told = f"Nothing to fetch: Sets {FUTURE}, {SECOND}, {FIRST} of shop are in {new.sets.directory} already."
+    assert new.do("fetched", "all")["summary"] == told
     assert new.here() == [FUTURE, SECOND, FIRST]
 
 
@@ -195,8 +254,54 @@ def test_a_full_disk_is_noticed_before_the_fetch(host: Host, tmp_path: Path) -> 
     host.do()
     new = lost(host, tmp_path)
     new.sets = Full(new.sets.directory, "shop")
-    with pytest.raises(DockerVpsError, match="has 1 KiB free, and set 20260129-020000 needs 64 MiB. Remove old sets"):
-        new.do("fetched")
+    for check in (True, False):
+        with pytest.raises(DockerVpsError, match=f"has 1 KiB free, and set {FIRST} needs 64 MiB. Remove old sets"):
+            new.do("fetched", check=check)
+    host.back_up(SECOND)
+    host.do("copied", "all")
+    with pytest.raises(DockerVpsError, match=f"has 1 KiB free, and sets {SECOND}, {FIRST} need 64 MiB. Remove old"):
+        new.do("fetched", "all", check=True)
+
+
+def test_room_is_looked_for_where_the_directory_will_be(host: Host, tmp_path: Path) -> None:
+    new = Sets(str(tmp_path / "not/yet/made"), "shop")
+    facts = os.statvfs(tmp_path)
+    assert new.free() == pytest.approx(facts.f_bavail * facts.f_frsize, rel=0.1)
+    assert not os.path.exists(tmp_path / "not")
+
+
+@pytest.mark.parametrize("manifest", [b"{}", bytes(LARGEST + 1)])
+def test_one_prepared_manifest_stops_no_other_set(host: Host, tmp_path: Path, manifest: bytes) -> None:
+    host.back_up(FIRST, SECOND, THIRD)
+    host.do("copied", "all")
+    for one, _data, at in list(host.there.kept.values()):
+        if one.name == "manifest.json" and f"set={SECOND}" in one.tags:
+            host.there.kept[one.id] = (one, manifest, at)
+    new = lost(host, tmp_path)
+    with pytest.raises(DockerVpsError, match=SECOND) as caught:
+        new.do("fetched", "all")
+    assert FIRST not in caught.value.message
+    assert new.here() == [THIRD, FIRST]
+
+
+def test_the_same_failure_of_all_is_told_once(host: Host, tmp_path: Path) -> None:
+    class Away(FakeRepository):
+        def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+            raise DockerVpsError("restic cannot read it: the server is away. Try again.")
+
+    host.back_up(FIRST, SECOND)
+    host.do("copied", "all")
+    away, new = Away(), lost(host, tmp_path)
+    away.kept, new.there = host.there.kept, away
+    with pytest.raises(DockerVpsError, match=r"^restic cannot read it: the server is away\. Try again\.$"):
+        new.do("fetched", "all")
+
+
+def test_the_clock_was_put_back(host: Host, tmp_path: Path) -> None:
+    host.back_up(FUTURE)
+    host.do("copied", "all")
+    with pytest.raises(DockerVpsError, match=rf"Every set of shop on web1 .* is dated later than now.*: {FUTURE}\."):
+        lost(host, tmp_path).do("fetched")
 
 
 def test_what_is_there_is_listed(host: Host) -> None:

@@ -26,6 +26,19 @@ def test_volumes_of_the_application_and_of_nobody(engine: FakeVolumeEngine) -> N
     refuse_foreign("shop", engine, ["shop-db", "plain", "taken-over", "not-there"])
 
 
+def test_what_else_uses_a_volume_of_the_application_while_that_is_stopped(engine: FakeVolumeEngine) -> None:
+    engine.add_volume("shop-db")
+    engine.add_volume("plain", Labels=None)
+    engine.add_container("tool", "shop-db")
+    engine.containers["TOOL"]["Config"]["Labels"] = {"com.docker.compose.project": "tools"}
+    engine.add_container("replica", "plain")
+    labels = {"com.docker.compose.project": "shop-litestream", "ptnextjs.docker_vps.app": "shop"}
+    engine.containers["REPLICA"]["Config"]["Labels"] = labels
+    refuse_foreign("shop", engine, ["shop-db", "plain"])
+    with pytest.raises(DockerVpsError, match="plain, which belongs to shop, not to blog"):
+        refuse_foreign("blog", engine, ["plain"])
+
+
 def test_volumes_of_another_application(engine: FakeVolumeEngine) -> None:
     engine.add_volume("blog-db", Labels={"com.docker.compose.project": "blog"})
     engine.add_volume("used", Labels=None)

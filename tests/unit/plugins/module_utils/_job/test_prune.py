@@ -84,6 +84,11 @@ def test_one_set(sets: Sets) -> None:
     assert pruned(sets, params)["summary"].startswith("1 set of shop removed (7 bytes), 3 stay")
 
 
+def test_one_set_stays(sets: Sets) -> None:
+    params = Params(Policy(last=1, daily=0, weekly=0, monthly=0))
+    assert pruned(sets, params)["summary"] == f"3 sets of shop removed (21 bytes), 1 stays in {sets.directory}."
+
+
 def test_no_directory(tmp_path: Path) -> None:
     result = pruned(Sets(str(tmp_path / "none"), "shop"))
     assert (result["changed"], result["decisions"]) == (False, [])
@@ -167,8 +172,7 @@ def test_an_old_safety_copy_is_removed(sets: Sets, tmp_path: Path) -> None:
     assert result["freed"] == 14 + occupied
     assert result["left"] == []
     assert result["summary"] == (
-        f"2 sets of shop and 1 copies that restores had kept removed ({size(14 + occupied)}), 2 stay in "
-        f"{sets.directory}."
+        f"2 sets of shop and 1 copy that restores had kept removed ({size(14 + occupied)}), 2 stay in {sets.directory}."
     )
     assert str(kept) in result["diff"]["before"]
     assert str(kept) not in result["diff"]["after"]
@@ -185,7 +189,9 @@ def test_a_young_safety_copy_stays(sets: Sets, tmp_path: Path) -> None:
 def test_only_what_a_restore_names_so_is_removed(sets: Sets, tmp_path: Path) -> None:
     for name in ("elsewhere/_data.before-20260101-020000", "shop-db/_data.before-", "shop-db/_data", "shop-db"):
         kept = copy_of(sets, tmp_path, 8, str(tmp_path / name))
-        assert pruned(sets)["safety_copies"] == []
+        result = pruned(sets)
+        assert result["safety_copies"] == []
+        assert [f"{RECORD} is damaged" in one for one in result["unreadable"]] == [True]
         assert kept.exists()
 
 
@@ -219,7 +225,13 @@ def test_a_set_of_the_future_holds_nothing(sets: Sets) -> None:
     assert pruned(sets)["removed"] == [day(2), day(3)]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"swaps": 1}', '{"swaps": [{"live": 1}]}', "[" * 100_000])
+OTHER_KINDS = [
+    json.dumps({"swaps": [{**dict.fromkeys(("volume", "live", "staged", "set"), "x"), "before": one, "at": at}]})
+    for one, at in ((3, "2026-01-01T02:00:00Z"), ("/x.before-20260101-020000", 5))
+]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"swaps": 1}', '{"swaps": [{"live": 1}]}', "[" * 100_000, *OTHER_KINDS])
 def test_a_damaged_record_of_restores_is_told_and_stops_nothing(sets: Sets, text: str) -> None:
     (Path(sets.directory) / RECORD).write_text(text)
     result = pruned(sets)

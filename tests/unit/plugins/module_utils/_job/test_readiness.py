@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover, readiness
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import Query
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site, Version
 
@@ -207,6 +209,14 @@ def test_restored_data_takes_the_place_of_the_live_one(site: Site) -> None:
     site.deploy("shop:3", restore=stamp)
     assert site.counted()["vendors"] == 3
     assert site.beside() == []
+
+
+def test_restored_data_that_could_not_be_checked_is_a_caution(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    stamp = backed_up(site)
+    monkeypatch.setattr(sys, "executable", DIES)
+    (caution,) = site.deploy("shop:3", restore=stamp)["cautions"]
+    assert caution == "The database payload.db was not checked: the process that examined it ended with 1."
+    assert site.counted()["vendors"] == 3
 
 
 @pytest.mark.parametrize("seconds", [0.1, 6.0])

@@ -6,17 +6,19 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Mapping
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive, new_stamp
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import remembered
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.restore import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
 
 SET = "20260201-020000"
@@ -140,6 +142,23 @@ def test_a_database_that_is_not_as_the_manifest_says(
     assert why in refused(shop).message
 
 
+def test_what_cannot_be_checked_is_restored_and_said(
+    shop: Shop, one: BackupSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", DIES)
+    result = restore(shop, set=SET)
+    assert result["notes"] == ["The database payload.db was not checked: the process that examined it ended with 1."]
+    assert result["summary"].endswith(result["notes"][0])
+    assert shop.data()["vendors"] == 3
+    assert restore(shop, undo=True)["notes"] == []
+
+
+def test_a_set_whose_rows_nobody_counted_is_restored(shop: Shop, one: BackupSet) -> None:
+    database = archive_of(one, "db").databases[0]
+    rewritten(shop, one, "db", databases=(replace(database, check="not checked", schema="", tables={}),))
+    assert restore(shop, set=SET)["notes"] == []
+
+
 def test_a_database_that_was_damaged_before_it_was_archived(shop: Shop, one: BackupSet, tmp_path: Path) -> None:
     file = Path(one.path(archive_of(one, "db")))
     tree = tmp_path / "tree"
@@ -167,6 +186,22 @@ def test_no_room(shop: Shop, one: BackupSet) -> None:
 def test_the_room_of_a_new_volume_is_the_engines(shop: Shop, one: BackupSet) -> None:
     rewritten(shop, one, "media", disk_bytes=10**18)
     assert f"{shop.engine.place} has " in refused(shop, volumes={"media": "new"}).message
+
+
+def test_a_safety_copy_beside_the_directory_of_a_volume_that_is_gone(
+    shop: Shop, one: BackupSet, tmp_path: Path
+) -> None:
+    place = tmp_path / "disk/data"
+    place.mkdir(parents=True)
+    kept = place.parent / f"data.before-{new_stamp(shop.clock.utc(), shop.sets.taken())}"
+    kept.mkdir()
+    (kept / "precious").touch()
+    options = {"type": "none", "o": "bind", "device": str(place)}
+    rewritten(shop, one, "media", volume="bound", options=options)
+    restore(shop, volumes={"media": "bound"})
+    assert (place / "a.png").exists()
+    assert (kept / "precious").exists()
+    assert len(list(place.parent.glob("data.before-*"))) == 2
 
 
 def test_an_engine_whose_directory_is_not_here(shop: Shop, tmp_path: Path) -> None:

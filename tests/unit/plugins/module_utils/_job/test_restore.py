@@ -62,6 +62,7 @@ def test_a_restore(shop: Shop) -> None:
         "unavailable": 1.0,
         "before": before,
         "left": [],
+        "notes": [],
         "summary": f"Set 20260201-020000 of shop is in shop-db, shop-media: 2 files, {size // 1024} KiB. "
         "Stopped for 1 s: app. The data from before is kept; undo brings it back.",
     }
@@ -124,8 +125,8 @@ def test_refused_while_a_container_runs(shop: Shop) -> None:
         restore(shop, stop_app=False)
     assert caught.value.message == (
         "app, other run on shop-db, shop-media, so nothing was restored. Would be lost: 2 rows of vendors, what "
-        "changed in 3 files since 2026-02-01 02:00:00 UTC. Stop it first, or allow that with stop_app (it is stopped "
-        "for a moment, when everything is prepared)."
+        "changed in 3 files since 2026-02-01 02:00:00 UTC. Stop them first, or allow that with stop_app (they are "
+        "stopped for a moment, when everything is prepared)."
     )
     assert caught.value.evidence["containers"] == ["app", "other"]
     assert shop.data() == NEW
@@ -325,3 +326,26 @@ def test_a_database_that_is_not_in_the_set_is_lost_as_a_whole(shop: Shop) -> Non
 def test_a_database_that_somebody_uploaded_is_a_file(shop: Shop) -> None:
     database(shop.media / "phone.db", orders=4)
     assert restore(shop)["would_lose"]["tables"] == {"vendors": 2}
+    database(shop.media / "another.db", orders=7)
+    for _turn in ("undo", "redo"):
+        database(shop.db / "payload.db", vendors=5)
+        told = restore(shop, undo=True)["would_lose"]
+        assert list(told["tables"]) == ["vendors"]
+        assert "orders" not in told["summary"]
+
+
+def test_an_undo_of_uploads_alone_counts_nobodys_rows(shop: Shop) -> None:
+    database(shop.media / "phone.db", orders=4)
+    shop.back_up()
+    restore(shop, volumes={"media": "shop-media"})
+    database(shop.media / "another.db", orders=7)
+    assert restore(shop, undo=True)["would_lose"]["tables"] == {}
+
+
+def test_an_undo_takes_no_link_for_a_safety_copy(shop: Shop, tmp_path: Path) -> None:
+    kept = restore(shop)["before"][0]
+    os.rename(kept, tmp_path / "elsewhere")
+    os.symlink(tmp_path / "elsewhere", kept)
+    with pytest.raises(DockerVpsError, match="or they are gone, so there is nothing to undo"):
+        restore(shop, undo=True)
+    assert shop.data() == OLD

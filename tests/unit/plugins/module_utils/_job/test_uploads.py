@@ -103,6 +103,14 @@ def test_what_cannot_be_told_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(uploads, "SCRATCH", str(place))
     would_lose(shop)
     assert os.listdir(place) == []
+    for odd, why in ((place / "none", "No such file or directory"), (tmp_path / "file", "Not a directory")):
+        (tmp_path / "file").touch()
+        monkeypatch.setattr(uploads, "SCRATCH", str(odd))
+        told = would_lose(shop, check=False)
+        gone = "Which uploads its rows name that are gone cannot be told"
+        assert f"{gone}: {odd} cannot take the databases of the set: {why}. " in told["summary"]
+        assert ".." not in told["summary"]
+    monkeypatch.setattr(uploads, "SCRATCH", str(place))
     told = uploads.with_gone({"summary": "Nothing."}, ASKED, None, 1 << 60, lambda into: None)
     assert "MiB free, and it needs 1099511627776 MiB." in told["summary"]
     told = uploads.with_gone({"summary": "Nothing."}, ASKED, None, 0, lambda into: None)

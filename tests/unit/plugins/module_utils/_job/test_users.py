@@ -148,5 +148,5 @@ def test_one_that_vanishes_when_it_is_stopped(engine: FakeVolumeEngine) -> None:
     for name in ("psql", "shell"):
         engine.add_container(name, "db")
         engine.containers[name.upper()]["HostConfig"]["AutoRemove"] = True
-    with pytest.raises(DockerVpsError, match=r"psql, shell were started with --rm: .* Stop it yourself"):
+    with pytest.raises(DockerVpsError, match=r"psql, shell were started with --rm: .* Stop them yourself"):
         refuse_vanishing(running(engine, ["db"]))

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
+import tarfile
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -16,8 +18,9 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive, Proof
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, runs, verify
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import manifest_of, publish
 
@@ -49,6 +52,10 @@ def later() -> FakeWallClock:
 def only(sets: Sets) -> BackupSet:
     (one,) = sets.listing().sets
     return one
+
+
+def differences(told: Archive, root: str) -> list[tuple[bool, str]]:
+    return [(one.lost, one.sentence) for one in verify.compared(told, root)]
 
 
 def shown(sets: Sets, clock: FakeWallClock, **given: Any) -> dict[str, Any]:
@@ -231,6 +238,51 @@ def test_a_link_in_the_place_of_a_database(sets: Sets, tmp_path: Path) -> None:
     ]
 
 
+def test_a_database_with_a_second_name_that_comes_first(tmp_path: Path) -> None:
+    engine = FakeVolumeEngine(tmp_path / "volumes")
+    root = engine.add_volume("shop-db")
+    sets = Sets(str(tmp_path / "backups"), "shop")
+    with closing(sqlite3.connect(database(root / "payload.db", vendors=3))) as live:
+        live.execute("INSERT INTO vendors DEFAULT VALUES")
+        live.commit()
+        os.link(root / "payload.db", root / "a.db")
+        backup.run(backup.Params(app="shop", volumes={"db": "shop-db"}), sets, lambda: engine, FakeWallClock(), False)
+    assert only(sets).manifest.archives[0].databases[0].path == "payload.db"
+    assert verify.findings(only(sets), "full") == []
+    assert verify.problems(with_database(sets, tmp_path, bytes=4096), "full") == [
+        f"db-{STAMP}.tar.gz has more bytes in a.db than the manifest says"
+    ]
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_the_last_of_several_members_wins(sets: Sets, tmp_path: Path, later: bool) -> None:
+    place = tmp_path / "new"
+    for name, rows in (("a.db", 1), ("payload.db", 3)):
+        database(place / name, wal=False, vendors=rows, media=1)
+    path = tmp_path / "tar"
+    with tarfile.open(path, "w") as members:
+        link = tarfile.TarInfo("./payload.db")
+        link.type, link.linkname = tarfile.LNKTYPE, "./a.db"
+        members.add(place / "a.db", "./a.db")
+        if later:
+            members.addfile(link)
+        members.add(place / "payload.db", "./payload.db")
+        if not later:
+            members.addfile(link)
+    told = replace(only(sets).manifest.archives[0], compression="none")
+    copies = verify._unpacked(str(path), told, str(tmp_path))
+    assert sqlite.rows(copies["payload.db"])["vendors"] == (3 if later else 1)
+
+
+def test_a_link_to_what_is_no_file_is_no_database(sets: Sets, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "tar", "w") as members:
+        link = tarfile.TarInfo("./payload.db")
+        link.type, link.linkname = tarfile.LNKTYPE, "./a.db"
+        members.addfile(link)
+    told = replace(only(sets).manifest.archives[0], compression="none")
+    assert verify._unpacked(str(tmp_path / "tar"), told, str(tmp_path)) == {}
+
+
 def test_a_database_whose_name_is_not_utf8(tmp_path: Path) -> None:
     engine = FakeVolumeEngine(tmp_path / "volumes")
     root = engine.add_volume("shop-db")
@@ -241,7 +293,7 @@ def test_a_database_whose_name_is_not_utf8(tmp_path: Path) -> None:
     backup.run(params, sets, lambda: engine, FakeWallClock(), False)
     assert only(sets).manifest.archives[0].databases[0].path == "\\xff.db"
     assert verify.problems(only(sets), "full") == []
-    assert list(verify.compared(only(sets).manifest.archives[0], str(root))) == []
+    assert differences(only(sets).manifest.archives[0], str(root)) == []
 
 
 def test_no_room_for_a_database(sets: Sets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -255,10 +307,10 @@ def test_what_a_start_changed(sets: Sets, tmp_path: Path) -> None:
     told, media = only(sets).manifest.archives
     root = tmp_path / "volumes/shop-db/_data"
     path = root / "payload.db"
-    assert list(verify.compared(told, str(root))) == []
+    assert differences(told, str(root)) == []
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("DROP TABLE media; DELETE FROM vendors WHERE id = 1; CREATE TABLE new (id)")
-        assert list(verify.compared(told, str(root))) == [
+        assert differences(told, str(root)) == [
             (True, "the table media of payload.db is missing"),
             (False, "the table new of payload.db is new"),
             (True, "the table vendors of payload.db has 2 rows, and the manifest says 3"),
@@ -266,14 +318,14 @@ def test_what_a_start_changed(sets: Sets, tmp_path: Path) -> None:
         connection.executescript("INSERT INTO vendors DEFAULT VALUES; INSERT INTO vendors DEFAULT VALUES")
         connection.executescript("CREATE TABLE media (id); INSERT INTO media DEFAULT VALUES")
     (root / "cache").touch()
-    assert list(verify.compared(told, str(root))) == [
+    assert differences(told, str(root)) == [
         (False, "db has 2 files, and the manifest says 1"),
         (False, "the table new of payload.db is new"),
         (False, "the table vendors of payload.db has 4 rows, and the manifest says 3"),
     ]
     shutil.rmtree(root)
     root.mkdir()
-    assert list(verify.compared(told, str(root))) == [
+    assert differences(told, str(root)) == [
         (True, "db has 0 files, and the manifest says 1"),
         (True, "db has no database payload.db"),
     ]
@@ -294,7 +346,7 @@ def test_numbers_that_javascript_does_not_have_are_a_warning_of_the_set_and_a_no
         "which an application in JavaScript cannot read"
     )
     assert manifest.warnings == (f"db: {said}",)
-    assert list(verify.compared(manifest.archives[0], str(root))) == [(False, said)]
+    assert differences(manifest.archives[0], str(root)) == [(False, said)]
     assert verify.problems(only(sets), "full") == []
 
 
@@ -302,9 +354,29 @@ def test_a_start_that_damages_the_database(sets: Sets, tmp_path: Path) -> None:
     path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
     data = path.read_bytes()
     path.write_bytes(data[:-4096] + b"\xaa" * 4096)
-    found = list(verify.compared(only(sets).manifest.archives[0], str(path.parent)))
+    found = differences(only(sets).manifest.archives[0], str(path.parent))
     assert found[0][0] is True
     assert found[0][1].startswith("the database payload.db is damaged: ")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_cannot_be_checked_is_no_problem_and_no_proof(
+    sets: Sets, later: FakeWallClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    if not known:
+        one = with_database(sets, tmp_path, check="not checked", why="so", schema="", tables={})
+        sets.record(one.manifest)
+        (row,) = shown(sets, later, level="full")["sets"]
+        assert (row["problems"], row["notes"]) == ([], [])
+    monkeypatch.setattr(sys, "executable", DIES)
+    why = "was not checked: the process that examined it ended with 1"
+    result = shown(sets, later, level="full", fail_on_problems=True)
+    (row,) = result["sets"]
+    assert (row["problems"], row["notes"]) == ([], [f"The database payload.db in db-{STAMP}.tar.gz {why}"])
+    assert result["summary"][0].endswith(row["notes"][0])
+    root = tmp_path / "volumes/shop-db/_data"
+    (difference,) = verify.compared(only(sets).manifest.archives[0], str(root))
+    assert difference == verify.Difference(False, f"the database payload.db {why}", uncounted=True)
 
 
 def test_a_set_without_anything_that_ran(tmp_path: Path, later: FakeWallClock) -> None:

@@ -488,13 +488,14 @@ def test_names_are_left_out_letter_by_letter(tree: Path, name: str) -> None:
 
 
 def test_a_command_line_that_is_too_long_is_not_an_absent_tar(tree: Path) -> None:
-    with pytest.raises(DockerVpsError, match="cannot be started: Argument list too long. 15.* arguments were given"):
+    with pytest.raises(DockerVpsError, match="cannot be started: Argument list too long. More names were given"):
         packed(tree, leave_out=[f"{'x' * 240}{number}\n" for number in range(15_000)])
 
 
 def test_a_host_without_tar_is_told_so(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tree))
-    with pytest.raises(DockerVpsError, match="GNU tar cannot be started: No such file or directory. Install tar"):
+    told = "GNU tar cannot be started: No such file or directory. Install it: apt-get install tar"
+    with pytest.raises(DockerVpsError, match=told):
         packed(tree)
 
 
@@ -548,7 +549,7 @@ def test_malicious_archives_are_refused(
             about.name = about.name.format(tree.parent)
             about.linkname = about.linkname.format(tree.parent)
             archive.addfile(about, content)
-    with pytest.raises(Damaged, match="members may not be restored"):
+    with pytest.raises(Damaged, match="members? may not be restored"):
         restored(tree)
     assert [path.name for path in (tree.parent / "restored").iterdir()] in ([], ["good"])
     assert sorted(path.name for path in tree.parent.iterdir()) == ["archive", "restored", "tree", "victim"]

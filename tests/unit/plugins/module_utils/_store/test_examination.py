@@ -8,6 +8,7 @@ import json
 import resource
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Iterator
@@ -15,7 +16,13 @@ from typing import Any, Iterator
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import examination
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import UNCHECKABLE, costly, filled, overwritten
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
+    UNCHECKABLE,
+    costly,
+    filled,
+    overwritten,
+    unspeakable,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +70,12 @@ def test_an_overwritten_page_is_found_all_the_same(tmp_path: Path, kind: str) ->
     assert "the table t: page 2 is no page of it" in answer["why"]
 
 
+def test_what_sqlite_says_may_be_no_text(tmp_path: Path) -> None:
+    answer = said(unspeakable(tmp_path / "a.db"))
+    assert (answer["check"], answer["tables"]) == (NOT_CHECKED, {"t": 3})
+    assert "malformed database schema (vvv\udcff)" in answer["why"]
+
+
 def test_the_pages_of_a_live_one_are_left_alone(tmp_path: Path) -> None:
     answer = said(UNCHECKABLE["a view in newer SQL"](tmp_path / "a.db"), live=True)
     assert (answer["check"], answer["tables"]) == (NOT_CHECKED, {"t": 3})
@@ -75,10 +88,19 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 
 def test_the_time_is_bounded_and_the_pages_are_looked_at(tmp_path: Path) -> None:
-    answer = said(costly(tmp_path / "a.db"), seconds=0.2)
+    answer = said(costly(tmp_path / "a.db"), seconds=0.4)
     assert answer["check"] == NOT_CHECKED
     assert answer["why"] == "its check took longer than 0.2 seconds. Its pages are whole"
     assert answer["tables"] == {"t": 2000}
+
+
+def test_all_steps_share_the_time(tmp_path: Path) -> None:
+    path = costly(tmp_path / "a.db")
+    said(path, seconds=0.1)
+    began = time.monotonic()
+    answer = said(path, seconds=2.0)
+    assert answer["why"].startswith("its check took longer than 1 seconds")
+    assert time.monotonic() - began < 2.0
 
 
 def test_there_may_be_no_time_for_the_pages_either(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import NOT_CHECKED, SOUND
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import (
     Examiner,
@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examine
     facts,
     own_limits,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import costly, filled
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import costly, filled, long_winded, nameless
 
 KILLED = """
 import sys
@@ -98,6 +98,17 @@ def test_it_is_ended_when_it_takes_too_long_and_another_one_answers(
         assert process_of(examiner) is not first
 
 
+def test_a_database_at_rest_is_given_up_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "still").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "still").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "still"))
+    began = time.monotonic()
+    with Examiner() as examiner:
+        found = examiner.facts(str(filled(tmp_path / "a.db")), limits=Limits(0.5, 128 << 20))
+    assert (found.check, found.why) == (NOT_CHECKED, "its check took longer than 0.5 seconds")
+    assert time.monotonic() - began < 5
+
+
 def test_an_end_of_its_own_is_said(tmp_path: Path) -> None:
     with Examiner() as examiner:
         examiner.facts(str(filled(tmp_path / "a.db")))
@@ -105,6 +116,14 @@ def test_an_end_of_its_own_is_said(tmp_path: Path) -> None:
         found = examiner.facts(str(tmp_path / "a.db"))
         assert (found.check, found.why) == (NOT_CHECKED, "the process that examined it ended with -9")
         assert (found.bytes, found.tables, found.journal_mode) == ((tmp_path / "a.db").stat().st_size, {}, "rollback")
+
+
+def test_an_end_in_the_middle_of_an_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cut").write_text("""#!/bin/sh\nprintf '{"check": "sou'\n""")
+    (tmp_path / "cut").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "cut"))
+    found = facts(str(filled(tmp_path / "a.db")))
+    assert (found.check, found.why) == (NOT_CHECKED, "the process that examined it ended with 0")
 
 
 def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> None:
@@ -124,9 +143,21 @@ def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> No
         assert examiner.facts(str(tmp_path / "b.db")).check == SOUND
 
 
+def test_what_is_no_text_is_shown_as_text(tmp_path: Path) -> None:
+    found = facts(str(nameless(tmp_path / "a.db")))
+    assert (found.check, found.tables, found.uncounted) == (SOUND, {"t": 3}, ("ttt\\xff",))
+    assert found.why == "some rows break rules of their tables: NULL value in ttt\\xff.n"
+
+
+def test_no_name_makes_an_answer_long(tmp_path: Path) -> None:
+    found = facts(str(long_winded(tmp_path / "a.db")))
+    assert found.check == DAMAGED
+    assert len(found.why) < 2100
+
+
 def test_the_limits_grow_with_a_database_of_ones_own() -> None:
     small, large = own_limits(0), own_limits(10 << 30)
-    assert (small.seconds, small.memory) == (60.0, 512 << 20)
+    assert (small.seconds, small.memory) == (120.0, 512 << 20)
     assert large.seconds > 10_000
     assert large.memory > small.memory
 

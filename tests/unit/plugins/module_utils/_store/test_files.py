@@ -285,7 +285,7 @@ def test_a_directory_that_is_not_there_is_not_copied(tmp_path: Path) -> None:
 def test_a_host_without_cp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = r"GNU cp cannot be started: No such file or directory\. Install coreutils\."
+    told = r"GNU cp cannot be started: No such file or directory\. Install it: apt-get install coreutils\."
     with pytest.raises(DockerVpsError, match=told):
         copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
 

@@ -86,6 +86,13 @@ def test_columns_are_named(statements: Sequence[str], named: str) -> None:
     assert said(*statements) == (f"{named} {END}" if named else "")
 
 
+def test_a_table_whose_name_is_no_text_hides_no_other() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE b (n)")
+        database.execute("INSERT INTO b VALUES (?)", (2**60,))
+        assert unreadable(database, ["a\udcff", "b"]) == f"b.n has {END}"
+
+
 def test_a_table_that_is_gone_hides_no_other() -> None:
     with closing(sqlite3.connect(":memory:")) as database:
         database.execute("CREATE TABLE b (n)")

@@ -307,6 +307,25 @@ def test_an_archive_that_is_longer_than_its_manifest_says_fills_no_disk(sets: Se
     assert read == 2
 
 
+def test_an_endless_manifest_is_read_to_its_bound(sets: Sets, there: FakeRepository) -> None:
+    send_one(sets, there)
+    one, read = only(there), 0
+
+    class Endless(FakeRepository):
+        def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+            nonlocal read
+            while True:
+                read += 1
+                yield bytes(1 << 20)
+
+    with pytest.raises(
+        DockerVpsError, match=f"^The manifest of set {STAMP} in memory:shop has more than 33554432 bytes"
+    ):
+        fetch(one, Endless(), sets)
+    assert read == 33
+    assert sets.leftovers() == []
+
+
 def test_a_manifest_is_not_believed(sets: Sets, there: FakeRepository) -> None:
     send_one(sets, there)
     one = only(there)

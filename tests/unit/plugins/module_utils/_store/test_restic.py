@@ -159,7 +159,7 @@ def test_patience_ends(program: FakeProgram, said: str, cause: str) -> None:
 
 
 def test_it_is_not_installed(tmp_path: Path) -> None:
-    with pytest.raises(DockerVpsError, match=r"cannot be run on this host: No such file.*apt-get install restic\."):
+    with pytest.raises(DockerVpsError, match=r"cannot be started: No such file.*apt-get install restic\."):
         Restic(REPOSITORY, PASSWORD, {}, {}, program=str(tmp_path / "restic")).exists()
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, BadManifest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, publish
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, manifest_of, publish
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 LATER = "20260201-020000"
@@ -90,6 +90,20 @@ def test_a_manifest_is_replaced_in_one_step(sets: Sets) -> None:
     sets.record(replace(one.manifest, reason="another"))
     assert [found.manifest.reason for found in sets.listing().sets] == ["another"]
     assert len(names(sets)) == 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"), [("\udcff", "can't encode character"), ("x" * (LARGEST + 1), f"and {LARGEST} are the most")]
+)
+def test_a_manifest_that_could_not_be_read_back_is_not_written(sets: Sets, reason: str, why: str) -> None:
+    publish(sets)
+    with pytest.raises(BadManifest, match=f"could not be read back, so it was not written: .*{why}"):
+        publish(sets, "20260201-020000", reason=reason)
+    assert stamps(sets) == [STAMP]
+    assert [name for name in names(sets) if "20260201" in name] == [".partial-20260201-020000"]
+    with pytest.raises(BadManifest, match="Look in the volumes for names that are no text"):
+        sets.record(manifest_of(reason=reason))
+    assert sets.listing().sets[0].manifest == manifest_of()
 
 
 def test_what_is_not_finished_is_invisible(sets: Sets) -> None:
@@ -195,7 +209,7 @@ def test_the_latest_is_not_one_of_the_future(sets: Sets) -> None:
     publish(sets)
     publish(sets, "20270101-000000")
     assert sets.find("latest", NOW).manifest.stamp == STAMP
-    with pytest.raises(DockerVpsError, match="no backup set"):
+    with pytest.raises(DockerVpsError, match="^Every backup set of shop in"):
         sets.find("latest", datetime(2026, 1, 1, tzinfo=timezone.utc))
 
 
@@ -254,7 +268,10 @@ def test_the_latest_is_the_last_made_when_the_clock_was_wrong(sets: Sets) -> Non
 
 def test_sets_of_the_future_only(sets: Sets) -> None:
     publish(sets)
-    with pytest.raises(DockerVpsError, match=f"{STAMP} is dated later than now: is the clock right"):
+    with pytest.raises(
+        DockerVpsError,
+        match=f"is dated later than now, the last one {STAMP}: is the clock right",
+    ):
         sets.find("latest", datetime(2026, 1, 1, tzinfo=timezone.utc))
     assert latest_of(sets.listing().sets, datetime(2026, 1, 1, tzinfo=timezone.utc)) is None
 
@@ -326,10 +343,11 @@ def test_a_removal_waits_for_the_disk_twice_however_many_sets_there_are(
     sets: Sets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many(sets, 12)
-    calls: list[int] = []
+    doomed, calls, looks, look = sets.listing().sets, list[int](), list[object](), os.listdir
     monkeypatch.setattr(os, "fsync", calls.append)
-    assert sets.remove(sets.listing().sets) == []
-    assert len(calls) == 2
+    monkeypatch.setattr(os, "listdir", lambda *path: looks.append(path) or look(*path))
+    assert sets.remove(doomed) == []
+    assert (len(calls), len(looks)) == (2, 1)
     assert names(sets) == []
 
 

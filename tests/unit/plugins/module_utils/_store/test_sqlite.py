@@ -27,8 +27,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner, Facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
+from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
 MODES = ("wal", "delete")
+EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* docker_vps_backup_consistency to stop"
 
 
 def copy(live: str, target: str, **options: Any) -> Facts:
@@ -230,7 +232,7 @@ def test_a_lock_that_stays_is_an_error(app: Path, tmp_path: Path, mode: str, act
     live = make(app / "live.db", mode)
     with holding(live, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"):
         before = contents(app)
-        with pytest.raises(DockerVpsError, match="locked") as failure:
+        with pytest.raises(DockerVpsError, match=EXCLUSIVE) as failure:
             act(str(live), str(tmp_path / "copy"))
         assert contents(app) == before
     assert str(live) in failure.value.message
@@ -345,6 +347,18 @@ def test_the_copy_has_owner_mode_and_time_of_the_original(app: Path, tmp_path: P
     assert listing(tmp_path) == ["app", "copy"]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_copy_says_which_library_wrote_the_original(app: Path, tmp_path: Path, mode: str) -> None:
+    live = make(app / "live.db", mode)
+    with contextlib.closing(sqlite3.connect(live)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(live, "r+b") as file:
+        file.seek(96)  # https://www.sqlite.org/fileformat2.html#the_database_header
+        file.write((3045001).to_bytes(4, "big"))
+    assert copy(str(live), str(tmp_path / "copy")).sqlite_version == "3.45.1"
+    assert (tmp_path / "copy").read_bytes()[96:100] == (3045001).to_bytes(4, "big")
+
+
 def test_the_copy_is_private_while_it_is_made(app: Path, tmp_path: Path) -> None:
     live = make(app / "live.db", "delete", "CREATE TABLE filler (b)", fill(3))
     live.chmod(0o666)
@@ -439,6 +453,31 @@ def test_schema_and_rows_while_the_application_has_it_open(app: Path) -> None:
         assert sqlite.schema(str(path)) == facts(str(path)).schema
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_longest_path_that_sqlite_takes(app: Path, more: int) -> None:
+    path = far(app, 504 + more)
+    os.symlink(path.parent, app / "short")
+    for name in (path, app / "short" / path.name):
+        assert sqlite.fits(str(name)) == (not more)
+        with pytest.raises(DockerVpsError, match="unable to open") if more else contextlib.nullcontext():
+            assert rows(str(name)) == {"t": 3}
+
+
+def test_a_table_whose_name_is_no_text_is_not_counted(app: Path) -> None:
+    path = str(nameless(app / "db"))
+    assert sqlite.counted(path) == ({"t": 3}, ["ttt\udcff"])
+    with pytest.raises(DockerVpsError, match="SQLite cannot read .*can't encode"), sqlite.at_rest(path) as connection:
+        connection.execute('SELECT count(*) FROM "ttt\udcff"')
+
+
+def test_what_sqlite_says_may_be_no_text(app: Path) -> None:
+    path = str(unspeakable(app / "db"))
+    sqlite.settle_crash(path)
+    said = r"malformed database schema \(vvv\\xff\)"
+    with pytest.raises(DockerVpsError, match=said), sqlite.at_rest(path) as connection:
+        connection.execute("SELECT 1 FROM t")
+
+
 @pytest.mark.parametrize("ask", [sqlite.schema, rows])
 def test_what_is_no_database_has_neither(app: Path, ask: Callable[[str], object]) -> None:
     (app / "db").write_bytes(b"x" * 4096)
@@ -456,13 +495,33 @@ def test_names_are_text_of_the_first_column(app: Path) -> None:
     assert names(str(path), "SELECT a, b FROM t") == {"x", "7", os.fsdecode(b"\xff.")}
 
 
+@pytest.mark.parametrize("ends", ["", " WHERE n < 0"])
+def test_a_query_that_never_ends_is_ended(app: Path, ends: str) -> None:
+    endless = f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT 1 FROM c) SELECT n FROM c{ends}"
+    path = make(app / "db", "delete", f"CREATE VIEW media AS {endless}")
+    began = time.monotonic()
+    with pytest.raises(DockerVpsError, match="takes longer than 1 s. Correct the query, or what it reads"):
+        names(str(path), "SELECT n FROM media", within=1.0)
+    assert time.monotonic() - began < 10
+
+
+def test_a_query_that_names_too_much_is_ended(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(app / "db", "delete", "CREATE TABLE t (a)", "INSERT INTO t VALUES ('x'), (zeroblob(600)), ('y')")
+    monkeypatch.setattr(sqlite, "NAMES_BYTES", 800)
+    assert len(names(str(path), "SELECT a FROM t")) == 3
+    monkeypatch.setattr(sqlite, "NAMES_BYTES", 700)
+    with pytest.raises(DockerVpsError, match="names more than .* of paths. Correct the query, or what it reads"):
+        names(str(path), "SELECT a FROM t")
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
         ("SELECT filename FROM media", "no such table: media"),
+        ("SELECT filename FROM interrupted", "no such table: interrupted"),
         ("DELETE FROM t", "readonly database"),
         ("CREATE TEMP TABLE x (n)", "readonly database"),
-        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT 1; SELECT 2", r"one statement at a time\. Correct the query\."),
         ("nonsense", "syntax error"),
     ],
 )
