@@ -41,7 +41,7 @@ _value:
 
 def database_path(uri: object, mount: str = "/data") -> str:
     """Return the path of a database in its volume."""
-    return environment.database_path(environment.text_of(uri), mount)
+    return environment.database_path(str(uri), mount)
 
 
 class FilterModule:
