@@ -60,6 +60,11 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "percent": (_number(0, 100), "a percentage between 0 and 100"),
     "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
     "duration": (_matches(r"(\d+(\.\d+)?(us|ms|s|m|h))+"), "a duration such as 30s or 1m30s"),
+    # The engine counts them in an int, and of 500ms nothing would be left.
+    "whole_seconds": (
+        _matches(r"(?=.*[1-9])(\d+[smh])+"),
+        "a duration of one or more whole seconds such as 10s or 1m30s",
+    ),
     # What both Docker and Ansible's human_to_bytes read, which knows no KiB.
     "size": (_matches(r"\d+(\.\d+)?([KMGTkmgt]|[KMGT]B)?"), "a size such as 512M or 2G"),
     "size_or_auto": (_matches(r"auto|\d+(\.\d+)?[KMGTkmgt]i?[bB]?|\d+"), "auto or a size such as 512M or 2G"),
