@@ -148,7 +148,6 @@ def wired(given: Mapping[str, Any]) -> str:
         "file:/data//payload.db",
         "file:/data/sub/payload.db",
         "file://localhost/data/payload.db",
-        "file:/data/payload.db?mode=rwc",
         "file:/data",
         "file:/data/../payload.db",
         "file:/app/payload.db",
