@@ -34,7 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(sentence) and C(lines).
+  description: C(sentence), C(lines), and the lines as one C(text).
   type: dict
 """
 
@@ -42,7 +42,7 @@ _value:
 def build_failure(log: str, lines: int = 30) -> dict[str, Any]:
     """Return sentence and lines of a failed build."""
     found = failure(log, lines)
-    return {"sentence": found.sentence, "lines": list(found.lines)}
+    return {"sentence": found.sentence, "lines": list(found.lines), "text": "\n".join(found.lines)}
 
 
 class FilterModule:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a failed image build says, in a sentence and its last lines.
+"""What a failed image build says, in a sentence and a few lines.
 
-BuildKit's plain progress ends with the failing step between two rulers of dashes, the place
-in the Dockerfile, and a line ``ERROR: failed to solve: …``.
+In BuildKit's plain progress each line begins with the number of its step: its name, its output with the seconds since
+it began, and at last ``#8 ERROR: …`` for the step that failed. What it repeats at its end is only the end of that.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Sequence
 
-_RULER = re.compile(r"^------$", re.MULTILINE)
 _CAUSES = (
     (
         "no space left on device",
@@ -19,6 +19,11 @@ _CAUSES = (
     (
         "failed to resolve source metadata",
         "its base image is neither on the host nor can it be pulled; check image_base and the host's network",
+    ),
+    (
+        "npm error code ERESOLVE",
+        "npm finds no versions that suit each other; see what it says below, and settle it with overrides in "
+        "package.json, or with legacy-peer-deps=true in an .npmrc that the Dockerfile copies",
     ),
     (
         "npm ci` can only install",
@@ -36,9 +41,20 @@ _CAUSES = (
 )
 
 
+_FAILED = re.compile(r"^#(\d+) ERROR: ", re.MULTILINE)
+_OUTPUT = r"^#{0} \d+\.\d+ ?(.*)$"
+_NAME = r"^#{0} (\[.*)$"
+_MOUNT = re.compile(r"--(?:mount|network|security)=\S+ ")
+_ERROR = re.compile(r"\berr(or|!)|\bfail(ed|ure)?\b|\bfatal\b|exception|cannot |could not |not found", re.IGNORECASE)
+_TALK = re.compile(
+    r"npm (notice|warn)|^\s*at .*[:(]|\b0 errors?\b|--", re.IGNORECASE
+)  # which may name errors, and is none
+_LONGEST_NAME = 300  # characters
+
+
 @dataclass(frozen=True)
 class BuildFailure:
-    """Why a build failed: the step, the cause when it is a known one, the last lines."""
+    """Why a build failed: the step, the cause when it is a known one, and lines from its first error and its end."""
 
     step: str
     cause: str
@@ -51,12 +67,33 @@ class BuildFailure:
 
 
 def failure(log: str, lines: int) -> BuildFailure:
-    """Read the log of a failed build and keep at most ``lines`` lines of the failing step."""
+    """Read the log of a failed build and keep at most ``lines`` lines of the failing step.
+
+    Those are the first error with what follows it, and the end.
+    """
     cause = next((told for sign, told in _CAUSES if sign in log), "")
-    parts = _RULER.split(log)
-    step = [line for line in (parts[-2] if len(parts) >= 3 else "").strip().splitlines() if line.strip()]
-    if step:
-        name = step[0].strip().lstrip("> ").rstrip(":")
-        return BuildFailure(name[:160], cause, tuple(step[1:][-lines:]))
-    last = [line for line in log.strip().splitlines() if line.strip()]
-    return BuildFailure("of the builder before the first line of the Dockerfile", cause, tuple(last[-lines:]))
+    failed = _FAILED.search(log)
+    name = failed and re.search(_NAME.format(failed[1]), log, re.MULTILINE)
+    if not failed or not name:
+        last = [line for line in log.strip().splitlines() if line.strip()]
+        return BuildFailure("of the builder before the first line of the Dockerfile", cause, tuple(last[-lines:]))
+    said = re.findall(_OUTPUT.format(failed[1]), log, re.MULTILINE)
+    return BuildFailure(_shown(name[1]), cause, tuple(_worth_reading([one for one in said if one.strip()], lines)))
+
+
+def _shown(name: str) -> str:
+    """Return the name of a step with its command, without options that stand before it."""
+    name = _MOUNT.sub("", name.strip())
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
+def _worth_reading(said: Sequence[str], most: int) -> Sequence[str]:
+    """Return the first error with what follows it and the end, when not all is few enough."""
+    if len(said) <= most:
+        return said
+    signs = (place for place, line in enumerate(said) if _ERROR.search(line) and not _TALK.search(line))
+    first, end = next(signs, len(said)), most // 3
+    begin = max(0, min(first, len(said) - most))
+    if begin + most >= len(said) or most < 3:
+        return said[-most:]
+    return [*said[begin : begin + most - end - 1], f"… ({len(said) - begin - most + 1} more lines)", *said[-end:]]

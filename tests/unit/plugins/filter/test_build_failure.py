@@ -10,16 +10,17 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FIXTURES
 LOG = (FIXTURES / "buildlog/buildx-0.13.1-step.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("lines", "kept"), [((), 6), ((2,), 2), ((1,), 1)])
+@pytest.mark.parametrize(("lines", "kept"), [((), 5), ((2,), 2), ((1,), 1)])
 def test_a_log_becomes_a_sentence_and_lines(lines: tuple[int, ...], kept: int) -> None:
     found = FilterModule().filters()["build_failure"](LOG, *lines)
-    assert set(found) == {"sentence", "lines"}
+    assert set(found) == {"sentence", "lines", "text"}
+    assert found["text"].splitlines() == found["lines"]
     assert found["sentence"].startswith("the step [4/4] RUN printf")
     assert len(found["lines"]) == kept
     assert found["lines"][-1].endswith("is not assignable to type 'number'.")
 
 
 def test_thirty_lines_unless_told_otherwise() -> None:
-    said = "\n".join(f"line {number}" for number in range(100))
-    log = f"------\n > [1/1] RUN make:\n{said}\n------\nERROR: failed\n"
-    assert FilterModule().filters()["build_failure"](log)["lines"] == said.splitlines()[-30:]
+    said = [f"line {number}" for number in range(100)]
+    log = "#1 [1/1] RUN make\n" + "".join(f"#1 0.1 {line}\n" for line in said) + "#1 ERROR: failed\n"
+    assert FilterModule().filters()["build_failure"](log)["lines"] == said[-30:]

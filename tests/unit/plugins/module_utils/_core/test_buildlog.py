@@ -18,14 +18,49 @@ RUN = "[4/4] RUN printf '%s\\n' '> site@1.0.0 build' '> next build' '' 'Failed t
 
 def test_the_failing_step_and_its_last_lines() -> None:
     found = failure(STEP, 2)
-    assert found.step == (RUN + "\"Type error: Type 'string' is not assignable to type 'number'.\" >&2; exit 1")[:160]
-    assert found.lines == (
-        "0.148 ./page.tsx:3:7",
-        "0.148 Type error: Type 'string' is not assignable to type 'number'.",
-    )
+    assert found.step == RUN + "\"Type error: Type 'string' is not assignable to type 'number'.\" >&2; exit 1"
+    assert found.lines == ("./page.tsx:3:7", "Type error: Type 'string' is not assignable to type 'number'.")
     assert found.sentence == f"the step {found.step} failed"
-    assert failure(STEP, 30).lines[0] == "0.148 > site@1.0.0 build"
+    assert failure(STEP, 30).lines[0] == "> site@1.0.0 build"
     assert failure(STEP, 30).lines[-2:] == found.lines
+
+
+NPM = """\
+#9 [build 3/5] RUN --mount=type=secret,id=ca,target=/ca --mount=type=cache,target=/root/.npm npm ci
+#9 0.5 npm warn deprecated rimraf@3.0.2: Rimraf versions prior to v4 are no longer supported because of errors
+#9 1.0 added 900 packages
+#10 [other 1/1] RUN sleep 1
+#9 2.0 Failed to compile.
+#10 2.1 error: of another step
+#9 2.2
+#9 2.3 ./src/page.tsx
+{}
+#9 9.7 npm notice New major version of npm available! 10.8.2 -> 11.6.2
+#9 9.8 npm error A complete log of this run can be found in: /root/.npm/_logs/x.log
+#9 ERROR: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1
+------
+ > [build 3/5] RUN npm ci:
+9.7 npm notice New major version of npm available! 10.8.2 -> 11.6.2
+------
+ERROR: failed to solve: process "/bin/sh -c npm ci" did not complete successfully: exit code: 1
+"""
+
+
+def test_the_first_error_is_told_and_not_only_the_end() -> None:
+    stack = "\n".join(f"#9 3.{number} at next/dist/{number}.js:1" for number in range(50))
+    found = failure(NPM.format(stack), 9)
+    assert found.step == "[build 3/5] RUN npm ci"
+    assert found.lines[:2] == ("Failed to compile.", "./src/page.tsx")
+    assert found.lines[5] == "… (46 more lines)"
+    assert found.lines[-1].startswith("npm error A complete log")
+    assert len(found.lines) == 9
+    assert failure(NPM.format(stack), 2).lines[-1].startswith("npm error A complete log")
+
+
+def test_a_very_long_command_is_cut_at_its_end() -> None:
+    found = failure(NPM.format("").replace("npm ci\n", f"npm ci && {'x' * 500}\n"), 9)
+    assert found.step.startswith("[build 3/5] RUN npm ci && x")
+    assert found.step.endswith("x…")
 
 
 def test_a_base_that_cannot_be_pulled() -> None:
@@ -51,6 +86,7 @@ def test_no_log_at_all() -> None:
     [
         ("write /var/lib/docker/x: no space left on device", "the disk of the host is full"),
         ("node:22-alpine: failed to resolve source metadata for docker.io/library/node", "its base image is neither"),
+        ("npm error code ERESOLVE", "npm finds no versions that suit each other"),
         ("npm error `npm ci` can only install packages when", "package.json and package-lock.json do not agree"),
         ("npm error code UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "a certificate is not trusted"),
         ('failed to compute cache key: "/package-lock.json": not found', "the sources have no package-lock.json"),
@@ -65,11 +101,21 @@ def test_known_causes_are_told(sign: str, cause: str) -> None:
     assert found.sentence == f"the step {found.step} failed: {found.cause}"
 
 
-PIECES = st.sampled_from(["------\n", "\n", " > [a 1/2] RUN x:\n", "1.0 words\n", "ERROR: failed to solve: x\n"])
+PIECES = st.sampled_from(
+    [
+        "#1 [a 1/2] RUN x\n",
+        "#1 0.1 words\n",
+        "#2 0.2 others\n",
+        "#1 0.3 error\n",
+        "\n",
+        "#1 ERROR: x\n",
+        "#2 ERROR: y\n",
+    ]
+)
 
 
 @given(st.lists(PIECES | st.text()).map("".join), st.integers(1, 5))
 def test_any_log_is_read(log: str, lines: int) -> None:
     found = failure(log, lines)
     assert len(found.lines) <= lines
-    assert all(line.strip() and line in log for line in found.lines)
+    assert all(line.strip() and (line in log or "more lines" in line) for line in found.lines)
