@@ -11,17 +11,16 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Returns the SHA-256 over the files that an image build would see, by the sources' C(.dockerignore).
+  - Returns the SHA-256 over the files that an image build would see, by the sources' C(.dockerignore), or
+    C(Dockerfile.dockerignore) beside a Dockerfile of their own, as BuildKit reads it.
 options:
   _terms:
     description: The directory of the sources.
     required: true
   ignore:
-    description: The text of the C(.dockerignore) to use when the sources have none.
+    description: The text of the C(.dockerignore) to use when the sources have no such file.
     type: str
     default: ""
-requirements:
-  - Docker SDK for Python on the controller
 """
 
 EXAMPLES = r"""
@@ -52,14 +51,6 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core is not typ
         """Return one digest per directory."""
         self.set_options(var_options=variables, direct=kwargs)
         try:
-            from docker.utils import exclude_paths
-        except ImportError as missing:
-            raise AnsibleError(
-                "The Docker SDK for Python is missing on the controller: pip install docker"
-            ) from missing
-        try:
-            return [
-                sources.digest(root, sources.chosen(root, self.get_option("ignore"), exclude_paths)) for root in terms
-            ]
+            return [sources.digest(root, sources.chosen(root, self.get_option("ignore"))) for root in terms]
         except DockerVpsError as error:
             raise AnsibleError(error.message) from error

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Writes the files that an image build would see, by the sources' C(.dockerignore), into a tar archive.
+  - Writes the files that an image build would see, by the sources' C(.dockerignore), or C(Dockerfile.dockerignore)
+    beside a Dockerfile of their own, as BuildKit reads it, into a tar archive.
   - "Meant to run on the controller (C(delegate_to: localhost))."
 options:
   path:
@@ -24,15 +25,13 @@ options:
     type: path
     required: true
   ignore:
-    description: The text of the C(.dockerignore) to use when the sources have none.
+    description: The text of the C(.dockerignore) to use when the sources have no such file.
     type: str
     default: ""
 attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
     support: full
-requirements:
-  - Docker SDK for Python
 """
 
 EXAMPLES = r"""
@@ -53,19 +52,19 @@ files:
 
 from typing import Any, Sequence
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import sources
 from ..module_utils._module.glue import finish
 
 
-def run(path: str, dest: str, ignore: str, choose: sources.Chooser, check_mode: bool) -> dict[str, Any]:
+def run(path: str, dest: str, ignore: str, check_mode: bool) -> dict[str, Any]:
     """Write the archive and return the result.
 
     Raises:
         InvalidInput: there are no sources.
     """
-    files: Sequence[str] = sources.chosen(path, ignore, choose)
+    files: Sequence[str] = sources.chosen(path, ignore)
     if not check_mode:
         sources.archive(path, files, dest)
     return {"changed": True, "files": len(files)}
@@ -81,12 +80,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    try:
-        from docker.utils import exclude_paths
-    except ImportError:
-        module.fail_json(msg=missing_required_lib("docker"))
     p = module.params
-    finish(module, lambda: run(p["path"], p["dest"], p["ignore"], exclude_paths, module.check_mode))
+    finish(module, lambda: run(p["path"], p["dest"], p["ignore"], module.check_mode))
 
 
 if __name__ == "__main__":

@@ -93,7 +93,6 @@ def test_imports_point_down(path: str) -> None:
         ("modules/x.py", "from .preflight import run", []),
         ("modules/x.py", "from ..lookup.source_digest import LookupModule", ["lookup/source_digest/LookupModule"]),
         ("modules/x.py", "from docker.utils import exclude_paths", ["docker"]),
-        ("modules/source_archive.py", "from docker.utils import exclude_paths", []),
         ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._core import kinds", []),
         ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._engine import sdk", ["module_utils/_engine/sdk"]),
         ("lookup/x.py", "from ansible_collections.community.docker.plugins import x", ["ansible_collections"]),

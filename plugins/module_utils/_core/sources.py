@@ -12,45 +12,52 @@ import hashlib
 import os
 import stat
 import tarfile
-from typing import Callable, Iterable, Iterator, List
+from typing import Iterable, Iterator
 
+from . import dockerignore
 from .errors import InvalidInput
 
-# (root, patterns) -> paths relative to root; docker.utils.exclude_paths in real life.
-Chooser = Callable[[str, List[str]], Iterable[str]]
+OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
+"""Files of an application that the builder reads itself, whatever they leave out."""
 
 
-def patterns_of(text: str) -> list[str]:
-    """Return the patterns of a ``.dockerignore`` file."""
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def chosen(root: str, default_ignore: str, choose: Chooser) -> list[str]:
+def chosen(root: str, default_ignore: str) -> list[str]:
     """Return the files of the sources, relative to ``root`` and sorted.
 
-    Dockerfile and ``.dockerignore`` always count, as in a build.
+    Which of its ignore files counts is decided as the builder does it; without one it is the default.
 
     Raises:
-        InvalidInput: there is no such directory, or it holds no files.
+        InvalidInput: there is no such directory, it holds no files, or a line of its ignore file is no pattern.
     """
     if not os.path.isdir(root):
         raise InvalidInput(f"The sources {root} are not a directory on the controller.")
-    own = os.path.join(root, ".dockerignore")
-    text = default_ignore
-    if os.path.isfile(own):
-        with open(own, encoding="utf-8") as file:
-            text = file.read()
-    keep = ["!Dockerfile", "!.dockerignore"]
-    files = sorted(name for name in choose(root, [*patterns_of(text), *keep]) if _is_leaf(os.path.join(root, name)))
-    if not files:
+    patterns = _patterns(root, default_ignore)
+    own = [name for name in OWN if os.path.isfile(os.path.join(root, name))]
+    files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
+    if not set(files) - set(OWN[1:]):
         raise InvalidInput(f"The sources {root} hold no files, or .dockerignore leaves none.")
     return files
 
 
-def _is_leaf(path: str) -> bool:
-    mode = os.lstat(path).st_mode
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+def _patterns(root: str, default_ignore: str) -> list[dockerignore.Pattern]:
+    """Return what is left out: the file named after an own Dockerfile comes before the common one."""
+    own = os.path.isfile(os.path.join(root, OWN[0]))
+    for name in OWN[1 if own else 2 :]:
+        path = os.path.join(root, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                return dockerignore.patterns_of(file.read(), name)
+    return dockerignore.patterns_of(default_ignore.encode(), "the default list")
+
+
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    """Return what a build could take of a directory: files, links and directories."""
+    with os.scandir(folder) as found:
+        return [
+            (one.name, one.is_dir(follow_symlinks=False))
+            for one in found
+            if one.is_dir(follow_symlinks=False) or one.is_file(follow_symlinks=False) or one.is_symlink()
+        ]
 
 
 def digest(root: str, files: Iterable[str]) -> str:

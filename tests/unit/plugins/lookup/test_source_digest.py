@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,3 @@ def test_what_is_ignored_does_not_count(lookup: Any, root: Path) -> None:
 def test_no_sources_are_an_error_in_a_sentence(lookup: Any, root: Path) -> None:
     with pytest.raises(AnsibleError, match=f"The sources {root}/none are not a directory on the controller"):
         lookup.run([str(root / "none")], {})
-
-
-def test_without_the_sdk_it_says_what_to_install(lookup: Any, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "docker.utils", None)
-    with pytest.raises(
-        AnsibleError, match="The Docker SDK for Python is missing on the controller: pip install docker"
-    ):
-        lookup.run([str(root)], {})

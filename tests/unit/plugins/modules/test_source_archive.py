@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,6 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
-def choose(root: str, patterns: list[str]) -> list[str]:
-    return [name for name in ("page.tsx", "package.json") if name not in patterns]
-
-
 def packed(path: Path) -> list[str]:
     with tarfile.open(path) as tar:
         return tar.getnames()
@@ -32,20 +27,20 @@ def packed(path: Path) -> list[str]:
 
 def test_what_is_chosen_is_packed(root: Path, tmp_path: Path) -> None:
     dest = tmp_path / "site.tar.gz"
-    assert run(str(root), str(dest), "page.tsx", choose, False) == {"changed": True, "files": 1}
+    assert run(str(root), str(dest), "page.tsx\nnode_modules", False) == {"changed": True, "files": 1}
     assert packed(dest) == ["package.json"]
 
 
 def test_check_mode_counts_and_packs_nothing(root: Path, tmp_path: Path) -> None:
     dest = tmp_path / "site.tar.gz"
-    assert run(str(root), str(dest), "", choose, True) == {"changed": True, "files": 2}
+    assert run(str(root), str(dest), "", True) == {"changed": True, "files": 3}
     assert not dest.exists()
 
 
 def test_no_sources_make_no_archive(root: Path, tmp_path: Path) -> None:
     dest = tmp_path / "site.tar.gz"
     with pytest.raises(InvalidInput, match="hold no files"):
-        run(str(root), str(dest), "page.tsx\npackage.json", choose, False)
+        run(str(root), str(dest), "*", False)
     assert not dest.exists()
 
 
@@ -64,12 +59,3 @@ def test_main_fails_with_a_sentence(exit_of: Any, tmp_path: Path) -> None:
     ended = exit_of(main, path=str(tmp_path / "none"), dest=str(tmp_path / "x"))
     assert ended.code == 1
     assert ended.result["msg"] == f"The sources {tmp_path}/none are not a directory on the controller."
-
-
-def test_main_without_the_sdk_says_what_to_install(
-    exit_of: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "docker.utils", None)
-    ended = exit_of(main, path=str(root), dest=str(tmp_path / "x"))
-    assert ended.code == 1
-    assert "Failed to import the required Python library (docker)" in ended.result["msg"]

@@ -7,7 +7,7 @@ import os
 import tarfile
 from hashlib import sha256
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
@@ -15,9 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources 
     archive,
     chosen,
     digest,
-    patterns_of,
 )
-from docker.utils import exclude_paths
 
 
 @pytest.fixture
@@ -31,68 +29,70 @@ def root(tmp_path: Path) -> Path:
     return place
 
 
-def everything(root: str, patterns: list[str]) -> Iterable[str]:
-    """Choose all files, whatever the patterns."""
-    return [str(path.relative_to(root)) for path in Path(root).rglob("*")]
-
-
 IGNORE = "# comment\n\n  node_modules  \n.env*\nDockerfile*\n.dockerignore\n"
 
 
-def test_patterns_are_lines_without_comments() -> None:
-    assert patterns_of(IGNORE) == ["node_modules", ".env*", "Dockerfile*", ".dockerignore"]
-    assert patterns_of("") == []
-
-
 def test_what_counts_without_a_dockerignore(root: Path) -> None:
-    assert chosen(str(root), IGNORE, exclude_paths) == ["Dockerfile", "app/page.tsx", "package.json"]
+    assert chosen(str(root), IGNORE) == ["Dockerfile", "app/page.tsx", "package.json"]
 
 
 def test_what_counts_with_a_dockerignore(root: Path) -> None:
     (root / ".dockerignore").write_text("app\n.dockerignore\n")
-    files = chosen(str(root), IGNORE, exclude_paths)
+    files = chosen(str(root), IGNORE)
     assert files == [".dockerignore", ".env.production", "Dockerfile", "node_modules/next/index.js", "package.json"]
 
 
-def test_the_chooser_is_given_the_patterns(root: Path) -> None:
-    asked: list[tuple[str, list[str]]] = []
+@pytest.mark.parametrize("name", ["Dockerfile.dockerignore", ".dockerignore"])
+def test_an_ignore_file_of_any_encoding(root: Path, name: str) -> None:
+    (root / name).write_bytes(b"\xef\xbb\xbfapp\n# f\xfcr die Bilder\n")
+    assert "app/page.tsx" not in chosen(str(root), IGNORE)
+    assert "node_modules/next/index.js" in chosen(str(root), IGNORE)
 
-    def choose(place: str, patterns: list[str]) -> Iterable[str]:
-        asked.append((place, patterns))
-        return ["package.json"]
 
-    assert chosen(str(root), "a\nb", choose) == ["package.json"]
-    assert asked == [(str(root), ["a", "b", "!Dockerfile", "!.dockerignore"])]
+def test_the_ignore_file_of_an_own_dockerfile_comes_first(root: Path) -> None:
+    (root / ".dockerignore").write_text("app\n")
+    (root / "Dockerfile.dockerignore").write_text("node_modules\n*.dockerignore\nDockerfile\n")
+    files = chosen(str(root), IGNORE)
+    assert {"app/page.tsx", "Dockerfile", "Dockerfile.dockerignore", ".dockerignore"} <= set(files)
+    assert "node_modules/next/index.js" not in files
+    (root / "Dockerfile").unlink()
+    assert "app/page.tsx" not in chosen(str(root), IGNORE)
+
+
+def test_a_line_that_the_builder_refuses_is_named(root: Path) -> None:
+    (root / ".dockerignore").write_text("app\n!\n")
+    with pytest.raises(InvalidInput, match=r"Line 2 of \.dockerignore, '!', is no pattern: it is a ! alone\."):
+        chosen(str(root), IGNORE)
 
 
 def test_links_count_and_are_not_followed_and_pipes_do_not_count(root: Path) -> None:
     (root / "link").symlink_to("app")
     (root / "broken").symlink_to("nowhere")
     os.mkfifo(root / "pipe")
-    files = chosen(str(root), "", everything)
+    files = chosen(str(root), "")
     assert {"link", "broken"} <= set(files)
     assert not {"pipe", "app", "empty", "link/page.tsx"} & set(files)
 
 
 @pytest.mark.parametrize(
-    ("name", "choose", "said"),
+    ("name", "ignore", "said"),
     [
-        ("nowhere", everything, "nowhere are not a directory on the controller."),
-        ("package.json", everything, "package.json are not a directory on the controller."),
-        ("", lambda *_: [], " hold no files, or .dockerignore leaves none."),
-        ("", lambda *_: ["empty"], " hold no files, or .dockerignore leaves none."),
+        ("nowhere", "", "nowhere are not a directory on the controller."),
+        ("package.json", "", "package.json are not a directory on the controller."),
+        ("", "*", " hold no files, or .dockerignore leaves none."),
     ],
 )
-def test_no_sources_are_refused(root: Path, name: str, choose: Callable[..., Iterable[str]], said: str) -> None:
+def test_no_sources_are_refused(root: Path, name: str, ignore: str, said: str) -> None:
+    (root / "Dockerfile").unlink()
     place = str(root / name) if name else str(root)
     with pytest.raises(InvalidInput) as caught:
-        chosen(place, "", choose)
+        chosen(place, ignore)
     assert caught.value.message.startswith(f"The sources {root}")
     assert caught.value.message.endswith(said)
 
 
 def digest_of(root: Path) -> str:
-    return digest(str(root), chosen(str(root), IGNORE, exclude_paths))
+    return digest(str(root), chosen(str(root), IGNORE))
 
 
 def touch(root: Path) -> None:
@@ -209,7 +209,7 @@ def test_unpacked_the_archive_has_the_same_digest(root: Path, tmp_path: Path) ->
     (root / "Grüße ä").write_text("x")
     (root / "link").symlink_to("app")
     (root / "run.sh").touch(0o755)
-    files = chosen(str(root), IGNORE, exclude_paths)
+    files = chosen(str(root), IGNORE)
     archive(str(root), files, str(tmp_path / "site.tar.gz"))
     with tarfile.open(tmp_path / "site.tar.gz") as tar:
         tar.extractall(tmp_path / "copy")
