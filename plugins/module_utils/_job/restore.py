@@ -154,5 +154,15 @@ def _summary(
         users = f" To be stopped for it: {', '.join(stopped)}." if stopped else ""
         return f"{what} can be restored into {', '.join(source.volumes)}: {amount}.{users} {would_lose['summary']}"
     away = f" Stopped for {unavailable:g} s: {', '.join(stopped)}." if stopped else ""
-    kept = " The data from before is kept; undo brings it back." if params.keep_before else ""
+    kept = _kept(source) if params.keep_before else ""
     return " ".join([f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}", *source.notes])
+
+
+def _kept(source: Source) -> str:
+    """Return what undo could bring back; nothing was in a volume that this restore has made."""
+    if not source.created:
+        return " The data from before is kept; undo brings it back."
+    were = "was" if len(source.created) == 1 else "were"
+    made = f" {', '.join(source.created)} {were} not there before, so there is no older data to go back to."
+    others = [volume for volume in source.volumes if volume not in source.created]
+    return f" The data from before of {', '.join(others)} is kept; undo brings it back.{made}" if others else made

@@ -188,6 +188,12 @@ def test_missing_volumes_are_made_as_compose_made_them(shop: Shop) -> None:
     result = restore(shop)
     assert shop.data() == OLD
     assert result["created"] == ["shop-db", "shop-media"]
+    assert result["summary"].endswith(
+        "shop-db, shop-media were not there before, so there is no older data to go back to."
+    )
+    shop.engine.remove_volume("shop-media")
+    half = restore(shop)["summary"]
+    assert "The data from before of shop-db is kept; undo brings it back. shop-media was not there before" in half
     assert result["would_lose"]["summary"] == "Nothing would be lost."
     assert shop.engine.volumes["shop-db"]["Labels"] == LABELS
 
