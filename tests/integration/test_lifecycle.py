@@ -212,12 +212,18 @@ def test_remove_asks_for_the_name(app: App) -> None:
 def test_remove_keeps_the_data_and_its_secret(app: App) -> None:
     data, secret = vendors(app), app.env_keys()["PAYLOAD_SECRET"]
     made = sets(app)
+    scheduled = Path(f"/etc/cron.d/{NAME}-backup")
+    scheduled.write_text("# as schedule.yml writes it on a host without systemd\n")
     rehearsed = app.playbook("remove", "--check").succeeded()
     assert f"Would go: containers {app.container}" in rehearsed.text
+    assert f"Would go: scheduled jobs {scheduled}" in rehearsed.text
+    assert scheduled.exists()
     assert state(app)["Status"] == "running"
 
     removed = app.playbook("remove", docker_vps_remove_confirm=NAME).succeeded()
     assert f"Gone: containers {app.container}" in removed.text
+    assert f"Gone: scheduled jobs {scheduled}" in removed.text
+    assert not scheduled.exists()
     assert f"Stays: {app.directory}/.env.production, since its PAYLOAD_SECRET belongs to the data" in removed.text
     assert docker("ps", "--all", "--quiet", "--filter", f"name={app.container}") == ""
     assert images(app) == []
