@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import multiprocessing
@@ -15,6 +14,7 @@ from typing import Any, Mapping, Optional
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.operator import operator
 
 MODULE = "ptnextjs.docker_vps.deploy_lock"
 OWN: Mapping[str, Mapping[str, Any]] = {
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         owner = {"controller": controller(), "process": process, "host": variables["inventory_hostname"]}
         if own["state"] == "released":
             return self._release(str(asked["path"]), owner)
-        owner.update(who=f"{getpass.getuser()}@{os.uname().nodename}", what=own["what"])
+        owner.update(who=operator(variables), what=own["what"])
         asked.update(owner=owner, gone=[])
         result = self._take(asked, variables)
         holder = result.get("lock", {})
