@@ -22,6 +22,7 @@ del sys.path[0]  # our own helpers, which a play must not find
 FINDERS, HOOKS, PATH = list(sys.meta_path), list(sys.path_hooks), list(sys.path)
 
 import atexit
+import importlib
 import json
 import os
 import select
@@ -36,7 +37,6 @@ from typing import Any, BinaryIO, Mapping, NoReturn, Optional
 
 FILTERS = list(warnings.filters)
 
-import docker  # noqa: F401  # what modules import, and what takes longest
 from ansible import constants
 from ansible.cli.playbook import main
 from ansible.plugins import loader
@@ -49,6 +49,7 @@ SETTINGS = {name: text for name, text in os.environ.items() if name.startswith("
 
 def preload() -> None:
     """Load what a play would load first; nothing of it depends on the play."""
+    importlib.import_module("docker")  # modules do, and of what they import it takes longest
     loader.init_plugin_loader()
     # Each play does that too, and is told that it has been done.
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")

@@ -22,7 +22,8 @@ def _kept(path, source):  # type: ignore[no-untyped-def]
         with open(name, "rb") as file:
             return marshal.load(file)
     except (OSError, ValueError, EOFError, TypeError):
-        code = _compile(path, source)
+        pass  # it is not there yet
+    code = _compile(path, source)
     try:
         os.makedirs(PLACE, exist_ok=True)
         with open(f"{name}.{os.getpid()}", "wb") as file:
