@@ -125,6 +125,7 @@ from typing import Any, Callable, Mapping, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import dotenv, environment, kinds
+from ..module_utils._core.environment import SECRET
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._module.glue import finish
 from ..module_utils._store import files
@@ -180,8 +181,18 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
         InvalidInput: keys are wrong; nothing was written.
         DockerVpsError: the file cannot be read or written.
     """
+    if os.path.islink(params.path):
+        raise DockerVpsError(
+            f"{params.path} is a link to {os.readlink(params.path)}, and this would replace it. Put what stands there "
+            "into the inventory, and remove the link."
+        )
     there = files.read(params.path)
     current = _parsed(params.path, there)
+    if there and SECRET not in params.values and SECRET in dotenv.expanded(there.text):
+        raise DockerVpsError(
+            f"{SECRET} in {params.path} has a $ that Compose replaces, so the application has another value than "
+            f"stands there. Ask the container for it (printenv {SECRET}), and put it into the inventory."
+        )
     plan = environment.plan(params.values, current, params.data_mount, new_secret)
     wanted = files.Kept(dotenv.dump(plan.values, HEADER), MODE, params.uid, params.gid)
     example = params.path + ".example"

@@ -12,7 +12,7 @@ quote.
 from __future__ import annotations
 
 import re
-from typing import Mapping
+from typing import Iterator, Mapping
 
 from .errors import InvalidInput
 
@@ -60,13 +60,34 @@ def dump(values: Mapping[str, str], header: str = "") -> str:
 def parse(text: str) -> dict[str, str]:
     """Return the values of an env file, the last one winning as in Compose.
 
-    ``$`` is taken literally: a file of ours never relies on expansion.
+    ``$`` is taken literally: a file of ours never relies on expansion, see ``expanded``.
 
     Raises:
         InvalidInput: a line is neither an assignment nor a comment; names its number.
     """
+    return {line["key"]: _value_of(line) for line in _assignments(text)}
+
+
+def expanded(text: str) -> list[str]:
+    """Return the keys whose values Compose expands, so that the container has others than stand there.
+
+    Raises:
+        InvalidInput: as ``parse``.
+    """
+    last = {line["key"]: line for line in _assignments(text)}
+    return [
+        key
+        for key, line in last.items()
+        if "$" in (line["bare"] or "") or "$" in re.sub(r"\\.", "", line["double"] or "", flags=re.DOTALL)
+    ]
+
+
+def _assignments(text: str) -> Iterator[re.Match[str]]:
+    if text.startswith("\ufeff"):
+        raise InvalidInput(
+            "line 1 begins with a byte order mark (BOM), which Compose does not bear; save it without one"
+        )
     text = text.replace("\r\n", "\n")
-    values: dict[str, str] = {}
     position = 0
     while position < len(text):
         skip = _SKIP.match(text, position)
@@ -77,9 +98,8 @@ def parse(text: str) -> dict[str, str]:
         if not line:
             number = text.count("\n", 0, position) + 1
             raise InvalidInput(f"line {number} is neither KEY=value nor a comment")
-        values[line["key"]] = _value_of(line)
+        yield line
         position = line.end()
-    return values
 
 
 def _value_of(line: re.Match[str]) -> str:

@@ -196,6 +196,43 @@ def test_a_file_of_a_person_is_read_and_kept(host: Host) -> None:
     assert Path(f"{host.path}.previous").read_bytes() == text.encode()
 
 
+def test_a_byte_order_mark_is_told_as_such(host: Host) -> None:
+    host.path.parent.mkdir()
+    host.path.write_text(f"\ufeffPAYLOAD_SECRET={SECRET}\n")
+    with pytest.raises(DockerVpsError, match=r"cannot be understood: line 1 begins with a byte order mark \(BOM\)"):
+        host.run()
+
+
+@pytest.mark.parametrize("value", [f"{SECRET}$$x", f"{SECRET}$HOME", f'"{SECRET}${{A}}"', f'"{SECRET}\\\\$A"'])
+def test_a_secret_that_compose_expands_is_refused(host: Host, value: str) -> None:
+    host.path.parent.mkdir()
+    host.path.write_text(f"PAYLOAD_SECRET={value}\n")
+    with pytest.raises(
+        DockerVpsError, match=r"PAYLOAD_SECRET in .* has a \$ that Compose replaces, so .*printenv"
+    ) as caught:
+        host.run()
+    assert SECRET not in caught.value.message
+    host.run({**VALUES, "PAYLOAD_SECRET": NEXT_SECRET})
+    assert host.values()["PAYLOAD_SECRET"] == NEXT_SECRET
+
+
+@pytest.mark.parametrize("value", [f"'{SECRET}$$x'", f'"{SECRET}\\$$x"'.replace("$$", "$")])
+def test_a_secret_that_compose_takes_as_it_is_is_kept(host: Host, value: str) -> None:
+    host.path.parent.mkdir()
+    host.path.write_text(f"PAYLOAD_SECRET={value}\n")
+    host.run()
+    assert host.values()["PAYLOAD_SECRET"].startswith(f"{SECRET}$")
+
+
+def test_a_link_is_not_replaced(host: Host) -> None:
+    host.path.parent.mkdir()
+    host.path.symlink_to(host.place / "elsewhere")
+    for check_mode in (True, False):
+        with pytest.raises(DockerVpsError, match="is a link to .*elsewhere, and this would replace it"):
+            host.run(check_mode=check_mode)
+    assert host.path.is_symlink()
+
+
 @pytest.mark.parametrize("text", ["what is this\n", 'PAYLOAD_SECRET="open\n'])
 def test_a_file_that_cannot_be_understood_is_left_alone(host: Host, text: str) -> None:
     host.path.parent.mkdir()
