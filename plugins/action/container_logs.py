@@ -20,6 +20,8 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     "follow": {"type": "bool", "default": False},
     "follow_for": {"type": "float", "default": 60},
 }
+GONE = "gone"
+SUCCESSOR_WITHIN = 30.0  # seconds within which a release has put another container in the place of one
 LOOK = 5.0  # seconds that the module waits for a line; shorter ones start it more often, and lines come at once anyway
 
 
@@ -36,7 +38,7 @@ print_at_once(sys.stdout)
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
     """See DOCUMENTATION of the module."""
 
-    now = staticmethod(time.monotonic)
+    now, sleep = staticmethod(time.monotonic), staticmethod(time.sleep)
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
         """Return the module's last result."""
@@ -51,13 +53,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             if not (result["lines"] or own["follow"]):
                 state = result["container"]["state"]
                 self._print(f"No such lines; container {asked['container']} is {state}.", variables)
-        while own["follow"] and not result.get("failed") and not self._ended(result, variables):
-            left = own["follow_for"] - (self.now() - began) if own["follow_for"] else LOOK
-            if left <= 0:
+        until = began + own["follow_for"] if own["follow_for"] else float("inf")
+        while own["follow"] and not result.get("failed"):
+            if not _runs(result):
+                result = self._next(result, asked, min(until, self.now() + SUCCESSOR_WITHIN), variables)
+                if not _runs(result):
+                    break
+            elif self.now() >= until:
                 break
-            # Everything since the last line, however much it is.
-            asked.update(tail=0, wait=min(LOOK, left), since=result["last"] or asked.get("since", ""))
-            result = self._look(asked, variables)
+            else:
+                # Everything since the last line, however much it is.
+                asked.update(tail=0, wait=min(LOOK, until - self.now()), since=result["last"] or asked.get("since", ""))
+                seen = self._look(asked, variables)
+                result = _gone(result) if seen.get("absent") else seen
             self._show(result.get("lines", ()), own["timestamps"], variables)
         return result
 
@@ -83,12 +91,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=dict(asked), task_vars=variables)
         return result
 
-    def _ended(self, result: Mapping[str, Any], variables: Mapping[str, Any]) -> bool:
-        container = result["container"]
-        ended = container["state"] in ("exited", "dead")
-        if ended:
-            self._print(f"Container {container['name']} exited with code {container['exit_code']}.", variables)
-        return ended
+    def _next(
+        self, result: dict[str, Any], asked: dict[str, Any], until: float, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the first look at what runs under this name next, as after a release; or the last result again."""
+        last = result["container"]
+        how = "is gone" if last["state"] == GONE else f"exited with code {last['exit_code']}"
+        self._print(f"Container {last['name']} {how}.", variables)
+        asked.update(tail=0, wait=0, since=result["last"] or asked.get("since", ""))
+        while self.now() < until:
+            self.sleep(1)
+            seen = self._look(asked, variables)
+            if not seen.get("failed") and _runs(seen):
+                another = seen["container"]["id"] != last["id"]
+                self._print(f"{'Another container' if another else 'It'} runs as {last['name']} now.", variables)
+                return seen
+        return {**result, "lines": []}
 
     def _show(self, lines: Sequence[Mapping[str, str]], timestamps: bool, variables: Mapping[str, Any]) -> None:
         for line in lines:
@@ -103,6 +121,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             self._display.display(f"{variables['inventory_hostname']} | {text}" if several else text)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _gone(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {**result, "lines": [], "container": {**result["container"], "state": GONE}}
+
+
+def _runs(result: Mapping[str, Any]) -> bool:
+    return result["container"]["state"] not in ("exited", "dead", GONE)
 
 
 def _short(moment: str) -> str:

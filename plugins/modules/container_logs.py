@@ -60,7 +60,8 @@ options:
     default: true
   follow:
     description:
-      - Go on and print new lines as they come, until O(follow_for) is over or the container exits.
+      - Go on and print new lines as they come, until O(follow_for) is over or the container exits. When one runs
+        under its name again within 30 seconds, as after a release, that is followed.
       - Each host takes one of Ansible's forks meanwhile.
     type: bool
     default: false
@@ -240,7 +241,8 @@ def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
         inspected = engine.container(params.container)
         if inspected is None:
             raise DockerVpsError(
-                f"Container {params.container} does not exist; see which containers do with: docker ps --all."
+                f"Container {params.container} does not exist; see which containers do with: docker ps --all.",
+                absent=True,
             )
         now = snapshot(params.container, inspected)
         ended = now.state in ("exited", "dead")

@@ -14,14 +14,17 @@ from ansible.playbook.task import Task
 from ansible_collections.ptnextjs.docker_vps.plugins.action.container_logs import (
     LOOK,
     MODULE,
+    SUCCESSOR_WITHIN,
     ActionModule,
     print_at_once,
 )
 
+GONE = {"failed": True, "absent": True, "msg": "Container app does not exist."}
 
-def answer(*texts: str, last: str = "", state: str = "running", code: int = 0) -> dict[str, Any]:
+
+def answer(*texts: str, last: str = "", state: str = "running", code: int = 0, which: str = "1") -> dict[str, Any]:
     lines = [{"time": f"2026-01-31T12:00:0{n}.123456789Z", "text": text} for n, text in enumerate(texts)]
-    return {"lines": lines, "last": last, "container": {"name": "app", "state": state, "exit_code": code}}
+    return {"lines": lines, "last": last, "container": {"name": "app", "id": which, "state": state, "exit_code": code}}
 
 
 class Action(ActionModule):
@@ -43,7 +46,10 @@ class Action(ActionModule):
         assert module_name == MODULE
         self.asked.append(dict(module_args))
         self.passed += module_args.get("wait", 0)
-        return self.answers.pop(0)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def sleep(self, seconds: float) -> None:  # type: ignore[override]
+        self.passed += seconds
 
 
 def acted(*answers: dict[str, Any], hosts: Sequence[str] = ("one",), **arguments: Any) -> Action:
@@ -110,8 +116,19 @@ def test_it_follows_until_the_container_ends() -> None:
     rest = [answer(last="L")] * 100
     action = acted(*rest, answer("bye", last="M", state="exited", code=3), follow=True, follow_for=0, timestamps=False)
     assert action.printed == ["bye", "Container app exited with code 3."]
-    assert len(action.asked) == 101
+    assert len(action.asked) == 101 + SUCCESSOR_WITHIN
     assert acted(answer(state="dead", code=137), follow=True).printed == ["Container app exited with code 137."]
+
+
+@pytest.mark.parametrize("between", [[GONE], [answer(state="exited", last="L"), GONE, GONE]])
+def test_it_follows_the_container_that_takes_over(between: Sequence[dict[str, Any]]) -> None:
+    new = answer("two", last="M", which="2")
+    end = answer("three", last="N", which="2", state="exited")
+    action = acted(answer("one", last="L"), *between, new, end, follow=True, follow_for=600, timestamps=False)
+    first = "Container app is gone." if between == [GONE] else "Container app exited with code 0."
+    said = ["one", first, "Another container runs as app now.", "two", "three", "Container app exited with code 0."]
+    assert action.printed == said
+    assert action.asked[-1]["since"] == "N"
 
 
 @pytest.mark.parametrize(
