@@ -177,8 +177,7 @@ from typing import Any, Mapping, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._core.health import Reason, Rules, Wanted, explain
-from ..module_utils._core.losses import counted
+from ..module_utils._core.health import Reason, Rules, Wanted, explain, log_lines
 from ..module_utils._core.waiting import Clock, Ending, Wait, Waited, Watched
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
@@ -268,9 +267,7 @@ def _sentence(params: Params, result: Mapping[str, Any]) -> str:
     for row in result["containers"]:
         if row["reason"] in (Reason.REACHED.value, Reason.WAITING.value):
             continue
-        text.append(row["message"])
-        if row["logs"]:
-            text.append(f"Its last {counted(len(row['logs']), 'log line')}:\n" + "\n".join(row["logs"]))
+        text.append(row["message"] + log_lines(row["logs"]))
     return "\n".join(text)
 
 

@@ -22,6 +22,7 @@ import sys
 import tarfile
 import threading
 import time
+import traceback
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -326,6 +327,8 @@ class Rounds:
     # Updates
 
     def updates(self, tally: Tally, rounds: int) -> None:
+        for copy in root(self.app).parent.glob("_data.before-*"):  # of restores; an update must leave none
+            shutil.rmtree(copy)
         lasts = Work(do="updates", env={"ROUND": "none"}).lasts()
         for number, share in self.moments(rounds, 1.0):
             what, everyone = f"update {number} of seed {self.seed}", number % ALL == 0
@@ -344,7 +347,7 @@ class Rounds:
             try:
                 tidy(self.app)
             except AssertionError as error:
-                tally.check(False, f"{what}: {error}", "half")
+                tally.check(False, f"{what}: {str(error) or traceback.format_exc(limit=-1)}", "half")
             self.whole(tally, what)
             self.writer.more(2)
             self.compare(tally, what)

@@ -72,7 +72,7 @@ def exec_command(
         given.seek(0)
         child = os.fork()
         if child == 0:
-            run(given.fileno(), out.fileno(), err.fileno())
+            run(given.fileno(), out.fileno(), err.fileno(), connection.cwd or os.getcwd())
         _pid, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status), _all(out), _all(err)
 
@@ -82,12 +82,13 @@ def _all(file: BinaryIO) -> bytes:
     return file.read()
 
 
-def run(given: int, out: int, err: int) -> NoReturn:
+def run(given: int, out: int, err: int, place: str) -> NoReturn:
     """Be the Python that has just been started and is given a program on its standard input; never return."""
     code = 1
     try:
         for number, target in enumerate((given, out, err)):
             os.dup2(target, number)
+        os.chdir(place)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_DFL)

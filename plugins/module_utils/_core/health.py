@@ -12,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+from .losses import counted
 
 from .errors import InvalidInput
 from .logs import moment
@@ -220,6 +222,11 @@ def explain(now: Snapshot, reason: Reason, wanted: Wanted, waited: float) -> str
         ),
     }
     return f"Container {now.name} {tell[reason]()}."
+
+
+def log_lines(lines: Sequence[str]) -> str:
+    """Return what a container wrote last, as an appendix to a sentence; nothing when it wrote nothing."""
+    return f"\nIts last {counted(len(lines), 'log line')}:\n" + "\n".join(lines) if lines else ""
 
 
 def _last_probe(now: Snapshot) -> str:

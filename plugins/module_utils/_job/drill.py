@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 from .._core import dotenv
 from .._core.catalog import Proof
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
-from .._core.health import Reason, Rules, Wanted, explain
+from .._core.health import Reason, Rules, Wanted, explain, log_lines
 from .._core.losses import counted
 from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
@@ -99,9 +99,10 @@ def run(
     result = drill.told(proof)
     if proof.passed:
         return result
-    lines = f"\nIts last {counted(len(drill.logs), 'log line')}:\n" + "\n".join(drill.logs) if drill.logs else ""
     raise DockerVpsError(
-        f"{result['summary']} Drill an older set, and make a new backup.{lines}", **result, logs=drill.logs
+        f"{result['summary']} Drill an older set, and make a new backup.{log_lines(drill.logs)}",
+        **result,
+        logs=drill.logs,
     )
 
 
@@ -322,10 +323,10 @@ class _Drill:
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not proof.passed:
             return f"The {what} did not pass its restore drill: {proof.reason}"
-        files, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
-        there = f"{files} and {rows} in {counted(counts['tables'], 'table')}"
+        members, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
+        there = f"{members} and {rows} in {counted(counts['tables'], 'table')}"
         if self.uncounted:
-            there = f"{files}, and rows were not compared: {'; '.join(self.uncounted)}"
+            there = f"{members}, and rows were not compared: {'; '.join(self.uncounted)}"
         return (
             f"The {what} is proven: its image was healthy {self.healthy_after:.1f} s after its start, with all {there}."
         )

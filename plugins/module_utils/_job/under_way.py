@@ -15,8 +15,7 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
-from .._core.health import Reason, Rules, Wanted, explain
-from .._core.losses import counted
+from .._core.health import Reason, Rules, Wanted, explain, log_lines
 from .._core.releases import FAILED, UNWELL, Release
 from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
@@ -205,8 +204,7 @@ def rename(engine: CutoverEngine, container: str, name: str) -> None:
 
 def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
     """Return what a container wrote last, as an appendix to a sentence."""
-    lines = list(engine.logs(container, number)) if number > 0 else []
-    return f"\nIts last {counted(len(lines), 'log line')}:\n" + "\n".join(lines) if lines else ""
+    return log_lines(list(engine.logs(container, number)) if number > 0 else [])
 
 
 def masked(releases: Releases, text: str, *release_ids: str) -> str:

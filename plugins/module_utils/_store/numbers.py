@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 from typing import Iterable, List
 
-from .sqlite import FAILURES
+from .sqlite import FAILURES, quoted
 
 LARGEST = 2**53 - 1  # Number.MAX_SAFE_INTEGER: libsql, for one, throws for a row with a larger one
 _NAMED = 5
@@ -37,7 +37,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> List[str]:
         beyond = {
             name: _beyond(name) for name, kind in told if "INT" in kind or not any(one in kind for one in _NEVER_WHOLE)
         }
-        source = f"FROM {_quoted(table)}"
+        source = f"FROM {quoted(table)}"
         # Most tables have none, and one question for all columns is quick.
         if beyond and connection.execute(f"SELECT 1 {source} WHERE {' OR '.join(beyond.values())} LIMIT 1").fetchone():
             found = connection.execute(f"SELECT {', '.join(f'max({one})' for one in beyond.values())} {source}")
@@ -46,9 +46,5 @@ def _columns(connection: sqlite3.Connection, table: str) -> List[str]:
 
 
 def _beyond(column: str) -> str:
-    quoted = _quoted(column)
-    return f"({quoted} NOT BETWEEN {-LARGEST} AND {LARGEST} AND typeof({quoted}) = 'integer')"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    name = quoted(column)
+    return f"({name} NOT BETWEEN {-LARGEST} AND {LARGEST} AND typeof({name}) = 'integer')"

@@ -408,6 +408,11 @@ def said(error: Exception) -> str:
     return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
 
 
+def quoted(name: str) -> str:
+    """Return the name of a table or column as it stands in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _tidy(path: str, ours: List[str], folder: os.stat_result) -> None:
     """Remove the sidecars that reading a database in WAL mode had to make, unless it is in use.
 
@@ -456,11 +461,10 @@ def count(connection: sqlite3.Connection, until: float) -> Tuple[Dict[str, int],
     """
     counts, uncounted = {}, []
     for name in tables(connection):
-        quoted = name.replace('"', '""')
         if time.monotonic() >= until:
             raise sqlite3.OperationalError("interrupted")
         try:
-            counts[name] = connection.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0]  # noqa: S608
+            counts[name] = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]  # noqa: S608
         except FAILURES as error:  # damaged, in newer SQL, no text, or an index needs a function of the application
             if "interrupted" in str(error):
                 raise
