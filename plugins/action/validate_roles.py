@@ -32,22 +32,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             }
         )
         problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
-        problems += self._overridden(asked["wired"], variables)
-        for role in asked["roles"]:
-            problems += self._wrong(role, variables)
+        wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
+        words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
+        problems += self._overridden(asked["wired"], variables, words)
+        problems += kinds.in_words([one for role in asked["roles"] for one in self._wrong(role, variables)], words)
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
         return result
 
-    def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any]) -> list[str]:
+    def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:
         """Return the variables of an inventory that the play sets itself."""
         inventory = variables["hostvars"][variables["inventory_hostname"]] if wired else {}
-        word = "set the word of the inventory that stands for it (docs/variables.md)"
         given = [name for name in wired if name in inventory]
         # Those of the command line win over the play's, and so have an effect.
         lost = [name for name in given if self._templar.template(variables[name]) != inventory[name]]
-        return [f"{name} has no effect in this play; {word}." for name in lost]
+        return [
+            f"{name} has no effect in this play; set {words.get(name, 'the variable that stands for it')} instead "
+            "(docs/variables.md)."
+            for name in lost
+        ]
 
     def _wrong(self, role: str, variables: Mapping[str, Any]) -> Sequence[str]:
         spec = _read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]

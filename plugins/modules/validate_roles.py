@@ -34,7 +34,9 @@ options:
     type: str
     default: ""
   wired:
-    description: Variables that the play sets itself, so that setting them in an inventory has no effect.
+    description:
+      - Variables that the play sets itself, so that setting them in an inventory has no effect.
+      - With O(prefix), a problem of such a variable is told of the one in the inventory that it is made of.
     type: list
     elements: str
     default: []

@@ -58,7 +58,7 @@ def test_an_unreachable_git_host(untouched: App) -> None:
 def test_a_password_in_the_git_url_is_refused_and_not_shown(untouched: App) -> None:
     url = "https://user:tok-hidden@git.example.com/acme/site.git"
     played = untouched.deploy("-vvv", docker_vps_source_path=None, docker_vps_git_url=url).failed()
-    assert "image_git_url must be a git URL without a password or token" in played.text
+    assert "docker_vps_git_url must be a git URL without a password or token" in played.text
     assert "tok-hidden" not in played.output
 
 

@@ -14,7 +14,7 @@ from typing import Any, Iterator, Mapping
 
 import pytest
 import yaml
-from lab import ROOT, App, MakeApp, Played, docker, inspect, play, until
+from lab import ROOT, App, MakeApp, Played, deploy_all, docker, inspect, play, until
 
 SECRET_PATH = "s3cret-path-9000"
 
@@ -184,20 +184,24 @@ def test_a_hook_that_fails_after_the_cutover_fails_the_play_and_undoes_nothing(a
     app.becomes_healthy()
 
 
-@pytest.mark.parametrize(
-    ("hooks", "sentence"),
-    [
-        (["no/such.yml"], "no/such.yml, and there is no such file on the controller."),
-        ([["true"], []], "must hold paths of tasks files, and commands as lists of texts."),
-        ([[1]], "must hold paths of tasks files, and commands as lists of texts."),
-        ({"a": 1}, "docker_vps_hooks_after_cutover must be a list"),
-        ("text", "docker_vps_hooks_after_cutover must be a list"),
-    ],
-)
-def test_hooks_that_could_not_run_are_refused_first(make_app: MakeApp, hooks: Any, sentence: str) -> None:
-    app = make_app("it-hooks-wrong")
-    assert sentence in app.deploy(docker_vps_hooks_after_cutover=hooks).failed().text
-    assert not app.directory.exists()
+WRONG_HOOKS = [
+    (["no/such.yml"], "no/such.yml, and there is no such file on the controller."),
+    ([["true"], []], "must hold paths of tasks files, and commands as lists of texts."),
+    ([[1]], "must hold paths of tasks files, and commands as lists of texts."),
+    ({"a": 1}, "docker_vps_hooks_after_cutover must be a list"),
+    ("text", "docker_vps_hooks_after_cutover must be a list"),
+]
+
+
+def test_hooks_that_could_not_run_are_refused_first(make_app: MakeApp) -> None:
+    apps = {
+        f"wrong-{number}": make_app(f"it-hooks-wrong-{number}", docker_vps_hooks_after_cutover=hooks)
+        for number, (hooks, _sentence) in enumerate(WRONG_HOOKS)
+    }
+    played = deploy_all(apps)
+    for (name, app), (_hooks, sentence) in zip(apps.items(), WRONG_HOOKS):
+        assert sentence in played[name].text, name
+        assert not app.directory.exists(), name
 
 
 class Listener:

@@ -8,7 +8,6 @@ import getpass
 import hashlib
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -33,6 +32,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import 
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import archive_of, manifest_of
 from lab import SUPPORT, Played, play, run, until
 from s3 import S3
+from servers import Sshd, answers, free_port, keys
 
 APP = "shop"
 LOGIN = "login-of-the-server"
@@ -62,18 +62,6 @@ class Server:
         return Restic(f"{self.address}/{name}", password, {}, self.options, **more)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = ["restic", "restic-rest-server", "openssh-server", "openssh-client"]
@@ -94,29 +82,15 @@ def rest_server(place: Path, *arguments: str) -> Server:
 
 
 def sftp_server(place: Path) -> Server:
-    """Start sshd with a key of its own, for us only; nothing of the system's is changed."""
-    port, sshd = free_port(), shutil.which("sshd", path="/usr/sbin:/usr/bin") or "sshd"
+    """Start sshd with a key of its own; nothing of the system's is changed."""
     place.mkdir()
-    for key in ("host", "user"):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / key))
-    (place / "known_hosts").write_text(f"[127.0.0.1]:{port} {(place / 'host.pub').read_text()}")
-    settings = {
-        "HostKey": place / "host",
-        "AuthorizedKeysFile": place / "user.pub",
-        "ListenAddress": f"127.0.0.1:{port}",
-        "PidFile": "none",
-        "StrictModes": "no",
-        "PasswordAuthentication": "no",
-        "Subsystem": "sftp internal-sftp",
-    }
-    (place / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in; a boot makes it, too
-    process = subprocess.Popen([sshd, "-D", "-f", str(place / "config"), "-E", str(place / "log")])
-    until(lambda: answers(port), 10, "sshd's answer")
-    options = f"-F none -i {place}/user -o UserKnownHostsFile={place}/known_hosts -o BatchMode=yes -p {port}"
+    keys(place, "host", "user")
+    shutil.copy(place / "user.pub", place / "allowed")
+    sshd = Sshd(place, "sftp internal-sftp")
+    (place / "known_hosts").write_text(sshd.known_hosts)
+    options = f"-F none -i {place}/user -o UserKnownHostsFile={place}/known_hosts -o BatchMode=yes -p {sshd.port}"
     ssh = f"ssh {options} {getpass.getuser()}@127.0.0.1 -s sftp"
-    return Server(process, f"sftp:{getpass.getuser()}@127.0.0.1:{place}", {"sftp.command": ssh})
+    return Server(sshd.process, f"sftp:{getpass.getuser()}@127.0.0.1:{place}", {"sftp.command": ssh})
 
 
 @pytest.fixture(scope="module")

@@ -148,6 +148,20 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
     return Played(begun.wait(), text)
 
 
+def deploy_all(apps: Mapping[str, App]) -> Mapping[str, Played]:
+    """Deploy applications in one play, which shall fail, each as a host of its own; return what was said of each."""
+    hosts = {name: app.host() for name, app in apps.items()}
+    inventory = next(iter(apps.values())).scratch / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
+    how = {"docker_vps_serial": ["100%"], "docker_vps_max_fail_percentage": 100}
+    played = play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(how)).failed()
+    said = played.output.split("PLAY RECAP", 1)
+    parts = re.split(r"(?m)^fatal: \[([^]]+)\]", said[0])
+    recaps = {line.split()[0]: f"PLAY RECAP {line}" for line in said[1].splitlines() if ":" in line and "ok=" in line}
+    texts = {name: "".join(text for of, text in zip(parts[1::2], parts[2::2]) if of == name) for name in apps}
+    return {name: Played(played.code, texts[name] + recaps[name]) for name in apps}
+
+
 class App:
     """An application on this machine's engine, with names, a directory and a network of its own."""
 
@@ -171,13 +185,17 @@ class App:
 
     def inventory(self, **words: Any) -> Path:
         """Write an inventory with the application's words and these, and return its path."""
+        hosts = {"local": self.host(**words)}
+        path = self.scratch / f"{self.name}.yml"
+        path.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
+        return path
+
+    def host(self, **words: Any) -> dict[str, Any]:
+        """Return this machine as a host of an inventory, with the application's words and these."""
         host: dict[str, Any] = {"ansible_connection": "local"}
         host["ansible_python_interpreter"] = "{{ ansible_playbook_python }}"
         host["ansible_become"] = os.geteuid() != 0
-        wanted = {name: value for name, value in {**self.words, **words}.items() if value is not None}
-        path = self.scratch / f"{self.name}.yml"
-        path.write_text(yaml.safe_dump({"docker_vps": {"hosts": {"local": {**host, **wanted}}}}, allow_unicode=True))
-        return path
+        return {**host, **{name: value for name, value in {**self.words, **words}.items() if value is not None}}
 
     def deploy(self, *arguments: str, environment: Optional[Mapping[str, str]] = None, **words: Any) -> Played:
         """Run the playbook deploy with the application's words and these; None leaves a word out."""

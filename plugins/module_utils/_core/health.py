@@ -14,10 +14,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .losses import counted
-
 from .errors import InvalidInput
 from .logs import moment
+from .losses import counted
 
 _KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 

@@ -86,7 +86,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
-        "a git URL without a password or token (a deploy key is a file, see the variable that ends in git_key_file)",
+        "a git URL without a password or token, which have variables of their own (git_token, git_key)",
     ),
     "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
@@ -199,6 +199,29 @@ _NATIVE: Mapping[str, Tuple[type, str]] = {
     "list": (list, "a list"),
     "dict": (dict, "a mapping"),
 }
+
+
+def words_behind(prefix: str, wiring: Mapping[str, str]) -> dict[str, str]:
+    """Return the word of an inventory behind each variable that a play sets itself, where there is just one.
+
+    Args:
+        prefix: what words begin with.
+        wiring: the variables, with the templates that the play makes them of.
+    """
+    words: dict[str, str] = {}
+    for name, template in wiring.items():
+        # One that is read straight from the inventory, or else one behind a variable that bears its name.
+        for pattern in (rf"(?<!\w){prefix}\w+", rf"(?<=\b__){prefix}\w+"):
+            found = set(re.findall(pattern, template))
+            if len(found) == 1:
+                words.setdefault(name, found.pop())
+    return words
+
+
+def in_words(problems: Iterable[str], words: Mapping[str, str]) -> list[str]:
+    """Return sentences with the inventory's words in place of other variables, each sentence once."""
+    names = re.compile(r"\w+")
+    return list(dict.fromkeys(names.sub(lambda one: words.get(one[0], one[0]), text) for text in problems))
 
 
 def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:

@@ -100,6 +100,28 @@ def run(
     """
     shown = " ".join(command[:2])
     try:
+        done = complete(command, within, environment, given)
+    except TimeoutError as error:
+        raise DockerVpsError(f"The command {shown} {error}.") from error
+    if done.returncode:
+        said = "\n".join([line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-LAST_LINES:])
+        raise DockerVpsError(f"The command {shown} ended with code {done.returncode}: {said or 'no output'}")
+    return done.stdout
+
+
+def complete(
+    command: Sequence[str],
+    within: float,
+    environment: Optional[Mapping[str, str]] = None,
+    given: Optional[str] = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as ``run`` does, and return how it ended.
+
+    Raises:
+        DockerVpsError: it cannot be run.
+        TimeoutError: it did not end in time.
+    """
+    try:
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
@@ -111,14 +133,11 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        raise DockerVpsError(f"The command {shown} cannot be run: {error.strerror}.") from error
+        raise DockerVpsError(f"The command {' '.join(command[:2])} cannot be run: {error.strerror}.") from error
     try:
         out, err = process.communicate(given, timeout=within)
     except subprocess.TimeoutExpired as error:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise DockerVpsError(f"The command {shown} did not end within {within:g} s.") from error
-    if process.returncode:
-        said = "\n".join([line for line in (out + err).splitlines() if line.strip()][-LAST_LINES:])
-        raise DockerVpsError(f"The command {shown} ended with code {process.returncode}: {said or 'no output'}")
-    return out
+        raise TimeoutError(f"did not end within {within:g} s") from error
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)

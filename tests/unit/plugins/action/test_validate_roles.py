@@ -136,7 +136,33 @@ def test_a_variable_that_the_play_sets_itself_has_no_effect_in_an_inventory() ->
     variables = {"stack_port": "{{ word }}", "word": 3000, "stack_container": "given-with-e"}
     variables |= {"inventory_hostname": "one", "hostvars": {"one": inventory}}
     (told,) = problems(variables, roles=["stack"], wired=["stack_port", "stack_container", "stack_image"])
-    assert told.startswith("stack_port has no effect in this play; ")
+    assert told.startswith("stack_port has no effect in this play; set the variable that stands for it instead")
+    app = {"app_port": 3000, "stack_port": "{{ app_port }}"}
+    asked = {"roles": ["stack"], "wired": ["stack_port"], "prefix": "app_", "words": ["app_port"]}
+    (told,) = problems({**variables, **app}, **asked)
+    assert told.startswith("stack_port has no effect in this play; set app_port instead")
+
+
+def test_a_problem_is_told_of_the_variable_in_the_inventory_and_once() -> None:
+    wiring = {
+        "stack_port": "{{ __app_port }}",
+        "env_file_port": "{{ app_port | default(3000) }}",
+        "stack_container": "{{ __app_name ~ '-app' }}",
+        "__app_port": "{{ app_env.PORT | default(app_port) }}",
+        "__app_name": "{{ app_name }}",
+    }
+    given = {"app_port": 0, "app_env": {}, "app_name": "a b", "inventory_hostname": "one", "hostvars": {"one": {}}}
+    told = problems(
+        {**WANTED["env_file"], **wiring, **given},
+        roles=["env_file", "stack"],
+        prefix="app_",
+        words=["app_port", "app_env", "app_name"],
+        wired=["stack_port", "env_file_port", "stack_container"],
+    )
+    assert told == [
+        "app_port must be a port number between 1 and 65535, but is 0.",
+        "app_name must be a name of letters, digits, dots, dashes and underscores, but is 'a b-app'.",
+    ]
 
 
 def test_a_reservation_beyond_its_limit_is_told() -> None:

@@ -1,0 +1,151 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bring a directory to a version of a git repository."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: git_checkout
+short_description: Bring a directory to a version of a git repository
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Fetches a repository on the host and puts the files of a branch, tag or commit into a directory, with those of
+    submodules and of Git LFS.
+  - Follows the remote also when a tag or a branch was moved there, and finishes what a killed run left.
+  - Leaves local changes alone, and fails when there are some.
+  - Keys and the token are in no file of the host, no argument of a command, and not in C(.git/config).
+  - In check mode the remote is asked what the version is, and nothing is fetched.
+options:
+  repository:
+    description: The address of the repository, without a password.
+    type: str
+    required: true
+  version:
+    description: A branch, a tag, a commit, or the full name of another reference, such as V(refs/pull/7/head).
+    type: str
+    required: true
+  path:
+    description: The directory. It is made when missing, and must be empty or a checkout otherwise.
+    type: path
+    required: true
+  key:
+    description: The private key to ask over SSH with, as text, without a passphrase; a deploy key will do.
+    type: str
+    default: ""
+  key_file:
+    description: The same as a file on the host, when O(key) is empty. Without both, SSH uses what the user has there.
+    type: str
+    default: ""
+  submodule_keys:
+    description: Private keys of repositories that need others, by their paths on the server, such as V(acme/ui).
+    type: dict
+    default: {}
+  known_hosts:
+    description:
+      - The keys of the SSH servers, as lines of C(known_hosts); others are refused.
+      - With V(accept-new), that of a server that is met for the first time is taken and kept, and no other one later.
+      - When empty, the server must be known to the user on the host.
+    type: str
+    default: accept-new
+  token:
+    description: A token to ask the repository's server over HTTPS with. No other server gets it.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds that one command of git may take.
+    type: int
+    default: 1800
+  variable_prefix:
+    description: What the names of variables begin with that messages tell people to change.
+    type: str
+    default: git_
+attributes:
+  check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
+    support: full
+  diff_mode:
+    description: Whether it shows in diff mode what changes.
+    support: full
+    details: Shows the commits.
+requirements:
+  - git 2.25 or newer on the host, and git-lfs for repositories that use it
+"""
+
+EXAMPLES = r"""
+- name: Check a private repository out
+  ptnextjs.docker_vps.git_checkout:
+    repository: git@git.example.com:acme/site.git
+    version: main
+    path: /opt/ptnextjs/source
+    key: "{{ vault_deploy_key }}"
+    known_hosts: git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample
+"""
+
+RETURN = r"""
+before:
+  description: The commit that was there, empty when there was none.
+  returned: success
+  type: str
+  sample: 5f0c2e9d8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d
+after:
+  description: The commit that is there now, or would be in check mode.
+  returned: success
+  type: str
+  sample: 0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core import kinds
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._engine.git import Access, Git
+from ..module_utils._job import checkout
+from ..module_utils._module.glue import finish
+
+
+def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Check the version out and return the result.
+
+    Raises:
+        InvalidInput: a key of a submodule is no text.
+        DockerVpsError: it cannot be done.
+    """
+    wrong = kinds.not_strings("submodule_keys", given["submodule_keys"])
+    if wrong:
+        raise InvalidInput(" ".join(wrong))
+    prefix = given["variable_prefix"]
+    names = ("key", "key_file", "submodule_keys", "known_hosts", "token")
+    access = Access(**{name: given[name] for name in names}, prefix=prefix)
+    params = checkout.Params(given["repository"], given["version"], given["path"], prefix)
+    with Git(given["path"], given["repository"], access, given["timeout"]) as git:
+        return checkout.run(params, git, check_mode)
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    text = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            "repository": {"type": "str", "required": True},
+            "version": {"type": "str", "required": True},
+            "path": {"type": "path", "required": True},
+            "key": {**text, "no_log": True},
+            "key_file": {**text, "no_log": False},
+            "submodule_keys": {"type": "dict", "default": {}, "no_log": True},
+            "known_hosts": {"type": "str", "default": "accept-new"},
+            "token": {**text, "no_log": True},
+            "timeout": {"type": "int", "default": 1800},
+            "variable_prefix": {"type": "str", "default": "git_"},
+        },
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(module.params, module.check_mode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers of a test's own on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from lab import run, until
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Return whether somebody listens at a port."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def keys(place: Path, *names: str, passphrase: str = "") -> None:
+    """Make pairs of keys: NAME and NAME.pub."""
+    for name in names:
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(place / name))
+
+
+class Sshd:
+    """An sshd with the host key ``host`` of a directory, which takes the keys in its file ``allowed``, for us only."""
+
+    def __init__(self, place: Path, subsystem: str = "") -> None:
+        self.port = free_port()
+        self.known_hosts = f"[127.0.0.1]:{self.port} {(place / 'host.pub').read_text()}"
+        settings = {
+            "HostKey": place / "host",
+            "AuthorizedKeysFile": place / "allowed",
+            "ListenAddress": f"127.0.0.1:{self.port}",
+            "PidFile": "none",
+            "StrictModes": "no",
+            "PasswordAuthentication": "no",
+            **({"Subsystem": subsystem} if subsystem else {}),
+        }
+        (place / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it locks itself in; a boot makes it, too
+        program = shutil.which("sshd", path="/usr/sbin:/usr/bin") or "sshd"
+        self.process = subprocess.Popen([program, "-D", "-f", str(place / "config"), "-E", str(place / "log")])
+        until(lambda: answers(self.port), 10, "sshd's answer")
