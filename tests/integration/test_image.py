@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator, Optional
 
 import pytest
-from lab import STANDIN, App, MakeApp, commit, copied, docker, image_of, inspect, run, until
+from lab import ROOT, STANDIN, App, MakeApp, commit, copied, docker, image_of, inspect, run, until
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -44,11 +45,43 @@ def test_no_secret_and_no_certificate_is_in_the_image(app: App, tmp_path: Path) 
     assert docker("run", "--rm", "--entrypoint", "ls", reference, "/run/secrets", check=False) == ""
 
 
-def test_git_sources_and_their_revision(make_app: MakeApp, sources: Path) -> None:
-    first = commit(copied(STANDIN, sources))
+LOCKED = {
+    "name": "standin-app",
+    "lockfileVersion": 3,
+    "packages": {
+        "": {"dependencies": {"greeting": "file:vendor/greeting"}},
+        "node_modules/greeting": {"version": "1.0.0", "resolved": "file:vendor/greeting"},
+    },
+}
+
+
+# A dependency that a lifecycle script patches, and a build that tells what it holds.
+MANIFEST = {
+    "name": "standin-app",
+    "dependencies": {"greeting": "file:vendor/greeting"},
+    "scripts": {
+        "build": """node build.js && node -e "console.log('It says', require('greeting'))\"""",
+        "postinstall": "node scripts/patch.js",
+    },
+}
+PATCHED = {
+    "package.json": json.dumps(MANIFEST),
+    "package-lock.json": json.dumps(LOCKED),
+    ".npmrc": "install-links=true\n",
+    "vendor/greeting/package.json": '{"name": "greeting", "version": "1.0.0"}',
+    "vendor/greeting/index.js": "module.exports = 'unsafe'\n",
+    "scripts/patch.js": "require('fs').copyFileSync('patches/greeting.js', 'node_modules/greeting/index.js')\n",
+    "patches/greeting.js": "module.exports = 'patched'\n",
+}
+
+
+def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: MakeApp, sources: Path) -> None:
+    first = commit(copied(STANDIN, sources, **PATCHED))
     app = make_app("it-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
+    log = app.directory / "build.log"
     app.deploy("--check").succeeded()
     app.deploy().succeeded()
+    assert "It says patched" in log.read_text()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
     assert app.deploy().succeeded().recap["changed"] == 0
     (sources / "server.js").write_text((sources / "server.js").read_text() + "// second\n")
@@ -56,6 +89,10 @@ def test_git_sources_and_their_revision(make_app: MakeApp, sources: Path) -> Non
     assert app.deploy("--check").succeeded().recap["changed"] >= 2
     app.deploy().succeeded()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == second  # type: ignore[index]
+    text = log.read_text()
+    assert "It says patched" in text
+    (step,) = re.findall(r"(?m)^(#\d+) \[deps .* npm ci ", text)
+    assert f"{step} CACHED" in text, "a change of code installed everything again"
     app.deploy(docker_vps_git_version=first).succeeded()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
 
@@ -68,6 +105,74 @@ def test_a_change_that_cannot_reach_the_image_builds_nothing(make_app: MakeApp, 
     (sources / "debug.db").write_text("y")
     assert app.deploy().succeeded().recap["changed"] == 0
     assert docker("run", "--rm", "--entrypoint", "ls", inspect(app.container)["Config"]["Image"], "-A").find(".env") < 0
+
+
+# What is in a source tree, and which names at its top npm ci is given. None: all of them.
+INPUTS: list[tuple[dict[str, Any], dict[str, str], Optional[list[str]]]] = [
+    ({}, {"src/a.js": ""}, []),
+    ({"scripts": {"build": "next build", "start": "node server.js"}}, {"server.js": ""}, []),
+    ({}, {".npmrc": "", "patches/a.patch": ""}, [".npmrc", "patches"]),
+    ({"scripts": {"postinstall": "patch-package", "prepare": "husky || true"}}, {"patches/a": ""}, ["patches"]),
+    ({"scripts": {"postinstall": "patch-package --patch-dir fixes"}}, {"fixes/a": "", "src/a": ""}, ["fixes"]),
+    ({"scripts": {"postinstall": "node scripts/patch.js"}}, {"scripts/patch.js": "", "src/a": ""}, ["scripts"]),
+    (
+        {"scripts": {"postinstall": "NODE_ENV=x node ./post.mjs"}},
+        {"post.mjs": "import './lib/a.js'", "lib/a.js": ""},
+        ["lib", "post.mjs"],
+    ),
+    (
+        {"scripts": {"postinstall": "node a/a.js"}},
+        {"a/a.js": "join(top, 'b', 'x')", "b/b.sh": "cat ../c/x", "c/x": "", "d/x": ""},
+        ["a", "b", "c"],
+    ),
+    (
+        {"scripts": {"postinstall": "npm run fix", "fix": "sh tools/fix.sh", "prefix": "cp conf/a ."}},
+        {"tools/fix.sh": "", "conf/a": ""},
+        None,
+    ),
+    (
+        {"scripts": {"postinstall": "npm run fix && husky", "fix": "sh tools/fix.sh"}},
+        {"tools/fix.sh": "", "x/a": ""},
+        ["tools"],
+    ),
+    ({"scripts": {"postinstall": "prisma generate"}}, {"prisma/schema.prisma": "", "src/a": ""}, None),
+    ({"scripts": {"prepare": "node -e 'require(`./x`)'"}}, {"x.js": ""}, None),
+    ({"scripts": {"install": "node-gyp rebuild"}}, {"src/a.c": ""}, None),
+    ({}, {"binding.gyp": "", "src/a.c": ""}, None),
+    (
+        {"dependencies": {"a": "file:vendor/a", "b": "file:../b", "c": "^1.0.0"}},
+        {"vendor/a/package.json": "{}", "src/a": ""},
+        ["vendor"],
+    ),
+    ({"workspaces": ["packages/*"]}, {"packages/a/package.json": "{}", "packages/a/a.js": ""}, ["packages"]),
+    (
+        {"workspaces": ["packages/*"]},
+        {"packages/a/package.json": '{"scripts": {"postinstall": "node x.js"}}', "packages/a/x.js": "", "b/c": ""},
+        None,
+    ),
+]
+
+
+def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
+    for number, (manifest, files, _expected) in enumerate(INPUTS):
+        given = {"package.json": json.dumps(manifest), "package-lock.json": "{}", **files}
+        for name, text in given.items():
+            (tmp_path / f"{number}/{name}").parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"{number}/{name}").write_text(text)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none/package.json").write_text("{}")
+    (tmp_path / "inputs.js").write_text((ROOT / "roles/image/files/install-inputs.js").read_text())
+    script = "cd /trees; for one in none [0-9]*; do node inputs.js $one out/$one 2>&1; done"
+    said = docker(
+        "run", "--rm", "--network=none", f"--volume={tmp_path}:/trees", image_of("base_image.sh"), "sh", "-c", script
+    )
+    assert "there is no package-lock.json in the sources" in said
+    for number, (manifest, files, expected) in enumerate(INPUTS):
+        found = {path.name for path in (tmp_path / f"out/{number}").iterdir()}
+        top = {name.partition("/")[0] for name in files}
+        assert found - {"package.json", "package-lock.json"} == (top if expected is None else set(expected)), manifest
+    # Of a workspace, its manifest alone.
+    assert [path.name for path in (tmp_path / "out/15/packages/a").iterdir()] == ["package.json"]
 
 
 def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Path) -> None:

@@ -282,6 +282,7 @@ def copied(source: Path, to: Path, **files: str) -> Path:
     """Copy an application's sources and replace or add files in the copy."""
     shutil.copytree(source, to, ignore=shutil.ignore_patterns("node_modules", ".next", "data", "*.db*"))
     for name, text in files.items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).write_text(text)
     return to
 

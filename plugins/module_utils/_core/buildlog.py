@@ -33,7 +33,7 @@ _CAUSES = (
         "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
         "a certificate is not trusted; behind a proxy that inspects TLS, name its CA with image_build_ca",
     ),
-    ('"/package-lock.json": not found', "the sources have no package-lock.json; run npm install and commit it"),
+    ("there is no package-lock.json in", "the sources have no package-lock.json; run npm install and commit it"),
     ("failed to stat", "a file that the build needs is not on the host; check image_build_ca"),
     ("ENOTFOUND", "the host cannot resolve the package registry's name; check its DNS"),
     ("JavaScript heap out of memory", "the build ran out of memory; add swap, or build on a larger machine"),

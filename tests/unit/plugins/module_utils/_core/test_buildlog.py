@@ -89,7 +89,7 @@ def test_no_log_at_all() -> None:
         ("npm error code ERESOLVE", "npm finds no versions that suit each other"),
         ("npm error `npm ci` can only install packages when", "package.json and package-lock.json do not agree"),
         ("npm error code UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "a certificate is not trusted"),
-        ('failed to compute cache key: "/package-lock.json": not found', "the sources have no package-lock.json"),
+        ("there is no package-lock.json in the sources: make it", "the sources have no package-lock.json"),
         ("npm error code ENOTFOUND", "the host cannot resolve the package registry's name"),
         ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "the build ran out of"),
         ("did not complete successfully: exit code: 137", "the build was killed, most likely because"),
