@@ -91,6 +91,18 @@ def test_stop_and_start(app: App) -> None:
     assert app.deploy().succeeded().recap["changed"] == 0
 
 
+@pytest.mark.parametrize("playbook", ["start", "deploy"])
+def test_a_network_that_was_made_anew_meanwhile(app: App, playbook: str) -> None:
+    data = vendors(app)
+    docker("stop", app.container)
+    docker("network", "rm", app.network)
+    docker("network", "create", app.network)
+    assert app.playbook(playbook).succeeded().recap["changed"] >= 1
+    app.becomes_healthy()
+    assert vendors(app) == data
+    assert app.playbook(playbook).succeeded().recap["changed"] == 0
+
+
 def test_restart(app: App) -> None:
     began, data = inspect(app.container)["State"]["StartedAt"], vendors(app)
     rehearsed = app.playbook("restart", "--check").succeeded()

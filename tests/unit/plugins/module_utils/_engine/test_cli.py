@@ -69,6 +69,22 @@ def test_a_project_is_brought_up(docker: Docker, cli: Cli) -> None:
     assert docker.calls()[0][0] == f"{COMPOSE} --file /a.yml up --detach --no-build --pull never".split()
 
 
+@pytest.mark.parametrize("said", ["network {} not found", "could not find a network matching network mode {}: gone"])
+def test_a_container_on_a_network_that_was_made_anew_is_made_anew(docker: Docker, cli: Cli, said: str) -> None:
+    docker.answers(1, "", f"Error response from daemon: {said.format('0a' * 32)}")
+    with pytest.raises(EngineError):
+        cli.up("shop", "/opt/shop", "/a.yml")
+    wanted = f"{COMPOSE} --file /a.yml up --detach --no-build --pull never"
+    assert [call[0] for call in docker.calls()] == [wanted.split(), f"{wanted} --force-recreate".split()]
+
+
+def test_nothing_is_made_anew_for_another_reason(docker: Docker, cli: Cli) -> None:
+    docker.answers(1, "", "network proxy declared as external, but could not be found")
+    with pytest.raises(EngineError, match="declared as external"):
+        cli.up("shop", "/opt/shop", "/a.yml")
+    assert len(docker.calls()) == 1
+
+
 def test_the_hash_is_of_what_was_resolved_and_no_value_stands_in_the_command_line(docker: Docker, cli: Cli) -> None:
     docker.answers(0, "app 5b2b24f90fbe\n", "")
     assert cli.config_hash("shop", "/opt/shop", "/a.yml", "app") == "5b2b24f90fbe"
