@@ -9,6 +9,7 @@ from typing import Any, Mapping, Optional, Sequence
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
+from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -32,6 +33,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             }
         )
         problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
+        problems += self._conflicts(asked["prefix"], variables) if asked["prefix"] else []
         wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
         words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
         problems += self._overridden(asked["wired"], variables, words)
@@ -40,6 +42,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
         return result
+
+    def _conflicts(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
+        """Return the words to which groups of one rank give several values."""
+        manager = self._task.get_variable_manager()
+        host = manager._inventory.get_host(variables["inventory_hostname"]) if manager else None
+        if host is None:
+            return []
+
+        def words(one: Any) -> dict[str, Any]:
+            files = get_vars_from_inventory_sources(self._loader, manager._inventory._sources, [one], "task")
+            beside = get_vars_from_path(self._loader, self._loader.get_basedir(), [one], "task")
+            return {**one.get_vars(), **files, **beside}
+
+        found: list[str] = []
+        ranks: dict[tuple[int, int], dict[str, Any]] = {}
+        for group in host.get_groups():
+            ranks.setdefault((group.depth, group.priority), {})[group.name] = words(group)
+        settled = {*words(host), *manager.extra_vars}
+        for groups in ranks.values():
+            found += kinds.conflicts(host.name, groups, prefix, settled)
+        return found
 
     def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:
         """Return the variables of an inventory that the play sets itself."""

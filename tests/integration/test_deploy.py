@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from lab import CA_BUNDLE, App, MakeApp, deploy_all, docker, inspect
+import yaml
+from lab import CA_BUNDLE, ROOT, App, MakeApp, deploy_all, docker, inspect, play
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -149,7 +151,9 @@ def image_words(app: App) -> str:
 def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp) -> None:
     other = make_app("it-second", docker_vps_network=app.network, docker_vps_memory_limit="auto")
     other.network = app.network
-    other.deploy().succeeded()
+    played = deploy_all({"first": app, "second": other})
+    assert played["first"].succeeded().recap["changed"] == 0
+    assert played["second"].succeeded().recap["changed"] >= 3
     assert other.get("/api/health").json["vendorCount"] == 0
     assert vendors(app) == ["before"]
     address = inspect(other.container)["NetworkSettings"]["Networks"][app.network]
@@ -167,9 +171,31 @@ def test_data_survives_down_and_up_by_the_role(app: App) -> None:
     assert vendors(app) == ["before"]
 
 
+def test_groups_that_mix_two_applications_on_one_host_are_refused(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app("it-mixed")
+    words = {**app.host(), "docker_vps_app": None}
+    groups = {
+        "shop": {"hosts": {"vps1": {name: value for name, value in words.items() if value is not None}}},
+        "blog": {"hosts": {"vps1": {}}},
+        "docker_vps": {"children": {"shop": {}, "blog": {}}, "vars": {"docker_vps_server_url": "http://localhost"}},
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(groups))
+    (tmp_path / "group_vars").mkdir()
+    for group in ("shop", "blog"):
+        mixed = {"docker_vps_app": f"it-mixed-{group}", "docker_vps_server_url": "http://localhost:80"}
+        (tmp_path / f"group_vars/{group}.yml").write_text(yaml.safe_dump(mixed))
+    inventory = tmp_path / "hosts.yml"
+    text = play(ROOT / "playbooks/deploy.yml", inventory).failed().text
+    assert "vps1 gets several values of docker_vps_app, from the groups blog and shop." in text
+    assert "several values of docker_vps_server_url" not in text
+    assert not Path("/opt/it-mixed-shop").exists()
+    check = ("--check", "-e", "docker_vps_app=it-mixed")
+    play(ROOT / "playbooks/deploy.yml", inventory, *check).succeeded()
+
+
 WRONG = {
     "docker_vps_port": (70000, "docker_vps_port must be a port number"),
-    "docker_vps_puid": ("root", "docker_vps_puid must be"),
+    "docker_vps_puid": ("root", "docker_vps_puid"),
     "docker_vps_env": ("text", "docker_vps_env"),
     "docker_vps_health_wait": (-1, "docker_vps_health_wait must be a number of seconds"),
     "docker_vps_memory_limit": ("lots", "docker_vps_memory_limit must be auto or a size"),

@@ -148,16 +148,16 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
     return Played(begun.wait(), text)
 
 
-def deploy_all(apps: Mapping[str, App]) -> Mapping[str, Played]:
-    """Deploy applications in one play, which shall fail, each as a host of its own; return what was said of each."""
+def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]:
+    """Deploy applications in one play, each as a host of its own; return the failures and the recap of each."""
     hosts = {name: app.host() for name, app in apps.items()}
     inventory = next(iter(apps.values())).scratch / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
     how = {"docker_vps_serial": ["100%"], "docker_vps_max_fail_percentage": 100}
-    played = play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(how)).failed()
-    said = played.output.split("PLAY RECAP", 1)
-    parts = re.split(r"(?m)^fatal: \[([^]]+)\]", said[0])
-    recaps = {line.split()[0]: f"PLAY RECAP {line}" for line in said[1].splitlines() if ":" in line and "ok=" in line}
+    played = play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(how), *arguments)
+    said, recap = played.output.split("PLAY RECAP", 1)
+    parts = re.split(r"(?m)^fatal: \[([^]]+)\]", said)
+    recaps = {line.split()[0]: f"PLAY RECAP {line}" for line in recap.splitlines() if "ok=" in line}
     texts = {name: "".join(text for of, text in zip(parts[1::2], parts[2::2]) if of == name) for name in apps}
     return {name: Played(played.code, texts[name] + recaps[name]) for name in apps}
 

@@ -61,6 +61,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import 
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import World
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_container_logs import NOW, FakeLogEngine
+from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -288,6 +289,12 @@ def result_of_release_info(place: Path) -> dict[str, Any]:
     return release_info.run(release_info.Params(APP), site.releases, site.engine)
 
 
+def result_of_git_checkout(place: Path) -> dict[str, Any]:
+    author = Author(place / "author", place / "site.git")
+    author.push(page="first")
+    return Host(place / "source", str(author.bare))()
+
+
 def result_of_release_settle(place: Path) -> dict[str, Any]:
     site = Site(place)
     site.deploy("shop:1")
@@ -312,6 +319,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "container_logs": result_of_container_logs,
     "deploy_lock": result_of_deploy_lock,
     "env_file": result_of_env_file,
+    "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
     "preflight": result_of_preflight,
     "release_cutover": result_of_release_cutover,

@@ -178,6 +178,19 @@ def ssh(key: str, submodule_keys: Mapping[str, str], known_hosts: str) -> str:
     )
 
 
+def same_repository(one: str, other: str) -> bool:
+    """Return whether two addresses name one repository, whatever the protocol, the user and the port."""
+    return _place_of(one) == _place_of(other)
+
+
+def _place_of(url: str) -> tuple[str, str]:
+    rest = re.sub(r"(\.git)?/*$", "", url)
+    found = re.match(r"(?:\w+://)(?:[^@/]*@)?([^:/]*)(?::\d+)?/*(.*)", rest) or re.match(
+        r"(?:[^@/]*@)?([^:/]+):/*(.*)", rest
+    )
+    return (found[1].lower(), found[2]) if found else ("", rest.lstrip("/"))
+
+
 def host_of(url: str) -> str:
     """Return the part of an address over HTTP for which a token counts (https://git.example.com); else empty."""
     found = re.match(r"(https?://)(?:[^/@]*@)?([^/]+)", url)

@@ -201,6 +201,25 @@ _NATIVE: Mapping[str, Tuple[type, str]] = {
 }
 
 
+def conflicts(host: str, groups: Mapping[str, Mapping[str, Any]], prefix: str, settled: Iterable[str]) -> list[str]:
+    """Return one sentence per word to which a host's groups of one rank give several values; then the names decide.
+
+    Args:
+        groups: the words of each such group.
+        prefix: what words begin with.
+        settled: words that the host itself or the command line sets.
+    """
+    found = []
+    for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(settled)):
+        setting = [group for group, words in sorted(groups.items()) if name in words]
+        if any(groups[group][name] != groups[setting[0]][name] for group in setting):
+            found.append(
+                f"{host} gets several values of {name}, from the groups {' and '.join(setting)}. Set it for the host, "
+                "or in one of them; of several applications on one machine, each is a host of its own (docs/deploy.md)."
+            )
+    return found
+
+
 def words_behind(prefix: str, wiring: Mapping[str, str]) -> dict[str, str]:
     """Return the word of an inventory behind each variable that a play sets itself, where there is just one.
 

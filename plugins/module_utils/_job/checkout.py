@@ -88,6 +88,12 @@ class _Checkout:
                 raise DockerVpsError(f"That directory is no git checkout and holds {_some(there)}. Move it away.")
             return ""
         self.git("rev-parse", "--git-dir")  # says what is wrong with it
+        known = self.git("config", "--default", "", "--get", "remote.origin.url").strip()
+        if known and not rules.same_repository(known, self.params.url):
+            raise DockerVpsError(
+                f"That directory is a checkout of {known}: is this another application? If the repository has moved, "
+                f"say so with git -C {self.directory} remote set-url origin {self.params.url}"
+            )
         if not self.git.has("rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
             return ""  # a run ended before there was a first version
         if not self.was_killed:

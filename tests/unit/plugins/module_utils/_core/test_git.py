@@ -158,6 +158,25 @@ def test_which_host_keys_count(known: str, options: list[str], tmp_path: Path) -
     assert [one for one in asked if re.search("HostKey|KnownHosts", one)] == options
 
 
+SITE = "git@git.example.com:acme/site.git"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (SITE, "https://git.example.com/acme/site", True),
+        (SITE, "ssh://git@Git.example.com:2222/acme/site.git/", True),
+        (SITE, "https://bot@git.example.com/acme/site.git", True),
+        (SITE, "git@git.example.com:acme/blog.git", False),
+        (SITE, "https://other.example.com/acme/site.git", False),
+        ("/srv/site.git", "file:///srv/site", True),
+        ("/srv/site.git", "/srv/blog.git", False),
+    ],
+)
+def test_one_repository_has_many_addresses(one: str, other: str, same: bool) -> None:
+    assert git.same_repository(one, other) is same
+
+
 @pytest.mark.parametrize(
     ("url", "host"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.text.formatters import human_to_bytes
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.kinds import excess, missing, unread, wrong
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from hypothesis import given
@@ -140,3 +141,30 @@ WORDS = st.sets(st.text("abc_", max_size=4).map("app_".__add__))
 def test_exactly_what_nothing_reads_is_told_in_order(names: set[str], words: set[str]) -> None:
     told = unread(names, "app_", words)
     assert [line.split()[2].rstrip(";") for line in told] == sorted(names - words)
+
+
+def test_groups_of_one_rank_that_differ_are_told() -> None:
+    groups = {
+        "shop": {"app_name": "shop", "app_url": "https://shop", "app_same": 1, "other": 1},
+        "blog": {"app_name": "blog", "app_url": "https://blog", "app_same": 1, "other": 2},
+        "eu": {"app_zone": "eu"},
+    }
+    (told,) = kinds.conflicts("vps1", groups, "app_", ["app_url"])
+    assert told.startswith(
+        "vps1 gets several values of app_name, from the groups blog and shop. Set it for the host, or in"
+    )
+    assert kinds.conflicts("vps1", {"shop": groups["shop"], "eu": groups["eu"]}, "app_", []) == []
+
+
+def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() -> None:
+    wiring = {
+        "a": "{{ app_a | default(1) }}",
+        "b": "{{ __app_b }}",
+        "c": "{{ app_c | combine(__app_b) }}",
+        "d": "{{ app_a ~ app_c }}",
+        "e": "{{ __app_b ~ __app_c }}",
+        "f": "text",
+    }
+    words = kinds.words_behind("app_", wiring)
+    assert words == {"a": "app_a", "b": "app_b", "c": "app_c"}
+    assert kinds.in_words(["a is b.", "app_a is b.", "ab is a.b"], words) == ["app_a is app_b.", "ab is app_a.app_b"]

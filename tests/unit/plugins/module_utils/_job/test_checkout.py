@@ -108,6 +108,19 @@ def test_a_directory_of_something_else_is_left_alone(author: Author, host: Host)
     assert os.listdir(host.place) == ["notes"]
 
 
+def test_a_checkout_of_another_repository_is_not_made_this_one(author: Author, host: Host) -> None:
+    host()
+    other = Author(author.place.with_name("other"), author.place.with_name("other.git"))
+    other.push(page="another application")
+    for check in (True, False):
+        said = host.refused(repository=str(other.bare), check_mode=check)
+        assert f"is a checkout of file://{author.bare}: is this another application?" in said
+    assert host.page() == "first"
+    author.git("remote", "set-url", "origin", str(other.bare), at=host.place)
+    host(repository=str(other.bare))
+    assert host.page() == "another application"
+
+
 def test_locks_of_a_killed_git_are_removed_and_those_of_a_living_one_are_not(author: Author, host: Host) -> None:
     host()
     author.push(page="second")
