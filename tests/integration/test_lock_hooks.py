@@ -193,14 +193,24 @@ WRONG_HOOKS = [
 ]
 
 
-def test_hooks_that_could_not_run_are_refused_first(make_app: MakeApp) -> None:
-    apps = {
-        f"wrong-{number}": make_app(f"it-hooks-wrong-{number}", docker_vps_hooks_after_cutover=hooks)
-        for number, (hooks, _sentence) in enumerate(WRONG_HOOKS)
-    }
+WRONG_NOTIFICATIONS = {
+    "docker_vps_notify_pings": ("text", "docker_vps_notify_pings must be a mapping"),
+    "docker_vps_notify_command": ("text", "docker_vps_notify_command must be a list of texts"),
+    "docker_vps_notify_webhook": (["text"], "docker_vps_notify_webhook must be an address"),
+}
+
+
+def test_hooks_and_notifications_that_could_not_run_are_refused_first(make_app: MakeApp) -> None:
+    sentences, apps = {}, {}
+    for number, (hooks, sentence) in enumerate(WRONG_HOOKS):
+        apps[f"wrong-{number}"] = make_app(f"it-hooks-wrong-{number}", docker_vps_hooks_after_cutover=hooks)
+        sentences[f"wrong-{number}"] = sentence
+    for name, (value, sentence) in WRONG_NOTIFICATIONS.items():
+        apps[name] = make_app(f"it-hooks-{name[18:]}", **{name: value})
+        sentences[name] = sentence
     played = deploy_all(apps)
-    for (name, app), (_hooks, sentence) in zip(apps.items(), WRONG_HOOKS):
-        assert sentence in played[name].text, name
+    for name, app in apps.items():
+        assert sentences[name] in played[name].text, name
         assert not app.directory.exists(), name
 
 
