@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lab import CA_BUNDLE, ROOT, App, MakeApp, deploy_all, docker, inspect, play
+from lab import CA_BUNDLE, ROOT, STANDIN, App, MakeApp, copied, deploy_all, docker, inspect, play
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -118,6 +118,17 @@ def test_tags_run_one_phase(app: App) -> None:
     played = app.deploy("--tags", "env_file", docker_vps_env={"API_TOKEN": "tok-tagged"}).succeeded()
     assert played.recap["changed"] == 1
     assert app.env_keys()["API_TOKEN"] == "tok-sesame-4711"
+    app.deploy().succeeded()
+
+
+def test_a_stack_without_an_image_asked_for_keeps_the_live_one(app: App, sources: Path) -> None:
+    live = inspect(app.container)["Config"]["Image"]
+    copied(STANDIN, sources, **{"other.js": "// newer\n"})
+    words = {"docker_vps_source_path": str(sources), "docker_vps_env": {"API_TOKEN": "tok-kept"}}
+    app.deploy("--tags", "env_file,stack", **words).succeeded()
+    assert app.env_keys()["API_TOKEN"] == "tok-kept"
+    assert inspect(app.container)["Config"]["Image"] == live
+    assert app.deploy("--skip-tags", "image", **words).succeeded().recap["changed"] == 0
     app.deploy().succeeded()
 
 
