@@ -468,8 +468,15 @@ class _Cutover:
             gap=round(self.gap, 3),
             seconds=round(self.clock.now() - self.began, 3),
         )
+        self._learn_schema()
         self.releases.record(self.release)
         self.releases.make_current(self.release.id)
+
+    def _learn_schema(self) -> None:
+        """Write down what schema the old version had in the end, when that was not known at its beginning."""
+        before = self.releases.read(self.previous) if self.previous else None
+        if before and not before.schema and self.way.copied:
+            self.releases.record(replace(before, schema=releases.schema_of(schemas(self.way.copy))))
 
     # When it fails
 

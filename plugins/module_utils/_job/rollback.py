@@ -94,10 +94,11 @@ def _data(
         )
     source = FromSet(readiness.database_from(params.how, stamp), sets, engine, world.clock)
     would_lose = source.would_lose()
+    changed = "has changed since" if target.schema else "may not be that of"
     if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):
         raise DockerVpsError(
-            f"The schema of the database has changed since release {target.id}, which cannot be expected to work with "
-            f"it, so nothing was changed. To restore the database as it was then, from set {stamp}, set "
+            f"The schema of the database {changed} release {target.id}, which cannot be expected to work with it, so "
+            f"nothing was changed. To restore the database as it was then, from set {stamp}, set "
             f"docker_vps_rollback_data: restore. {would_lose['summary']} To return with the data as it is, set "
             "docker_vps_rollback_data: keep.",
             would_lose=would_lose,
@@ -106,5 +107,5 @@ def _data(
 
 
 def _fits(target: Release, root: str) -> bool:
-    """Whether the schema is the one that a release left, as far as is known."""
-    return not target.schema or not root or releases.schema_of(schemas(root)) == target.schema
+    """Whether the schema is the one that a release left; one that is not known is none that fits."""
+    return not root or releases.schema_of(schemas(root)) == target.schema

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,9 +177,32 @@ def test_to_the_live_one_with_its_data(tmp_path: Path) -> None:
         returned(site, site.releases.current(), data="restore")
 
 
-def test_a_schema_that_is_unknown_is_taken_to_fit(site: Site) -> None:
-    target = next(one for one in site.releases.listing() if one.image == "shop:1")
-    site.releases.record(type(target)(**{**vars(target), "schema": ""}))
+def forget_schema(site: Site, image: str) -> None:
+    """As of a release whose health route had not asked for the database yet."""
+    target = next(one for one in site.releases.listing() if one.image == image)
+    site.releases.record(replace(target, schema=""))
+
+
+def test_a_schema_that_is_unknown_is_taken_to_be_another(site: Site) -> None:
+    forget_schema(site, "shop:1")
+    assert returned(site)["restored"] == next(one for one in site.releases.listing() if one.image == "shop:2").backup
+
+
+def test_a_schema_that_is_unknown_is_asked_about_when_rows_would_be_lost(site: Site) -> None:
+    forget_schema(site, "shop:1")
+    database(site.db / "payload.db", vendors=9)
+    with pytest.raises(DockerVpsError, match="The schema of the database may not be that of release .* Would be lost"):
+        returned(site)
+
+
+def test_the_schema_is_learnt_when_a_version_ends(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    for number in range(1, 3):
+        site.deploy(f"shop:{number}", backup=site.backing_up())
+    known = {one.image: one.schema for one in site.releases.listing()}
+    forget_schema(site, "shop:2")
+    site.deploy("shop:3", backup=site.backing_up())
+    assert {one.image: one.schema for one in site.releases.listing()} == {**known, "shop:3": known["shop:2"]}
     assert returned(site)["restored"] == ""
 
 
