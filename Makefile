@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 JOBS ?= 2
+# Tests on an engine wait for it a third of their time.
+WAITING_JOBS ?= 3
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
@@ -45,9 +47,9 @@ sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for 
 docs: $(ready) ## Check the documentation of plugins and roles as the documentation site builds it
 	antsibull-docs lint-collection-docs --plugin-docs .
 
-integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application, JOBS files at once
+integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application, WAITING_JOBS files at once
 	tests/support/base_image.sh
-	pytest tests/integration --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(times)
+	pytest tests/integration --numprocesses $(WAITING_JOBS) --dist loadfile --no-loadscope-reorder $(times)
 
 mutants: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
 	tests/support/base_image.sh
