@@ -202,6 +202,7 @@ from ..module_utils._core.host import (
     Facts,
     Needs,
     Tools,
+    disks,
     findings,
     installed,
     memory_limit,
@@ -369,10 +370,12 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     info = engine.info()
     looked = [("container", name, engine.container(name)) for name in params.containers]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
+    measured = [host.disk_free(place) for place in disks(info)]
+    free = [one for one in measured if one is not None]
     return Facts(
         engine_version=info["ServerVersion"],
         memory=info["MemTotal"],
-        disk_free=host.disk_free(info["DockerRootDir"]),
+        disk_free=min(free, default=None),
         owners={(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one},
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
+import plays
 import pytest
-from lab import ROOT, STANDIN, App, MakeApp, commit, copied, docker, image_of, inspect, run, until
+from lab import ROOT, STANDIN, App, MakeApp, clean_environment, commit, copied, docker, image_of, inspect, run, until
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -173,6 +175,25 @@ def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
         assert found - {"package.json", "package-lock.json"} == (top if expected is None else set(expected)), manifest
     # Of a workspace, its manifest alone.
     assert [path.name for path in (tmp_path / "out/15/packages/a").iterdir()] == ["package.json"]
+
+
+def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: MakeApp, sources: Path) -> None:
+    copied(STANDIN, sources, **{"build.js": "setTimeout(() => {}, 600000)\n"})
+    app = make_app("it-killed-build", docker_vps_source_path=str(sources))
+    command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(app.inventory())]
+    environment = {**clean_environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    play = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log = app.directory / "build.log"
+    until(lambda: log.exists() and "npm run build" in log.read_text(), 90, "the build")
+    play.kill()
+    play.wait()
+    (place,) = app.directory.glob("ansible.*.docker_vps")
+    at_work = ("pgrep", "--full", f"{place}/docker")
+    assert run(*at_work, check=False).returncode == 0
+    copied(STANDIN, sources.with_name("mended"))
+    app.deploy(docker_vps_source_path=str(sources.with_name("mended"))).succeeded()
+    assert run(*at_work, check=False).returncode == 1
+    assert list(app.directory.glob("ansible.*")) == []
 
 
 def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Path) -> None:

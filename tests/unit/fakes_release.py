@@ -46,7 +46,7 @@ class Version:
         unhealthy, exits: from when the engine says that, and from when it has ended.
         migrates: what it does with the directory of its database before it answers.
         refuses: the engine's answer to its start.
-        stops: whether it ends when it is asked to.
+        stops: whether it ends when it is asked to, and ``killed``: whether only by force.
         busy: how long one check takes.
     """
 
@@ -57,6 +57,7 @@ class Version:
     migrates: Callable[[Path], object] = lambda place: None
     refuses: str = ""
     stops: bool = True
+    killed: bool = False
     busy: float = 0.0
     lines: Sequence[str] = ()
 
@@ -211,8 +212,10 @@ class FakeReleaseEngine(FakeVolumeEngine):
     def stop(self, container: str) -> None:
         found = self._there(container)
         self._change("stop", name_of(found))
-        if self.versions[found["Config"]["Image"]].stops:
-            found["State"] = {"Running": False, "Paused": False, "Status": "exited", "ExitCode": 0}
+        version = self.versions[found["Config"]["Image"]]
+        if version.stops:
+            code = 137 if version.killed else 0
+            found["State"] = {"Running": False, "Paused": False, "Status": "exited", "ExitCode": code}
             self.started.pop(found["Id"], None)
 
     def rename(self, container: str, name: str) -> None:

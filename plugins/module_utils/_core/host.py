@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 GIB = 1024**3
 _LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
@@ -176,6 +176,19 @@ def _memory(facts: Facts, needs: Needs) -> Finding:
         size(facts.memory),
         "use a larger host or lower preflight_memory_min",
     )
+
+
+def disks(info: Mapping[str, Any]) -> list[str]:
+    """Return the directories in which an engine keeps volumes and images, by what it says of itself.
+
+    With the containerd image store, images are not below its own directory; that of containerd is not told, and
+    /var/lib/containerd unless somebody has changed it. See https://docs.docker.com/engine/storage/containerd/
+    """
+    status = dict(info.get("DriverStatus") or ())
+    images = (
+        ["/var/lib/containerd"] if str(status.get("driver-type", "")).startswith("io.containerd.snapshotter") else []
+    )
+    return [info["DockerRootDir"], *images]
 
 
 def _disk(facts: Facts, needs: Needs) -> Finding:

@@ -65,6 +65,7 @@ SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed o
 WATCH_EVERY = 0.5  # seconds
 HEARD_OUT_WITHIN = 3.0  # seconds
 COMMAND_ENDS_WITHIN = 60.0  # seconds
+_KILLED = 128 + 9  # the exit code after SIGKILL
 
 
 def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
@@ -325,6 +326,11 @@ class _Cutover:
         there = self.engine.container(self.way.old)
         if there and there["State"]["Running"]:
             raise DockerVpsError(f"The old version in {self.params.container + OLD} does not end.")
+        if there and there["State"].get("ExitCode") == _KILLED:
+            self.cautions.append(
+                "The old version did not end at SIGTERM and was killed after its grace period, for which users waited. "
+                'If a shell is its first process, start it without: CMD ["node", "server.js"] in its Dockerfile.'
+            )
 
     def _hear_out(self) -> None:
         """Wait until the old version has accepted every connection that was opened before this question.

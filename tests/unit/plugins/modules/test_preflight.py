@@ -164,6 +164,13 @@ def test_an_engine_that_keeps_its_data_elsewhere() -> None:
     assert (result["disk_free"], checks(result)["disk"]) == (None, True)
 
 
+def test_the_disk_with_less_room_counts() -> None:
+    host = FakeHost(free={"/var/lib/docker": 20 * GIB, "/var/lib/containerd": GIB})
+    engine = FakeHostEngine(facts={**HOST_INFO, "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]})
+    with pytest.raises(DockerVpsError, match=r"expected at least 2\.0 GiB free, found 1\.0 GiB free"):
+        ran(engine, host, disk_free_min="2G")
+
+
 def test_what_is_returned_for_the_roles_that_follow() -> None:
     pools = [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}, {"Subnet": ""}, {}]
     engine = FakeHostEngine(

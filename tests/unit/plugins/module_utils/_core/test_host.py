@@ -15,6 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
     Needs,
     Tools,
     clock,
+    disks,
     findings,
     installed,
     memory_limit,
@@ -255,3 +256,14 @@ def test_the_memory_limit_suits_the_host(memory: int, limit: str) -> None:
 )
 def test_sizes_for_people(count: int, text: str) -> None:
     assert size(count) == text
+
+
+SNAPSHOTTER = [["driver-type", "io.containerd.snapshotter.v1"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "more"),
+    [(None, []), ([["Backing Filesystem", "extfs"]], []), (SNAPSHOTTER, ["/var/lib/containerd"])],
+)
+def test_images_of_the_containerd_store_lie_elsewhere(status: Any, more: list[str]) -> None:
+    assert disks({"DockerRootDir": "/var/lib/docker", "DriverStatus": status}) == ["/var/lib/docker", *more]

@@ -369,6 +369,13 @@ def test_an_image_that_is_in_use_stays(site: Site) -> None:
     assert "shop:1" in site.engine.images
 
 
+def test_a_version_that_does_not_end_at_sigterm_is_a_caution(site: Site) -> None:
+    site.deploy("shop:2", Version(killed=True))
+    (caution,) = site.deploy("shop:3")["cautions"]
+    assert "did not end at SIGTERM and was killed after its grace period" in caution
+    assert site.deploy("shop:4")["cautions"] == []
+
+
 def test_pruning_that_fails_is_a_caution(site: Site) -> None:
     def spoil() -> None:
         folder = Path(site.releases.directory, "20250101-000000")
