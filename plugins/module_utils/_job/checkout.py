@@ -111,7 +111,7 @@ class _Checkout:
         version = self.params.version
         if rules.is_commit(version) and self._knows(version):
             return version
-        refs = rules.refs_of(self.git("ls-remote", self.params.url))
+        refs = rules.refs_of(self.git("ls-remote", "--", self.params.url))
         found = rules.resolved(version, refs)
         if found:
             return found
@@ -184,7 +184,7 @@ class _Checkout:
     def _clear_locks(self) -> None:
         """Remove locks that a killed git left: nobody is at work in the directory."""
         locks = list(_locks(self.own))
-        if locks and _at_work(self.directory) is None:
+        if locks and not _git_works_in(self.directory):
             for one in locks:
                 os.unlink(one)
 
@@ -195,8 +195,7 @@ def _locks(own: str) -> Iterator[str]:
         yield from (os.path.join(folder, name) for name in names if name.endswith(".lock"))
 
 
-def _at_work(directory: str) -> Optional[int]:
-    """Return the process number of a git that works in a directory."""
+def _git_works_in(directory: str) -> bool:
     place = os.path.realpath(directory)
     for number in filter(str.isdecimal, os.listdir("/proc")):
         try:
@@ -206,8 +205,8 @@ def _at_work(directory: str) -> Optional[int]:
         except OSError:
             continue  # it has ended
         if named and here:
-            return int(number)
-    return None
+            return True
+    return False
 
 
 def _is_pointer(path: str) -> bool:
