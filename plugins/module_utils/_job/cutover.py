@@ -20,7 +20,7 @@ from .._core.errors import DockerVpsError, EngineError
 from .._core.health import Reason, Rules, Wanted, explain, judge
 from .._core.losses import listed
 from .._core.releases import HEALTHY, Plan, Release
-from .._store import files
+from .._store import files, sqlite
 from .._store.guard import guarded
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
@@ -466,11 +466,17 @@ class _Cutover:
     def _commit(self) -> None:
         """From here on the new version is the live one."""
         data = self.ready.data or data_of(self.params, self.sets, self.engine)[0]  # it may have been made only now
+        known = schemas(data.root) if data else {}
+        if data and set(known.values()) <= {sqlite.NO_SCHEMA}:
+            self.cautions.append(
+                f"It is healthy, but no database in {data.name} has a table, so what it shows may be errors, and there "
+                "is nothing to back up. Did its migrations run? No play runs them (docs/deploy.md)."
+            )
         self.release = replace(
             self.release,
             result=HEALTHY,
             message=self.lost,
-            schema=releases.schema_of(schemas(data.root)) if data else "",
+            schema=releases.schema_of(known),
             gap=round(self.gap, 3),
             seconds=round(self.clock.now() - self.began, 3),
         )

@@ -206,6 +206,10 @@ def schema_fingerprint(connection: sqlite3.Connection) -> str:
     return hashlib.sha256(json.dumps(schema).encode()).hexdigest()
 
 
+NO_SCHEMA = hashlib.sha256(json.dumps([]).encode()).hexdigest()
+"""The fingerprint of a database without a table."""
+
+
 class _Unsettled(Exception):
     """The database changed in each pause between steps."""
 

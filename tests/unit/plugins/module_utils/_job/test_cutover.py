@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,9 @@ def test_the_first_release(tmp_path: Path) -> None:
     assert (live.backup, live.gap, live.message, live.schema) == ("", 0.0, "", "")
     assert result["changed"] is True
     assert result["release"] == vars(live)
-    assert result["summary"] == f"Release {live.id}, shop:1, is live and healthy after {live.seconds:.1f} s."
+    said = f"Release {live.id}, shop:1, is live and healthy after {live.seconds:.1f} s. {result['cautions'][0]}"
+    assert result["summary"] == said
+    assert "no database in shop-db has a table" in said  # that of the fake makes none
     assert json.loads((site.home / "compose.yml").read_text()) == json.loads(definition_of("shop:1"))
 
 
@@ -373,6 +377,17 @@ def test_a_version_that_does_not_end_at_sigterm_is_a_caution(site: Site) -> None
     site.deploy("shop:2", Version(killed=True))
     (caution,) = site.deploy("shop:3")["cautions"]
     assert "did not end at SIGTERM and was killed after its grace period" in caution
+    assert site.deploy("shop:4")["cautions"] == []
+
+
+def test_a_healthy_version_whose_database_has_no_table_is_a_caution(site: Site) -> None:
+    (site.db / "payload.db").unlink()
+    (caution,) = site.deploy("shop:2")["cautions"]
+    assert "no database in shop-db has a table" in caution
+    with closing(sqlite3.connect(site.db / "payload.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert len(site.deploy("shop:3")["cautions"]) == 1
+    database(site.db / "payload.db", vendors=0)
     assert site.deploy("shop:4")["cautions"] == []
 
 
