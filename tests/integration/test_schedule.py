@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 import yaml
-from lab import SUPPORT, App, MakeApp, Played, docker, inspect, run
+from lab import ROOT, SUPPORT, App, MakeApp, Played, docker, inspect, run
+from zoneinfo import ZoneInfo, available_timezones
 
 WITHOUT_SYSTEMD = pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="the timers are systemd's here")
 PASSWORD = "restic-sesame-4711"
@@ -249,6 +253,35 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
         done = run("systemd-analyze", "verify", "--man=no", str(tmp_path / unit), check=False)
         assert "it-schedule" not in done.stderr, done.stderr
         assert done.returncode == 0, done.stderr
+
+
+def zones() -> list[str]:
+    """Return a time zone for each way in which clocks are put forward and back within two years, of all that there are."""
+    today = datetime.now(timezone.utc)
+    days = [today + timedelta(days=number) for number in range(0, 731)]
+    ways = {}
+    for name in sorted(available_timezones()):
+        zone = ZoneInfo(name)
+        ways.setdefault(tuple(day.astimezone(zone).utcoffset() for day in days), name)
+    return list(ways.values())
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+def test_every_calendar_comes_once_in_all_time_zones() -> None:
+    defaults = yaml.safe_load((ROOT / "roles/schedule/defaults/main.yml").read_text())
+    steps = {"backup": {1}, "verify": {7}, "drill": {28, 29, 30, 31}}
+    everywhere = zones()
+    assert len(everywhere) > 40
+    for job, days in steps.items():
+        calendar = defaults[f"schedule_{job}_calendar"]
+        number = 731 // min(days)
+        for zone in everywhere:
+            command = ("systemd-analyze", "calendar", f"--iterations={number}", calendar)
+            said = run(*command, env={**os.environ, "TZ": zone, "LC_ALL": "C"}).stdout
+            times = [datetime.fromisoformat(one) for one in re.findall(r"([-\d]{10} [:\d]{8}) UTC", said)]
+            assert len(times) == number, zone
+            assert {(later - time).days for time, later in zip(times, times[1:])} <= days, zone
+            assert len({time.time() for time in times}) == 1, zone
 
 
 @WITHOUT_SYSTEMD
