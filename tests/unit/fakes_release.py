@@ -174,6 +174,10 @@ class FakeReleaseEngine(FakeVolumeEngine):
         self.answer()
         return self.images.get(name)
 
+    def text(self, container: str, path: str) -> str:
+        self.answer()
+        return "node:x:1000:1001::/:\n" if path == "/etc/passwd" and self._there(container) else ""
+
     def logs(self, name: str, lines: int) -> Sequence[str]:
         found = self._found(name)
         written = self.versions[found["Config"]["Image"]].lines if found else ()

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import queue
+import tarfile
 import threading
 import time
 from dataclasses import dataclass
@@ -283,6 +285,21 @@ class Engine:
             self._gone(api.remove_network, one["Id"])
         for one in self._asked(lambda: api.volumes(filters=chosen))["Volumes"] or ():
             self._gone(api.remove_volume, one["Name"])
+
+    def text(self, container: str, path: str) -> str:
+        """Return a text file of a container, which need not run; empty when there is none."""
+
+        def packed() -> Mapping[str, Any]:
+            stream, _facts = self._api.get_archive(container, path)
+            return {"tar": b"".join(stream)}
+
+        found = self._or_none(packed)
+        if found is None:
+            return ""
+        with tarfile.open(fileobj=io.BytesIO(found["tar"])) as tar:
+            member = tar.next()
+            file = tar.extractfile(member) if member and member.isfile() else None
+            return file.read().decode("utf-8", "replace") if file else ""
 
     def log(self, name: str, tail: int, since: str = "", until: str = "") -> Iterator[bytes]:
         """Yield what a container wrote, with times, in pieces as the engine sends it; see _core/logs.py.

@@ -15,7 +15,7 @@ import os
 from dataclasses import replace
 from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
 
-from .._core import catalog, releases
+from .._core import catalog, passwd, releases
 from .._core.errors import DockerVpsError, EngineError
 from .._core.health import Reason, Rules, Wanted, explain, judge
 from .._core.losses import listed
@@ -59,7 +59,7 @@ from .under_way import (
     settle,
     wait_until_healthy,
 )
-from .volumes import running
+from .volumes import running, volume_of
 
 SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
@@ -300,6 +300,23 @@ class _Cutover:
         }
         new = self.engine.recreate(made, waiting, labels, self.params.aliases)
         self.way = self.way.write(self.releases, new=new)
+        self._give_volumes()
+
+    def _give_volumes(self) -> None:
+        """Give volumes that nobody has used to the user of the image.
+
+        The engine gives them the owner of the directory in the image, and root's when there is none.
+        """
+        image = self.engine.image(self.params.image) or {}
+        user = (image.get("Config") or {}).get("User") or ""
+        ids = passwd.ids_of(user, self.engine.text(self.way.new, "/etc/passwd")) if user else None
+        if not ids or self.params.external:
+            return
+        for name in self.params.data.values():
+            with contextlib.suppress(DockerVpsError, OSError):  # the application will say what it misses
+                volume = volume_of(self.engine, name)
+                if volume and not os.listdir(volume.root) and os.stat(volume.root).st_uid == 0:
+                    os.chown(volume.root, *ids)
 
     def _make_volumes(self) -> None:
         """Make new volumes as Compose would in the project, since for the throw-away one they are external."""

@@ -56,6 +56,10 @@ class CutoverEngine(VolumeEngine, Asked, Protocol):
         """Remove a name of an image."""
         raise NotImplementedError
 
+    def text(self, container: str, path: str) -> str:
+        """Return a text file of a container."""
+        raise NotImplementedError
+
     def logs(self, name: str, lines: int) -> Sequence[str]:
         """Return the last lines a container wrote."""
         raise NotImplementedError

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import socket
 import sys
+import tarfile
 import threading
 import time
 from datetime import timedelta
@@ -455,6 +457,29 @@ def test_a_log_is_read_in_pieces_with_its_streams_and_exact_times(serve_engine: 
     assert max(map(len, pieces)) <= sdk.PIECE < len(log)
     asked = {"stdout": ["1"], "stderr": ["1"], "timestamps": ["1"], "tail": ["all"], "since": ["1769860800.123456789"]}
     assert server.asked[-1] == ("/containers/a%20b/logs", asked)
+
+
+def packed(name: str, text: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.type = len(text), kind
+        tar.addfile(member, io.BytesIO(text))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ((200, packed("passwd", b"root:x:0:0\n")), "root:x:0:0\n"),
+        ((200, packed("passwd", b"", tarfile.SYMTYPE)), ""),
+        ((404, {"message": "Could not find the file"}), ""),
+    ],
+)
+def test_a_file_of_a_container(serve_engine: ServeEngine, answer: tuple[int, Any], text: str) -> None:
+    server = serve_engine({"/containers/app/archive": answer})
+    assert engine_of(server).text("app", "/etc/passwd") == text
+    assert server.asked[-1] == ("/containers/app/archive", {"path": ["/etc/passwd"]})
 
 
 def test_the_end_of_a_log_up_to_a_time(serve_engine: ServeEngine) -> None:

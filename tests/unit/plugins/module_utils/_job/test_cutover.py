@@ -391,6 +391,33 @@ def test_a_healthy_version_whose_database_has_no_table_is_a_caution(site: Site) 
     assert site.deploy("shop:4")["cautions"] == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
+@pytest.mark.parametrize(
+    ("user", "owner", "fill"),
+    [
+        ("node", (1000, 1001), ""),
+        ("1005", (1005, 0), ""),
+        ("", (0, 0), ""),
+        ("gone", (0, 0), ""),
+        ("node", (0, 0), "file"),
+    ],
+)
+def test_a_volume_that_nobody_has_used_is_given_to_the_user_of_the_image(
+    site: Site, user: str, owner: tuple[int, int], fill: str
+) -> None:
+    site.engine.add_image("shop:2")
+    site.engine.images["shop:2"]["Config"] = {"User": user}
+    media = site.media
+    for path in media.iterdir():
+        path.unlink()
+    if fill:
+        (media / fill).touch()
+    os.chown(media, 0, 0)
+    site.deploy("shop:2")
+    assert (media.stat().st_uid, media.stat().st_gid) == owner
+    assert (site.db.stat().st_uid, site.db.stat().st_gid) == (0, 0)  # there is a database in it
+
+
 def test_pruning_that_fails_is_a_caution(site: Site) -> None:
     def spoil() -> None:
         folder = Path(site.releases.directory, "20250101-000000")
