@@ -44,14 +44,19 @@ def test_a_missing_git_ref(untouched: App, sources: Path) -> None:
     commit(copied(STANDIN, sources))
     words = {"docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "no-such-branch"}
     text = untouched.deploy(docker_vps_source_path=None, **words).failed().text
-    assert "The repository has no such branch, tag or commit" in text
+    assert (
+        "The repository has no branch, tag or commit no-such-branch: check docker_vps_git_version. It has main." in text
+    )
     assert "no-such-branch" in text
 
 
 def test_an_unreachable_git_host(untouched: App) -> None:
     url = "http://127.0.0.1:9/acme/site.git"
     text = untouched.deploy(docker_vps_source_path=None, docker_vps_git_url=url).failed().text
-    assert "The repository does not answer or refuses access" in text
+    assert (
+        "The server does not answer, or the connection broke: check docker_vps_git_url and the network of the host."
+        in text
+    )
     assert url in text
 
 

@@ -164,7 +164,7 @@ def test_what_cannot_be_right_is_refused(scheduled: Scheduled, variables: dict[s
 @WITHOUT_SYSTEMD
 def test_a_wrong_cron_time_is_refused(scheduled: Scheduled) -> None:
     played = scheduled.role(schedule_verify_cron="hourly").failed()
-    assert "docker_vps_schedule_verify_cron must be the five fields of crontab(5)" in played.text
+    assert "schedule_verify_cron must be the five fields of crontab(5)" in played.text
 
 
 def test_the_installed_command_backs_up(scheduled: Scheduled, listener: Listener) -> None:
