@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping, Optional, Sequence
+
 import pytest
 from ansible import context
 from ansible.errors import AnsibleLookupError
@@ -13,8 +15,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.lookup.matched_hosts import
 GROUPS = {"all": ["web1", "web2", "db1"], "ungrouped": [], "shop": ["web1", "web2"], "empty": []}
 
 
-def matched(*terms: str, groups: object = GROUPS) -> object:
-    return LookupModule(loader=DataLoader()).run(list(terms), {"groups": groups})
+def matched(*terms: str, groups: Optional[Mapping[str, Sequence[str]]] = None) -> object:
+    return LookupModule(loader=DataLoader()).run(list(terms), {"groups": GROUPS if groups is None else groups})
 
 
 @pytest.mark.parametrize("pattern", ["shop", "web1", "web*", "all", "shop:!web1", "empty:db1"])
