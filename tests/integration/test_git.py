@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import git_checkout
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 from lab import ROOT, SUPPORT, MakeApp, run
+from processes import Family, kill
 from servers import Sshd, keys
 
 TOKEN = "tok-sesame-4711"
@@ -291,9 +292,7 @@ def test_a_checkout_that_is_killed_is_finished_by_the_next_run(author: Author, h
         author.push(**dict.fromkeys(names, text))
         process = begun(host)
         time.sleep(lasts * (turn + chance.random()) / rounds)
-        # All at once, as when the power fails.
-        run("pkill", "-KILL", "-f", f"git -C {host.place}", check=False)
-        process.kill()
+        kill(Family(process.pid).all)  # as when the power fails
         process.wait()
         left += (host.place / ".git/docker-vps-checkout").exists()
         host()

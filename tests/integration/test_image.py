@@ -12,7 +12,21 @@ from typing import Any, Iterator, Optional
 
 import plays
 import pytest
-from lab import ROOT, STANDIN, App, MakeApp, clean_environment, commit, copied, docker, image_of, inspect, run, until
+from lab import (
+    ROOT,
+    STANDIN,
+    SUPPORT,
+    App,
+    MakeApp,
+    clean_environment,
+    commit,
+    copied,
+    docker,
+    image_of,
+    inspect,
+    run,
+    until,
+)
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -179,6 +193,7 @@ def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
 
 
 def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: MakeApp, sources: Path) -> None:
+    run(str(SUPPORT / "packages.sh"), "procps")  # which servers have
     copied(STANDIN, sources, **{"build.js": "setTimeout(() => {}, 600000)\n"})
     app = make_app("it-killed-build", docker_vps_source_path=str(sources))
     command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(app.inventory())]
