@@ -94,7 +94,8 @@ class _Checkout:
                 f"That directory is a checkout of {known}: is this another application? If the repository has moved, "
                 f"say so with git -C {self.directory} remote set-url origin {self.params.url}"
             )
-        if not self.git.has("rev-parse", "--verify", "--quiet", "HEAD^{commit}"):
+        head = self._whole("HEAD")
+        if not head:
             return ""  # a run ended before there was a first version
         if not self.was_killed:
             changed = self.git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
@@ -104,7 +105,7 @@ class _Checkout:
                     f"There are local changes in that directory: {_some(names)}. Commit and push them to the "
                     "repository, or drop them with git checkout -- . in that directory."
                 )
-        return self.git("rev-parse", "HEAD").strip()
+        return head
 
     def wanted(self) -> str:
         """Return the commit that the version is; empty when only a fetch can tell."""
@@ -175,11 +176,14 @@ class _Checkout:
     def _knows(self, commit: str) -> bool:
         return os.path.isdir(self.own) and self.git.has("cat-file", "-e", f"{commit}^{{commit}}")
 
-    def _whole(self, short: str) -> str:
-        """Return the commit whose name begins so; empty when there is none here."""
-        if not os.path.isdir(self.own) or not self.git.has("rev-parse", "--verify", "--quiet", f"{short}^{{commit}}"):
+    def _whole(self, name: str) -> str:
+        """Return the commit of a name such as HEAD, or whose name begins so; empty when there is none here."""
+        if not os.path.isdir(self.own):
             return ""
-        return self.git("rev-parse", "--verify", f"{short}^{{commit}}").strip()
+        try:
+            return self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+        except DockerVpsError:
+            return ""
 
     def _clear_locks(self) -> None:
         """Remove locks that a killed git left: nobody is at work in the directory."""
