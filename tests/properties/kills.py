@@ -39,7 +39,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk im
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
-from lab import STANDIN, App, docker, inspect, run, until
+from lab import STANDIN, App, containers, docker, inspect, run, until
 from processes import Family, alive, kill
 from releases import URL, Versions, current, healthy, release, root, tidy, vendors
 
@@ -342,7 +342,9 @@ class Rounds:
                 self.settled(tally, what)
                 self.writer.more(2)
                 self.compare(tally, what)
-            tally.finished += self.app.env_keys().get("ROUND") == str(number)
+            # Without a watcher, the name may be nobody's until the next run.
+            named = self.app.container in containers()
+            tally.finished += named and self.app.env_keys().get("ROUND") == str(number)
             Work(do="updates", env={**env, "AGAIN": "1"}).lasts()  # the next one works
             try:
                 tidy(self.app)
