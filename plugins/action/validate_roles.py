@@ -91,7 +91,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             return wrong
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
         if checked.error_messages:
-            return [f"{message}." for message in checked.error_messages]
+            return [f"{kinds.unconvertible(message)}." for message in checked.error_messages]
         text = kinds.coerced(given, {name: spec[name]["type"] for name in given})
         if text:
             return text

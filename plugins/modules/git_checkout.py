@@ -58,10 +58,6 @@ options:
     description: Seconds that one command of git may take.
     type: int
     default: 1800
-  variable_prefix:
-    description: What the names of variables begin with that messages tell people to change.
-    type: str
-    default: git_
 attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
@@ -118,10 +114,9 @@ def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     wrong = kinds.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
-    prefix = given["variable_prefix"]
     names = ("key", "key_file", "submodule_keys", "known_hosts", "token")
-    access = Access(**{name: given[name] for name in names}, prefix=prefix)
-    params = checkout.Params(given["repository"], given["version"], given["path"], prefix)
+    access = Access(**{name: given[name] for name in names})
+    params = checkout.Params(given["repository"], given["version"], given["path"])
     with Git(given["path"], given["repository"], access, given["timeout"]) as git:
         return checkout.run(params, git, check_mode)
 
@@ -140,7 +135,6 @@ def main() -> None:
             "known_hosts": {"type": "str", "default": "accept-new"},
             "token": {**text, "no_log": True},
             "timeout": {"type": "int", "default": 1800},
-            "variable_prefix": {"type": "str", "default": "git_"},
         },
         supports_check_mode=True,
     )

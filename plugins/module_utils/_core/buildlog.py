@@ -18,7 +18,8 @@ _CAUSES = (
     ),
     (
         "failed to resolve source metadata",
-        "its base image is neither on the host nor can it be pulled; check image_base and the host's network",
+        "its base image is neither on the host nor can it be pulled; check docker_vps_base_image and the host's "
+        "network",
     ),
     (
         "npm error code ERESOLVE",
@@ -31,10 +32,10 @@ _CAUSES = (
     ),
     (
         "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-        "a certificate is not trusted; behind a proxy that inspects TLS, name its CA with image_build_ca",
+        "a certificate is not trusted; behind a proxy that inspects TLS, name its CA with docker_vps_build_ca",
     ),
     ("there is no package-lock.json in", "the sources have no package-lock.json; run npm install and commit it"),
-    ("failed to stat", "a file that the build needs is not on the host; check image_build_ca"),
+    ("failed to stat", "a file that the build needs is not on the host; check docker_vps_build_ca"),
     ("ENOTFOUND", "the host cannot resolve the package registry's name; check its DNS"),
     ("JavaScript heap out of memory", "the build ran out of memory; add swap, or build on a larger machine"),
     ("exit code: 137", "the build was killed, most likely because the host ran out of memory; add swap"),

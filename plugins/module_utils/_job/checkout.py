@@ -31,15 +31,11 @@ class GitLike(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """Which version (branch, tag or commit) of which repository (URL) in which directory.
-
-    The names of the variables that a person sets begin with ``prefix``.
-    """
+    """Which version (branch, tag or commit) of which repository (URL) in which directory."""
 
     url: str
     version: str
     directory: str
-    prefix: str = "git_"
 
 
 def run(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
@@ -117,7 +113,7 @@ class _Checkout:
         if found:
             return found
         if not rules.may_be_short(version):
-            raise DockerVpsError(rules.unknown(version, refs, self.params.prefix))
+            raise DockerVpsError(rules.unknown(version, refs))
         return self._whole(version)
 
     def bring(self, wanted: str) -> str:
@@ -127,7 +123,7 @@ class _Checkout:
             self._fetch(wanted)
         commit = wanted or self._whole(self.params.version)
         if not commit or not self._knows(commit):
-            raise DockerVpsError(rules.unknown(self.params.version, {}, self.params.prefix))
+            raise DockerVpsError(rules.unknown(self.params.version, {}))
         files.replace(self.under_way, files.Kept(f"{commit}\n", 0o644, os.geteuid(), os.getegid()))
         # Forced, since a run that was killed here leaves files of either version.
         force = ["--force"] if self.was_killed else []

@@ -342,7 +342,8 @@ class _Cutover:
         self.engine.stop(self.way.old)
         there = self.engine.container(self.way.old)
         if there and there["State"]["Running"]:
-            raise DockerVpsError(f"The old version in {self.params.container + OLD} does not end.")
+            name = self.params.container + OLD
+            raise DockerVpsError(f"The old version in {name} does not end. See why with docker logs {name}.")
         if there and there["State"].get("ExitCode") == _KILLED:
             self.cautions.append(
                 "The old version did not end at SIGTERM and was killed after its grace period, for which users waited. "

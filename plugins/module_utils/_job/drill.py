@@ -337,7 +337,7 @@ def _environment(path: str) -> Mapping[str, str]:
     if kept is None:
         raise DockerVpsError(
             f"There is no env file {path}, and without its values the application cannot be started. "
-            "Deploy first, or name another with env_file."
+            "Deploy first, or correct its path."
         )
     try:
         return dotenv.parse(kept.text)

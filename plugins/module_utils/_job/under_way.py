@@ -512,7 +512,7 @@ class _WayBack:
     def _recorded(self) -> Release:
         found = self.world.releases.read(self.under_way.id)
         if found is None:
-            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone.")
+            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run deploy.yml.")
         return found
 
 

@@ -199,7 +199,9 @@ class Sets:
             folder, file = os.path.split(which)
             stamp = stamp_of(file) or stamp_of(file, "archive")
             if stamp is None:
-                raise InvalidInput(f"{which} is neither a manifest nor an archive of a backup set.")
+                raise InvalidInput(
+                    f"{which} is neither a manifest nor an archive of a backup set; backup_list.yml shows them."
+                )
             return self._load(os.path.join(folder, manifest_file(stamp)))
         if which != "latest":
             time_of(which)
@@ -214,7 +216,10 @@ class Sets:
                 f"Every backup set of {self.app} in {self.directory} is dated later than now, the last one "
                 f"{here.sets[0].manifest.stamp}: is the clock right? Name it to use it.{more}"
             )
-        raise DockerVpsError(f"There is no backup set of {self.app} in {self.directory}.{more}")
+        raise DockerVpsError(
+            f"There is no backup set of {self.app} in {self.directory}. Make one with backup.yml, or correct "
+            f"docker_vps_backup_directory.{more}"
+        )
 
     def taken(self) -> list[str]:
         """Return the timestamps that are in use, by finished sets or by others' files."""

@@ -168,3 +168,25 @@ def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() ->
     words = kinds.words_behind("app_", wiring)
     assert words == {"a": "app_a", "b": "app_b", "c": "app_c"}
     assert kinds.in_words(["a is b.", "app_a is b.", "ab is a.b"], words) == ["app_a is app_b.", "ab is app_a.app_b"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "argument 'aliases' is of type dict and we were unable to convert to list: <class '_TaggedDict'> x",
+            "aliases must be a list, but is a mapping",
+        ),
+        (
+            "Elements value for option 'jobs' is of type NoneType and we were unable to convert to dict: x",
+            "Each item of jobs must be a mapping, but is empty",
+        ),
+        (
+            "argument 'port' is of type date and we were unable to convert to int: x",
+            "port must be a whole number, but is of another type",
+        ),
+        ("value of state must be one of: present, got: gone", "value of state must be one of: present, got: gone"),
+    ],
+)
+def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str, told: str) -> None:
+    assert kinds.unconvertible(message) == told

@@ -114,7 +114,7 @@ def test_names_are_checked_first(shop: Shop) -> None:
         made(shop, volumes={"manifest": "shop-db"})
     with pytest.raises(InvalidInput) as caught:
         made(shop, uploads=Query("SELECT 1", "pictures"))
-    assert caught.value.message == "uploads.archive is 'pictures', but no volume is archived under that name."
+    assert caught.value.message == "uploads.archive is 'pictures', which names no archive of this backup. Correct it."
     assert not os.path.exists(shop.sets.directory)
 
 
@@ -164,7 +164,7 @@ def test_a_disk_that_is_too_small(shop: Shop) -> None:
         made(shop, sets)
     assert caught.value.message == (
         f"{sets.directory} has 64 MiB free, and the backup needs about 64 MiB. "
-        "Remove old sets (backup_prune), or choose a directory on a larger disk."
+        "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
     )
     needed = RESERVE + occupied(shop.media) + 2 * occupied(shop.db)
     assert caught.value.evidence == {"free_bytes": RESERVE, "needed_bytes": needed}
