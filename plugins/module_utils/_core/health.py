@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 from .errors import InvalidInput
 from .logs import moment
@@ -126,6 +126,23 @@ def _utc(time: Optional[str]) -> str:
         return moment("time", time or "", datetime.min)
     except InvalidInput:
         return ""
+
+
+Start = Optional[Tuple[str, str]]
+"""From when on the engine's process ran and when it answered (RFC 3339, whole seconds of UTC without the zone)."""
+
+
+def ended_by_engine(inspected: Mapping[str, Any], start: Start) -> bool:
+    """Return whether the engine ended a container while it came back after a crash, and leaves it so.
+
+    An engine that was killed ends, when it comes back, what ran on without it. Containers with the restart policy
+    always or on-failure it starts again; of those with unless-stopped it believes that a person had stopped them (seen
+    with moby 26.1). Only time tells the two apart: nobody can stop a container before the engine answers.
+    """
+    state, policy = inspected["State"], inspected["HostConfig"].get("RestartPolicy") or {}
+    if start is None or state["Running"] or policy.get("Name") != "unless-stopped":
+        return False
+    return start[0] <= str(state.get("FinishedAt", ""))[: len(start[0])] <= start[1]
 
 
 @dataclass(frozen=True)

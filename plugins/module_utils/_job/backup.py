@@ -273,6 +273,7 @@ class _Making:
         self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
         self.folder, self.stamp, self.sources, self.examiner = folder, stamp, sources, examiner
         self.journal = Journal(folder)
+        self.meanwhile: Sequence[str] = ()
         self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
         self.databases: dict[str, list[Database]] = {name: [] for name in sources}
 
@@ -317,6 +318,7 @@ class _Making:
             archives=tuple(archives),
             uploads=uploads,
             warnings=(
+                *self.meanwhile,
                 *self.cautions(),
                 *warnings(archives, uploads),
                 *self.left_out(archives),
@@ -348,7 +350,7 @@ class _Making:
         """Let them go on, and return for how many seconds they could not."""
         if not self.journal.containers:
             return 0.0
-        go_on(self.engine, self.journal.containers)
+        self.meanwhile = go_on(self.engine, self.journal.containers, self.journal.frozen)
         self.journal = self.journal.write(containers=())
         return round(self.clock.now() - halted, 3)
 

@@ -35,6 +35,7 @@ from .._core.errors import DockerVpsError, InvalidInput
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 
+LOCK = ".lock"
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
 REMOVED = ".removed-"
@@ -158,7 +159,7 @@ class Sets:
     @contextlib.contextmanager
     def lock(self, what: str, wait: float = 0.0) -> Iterator[None]:
         """Hold the lock of this app's backups, and finish what was being removed; see lock.locked."""
-        with locked(os.path.join(self.directory, ".lock"), f"{what} of {self.app}", wait):
+        with locked(os.path.join(self.directory, LOCK), f"{what} of {self.app}", wait):
             files = self._files()
             self._finish_removal([file[len(REMOVED) :] for file in files if file.startswith(REMOVED)], files)
             yield

@@ -12,6 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health i
     Rules,
     Snapshot,
     Wanted,
+    ended_by_engine,
     explain,
     judge,
     snapshot,
@@ -303,3 +304,23 @@ def test_no_verdict_is_without_a_sentence() -> None:
 def test_a_long_answer_of_a_health_check_is_cut() -> None:
     now = seen("unhealthy", probes=(Probe("", "", 1, "x" * 5000),))
     assert explain(now, Reason.UNHEALTHY, Wanted.HEALTHY, 1).count("x") == 300
+
+
+@pytest.mark.parametrize(
+    ("finished", "policy", "running", "ended"),
+    [
+        ("2026-02-01T02:00:05.9Z", "unless-stopped", False, True),
+        ("2026-02-01T02:00:10.2Z", "unless-stopped", False, True),
+        ("2026-02-01T02:00:04.9Z", "unless-stopped", False, False),  # a person, before
+        ("2026-02-01T02:00:11.0Z", "unless-stopped", False, False),  # a person, afterwards
+        ("2026-02-01T02:00:07.0Z", "no", False, False),
+        ("2026-02-01T02:00:07.0Z", None, False, False),
+        ("2026-02-01T02:00:07.0Z", "unless-stopped", True, False),
+        (None, "unless-stopped", False, False),
+    ],
+)
+def test_what_the_engine_ended_is_told_by_the_time(finished: Any, policy: Any, running: bool, ended: bool) -> None:
+    state = {"Running": running, **({"FinishedAt": finished} if finished else {})}
+    there = {"State": state, "HostConfig": {"RestartPolicy": {"Name": policy} if policy else None}}
+    assert ended_by_engine(there, ("2026-02-01T02:00:05", "2026-02-01T02:00:10")) is ended
+    assert not ended_by_engine(there, None)

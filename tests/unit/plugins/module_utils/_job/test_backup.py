@@ -204,6 +204,24 @@ def test_whoever_runs_on_the_volumes_is_halted_and_nobody_else(
     assert (told["set"]["started"], told["set"]["finished"]) == ("2026-02-01T02:00:00Z", "2026-02-01T02:00:02Z")
 
 
+@pytest.mark.parametrize(
+    ("consistency", "running", "told"),
+    [
+        ("pause", False, "Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."),
+        ("pause", True, "Somebody let app run meanwhile, so the data may be of different moments."),
+        ("stop", True, "Somebody let app run meanwhile, so the data may be of different moments."),
+    ],
+)
+def test_what_a_person_did_meanwhile_stays_and_is_told(shop: Shop, consistency: str, running: bool, told: str) -> None:
+    def meanwhile() -> None:  # when the next one is halted
+        shop.engine.containers["APP"]["State"] = {"Running": running, "Paused": False}
+
+    shop.engine.add_container("backend", "shop-db")
+    shop.engine.on[consistency, "BACKEND"] = meanwhile
+    assert told in made(shop, consistency=consistency)["set"]["warnings"]
+    assert shop.engine.running() == (["APP", "BACKEND"] if running else ["BACKEND"])
+
+
 def test_nobody_is_unavailable_when_nobody_runs(shop: Shop) -> None:
     shop.engine.containers.clear()
     told = made(shop, consistency="stop")
