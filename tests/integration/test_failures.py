@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from lab import STANDIN, App, MakeApp, commit, copied, docker, inspect, run, until
+from lab import STANDIN, App, MakeApp, commit, containers, copied, docker, image_of, inspect, run, until
 
 
 @pytest.fixture(scope="module")
@@ -133,11 +133,20 @@ def test_a_version_that_never_becomes_healthy(app: App) -> None:
     app.deploy().succeeded()
 
 
-def test_a_first_version_that_exits_at_once(make_app: MakeApp) -> None:
-    app = make_app("it-first", docker_vps_env={"STANDIN_CRASH": "7"})
-    text = app.deploy().failed().text
+def test_a_first_version_that_cannot_be_started_one_that_exits_at_once_and_one_that_works(
+    make_app: MakeApp, sources: Path
+) -> None:
+    app = make_app("it-first")
+    copied(STANDIN, sources, Dockerfile=f'FROM {image_of("base_image.sh")}\nENTRYPOINT ["/no/such/entrypoint"]\n')
+    text = app.deploy(docker_vps_source_path=str(sources)).failed().text
+    assert "/no/such/entrypoint" in text
+    assert f"There is no earlier healthy version to put back. {app.container} had never run, and was removed." in text
+    assert app.container not in containers()
+    text = app.deploy(docker_vps_env={"STANDIN_CRASH": "7"}).failed().text
     assert "crashing as commanded" in text
     assert "There is no earlier healthy version to put back." in text
+    assert app.container in containers()
+    app.deploy().succeeded()
 
 
 def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:

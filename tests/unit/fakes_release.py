@@ -332,7 +332,8 @@ class FakeCommands:
         elif not all(self.engine.volume(name) for name in ("shop-db", "shop-media")):
             raise EngineError('Compose could not do it. external volume "shop-media" not found')
         name = service["container_name"]
-        self.engine.place_container(name, service["image"], labels_of(project), [name])
+        labels = {**labels_of(project), "com.docker.compose.project.config_files": ",".join(definitions)}
+        self.engine.place_container(name, service["image"], labels, [name])
 
     def up(self, project: str, directory: str, definition: str) -> None:
         self.engine._change("up", project)

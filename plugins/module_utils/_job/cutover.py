@@ -277,7 +277,7 @@ class _Cutover:
         params, home = self.params, self.releases.home
         self.releases.put_live(self.release.id)
         waiting = params.container + NEXT
-        definition = self.releases.path(self.release.id, DEFINITION)
+        definition = self.releases.live[DEFINITION]  # Compose writes its path on the container, as whose that is
         project, definitions, made = params.project, [definition], params.container
         self.engine.remove_container(waiting)
         override = self.releases.path(self.release.id, "next.yml")

@@ -427,7 +427,8 @@ class _WayBack:
         one = self.under_way
         if not self.new:
             return ""
-        if not one.old and not one.previous:
+        alone = not one.old and not one.previous
+        if alone and self.new["State"]["Status"] != "created":
             # There is nothing else, so it stays for people to look at, under its proper name.
             if self.new["Name"].lstrip("/") != one.container:
                 rename(self.engine, self.new["Id"], one.container)
@@ -440,7 +441,7 @@ class _WayBack:
         left = self.engine.container(one.container)
         if left and left["Id"] != one.old:  # somebody has brought the new version up by hand meanwhile
             self.engine.remove_container(left["Id"])
-        return ""
+        return f" {one.container} had never run, and was removed." if alone else ""
 
     def _stop_new(self) -> None:
         if self.new:
