@@ -95,6 +95,22 @@ def test_a_lockfile_that_does_not_agree(untouched: App, sources: Path) -> None:
     assert "package.json and package-lock.json do not agree" in text
 
 
+@pytest.mark.parametrize(("lockfile", "way"), [("pnpm-lock.yaml", "path"), ("yarn.lock", "git"), ("", "path")])
+def test_sources_that_npm_cannot_install(untouched: App, sources: Path, lockfile: str, way: str) -> None:
+    copied(STANDIN, sources, **({lockfile: ""} if lockfile else {}))
+    (sources / "package-lock.json").unlink()
+    words: dict[str, object] = {"docker_vps_source_path": str(sources)}
+    if way == "git":
+        commit(sources)
+        words = {"docker_vps_source_path": None, "docker_vps_git_url": f"file://{sources}"}
+    played = untouched.deploy(**words).failed()
+    assert f"have {f'{lockfile} and ' if lockfile else ''}no package-lock.json" in played.text
+    assert "or bring a Dockerfile" in played.text
+    assert "Image | Build it" not in played.output
+    if way == "path":
+        assert "no package-lock.json" in untouched.deploy("--check", **words).failed().text
+
+
 def test_a_build_without_standalone_output(untouched: App, sources: Path) -> None:
     copied(STANDIN, sources, **{"build.js": "// builds nothing\n"})
     text = untouched.deploy(docker_vps_source_path=str(sources)).failed().text

@@ -69,6 +69,7 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         "changed": changed,
         "before": before,
         "after": after,
+        "files": checkout.names(after),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
     }
 
@@ -136,6 +137,10 @@ class _Checkout:
         self._large_files()
         os.unlink(self.under_way)
         return commit
+
+    def names(self, commit: str) -> list[str]:
+        """Return what lies at the top of a commit; nothing when that is not here yet."""
+        return self.git("ls-tree", "-z", "--name-only", commit).split("\0")[:-1] if self._knows(commit) else []
 
     def _prepare(self) -> None:
         files.make_directory(self.directory)
