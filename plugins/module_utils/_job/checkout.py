@@ -9,6 +9,7 @@ from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core.errors import DockerVpsError
+from .._core.losses import listed
 from .._store import files
 
 _UNDER_WAY = "docker-vps-checkout"  # a file in .git, there while files are exchanged
@@ -226,5 +227,4 @@ def _is_pointer(path: str) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return listed(names, _SHOWN)

@@ -502,8 +502,8 @@ def test_a_first_release_that_fails_when_it_has_its_name(tmp_path: Path) -> None
 
 def test_a_first_release_of_which_nothing_is_there(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.engine.fails["create", "shop"] = EngineError("Compose could not do it.")
-    assert "There is no earlier healthy version" in failed(site).message
+    site.engine.fails["create", "shop"] = EngineError("Compose could not do it: no room")
+    assert "Compose could not do it: no room. There is no earlier healthy version" in failed(site).message
     assert site.engine.containers == {}
 
 
