@@ -48,6 +48,7 @@ class Version:
         refuses: the engine's answer to its start.
         stops: whether it ends when it is asked to, and ``killed``: whether only by force.
         busy: how long one check takes.
+        answer: what it says to its health check when something is wrong.
     """
 
     answers: float = 0.5
@@ -60,6 +61,7 @@ class Version:
     killed: bool = False
     busy: float = 0.0
     lines: Sequence[str] = ()
+    answer: str = "503: out of service"
 
 
 class Killed(BaseException):
@@ -165,6 +167,10 @@ class FakeReleaseEngine(FakeVolumeEngine):
 
     def look(self, name: str) -> Snapshot:
         return snapshot(name, self.container(name))
+
+    def answer_of(self, name: str) -> str:
+        self.answer()
+        return self.versions[self._there(name)["Config"]["Image"]].answer
 
     def listen(self, names: Sequence[str]) -> FakeNews:
         self.answer()
