@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -148,6 +149,20 @@ def test_a_version_that_never_becomes_healthy(app: App) -> None:
     assert "listening on 0.0.0.0:3000" in text
     assert "was put back and is healthy" in text
     app.deploy().succeeded()
+
+
+def test_a_health_check_that_gets_no_answer_ends_by_itself(untouched: App) -> None:
+    untouched.post("/api/control", {"hanging": True})
+    try:
+        began = time.monotonic()
+        command = inspect(untouched.container)["Config"]["Healthcheck"]["Test"][1:]
+        # As a cutover asks it, where no engine ends it after the timeout of the check.
+        asked = run("docker", "exec", untouched.container, *command, check=False, timeout=60)
+        assert asked.returncode not in (0, 126, 127)
+        assert time.monotonic() - began < 10  # that timeout, for which the engine's own checks wait
+        assert "wget" not in docker("top", untouched.container)
+    finally:
+        untouched.post("/api/control", {})
 
 
 def test_a_first_version_that_cannot_be_started_one_that_exits_at_once_and_one_that_works(

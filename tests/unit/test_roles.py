@@ -193,6 +193,15 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
     assert variables["image_build_args"] == {"NEXT_PUBLIC_SERVER_URL": "https://a", **expected}
 
 
+@pytest.mark.parametrize(
+    ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("1s", 1), ("500ms", 1), ("2s500ms", 1)]
+)
+def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: str, limit: int) -> None:
+    template = trust_as_template(role_file("stack", "vars/main.yml")["__stack_probe_limit"])
+    found = Templar(DataLoader(), variables={"stack_health_timeout": timeout}).template(template)
+    assert int(found) == limit
+
+
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:
     text = (ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8")
     names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)

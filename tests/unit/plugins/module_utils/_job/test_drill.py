@@ -200,6 +200,8 @@ def test_how_the_container_is_made(world: World) -> None:
         "wget",
         "--quiet",
         "--tries=1",
+        "-T",
+        "9",
         "--spider",
         "http://127.0.0.1:8080/healthz",
     ]
