@@ -91,6 +91,12 @@ after:
   returned: success
   type: str
   sample: 0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c
+files:
+  description: What lies at the top of that commit; nothing in check mode when it is not fetched yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [package.json, package-lock.json, src]
 """
 
 from typing import Any

@@ -124,6 +124,28 @@ def test_a_change_that_cannot_reach_the_image_builds_nothing(make_app: MakeApp, 
     assert docker("run", "--rm", "--entrypoint", "ls", inspect(app.container)["Config"]["Image"], "-A").find(".env") < 0
 
 
+def test_what_code_for_browsers_holds_is_built_in(make_app: MakeApp, sources: Path) -> None:
+    built = (STANDIN / "build.js").read_text() + "fs.writeFileSync('.next/static/env', JSON.stringify(process.env))\n"
+    copied(STANDIN, sources, **{"build.js": built})
+    app = make_app("it-public", docker_vps_source_path=str(sources))
+
+    def compiled() -> dict[str, str]:
+        found: dict[str, str] = json.loads(docker("exec", app.container, "cat", ".next/static/env"))
+        return found
+
+    public = 'it\'s $HOME & "more"'
+    text = app.deploy(docker_vps_env={"NEXT_PUBLIC_GREETING": public, "TOKEN": SECRET}).succeeded().text
+    assert "Warning" not in text
+    assert (compiled()["NEXT_PUBLIC_GREETING"], app.env_keys()["NEXT_PUBLIC_GREETING"]) == (public, public)
+    assert SECRET not in str(compiled()) + docker("history", "--no-trunc", inspect(app.container)["Config"]["Image"])
+    changed = {"docker_vps_env": {"TOKEN": SECRET, "NEXT_PUBLIC_GREETING": "changed"}}
+    text = app.deploy("--tags", "env_file,stack", **changed).succeeded().text
+    assert "Code for browsers keeps the values of NEXT_PUBLIC_GREETING, NEXT_PUBLIC_SERVER_URL with which" in text
+    assert compiled()["NEXT_PUBLIC_GREETING"] == public
+    assert "Code for browsers" not in app.deploy(**changed).succeeded().text
+    assert compiled()["NEXT_PUBLIC_GREETING"] == "changed"
+
+
 # What is in a source tree, and which names at its top npm ci is given. None: all of them.
 INPUTS: list[tuple[dict[str, Any], dict[str, str], Optional[list[str]]]] = [
     ({}, {"src/a.js": ""}, []),
@@ -216,6 +238,8 @@ def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Pat
     own = f"""FROM {image_of("base_image.sh")}
 WORKDIR /app
 COPY server.js .
+ARG OTHER \\
+  NEXT_PUBLIC_SERVER_URL
 LABEL own=yes
 RUN echo site:x:1000:1000::/:/bin/sh >>/etc/passwd
 ENV HOSTNAME=0.0.0.0
@@ -223,8 +247,10 @@ USER site
 CMD ["node", "server.js"]
 """
     copied(STANDIN, sources, Dockerfile=own)
-    app = make_app("it-own", docker_vps_source_path=str(sources), docker_vps_env={"DATABASE_URI": "file:/data/x.db"})
-    app.deploy().succeeded()
+    environment = {"DATABASE_URI": "file:/data/x.db", "NEXT_PUBLIC_GREETING": "hello"}
+    app = make_app("it-own", docker_vps_source_path=str(sources), docker_vps_env=environment)
+    text = app.deploy().succeeded().text
+    assert "Warning: The Dockerfile of the application declares no ARG NEXT_PUBLIC_GREETING, so the code" in text
     labels = json.loads(docker("image", "inspect", docker("images", "--quiet", app.container).split()[0]))
     assert labels[0]["Config"]["Labels"]["own"] == "yes"
     # Nothing in it makes the volume writable for its user, but the first release does.

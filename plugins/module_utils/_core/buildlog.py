@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
+from .losses import counted
+
 _CAUSES = (
     (
         "no space left on device",
@@ -97,4 +99,8 @@ def _worth_reading(said: Sequence[str], most: int) -> Sequence[str]:
     begin = max(0, min(first, len(said) - most))
     if begin + most >= len(said) or most < 3:
         return said[-most:]
-    return [*said[begin : begin + most - end - 1], f"… ({len(said) - begin - most + 1} more lines)", *said[-end:]]
+    return [
+        *said[begin : begin + most - end - 1],
+        f"… ({counted(len(said) - begin - most + 1, 'more line')})",
+        *said[-end:],
+    ]

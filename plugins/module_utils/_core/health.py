@@ -9,15 +9,18 @@ none. https://docs.docker.com/reference/api/engine/ (ContainerInspect, State)
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
-from .errors import InvalidInput
+from .errors import InvalidInput, short
 from .logs import moment
 from .losses import counted
 
+_OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
+_SHOWN = 300  # characters
 _KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 
 
@@ -64,7 +67,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A container at one moment."""
+    """A container at one moment.
+
+    Attributes:
+        answer: what its application said when it was asked what its health check asks, see ``asked_at``.
+    """
 
     name: str
     exists: bool = True
@@ -79,6 +86,7 @@ class Snapshot:
     restart_policy: str = ""
     failing_streak: int = 0
     probes: tuple[Probe, ...] = field(default=())
+    answer: str = ""
 
     @property
     def status(self) -> str:
@@ -118,6 +126,18 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
             if _utc(p.get("Start")) >= _utc(state.get("StartedAt"))  # the engine keeps those of runs before this one
         ),
     )
+
+
+def asked_at(inspected: Mapping[str, Any]) -> str:
+    """Return the address at which this host gets what a container's health check gets, empty when none is known.
+
+    Some commands, such as GNU's ``wget --quiet`` and ``curl --fail``, do not tell what the application answered.
+    """
+    check = (inspected.get("Config") or {}).get("Healthcheck") or {}
+    found = _OWN_ADDRESS.search(" ".join(check.get("Test") or ()))
+    networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    places = [one["IPAddress"] for one in networks.values() if one.get("IPAddress")]
+    return f"http://{places[0]}{found[1]}" if found and places else ""
 
 
 def _utc(time: Optional[str]) -> str:
@@ -247,10 +267,15 @@ def log_lines(lines: Sequence[str]) -> str:
 
 def _last_probe(now: Snapshot) -> str:
     if not now.probes:
-        return "; its health check has not run yet" if now.health else ""
+        return f"; its health check has not run yet{_answer(now)}" if now.health else ""
     last = now.probes[-1]
-    said = f" and said: {last.output[:300]}" if last.output else " without a word"
-    return f"; the last health check ended with code {last.exit_code}{said}"
+    said = f" and said: {last.output[:_SHOWN]}" if last.output else "" if now.answer else " without a word"
+    return f"; the last health check ended with code {last.exit_code}{said}{_answer(now)}"
+
+
+def _answer(now: Snapshot) -> str:
+    answer = short(" ".join(now.answer.split()), _SHOWN)
+    return f"; asked the same, the application answers {answer}" if answer else ""
 
 
 def _last_exit(now: Snapshot) -> str:

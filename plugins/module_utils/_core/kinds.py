@@ -11,6 +11,8 @@ import re
 from typing import Any, Callable, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
+from .errors import short
+
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
     compiled = re.compile(pattern, re.ASCII)
@@ -106,7 +108,9 @@ def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list
     found = []
     for kind, names in kinds.items():
         right, expected = _KINDS[kind]
-        bad = [(name, _PASSWORD.sub("//(hidden)@", repr(values[name]))) for name in names if not right(values[name])]
+        bad = [
+            (name, short(_PASSWORD.sub("//(hidden)@", repr(values[name])))) for name in names if not right(values[name])
+        ]
         found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
     return found
 

@@ -9,6 +9,7 @@ from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core.errors import DockerVpsError
+from .._core.losses import listed
 from .._store import files
 
 _UNDER_WAY = "docker-vps-checkout"  # a file in .git, there while files are exchanged
@@ -65,6 +66,7 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         "changed": changed,
         "before": before,
         "after": after,
+        "files": checkout.names(after),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
     }
 
@@ -132,6 +134,10 @@ class _Checkout:
         self._large_files()
         os.unlink(self.under_way)
         return commit
+
+    def names(self, commit: str) -> list[str]:
+        """Return what lies at the top of a commit; nothing when that is not here yet."""
+        return self.git("ls-tree", "-z", "--name-only", commit).split("\0")[:-1] if self._knows(commit) else []
 
     def _prepare(self) -> None:
         files.make_directory(self.directory)
@@ -217,5 +223,4 @@ def _is_pointer(path: str) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return listed(names, _SHOWN)

@@ -255,7 +255,7 @@ class _Drill:
             "Env": [f"{key}={value}" for key, value in self.env.items()],
             "Labels": self.labels,
             "Healthcheck": {
-                "Test": ["CMD", "wget", "--quiet", "--tries=1", "--spider", url],
+                "Test": ["CMD", "wget", "--quiet", "--tries=1", "-T", "9", "--spider", url],
                 "Interval": SECOND,
                 "Timeout": 10 * SECOND,
                 "StartPeriod": int(self.params.timeout * SECOND),

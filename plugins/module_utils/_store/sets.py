@@ -32,6 +32,7 @@ from .._core.catalog import (
     write,
 )
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.losses import counted
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 
@@ -110,7 +111,8 @@ class BackupSet:
             if not stat.S_ISREG(facts.st_mode):
                 found.append(f"{archive.file} is not a regular file")
             elif facts.st_size != archive.bytes:
-                found.append(f"{archive.file} has {facts.st_size} bytes, and the manifest says {archive.bytes}")
+                has = counted(facts.st_size, "byte")
+                found.append(f"{archive.file} has {has}, and the manifest says {archive.bytes}")
         return found
 
 

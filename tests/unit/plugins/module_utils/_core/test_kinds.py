@@ -9,6 +9,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.kinds import excess, missing, unread, wrong
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from hypothesis import given
@@ -75,13 +76,19 @@ def test_a_right_value(kind: str, value: Any) -> None:
 def test_a_wrong_value(kind: str, value: Any) -> None:
     (told,) = wrong({kind: ["role_x"]}, {"role_x": value})
     assert told.startswith("role_x must be ")
-    assert told.endswith(f", but is {value!r}.")
+    assert told.endswith(f", but is {short(repr(value))}.")
 
 
 def test_every_kind_that_a_role_uses_is_tried_here() -> None:
     ranges = [yaml.safe_load(path.read_text()) for path in (ROOT / "roles").glob("*/meta/ranges.yml")]
     assert ranges
     assert {kind for one in ranges for kind in one["kinds"]} <= set(CASES)
+
+
+def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
+    (told,) = wrong({"name": ["app"]}, {"app": "two words " * 500})
+    assert told.startswith("app must be a name of letters")
+    assert len(told) < 350
 
 
 def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
