@@ -399,11 +399,14 @@ def in_tasks() -> set[Message]:
     found = set()
     files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("playbooks/tasks/*.yml")]
     for path in files:
+        inner = path.parents[1] / "vars/main.yml"
+        of_role = yaml.safe_load(inner.read_text()) if inner.exists() else {}
         for task in _tasks(yaml.safe_load(path.read_text())):
             for module, key in (("fail", "msg"), ("assert", "fail_msg")):
-                text = (task.get(f"ansible.builtin.{module}") or {}).get(key)
-                if text:
-                    found.add(Message(str(path.relative_to(ROOT)), _plain(text)))
+                text = (task.get(f"ansible.builtin.{module}") or {}).get(key, "")
+                values = {**of_role, **task.get("vars", {})}
+                parts = [text, *(values.get(name) for name in re.findall(r"__\w+", text))]
+                found |= {Message(str(path.relative_to(ROOT)), _plain(one)) for one in parts if isinstance(one, str)}
     return found
 
 

@@ -15,6 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
+from ansible_collections.ptnextjs.docker_vps.tests.support import messages
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from jinja2.nativetypes import NativeEnvironment
@@ -109,10 +110,9 @@ def foreign(text: str, role: str) -> list[str]:
 
 def told(role: str) -> Iterator[str]:
     """Yield the variables of inventories that messages of a role tell people to change."""
-    for task in all_tasks(role):
-        for module, key in (("ansible.builtin.fail", "msg"), ("ansible.builtin.assert", "fail_msg")):
-            text = re.sub(r"\{\{.*?\}\}", " ", task.get(module, {}).get(key, ""), flags=re.DOTALL)
-            yield from re.findall(r"docker_vps_[a-z_]+", text)
+    for one in messages.in_tasks():
+        if one.file.startswith(f"roles/{role}/"):
+            yield from re.findall(r"docker_vps_[a-z_]+", re.sub(r"<\w[^>]*>", " ", one.text))
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -14,6 +14,11 @@ from typing import Sequence
 from .losses import counted
 
 _CAUSES = (
+    # What the role's docker.sh adds.
+    (
+        "ended after image_build_timeout",
+        "the build took longer than image_build_timeout allows, and was ended; raise that, or take a larger machine",
+    ),
     (
         "no space left on device",
         "the disk of the host is full; free some with: docker builder prune --all",
@@ -45,6 +50,7 @@ _CAUSES = (
 
 
 _FAILED = re.compile(r"^#(\d+) ERROR: ", re.MULTILINE)
+_CANCELED = re.compile(r"^#(\d+) CANCELED", re.MULTILINE)  # so are others when one fails
 _OUTPUT = r"^#{0} \d+\.\d+ ?(.*)$"
 _NAME = r"^#{0} (\[.*)$"
 _MOUNT = re.compile(r"--(?:mount|network|security)=\S+ ")
@@ -75,7 +81,7 @@ def failure(log: str, lines: int) -> BuildFailure:
     Those are the first error with what follows it, and the end.
     """
     cause = next((told for sign, told in _CAUSES if sign in log), "")
-    failed = _FAILED.search(log)
+    failed = _FAILED.search(log) or _CANCELED.search(log)
     name = failed and re.search(_NAME.format(failed[1]), log, re.MULTILINE)
     if not failed or not name:
         last = [line for line in log.strip().splitlines() if line.strip()]
