@@ -25,6 +25,8 @@ BEGUN = (
     "The Docker engine refused",
     "The command <command> ended",
     "The command <hook[0]> of",
+    "cannot be started:",
+    "ended with <rc>",
     "The databases of <file>",
     "The last run of",
     "There is no backup set of <app> in <directory>: run",
