@@ -10,7 +10,8 @@
 //   STANDIN_LOSE=vendors     delete the rows of this table before anything is answered
 //   STANDIN_TELL=API_TOKEN   write the value of this variable to the log at the start
 //
-// POST /api/control {"unhealthy": true} and {"crash": 7} do the same while it runs.
+// POST /api/control {"unhealthy": true} and {"crash": 7} do the same while it runs, and {"hanging": true} leaves the health
+// route without an answer.
 const fs = require('node:fs')
 const http = require('node:http')
 const path = require('node:path')
@@ -41,6 +42,7 @@ if (column && !db.prepare("SELECT 1 FROM pragma_table_info('vendors') WHERE name
 }
 if (trouble.STANDIN_LOSE) db.exec(`DELETE FROM ${trouble.STANDIN_LOSE}`)
 
+let hanging = false
 let unhealthy = trouble.STANDIN_UNHEALTHY === '1'
 const delayed = () => Date.now() - started < Number(trouble.STANDIN_DELAY ?? 0) * 1000
 const body = async (request) => Buffer.concat(await request.toArray())
@@ -57,7 +59,7 @@ function health() {
 async function answer(request) {
   const { pathname } = new URL(request.url, 'http://localhost')
   const post = request.method === 'POST'
-  if (pathname === '/api/health') return health()
+  if (pathname === '/api/health') return hanging ? new Promise(() => {}) : health()
   if (pathname === '/api/vendors' && post) {
     const { name } = JSON.parse(await body(request))
     return [201, { id: Number(db.prepare('INSERT INTO vendors (name) VALUES (?)').run(name).lastInsertRowid) }]
@@ -68,7 +70,8 @@ async function answer(request) {
     const command = JSON.parse(await body(request))
     if ('crash' in command) process.exit(command.crash)
     unhealthy = Boolean(command.unhealthy)
-    return [200, { unhealthy }]
+    hanging = Boolean(command.hanging)
+    return [200, { unhealthy, hanging }]
   }
   if (pathname.startsWith('/media/')) {
     const file = path.join(media, path.basename(pathname))

@@ -50,6 +50,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         result = self._look(asked, variables)
         if (own["show"] or own["follow"]) and not result.get("failed"):
             self._show(result["lines"], own["timestamps"], variables)
+            if result.get("damage"):
+                self._print(result["damage"], variables)
+                return result
             if not (result["lines"] or own["follow"]):
                 state = result["container"]["state"]
                 self._print(f"No such lines; container {asked['container']} is {state}.", variables)

@@ -11,6 +11,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import tidy
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -38,6 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
         problems += self._overridden(asked["wired"], variables, words)
         problems += kinds.in_words([one for role in asked["roles"] for one in self._wrong(role, variables)], words)
+        problems = [tidy(one) for one in problems]
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
@@ -91,7 +93,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             return wrong
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
         if checked.error_messages:
-            return [f"{message}." for message in checked.error_messages]
+            return [f"{kinds.unconvertible(message)}." for message in checked.error_messages]
         text = kinds.coerced(given, {name: spec[name]["type"] for name in given})
         if text:
             return text

@@ -132,6 +132,11 @@ truncated:
   returned: always
   type: bool
   sample: false
+damage:
+  description: Where the log cannot be read any further, as after a power failure, a sentence on that; otherwise empty.
+  returned: always
+  type: str
+  sample: ""
 container:
   description: The container.
   returned: always
@@ -248,7 +253,7 @@ def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
         ended = now.state in ("exited", "dead")
         found = _read(engine, params.container, wanted, bool(inspected["Config"].get("Tty")), ended)
         left = deadline - clock.now()
-        if found.lines or ended or left <= 0:
+        if found.lines or found.damage or ended or left <= 0:
             break
         wanted = replace(wanted, after=found.last)
         clock.sleep(min(AGAIN, left))
@@ -258,8 +263,19 @@ def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
         "lines": [{"time": one.time, "stream": one.stream, "text": masked(one.text)} for one in found.lines],
         "last": logs.place(found.last),
         "truncated": found.truncated,
+        "damage": _damage(params.container, found.damage, inspected),
         "container": {"name": now.name, "id": now.id, "state": now.state, "exit_code": now.exit_code},
     }
+
+
+def _damage(name: str, said: str, inspected: Mapping[str, Any]) -> str:
+    if not said:
+        return ""
+    file = inspected.get("LogPath") or "its log"
+    return (
+        f"The log of container {name} is damaged, as after a power failure, and the engine shows nothing beyond that "
+        f"place, nor always all before ({said}). Read {file} on the host; the next release begins a new log."
+    )
 
 
 def _read(engine: LogEngine, name: str, wanted: logs.Wanted, tty: bool, ended: bool) -> logs.Found:

@@ -17,6 +17,7 @@ description:
   - A play that was killed blocks nobody. When its process ran on this controller and is gone, its lock is taken over;
     one of another controller expires.
   - The directory of the file is made when it is missing, and removed with the lock if nothing else came into it.
+  - A backup or restore by a timer that has stopped or paused the application is waited for.
   - Taking and releasing are not counted as changes.
 options:
   path:
@@ -40,6 +41,15 @@ options:
     description: Take the lock whoever has it.
     type: bool
     default: false
+  backups:
+    description:
+      - The directory of backup sets, where a run that has stopped or paused containers is waited for before the lock is
+        taken. Nothing is waited for in check mode.
+    type: path
+  wait:
+    description: For how many seconds to wait for that run, before this fails with what it knows of it.
+    type: float
+    default: 300
   owner:
     description: Who takes it. This is found out on the controller, and what is given here is overwritten.
     type: dict
@@ -120,9 +130,11 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.playlock import Owner, Rules, owner_of
+from ..module_utils._job.journal import wait_while_halted
 from ..module_utils._module.glue import finish
 from ..module_utils._store import playlock
 from ..module_utils._store.releases import Releases
+from ..module_utils._store.sets import Sets
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,8 @@ class Params:
     path: str
     owner: Owner
     rules: Rules
+    backups: str = ""
+    wait: float = 0.0
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -141,7 +155,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         InvalidInput: the owner is not told.
     """
     rules = Rules(given["expires"], given["force"], tuple(given["gone"]))
-    return Params(given["path"], owner_of(given["owner"]), rules)
+    return Params(given["path"], owner_of(given["owner"]), rules, given["backups"] or "", given["wait"])
 
 
 def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
@@ -152,6 +166,7 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
 
     Raises:
         Held: another play has it.
+        Locked: a backup or restore that has halted the application does not end.
         DockerVpsError: it cannot be written.
     """
     directory = os.path.dirname(params.path)
@@ -161,6 +176,8 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
         other = there is not None and there.owner.key != params.owner.key
         told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
         return {"changed": False, "held": False, "told": told, "interrupted": interrupted}
+    if params.backups:
+        wait_while_halted(Sets(params.backups, ""), params.owner.what or "this play", params.wait)
     told = playlock.take(params.path, params.owner, params.rules, now)[1]
     return {"changed": False, "held": True, "told": told, "interrupted": interrupted}
 
@@ -173,6 +190,8 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "expires": {"type": "float", "default": 3600},
             "force": {"type": "bool", "default": False},
+            "backups": {"type": "path"},
+            "wait": {"type": "float", "default": 300},
             "owner": {
                 "type": "dict",
                 "options": {"who": text, "what": text, "controller": text, "process": text, "host": text},

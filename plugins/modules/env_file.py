@@ -171,7 +171,9 @@ def _number(name: str, lookup: Callable[[str], int], kind: str) -> int:
     try:
         return lookup(name)
     except KeyError:
-        raise InvalidInput(f"There is no {kind} {name} on this host to own the env file.") from None
+        raise InvalidInput(
+            f"There is no {kind} {name} on this host to own the env file. Make it, or name another."
+        ) from None
 
 
 def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict[str, Any]:

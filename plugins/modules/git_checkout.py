@@ -58,10 +58,6 @@ options:
     description: Seconds that one command of git may take.
     type: int
     default: 1800
-  variable_prefix:
-    description: What the names of variables begin with that messages tell people to change.
-    type: str
-    default: git_
 attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
@@ -95,6 +91,12 @@ after:
   returned: success
   type: str
   sample: 0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c
+files:
+  description: What lies at the top of that commit; nothing in check mode when it is not fetched yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [package.json, package-lock.json, src]
 """
 
 from typing import Any
@@ -118,10 +120,9 @@ def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     wrong = kinds.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
-    prefix = given["variable_prefix"]
     names = ("key", "key_file", "submodule_keys", "known_hosts", "token")
-    access = Access(**{name: given[name] for name in names}, prefix=prefix)
-    params = checkout.Params(given["repository"], given["version"], given["path"], prefix)
+    access = Access(**{name: given[name] for name in names})
+    params = checkout.Params(given["repository"], given["version"], given["path"])
     with Git(given["path"], given["repository"], access, given["timeout"]) as git:
         return checkout.run(params, git, check_mode)
 
@@ -140,7 +141,6 @@ def main() -> None:
             "known_hosts": {"type": "str", "default": "accept-new"},
             "token": {**text, "no_log": True},
             "timeout": {"type": "int", "default": 1800},
-            "variable_prefix": {"type": "str", "default": "git_"},
         },
         supports_check_mode=True,
     )

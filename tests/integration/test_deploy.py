@@ -55,7 +55,7 @@ def test_it_is_healthy_and_as_specified(app: App) -> None:
     seconds = {key: check[key] / 1e9 for key in ("Interval", "Timeout", "StartPeriod", "StartInterval")}
     assert seconds == {"Interval": 30, "Timeout": 10, "StartPeriod": 40, "StartInterval": 2}
     assert check["Retries"] == 3
-    assert check["Test"][:5] == ["CMD", "wget", "--quiet", "--tries=1", "--spider"]
+    assert check["Test"][:7] == ["CMD", "wget", "--quiet", "--tries=1", "-T", "9", "--spider"]
     compose = (app.directory / "compose.yml").read_text()
     assert "version:" not in compose
     assert "ports:" not in compose

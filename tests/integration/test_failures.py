@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Iterator
 
 import pytest
-from lab import STANDIN, App, MakeApp, commit, copied, docker, inspect, run, until
+from lab import STANDIN, App, MakeApp, commit, containers, copied, docker, image_of, inspect, run, until
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,22 @@ def test_a_lockfile_that_does_not_agree(untouched: App, sources: Path) -> None:
     assert "package.json and package-lock.json do not agree" in text
 
 
+@pytest.mark.parametrize(("lockfile", "way"), [("pnpm-lock.yaml", "path"), ("yarn.lock", "git"), ("", "path")])
+def test_sources_that_npm_cannot_install(untouched: App, sources: Path, lockfile: str, way: str) -> None:
+    copied(STANDIN, sources, **({lockfile: ""} if lockfile else {}))
+    (sources / "package-lock.json").unlink()
+    words: dict[str, object] = {"docker_vps_source_path": str(sources)}
+    if way == "git":
+        commit(sources)
+        words = {"docker_vps_source_path": None, "docker_vps_git_url": f"file://{sources}"}
+    played = untouched.deploy(**words).failed()
+    assert f"have {f'{lockfile} and ' if lockfile else ''}no package-lock.json" in played.text
+    assert "or bring a Dockerfile" in played.text
+    assert "Image | Build it" not in played.output
+    if way == "path":
+        assert "no package-lock.json" in untouched.deploy("--check", **words).failed().text
+
+
 def test_a_build_without_standalone_output(untouched: App, sources: Path) -> None:
     copied(STANDIN, sources, **{"build.js": "// builds nothing\n"})
     text = untouched.deploy(docker_vps_source_path=str(sources)).failed().text
@@ -128,16 +145,40 @@ def test_a_version_under_another_name_that_fails(app: App) -> None:
 def test_a_version_that_never_becomes_healthy(app: App) -> None:
     text = app.deploy(docker_vps_env={"STANDIN_UNHEALTHY": "1"}, docker_vps_health_wait=5).failed().text
     assert f"Container {app.container}-next is running (starting) and was not healthy within 5 s" in text
+    assert 'asked the same, the application answers 503: {"status":"unhealthy","timestamp":' in text
     assert "listening on 0.0.0.0:3000" in text
     assert "was put back and is healthy" in text
     app.deploy().succeeded()
 
 
-def test_a_first_version_that_exits_at_once(make_app: MakeApp) -> None:
-    app = make_app("it-first", docker_vps_env={"STANDIN_CRASH": "7"})
-    text = app.deploy().failed().text
+def test_a_health_check_that_gets_no_answer_ends_by_itself(untouched: App) -> None:
+    untouched.post("/api/control", {"hanging": True})
+    try:
+        began = time.monotonic()
+        command = inspect(untouched.container)["Config"]["Healthcheck"]["Test"][1:]
+        # As a cutover asks it, where no engine ends it after the timeout of the check.
+        asked = run("docker", "exec", untouched.container, *command, check=False, timeout=60)
+        assert asked.returncode not in (0, 126, 127)
+        assert time.monotonic() - began < 10  # that timeout, for which the engine's own checks wait
+        assert "wget" not in docker("top", untouched.container)
+    finally:
+        untouched.post("/api/control", {})
+
+
+def test_a_first_version_that_cannot_be_started_one_that_exits_at_once_and_one_that_works(
+    make_app: MakeApp, sources: Path
+) -> None:
+    app = make_app("it-first")
+    copied(STANDIN, sources, Dockerfile=f'FROM {image_of("base_image.sh")}\nENTRYPOINT ["/no/such/entrypoint"]\n')
+    text = app.deploy(docker_vps_source_path=str(sources)).failed().text
+    assert "/no/such/entrypoint" in text
+    assert f"There is no earlier healthy version to put back. {app.container} had never run, and was removed." in text
+    assert app.container not in containers()
+    text = app.deploy(docker_vps_env={"STANDIN_CRASH": "7"}).failed().text
     assert "crashing as commanded" in text
     assert "There is no earlier healthy version to put back." in text
+    assert app.container in containers()
+    app.deploy().succeeded()
 
 
 def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:

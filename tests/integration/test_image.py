@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import subprocess
 import time
@@ -15,18 +17,20 @@ import pytest
 from lab import (
     ROOT,
     STANDIN,
-    SUPPORT,
     App,
     MakeApp,
+    Played,
     clean_environment,
     commit,
     copied,
     docker,
     image_of,
     inspect,
+    play,
     run,
     until,
 )
+from processes import alive, command_of
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -124,6 +128,28 @@ def test_a_change_that_cannot_reach_the_image_builds_nothing(make_app: MakeApp, 
     assert docker("run", "--rm", "--entrypoint", "ls", inspect(app.container)["Config"]["Image"], "-A").find(".env") < 0
 
 
+def test_what_code_for_browsers_holds_is_built_in(make_app: MakeApp, sources: Path) -> None:
+    built = (STANDIN / "build.js").read_text() + "fs.writeFileSync('.next/static/env', JSON.stringify(process.env))\n"
+    copied(STANDIN, sources, **{"build.js": built})
+    app = make_app("it-public", docker_vps_source_path=str(sources))
+
+    def compiled() -> dict[str, str]:
+        found: dict[str, str] = json.loads(docker("exec", app.container, "cat", ".next/static/env"))
+        return found
+
+    public = 'it\'s $HOME & "more"'
+    text = app.deploy(docker_vps_env={"NEXT_PUBLIC_GREETING": public, "TOKEN": SECRET}).succeeded().text
+    assert "Warning" not in text
+    assert (compiled()["NEXT_PUBLIC_GREETING"], app.env_keys()["NEXT_PUBLIC_GREETING"]) == (public, public)
+    assert SECRET not in str(compiled()) + docker("history", "--no-trunc", inspect(app.container)["Config"]["Image"])
+    changed = {"docker_vps_env": {"TOKEN": SECRET, "NEXT_PUBLIC_GREETING": "changed"}}
+    text = app.deploy("--tags", "env_file,stack", **changed).succeeded().text
+    assert "Code for browsers keeps the values of NEXT_PUBLIC_GREETING, NEXT_PUBLIC_SERVER_URL with which" in text
+    assert compiled()["NEXT_PUBLIC_GREETING"] == public
+    assert "Code for browsers" not in app.deploy(**changed).succeeded().text
+    assert compiled()["NEXT_PUBLIC_GREETING"] == "changed"
+
+
 # What is in a source tree, and which names at its top npm ci is given. None: all of them.
 INPUTS: list[tuple[dict[str, Any], dict[str, str], Optional[list[str]]]] = [
     ({}, {"src/a.js": ""}, []),
@@ -193,29 +219,94 @@ def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
 
 
 def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: MakeApp, sources: Path) -> None:
-    run(str(SUPPORT / "packages.sh"), "procps")  # which servers have
     copied(STANDIN, sources, **{"build.js": "setTimeout(() => {}, 600000)\n"})
     app = make_app("it-killed-build", docker_vps_source_path=str(sources))
     command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(app.inventory())]
     environment = {**clean_environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    play = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    killed = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = app.directory / "build.log"
     until(lambda: log.exists() and "npm run build" in log.read_text(), 90, "the build")
-    play.kill()
-    play.wait()
+    killed.kill()
+    killed.wait()
     (place,) = app.directory.glob("ansible.*.docker_vps")
-    at_work = ("pgrep", "--full", f"{place}/docker")
-    assert run(*at_work, check=False).returncode == 0
+    left = processes_of(str(place))
+    assert any(command_of(one).startswith(b"docker\0") for one in left)
     copied(STANDIN, sources.with_name("mended"))
     app.deploy(docker_vps_source_path=str(sources.with_name("mended"))).succeeded()
-    assert run(*at_work, check=False).returncode == 1
+    assert [one for one in left if alive(one)] == []
     assert list(app.directory.glob("ansible.*")) == []
+
+
+def processes_of(text: str) -> list[int]:
+    """Return the processes whose command has a text in it."""
+    found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    return [one for one in found if text.encode() in command_of(one)]
+
+
+# Each tells when it is at work; its text is unlike that of all others, so that nothing is cached.
+SLOW = """FROM {base}
+RUN echo {unlike_others}; date +%s.%N; sleep {seconds}; date +%s.%N
+"""
+
+
+def build_role(apps: list[App], sources: Path, seconds: float, **words: Any) -> Played:
+    """Build the images of applications by the role alone, all at once, each for so many seconds at least."""
+    hosts = {}
+    for app in apps:
+        dockerfile = SLOW.format(base=image_of("base_image.sh"), unlike_others=time.time_ns(), seconds=seconds)
+        copied(STANDIN, sources / app.name, Dockerfile=dockerfile)
+        image = {"image_source": "path", "image_path": str(sources / app.name), "image_name": app.container}
+        hosts[app.name] = {
+            **app.host(),
+            **image,
+            "image_log": f"{app.directory}/build.log",
+            "image_disk_needed": "1G",
+            **words,
+        }
+    (sources / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
+    task = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
+    (sources / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    return play(sources / "play.yml", sources / "hosts.yml")
+
+
+def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: Path) -> None:
+    apps = [make_app("it-built-first"), make_app("it-built-second")]
+    # Both together take longer than one of them may.
+    build_role(apps, sources, seconds=6, image_build_timeout=10).succeeded()
+    logs = [(app.directory / "build.log").read_text() for app in apps]
+    moments = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
+    first, second = sorted(moments)
+    assert first[1] - first[0] >= 6
+    assert first[1] < second[0], "they were at work at the same time"
+    waited = "Another build is at work on this host. This one begins when that has ended."
+    assert waited in logs[moments.index(second)]
+
+
+def test_a_build_that_takes_too_long_is_ended(make_app: MakeApp, sources: Path) -> None:
+    app = make_app("it-too-long")
+    text = build_role([app], sources, seconds=300, image_build_timeout=4).failed().text
+    assert re.search(r"was not built: the step \[2/2\] RUN echo .* failed: the build took longer than", text)
+    assert processes_of(str(app.directory)) == []
+
+
+def test_a_build_whose_turn_does_not_come_says_so(make_app: MakeApp, sources: Path) -> None:
+    app = make_app("it-in-turn")
+    place = os.open("/run", os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        text = build_role([app], sources, seconds=0, image_build_timeout=1, image_build_wait=2).failed().text
+    finally:
+        os.close(place)
+    assert "was not built: other builds on this host had not ended after 2 seconds" in text
+    until(lambda: not processes_of(str(app.directory)), 5, "the end of the one that waited")
 
 
 def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Path) -> None:
     own = f"""FROM {image_of("base_image.sh")}
 WORKDIR /app
 COPY server.js .
+ARG OTHER \\
+  NEXT_PUBLIC_SERVER_URL
 LABEL own=yes
 RUN echo site:x:1000:1000::/:/bin/sh >>/etc/passwd
 ENV HOSTNAME=0.0.0.0
@@ -223,8 +314,10 @@ USER site
 CMD ["node", "server.js"]
 """
     copied(STANDIN, sources, Dockerfile=own)
-    app = make_app("it-own", docker_vps_source_path=str(sources), docker_vps_env={"DATABASE_URI": "file:/data/x.db"})
-    app.deploy().succeeded()
+    environment = {"DATABASE_URI": "file:/data/x.db", "NEXT_PUBLIC_GREETING": "hello"}
+    app = make_app("it-own", docker_vps_source_path=str(sources), docker_vps_env=environment)
+    text = app.deploy().succeeded().text
+    assert "Warning: The Dockerfile of the application declares no ARG NEXT_PUBLIC_GREETING, so the code" in text
     labels = json.loads(docker("image", "inspect", docker("images", "--quiet", app.container).split()[0]))
     assert labels[0]["Config"]["Labels"]["own"] == "yes"
     # Nothing in it makes the volume writable for its user, but the first release does.

@@ -138,6 +138,19 @@ def test_every_line_comes_once_while_two_streams_write_fast(start: Start, driver
         assert [int(one["text"]) for one in got if one["stream"] == stream] == [*range(1, count + 1)] * turns
 
 
+def test_a_log_that_a_power_failure_damaged_is_shown_up_to_there(start: Start, tmp_path: Path) -> None:
+    name = start("damaged", "for i in $(seq 0 19); do echo line $i; done", "--log-driver=json-file")
+    ended(name)
+    log = Path(inspect(name)["LogPath"])
+    whole = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(whole[:10]) + bytes(200) + b"\n" + b"".join(whole[11:15]) + whole[15][:20])
+    result = read(name)
+    assert texts(result) == [f"line {i}" for i in range(len(texts(result)))]
+    assert result["damage"].startswith(f"The log of container {name} is damaged, as after a power failure")
+    assert result["damage"].endswith(f"Read {log} on the host; the next release begins a new log.")
+    assert result["damage"] in printed(shown(tmp_path, name, docker_vps_logs_follow=True).succeeded())[-1]
+
+
 def test_secrets_are_masked_by_the_containers_own_environment(start: Start) -> None:
     name = start("secret", "echo key $KEY home $HOME", "--env", f"KEY={SECRET}", "--env", "HOME=/somewhere")
     ended(name)

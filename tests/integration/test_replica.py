@@ -193,7 +193,7 @@ def test_secrets_are_in_one_file_only(replica: Replica) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ({"replica_point_in_time": "yesterday"}, "replica_point_in_time must be a moment such as"),
+        ({"replica_point_in_time": "yesterday"}, "The point in time must be one such as"),
         (
             {"replica_point_in_time": "2020-01-01T00:00:00Z"},
             "cannot be fetched from the replica: Error: no matching backup files available. Choose",

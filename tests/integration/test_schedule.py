@@ -148,7 +148,7 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"schedule_backup_delay": "soon"}, "schedule_backup_delay must be a duration"),
         ({"schedule_python": "/usr/bin/env"}, "/usr/bin/env on local cannot run docker-vps"),
         ({"schedule_python": "/no/python"}, "/no/python on local cannot run docker-vps"),
-        ({"schedule_notify_webhook": "radish"}, "schedule_notify_webhook must be an http:// or https:// address"),
+        ({"schedule_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
             {"schedule_notify_pings": {"prune": "http://radish"}},
             "one or more of the jobs backup, verify, drill, settle",

@@ -263,7 +263,7 @@ def test_a_second_container_on_the_database(versions: Versions, before: Left) ->
     try:
         text = refused(versions, {"OTHER": "1"})
         assert f"{other} also runs on {versions.app.name}-db. Two containers on one database can lose data" in text
-        assert "Stop it (docker stop), or name it in beside" in text
+        assert "Stop it (docker stop), or name it in stack_beside" in text
         assert what_is_there(versions.app) == before
         versions.put({"OTHER": "1"}, beside=[other])
     finally:
@@ -274,7 +274,7 @@ def test_a_second_container_on_the_database(versions: Versions, before: Left) ->
 def test_overlap_on_sqlite(versions: Versions, app: App, before: Left) -> None:
     text = refused(versions, {"OTHER": "overlap"}, strategy="overlap")
     assert f"{app.name}-db holds the SQLite database payload.db" in text
-    assert "overlap is refused. Use single_writer, or set overlap_force" in text
+    assert "overlap is refused. Set docker_vps_cutover: single_writer, or docker_vps_overlap_force" in text
     assert what_is_there(app) == before
 
     # The new one is healthy before the old one ends.

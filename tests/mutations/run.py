@@ -259,7 +259,8 @@ MUTANTS = [
     ),
     # Roles
     in_role("preflight", "tasks/apply.yml", "{{ preflight_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
-    in_role("proxy_network", "tasks/create.yml", "that: __proxy_network_suits", "that: true", "test_proxy_network.py"),
+    in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
+    in_role("image", "templates/docker.sh.j2", "until flock -w 1 9", "until true", "test_image.py", "-k", "one_after"),
     in_role("env_file", "tasks/apply.yml", "combine(env_file_extra)", "combine({})", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "npm ci --include=dev", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ stack_health_retries }}", "5", "test_deploy.py"),

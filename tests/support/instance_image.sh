@@ -63,8 +63,13 @@ RUN set -eu; \
     apt-get update -q; \
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
         systemd systemd-sysv dbus iproute2 iptables procps \
-        python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd $engine; \
+        python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd openssh-server $engine; \
     apt-get clean; \
+    # A scenario that is reached over SSH starts it, with host keys of its own instance.
+    systemctl disable ssh.service ssh.socket; \
+    rm -f /etc/ssh/ssh_host_*; \
+    printf 'SetEnv PYTHONPATH=%s COMPILED_ZIPS=%s\\n' /usr/local/lib/docker-vps-tests /var/cache/docker-vps-tests \
+        >/etc/ssh/sshd_config.d/docker-vps-tests.conf; \
     # Services that need hardware, and those that would take apt-get's lock from a test.
     systemctl mask systemd-modules-load.service systemd-udevd.service systemd-udev-trigger.service systemd-logind.service \
         systemd-networkd-wait-online.service getty.target console-getty.service \

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
+import messages
 import plays
 import yaml
 from docker import DockerClient
@@ -145,7 +146,17 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
         os.close(ours)
     with open(output, encoding="utf-8", errors="replace") as said:
         text = said.read()
-    return Played(begun.wait(), text)
+    code = begun.wait()
+    if code and playbook.parent == ROOT / "playbooks":
+        wrong = [fault for message in told(text) for fault in messages.faults(message)]
+        assert not wrong, "\n".join([*wrong, text])
+    return Played(code, text)
+
+
+def told(output: str) -> list[str]:
+    """Return the messages of failures in what a play has said (callback_result_format: yaml)."""
+    results = re.findall(r"(?m)^fatal: \[.*?\]: FAILED! =>[ \n]*\n((?:    .*\n|\n(?=    ))+)", output)
+    return [str(result["msg"]) for result in map(yaml.safe_load, results) if "msg" in result]
 
 
 def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]:

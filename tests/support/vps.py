@@ -10,13 +10,12 @@ from testinfra.host import Host
 
 HOME = "/opt/ptnextjs"
 BACKUPS = "/var/backups/ptnextjs"
-DATABASE = "/var/lib/docker/volumes/ptnextjs-db/_data/payload.db"
 
 
-def releases(host: Host) -> list[Any]:
+def releases(host: Host, home: str = HOME) -> list[Any]:
     """The releases there are, oldest first."""
-    stamps = sorted(name for name in host.file(f"{HOME}/releases").listdir() if name[0].isdigit())
-    return [json.loads(host.file(f"{HOME}/releases/{stamp}/release.json").content_string) for stamp in stamps]
+    stamps = sorted(name for name in host.file(f"{home}/releases").listdir() if name[0].isdigit())
+    return [json.loads(host.file(f"{home}/releases/{stamp}/release.json").content_string) for stamp in stamps]
 
 
 def live(host: Host) -> Any:
@@ -25,17 +24,21 @@ def live(host: Host) -> Any:
     return json.loads(host.file(f"{target}/release.json").content_string)
 
 
-def stamps(host: Host) -> list[str]:
+def stamps(host: Host, backups: str = BACKUPS) -> list[str]:
     """The timestamps of the backup sets, oldest first."""
-    names = sorted(host.file(BACKUPS).listdir())
+    names = sorted(host.file(backups).listdir())
     return [name[len("manifest-") : -len(".json")] for name in names if name.startswith("manifest-")]
 
 
-def columns(host: Host) -> str:
-    """The columns of the vendors."""
-    query = "SELECT group_concat(name) FROM pragma_table_info('vendors')"
-    found: str = host.check_output("sqlite3 %s %s", DATABASE, query)
+def query(host: Host, words: str, app: str = "ptnextjs") -> str:
+    """What a database says."""
+    found: str = host.check_output("sqlite3 %s %s", f"/var/lib/docker/volumes/{app}-db/_data/payload.db", words)
     return found
+
+
+def columns(host: Host, app: str = "ptnextjs") -> str:
+    """The columns of the vendors."""
+    return query(host, "SELECT group_concat(name) FROM pragma_table_info('vendors')", app)
 
 
 def assert_alone_and_healthy(host: Host, vendors: int) -> None:

@@ -65,6 +65,7 @@ class FakeEngine:
     breaks: Sequence[float] = ()
     silent: bool = False
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
     feeds: list[FakeFeed] = field(default_factory=list)
     looks: list[tuple[float, str]] = field(default_factory=list)
 
@@ -77,6 +78,9 @@ class FakeEngine:
         self.answer()
         self.feeds.append(FakeFeed(self, names))
         return self.feeds[-1]
+
+    def answer_of(self, name: str) -> str:
+        return self.answers.get(name, "")
 
     def logs(self, name: str, lines: int) -> list[str]:
         return list(self.lines.get(name, ()))[-lines:]

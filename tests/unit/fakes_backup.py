@@ -69,7 +69,7 @@ class FakeVolumeEngine:
             "Image": "sha256:" + "ab" * 32,
             "Config": {"Image": f"{name}:1", "Labels": {"com.docker.compose.project": "shop"}},
             "State": {"Running": running, "Paused": paused},
-            "HostConfig": {"AutoRemove": False},
+            "HostConfig": {"AutoRemove": False, "RestartPolicy": {"Name": "unless-stopped"}},
             "Mounts": [
                 *({"Type": "volume", "Name": volume, "RW": True} for volume in volumes),
                 *({"Type": "bind", "Source": one.split(":")[0], "RW": ":ro" not in one} for one in binds),

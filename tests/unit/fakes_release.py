@@ -48,6 +48,7 @@ class Version:
         refuses: the engine's answer to its start.
         stops: whether it ends when it is asked to, and ``killed``: whether only by force.
         busy: how long one check takes.
+        answer: what it says to its health check when something is wrong.
     """
 
     answers: float = 0.5
@@ -60,6 +61,7 @@ class Version:
     killed: bool = False
     busy: float = 0.0
     lines: Sequence[str] = ()
+    answer: str = "503: out of service"
 
 
 class Killed(BaseException):
@@ -165,6 +167,10 @@ class FakeReleaseEngine(FakeVolumeEngine):
 
     def look(self, name: str) -> Snapshot:
         return snapshot(name, self.container(name))
+
+    def answer_of(self, name: str) -> str:
+        self.answer()
+        return self.versions[self._there(name)["Config"]["Image"]].answer
 
     def listen(self, names: Sequence[str]) -> FakeNews:
         self.answer()
@@ -332,7 +338,8 @@ class FakeCommands:
         elif not all(self.engine.volume(name) for name in ("shop-db", "shop-media")):
             raise EngineError('Compose could not do it. external volume "shop-media" not found')
         name = service["container_name"]
-        self.engine.place_container(name, service["image"], labels_of(project), [name])
+        labels = {**labels_of(project), "com.docker.compose.project.config_files": ",".join(definitions)}
+        self.engine.place_container(name, service["image"], labels, [name])
 
     def up(self, project: str, directory: str, definition: str) -> None:
         self.engine._change("up", project)

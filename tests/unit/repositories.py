@@ -53,7 +53,6 @@ class Host:
             "known_hosts": "accept-new",
             "token": "",
             "timeout": 60,
-            "variable_prefix": "docker_vps_git_",
             **given,
         }
 

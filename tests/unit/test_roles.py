@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
+from ansible_collections.ptnextjs.docker_vps.tests.support import messages
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from jinja2.nativetypes import NativeEnvironment
@@ -104,9 +108,17 @@ def foreign(text: str, role: str) -> list[str]:
     return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{'|'.join(prefixes)})_[a-z0-9_]+", text)
 
 
+def told(role: str) -> Iterator[str]:
+    """Yield the variables of inventories that messages of a role tell people to change."""
+    for one in messages.in_tasks():
+        if one.file.startswith(f"roles/{role}/"):
+            yield from re.findall(r"docker_vps_[a-z_]+", re.sub(r"<\w[^>]*>", " ", one.text))
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_knows_no_other_one(role: str) -> None:
-    assert {str(path): foreign(text, role) for path, text in role_texts(role) if foreign(text, role)} == {}
+    read = Counter(name for _path, text in role_texts(role) for name in foreign(text, role))
+    assert read - Counter(told(role)) == Counter()
 
 
 def test_the_check_of_prefixes_itself() -> None:
@@ -166,6 +178,38 @@ def test_the_wiring_reads_the_database_as_the_check_of_the_environment_does(uri:
 def test_the_wiring_knows_the_database_by_default() -> None:
     assert wired({}) == "db/payload.db"
     assert wired({"docker_vps_env": {"PORT": 1}}) == "db/payload.db"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"docker_vps_env": {"NEXT_PUBLIC_A": "a", "TOKEN": "secret", "X_NEXT_PUBLIC_B": "b"}}, {"NEXT_PUBLIC_A": "a"}),
+        ({"docker_vps_env": {"NEXT_PUBLIC_A": "a"}, "docker_vps_build_args": {"NEXT_PUBLIC_A": "b", "C": "c"}},
+         {"NEXT_PUBLIC_A": "b", "C": "c"}),
+        # The application gets that of docker_vps_env, too.
+        ({"docker_vps_env": {"NEXT_PUBLIC_SERVER_URL": "https://b"}}, {"NEXT_PUBLIC_SERVER_URL": "https://b"}),
+        # Refused where the environment is judged.
+        ({"docker_vps_env": {"NEXT_PUBLIC_A": 1.1}}, {}),
+        ({"docker_vps_env": "NEXT_PUBLIC_A=a"}, {}),
+    ],
+)  # fmt: skip
+def test_public_variables_are_given_to_the_build_and_others_are_not(
+    given: Mapping[str, Any], expected: Mapping[str, str]
+) -> None:
+    variables = {"__docker_vps_server_url": "https://a", **given}
+    for name in ("__docker_vps_public", "image_build_args"):
+        variables[name] = Templar(DataLoader(), variables=variables).template(trust_as_template(WIRING[name]))
+    assert variables["image_build_args"] == {"NEXT_PUBLIC_SERVER_URL": "https://a", **expected}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("1s", 1), ("500ms", 1), ("2s500ms", 1)]
+)
+def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: str, limit: int) -> None:
+    template = trust_as_template(role_file("stack", "vars/main.yml")["__stack_probe_limit"])
+    found = Templar(DataLoader(), variables={"stack_health_timeout": timeout}).template(template)
+    assert int(found) == limit
 
 
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:

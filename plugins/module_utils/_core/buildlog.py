@@ -11,14 +11,22 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
+from .losses import counted
+
 _CAUSES = (
+    # What the role's docker.sh adds.
+    (
+        "ended after image_build_timeout",
+        "the build took longer than image_build_timeout allows, and was ended; raise that, or take a larger machine",
+    ),
     (
         "no space left on device",
         "the disk of the host is full; free some with: docker builder prune --all",
     ),
     (
         "failed to resolve source metadata",
-        "its base image is neither on the host nor can it be pulled; check image_base and the host's network",
+        "its base image is neither on the host nor can it be pulled; check docker_vps_base_image and the host's "
+        "network",
     ),
     (
         "npm error code ERESOLVE",
@@ -31,10 +39,10 @@ _CAUSES = (
     ),
     (
         "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-        "a certificate is not trusted; behind a proxy that inspects TLS, name its CA with image_build_ca",
+        "a certificate is not trusted; behind a proxy that inspects TLS, name its CA with docker_vps_build_ca",
     ),
     ("there is no package-lock.json in", "the sources have no package-lock.json; run npm install and commit it"),
-    ("failed to stat", "a file that the build needs is not on the host; check image_build_ca"),
+    ("failed to stat", "a file that the build needs is not on the host; check docker_vps_build_ca"),
     ("ENOTFOUND", "the host cannot resolve the package registry's name; check its DNS"),
     ("JavaScript heap out of memory", "the build ran out of memory; add swap, or build on a larger machine"),
     ("exit code: 137", "the build was killed, most likely because the host ran out of memory; add swap"),
@@ -42,6 +50,7 @@ _CAUSES = (
 
 
 _FAILED = re.compile(r"^#(\d+) ERROR: ", re.MULTILINE)
+_CANCELED = re.compile(r"^#(\d+) CANCELED", re.MULTILINE)  # so are others when one fails
 _OUTPUT = r"^#{0} \d+\.\d+ ?(.*)$"
 _NAME = r"^#{0} (\[.*)$"
 _MOUNT = re.compile(r"--(?:mount|network|security)=\S+ ")
@@ -72,7 +81,7 @@ def failure(log: str, lines: int) -> BuildFailure:
     Those are the first error with what follows it, and the end.
     """
     cause = next((told for sign, told in _CAUSES if sign in log), "")
-    failed = _FAILED.search(log)
+    failed = _FAILED.search(log) or _CANCELED.search(log)
     name = failed and re.search(_NAME.format(failed[1]), log, re.MULTILINE)
     if not failed or not name:
         last = [line for line in log.strip().splitlines() if line.strip()]
@@ -96,4 +105,8 @@ def _worth_reading(said: Sequence[str], most: int) -> Sequence[str]:
     begin = max(0, min(first, len(said) - most))
     if begin + most >= len(said) or most < 3:
         return said[-most:]
-    return [*said[begin : begin + most - end - 1], f"… ({len(said) - begin - most + 1} more lines)", *said[-end:]]
+    return [
+        *said[begin : begin + most - end - 1],
+        f"… ({counted(len(said) - begin - most + 1, 'more line')})",
+        *said[-end:],
+    ]

@@ -23,6 +23,33 @@ _NEXT_STEPS: Mapping[int, str] = {
 }
 
 
+_LONGEST_NAME = 200
+_LONGEST_WORD = 400
+
+
+def short(text: str, most: int = _LONGEST_NAME) -> str:
+    """Return a text that somebody else has chosen, of a long one the beginning, as sentences quote it."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def sentence(text: str) -> str:
+    """Return a text, such as the end of a command's output, so that a further sentence can follow."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def tidy(message: str) -> str:
+    """Return a message as people read it, whatever was put into it; lines after the first are evidence, and stay.
+
+    Words that are endless are shortened, two full stops are one, and a sentence is not said twice in a row.
+    """
+    said, *evidence = message.split("\n", 1)
+    said = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: short(word[0], _LONGEST_WORD), said)
+    said = re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", said)  # not those of paths
+    sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", said)
+    once = [one for before, one in zip(["", *sentences], sentences) if one != before]
+    return "\n".join([" ".join(once), *evidence])
+
+
 class DockerVpsError(Exception):
     """A failure that a person can act on.
 
@@ -32,7 +59,7 @@ class DockerVpsError(Exception):
 
     def __init__(self, message: str, **evidence: object) -> None:
         # Names of files may hold bytes that are no text, and a message has to be one: see catalog.shown.
-        self.message = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", message)
+        self.message = tidy(re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", message))
         super().__init__(self.message)
         self.evidence = evidence
 

@@ -23,20 +23,21 @@ _NOISE = re.compile(
 _SHOWN = 3  # lines of what git said
 _SIMILAR = 3  # names of branches and tags
 
-NO_KEY = "The key cannot be used: {0}key must be a private key as ssh-keygen writes it, without a passphrase."
+NO_KEY = (
+    "The key cannot be used: docker_vps_git_key must be a private key as ssh-keygen writes it, without a passphrase."
+)
 NO_LFS = "Large files of this version are kept by Git LFS: install git-lfs on the host (apt-get install git-lfs)."
-# What git and ssh say, why it is so, and what to do about it; the first that is found counts. {0} is what the names of
-# variables begin with.
+# What git and ssh say, why it is so, and what to do about it; the first that is found counts.
 _CAUSES: Sequence[tuple[str, str]] = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|Offending .* key in",
-        "The server has another host key than it had. If that was announced, correct {0}known_hosts (or the host's "
-        "known_hosts); otherwise somebody may be listening.",
+        "The server has another host key than it had. If that was announced, correct docker_vps_git_known_hosts "
+        "(or the host's known_hosts); otherwise somebody may be listening.",
     ),
     (
         r"Host key verification failed|host key is known for",
         "The server's host key is not known. Compare what ssh-keyscan shows with what the provider publishes, and put "
-        "those lines into {0}known_hosts, or say accept-new there.",
+        "those lines into docker_vps_git_known_hosts, or say accept-new there.",
     ),
     (
         r"Load key .*: |error in libcrypto|invalid format",
@@ -44,12 +45,13 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"Permission denied \(",
-        "The server refuses the key: allow the public half of {0}key (a deploy key that may read is enough).",
+        "The server refuses the key: allow the public half of docker_vps_git_key (a deploy key that may read is "
+        "enough).",
     ),
     (
         r"could not read (Username|Password)|Authentication failed|HTTP Basic: Access denied|error: 40[13]|"
         r"Invalid username or (password|token)",
-        "The server wants a token, or refuses it: see {0}token.",
+        "The server wants a token, or refuses it: see docker_vps_git_token.",
     ),
     (
         r"transport '.*' not allowed",
@@ -57,17 +59,18 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"[Rr]epository .*not found|does not appear to be a git repository|does not exist|error: 404",
-        "There is no such repository, or it is shown to nobody without access: check {0}url, and {0}key or {0}token.",
+        "There is no such repository, or it is shown to nobody without access: check docker_vps_git_url, and "
+        "docker_vps_git_key or docker_vps_git_token.",
     ),
     (r"git-lfs.*not found", NO_LFS),
     (
         r"Could not resolve host|Name or service not known|Temporary failure in name resolution",
-        "The server's name is not known on the host: check {0}url and the DNS.",
+        "The server's name is not known on the host: check docker_vps_git_url and the DNS.",
     ),
     (
         r"[Tt]imed out|did not end within|Connection refused|No route to host|unreachable|Failed to connect|"
         r"Couldn't connect|Operation too slow|Connection reset|Broken pipe|unexpectedly|early EOF|hung up|kex_exchange",
-        "The server does not answer, or the connection broke: check {0}url and the network of the host.",
+        "The server does not answer, or the connection broke: check docker_vps_git_url and the network of the host.",
     ),
     (
         r"certificate|SSL|TLS",
@@ -95,7 +98,7 @@ _CAUSES: Sequence[tuple[str, str]] = (
     (
         r"not our ref|unadvertised object|remote ref|did not match any|not find remote|Needed a single revision|"
         r"unknown revision|not a tree",
-        "The repository has no such branch, tag or commit: check {0}version, or that of the submodule.",
+        "The repository has no such branch, tag or commit: check docker_vps_git_version, or that of the submodule.",
     ),
 )
 
@@ -128,22 +131,18 @@ def may_be_short(version: str) -> bool:
     return bool(_SHORT.fullmatch(version))
 
 
-def unknown(version: str, refs: Mapping[str, str], prefix: str) -> str:
-    """Return that a remote has no such version, with names of its own that look like it; for the prefix see ``why``."""
+def unknown(version: str, refs: Mapping[str, str]) -> str:
+    """Return that a remote has no such version, with names of its own that look like it."""
     names = [re.sub("^refs/(heads|tags)/", "", name) for name in refs if name.startswith(("refs/heads/", "refs/tags/"))]
     close = difflib.get_close_matches(version, names, _SIMILAR) or sorted(names)[:_SIMILAR]
     more = " and others" if len(names) > len(close) else ""
     there = f" It has {', '.join(close)}{more}." if names else " It is empty."
-    return f"The repository has no branch, tag or commit {version}: check {prefix}version.{there}"
+    return f"The repository has no branch, tag or commit {version}: check docker_vps_git_version.{there}"
 
 
-def why(said: str, prefix: str) -> str:
-    """Return why git refused, as sentences: the cause with the next step, and what git said, once.
-
-    Args:
-        prefix: what the names of the variables begin with that a person would change, as in ``git_``.
-    """
-    cause = next((cause.format(prefix) for pattern, cause in _CAUSES if re.search(pattern, said)), "")
+def why(said: str) -> str:
+    """Return why git refused, as sentences: the cause with the next step, and what git said, once."""
+    cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, said)), "")
     lines = dict.fromkeys(line.strip() for line in said.splitlines() if not _NOISE.match(line))
     shown = [line.rstrip(".") for line in list(lines)[:_SHOWN]]
     return f"{cause} Git said: {'; '.join(shown)}.".strip() if shown else cause or "Git said nothing."

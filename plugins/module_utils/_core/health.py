@@ -9,15 +9,18 @@ none. https://docs.docker.com/reference/api/engine/ (ContainerInspect, State)
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
-from .errors import InvalidInput
+from .errors import InvalidInput, short
 from .logs import moment
 from .losses import counted
 
+_OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
+_SHOWN = 300  # characters
 _KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 
 
@@ -64,7 +67,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A container at one moment."""
+    """A container at one moment.
+
+    Attributes:
+        answer: what its application said when it was asked what its health check asks, see ``asked_at``.
+    """
 
     name: str
     exists: bool = True
@@ -79,6 +86,7 @@ class Snapshot:
     restart_policy: str = ""
     failing_streak: int = 0
     probes: tuple[Probe, ...] = field(default=())
+    answer: str = ""
 
     @property
     def status(self) -> str:
@@ -120,12 +128,41 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
     )
 
 
+def asked_at(inspected: Mapping[str, Any]) -> str:
+    """Return the address at which this host gets what a container's health check gets, empty when none is known.
+
+    Some commands, such as GNU's ``wget --quiet`` and ``curl --fail``, do not tell what the application answered.
+    """
+    check = (inspected.get("Config") or {}).get("Healthcheck") or {}
+    found = _OWN_ADDRESS.search(" ".join(check.get("Test") or ()))
+    networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
+    places = [one["IPAddress"] for one in networks.values() if one.get("IPAddress")]
+    return f"http://{places[0]}{found[1]}" if found and places else ""
+
+
 def _utc(time: Optional[str]) -> str:
     """Return a time of the engine's (RFC 3339) so that times compare as text; the beginning of time for none."""
     try:
         return moment("time", time or "", datetime.min)
     except InvalidInput:
         return ""
+
+
+Start = Optional[Tuple[str, str]]
+"""From when on the engine's process ran and when it answered (RFC 3339, whole seconds of UTC without the zone)."""
+
+
+def ended_by_engine(inspected: Mapping[str, Any], start: Start) -> bool:
+    """Return whether the engine ended a container while it came back after a crash, and leaves it so.
+
+    An engine that was killed ends, when it comes back, what ran on without it. Containers with the restart policy
+    always or on-failure it starts again; of those with unless-stopped it believes that a person had stopped them (seen
+    with moby 26.1). Only time tells the two apart: nobody can stop a container before the engine answers.
+    """
+    state, policy = inspected["State"], inspected["HostConfig"].get("RestartPolicy") or {}
+    if start is None or state["Running"] or policy.get("Name") != "unless-stopped":
+        return False
+    return start[0] <= str(state.get("FinishedAt", ""))[: len(start[0])] <= start[1]
 
 
 @dataclass(frozen=True)
@@ -230,10 +267,15 @@ def log_lines(lines: Sequence[str]) -> str:
 
 def _last_probe(now: Snapshot) -> str:
     if not now.probes:
-        return "; its health check has not run yet" if now.health else ""
+        return f"; its health check has not run yet{_answer(now)}" if now.health else ""
     last = now.probes[-1]
-    said = f" and said: {last.output[:300]}" if last.output else " without a word"
-    return f"; the last health check ended with code {last.exit_code}{said}"
+    said = f" and said: {last.output[:_SHOWN]}" if last.output else "" if now.answer else " without a word"
+    return f"; the last health check ended with code {last.exit_code}{said}{_answer(now)}"
+
+
+def _answer(now: Snapshot) -> str:
+    answer = short(" ".join(now.answer.split()), _SHOWN)
+    return f"; asked the same, the application answers {answer}" if answer else ""
 
 
 def _last_exit(now: Snapshot) -> str:

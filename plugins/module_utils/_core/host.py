@@ -174,7 +174,7 @@ def _memory(facts: Facts, needs: Needs) -> Finding:
         ok,
         f"at least {size(needs.memory)}",
         size(facts.memory),
-        "use a larger host or lower preflight_memory_min",
+        "use a larger host or lower docker_vps_memory_min",
     )
 
 
@@ -205,5 +205,5 @@ def _owner(kind: str, name: str, owner: str, project: str) -> Finding:
     found = f"it belongs to the Compose project {owner}" if owner else "it was not made by Compose"
     remedy = f"choose another name, or remove it with: docker {kind} rm {name}"
     if kind == "volume":
-        remedy = "choose another name, or set stack_external_volumes: true to use it as it is"
+        remedy = "choose another name, or set docker_vps_external_volumes: true to use it as it is"
     return Finding(f"{kind} {name}", owner == project, f"absent, or of the Compose project {project}", found, remedy)

@@ -11,6 +11,8 @@ import re
 from typing import Any, Callable, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
+from .errors import short
+
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
     compiled = re.compile(pattern, re.ASCII)
@@ -86,7 +88,8 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
-        "a git URL without a password or token, which have variables of their own (git_token, git_key)",
+        "a git URL without a password or token, which have variables of their own (docker_vps_git_token, "
+        "docker_vps_git_key)",
     ),
     "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
@@ -105,7 +108,9 @@ def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list
     found = []
     for kind, names in kinds.items():
         right, expected = _KINDS[kind]
-        bad = [(name, _PASSWORD.sub("//(hidden)@", repr(values[name]))) for name in names if not right(values[name])]
+        bad = [
+            (name, short(_PASSWORD.sub("//(hidden)@", repr(values[name])))) for name in names if not right(values[name])
+        ]
         found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
     return found
 
@@ -178,11 +183,36 @@ def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
     return found
 
 
+def unconvertible(message: str) -> str:
+    """Return what Ansible says of a value of another type, without the classes of Python that it names."""
+    found = _UNCONVERTIBLE.match(message)
+    if not found:
+        return message
+    name = f"Each item of {found[1]}" if message.startswith("Elements") else found[1]
+    wanted, given = (_TYPES.get(kind, "of another type") for kind in (found[3], found[2]))
+    return f"{name} must be {wanted}, but is {given}"
+
+
+_UNCONVERTIBLE = re.compile(
+    r"(?:argument|Elements value for option) '(\w+)' is of type (\w+) and we were unable to convert to (\w+)"
+)
+_TYPES = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping",
+    "path": "a path",
+    "NoneType": "empty",
+}
+
+
 def _read_as(value: Any) -> str:
     for kinds, shown in _READ_AS:
         if isinstance(value, kinds):
             return shown
-    return f"a {type(value).__name__}"
+    return "of a type that YAML has no strings of"
 
 
 _READ_AS: Tuple[Tuple[Any, str], ...] = (

@@ -43,7 +43,7 @@ CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class Line(NamedTuple):
-    """A line of a log; the time is RFC 3339 in UTC with nine digits."""
+    """A line of a log; the time is RFC 3339 in UTC with nine digits, and empty for what the engine says itself."""
 
     time: str
     stream: str
@@ -76,12 +76,14 @@ class Found:
         truncated: whether earlier ones were left out because of ``tail``.
         last: per stream, the time to continue after.
         enough: whether what was read of the log is enough to say all this.
+        damage: what the engine says of a place that it cannot read, beyond which it shows nothing; mostly empty.
     """
 
     lines: Tuple[Line, ...]
     truncated: bool
     last: Mapping[str, str]
     enough: bool
+    damage: str = ""
 
 
 def entries(pieces: Iterable[bytes], tty: bool) -> Iterator[Tuple[str, bytes]]:
@@ -128,6 +130,8 @@ def lines(found: Iterable[Tuple[str, bytes]], ended: bool) -> Iterator[Line]:
 
 
 def _line(stream: str, raw: bytes) -> Line:
+    if not _STAMPED.match(raw):
+        return Line("", stream, raw.decode("utf-8", "replace"))
     time, text = raw[:_STAMP], raw[_STAMP:]
     text = text.replace(time, b"")  # of the further entries of a long line
     return Line(time.decode("ascii", "replace").rstrip(), stream, text.decode("utf-8", "replace"))
@@ -142,8 +146,11 @@ def choose(found: Iterable[Line], wanted: Wanted, whole: bool) -> Found:
     """
     kept: Deque[Line] = deque(maxlen=wanted.tail or None)
     last, matching = dict(wanted.after), 0
-    first, after = "", dict(wanted.after)
+    first, after, damage = "", dict(wanted.after), ""
     for line in found:
+        if not line.time:
+            damage = damage or CONTROL.sub("", line.text).strip()
+            continue
         if wanted.until and line.time > wanted.until:
             continue
         if not first:
@@ -158,11 +165,11 @@ def choose(found: Iterable[Line], wanted: Wanted, whole: bool) -> Found:
         matching += 1
         kept.append(Line(line.time, line.stream, text))
     truncated = 0 < wanted.tail < matching
-    enough = whole or truncated or "" < first <= min(wanted.after.values())
+    enough = whole or (not damage and (truncated or "" < first <= min(wanted.after.values())))
     newest = max(last.values())
     # So that the place of a silent stream does not stay far behind.
     late = newest and _earlier(newest, _LATE)
-    return Found(tuple(kept), truncated, {stream: max(time, late) for stream, time in last.items()}, enough)
+    return Found(tuple(kept), truncated, {stream: max(time, late) for stream, time in last.items()}, enough, damage)
 
 
 def place(after: Mapping[str, str]) -> str:

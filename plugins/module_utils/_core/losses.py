@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Collection, Iterable, Iterator, Mapping, Optional, Sequence
 
 from .catalog import ADOPTED, Archive, Database, Manifest
+from .errors import short
 
 IGNORED = ("payload_locked_documents*", "payload_jobs*", "payload_kv", "users_sessions")
 """What Payload itself writes and deletes from hour to hour."""
@@ -116,7 +117,8 @@ def shrunk(before: Rows, after: Rows, ignore: Collection[str]) -> list[str]:
 def listed(names: Sequence[str], most: int = NAMED) -> str:
     """Return names as a sentence has them, with the number of those that are too many."""
     more = len(names) - most
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:most])} and {more} more"
+    told = ", ".join(map(short, names[:most]))
+    return told if more <= 0 else f"{told} and {more} more"
 
 
 def counted(number: int, what: str) -> str:
@@ -130,7 +132,7 @@ def _gone(before: Archive, now: Archive, limits: Limits) -> Iterator[str]:
         yield from _rows_gone(database, there.get(database.path), limits)
     had, has = (one.files - one.replica_files for one in (before, now))
     if _is_loss(had, has, limits.files):
-        yield f"{had - has} of {had} files of {now.name}"
+        yield f"{had - has} of {counted(had, 'file')} of {now.name}"
 
 
 def _rows_gone(before: Database, now: Optional[Database], limits: Limits) -> Iterator[str]:
@@ -138,7 +140,7 @@ def _rows_gone(before: Database, now: Optional[Database], limits: Limits) -> Ite
         known = now is None or table in now.tables or _is_gone(now, table)
         has = now.tables.get(table, 0) if now else 0
         if known and _is_loss(had, has, limits.rows) and not _ignored(limits.ignore, before.path, table):
-            yield f"{had - has} of {had} rows of {table} in {before.path}"
+            yield f"{had - has} of {counted(had, 'row')} of {short(table)} in {short(before.path)}"
 
 
 def _is_gone(database: Database, table: str) -> bool:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
-from .errors import DockerVpsError
+from .errors import DockerVpsError, short
 from .losses import counted
 
 BLOCK = 512
@@ -88,7 +88,7 @@ def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
         reason = refusal(member.kind, member.name, member.link, allow_outside_links) or behind
         if reason:
             refused += 1
-            reasons[_SHOWN:] = [f"{member.name!r}: {reason}"]
+            reasons[_SHOWN:] = [f"{short(repr(member.name))}: {reason}"]
         forward = _nowhere if refused else sink
         forward(headers)
         _forward(read, padded(member.size), forward)

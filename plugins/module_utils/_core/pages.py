@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from .databases import HEADER
+from .losses import counted
 
 MOST = 10
 """Findings that are kept."""
@@ -73,7 +74,7 @@ class _Look:
         """Return how many pages there are; the header's number counts when the last writer wrote it."""
         told = _number(self._header, 28) if self._header[24:28] == self._header[92:96] else 0
         if told > there:
-            raise _Wrong(f"the file ends after {there} of {told} pages")
+            raise _Wrong(f"the file ends after {there} of {counted(told, 'page')}")
         return told or there
 
     def everything(self) -> Mapping[str, int]:
@@ -141,12 +142,12 @@ class _Look:
             page = self._page(trunk)
             trunk, leaves = struct.unpack_from(">II", page)
             if leaves > self._usable // 4 - 2:
-                raise _Wrong(f"a page of it names {leaves} pages")
+                raise _Wrong(f"a page of it names {counted(leaves, 'page')}")
             for leaf in struct.unpack_from(f">{leaves}I", page, 8):
                 self._page(leaf)
             found += 1 + leaves
         if found != _number(self._header, 36):
-            raise _Wrong(f"it has {found} pages, and the header says {_number(self._header, 36)}")
+            raise _Wrong(f"it has {counted(found, 'page')}, and the header says {_number(self._header, 36)}")
         return found
 
     def _tree(self, root: int, entries: Optional[List[bytes]] = None) -> int:

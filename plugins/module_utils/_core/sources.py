@@ -30,12 +30,15 @@ def chosen(root: str, default_ignore: str) -> list[str]:
         InvalidInput: there is no such directory, it holds no files, or a line of its ignore file is no pattern.
     """
     if not os.path.isdir(root):
-        raise InvalidInput(f"The sources {root} are not a directory on the controller.")
+        raise InvalidInput(f"The sources {root} are not a directory on the controller. Correct docker_vps_source_path.")
     patterns = _patterns(root, default_ignore)
     own = [name for name in OWN if os.path.isfile(os.path.join(root, name))]
     files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
     if not set(files) - set(OWN[1:]):
-        raise InvalidInput(f"The sources {root} hold no files, or .dockerignore leaves none.")
+        raise InvalidInput(
+            f"The sources {root} hold no files, or .dockerignore leaves none. Correct docker_vps_source_path, or that "
+            "file."
+        )
     return files
 
 

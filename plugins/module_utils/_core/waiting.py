@@ -8,11 +8,11 @@ it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Protocol, Sequence
 
 from .errors import EngineUnreachable
-from .health import Reason, Rules, Snapshot, judge
+from .health import Reason, Rules, Snapshot, Wanted, judge
 
 ROUTINE_LOOK = 5.0  # seconds; what a lost event can cost at most
 RECONNECT_PAUSE = 0.25  # seconds between attempts to reach an engine that went away
@@ -44,6 +44,17 @@ class Watched(Protocol):
     def listen(self, names: Sequence[str]) -> Feed:
         """Begin to listen; whatever happens after this call is not missed."""
         raise NotImplementedError
+
+    def answer_of(self, name: str) -> str:
+        """Return what the application says to its health check, without secrets; empty when that cannot be told."""
+        raise NotImplementedError
+
+
+def asked(engine: Watched, seen: Snapshot, reason: Reason) -> Snapshot:
+    """Return a container with what its application answers, where that tells why it is not healthy."""
+    if reason in (Reason.UNHEALTHY, Reason.TIMEOUT) and seen.state == "running" and seen.health:
+        return replace(seen, answer=engine.answer_of(seen.name))
+    return seen
 
 
 class Clock(Protocol):
@@ -154,7 +165,10 @@ class Wait:
         """Return what is known; containers still undecided end for the reason given."""
         seconds = self._clock.now() - self._start
         undecided = {name: Waited(seen, why, seconds) for name, seen in self._last.items()}
-        return Ending(tuple({**undecided, **self._done}[name] for name in self._names), self._losses)
+        ended = [{**undecided, **self._done}[name] for name in self._names]
+        if self._rules.wanted is Wanted.HEALTHY:
+            ended = [replace(one, snapshot=asked(self._engine, one.snapshot, one.reason)) for one in ended]
+        return Ending(tuple(ended), self._losses)
 
     @staticmethod
     def _drop(feed: Optional[Feed]) -> None:

@@ -144,7 +144,8 @@ def complete(
             start_new_session=True,
         )
     except OSError as error:
-        raise DockerVpsError(f"The command {' '.join(command[:2])} cannot be run: {error.strerror}.") from error
+        named = " ".join(command[:2])
+        raise DockerVpsError(f"The command {named} cannot be run: {error.strerror}. Is it installed?") from error
     try:
         out, err = process.communicate(given, timeout=within)
     except subprocess.TimeoutExpired as error:

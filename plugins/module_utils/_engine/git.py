@@ -29,7 +29,6 @@ class Access:
         submodule_keys: private keys by the paths of repositories, as in acme/ui.
         known_hosts: lines of known_hosts; accept-new; or empty for those that the host knows.
         token: for the repository's own server over HTTPS.
-        prefix: what these, and the URL and the version, are called where people set them, as in ``git_``.
     """
 
     key: str = field(default="", repr=False)
@@ -37,7 +36,6 @@ class Access:
     submodule_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     known_hosts: str = rules.ACCEPT_NEW
     token: str = field(default="", repr=False)
-    prefix: str = "git_"
 
 
 class Git:
@@ -99,9 +97,9 @@ class Git:
         try:
             done = complete(["git", *there, *self._options, *command], self.within, self._environment, given)
         except TimeoutError as error:
-            raise GitError(rules.why(f"git {command[0]} {error}", self.access.prefix)) from error
+            raise GitError(rules.why(f"git {command[0]} {error}")) from error
         if done.returncode:
-            raise GitError(rules.why(done.stderr or done.stdout, self.access.prefix))
+            raise GitError(rules.why(done.stderr or done.stdout))
         return done.stdout
 
     def has(self, *command: str) -> bool:
@@ -116,7 +114,7 @@ class Git:
         """Return a path of a private key; refuse one that ssh would pass over without a word."""
         path = self._file(text)
         if complete(["ssh-keygen", "-y", "-P", "", "-f", path], self.within).returncode:
-            raise GitError(rules.NO_KEY.format(self.access.prefix))
+            raise GitError(rules.NO_KEY)
         return path
 
     def _file(self, text: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import queue
 import tarfile
@@ -12,10 +13,11 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._core.errors import EngineError, EngineForbidden, EngineUnreachable
-from .._core.health import Snapshot, snapshot
+from .._core.health import Snapshot, asked_at, snapshot
+from .._core.secrets import Mask, secrets_of
 
 try:
     import docker
@@ -33,6 +35,7 @@ else:
     SDK_MISSING = None
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
+APPLICATION_ANSWERS_WITHIN = 3.0  # seconds
 ANSWER_WITHIN = 30  # seconds for one ordinary request
 _ENDPOINT = ("IPAMConfig", "Links", "DriverOpts")  # what people configure of a place on a network
 PIECE = 64 * 1024  # bytes of a log that are read at once
@@ -254,6 +257,24 @@ class Engine:
     def look(self, name: str) -> Snapshot:
         """Return the container as it is now."""
         return snapshot(name, self.container(name))
+
+    def answer_of(self, name: str) -> str:
+        """Return what an application says to its health check: status and the beginning of the text, without secrets.
+
+        It is asked from this host, past any proxy; empty when it is not here, or does not answer.
+        """
+        there = (self.container(name) if self._address.url.startswith("unix:") else None) or {}
+        place = urlsplit(asked_at(there))
+        if not place.hostname:
+            return ""
+        connection = http.client.HTTPConnection(place.hostname, place.port, timeout=APPLICATION_ANSWERS_WITHIN)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", urlunsplit(("", "", place.path or "/", place.query, "")))
+            said = connection.getresponse()
+            text = said.read1(PIECE).decode("utf-8", "replace")
+            environment = dict(pair.partition("=")[::2] for pair in there["Config"].get("Env") or ())
+            return Mask(secrets_of(environment))(f"{said.status}: {text}")
+        return ""
 
     def listen(self, names: Sequence[str]) -> EventFeed:
         """Begin to listen to events of the containers."""

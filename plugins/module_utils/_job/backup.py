@@ -86,7 +86,9 @@ def run(
     """
     catalog.check_names(list(params.volumes))
     if params.uploads and params.uploads.archive not in params.volumes:
-        raise InvalidInput(f"uploads.archive is {params.uploads.archive!r}, but no volume is archived under that name.")
+        raise InvalidInput(
+            f"uploads.archive is {params.uploads.archive!r}, which names no archive of this backup. Correct it."
+        )
     if params.database and not all(params.database.partition("/")):
         raise InvalidInput(f"database is {params.database!r}, but must be <archive>/<path>, such as db/payload.db.")
     engine = connect()
@@ -248,7 +250,7 @@ def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> N
     if free < needed:
         raise DockerVpsError(
             f"{sets.directory} has {free // 1024**2} MiB free, and the backup needs about {needed // 1024**2} MiB. "
-            "Remove old sets (backup_prune), or choose a directory on a larger disk.",
+            "Remove old sets (docker-vps prune), or choose a directory on a larger disk.",
             free_bytes=free,
             needed_bytes=needed,
         )
@@ -271,6 +273,7 @@ class _Making:
         self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
         self.folder, self.stamp, self.sources, self.examiner = folder, stamp, sources, examiner
         self.journal = Journal(folder)
+        self.meanwhile: Sequence[str] = ()
         self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
         self.databases: dict[str, list[Database]] = {name: [] for name in sources}
 
@@ -315,6 +318,7 @@ class _Making:
             archives=tuple(archives),
             uploads=uploads,
             warnings=(
+                *self.meanwhile,
                 *self.cautions(),
                 *warnings(archives, uploads),
                 *self.left_out(archives),
@@ -346,7 +350,7 @@ class _Making:
         """Let them go on, and return for how many seconds they could not."""
         if not self.journal.containers:
             return 0.0
-        go_on(self.engine, self.journal.containers)
+        self.meanwhile = go_on(self.engine, self.journal.containers, self.journal.frozen)
         self.journal = self.journal.write(containers=())
         return round(self.clock.now() - halted, 3)
 

@@ -9,6 +9,7 @@ from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core.errors import DockerVpsError
+from .._core.losses import listed
 from .._store import files
 
 _UNDER_WAY = "docker-vps-checkout"  # a file in .git, there while files are exchanged
@@ -31,15 +32,11 @@ class GitLike(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """Which version (branch, tag or commit) of which repository (URL) in which directory.
-
-    The names of the variables that a person sets begin with ``prefix``.
-    """
+    """Which version (branch, tag or commit) of which repository (URL) in which directory."""
 
     url: str
     version: str
     directory: str
-    prefix: str = "git_"
 
 
 def run(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
@@ -69,6 +66,7 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         "changed": changed,
         "before": before,
         "after": after,
+        "files": checkout.names(after),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
     }
 
@@ -117,7 +115,7 @@ class _Checkout:
         if found:
             return found
         if not rules.may_be_short(version):
-            raise DockerVpsError(rules.unknown(version, refs, self.params.prefix))
+            raise DockerVpsError(rules.unknown(version, refs))
         return self._whole(version)
 
     def bring(self, wanted: str) -> str:
@@ -127,7 +125,7 @@ class _Checkout:
             self._fetch(wanted)
         commit = wanted or self._whole(self.params.version)
         if not commit or not self._knows(commit):
-            raise DockerVpsError(rules.unknown(self.params.version, {}, self.params.prefix))
+            raise DockerVpsError(rules.unknown(self.params.version, {}))
         files.replace(self.under_way, files.Kept(f"{commit}\n", 0o644, os.geteuid(), os.getegid()))
         # Forced, since a run that was killed here leaves files of either version.
         force = ["--force"] if self.was_killed else []
@@ -136,6 +134,10 @@ class _Checkout:
         self._large_files()
         os.unlink(self.under_way)
         return commit
+
+    def names(self, commit: str) -> list[str]:
+        """Return what lies at the top of a commit; nothing when that is not here yet."""
+        return self.git("ls-tree", "-z", "--name-only", commit).split("\0")[:-1] if self._knows(commit) else []
 
     def _prepare(self) -> None:
         files.make_directory(self.directory)
@@ -221,5 +223,4 @@ def _is_pointer(path: str) -> bool:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return listed(names, _SHOWN)

@@ -15,17 +15,19 @@ from functools import partial
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
 from .._core.errors import DockerVpsError
+from .._core.health import Start
 from .._core.losses import Limits
 from .._core.retention import Policy
 from .._engine import sdk
 from .._engine.cli import Cli
 from .._engine.sdk import Address, Engine, SystemClock
+from .._engine.this_host import engine_start
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import Releases
 from .._store.restic import Restic
 from .._store.sets import Sets
-from . import backup, cutover, drill, offsite, prune, restorable, restore, runs, under_way, verify
+from . import backup, cutover, drill, engine_restart, offsite, prune, restorable, restore, runs, under_way, verify
 from .backup import WallClock
 from .notify import Notify, tell
 from .uploads import Asked
@@ -45,6 +47,7 @@ class World:
     err: TextIO
     clock: WallClock
     connect: Callable[[str], Any]
+    engine_start: Callable[[], Start] = engine_start
 
 
 def run_as_command() -> None:
@@ -263,16 +266,18 @@ def _releases(app: _App) -> Releases:
 
 
 def _settle(app: _App) -> Steps:
-    """What a cutover that was interrupted, by a power failure for example, has left."""
+    """What a cutover that was interrupted, by a power failure for example, has left, or a crash of the engine."""
     releases = _releases(app)
     world = under_way.World(releases, app.connect, Cli(app.of(lambda given: str(given["docker_host"]))), app.clock)
 
-    def settled() -> list[under_way.Settled]:
+    def settled() -> list[str]:
         with releases.lock("settling what was interrupted", 0.0):
-            return cutover.settle_all(world)
+            told = [one.told for one in cutover.settle_all(world)] if releases.unfinished() else []
+            back = engine_restart.bring_back(app.connect(), app.sets.app, app.world.engine_start())
+            return [*told, *back]
 
-    done = app.patiently(settled) if releases.unfinished() else []
-    yield "settle", {"summary": [one.told for one in done] or "No cutover was interrupted."}
+    told = app.patiently(settled) if os.path.isdir(releases.directory) else []
+    yield "settle", {"summary": told or "No cutover was interrupted."}
 
 
 def _verify(app: _App) -> Steps:
@@ -341,7 +346,7 @@ _JOBS: Mapping[str, _Job] = {
     "prune": _Job(_prune, "remove the sets that no rule keeps"),
     "list": _Job(_list, "show the sets"),
     "status": _Job(_status, "show how the last backup, verify and drill ended; fails when one failed"),
-    "settle": _Job(_settle, "finish or undo a release that was interrupted; a timer does it when the host starts"),
+    "settle": _Job(_settle, "finish or undo what was interrupted; a timer does it when the host or the engine starts"),
     "restore": _Job(_restore, "put the data of a set in place of what is there"),
 }
 

@@ -20,6 +20,7 @@ from .._core.errors import DockerVpsError, EngineError
 from .._core.health import Reason, Rules, Wanted, explain, judge
 from .._core.losses import listed
 from .._core.releases import HEALTHY, Plan, Release
+from .._core.waiting import asked
 from .._store import files, sqlite
 from .._store.guard import guarded
 from .._store.lock import Locked
@@ -277,7 +278,7 @@ class _Cutover:
         params, home = self.params, self.releases.home
         self.releases.put_live(self.release.id)
         waiting = params.container + NEXT
-        definition = self.releases.path(self.release.id, DEFINITION)
+        definition = self.releases.live[DEFINITION]  # Compose writes its path on the container, as whose that is
         project, definitions, made = params.project, [definition], params.container
         self.engine.remove_container(waiting)
         override = self.releases.path(self.release.id, "next.yml")
@@ -342,7 +343,8 @@ class _Cutover:
         self.engine.stop(self.way.old)
         there = self.engine.container(self.way.old)
         if there and there["State"]["Running"]:
-            raise DockerVpsError(f"The old version in {self.params.container + OLD} does not end.")
+            name = self.params.container + OLD
+            raise DockerVpsError(f"The old version in {name} does not end. See why with docker logs {name}.")
         if there and there["State"].get("ExitCode") == _KILLED:
             self.cautions.append(
                 "The old version did not end at SIGTERM and was killed after its grace period, for which users waited. "
@@ -475,9 +477,8 @@ class _Cutover:
             reason = judge(seen, Rules(Wanted.HEALTHY), restarts)
             if reason not in (Reason.REACHED, Reason.WAITING):
                 watched = self.params.watch - (until - self.clock.now())
-                raise DockerVpsError(
-                    f"It was healthy at first, and then: {explain(seen, reason, Wanted.HEALTHY, watched)}"
-                )
+                told = explain(asked(self.engine, seen, reason), reason, Wanted.HEALTHY, watched)
+                raise DockerVpsError(f"It was healthy at first, and then: {told}")
         wait_until_healthy(self.engine, self.clock, name, self.params.health)  # somebody may have restarted it
 
     def _commit(self) -> None:

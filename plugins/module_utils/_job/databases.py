@@ -21,7 +21,7 @@ from .._core.databases import (
     is_own,
     looks_random,
 )
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, short
 from .._core.waiting import Clock
 from .._store import sqlite, tree
 from .._store.examiner import FOREIGN, Examiner, Limits
@@ -221,7 +221,7 @@ def warnings(archive: Archive) -> Iterator[str]:
         if one.warning:
             yield f"{archive.name}: {one.path}: {one.warning}"
     for check in (DAMAGED, NOT_CHECKED):
-        wrong = [f"{one.path} ({one.why})" for one in archive.foreign if one.check == check]
+        wrong = [f"{short(one.path)} ({one.why})" for one in archive.foreign if one.check == check]
         if wrong:
             more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
             yield (

@@ -255,7 +255,7 @@ class _Drill:
             "Env": [f"{key}={value}" for key, value in self.env.items()],
             "Labels": self.labels,
             "Healthcheck": {
-                "Test": ["CMD", "wget", "--quiet", "--tries=1", "--spider", url],
+                "Test": ["CMD", "wget", "--quiet", "--tries=1", "-T", "9", "--spider", url],
                 "Interval": SECOND,
                 "Timeout": 10 * SECOND,
                 "StartPeriod": int(self.params.timeout * SECOND),
@@ -337,7 +337,7 @@ def _environment(path: str) -> Mapping[str, str]:
     if kept is None:
         raise DockerVpsError(
             f"There is no env file {path}, and without its values the application cannot be started. "
-            "Deploy first, or name another with env_file."
+            "Deploy first, or correct its path."
         )
     try:
         return dotenv.parse(kept.text)

@@ -16,9 +16,12 @@ from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, TypeVar
 
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
+from .._core.health import ended_by_engine
 from .._core.waiting import Clock
+from .._engine.this_host import engine_start
 from .._store import files
-from .._store.sets import Sets
+from .._store.lock import locked
+from .._store.sets import LOCK, Sets
 from .users import Mounting, users
 
 FILE = "journal.json"
@@ -187,7 +190,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
         try:
             if not journal.frozen:
                 finish_stopping(engine, journal.containers)
-            go_on(engine, journal.containers)
+            go_on(engine, journal.containers, journal.frozen)
         except NotRunning as error:
             refused = error
     if journal.decided:
@@ -205,6 +208,28 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
         )
     if refused:
         raise refused
+
+
+def wait_while_halted(sets: Sets, what: str, wait: float) -> None:
+    """Wait for a run that has stopped or paused containers, so that nobody takes that for their own doing.
+
+    Args:
+        what: what is to begin.
+        wait: for how many seconds at most.
+
+    Raises:
+        Locked: that run is still at work; the message has its name, process and age.
+    """
+    if any(_halts(folder) for folder in sets.leftovers()):
+        with locked(os.path.join(sets.directory, LOCK), what, wait):
+            pass
+
+
+def _halts(folder: str) -> bool:
+    try:
+        return bool(read(folder).containers)
+    except DockerVpsError:  # whoever settles it says so
+        return False
 
 
 def carry_through(swaps: Sequence[Swap]) -> None:
@@ -269,22 +294,21 @@ def finish_stopping(engine: Containers, containers: Sequence[str]) -> None:
                 engine.stop(name)
 
 
-def go_on(engine: Containers, containers: Sequence[str]) -> None:
-    """Let containers run that ran before; one that is gone meanwhile needs nothing.
+def go_on(engine: Containers, containers: Sequence[str], frozen: bool = False) -> list[str]:
+    """Let containers run that ran before, and return what somebody did to them meanwhile, as sentences.
+
+    One that is gone needs nothing. One that was frozen and was stopped since stays so, as whoever did that wants it.
 
     Raises:
         NotRunning: the engine refused for some; the others run.
     """
-    refused = []
+    refused, told = [], []
     for name in containers:
         there = engine.container(name)
         if there is None:
             continue
         try:
-            if there["State"]["Paused"]:
-                engine.unpause(name)
-            else:
-                engine.start(name)
+            told += _gone_on(engine, there, frozen)
         except EngineUnreachable:
             raise
         except EngineError as error:
@@ -292,6 +316,18 @@ def go_on(engine: Containers, containers: Sequence[str]) -> None:
     if refused:
         what = "it" if len(refused) == 1 else "them"
         raise NotRunning(" ".join(refused) + f" Mend that, and start {what} with docker start.")
+    return told
+
+
+def _gone_on(engine: Containers, there: Mapping[str, Any], frozen: bool) -> list[str]:
+    name, state = there["Name"].lstrip("/"), there["State"]
+    if state["Paused"]:
+        engine.unpause(there["Id"])
+        return []
+    if frozen and not state["Running"] and not ended_by_engine(there, engine_start()):
+        return [f"Somebody stopped {name} while it was paused, so it stays stopped; docker start {name} starts it."]
+    engine.start(there["Id"])
+    return [f"Somebody let {name} run meanwhile, so the data may be of different moments."] if state["Running"] else []
 
 
 def patiently(connect: Callable[[], C], clock: Clock) -> C:

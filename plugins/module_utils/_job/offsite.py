@@ -303,7 +303,7 @@ class _Offsite:
             what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
             raise DockerVpsError(
                 f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
-                "Remove old sets (backup_prune), or choose a directory on a larger disk."
+                "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
             )
 
     def fetch(self, one: Remote) -> Mapping[str, Any]:

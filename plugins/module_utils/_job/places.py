@@ -66,8 +66,8 @@ def refuse_new_place(volume: str, place: str) -> None:
     if not os.path.isdir(place):
         raise DockerVpsError(
             f"The volume {volume} was bound to the directory {place}, which is not on this host. Make it on the disk "
-            f"that is meant for it (mkdir -p {place}), or restore into another volume with volumes. Nothing was "
-            "changed."
+            f"that is meant for it (mkdir -p {place}), or restore into another volume (docker_vps_restore_volumes). "
+            "Nothing was changed."
         )
     if os.listdir(place) or any(holds(one, place) for one in _SYSTEM):
         raise DockerVpsError(

@@ -51,6 +51,10 @@ class Probed:
         """Begin to listen; the news come at least as often as the check is to be asked."""
         return _Impatient(self._engine.listen(names))
 
+    def answer_of(self, name: str) -> str:
+        """Return what the application says to its health check."""
+        return self._engine.answer_of(name)
+
     def _answers(self, name: str) -> bool:
         """Whether the check that was begun at an earlier look has succeeded; begins the next one if not."""
         try:

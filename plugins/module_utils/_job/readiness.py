@@ -211,7 +211,7 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
         run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(names)} also {run} on {params.database}. Two containers on one database can lose data, so "
-            f"nothing was changed. Stop {it} (docker stop), or name {it} in beside if {it_is} meant to be there."
+            f"nothing was changed. Stop {it} (docker stop), or name {it} in stack_beside if {it_is} meant to be there."
         )
 
 
@@ -238,7 +238,10 @@ def _empty(engine: CutoverEngine, volume: str) -> bool:
 
 
 def _refuse_overlap(name: str, engine: CutoverEngine) -> None:
-    instead = "so overlap is refused. Use single_writer, or set overlap_force if every version bears it."
+    instead = (
+        "so overlap is refused. Set docker_vps_cutover: single_writer, or docker_vps_overlap_force: true if every "
+        "version bears it."
+    )
     try:
         data = volume_of(engine, name)
         databases = tree.survey(data.root).databases if data else ()

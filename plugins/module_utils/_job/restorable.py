@@ -10,7 +10,7 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequenc
 from .._core.catalog import Archive, Database, shown
 from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.members import Examined
+from .._core.members import Damaged, Examined
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.sets import Sets
@@ -112,7 +112,7 @@ class FromSet:
         if manifest.app != self.params.app and not self.params.force:
             raise DockerVpsError(
                 f"The set {self.set} in {self.one.directory} is of {manifest.app}, not of {self.params.app}. "
-                "Name another set, or set force if that is what you want."
+                "Name another set, or set docker_vps_restore_force: true if that is what you want."
             )
 
     def _targets(self) -> list[Target]:
@@ -124,7 +124,7 @@ class FromSet:
                 f"The set {self.set} has no archive {', '.join(unknown)}; it has {', '.join(archives) or 'none'}."
             )
         if len(set(wanted.values())) != len(wanted):
-            raise InvalidInput(f"Each archive needs a volume of its own, but they are {', '.join(wanted.values())}.")
+            raise InvalidInput(f"Each archive must have its own volume, but they are {', '.join(wanted.values())}.")
         if not self.params.volumes and not self.params.force:
             refuse_foreign(self.params.app, self.engine, wanted.values())
         absent = [one for one in self.one.absent() if any(one.startswith(archives[name].file) for name in wanted)]
@@ -228,7 +228,11 @@ class FromSet:
                 "mend that and try again. Nothing was changed."
             ) from error
         path = self.one.path(one.archive)
-        self._count(archive.extract(path, one.archive.compression, staged, **self._conditions(one)))
+        try:
+            self._count(archive.extract(path, one.archive.compression, staged, **self._conditions(one)))
+        except Damaged as error:
+            step = "Bring that file back from another copy of the set, or name another set; nothing was changed."
+            raise Damaged(f"{error.message} {step}") from error
         found = {shown(one): one for one in tree.survey(staged).databases}
         with Examiner() as examiner:
             for database in one.archive.databases:
@@ -237,7 +241,8 @@ class FromSet:
                     self.notes = (*self.notes, *_refuse_other(path, database, place, examiner))
                 elif database.journal_mode:  # others are encrypted
                     raise DockerVpsError(
-                        f"{path} has no database {database.path}, which its manifest names; nothing was changed."
+                        f"{path} has no database {database.path}, which its manifest names. Name another set; "
+                        "nothing was changed."
                     )
 
     def _conditions(self, one: Target) -> dict[str, Any]:

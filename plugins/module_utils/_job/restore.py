@@ -100,8 +100,8 @@ def _users(
         runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
-            f"{would_lose['summary']} Stop {it} first, or allow that with stop_app ({they_are} stopped for a moment, "
-            "when everything is prepared).",
+            f"{would_lose['summary']} Stop {it} first, or allow that with docker_vps_restore_stop_app: true "
+            f"(docker-vps restore --stop-app): {they_are} stopped for a moment, when everything is prepared.",
             containers=_names(there),
             would_lose=would_lose,
         )
@@ -160,9 +160,10 @@ def _summary(
 
 def _kept(source: Source) -> str:
     """Return what undo could bring back; nothing was in a volume that this restore has made."""
+    kept = "is kept; docker_vps_restore_undo: true brings it back."
     if not source.created:
-        return " The data from before is kept; undo brings it back."
+        return f" The data from before {kept}"
     were = "was" if len(source.created) == 1 else "were"
     made = f" {', '.join(source.created)} {were} not there before, so there is no older data to go back to."
     others = [volume for volume in source.volumes if volume not in source.created]
-    return f" The data from before of {', '.join(others)} is kept; undo brings it back.{made}" if others else made
+    return f" The data from before of {', '.join(others)} {kept}{made}" if others else made

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
-from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, sentence
 from .._core.health import Reason, Rules, Wanted, explain, log_lines
 from .._core.releases import FAILED, UNWELL, Release
 from .._core.secrets import Mask, secrets_of
@@ -306,7 +306,7 @@ class _WayBack:
     """From a failed version back to what was before."""
 
     def __init__(self, world: World, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
-        self.world, self.engine, self.under_way, self.why = world, engine, under_way, why
+        self.world, self.engine, self.under_way, self.why = world, engine, under_way, sentence(why)
         stranger = self._stranger()
         self.reached = under_way.reachable or stranger is not None
         self.new = stranger or self._new()
@@ -427,7 +427,8 @@ class _WayBack:
         one = self.under_way
         if not self.new:
             return ""
-        if not one.old and not one.previous:
+        alone = not one.old and not one.previous
+        if alone and self.new["State"]["Status"] != "created":
             # There is nothing else, so it stays for people to look at, under its proper name.
             if self.new["Name"].lstrip("/") != one.container:
                 rename(self.engine, self.new["Id"], one.container)
@@ -440,7 +441,7 @@ class _WayBack:
         left = self.engine.container(one.container)
         if left and left["Id"] != one.old:  # somebody has brought the new version up by hand meanwhile
             self.engine.remove_container(left["Id"])
-        return ""
+        return f" {one.container} had never run, and was removed." if alone else ""
 
     def _stop_new(self) -> None:
         if self.new:
@@ -512,7 +513,7 @@ class _WayBack:
     def _recorded(self) -> Release:
         found = self.world.releases.read(self.under_way.id)
         if found is None:
-            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone.")
+            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run deploy.yml.")
         return found
 
 

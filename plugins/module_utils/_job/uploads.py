@@ -84,7 +84,8 @@ def _named_by_set(query: str, needed: int, unpack: Callable[[str], None]) -> fro
     try:
         free = shutil.disk_usage(SCRATCH).free
         if free < needed:
-            raise DockerVpsError(f"{SCRATCH} has {free // 1024**2} MiB free, and it needs {needed // 1024**2} MiB.")
+            has, needs = free // 1024**2, needed // 1024**2
+            raise DockerVpsError(f"{SCRATCH} has {has} MiB free, and it needs {needs} MiB. Free some there.")
         with tempfile.TemporaryDirectory(prefix="docker-vps-uploads-", dir=SCRATCH) as scratch:
             place = os.path.join(scratch, "set")
             os.mkdir(place, mode=0o700)

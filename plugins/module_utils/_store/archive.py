@@ -174,11 +174,15 @@ def extract(
             examined = _read(path, kind, sha256, plain_bytes, allow_outside_links, _pipe(tar.stdin).write)
             _pipe(tar.stdin).close()
         if tar.wait() or not examined:
-            raise DockerVpsError(f"{path} cannot be restored into {into}: {_last_lines(complaints)}.")
+            raise DockerVpsError(
+                f"{path} cannot be restored into {into}: {_last_lines(complaints)}. Mend that, and run it again."
+            )
     # Unlike os.sync this waits for one file system only; sync is of GNU coreutils.
     synced = subprocess.run(["sync", "--file-system", into], capture_output=True, check=False)
     if synced.returncode:
-        raise DockerVpsError(f"{into} is restored, but may not last: {unquoted(synced.stderr).strip()}.")
+        raise DockerVpsError(
+            f"{into} is restored, but may not last: {unquoted(synced.stderr).strip()}. Mend that, and run it again."
+        )
     return examined
 
 
@@ -346,7 +350,7 @@ def _read(
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise DockerVpsError(f"The archive {path} cannot be read: {error.strerror}.") from error
+        raise refused(f"The archive {path} cannot be read", error) from error
     if sha256 and stream.sha256 != sha256:
         raise Damaged(f"{path} has the SHA-256 {stream.sha256}, not {sha256}: it is not the file that was written.")
     return examined

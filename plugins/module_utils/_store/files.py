@@ -184,7 +184,7 @@ def copy_tree(source: str, target: str) -> None:
         raise refused(f"{source} cannot be copied to {target}", error, os.path.dirname(target)) from error
     if done.returncode:
         said = _first_line(done).replace(f"/dev/fd/{descriptor}/.", source)
-        raise DockerVpsError(f"{source} cannot be copied to {target}: {said}.")
+        raise DockerVpsError(f"{source} cannot be copied to {target}: {said}. Mend that, and run it again.")
 
 
 def remove_tree(path: str) -> str:

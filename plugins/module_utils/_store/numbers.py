@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from typing import Iterable, List
 
+from .._core.losses import listed
 from .sqlite import FAILURES, quoted
 
 LARGEST = 2**53 - 1  # Number.MAX_SAFE_INTEGER: libsql, for one, throws for a row with a larger one
@@ -24,9 +25,8 @@ def unreadable(connection: sqlite3.Connection, tables: Iterable[str]) -> str:
     columns = [column for table in tables for column in _columns(connection, table)]
     if not columns:
         return ""
-    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
     return (
-        f"{', '.join(columns[:_NAMED])}{more} {'has' if len(columns) == 1 else 'have'} whole numbers beyond 2^53 - 1, "
+        f"{listed(columns, _NAMED)} {'has' if len(columns) == 1 else 'have'} whole numbers beyond 2^53 - 1, "
         "which an application in JavaScript cannot read"
     )
 

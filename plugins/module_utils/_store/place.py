@@ -12,6 +12,7 @@ import struct
 from typing import Iterator, Sequence
 
 from .._core.errors import next_step
+from .._core.losses import listed
 from .folders import folders
 
 LOOK = ".docker-vps-look"
@@ -66,9 +67,7 @@ def _mounted(root: str) -> str:
 
 def few(paths: Sequence[str]) -> str:
     """Return paths for people: some of many, and the beginning of long ones."""
-    begun = [one if len(one) <= 200 else f"{one[:200]}…" for one in paths[:_SHOWN]]
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(begun) + more
+    return listed(paths, _SHOWN)
 
 
 def _mount_points() -> Iterator[str]:

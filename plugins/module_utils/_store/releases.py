@@ -115,7 +115,8 @@ class Releases:
             kept = files.read(self.path(release_id, name))
             if kept is None:
                 raise DockerVpsError(
-                    f"{self.path(release_id, name)} is gone, so the release {release_id} cannot be put live."
+                    f"{self.path(release_id, name)} is gone, so the release {release_id} cannot be put live. "
+                    "Run deploy.yml."
                 )
             there = files.read(path)
             to_go = files.read(self.path(instead_of, name)) if instead_of else None

@@ -32,9 +32,11 @@ from .._core.catalog import (
     write,
 )
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.losses import counted
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 
+LOCK = ".lock"
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
 REMOVED = ".removed-"
@@ -109,7 +111,8 @@ class BackupSet:
             if not stat.S_ISREG(facts.st_mode):
                 found.append(f"{archive.file} is not a regular file")
             elif facts.st_size != archive.bytes:
-                found.append(f"{archive.file} has {facts.st_size} bytes, and the manifest says {archive.bytes}")
+                has = counted(facts.st_size, "byte")
+                found.append(f"{archive.file} has {has}, and the manifest says {archive.bytes}")
         return found
 
 
@@ -158,7 +161,7 @@ class Sets:
     @contextlib.contextmanager
     def lock(self, what: str, wait: float = 0.0) -> Iterator[None]:
         """Hold the lock of this app's backups, and finish what was being removed; see lock.locked."""
-        with locked(os.path.join(self.directory, ".lock"), f"{what} of {self.app}", wait):
+        with locked(os.path.join(self.directory, LOCK), f"{what} of {self.app}", wait):
             files = self._files()
             self._finish_removal([file[len(REMOVED) :] for file in files if file.startswith(REMOVED)], files)
             yield
@@ -199,7 +202,9 @@ class Sets:
             folder, file = os.path.split(which)
             stamp = stamp_of(file) or stamp_of(file, "archive")
             if stamp is None:
-                raise InvalidInput(f"{which} is neither a manifest nor an archive of a backup set.")
+                raise InvalidInput(
+                    f"{which} is neither a manifest nor an archive of a backup set; backup_list.yml shows them."
+                )
             return self._load(os.path.join(folder, manifest_file(stamp)))
         if which != "latest":
             time_of(which)
@@ -214,7 +219,10 @@ class Sets:
                 f"Every backup set of {self.app} in {self.directory} is dated later than now, the last one "
                 f"{here.sets[0].manifest.stamp}: is the clock right? Name it to use it.{more}"
             )
-        raise DockerVpsError(f"There is no backup set of {self.app} in {self.directory}.{more}")
+        raise DockerVpsError(
+            f"There is no backup set of {self.app} in {self.directory}. Make one with backup.yml, or correct "
+            f"docker_vps_backup_directory.{more}"
+        )
 
     def taken(self) -> list[str]:
         """Return the timestamps that are in use, by finished sets or by others' files."""

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
 from .._core.errors import DockerVpsError
+from .files import refused
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
 _PAUSE = 0.001  # seconds between steps, in which the application may commit
@@ -258,7 +259,7 @@ def header(path: str) -> Header:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise DockerVpsError(f"The database {path} cannot be read: {error.strerror}.") from error
+        raise refused(f"The database {path} cannot be read", error, path) from error
     if len(start) < HEADER or not start.startswith(MAGIC):
         raise DockerVpsError(
             f"{path} does not begin as an SQLite 3 database does: it is empty, encrypted or damaged. "
@@ -370,7 +371,7 @@ def _made(path: str, original: Header) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise DockerVpsError(f"The copy {path} cannot be made: {error.strerror}.") from error
+        raise refused(f"The copy {path} cannot be made", error, path) from error
     try:
         yield descriptor
         os.fchown(descriptor, original.stat.st_uid, original.stat.st_gid)
@@ -379,7 +380,7 @@ def _made(path: str, original: Header) -> Iterator[int]:
     except BaseException as error:
         os.unlink(path)
         if isinstance(error, OSError):
-            raise DockerVpsError(f"The copy {path} cannot be completed: {error.strerror}.") from error
+            raise refused(f"The copy {path} cannot be completed", error, path) from error
         raise
     finally:
         os.close(descriptor)

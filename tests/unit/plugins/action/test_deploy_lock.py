@@ -26,6 +26,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.action.deploy_lock import (
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.playlock import Lock, Owner, parse, text_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import Journal
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.deploy_lock import main, params_of, run
 
 NOW = 1_790_000_000.0
@@ -48,7 +50,11 @@ class Action(ActionModule):
         assert module_name == MODULE
         self.asked.append(dict(module_args))
         try:
-            return run(params_of({"expires": 3600.0, "force": False, **module_args}), NOW, self._task.check_mode)
+            return run(
+                params_of({"expires": 3600.0, "force": False, "backups": None, "wait": 0.0, **module_args}),
+                NOW,
+                self._task.check_mode,
+            )
         except DockerVpsError as error:
             return {"failed": True, "msg": error.message, **error.evidence}
 
@@ -201,6 +207,23 @@ def test_a_killed_process_that_nobody_has_buried_is_gone() -> None:
 def test_the_fingerprint_of_the_controller_stays() -> None:
     assert controller() == controller()
     assert len(controller()) == 16
+
+
+def test_a_backup_that_has_paused_the_application_is_waited_for(path: Path, tmp_path: Path) -> None:
+    sets = Sets(str(tmp_path / "sets"), "shop")
+    sets.prepare()
+    folder = sets.begin("20260201-020000")
+    with sets.lock("a backup"):
+        assert not acted(path, backups=sets.directory)[0].get("failed")  # it has paused nobody
+        Journal(folder).write(containers=("app",), frozen=True)
+        assert not acted(path, backups=sets.directory, check=True)[0].get("failed")
+        said = acted(path, backups=sets.directory, what="start")[0]["msg"]
+        assert said.startswith("Cannot begin start: a backup of shop (process ")
+        assert said.endswith(f"and holds {sets.directory}/.lock. Wait for it, or end that process.")
+    assert acted(path, backups=sets.directory)[0]["held"]  # a killed one has left that
+    Path(folder, "journal.json").write_text("damaged")
+    with sets.lock("a backup"):
+        assert acted(path, backups=sets.directory)[0]["held"]
 
 
 def test_main(exit_of: Any, path: Path) -> None:

@@ -183,7 +183,7 @@ def test_words_are_not_looked_at_without_a_prefix() -> None:
 
 def test_a_wrong_type_is_told() -> None:
     (told,) = problems({"stack_port": "http"}, roles=["stack"])
-    assert told.startswith("argument 'stack_port' is of type")
+    assert told.startswith("stack_port must be a whole number, but is a string.")
     assert told.endswith(".")
 
 

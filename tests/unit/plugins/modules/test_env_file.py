@@ -298,7 +298,9 @@ def test_params_are_read() -> None:
 def test_nobody_of_that_name(key: str, kind: str, name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         params_of(given_params(**{key: name}))
-    assert caught.value.message == f"There is no {kind} {name} on this host to own the env file."
+    assert (
+        caught.value.message == f"There is no {kind} {name} on this host to own the env file. Make it, or name another."
+    )
 
 
 HIDDEN = ["p4yl0ad", "w3bs1te", "41234", "51234", "s3ndgr1d", "t0k3n", "$HOME", SECRET]

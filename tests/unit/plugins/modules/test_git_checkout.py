@@ -40,7 +40,7 @@ def test_main_in_check_mode_asks_only(exit_of: Any, author: Author) -> None:
 
 
 def test_main_fails_with_the_cause_and_the_variable(exit_of: Any, author: Author) -> None:
-    ended = exit_of(main, **asked(author, version="mian", variable_prefix="docker_vps_git_"))
+    ended = exit_of(main, **asked(author, version="mian"))
     assert ended.code == 1
     assert ended.result["msg"] == (
         f"mian of {author.bare} cannot be checked out into {author.place.with_name('source')}. "

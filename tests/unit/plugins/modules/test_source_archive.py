@@ -58,4 +58,7 @@ def test_main_chooses_as_docker_does(exit_of: Any, root: Path, tmp_path: Path, c
 def test_main_fails_with_a_sentence(exit_of: Any, tmp_path: Path) -> None:
     ended = exit_of(main, path=str(tmp_path / "none"), dest=str(tmp_path / "x"))
     assert ended.code == 1
-    assert ended.result["msg"] == f"The sources {tmp_path}/none are not a directory on the controller."
+    assert (
+        ended.result["msg"]
+        == f"The sources {tmp_path}/none are not a directory on the controller. Correct docker_vps_source_path."
+    )

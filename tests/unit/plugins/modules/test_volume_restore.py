@@ -67,4 +67,7 @@ def test_main_restores(exit_of: Any, serve_engine: ServeEngine, shop: Shop, chec
 def test_main_fails(exit_of: Any, serve_engine: ServeEngine, tmp_path: Path) -> None:
     ended = exit_of(main, directory=str(tmp_path / "none"), docker_host=serve_engine().url)
     assert ended.code == 1
-    assert ended.result["msg"] == f"There is no backup set of ptnextjs in {tmp_path}/none."
+    assert ended.result["msg"] == (
+        f"There is no backup set of ptnextjs in {tmp_path}/none. Make one with backup.yml, or correct "
+        "docker_vps_backup_directory."
+    )

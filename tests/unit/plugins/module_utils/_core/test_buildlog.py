@@ -77,6 +77,16 @@ def test_a_log_without_a_step() -> None:
     assert found.sentence == "the step of the builder before the first line of the Dockerfile failed"
 
 
+def test_a_build_that_was_ended_names_the_step_at_work() -> None:
+    log = STEP[: STEP.index("#8 ERROR")] + "#8 CANCELED\nThe build was ended after image_build_timeout=9 seconds.\n"
+    found = failure(log, 1)
+    assert found.step.startswith("[4/4] RUN printf")
+    assert (
+        found.cause
+        == "the build took longer than image_build_timeout allows, and was ended; raise that, or take a larger machine"
+    )
+
+
 def test_no_log_at_all() -> None:
     assert failure("", 30).lines == ()
 
@@ -110,6 +120,7 @@ PIECES = st.sampled_from(
         "\n",
         "#1 ERROR: x\n",
         "#2 ERROR: y\n",
+        "#1 CANCELED\n",
     ]
 )
 

@@ -47,8 +47,8 @@ def test_a_version_is_a_branch_a_tag_a_name_or_a_commit(version: str, commit: st
 def test_an_empty_repository_has_no_versions() -> None:
     assert git.refs_of("") == {}
     assert (
-        git.unknown("main", {}, "git_")
-        == "The repository has no branch, tag or commit main: check git_version. It is empty."
+        git.unknown("main", {})
+        == "The repository has no branch, tag or commit main: check docker_vps_git_version. It is empty."
     )
 
 
@@ -59,8 +59,8 @@ def test_what_may_be_the_beginning_of_a_commit(text: str, short: bool) -> None:
 
 def test_names_that_are_like_the_one_asked_for_are_told() -> None:
     refs = git.refs_of(LISTED)
-    assert git.unknown("mian", refs, "p_").endswith("check p_version. It has main and others.")
-    assert git.unknown("zzz", refs, "p_").endswith("It has main, v1, v1 and others.")
+    assert git.unknown("mian", refs).endswith("check docker_vps_git_version. It has main and others.")
+    assert git.unknown("zzz", refs).endswith("It has main, v1, v1 and others.")
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,17 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
             "@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
             "has another host key",
         ),
-        ("No ED25519 host key is known for git.example.com\nHost key verification failed.", "p_known_hosts"),
-        ("git@git.example.com: Permission denied (publickey).", "p_key"),
+        (
+            "No ED25519 host key is known for git.example.com\nHost key verification failed.",
+            "docker_vps_git_known_hosts",
+        ),
+        ("git@git.example.com: Permission denied (publickey).", "docker_vps_git_key"),
         ('Load key "/x": error in libcrypto\ngit@x: Permission denied (publickey).', "without a passphrase"),
-        ("fatal: could not read Username for 'https://git.example.com': terminal prompts disabled", "p_token"),
-        ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/'", "p_token"),
+        (
+            "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled",
+            "docker_vps_git_token",
+        ),
+        ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/'", "docker_vps_git_token"),
         ("remote: Repository not found.\nfatal: repository 'https://x/' not found", "no such repository"),
         ("fatal: '/srv/x' does not appear to be a git repository", "no such repository"),
         ("ssh: Could not resolve hostname x: Name or service not known", "DNS"),
@@ -87,7 +93,7 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
         ("error: The following untracked working tree files would be overwritten by checkout:\n\tpage", "in the way"),
         ("fatal: Unable to create '/x/.git/index.lock': File exists.", "Another git"),
         ("error: object file .git/objects/aa/bb is empty\nfatal: loose object aabb is corrupt", "damaged"),
-        ("fatal: remote error: upload-pack: not our ref 123", "p_version"),
+        ("fatal: remote error: upload-pack: not our ref 123", "docker_vps_git_version"),
         ("fatal: transport 'file' not allowed", "submodule"),
         (
             "git-lfs filter-process: 1: git-lfs: not found\nfatal: the remote end hung up unexpectedly",
@@ -96,15 +102,15 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
     ],
 )
 def test_a_refusal_has_its_cause_and_what_git_said_once(said: str, cause: str) -> None:
-    told = git.why(f"{said}\n{said}", "p_")
+    told = git.why(f"{said}\n{said}")
     assert cause in told
     assert "{" not in told
     assert all(told.count(line.strip().rstrip(".")) <= 1 for line in said.splitlines() if len(line) > 9)
 
 
 def test_what_is_not_known_is_told_as_git_said_it() -> None:
-    assert git.why("hint: try this\nfatal: odd\nfatal: odd\n", "p_") == "Git said: fatal: odd."
-    assert git.why("", "p_") == "Git said nothing."
+    assert git.why("hint: try this\nfatal: odd\nfatal: odd\n") == "Git said: fatal: odd."
+    assert git.why("") == "Git said nothing."
 
 
 @pytest.mark.parametrize(

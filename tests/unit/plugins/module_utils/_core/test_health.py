@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health i
     Rules,
     Snapshot,
     Wanted,
+    asked_at,
+    ended_by_engine,
     explain,
     judge,
     snapshot,
@@ -303,3 +306,61 @@ def test_no_verdict_is_without_a_sentence() -> None:
 def test_a_long_answer_of_a_health_check_is_cut() -> None:
     now = seen("unhealthy", probes=(Probe("", "", 1, "x" * 5000),))
     assert explain(now, Reason.UNHEALTHY, Wanted.HEALTHY, 1).count("x") == 300
+
+
+@pytest.mark.parametrize(
+    ("finished", "policy", "running", "ended"),
+    [
+        ("2026-02-01T02:00:05.9Z", "unless-stopped", False, True),
+        ("2026-02-01T02:00:10.2Z", "unless-stopped", False, True),
+        ("2026-02-01T02:00:04.9Z", "unless-stopped", False, False),  # a person, before
+        ("2026-02-01T02:00:11.0Z", "unless-stopped", False, False),  # a person, afterwards
+        ("2026-02-01T02:00:07.0Z", "no", False, False),
+        ("2026-02-01T02:00:07.0Z", None, False, False),
+        ("2026-02-01T02:00:07.0Z", "unless-stopped", True, False),
+        (None, "unless-stopped", False, False),
+    ],
+)
+def test_what_the_engine_ended_is_told_by_the_time(finished: Any, policy: Any, running: bool, ended: bool) -> None:
+    state = {"Running": running, **({"FinishedAt": finished} if finished else {})}
+    there = {"State": state, "HostConfig": {"RestartPolicy": {"Name": policy} if policy else None}}
+    assert ended_by_engine(there, ("2026-02-01T02:00:05", "2026-02-01T02:00:10")) is ended
+    assert not ended_by_engine(there, None)
+
+
+def asked(test: Any, **networks: str) -> Any:
+    return {
+        "Config": {"Healthcheck": {"Test": test}},
+        "NetworkSettings": {"Networks": {name: {"IPAddress": address} for name, address in networks.items()}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("inspected", "address"),
+    [
+        (asked(["CMD", "wget", "--spider", "http://127.0.0.1:3000/api/health"], proxy="172.18.0.2"),
+         "http://172.18.0.2:3000/api/health"),
+        (asked(["CMD-SHELL", "curl -f 'http://localhost/h?deep=1' || exit 1"], none="", proxy="172.18.0.2"),
+         "http://172.18.0.2/h?deep=1"),
+        (asked(["CMD-SHELL", "curl -f http://localhost:80||exit 1"], proxy="172.18.0.2"), "http://172.18.0.2:80"),
+        (asked(["CMD", "wget", "http://example.com/"], proxy="172.18.0.2"), ""),
+        (asked(["CMD", "wget", "http://127.0.0.1/"], host=""), ""),
+        (asked(None, proxy="172.18.0.2"), ""),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_where_a_health_check_asks(inspected: Any, address: str) -> None:
+    assert asked_at(inspected) == address
+
+
+def test_what_the_application_answers_is_told() -> None:
+    sick = replace(seen("unhealthy"), answer="503: {\n  " + "x" * 400, failing_streak=1)
+    silent = replace(sick, probes=(Probe("", "", 8, ""),))
+    told = explain(silent, Reason.UNHEALTHY, Wanted.HEALTHY, 1.0)
+    shown = f"asked the same, the application answers 503: {{ {'x' * 293}…."
+    assert told.endswith(f"; the last health check ended with code 8; {shown}")
+    speaking = replace(sick, probes=(Probe("", "", 8, "503"),))
+    assert f"ended with code 8 and said: 503; {shown}" in explain(speaking, Reason.UNHEALTHY, Wanted.HEALTHY, 1.0)
+    unasked = replace(seen("starting"), answer="500: no", probes=())
+    told = explain(unasked, Reason.TIMEOUT, Wanted.HEALTHY, 1.0)
+    assert told.endswith("its health check has not run yet; asked the same, the application answers 500: no.")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.kinds import excess, missing, unread, wrong
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from hypothesis import given
@@ -75,13 +76,19 @@ def test_a_right_value(kind: str, value: Any) -> None:
 def test_a_wrong_value(kind: str, value: Any) -> None:
     (told,) = wrong({kind: ["role_x"]}, {"role_x": value})
     assert told.startswith("role_x must be ")
-    assert told.endswith(f", but is {value!r}.")
+    assert told.endswith(f", but is {short(repr(value))}.")
 
 
 def test_every_kind_that_a_role_uses_is_tried_here() -> None:
     ranges = [yaml.safe_load(path.read_text()) for path in (ROOT / "roles").glob("*/meta/ranges.yml")]
     assert ranges
     assert {kind for one in ranges for kind in one["kinds"]} <= set(CASES)
+
+
+def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
+    (told,) = wrong({"name": ["app"]}, {"app": "two words " * 500})
+    assert told.startswith("app must be a name of letters")
+    assert len(told) < 350
 
 
 def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
@@ -168,3 +175,25 @@ def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() ->
     words = kinds.words_behind("app_", wiring)
     assert words == {"a": "app_a", "b": "app_b", "c": "app_c"}
     assert kinds.in_words(["a is b.", "app_a is b.", "ab is a.b"], words) == ["app_a is app_b.", "ab is app_a.app_b"]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "argument 'aliases' is of type dict and we were unable to convert to list: <class '_TaggedDict'> x",
+            "aliases must be a list, but is a mapping",
+        ),
+        (
+            "Elements value for option 'jobs' is of type NoneType and we were unable to convert to dict: x",
+            "Each item of jobs must be a mapping, but is empty",
+        ),
+        (
+            "argument 'port' is of type date and we were unable to convert to int: x",
+            "port must be a whole number, but is of another type",
+        ),
+        ("value of state must be one of: present, got: gone", "value of state must be one of: present, got: gone"),
+    ],
+)
+def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str, told: str) -> None:
+    assert kinds.unconvertible(message) == told

@@ -97,6 +97,16 @@ def test_a_line_without_its_end_is_left_until_the_container_writes_no_more() -> 
 
 
 @pytest.mark.parametrize("tty", [False, True])
+def test_what_the_engine_says_itself_is_no_line(tty: bool) -> None:
+    said = "Error grabbing logs: invalid character\n\n"
+    pieces = [entry(1, "one\n") if not tty else b"", said.encode() if tty else frame(said)]
+    assert not choose(lines(entries(pieces, tty), ended=False), Wanted(1, ALL), whole=False).enough
+    found = choose(lines(entries(pieces, tty), ended=False), Wanted(1, ALL), whole=True)
+    assert (found.damage, found.enough) == ("Error grabbing logs: invalid character", True)
+    assert [one.text for one in found.lines] == ([] if tty else ["one"])
+
+
+@pytest.mark.parametrize("tty", [True, False])
 def test_the_last_line_of_a_run_is_apart_from_the_first_of_the_next(tty: bool) -> None:
     pieces = [f"{at(n)} {text}".encode() if tty else entry(n, text) for n, text in ((1, "bye"), (2, "hello\n"))]
     assert list(lines(entries(pieces, tty), ended=False)) == [line(1, "bye"), line(2, "hello")]

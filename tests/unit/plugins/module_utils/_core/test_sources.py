@@ -77,9 +77,9 @@ def test_links_count_and_are_not_followed_and_pipes_do_not_count(root: Path) -> 
 @pytest.mark.parametrize(
     ("name", "ignore", "said"),
     [
-        ("nowhere", "", "nowhere are not a directory on the controller."),
-        ("package.json", "", "package.json are not a directory on the controller."),
-        ("", "*", " hold no files, or .dockerignore leaves none."),
+        ("nowhere", "", "nowhere are not a directory on the controller. Correct docker_vps_source_path."),
+        ("package.json", "", "package.json are not a directory on the controller. Correct docker_vps_source_path."),
+        ("", "*", " hold no files, or .dockerignore leaves none. Correct docker_vps_source_path, or that file."),
     ],
 )
 def test_no_sources_are_refused(root: Path, name: str, ignore: str, said: str) -> None:

@@ -44,6 +44,23 @@ def test_what_is_there_already_is_not_waited_for() -> None:
     assert (engine.looks, engine.clock.passed) == ([(0, "a")], 0)
 
 
+@pytest.mark.parametrize(
+    ("last", "wanted", "asked"),
+    [
+        (SICK, Wanted.HEALTHY, True),
+        (STARTING, Wanted.HEALTHY, True),
+        (STARTING, Wanted.STOPPED, False),
+        (EXITED, Wanted.HEALTHY, False),
+        (HEALTHY, Wanted.HEALTHY, False),
+        (seen("running"), Wanted.HEALTHY, False),
+    ],
+)
+def test_the_application_is_asked_why_it_is_not_healthy(last: Snapshot, wanted: Wanted, asked: bool) -> None:
+    engine = engine_of([(0, STARTING), (1, last)], answers={STARTING.name: "503: no database"})
+    (one,) = wait(engine, wanted=wanted).containers
+    assert one.snapshot.answer == ("503: no database" if asked else "")
+
+
 def test_an_event_ends_the_wait_at_that_moment() -> None:
     engine = engine_of([(0, STARTING), (2.3, HEALTHY)])
     assert told(wait(engine)) == [("reached", 2.3)]

@@ -136,7 +136,9 @@ def test_a_command_that_says_nothing() -> None:
 
 
 def test_a_command_that_is_not_there() -> None:
-    with pytest.raises(DockerVpsError, match=r"^The command /nowhere/x y cannot be run: No such file or directory\.$"):
+    with pytest.raises(
+        DockerVpsError, match=r"^The command /nowhere/x y cannot be run: No such file or directory\. Is it installed\?$"
+    ):
         run(["/nowhere/x", "y", "z"], 10)
 
 

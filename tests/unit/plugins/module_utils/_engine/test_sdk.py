@@ -15,6 +15,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
@@ -65,6 +66,33 @@ def test_what_there_is(serve_engine: ServeEngine) -> None:
     assert engine.volume("data") == {"Name": "data"}
     assert engine.network("proxy") == {"Name": "proxy"}
     assert (engine.look("app").name, engine.look("app").health) == ("app", "healthy")
+
+
+def test_what_an_application_answers_to_its_health_check(serve_engine: ServeEngine, tmp_path: Path) -> None:
+    application = EngineServer({"/api/health": (503, b"no database, token tok-sesame-4711")})
+    port = urlsplit(application.url).port
+    there = {
+        "Config": {
+            "Healthcheck": {"Test": ["CMD", "wget", f"http://localhost:{port}/api/health?deep=1"]},
+            "Env": ["API_TOKEN=tok-sesame-4711"],
+        },
+        "NetworkSettings": {"Networks": {"proxy": {"IPAddress": "127.0.0.1"}}},
+    }
+    answers = {"/containers/app/json": (200, there), "/containers/other/json": (200, inspected("healthy"))}
+    here, elsewhere = EngineServer(answers, str(tmp_path / "engine.sock")), serve_engine(answers)
+    try:
+        engine = engine_of(here)
+        assert engine.answer_of("app") == "503: no database, token <API_TOKEN>"
+        assert application.asked == [("/api/health", {"deep": ["1"]})]
+        assert (engine.answer_of("other"), engine.answer_of("none")) == ("", "")
+        if urlsplit(elsewhere.url).scheme != "unix":
+            assert engine_of(elsewhere).answer_of("app") == ""
+    finally:
+        application.stop()
+    try:
+        assert engine.answer_of("app") == ""
+    finally:
+        here.stop()
 
 
 def test_what_there_is_of_containers_and_volumes(serve_engine: ServeEngine) -> None:

@@ -114,7 +114,7 @@ def test_names_are_checked_first(shop: Shop) -> None:
         made(shop, volumes={"manifest": "shop-db"})
     with pytest.raises(InvalidInput) as caught:
         made(shop, uploads=Query("SELECT 1", "pictures"))
-    assert caught.value.message == "uploads.archive is 'pictures', but no volume is archived under that name."
+    assert caught.value.message == "uploads.archive is 'pictures', which names no archive of this backup. Correct it."
     assert not os.path.exists(shop.sets.directory)
 
 
@@ -164,7 +164,7 @@ def test_a_disk_that_is_too_small(shop: Shop) -> None:
         made(shop, sets)
     assert caught.value.message == (
         f"{sets.directory} has 64 MiB free, and the backup needs about 64 MiB. "
-        "Remove old sets (backup_prune), or choose a directory on a larger disk."
+        "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
     )
     needed = RESERVE + occupied(shop.media) + 2 * occupied(shop.db)
     assert caught.value.evidence == {"free_bytes": RESERVE, "needed_bytes": needed}
@@ -202,6 +202,24 @@ def test_whoever_runs_on_the_volumes_is_halted_and_nobody_else(
     assert shop.engine.calls == [(halt, "APP"), (halt, "BACKEND"), (go, "APP"), (go, "BACKEND")]
     assert told["set"]["unavailable"] == 2.0
     assert (told["set"]["started"], told["set"]["finished"]) == ("2026-02-01T02:00:00Z", "2026-02-01T02:00:02Z")
+
+
+@pytest.mark.parametrize(
+    ("consistency", "running", "told"),
+    [
+        ("pause", False, "Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."),
+        ("pause", True, "Somebody let app run meanwhile, so the data may be of different moments."),
+        ("stop", True, "Somebody let app run meanwhile, so the data may be of different moments."),
+    ],
+)
+def test_what_a_person_did_meanwhile_stays_and_is_told(shop: Shop, consistency: str, running: bool, told: str) -> None:
+    def meanwhile() -> None:  # when the next one is halted
+        shop.engine.containers["APP"]["State"] = {"Running": running, "Paused": False}
+
+    shop.engine.add_container("backend", "shop-db")
+    shop.engine.on[consistency, "BACKEND"] = meanwhile
+    assert told in made(shop, consistency=consistency)["set"]["warnings"]
+    assert shop.engine.running() == (["APP", "BACKEND"] if running else ["BACKEND"])
 
 
 def test_nobody_is_unavailable_when_nobody_runs(shop: Shop) -> None:

@@ -30,13 +30,15 @@ def test_the_remote_is_followed_and_a_second_run_changes_nothing(author: Author,
     foreseen = host(check_mode=True)
     assert (foreseen["changed"], foreseen["before"], foreseen["after"]) == (True, "", first)
     assert not host.place.exists()
-    assert host() == foreseen
+    assert foreseen["files"] == []  # nothing is here yet
+    assert host() == {**foreseen, "files": ["page"]}
     assert not host()["changed"]
     second = author.push(page="second")
     foreseen = host(check_mode=True)
     assert (foreseen["before"], foreseen["after"]) == (first, second)
     assert host.page() == "first"
-    assert host() == foreseen
+    assert host() == {**foreseen, "files": ["page"]}
+    assert host(check_mode=True)["files"] == ["page"]
     assert host.page() == "second"
     for version in (first, first[:9], second[:9]):
         assert host(version=version)["after"] in (first, second)

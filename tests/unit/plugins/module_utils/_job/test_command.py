@@ -40,6 +40,7 @@ class Host:
     out: str = ""
     err: str = ""
     connect: Optional[Callable[[str], Any]] = None
+    engine_start: Optional[tuple[str, str]] = None
 
     def __post_init__(self) -> None:
         self.engine = FakeVolumeEngine(self.place)
@@ -81,7 +82,7 @@ class Host:
         out, err = io.StringIO(), io.StringIO()
         connect = self.connect or (lambda address: self.engine)
         try:
-            return main(argv, str(path), World(out, err, self.clock, connect))
+            return main(argv, str(path), World(out, err, self.clock, connect, lambda: self.engine_start))
         finally:
             self.out, self.err = out.getvalue(), err.getvalue()
 
@@ -414,6 +415,22 @@ def test_the_engine_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_settle_without_releases(host: Host) -> None:
+    assert host.run("settle") == 0
+    assert host.out == "No cutover was interrupted.\n"
+
+
+def test_what_the_engine_ended_when_it_came_back_is_started_again(host: Host) -> None:
+    Releases(str(host.place), "/e").prepare()
+    host.engine.add_container("shop-app", "shop-db", running=False)
+    host.engine.add_container("other", running=False)
+    host.engine.containers["OTHER"]["Config"]["Labels"] = {}
+    for one in host.engine.containers.values():
+        one["State"]["FinishedAt"] = "2026-02-01T02:00:09.1Z"
+        one["Labels"] = one["Config"]["Labels"]
+    host.engine_start = ("2026-02-01T02:00:05", "2026-02-01T02:00:10")
+    assert host.run("settle") == 0
+    assert host.out == "shop-app was ended by the engine when that came back, and was started again.\n"
+    assert host.engine.running() == ["SHOP-APP"]
     assert host.run("settle") == 0
     assert host.out == "No cutover was interrupted.\n"
 

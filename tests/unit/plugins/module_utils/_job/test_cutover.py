@@ -530,10 +530,13 @@ def test_an_old_version_that_does_not_end(site: Site) -> None:
 BAD = {
     "exits at once": (Version(exits=0.0, answers=9), "exited with code 1"),
     "is never healthy": (Version(answers=1e9, healthy=1e9), "was not healthy within 60 s"),
-    "is unhealthy": (Version(answers=1e9, healthy=1e9, unhealthy=5.0), "is unhealthy"),
+    "is unhealthy": (Version(answers=1e9, healthy=1e9, unhealthy=5.0), "the application answers 503: out of service"),
     "has no entrypoint": (Version(refuses='exec: "/missing": no such file'), "/missing"),
     "crashes while it is watched": (Version(exits=6.0), "It was healthy at first, and then: "),
-    "sickens while it is watched": (Version(unhealthy=6.0), "It was healthy at first, and then: "),
+    "sickens while it is watched": (
+        Version(unhealthy=6.0),
+        "the application answers 503: out of service",
+    ),
     "migrates by half": (Version(exits=0.2, answers=9, migrates=migrate), "exited with code 1"),
 }
 

@@ -56,6 +56,9 @@ class FakeDrillEngine(FakeVolumeEngine):
     def listen(self, names: Sequence[str]) -> FakeFeed:
         return self.health.listen(names)
 
+    def answer_of(self, name: str) -> str:
+        return self.health.answer_of(name)
+
     def logs(self, name: str, lines: int) -> list[str]:
         assert lines == 50
         return self.health.logs(name, lines) if name in self.containers else []
@@ -192,7 +195,16 @@ def test_how_the_container_is_made(world: World) -> None:
     ]
     assert config["Labels"] == {"ptnextjs.docker_vps.drill": "shop"}
     check = config["Healthcheck"]
-    assert check["Test"] == ["CMD", "wget", "--quiet", "--tries=1", "--spider", "http://127.0.0.1:8080/healthz"]
+    assert check["Test"] == [
+        "CMD",
+        "wget",
+        "--quiet",
+        "--tries=1",
+        "-T",
+        "9",
+        "--spider",
+        "http://127.0.0.1:8080/healthz",
+    ]
     assert (check["Interval"], check["StartPeriod"]) == (10**9, 20 * 10**9)
     host = config["HostConfig"]
     assert host["NetworkMode"] == NAME

@@ -118,3 +118,9 @@ def test_the_feed_is_closed() -> None:
 )
 def test_the_command_of_a_check(check: Mapping[str, Any], command: list[str]) -> None:
     assert command_of(check) == command
+
+
+def test_the_application_is_asked_by_the_engine() -> None:
+    starting = seen("starting")
+    engine = engine_of((0, starting), answers={starting.name: "503: no database"})
+    assert waited(engine, within=1).snapshot.answer == "503: no database"

@@ -102,7 +102,7 @@ def test_holes_need_no_room(site: Site) -> None:
 def test_overlap_on_sqlite(site: Site) -> None:
     message = refused(site, strategy="overlap").message
     assert "shop-db holds the SQLite database payload.db" in message
-    assert "so overlap is refused. Use single_writer, or set overlap_force" in message
+    assert "so overlap is refused. Set docker_vps_cutover: single_writer, or docker_vps_overlap_force" in message
     site.run(site.params("shop:2", strategy="overlap", overlap_force=True))
     assert site.live().image == "shop:2"
 

@@ -455,6 +455,33 @@ def test_a_first_release_that_fails_stays_to_be_looked_at(tmp_path: Path) -> Non
     assert site.engine.names() == {APP: "shop:3"}
 
 
+@pytest.mark.parametrize("step", [("config_hash", "shop"), ("recreate", APP, NEXT), ("start", NEXT)], ids=" ".join)
+def test_a_first_release_that_cannot_be_started_is_removed(tmp_path: Path, step: tuple[str, ...]) -> None:
+    site = Site(tmp_path)
+    site.engine.volumes.clear()
+    site.engine.fails[step] = EngineError("The Docker engine refused: no.")
+    error = failed(site)
+    assert f"There is no earlier healthy version to put back. {APP} had never run, and was removed." in error.message
+    assert (site.engine.containers, site.releases.current(), site.releases.unfinished()) == ({}, "", [])
+    site.engine.fails.clear()
+    site.deploy("shop:3")
+    assert site.engine.names() == {APP: "shop:3"}
+
+
+@pytest.mark.parametrize("step", [("config_hash", "shop"), ("recreate", APP, NEXT)], ids=" ".join)
+def test_what_a_crash_leaves_of_a_first_release_is_known_as_ours(tmp_path: Path, step: tuple[str, ...]) -> None:
+    site = Site(tmp_path)
+
+    def look() -> None:
+        seen.append(site.engine.containers.copy())
+
+    seen: list[dict[str, Any]] = []
+    site.engine.on[step] = look
+    site.deploy("shop:1")
+    (there,) = seen[0].values()
+    assert there["Config"]["Labels"]["com.docker.compose.project.config_files"] == str(site.home / "compose.yml")
+
+
 def test_a_first_release_that_fails_gives_the_data_back(tmp_path: Path) -> None:
     site = Site(tmp_path)
     counted = site.counted()
@@ -475,8 +502,8 @@ def test_a_first_release_that_fails_when_it_has_its_name(tmp_path: Path) -> None
 
 def test_a_first_release_of_which_nothing_is_there(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.engine.fails["create", "shop"] = EngineError("Compose could not do it.")
-    assert "There is no earlier healthy version" in failed(site).message
+    site.engine.fails["create", "shop"] = EngineError("Compose could not do it: no room")
+    assert "Compose could not do it: no room. There is no earlier healthy version" in failed(site).message
     assert site.engine.containers == {}
 
 

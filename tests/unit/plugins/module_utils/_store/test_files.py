@@ -299,7 +299,8 @@ def test_what_cp_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(DockerVpsError) as caught:
         copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
     assert caught.value.message == (
-        f"{tmp_path}/a cannot be copied to {tmp_path}/b: cp: cannot open '{tmp_path}/a/x': Input/output error."
+        f"{tmp_path}/a cannot be copied to {tmp_path}/b: cp: cannot open '{tmp_path}/a/x': Input/output error. "
+        "Mend that, and run it again."
     )
 
 
