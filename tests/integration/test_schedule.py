@@ -242,9 +242,15 @@ def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener)
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: Path) -> None:
-    odd = {"schedule_project_directory": str(tmp_path / "50%s ü"), "__schedule_units": str(tmp_path)}
+    odd = {**scheduled.variables, "schedule_project_directory": str(tmp_path / "50%s ü")}
     shutil.copytree(scheduled.program.parent, tmp_path / "50%s ü/bin")
-    scheduled.role(entry="units", **odd).succeeded()
+    role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "look", "public": True}
+    copy = {"content": "{{ item.value }}", "dest": str(tmp_path / "{{ item.key }}"), "mode": "0644"}
+    tasks = [
+        {"ansible.builtin.include_role": role, "vars": odd},
+        {"ansible.builtin.copy": copy, "loop": "{{ __schedule_units | dict2items }}", "vars": odd},
+    ]
+    scheduled.app.play(yaml.safe_dump(tasks)).succeeded()
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
         f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "settle", "verify") for kind in ("service", "timer")
