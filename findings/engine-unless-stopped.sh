@@ -34,7 +34,8 @@ export PATH="$work/usr/bin:$work/usr/sbin:$PATH" DOCKER_HOST="unix://$work/engin
 
 # Start the engine, and wait until it answers.
 start() {
-    dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
+    # In a network of its own, since an engine without a bridge removes the one that another engine has.
+    unshare --net dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
         --bridge none --iptables=false --storage-driver vfs >>"$work/log" 2>&1 &
     engine=$!
     timeout 60 sh -c 'until docker info >/dev/null 2>&1; do sleep 0.2; done'

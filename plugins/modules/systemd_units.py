@@ -44,8 +44,8 @@ EXAMPLES = r"""
 - name: A timer and its service, and none of an earlier kind
   ptnextjs.docker_vps.systemd_units:
     units:
-      shop-backup.service: "{{ lookup('ansible.builtin.template', 'backup.service.j2', convert_data=false) }}"
-      shop-backup.timer: "{{ lookup('ansible.builtin.template', 'backup.timer.j2', convert_data=false) }}"
+      shop-backup.service: "{{ lookup('ansible.builtin.template', 'backup.service.j2') }}"
+      shop-backup.timer: "{{ lookup('ansible.builtin.template', 'backup.timer.j2') }}"
     owned: [shop-backup.service, shop-backup.timer, shop-verify.service, shop-verify.timer]
 """
 
