@@ -7,7 +7,7 @@ import io
 import signal
 import sys
 import time
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -49,15 +49,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         asked = {name: value for name, value in self._task.args.items() if name not in OWN}
         result = self._look(asked, variables)
         if (own["show"] or own["follow"]) and not result.get("failed"):
-            self._show(result["lines"], own["timestamps"], variables)
-            if result.get("damage"):
-                self._print(result["damage"], variables)
-                return result
-            if not (result["lines"] or own["follow"]):
+            self._show(result, own["timestamps"], variables)
+            if not (result["lines"] or own["follow"] or result.get("damage")):
                 state = result["container"]["state"]
                 self._print(f"No such lines; container {asked['container']} is {state}.", variables)
         until = began + own["follow_for"] if own["follow_for"] else float("inf")
-        while own["follow"] and not result.get("failed"):
+        while own["follow"] and not (result.get("failed") or result.get("damage")):
             if not _runs(result):
                 result = self._next(result, asked, min(until, self.now() + SUCCESSOR_WITHIN), variables)
                 if not _runs(result):
@@ -69,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 asked.update(tail=0, wait=min(LOOK, until - self.now()), since=result["last"] or asked.get("since", ""))
                 seen = self._look(asked, variables)
                 result = _gone(result) if seen.get("absent") else seen
-            self._show(result.get("lines", ()), own["timestamps"], variables)
+            self._show(result, own["timestamps"], variables)
         return result
 
     def _own(self) -> Mapping[str, Any]:
@@ -111,9 +108,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 return seen
         return {**result, "lines": []}
 
-    def _show(self, lines: Sequence[Mapping[str, str]], timestamps: bool, variables: Mapping[str, Any]) -> None:
-        for line in lines:
+    def _show(self, result: Mapping[str, Any], timestamps: bool, variables: Mapping[str, Any]) -> None:
+        for line in result.get("lines", ()):
             self._print(f"{_short(line['time'])} {line['text']}" if timestamps else line["text"], variables)
+        if result.get("damage"):
+            self._print(result["damage"], variables)
 
     def _print(self, text: str, variables: Mapping[str, Any]) -> None:
         several = len(variables.get("ansible_play_hosts", ())) > 1

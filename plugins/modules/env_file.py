@@ -132,6 +132,7 @@ from ..module_utils._store import files
 
 HEADER = "Written by ptnextjs.docker_vps from the inventory: changes made here are lost at the next deploy."
 MODE = 0o600
+EXPANDED = "\0"  # what no value is
 
 
 @dataclass(frozen=True)
@@ -190,11 +191,14 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
         )
     there = files.read(params.path)
     current = _parsed(params.path, there)
-    if there and SECRET not in params.values and SECRET in dotenv.expanded(there.text):
+    expanded = dotenv.expanded(there.text) if there else []
+    if SECRET in expanded and not params.values.get(SECRET):
         raise DockerVpsError(
             f"{SECRET} in {params.path} has a $ that Compose replaces, so the application has another value than "
             f"stands there. Ask the container for it (printenv {SECRET}), and put it into the inventory."
         )
+    # The container has other values of these than stand there, so whatever is wanted is another one.
+    current = {**current, **dict.fromkeys(expanded, EXPANDED)}
     plan = environment.plan(params.values, current, params.data_mount, new_secret)
     wanted = files.Kept(dotenv.dump(plan.values, HEADER), MODE, params.uid, params.gid)
     example = params.path + ".example"

@@ -71,7 +71,7 @@ def test_a_refusal_of_the_engine_is_told_at_once(app: App) -> None:
         docker("network", "rm", OTHER)
     assert f"The engine did not create the network {NAME}: " in played.text
     assert "Pool overlaps with other one on this address space" in played.text
-    assert "Choose another proxy_network_subnet, or none" in played.text
+    assert "Choose another docker_vps_network_subnet, or none" in played.text
     assert "RETRYING" not in played.text
 
 

@@ -242,9 +242,17 @@ def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener)
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: Path) -> None:
-    odd = {"schedule_project_directory": str(tmp_path / "50%s ü"), "__schedule_units": str(tmp_path)}
-    shutil.copytree(scheduled.program.parent, tmp_path / "50%s ü/bin")
-    scheduled.role(entry="units", **odd).succeeded()
+    home, told = tmp_path / "50%s ü", tmp_path / "told"
+    shutil.copytree(scheduled.program.parent, home / "bin")
+    # There is no systemd at work here to which the timers could be given.
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho $1 >>'{told}'\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "systemd"}
+    odd = {**scheduled.variables, "schedule_project_directory": str(home), "__schedule_place": str(tmp_path)}
+    task = {"ansible.builtin.include_role": role, "vars": odd}
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    scheduled.app.play(yaml.safe_dump([{"block": [task], "environment": path}])).succeeded()
+    assert told.read_text().split() == ["daemon-reload", "reenable", "start"]
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
         f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "settle", "verify") for kind in ("service", "timer")

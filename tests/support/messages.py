@@ -124,6 +124,7 @@ SECTIONS = {
     "The replica": ["roles/replica/tasks/*.yml", "_core/replica.py"],
     "The schedule and docker-vps": [
         "_job/command.py",
+        "_job/units.py",
         "roles/schedule/tasks/*.yml",
         "_job/notify.py",
         "_store/lock.py",

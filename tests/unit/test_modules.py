@@ -15,7 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles impor
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import adopt, offsite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import adopt, offsite, units
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
@@ -310,6 +310,13 @@ def result_of_release_rollback(place: Path) -> dict[str, Any]:
     return release_rollback.run(release_rollback.Params("", "restore", how), site.sets, site.world, False)
 
 
+def result_of_systemd_units(place: Path) -> dict[str, Any]:
+    text = "[Timer]\nOnCalendar=daily\n"
+    (place / "shop-verify.timer").write_text(text)
+    asked = units.Params({"shop-backup.timer": text}, ["shop-backup.timer", "shop-verify.timer"], str(place))
+    return units.run(asked, lambda *arguments: "", check_mode=False)
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_adopt": result_of_backup_adopt,
     "backup_drill": result_of_backup_drill,
@@ -328,6 +335,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "release_rollback": result_of_release_rollback,
     "release_settle": result_of_release_settle,
     "source_archive": result_of_source_archive,
+    "systemd_units": result_of_systemd_units,
     "volume_backup": result_of_volume_backup,
     "volume_restore": result_of_volume_restore,
 }

@@ -98,6 +98,11 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+def without_password(text: str) -> str:
+    """Return a text, such as the address of a repository, without a password or token in its addresses."""
+    return _PASSWORD.sub("//(hidden)@", text)
+
+
 def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list[str]:
     """Return one sentence per value that is not of its kind.
 
@@ -108,9 +113,7 @@ def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list
     found = []
     for kind, names in kinds.items():
         right, expected = _KINDS[kind]
-        bad = [
-            (name, short(_PASSWORD.sub("//(hidden)@", repr(values[name])))) for name in names if not right(values[name])
-        ]
+        bad = [(name, short(without_password(repr(values[name])))) for name in names if not right(values[name])]
         found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
     return found
 

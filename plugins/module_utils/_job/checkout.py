@@ -9,6 +9,7 @@ from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core.errors import DockerVpsError
+from .._core.kinds import without_password
 from .._core.losses import listed
 from .._store import files
 
@@ -88,8 +89,9 @@ class _Checkout:
         self.git("rev-parse", "--git-dir")  # says what is wrong with it
         known = self.git("config", "--default", "", "--get", "remote.origin.url").strip()
         if known and not rules.same_repository(known, self.params.url):
+            other = without_password(known)
             raise DockerVpsError(
-                f"That directory is a checkout of {known}: is this another application? If the repository has moved, "
+                f"That directory is a checkout of {other}: is this another application? If the repository has moved, "
                 f"say so with git -C {self.directory} remote set-url origin {self.params.url}"
             )
         head = self._whole("HEAD")

@@ -210,7 +210,7 @@ def test_a_secret_that_compose_expands_is_refused(host: Host, value: str) -> Non
     with pytest.raises(
         DockerVpsError, match=r"PAYLOAD_SECRET in .* has a \$ that Compose replaces, so .*printenv"
     ) as caught:
-        host.run()
+        host.run({**VALUES, "PAYLOAD_SECRET": ""})  # as plays give it
     assert SECRET not in caught.value.message
     host.run({**VALUES, "PAYLOAD_SECRET": NEXT_SECRET})
     assert host.values()["PAYLOAD_SECRET"] == NEXT_SECRET
@@ -222,6 +222,14 @@ def test_a_secret_that_compose_takes_as_it_is_is_kept(host: Host, value: str) ->
     host.path.write_text(f"PAYLOAD_SECRET={value}\n")
     host.run()
     assert host.values()["PAYLOAD_SECRET"].startswith(f"{SECRET}$")
+
+
+def test_a_value_that_compose_expands_is_another_than_the_one_that_stands_there(host: Host) -> None:
+    host.path.parent.mkdir()
+    host.path.write_text(f"PAYLOAD_SECRET={SECRET}\nTOKEN=a$$b\n")
+    result = host.run({**VALUES, "TOKEN": "a$$b"})
+    assert "TOKEN" in result["updated"]
+    assert "TOKEN" not in host.run({**VALUES, "TOKEN": "a$$b"})["updated"]
 
 
 def test_a_link_is_not_replaced(host: Host) -> None:

@@ -123,7 +123,7 @@ def test_an_upload_that_is_costly_to_examine_is_not_examined_for_long(shop: Shop
 def test_the_time_for_all_uploads_is_bounded(shop: Shop) -> None:
     for number in range(3):
         filled(shop.media / f"{number}.db")
-    times = iter([0.0, 59.0])
+    times = iter([0.0, 30.0])
     clock = FakeClock()
     clock.now = lambda: next(times, 60.0)  # type: ignore[method-assign]
     with Examiner() as examiner:

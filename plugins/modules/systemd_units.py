@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Write, start and remove the systemd units of an application in one go."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_units
+short_description: Write, start and remove the systemd units of an application in one go
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Writes unit files, has systemd read them, enables and starts the timers among them, and stops and removes those that
+    are not wanted any more. Doing the same with a task for each takes a connection for each.
+  - Services are not started; their timers do that.
+options:
+  units:
+    description: The text of each unit, by the name of its file.
+    type: dict
+    required: true
+  owned:
+    description: Names of files of which those that are not in O(units) are removed, timers after they were stopped.
+    type: list
+    elements: str
+    default: []
+  directory:
+    description: Where the files lie.
+    type: path
+    default: /etc/systemd/system
+attributes:
+  check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
+    support: full
+  diff_mode:
+    description: Whether it shows in diff mode what changes.
+    support: full
+requirements:
+  - systemd on the host
+"""
+
+EXAMPLES = r"""
+- name: A timer and its service, and none of an earlier kind
+  ptnextjs.docker_vps.systemd_units:
+    units:
+      shop-backup.service: "{{ lookup('ansible.builtin.template', 'backup.service.j2') }}"
+      shop-backup.timer: "{{ lookup('ansible.builtin.template', 'backup.timer.j2') }}"
+    owned: [shop-backup.service, shop-backup.timer, shop-verify.service, shop-verify.timer]
+"""
+
+RETURN = r"""
+written:
+  description: The files that were written.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop-backup.service, shop-backup.timer]
+removed:
+  description: The files that were removed.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop-verify.service, shop-verify.timer]
+started:
+  description: The timers that were started.
+  returned: success
+  type: list
+  elements: str
+  sample: [shop-backup.timer]
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._core.kinds import not_strings
+from ..module_utils._engine.cli import run as command
+from ..module_utils._job.units import Params, run
+from ..module_utils._module.glue import finish
+
+WITHIN = 120.0  # seconds for one command of systemd; a start waits for other jobs
+
+
+def systemctl(*arguments: str) -> str:
+    """Run systemctl and return its output.
+
+    Raises:
+        DockerVpsError: it fails.
+    """
+    return command(["systemctl", *arguments], WITHIN)
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a unit is not text.
+    """
+    wrong = not_strings("units", given["units"])
+    if wrong:
+        raise InvalidInput(" ".join(wrong))
+    return Params(given["units"], given["owned"], given["directory"])
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "dict", "required": True},
+            "owned": {"type": "list", "elements": "str", "default": []},
+            "directory": {"type": "path", "default": "/etc/systemd/system"},
+        },
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(params_of(module.params), systemctl, module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
