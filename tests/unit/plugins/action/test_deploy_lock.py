@@ -221,6 +221,9 @@ def test_a_backup_that_has_paused_the_application_is_waited_for(path: Path, tmp_
         assert said.startswith("Cannot begin start: a backup of shop (process ")
         assert said.endswith(f"and holds {sets.directory}/.lock. Wait for it, or end that process.")
     assert acted(path, backups=sets.directory)[0]["held"]  # a killed one has left that
+    file = tmp_path / "file"
+    file.touch()
+    assert acted(path, backups=str(file / "sets"))[0]["held"]  # which is a matter for whoever makes a backup
     Path(folder, "journal.json").write_text("damaged")
     with sets.lock("a backup"):
         assert acted(path, backups=sets.directory)[0]["held"]
