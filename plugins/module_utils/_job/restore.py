@@ -100,7 +100,7 @@ def _users(
         runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
-            f"{would_lose['summary']} Stop {it} first, or allow that with docker_vps_restore_stop_app: true "
+            f"{would_lose['summary']} Stop {it} first, or allow that with -e docker_vps_restore_stop_app=true "
             f"(docker-vps restore --stop-app): {they_are} stopped for a moment, when everything is prepared.",
             containers=_names(there),
             would_lose=would_lose,

@@ -126,7 +126,7 @@ def test_refused_while_a_container_runs(shop: Shop) -> None:
     assert caught.value.message == (
         "app, other run on shop-db, shop-media, so nothing was restored. Would be lost: 2 rows of vendors, what "
         "changed in 3 files since 2026-02-01 02:00:00 UTC. Stop them first, or allow that with "
-        "docker_vps_restore_stop_app: true (docker-vps restore --stop-app): they are stopped for a moment, when "
+        "-e docker_vps_restore_stop_app=true (docker-vps restore --stop-app): they are stopped for a moment, when "
         "everything is prepared."
     )
     assert caught.value.evidence["containers"] == ["app", "other"]
