@@ -11,6 +11,7 @@ set -euo pipefail
 
 work="$(mktemp -d)"
 engine=""
+# Whatever is gone already needs no end.
 end() {
     docker ps --all --quiet | xargs --no-run-if-empty docker rm --force >/dev/null || true
     if [ -n "$engine" ]; then kill "$engine"; wait "$engine" || true; fi

@@ -76,20 +76,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._core.kinds import not_strings
-from ..module_utils._engine.cli import run as command
+from ..module_utils._engine.systemd import systemctl
 from ..module_utils._job.units import Params, run
 from ..module_utils._module.glue import finish
-
-WITHIN = 120.0  # seconds for one command of systemd; a start waits for other jobs
-
-
-def systemctl(*arguments: str) -> str:
-    """Run systemctl and return its output.
-
-    Raises:
-        DockerVpsError: it fails.
-    """
-    return command(["systemctl", *arguments], WITHIN)
 
 
 def params_of(given: Mapping[str, Any]) -> Params:

@@ -13,26 +13,7 @@ import sys
 import time
 from typing import Optional, Sequence
 
-from .._core.errors import DockerVpsError
-from .._core.health import Start
-from .cli import run
 from .sdk import SDK_MISSING
-
-
-def engine_start() -> Start:
-    """Return when the engine of this host was started last; None where systemd does not run it."""
-    names = ("ExecMainStartTimestamp", "ActiveEnterTimestamp")
-    command = ["systemctl", "show", "docker.service", *(f"--property={name}" for name in names)]
-    in_utc = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
-    try:
-        said = dict(line.split("=", 1) for line in run(command, 10, in_utc).splitlines())
-        begun, ready = (time.strptime(said[name], "%a %Y-%m-%d %H:%M:%S UTC") for name in names)
-    except (DockerVpsError, KeyError, ValueError):
-        return None
-    return time.strftime(_RFC_3339, begun), time.strftime(_RFC_3339, ready)
-
-
-_RFC_3339 = "%Y-%m-%dT%H:%M:%S"
 
 
 class ThisHost:

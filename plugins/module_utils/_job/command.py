@@ -21,7 +21,7 @@ from .._core.retention import Policy
 from .._engine import sdk
 from .._engine.cli import Cli
 from .._engine.sdk import Address, Engine, SystemClock
-from .._engine.this_host import engine_start
+from .._engine.systemd import engine_start
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import Releases

@@ -3,27 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Protocol, Sequence
-
 from .._core.health import Start, ended_by_engine
-
-PROJECT = "com.docker.compose.project"
-
-
-class Containers(Protocol):
-    """What is needed of an engine."""
-
-    def all_containers(self) -> Sequence[Mapping[str, Any]]:
-        """Return all containers in short."""
-        raise NotImplementedError
-
-    def container(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return a container."""
-        raise NotImplementedError
-
-    def start(self, container: str) -> None:
-        """Start one."""
-        raise NotImplementedError
+from .._core.host import PROJECT_LABEL
+from .journal import Containers
 
 
 def bring_back(engine: Containers, project: str, start: Start) -> list[str]:
@@ -32,7 +14,7 @@ def bring_back(engine: Containers, project: str, start: Start) -> list[str]:
     Raises:
         DockerVpsError: the engine refuses.
     """
-    ids = [one["Id"] for one in engine.all_containers() if (one.get("Labels") or {}).get(PROJECT) == project]
+    ids = [one["Id"] for one in engine.all_containers() if (one.get("Labels") or {}).get(PROJECT_LABEL) == project]
     there = [one for one in map(engine.container, ids) if one and ended_by_engine(one, start)]
     for one in there:
         engine.start(one["Id"])

@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequenc
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import ended_by_engine
 from .._core.waiting import Clock
-from .._engine.this_host import engine_start
+from .._engine.systemd import engine_start
 from .._store import files
 from .._store.lock import locked
 from .._store.sets import LOCK, Sets

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any, Iterable, Mapping, Optional
 
 from .._core.errors import DockerVpsError
+from .._core.host import PROJECT_LABEL
 from .users import users
 from .volumes import VolumeEngine
 
-PROJECT = "com.docker.compose.project"
 APP = "ptnextjs.docker_vps.app"
 """The label of what serves an application from a Compose project of its own, as its replica does."""
 
@@ -45,4 +45,4 @@ def _owner(engine: VolumeEngine, volume: str, app: str) -> Optional[str]:
 
 def _app(labels: Optional[Mapping[str, Any]]) -> str:
     """Return the application of a container or volume, which is its Compose project unless it says otherwise."""
-    return str((labels or {}).get(APP) or (labels or {}).get(PROJECT, ""))
+    return str((labels or {}).get(APP) or (labels or {}).get(PROJECT_LABEL, ""))

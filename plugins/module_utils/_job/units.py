@@ -37,9 +37,9 @@ def run(params: Params, systemctl: Systemctl, check_mode: bool) -> dict[str, Any
     written = sorted(name for name, text in params.units.items() if there[name] != text)
     removed = sorted(name for name in params.owned if name not in params.units and there[name] is not None)
     timers = [name for name in params.units if name.endswith(".timer")]
-    states = _states(systemctl, [name for name in timers if there[name] is not None])
-    linked = [name for name in timers if name in written or states.get(name, ("", ""))[0] != "enabled"]
-    started = [name for name in timers if states.get(name, ("", ""))[1] != "active"]
+    enabled, active = _enabled_and_active(systemctl, [name for name in timers if there[name] is not None])
+    linked = [name for name in timers if name in written or name not in enabled]
+    started = [name for name in timers if name not in active]
     owner = (os.geteuid(), os.getegid())
     if not check_mode:
         _remove(params, systemctl, removed)
@@ -60,13 +60,14 @@ def _text(params: Params, name: str) -> Optional[str]:
     return kept.text if kept else None
 
 
-def _states(systemctl: Systemctl, timers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
-    """Return of each timer whether it is enabled and active, in systemd's words."""
+def _enabled_and_active(systemctl: Systemctl, timers: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Return which of the timers are enabled, and which are active."""
     if not timers:
-        return {}
+        return set(), set()
     said = systemctl("show", "--property=Id,UnitFileState,ActiveState", *timers)
-    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in said.strip().split("\n\n")]
-    return {one["Id"]: (one["UnitFileState"], one["ActiveState"]) for one in blocks}
+    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in said.strip().split("\n\n")]
+    enabled = {one["Id"] for one in states if one["UnitFileState"] == "enabled"}
+    return enabled, {one["Id"] for one in states if one["ActiveState"] == "active"}
 
 
 def _remove(params: Params, systemctl: Systemctl, names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.this_host import ThisHost, _end, engine_start
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.this_host import ThisHost, _end
 
 Command = Callable[[str], None]
 
@@ -28,26 +28,6 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         (place / "docker").chmod(0o755)
 
     return install
-
-
-@pytest.mark.parametrize(
-    ("said", "start"),
-    [
-        (
-            "ExecMainStartTimestamp=Sun 2026-11-29 03:09:05 UTC\nActiveEnterTimestamp=Sun 2026-11-29 03:09:16 UTC",
-            ("2026-11-29T03:09:05", "2026-11-29T03:09:16"),
-        ),
-        ("ExecMainStartTimestamp=\nActiveEnterTimestamp=", None),
-        ("nothing", None),
-        ("exit", None),
-    ],
-)
-def test_when_the_engine_was_started(said: str, start: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    if said != "exit":
-        (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho '{said}'\n")
-        (tmp_path / "systemctl").chmod(0o755)
-    assert engine_start() == start
 
 
 VERSIONS = """

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd of the host. Without the Docker SDK, since the lock of each play imports it and the SDK takes its time."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .._core.errors import DockerVpsError
+from .._core.health import Start
+from .cli import run
+
+WITHIN = 120.0  # seconds for one command; a start waits for other jobs
+_RFC_3339 = "%Y-%m-%dT%H:%M:%S"
+
+
+def systemctl(*arguments: str) -> str:
+    """Run systemctl and return its output, with times in UTC.
+
+    Raises:
+        DockerVpsError: it fails.
+    """
+    return run(["systemctl", *arguments], WITHIN, {**os.environ, "TZ": "UTC", "LC_ALL": "C"})
+
+
+def engine_start() -> Start:
+    """Return when the engine of this host was started last; None where systemd does not run it."""
+    names = ("ExecMainStartTimestamp", "ActiveEnterTimestamp")
+    try:
+        shown = systemctl("show", "docker.service", *(f"--property={name}" for name in names))
+        said = dict(line.split("=", 1) for line in shown.splitlines())
+        begun, ready = (time.strptime(said[name], "%a %Y-%m-%d %H:%M:%S UTC") for name in names)
+    except (DockerVpsError, KeyError, ValueError):
+        return None
+    return time.strftime(_RFC_3339, begun), time.strftime(_RFC_3339, ready)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd says of the engine, with a systemctl of our own; see also test_systemd_units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.systemd import engine_start
+
+
+@pytest.mark.parametrize(
+    ("said", "start"),
+    [
+        (
+            "ExecMainStartTimestamp=Sun 2026-11-29 03:09:05 UTC\nActiveEnterTimestamp=Sun 2026-11-29 03:09:16 UTC",
+            ("2026-11-29T03:09:05", "2026-11-29T03:09:16"),
+        ),
+        ("ExecMainStartTimestamp=\nActiveEnterTimestamp=", None),
+        ("nothing", None),
+        ("exit", None),
+    ],
+)
+def test_when_the_engine_was_started(said: str, start: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if said != "exit":
+        (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho '{said}'\n")
+        (tmp_path / "systemctl").chmod(0o755)
+    assert engine_start() == start
