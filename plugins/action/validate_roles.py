@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         return result
 
     def _conflicts(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
-        """Return the words to which groups of one rank give several values."""
+        """Return the words to which groups that have nothing to do with each other give several values."""
         manager = self._task.get_variable_manager()
         host = manager._inventory.get_host(variables["inventory_hostname"]) if manager else None
         if host is None:
@@ -58,12 +58,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             return {**one.get_vars(), **files, **beside}
 
         found: list[str] = []
-        ranks: dict[tuple[int, int], dict[str, Any]] = {}
+        ranks: dict[int, dict[str, Any]] = {}
+        above: dict[str, list[str]] = {}
         for group in host.get_groups():
-            ranks.setdefault((group.depth, group.priority), {})[group.name] = words(group)
+            ranks.setdefault(group.priority, {})[group.name] = words(group)
+            above[group.name] = [one.name for one in group.get_ancestors()]
         settled = {*words(host), *manager.extra_vars}
         for groups in ranks.values():
-            found += kinds.conflicts(host.name, groups, prefix, settled)
+            found += kinds.conflicts(host.name, groups, above, prefix, settled)
         return found
 
     def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from pathlib import Path
 from typing import Iterator, Mapping
 
 import pytest
+import yaml
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import MODULES, PACKAGE, PLUGINS, PYTHON, ROLES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
@@ -156,3 +158,8 @@ def test_no_two_files_of_integration_tests_have_an_application_in_common() -> No
             users.setdefault(name, []).append(path.name)
     assert len(users) >= 50
     assert {name: files for name, files in users.items() if len(files) > 1} == {}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_play_that_matches_nobody_fails(path: Path) -> None:
+    assert all("ptnextjs.docker_vps.matched_hosts" in play["hosts"] for play in yaml.safe_load(path.read_text()))

@@ -237,7 +237,7 @@ def explain(now: Snapshot, reason: Reason, wanted: Wanted, waited: float) -> str
         Reason.UNHEALTHY: lambda: f"is unhealthy: {_failed_checks(now.failing_streak)}{_last_probe(now)}",
         Reason.EXITED: lambda: f"exited with code {now.exit_code}{_error(now)}{_memory(now)}",
         Reason.OUT_OF_MEMORY: lambda: (
-            f"was killed because it ran out of memory (exit code {now.exit_code}); "
+            f"was killed, most likely because it ran out of memory (exit code {now.exit_code}); "
             "raise its memory limit or find what needs so much"
         ),
         Reason.RESTARTING: lambda: (

@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import os
 import re
-from typing import Any, Callable, Iterable, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from .errors import short
@@ -234,17 +234,27 @@ _NATIVE: Mapping[str, Tuple[type, str]] = {
 }
 
 
-def conflicts(host: str, groups: Mapping[str, Mapping[str, Any]], prefix: str, settled: Iterable[str]) -> list[str]:
-    """Return one sentence per word to which a host's groups of one rank give several values; then the names decide.
+def conflicts(
+    host: str,
+    groups: Mapping[str, Mapping[str, Any]],
+    above: Mapping[str, Collection[str]],
+    prefix: str,
+    settled: Iterable[str],
+) -> list[str]:
+    """Return one sentence per word to which unrelated groups of a host give several values.
+
+    A group may say otherwise than one above it. Of others, Ansible takes the one that lies deeper, or whose name comes last.
 
     Args:
-        groups: the words of each such group.
+        groups: the words of each group of the host with one priority.
+        above: the groups above each of them.
         prefix: what words begin with.
         settled: words that the host itself or the command line sets.
     """
     found = []
     for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(settled)):
-        setting = [group for group, words in sorted(groups.items()) if name in words]
+        there = {group for group, words in groups.items() if name in words}
+        setting = sorted(there - {over for group in there for over in above[group]})
         if any(groups[group][name] != groups[setting[0]][name] for group in setting):
             found.append(
                 f"{host} gets several values of {name}, from the groups {' and '.join(setting)}. Set it for the host, "

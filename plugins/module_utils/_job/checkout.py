@@ -163,19 +163,31 @@ class _Checkout:
         self.git("submodule", "--quiet", "update", "--init", "--recursive", "--force")
 
     def _large_files(self) -> None:
-        if not self.git.has("grep", "--quiet", "--cached", "filter=lfs", "--", ".gitattributes", "**/.gitattributes"):
-            return
-        if self.git.has("lfs", "version"):
-            self.git("lfs", "install", "--local")
-            self.git("lfs", "pull")
-        left = [name for name in self._stored_elsewhere() if _is_pointer(os.path.join(self.directory, name))]
+        left = [path for place in self._places() for path in self._pointers(place)]
         if left:
             raise DockerVpsError(f"{rules.NO_LFS} Only pointers are here: {_some(left)}.")
 
-    def _stored_elsewhere(self) -> Iterator[str]:
-        names = self.git("ls-files", "-z")
-        said = self.git("check-attr", "-z", "--stdin", "filter", given=names).split("\0")
-        return (name for name, _unused, value in zip(said[::3], said[1::3], said[2::3]) if value == "lfs")
+    def _places(self) -> Sequence[str]:
+        """Return the directories of the repository and its submodules, below its own."""
+        if not os.path.exists(os.path.join(self.directory, ".gitmodules")):
+            return [""]
+        return ["", *self.git("submodule", "--quiet", "foreach", "--recursive", "echo $displaypath").splitlines()]
+
+    def _pointers(self, place: str) -> Iterator[str]:
+        """Fetch what Git LFS keeps for one of them, and yield the files of which only pointers are here."""
+        there = ("-C", os.path.join(self.directory, place))
+        attributes = (".gitattributes", "**/.gitattributes")
+        if not self.git.has(*there, "grep", "--quiet", "--cached", "filter=lfs", "--", *attributes):
+            return
+        if self.git.has(*there, "lfs", "version"):
+            self.git(*there, "lfs", "install", "--local")
+            self.git(*there, "lfs", "pull")
+        names = self.git(*there, "ls-files", "-z")
+        said = self.git(*there, "check-attr", "-z", "--stdin", "filter", given=names).split("\0")
+        for name, _unused, value in zip(said[::3], said[1::3], said[2::3]):
+            path = os.path.join(place, name)
+            if value == "lfs" and _is_pointer(os.path.join(self.directory, path)):
+                yield path
 
     def _knows(self, commit: str) -> bool:
         return os.path.isdir(self.own) and self.git.has("cat-file", "-e", f"{commit}^{{commit}}")

@@ -39,3 +39,15 @@ def test_no_inventory() -> None:
 def test_a_check_of_the_syntax_needs_no_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(context, "CLIARGS", ImmutableDict(syntax=True))
     assert matched("shopp", groups={}) == ["shopp"]
+
+
+@pytest.mark.parametrize("limit", ["web1", "web1:db1", "@hosts.retry", None])
+def test_a_limit_that_leaves_somebody(limit: Optional[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(subset=limit))
+    assert matched("shop") == ["shop"]
+
+
+def test_a_limit_that_leaves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict(subset="db1"))
+    with pytest.raises(AnsibleLookupError, match="No host of shop is in --limit db1, so nothing was done"):
+        matched("shop")

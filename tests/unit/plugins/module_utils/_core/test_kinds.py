@@ -150,17 +150,21 @@ def test_exactly_what_nothing_reads_is_told_in_order(names: set[str], words: set
     assert [line.split()[2].rstrip(";") for line in told] == sorted(names - words)
 
 
-def test_groups_of_one_rank_that_differ_are_told() -> None:
+def test_unrelated_groups_that_differ_are_told() -> None:
     groups = {
         "shop": {"app_name": "shop", "app_url": "https://shop", "app_same": 1, "other": 1},
         "blog": {"app_name": "blog", "app_url": "https://blog", "app_same": 1, "other": 2},
         "eu": {"app_zone": "eu"},
     }
-    (told,) = kinds.conflicts("vps1", groups, "app_", ["app_url"])
+    above = {"shop": ["all"], "blog": ["eu", "all"], "eu": ["all"], "all": []}
+    (told,) = kinds.conflicts("vps1", groups, above, "app_", ["app_url"])
     assert told.startswith(
         "vps1 gets several values of app_name, from the groups blog and shop. Set it for the host, or in"
     )
-    assert kinds.conflicts("vps1", {"shop": groups["shop"], "eu": groups["eu"]}, "app_", []) == []
+    assert kinds.conflicts("vps1", {"shop": groups["shop"], "eu": groups["eu"]}, above, "app_", []) == []
+    over = {"all": {"app_name": "site"}, "eu": {"app_name": "eu"}, "blog": groups["blog"]}
+    assert kinds.conflicts("vps1", over, above, "app_", []) == []
+    assert kinds.conflicts("vps1", {**over, "shop": groups["shop"]}, above, "app_", ["app_url"]) == [told]
 
 
 def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() -> None:
