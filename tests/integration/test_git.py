@@ -284,17 +284,22 @@ def test_a_checkout_that_is_killed_is_finished_by_the_next_run(author: Author, h
     began = time.monotonic()
     begun(host).wait()
     lasts = time.monotonic() - began
+    under_way = host.place / ".git/docker-vps-checkout"  # while files are exchanged
     seed = random.randrange(10**6)
     chance = random.Random(seed)
-    left, rounds = 0, 7
+    left, rounds = 0, 8
     for turn in range(rounds):
         text = str(turn + 1) * 500
         author.push(**dict.fromkeys(names, text))
         process = begun(host)
-        time.sleep(lasts * (turn + chance.random()) / rounds)
+        if turn % 2:
+            while process.poll() is None and not under_way.exists():
+                time.sleep(0.001)
+        else:
+            time.sleep(lasts * (turn + chance.random()) / rounds)
         kill(Family(process.pid).all)  # as when the power fails
         process.wait()
-        left += (host.place / ".git/docker-vps-checkout").exists()
+        left += under_way.exists()
         host()
         assert {(host.place / name).read_text() for name in names} == {text}, f"round {turn} of seed {seed}"
         assert not host()["changed"]

@@ -243,7 +243,8 @@ def conflicts(
 ) -> list[str]:
     """Return one sentence per word to which unrelated groups of a host give several values.
 
-    A group may say otherwise than one above it. Of others, Ansible takes the one that lies deeper, or whose name comes last.
+    A group may say otherwise than one above it. Of others, Ansible takes the one that lies deeper, or whose name comes
+    last.
 
     Args:
         groups: the words of each group of the host with one priority.

@@ -256,7 +256,8 @@ SENTENCES = [
         "out-of-memory",
         {},
         Reason.OUT_OF_MEMORY,
-        "was killed, most likely because it ran out of memory (exit code 137); raise its memory limit or find what needs so much.",
+        "was killed, most likely because it ran out of memory (exit code 137); "
+        "raise its memory limit or find what needs so much.",
     ),
     (
         "restarting",
