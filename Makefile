@@ -30,9 +30,8 @@ test: $(ready) ## Run every check and test, the cheap ones first, and say how ma
 lint: $(ready) ## Check style and types
 	ruff check .
 	ruff format --check plugins tests benchmarks molecule
-	mypy
+	ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
 	yamllint --strict .
-	ansible-lint --offline --profile production
 	antsibull-changelog lint
 
 unit: $(ready) ## Test the pure parts, without an engine

@@ -395,7 +395,8 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"\{\{(.*?)\}\}", named, text, flags=re.DOTALL).split())
 
 
-def in_tasks() -> set[Message]:
+@functools.lru_cache(maxsize=None)
+def in_tasks() -> frozenset[Message]:
     """Return the failures that tasks of roles and playbooks tell."""
     found = set()
     files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml"), *ROOT.glob("playbooks/tasks/*.yml")]
@@ -408,7 +409,7 @@ def in_tasks() -> set[Message]:
                 values = {**of_role, **task.get("vars", {})}
                 parts = [text, *(values.get(name) for name in re.findall(r"__\w+", text))]
                 found |= {Message(str(path.relative_to(ROOT)), _plain(one)) for one in parts if isinstance(one, str)}
-    return found
+    return frozenset(found)
 
 
 @functools.lru_cache(maxsize=None)
