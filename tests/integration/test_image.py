@@ -100,7 +100,10 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     first = commit(copied(STANDIN, sources, **PATCHED, unlike_others=str(time.time_ns())))
     app = make_app("it-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
     log = app.directory / "build.log"
+    text = app.deploy("--check", docker_vps_git_version="mian").failed().text
+    assert "no branch, tag or commit mian: check docker_vps_git_version. It has main." in text
     app.deploy("--check").succeeded()
+    assert not app.directory.exists()
     app.deploy().succeeded()
     assert "It says patched" in log.read_text()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
@@ -115,6 +118,13 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     (step,) = re.findall(r"(?m)^(#\d+) \[deps .* npm ci ", text)
     assert f"{step} CACHED" in text, "a change of code installed everything again"
     app.deploy(docker_vps_git_version=first).succeeded()
+    assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
+    # The inventory of another application, whose code would meet the data of this one.
+    commit(copied(STANDIN, sources.with_name("another")))
+    another = make_app("it-git-other", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources.parent}/another")
+    for how in (["--check"], []):
+        text = another.deploy("-e", f"docker_vps_app={app.name}", *how).failed().text
+        assert f"is a checkout of file://{sources}: is this another application?" in text
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
 
 
