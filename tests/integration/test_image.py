@@ -311,6 +311,39 @@ def test_a_build_whose_turn_does_not_come_says_so(make_app: MakeApp, sources: Pa
     until(lambda: not processes_of(str(app.directory)), 5, "the end of the one that waited")
 
 
+def test_a_builder_that_somebody_has_chosen_is_passed_over(
+    make_app: MakeApp, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDX_CONFIG", str(tmp_path / "buildx"))
+    docker("buildx", "create", "--name", "it-elsewhere", "--driver", "docker-container", "--use")
+    assert "it-elsewhere*" in docker("buildx", "ls")
+    app = make_app("it-builder")
+    build_role([app], sources, seconds=0).succeeded()
+    assert docker("images", "--quiet", app.container)
+    assert "inactive" in docker("buildx", "ls")  # the other one
+
+
+@pytest.fixture
+def noexec(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system that lets nothing be executed."""
+    place = tmp_path / "noexec"
+    place.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(place))
+    yield place
+    run("umount", str(place))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_build_that_cannot_be_started_says_why(make_app: MakeApp, sources: Path, noexec: Path) -> None:
+    app = make_app("it-noexec")
+    text = build_role([app], sources, seconds=0, image_log=f"{noexec}/build.log").failed().text
+    assert f"the command of the build cannot be started in {noexec}: it may not be executed: its mode forbids" in text
+    assert list(noexec.iterdir()) == []
+    arguments = {"image_build_args": {"WORDS": "x" * 131072}}
+    text = build_role([app], sources.with_name("long"), seconds=0, **arguments).failed().text
+    assert f"cannot be started in {app.directory}: its arguments are too long: the kernel takes 131071 bytes" in text
+
+
 def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Path) -> None:
     own = f"""FROM {image_of("base_image.sh")}
 WORKDIR /app
