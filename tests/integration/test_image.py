@@ -121,7 +121,9 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
     # The inventory of another application, whose code would meet the data of this one.
     commit(copied(STANDIN, sources.with_name("another")))
-    another = make_app("it-git-other", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources.parent}/another")
+    another = make_app(
+        "it-git-other", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources.parent}/another"
+    )
     for how in (["--check"], []):
         text = another.deploy("-e", f"docker_vps_app={app.name}", *how).failed().text
         assert f"is a checkout of file://{sources}: is this another application?" in text
@@ -367,6 +369,23 @@ CMD ["node", "server.js"]
     assert app.post("/api/vendors", {"name": "first"}).status == 201
     root = Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"{app.name}-db"))
     assert (root.stat().st_uid, (root / "x.db").stat().st_uid) == (1000, 1000)
+
+
+def test_an_own_dockerfile_is_given_the_same_from_a_directory_and_from_git(make_app: MakeApp, sources: Path) -> None:
+    own = f"FROM {image_of('base_image.sh')}\nCOPY . /given\n"
+    commit(copied(STANDIN, sources, Dockerfile=own, **{"data/prices.json": "", ".env": "", "docker-compose.yml": ""}))
+    app = make_app("it-given")
+    directory = f"{app.directory}/source"
+    git = {"image_source": "git", "image_git_url": f"file://{sources}", "image_git_version": "main"}
+    for words in ({"image_source": "path", "image_path": str(sources)}, git):
+        build_role(
+            [app], sources.with_name(words["image_source"]), 0, image_git_directory=directory, **words
+        ).succeeded()
+    images = docker("images", "--quiet", app.container).split()
+    given = [docker("run", "--rm", one, "sh", "-c", "cd /given && find . -type f").splitlines() for one in images]
+    committed = run("git", "-C", str(sources), "ls-files").stdout.split()
+    assert [set(one) for one in given] == [{f"./{name}" for name in committed}] * 2
+    assert run("git", "-C", directory, "status", "--porcelain").stdout == ""
 
 
 @pytest.fixture
