@@ -91,6 +91,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             if isinstance(given.get(name), Mapping)
             for one in kinds.not_strings(name, given[name])
         ]
+        numbers = [name for kind in kinds.NUMBERS for name in ranges["kinds"].get(kind, ())]
+        wrong += kinds.not_text(given, spec, numbers)
         if wrong:
             return wrong
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)

@@ -249,10 +249,41 @@ def test_large_files_are_fetched_or_refused(author: Author, host: Host, monkeypa
     assert (host.place / "logo.png").read_text() == "picture"
 
 
+def test_large_files_of_a_submodule_are_fetched_or_refused(
+    servers: Servers, author: Author, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Here the host may take submodules from a path, which saves a server of large files, and has no filter for these.
+    (tmp_path / ".gitconfig").write_text(
+        "[protocol.file]\nallow = always\n[filter.lfs]\nrequired = false\nprocess =\nsmudge = cat\nclean = cat\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ui = Author(tmp_path / "ui", servers.repositories / "acme/ui.git")
+    ui.git("lfs", "install", "--local")
+    ui.push(**{".gitattributes": LFS, "icons/logo.png": "picture"})
+    author.git("submodule", "--quiet", "add", f"file://{ui.bare}", "parts/ui")
+    author.push()
+    try:
+        with monkeypatch.context() as bare:
+            bare.setenv("PATH", str(without_lfs(tmp_path / "bin")))
+            said = host.refused()
+            assert "install git-lfs on the host" in said
+            assert "Only pointers are here: parts/ui/icons/logo.png." in said
+        assert host()["changed"]
+        assert (host.place / "parts/ui/icons/logo.png").read_text() == "picture"
+        assert not host()["changed"]
+        ui.push(**{"icons/logo.png": "another"})
+        author.git("submodule", "--quiet", "update", "--remote", "--init")
+        author.push()
+        host()
+        assert (host.place / "parts/ui/icons/logo.png").read_text() == "another"
+    finally:
+        shutil.rmtree(ui.bare)
+
+
 def without_lfs(place: Path) -> Path:
     """Return a directory of the commands that are needed, without git-lfs."""
     place.mkdir(parents=True)
-    for name in ("git", "ssh", "ssh-keygen", "sh"):
+    for name in ("git", "ssh", "ssh-keygen", "sh", "basename", "sed", "uname"):  # the last three for submodules
         (place / name).symlink_to(shutil.which(name) or name)
     return place
 

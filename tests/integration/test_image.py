@@ -100,7 +100,10 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     first = commit(copied(STANDIN, sources, **PATCHED, unlike_others=str(time.time_ns())))
     app = make_app("it-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
     log = app.directory / "build.log"
+    text = app.deploy("--check", docker_vps_git_version="mian").failed().text
+    assert "no branch, tag or commit mian: check docker_vps_git_version. It has main." in text
     app.deploy("--check").succeeded()
+    assert not app.directory.exists()
     app.deploy().succeeded()
     assert "It says patched" in log.read_text()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
@@ -115,6 +118,15 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     (step,) = re.findall(r"(?m)^(#\d+) \[deps .* npm ci ", text)
     assert f"{step} CACHED" in text, "a change of code installed everything again"
     app.deploy(docker_vps_git_version=first).succeeded()
+    assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
+    # The inventory of another application, whose code would meet the data of this one.
+    commit(copied(STANDIN, sources.with_name("another")))
+    another = make_app(
+        "it-git-other", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources.parent}/another"
+    )
+    for how in (["--check"], []):
+        text = another.deploy("-e", f"docker_vps_app={app.name}", *how).failed().text
+        assert f"is a checkout of file://{sources}: is this another application?" in text
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
 
 
@@ -301,6 +313,39 @@ def test_a_build_whose_turn_does_not_come_says_so(make_app: MakeApp, sources: Pa
     until(lambda: not processes_of(str(app.directory)), 5, "the end of the one that waited")
 
 
+def test_a_builder_that_somebody_has_chosen_is_passed_over(
+    make_app: MakeApp, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUILDX_CONFIG", str(tmp_path / "buildx"))
+    docker("buildx", "create", "--name", "it-elsewhere", "--driver", "docker-container", "--use")
+    assert "it-elsewhere*" in docker("buildx", "ls")
+    app = make_app("it-builder")
+    build_role([app], sources, seconds=0).succeeded()
+    assert docker("images", "--quiet", app.container)
+    assert "inactive" in docker("buildx", "ls")  # the other one
+
+
+@pytest.fixture
+def noexec(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system that lets nothing be executed."""
+    place = tmp_path / "noexec"
+    place.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(place))
+    yield place
+    run("umount", str(place))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_build_that_cannot_be_started_says_why(make_app: MakeApp, sources: Path, noexec: Path) -> None:
+    app = make_app("it-noexec")
+    text = build_role([app], sources, seconds=0, image_log=f"{noexec}/build.log").failed().text
+    assert f"the command of the build cannot be started in {noexec}: it may not be executed: its mode forbids" in text
+    assert list(noexec.iterdir()) == []
+    arguments = {"image_build_args": {"WORDS": "x" * 131072}}
+    text = build_role([app], sources.with_name("long"), seconds=0, **arguments).failed().text
+    assert f"cannot be started in {app.directory}: its arguments are too long: the kernel takes 131071 bytes" in text
+
+
 def test_an_application_keeps_its_own_dockerfile(make_app: MakeApp, sources: Path) -> None:
     own = f"""FROM {image_of("base_image.sh")}
 WORKDIR /app
@@ -324,6 +369,23 @@ CMD ["node", "server.js"]
     assert app.post("/api/vendors", {"name": "first"}).status == 201
     root = Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"{app.name}-db"))
     assert (root.stat().st_uid, (root / "x.db").stat().st_uid) == (1000, 1000)
+
+
+def test_an_own_dockerfile_is_given_the_same_from_a_directory_and_from_git(make_app: MakeApp, sources: Path) -> None:
+    own = f"FROM {image_of('base_image.sh')}\nCOPY . /given\n"
+    commit(copied(STANDIN, sources, Dockerfile=own, **{"data/prices.json": "", ".env": "", "docker-compose.yml": ""}))
+    app = make_app("it-given")
+    directory = f"{app.directory}/source"
+    git = {"image_source": "git", "image_git_url": f"file://{sources}", "image_git_version": "main"}
+    for words in ({"image_source": "path", "image_path": str(sources)}, git):
+        build_role(
+            [app], sources.with_name(words["image_source"]), 0, image_git_directory=directory, **words
+        ).succeeded()
+    images = docker("images", "--quiet", app.container).split()
+    given = [docker("run", "--rm", one, "sh", "-c", "cd /given && find . -type f").splitlines() for one in images]
+    committed = run("git", "-C", str(sources), "ls-files").stdout.split()
+    assert [set(one) for one in given] == [{f"./{name}" for name in committed}] * 2
+    assert run("git", "-C", directory, "status", "--porcelain").stdout == ""
 
 
 @pytest.fixture

@@ -148,15 +148,19 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
         text = said.read()
     code = begun.wait()
     if code and playbook.parent == ROOT / "playbooks":
-        wrong = [fault for message in told(text) for fault in messages.faults(message)]
+        failures = told(text)
+        wrong = [fault for _host, message in failures for fault in messages.faults(message)]
+        # Once where it failed, and once where the play ends.
+        wrong += [f"told more than twice: {one}" for one in set(failures) if failures.count(one) > 2]
         assert not wrong, "\n".join([*wrong, text])
     return Played(code, text)
 
 
-def told(output: str) -> list[str]:
-    """Return the messages of failures in what a play has said (callback_result_format: yaml)."""
-    results = re.findall(r"(?m)^fatal: \[.*?\]: FAILED! =>[ \n]*\n((?:    .*\n|\n(?=    ))+)", output)
-    return [str(result["msg"]) for result in map(yaml.safe_load, results) if "msg" in result]
+def told(output: str) -> list[tuple[str, str]]:
+    """Return host and message of each failure in what a play has said (callback_result_format: yaml)."""
+    found = re.findall(r"(?m)^fatal: \[(.*?)\]: FAILED! =>[ \n]*\n((?:    .*\n|\n(?=    ))+)", output)
+    results = [(host, yaml.safe_load(result)) for host, result in found]
+    return [(host, str(result["msg"])) for host, result in results if "msg" in result]
 
 
 def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]:

@@ -29,7 +29,7 @@ _CAUSES = (
         "network",
     ),
     (
-        "npm error code ERESOLVE",
+        "code ERESOLVE",  # after "npm error", or "npm ERR!" before npm 10
         "npm finds no versions that suit each other; see what it says below, and settle it with overrides in "
         "package.json, or with legacy-peer-deps=true in an .npmrc that the Dockerfile copies",
     ),

@@ -12,7 +12,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from . import dotenv, kinds
 from .errors import InvalidInput
@@ -70,6 +70,14 @@ def _path(uri: str) -> Optional[str]:
     return posixpath.normpath(path) if path else ""
 
 
+def _is_text(name: bytes) -> bool:
+    """Return whether bytes can be the name of a file in UTF-8."""
+    try:
+        return "\0" not in name.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def _database_uri(value: str, context: Context) -> Optional[str]:
     if not value.startswith("file:"):
         # Not urlsplit: it refuses some passwords, with a message that holds them.
@@ -82,6 +90,8 @@ def _database_uri(value: str, context: Context) -> Optional[str]:
         return "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
     if re.search("%(?![0-9a-fA-F]{2})", value):
         return "has a % that does not begin an escape such as %20; write %25 for a percent sign"
+    if not _is_text(unquote_to_bytes(os.fsencode(value))):
+        return "has escapes such as %ff that make no text in UTF-8, which libsql refuses; write the name as it is"
     if _path(value) is None:
         return "names a host with its two slashes; begin it with file:/ or file:///"
     if database_path(value, context.data_mount):

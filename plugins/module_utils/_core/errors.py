@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from typing import Mapping
 
@@ -22,6 +23,13 @@ _NEXT_STEPS: Mapping[int, str] = {
     errno.ENOLCK: "That file system has no locks to give: choose a directory on a disk of this host.",
 }
 
+# Why the kernel does not start a program.
+_NO_START: Mapping[int, str] = {
+    errno.ENOENT: "there is no such file on the host, or the interpreter that its first line names is not there",
+    errno.ENOEXEC: "it is no program of this host, and a script needs a first line such as #!/bin/sh",
+    errno.EACCES: "it may not be executed: its mode forbids it (ls -l), or its file system is mounted noexec (findmnt)",
+    errno.E2BIG: "its arguments are too long: the kernel takes 131071 bytes for one, and about 2 MB for all",
+}
 
 _LONGEST_NAME = 200
 _LONGEST_WORD = 400
@@ -83,3 +91,8 @@ class EngineForbidden(EngineError):
 def next_step(error: OSError) -> str:
     """Return what to do about a refusal of the file system, as a sentence."""
     return _NEXT_STEPS.get(error.errno or 0, "See with ls -l what lies there, and with findmnt on which file system.")
+
+
+def why_unstarted(number: int) -> str:
+    """Return why the kernel has not started a program, by the number of its error."""
+    return _NO_START.get(number, f"the host says: {os.strerror(number)}")

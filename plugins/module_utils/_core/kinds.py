@@ -97,6 +97,9 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "version": (_matches(r"\d+(\.\d+)*"), "a version such as 25.0"),
 }
 
+NUMBERS = ("cpus", "size", "size_or_auto")
+"""Kinds of text that a number is as good for."""
+
 
 def without_password(text: str) -> str:
     """Return a text, such as the address of a repository, without a password or token in its addresses."""
@@ -183,6 +186,33 @@ def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
                 f'{key} in {name} is {_read_as(value)}, not a string: put the value in quotes, {key}: "…", '
                 "or end its template with | string."
             )
+    return found
+
+
+def not_text(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], numbers: Collection[str]) -> list[str]:
+    """Return one sentence per variable of type str, or item of such a list, that YAML made something else of.
+
+    Ansible would take what it has become for text, as for 1.1 where 1.10 was written. Where it knows all right values it
+    judges them itself, and an empty value is none.
+
+    Args:
+        given: the variables' values.
+        spec: their options, as in an argument spec.
+        numbers: those for which a number is as good as its text.
+    """
+    found = []
+    for name, value in given.items():
+        if spec[name]["type"] == "list" and spec[name].get("elements") == "str" and isinstance(value, (list, tuple)):
+            items = [(f"Item {number} of {name}", one, '"…"') for number, one in enumerate(value, 1)]
+        elif spec[name]["type"] == "str" and "choices" not in spec[name] and value is not None:
+            items = [(name, value, f'{name}: "…"')]
+        else:
+            continue
+        found += [
+            f"{what} is {_read_as(one)}, not a string: put it in quotes, {quoted}, or end its template with | string."
+            for what, one, quoted in items
+            if not isinstance(one, str) and not (name in numbers and _read_as(one) == "a number")
+        ]
     return found
 
 

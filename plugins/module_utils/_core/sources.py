@@ -24,7 +24,8 @@ OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
 def chosen(root: str, default_ignore: str) -> list[str]:
     """Return the files of the sources, relative to ``root`` and sorted.
 
-    Which of its ignore files counts is decided as the builder does it; without one it is the default.
+    Which of its ignore files counts is decided as the builder does it. Without one it is the default, and with a Dockerfile
+    of the application all but git's own directory counts.
 
     Raises:
         InvalidInput: there is no such directory, it holds no files, or a line of its ignore file is no pattern.
@@ -50,7 +51,8 @@ def _patterns(root: str, default_ignore: str) -> list[dockerignore.Pattern]:
         if os.path.isfile(path):
             with open(path, "rb") as file:
                 return dockerignore.patterns_of(file.read(), name)
-    return dockerignore.patterns_of(default_ignore.encode(), "the default list")
+    # As for the builder when it takes sources from git itself.
+    return dockerignore.patterns_of(b".git" if own else default_ignore.encode(), "the default list")
 
 
 def _entries(folder: str) -> list[tuple[str, bool]]:

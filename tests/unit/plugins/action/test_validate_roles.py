@@ -122,6 +122,40 @@ def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
     assert told.startswith(f"KEY in {name} is a number, not a string")
 
 
+@pytest.mark.parametrize(
+    ("role", "written", "told"),
+    [
+        ("image", "image_git_version: 1.10", "a number"),
+        ("image", "image_git_version: 0123456", "a number"),
+        ("image", "image_git_version: 2026-01-02", "a date"),
+        ("image", "image_git_token: 12345678901234567890", "a number"),
+        ("env_file", "env_file_email_from: NO", "true or false"),
+        ("env_file", "env_file_payload_secret: 12345678901234567890123456789012", "a number"),
+        ("schedule", "schedule_backup_calendar: 22:30", "a number"),
+        ("logs", "logs_pattern: [a]", "a list"),
+        ("preflight", "preflight_engine_version_min: 25.10", "a number"),
+    ],
+)
+def test_text_that_yaml_made_something_else_of_is_refused(role: str, written: str, told: str) -> None:
+    name = written.partition(":")[0]
+    expected = f'{name} is {told}, not a string: put it in quotes, {name}: "…", or end its template with | string.'
+    assert problems({**WANTED.get(role, {}), **yaml.safe_load(written)}, roles=[role]) == [expected]
+    quoted = yaml.safe_load(written.replace(": ", ': "', 1) + '"')
+    assert not any("not a string" in one for one in problems({**WANTED.get(role, {}), **quoted}, roles=[role]))
+
+
+def test_items_of_a_list_are_text_as_well() -> None:
+    (told,) = problems({"stack_smoke_command": ["chmod", 0o755, "x"]}, roles=["stack"])
+    assert told.startswith('Item 2 of stack_smoke_command is a number, not a string: put it in quotes, "…", or')
+
+
+def test_a_number_for_text_that_is_one_an_empty_value_and_a_choice_are_taken() -> None:
+    written = "{stack_cpu_limit: 0.5, stack_memory_limit: 536870912, stack_restart: no, stack_revision: }"
+    assert problems(yaml.safe_load(written), roles=["stack"]) == []
+    (told,) = problems({"stack_cpu_limit": True}, roles=["stack"])
+    assert told.startswith("stack_cpu_limit is true or false, not a string")
+
+
 def test_text_is_no_list_no_mapping_and_no_bool() -> None:
     (told,) = problems({"stack_aliases": "shop"}, roles=["stack"])
     assert told.startswith("stack_aliases must be a list, but is text; with -e, give it as JSON")

@@ -96,7 +96,6 @@ def test_no_log_at_all() -> None:
     [
         ("write /var/lib/docker/x: no space left on device", "the disk of the host is full"),
         ("node:22-alpine: failed to resolve source metadata for docker.io/library/node", "its base image is neither"),
-        ("npm error code ERESOLVE", "npm finds no versions that suit each other"),
         ("npm error `npm ci` can only install packages when", "package.json and package-lock.json do not agree"),
         ("npm error code UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "a certificate is not trusted"),
         ("there is no package-lock.json in the sources: make it", "the sources have no package-lock.json"),
@@ -109,6 +108,48 @@ def test_known_causes_are_told(sign: str, cause: str) -> None:
     found = failure(STEP.replace("#8 ERROR", f"#8 0.149 {sign}\n#8 ERROR"), 1)
     assert found.cause.startswith(cause)
     assert found.sentence == f"the step {found.step} failed: {found.cause}"
+
+
+# What npm ci says of the same two trees, by version of npm (9.9.4 and 10.9.9).
+CONFLICT = """\
+{0} code ERESOLVE
+{0} ERESOLVE could not resolve
+{0}
+{0} While resolving: react-tooltip@4.2.0
+{0} Found: react@19.0.0
+"""
+NOT_LOCKED = """\
+{0} code EUSAGE
+{0}
+{0} `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync. \
+Please update your lock file with `npm install` before continuing.
+{0}
+{0} Missing: left-pad@1.3.0 from lock file
+"""
+UNRESOLVED = """\
+{0} code ENOTFOUND
+{0} syscall getaddrinfo
+{0} errno ENOTFOUND
+"""
+
+
+@pytest.mark.parametrize("begin", ["npm ERR!", "npm error"])
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (CONFLICT, "npm finds no versions that suit each other"),
+        (NOT_LOCKED, "package.json and package-lock.json do not agree"),
+        (UNRESOLVED, "the host cannot resolve the package registry's name"),
+    ],
+)
+def test_npm_is_understood_whatever_its_version(said: str, cause: str, begin: str) -> None:
+    talk = "#9 1.0 npm WARN ERESOLVE overriding peer dependency\n"
+    log = NPM.replace("Failed to compile.", "").format(
+        "".join(f"#9 2.0 {line}\n" for line in said.format(begin).splitlines())
+    )
+    found = failure(log.replace("#9 2.0", talk * 9 + "#9 2.0", 1), 9)
+    assert found.cause.startswith(cause)
+    assert any(line.startswith(f"{begin} code E") for line in found.lines)
 
 
 PIECES = st.sampled_from(

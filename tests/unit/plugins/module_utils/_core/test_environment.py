@@ -64,6 +64,7 @@ def test_everything_missing_is_told_at_once() -> None:
         ("file:/data/sub/../payload.db", "/data"),
         ("file:/data/pay%3Fload%23.db", "/data"),
         ("file:/data/pay%20load.db", "/data"),
+        ("file:/data/f%C3%BCr/ü.db", "/data"),
         ("file:/srv/db/payload.db", "/srv/db"),
         ("postgres://user:p[x@db.example.com/site", "/data"),
         ("postgresql://db.example.com/site", "/data"),
@@ -79,6 +80,7 @@ BELOW = "must name a file below /data/ (for example file:/data/payload.db), or i
 TWO_SLASHES = "names a host with its two slashes; begin it with file:/ or file:///"
 QUERY = "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
 PERCENT = "has a % that does not begin an escape such as %20; write %25 for a percent sign"
+NO_TEXT = "has escapes such as %ff that make no text in UTF-8, which libsql refuses; write the name as it is"
 NO_URI = "must start with file: and name a file in the data volume, or be the URL of a database server"
 
 
@@ -102,6 +104,10 @@ NO_URI = "must start with file: and name a file in the data volume, or be the UR
         ("file:/data/50%.db", PERCENT),
         ("file:/data/50%2.db", PERCENT),
         ("file:/data/50%zz.db", PERCENT),
+        ("file:/data/%ff.db", NO_TEXT),
+        ("file:/data/f%fcr.db", NO_TEXT),
+        ("file:/data/%ed%a0%80.db", NO_TEXT),
+        ("file:/data/a%00.db", NO_TEXT),
         ("/data/payload.db", NO_URI),
         ("postgres", NO_URI),
         ("sqlite:///data/payload.db", NO_URI),

@@ -33,7 +33,16 @@ IGNORE = "# comment\n\n  node_modules  \n.env*\nDockerfile*\n.dockerignore\n"
 
 
 def test_what_counts_without_a_dockerignore(root: Path) -> None:
-    assert chosen(str(root), IGNORE) == ["Dockerfile", "app/page.tsx", "package.json"]
+    (root / "Dockerfile").unlink()
+    assert chosen(str(root), IGNORE) == ["app/page.tsx", "package.json"]
+
+
+def test_all_but_git_counts_with_a_dockerfile_and_without_a_dockerignore(root: Path) -> None:
+    everything = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    for name in (".git/HEAD", "app/.git"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    assert chosen(str(root), IGNORE) == sorted([*everything, "app/.git"])
 
 
 def test_what_counts_with_a_dockerignore(root: Path) -> None:
@@ -92,6 +101,7 @@ def test_no_sources_are_refused(root: Path, name: str, ignore: str, said: str) -
 
 
 def digest_of(root: Path) -> str:
+    (root / ".dockerignore").write_text(IGNORE)
     return digest(str(root), chosen(str(root), IGNORE))
 
 
