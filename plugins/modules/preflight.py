@@ -77,6 +77,11 @@ options:
     type: list
     elements: path
     default: []
+  patterns:
+    description: Paths to look for, whose last part may have a C(*) in it.
+    type: list
+    elements: path
+    default: []
   compose_file:
     description: The Compose file of O(project), to rehearse bringing it up; not rehearsed when empty.
     type: path
@@ -185,6 +190,12 @@ files:
   returned: when the engine answers
   type: dict
   sample: {"/opt/ptnextjs/compose.yml": {"sha256": "9f86d081884c7d65", "mode": "0640"}}
+matches:
+  description: The paths that O(patterns) match.
+  returned: when the engine answers
+  type: list
+  elements: str
+  sample: [/opt/ptnextjs/ansible.x7qz.docker_vps]
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -272,6 +283,10 @@ class Host(Protocol):
         """Return the SHA-256 and the mode of a file, None when there is none."""
         raise NotImplementedError
 
+    def matches(self, pattern: str) -> list[str]:
+        """Return the paths that a pattern matches, which stands in their last part."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Params:
@@ -284,6 +299,7 @@ class Params:
     networks: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     compose_file: str = ""
 
 
@@ -301,8 +317,8 @@ def params_of(given: Json) -> Params:
         disk_free=_bytes(given, "disk_free_min"),
         project=given["project"],
     )
-    lists = {key: tuple(given[key]) for key in ("commands", "containers", "volumes", "networks", "images", "files")}
-    return Params(needs, compose_file=given["compose_file"], **lists)
+    names = ("commands", "containers", "volumes", "networks", "images", "files", "patterns")
+    return Params(needs, compose_file=given["compose_file"], **{key: tuple(given[key]) for key in names})
 
 
 def _bytes(given: Json, key: str) -> int:
@@ -346,6 +362,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
             "files": {
                 path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
             },
+            "matches": [path for pattern in params.patterns for path in host.matches(pattern)],
             "time": host.time(),
         }
     if refusal(found):
@@ -432,6 +449,7 @@ def main() -> None:
             "images": names,
             "compose_file": {"type": "path", "default": ""},
             "files": {"type": "list", "elements": "path", "default": []},
+            "patterns": {"type": "list", "elements": "path", "default": []},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

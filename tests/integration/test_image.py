@@ -232,21 +232,27 @@ def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
 
 def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: MakeApp, sources: Path) -> None:
     copied(STANDIN, sources, **{"build.js": "setTimeout(() => {}, 600000)\n"})
-    app = make_app("it-killed-build", docker_vps_source_path=str(sources))
-    command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(app.inventory())]
+    app = make_app("it-killed-build")
+    app.deploy().succeeded()
+    log = app.directory / "build.log"
+    log.unlink()
+    inventory = app.inventory(docker_vps_source_path=str(sources))
+    command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(inventory)]
     environment = {**clean_environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     killed = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    log = app.directory / "build.log"
     until(lambda: log.exists() and "npm run build" in log.read_text(), 90, "the build")
     killed.kill()
     killed.wait()
     (place,) = app.directory.glob("ansible.*.docker_vps")
     left = processes_of(str(place))
     assert any(command_of(one).startswith(b"docker\0") for one in left)
-    copied(STANDIN, sources.with_name("mended"))
-    app.deploy(docker_vps_source_path=str(sources.with_name("mended"))).succeeded()
-    assert [one for one in left if alive(one)] == []
+    assert app.deploy("--check").succeeded().recap["changed"] == 1
+    assert place.exists()
+    # Nothing is to be built, and yet that has to go.
+    played = app.deploy().succeeded()
+    assert (played.recap["changed"], "Nothing to do" in played.text) == (1, True)
     assert list(app.directory.glob("ansible.*")) == []
+    until(lambda: not [one for one in left if alive(one)], 10, "the end of the build")
 
 
 def processes_of(text: str) -> list[int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -177,6 +178,9 @@ class FakeHost:
 
     def file(self, path: str) -> Optional[tuple[str, str]]:
         return self.files.get(path)
+
+    def matches(self, pattern: str) -> list[str]:
+        return fnmatch.filter(self.files, pattern)
 
 
 HOST_INFO: Json = {"ServerVersion": "26.1.5", "MemTotal": 4 * 1024**3, "DockerRootDir": "/var/lib/docker"}

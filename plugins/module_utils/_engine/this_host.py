@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -62,6 +63,11 @@ class ThisHost:
                 return hashlib.sha256(file.read()).hexdigest(), f"{mode:04o}"
         except OSError:
             return None
+
+    def matches(self, pattern: str) -> list[str]:
+        """Return the paths that a pattern matches, which stands in their last part."""
+        folder, name = os.path.split(pattern)
+        return sorted(glob.glob(os.path.join(glob.escape(folder), name)))
 
 
 def _start(*arguments: str) -> Optional[subprocess.Popen[str]]:

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "networks": [],
     "images": [],
     "files": [],
+    "patterns": [],
     "compose_file": "",
 }
 
@@ -96,6 +97,7 @@ def test_a_look_without_questions() -> None:
         "images": [],
         "settled": False,
         "files": {},
+        "matches": [],
         "time": host.now,
     }
     assert host.asked == []
@@ -189,6 +191,7 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
         networks=["proxy", "bare", "apart", "absent"],
         images=["web", "app", "absent"],
         files=["/opt/app/compose.yml", "/absent"],
+        patterns=["/opt/app/*.yml", "/opt/app/none.*"],
     )
     assert result["networks"] == {
         "proxy": {"driver": "bridge", "scope": "local", "icc": True, "subnets": ["172.18.0.0/16"]},
@@ -197,6 +200,7 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
     }
     assert result["images"] == ["web:1", "app:1", "app:2"]
     assert result["files"] == {"/opt/app/compose.yml": {"sha256": "9f86d081", "mode": "0640"}}
+    assert result["matches"] == ["/opt/app/compose.yml"]
 
 
 @pytest.mark.parametrize(

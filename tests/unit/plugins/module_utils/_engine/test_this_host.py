@@ -101,6 +101,13 @@ def test_what_is_no_file(tmp_path: Path, name: str) -> None:
     assert ThisHost().file(str(tmp_path / name)) is None
 
 
+def test_what_a_pattern_matches(tmp_path: Path) -> None:
+    for name in ("[a]/x.1", "[a]/x.2", "[a]/y.1", "a/x.3"):
+        (tmp_path / name).mkdir(parents=True)
+    assert ThisHost().matches(f"{tmp_path}/[a]/x.*") == [f"{tmp_path}/[a]/x.1", f"{tmp_path}/[a]/x.2"]
+    assert ThisHost().matches(f"{tmp_path}/none/x.*") == []
+
+
 def test_a_command_that_hangs_is_killed_with_its_children_and_says_nothing() -> None:
     script = "sleep 60 & echo too late; sleep 60"
     hanging = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
