@@ -160,7 +160,9 @@ set:
     losses: []
     lost_since: []
 cautions:
-  description: What is gone since earlier sets, unless it was accepted.
+  description: >-
+    What is gone since earlier sets, unless it was accepted; and which containers somebody stopped while a backup that was
+    killed had paused them.
   returned: success
   type: list
   elements: str
