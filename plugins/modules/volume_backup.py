@@ -161,8 +161,8 @@ set:
     lost_since: []
 cautions:
   description: >-
-    What is gone since earlier sets, unless it was accepted; and which containers somebody stopped while a backup that was
-    killed had paused them.
+    What is gone since earlier sets, unless it was accepted; and which containers somebody stopped while a backup that
+    was killed had paused them.
   returned: success
   type: list
   elements: str
