@@ -204,12 +204,28 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
 
 
 @pytest.mark.parametrize(
-    ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("1s", 1), ("500ms", 1), ("2s500ms", 1)]
+    ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("2s", 1), ("2s500ms", 1), ("0.05m", 2)]
 )
 def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: str, limit: int) -> None:
     template = trust_as_template(role_file("stack", "vars/main.yml")["__stack_probe_limit"])
     found = Templar(DataLoader(), variables={"stack_health_timeout": timeout}).template(template)
     assert int(found) == limit
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "fits"),
+    [
+        ("stack_health_timeout", "2s", True),
+        ("stack_health_timeout", "1s", False),  # of which nothing is left for a probe that ends a second before
+        ("stack_health_timeout", "500ms", False),
+        ("stack_stop_grace_period", "10s", True),
+        ("stack_stop_grace_period", "500ms", False),  # which the engine would cut to 0, a kill at once
+        ("stack_stop_grace_period", "1500ms", False),
+    ],
+)
+def test_durations_of_which_something_would_be_lost_are_refused(name: str, given: str, fits: bool) -> None:
+    ranges = {kind: [name] for kind, names in role_file("stack", "meta/ranges.yml")["kinds"].items() if name in names}
+    assert (kinds.wrong(ranges, {name: given}) == []) is fits
 
 
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:
