@@ -40,6 +40,11 @@ options:
     type: list
     elements: str
     default: []
+  also:
+    description: Sentences about what else is wrong, which are told with the rest.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.

@@ -212,10 +212,17 @@ def test_hooks_and_notifications_that_could_not_run_are_refused_first(make_app: 
     for name, (value, sentence) in WRONG_NOTIFICATIONS.items():
         apps[name] = make_app(f"it-hooks-{name[18:]}", **{name: value})
         sentences[name] = sentence
+    mixed = {"docker_vps_build_args": "text", "docker_vps_port": 0, "docker_vps_hooks_on_failure": "text"}
+    apps["together"] = make_app("it-hooks-together", docker_vps_notify_pings="text", **mixed)
+    sentences["together"] = (
+        "docker_vps_hooks_on_failure must be a list; with -e, give it as JSON. docker_vps_notify_pings must"
+    )
     played = deploy_all(apps)
     for name, app in apps.items():
         assert sentences[name] in played[name].text, name
         assert not app.directory.exists(), name
+    assert "docker_vps_build_args must be a mapping, but is a string" in played["together"].text
+    assert "docker_vps_port must be a port number" in played["together"].text
 
 
 class Listener:
