@@ -77,7 +77,7 @@ def at_work(app: App, tmp_path: Path) -> Iterator[AtWork]:
 
 def test_the_second_play_ends_at_once_and_says_who_holds_the_lock(app: App, at_work: AtWork, tmp_path: Path) -> None:
     assert lock_of(app).stat().st_mode & 0o777 == 0o600
-    pid = held(app)["process"].split(":")[0]
+    pid, who = held(app)["process"].split(":")[0], held(app)["who"]
     hooks = {"docker_vps_hooks_on_failure": [["touch", str(tmp_path / "ran")]]}
     for name in ("deploy", "rollback", "stop", "start", "restart", "restore"):
         text = app.playbook(name, **hooks).failed().text
@@ -89,6 +89,8 @@ def test_the_second_play_ends_at_once_and_says_who_holds_the_lock(app: App, at_w
     assert not (tmp_path / "ran").exists()
     at_work.finish().succeeded()
     assert not lock_of(app).exists()
+    release = json.loads((app.directory / "releases/current/release.json").read_text())
+    assert release["by"] == who
 
 
 def test_a_play_that_was_killed_blocks_nobody(app: App, at_work: AtWork) -> None:

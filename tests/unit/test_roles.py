@@ -228,6 +228,15 @@ def test_durations_of_which_something_would_be_lost_are_refused(name: str, given
     assert (kinds.wrong(ranges, {name: given}) == []) is fits
 
 
+def test_the_plays_have_the_defaults_of_the_roles() -> None:
+    given = r"\{\{ docker_vps_\w+ \| default\(('[^']*'|[\d.]+|true|false|\[[^]]*\])\)( \| bool)? \}\}"
+    found = {name: re.fullmatch(given, str(text).strip()) for name, text in WIRING.items() if not name.startswith("__")}
+    wired = {name: yaml.safe_load(match[1]) for name, match in found.items() if match}
+    assert {"schedule_backup_calendar", "schedule_drill_cron", "stack_watch", "backup_keep_daily"} <= {*wired}
+    defaults = {name: value for role in ROLES for name, value in role_file(role, "defaults/main.yml").items()}
+    assert wired == {name: defaults[name] for name in wired}
+
+
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:
     text = (ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8")
     names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
