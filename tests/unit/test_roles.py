@@ -204,6 +204,30 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"docker_vps_source_path": "/src", "docker_vps_git_key": "k"}, []),
+        ({"docker_vps_git_url": "https://git.example.com/site.git", "docker_vps_git_token": "t"}, ["git"]),
+        ({"docker_vps_git_url": "/srv/git:site"}, ["git"]),
+        ({"docker_vps_git_url": "git@git.example.com:site.git"}, ["git", "ssh"]),
+        ({"docker_vps_git_url": "ssh://git@git.example.com:22/site.git"}, ["git", "ssh"]),
+        ({"docker_vps_git_url": "git@host:site", "docker_vps_git_key": "k"}, ["git", "ssh", "ssh-keygen"]),
+        ({"docker_vps_git_url": "git@host:site", "docker_vps_git_key_file": "/k"}, ["git", "ssh", "ssh-keygen"]),
+        (
+            {"docker_vps_git_url": "https://h/a", "docker_vps_git_submodule_keys": {"a": "k"}},
+            ["git", "ssh", "ssh-keygen"],
+        ),
+    ],
+)
+def test_the_host_needs_what_the_address_of_the_sources_asks_for(given: dict[str, Any], expected: list[str]) -> None:
+    variables = {name: trust_as_template(text) for name, text in WIRING.items() if re.match("image_(source|git)", name)}
+    variables |= given
+    commands = Templar(DataLoader(), variables=variables).template(trust_as_template(WIRING["preflight_commands"]))
+    assert commands == expected
+
+
+@pytest.mark.parametrize(
     ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("2s", 1), ("2s500ms", 1), ("0.05m", 2)]
 )
 def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: str, limit: int) -> None:
