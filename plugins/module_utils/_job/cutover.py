@@ -26,7 +26,7 @@ from .._store.guard import guarded
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
-from .databases import why_unused
+from .databases import schemas, why_unused
 from .journal import NotRunning, go_on
 from .migration import UNLIMITED, Comparison
 from .probing import Probed, command_of
@@ -57,7 +57,6 @@ from .under_way import (
     left_beside,
     masked,
     rename,
-    schemas,
     settle,
     wait_until_healthy,
 )

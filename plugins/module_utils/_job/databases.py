@@ -121,6 +121,20 @@ def size_of(root: str, path: str) -> int:
     return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
 
 
+def schemas(root: str) -> dict[str, str]:
+    """Return the fingerprints of the schemas of the SQLite databases in a directory, by their paths.
+
+    One that cannot be read has the reason in place of a fingerprint.
+    """
+    found = {}
+    for path in tree.survey(root).databases:
+        try:
+            found[path] = sqlite.schema(os.path.join(root, path))
+        except DockerVpsError as error:
+            found[path] = error.message
+    return found
+
+
 def why_unused(root: str, path: str, schemas: Mapping[str, str]) -> str:
     """Return why a database holds nothing yet; empty when it holds something, or nobody but its application can say.
 

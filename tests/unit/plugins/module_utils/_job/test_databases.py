@@ -17,9 +17,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases
     examined,
     found,
     refuse_closed,
+    schemas,
     why_unused,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import schemas
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
@@ -33,7 +33,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
     overwritten,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, database, tree_of
 
 JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
@@ -324,3 +324,11 @@ def test_a_link_to_a_database_is_followed_within_its_volume(tmp_path: Path, lead
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "shop.db").symlink_to(leads)
     assert why_unused(str(tmp_path), "live/shop.db", schemas(str(tmp_path))) == why
+
+
+def test_schemas_of_what_cannot_be_read(tmp_path: Path) -> None:
+    database(tmp_path / "a.db", vendors=1)
+    (tmp_path / "b.db").write_bytes((tmp_path / "a.db").read_bytes()[:100] + b"garbage" * 1000)
+    found = schemas(str(tmp_path))
+    assert len(found["a.db"]) == 64
+    assert "it is damaged; restore it, or leave it out" in found["b.db"]
