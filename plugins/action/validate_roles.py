@@ -31,6 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "words": {"type": "list", "elements": "str", "default": []},
                 "prefix": {"type": "str", "default": ""},
                 "wired": {"type": "list", "elements": "str", "default": []},
+                "also": {"type": "list", "elements": "str", "default": []},
             }
         )
         problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
@@ -39,7 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
         problems += self._overridden(asked["wired"], variables, words)
         problems += kinds.in_words([one for role in asked["roles"] for one in self._wrong(role, variables)], words)
-        problems = [tidy(one) for one in problems]
+        problems = [tidy(one) for one in [*problems, *asked["also"]]]
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))

@@ -38,10 +38,9 @@ options:
     default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Checks the file and writes nothing.
 requirements:
   - GNU tar on the managed host

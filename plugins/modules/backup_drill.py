@@ -49,10 +49,9 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Finds the set, its image and the env file, and says what would be done.
 requirements:
   - GNU tar on the managed host

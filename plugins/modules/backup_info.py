@@ -37,10 +37,9 @@ options:
     default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: The same as without, since nothing is ever changed.
 seealso:
   - module: ptnextjs.docker_vps.volume_backup

@@ -98,10 +98,9 @@ options:
     default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Reads the repository and says what would be sent, fetched or removed.
 requirements:
   - restic 0.14 or newer on the managed host

@@ -53,10 +53,9 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Decides, and removes nothing.
 seealso:
   - module: ptnextjs.docker_vps.volume_backup

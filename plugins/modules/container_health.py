@@ -55,10 +55,9 @@ options:
     default: 50
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Looks once and does not wait; a container that is not yet as wanted is no failure.
 seealso:
   - module: community.docker.docker_container_info

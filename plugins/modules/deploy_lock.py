@@ -79,14 +79,12 @@ options:
     type: list
     elements: str
     default: []
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Only looks who has it, and says so.
-  action:
-    description: Whether a part of it runs on the controller.
-    support: full
 requirements:
   - flock (util-linux or busybox) on the managed host, to release it
 """

@@ -47,13 +47,11 @@ options:
     description: Keep C(<path>.example) beside it, which explains every known key and holds no secret.
     type: bool
     default: true
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.diff
 attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
   diff_mode:
-    description: Whether it shows in diff mode what changes.
-    support: full
     details: Shows which keys differ, never a value.
 notes:
   - The file is for Compose. C(docker run --env-file) reads another format, without quotes.

@@ -58,13 +58,11 @@ options:
     description: Seconds that one command of git may take.
     type: int
     default: 1800
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.diff
 attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
   diff_mode:
-    description: Whether it shows in diff mode what changes.
-    support: full
     details: Shows the commits.
 requirements:
   - git 2.25 or newer on the host, and git-lfs for repositories that use it

@@ -57,10 +57,10 @@ options:
     description: Tell webhook and command of what went well, too.
     type: bool
     default: false
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Tells nobody.
 """
 

@@ -88,13 +88,8 @@ options:
     default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
-attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
-  action:
-    description: Whether part of it runs on the controller.
-    support: full
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
 """
 
 EXAMPLES = r"""

@@ -51,14 +51,12 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.cutover
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.diff
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Says what would be done; nothing is written.
   diff_mode:
-    description: Whether it shows in diff mode what changes.
-    support: full
     details: Shows the definition; the environment is shown by M(ptnextjs.docker_vps.env_file).
 requirements:
   - Docker Compose v2 and GNU cp on the managed host

@@ -20,10 +20,7 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.engine
-attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
+  - ptnextjs.docker_vps.attributes
 seealso:
   - module: ptnextjs.docker_vps.release_cutover
   - module: ptnextjs.docker_vps.release_rollback

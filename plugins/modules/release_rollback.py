@@ -34,10 +34,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.cutover
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Says what would be done and lost; nothing is written.
 requirements:
   - Docker Compose v2, GNU cp and GNU tar on the managed host

@@ -26,10 +26,9 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Says which releases would be settled, and which files put back.
 seealso:
   - module: ptnextjs.docker_vps.release_cutover

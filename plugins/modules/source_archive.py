@@ -28,10 +28,8 @@ options:
     description: The text of the C(.dockerignore) to use when the sources have no such file and no Dockerfile of their own.
     type: str
     default: ""
-attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
 """
 
 EXAMPLES = r"""

@@ -29,13 +29,9 @@ options:
     description: Where the files lie.
     type: path
     default: /etc/systemd/system
-attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
-  diff_mode:
-    description: Whether it shows in diff mode what changes.
-    support: full
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.diff
 requirements:
   - systemd on the host
 """

@@ -40,13 +40,14 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
-  action:
-    description: Whether part of it runs on the controller.
-    support: full
+  also:
+    description: Sentences about what else is wrong, which are told with the rest.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
 """
 
 EXAMPLES = r"""

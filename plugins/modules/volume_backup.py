@@ -99,10 +99,9 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Looks at volumes and disk, and predicts the size; writes nothing.
 requirements:
   - GNU tar on the managed host
@@ -160,7 +159,9 @@ set:
     losses: []
     lost_since: []
 cautions:
-  description: What is gone since earlier sets, unless it was accepted.
+  description: >-
+    What is gone since earlier sets, unless it was accepted; and which containers somebody stopped while a backup that
+    was killed had paused them.
   returned: success
   type: list
   elements: str

@@ -79,10 +79,9 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
-    support: full
     details: Reads the archives to their ends and compares what is there; changes nothing, and bears running containers.
 requirements:
   - GNU tar on the managed host

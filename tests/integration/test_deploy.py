@@ -216,7 +216,7 @@ WRONG = {
     "docker_vps_directory": ("relative", "docker_vps_directory must be an absolute path"),
     "docker_vps_aliases": ({"a": 1}, "docker_vps_aliases"),
     "docker_vps_health_path": ("health", "docker_vps_health_path must be a path"),
-    "docker_vps_stop_grace_period": ("soon", "docker_vps_stop_grace_period must be a duration"),
+    "docker_vps_stop_grace_period": ("1500ms", "docker_vps_stop_grace_period must be a duration of one or more whole"),
     "docker_vps_build_disk": ("huge", "docker_vps_build_disk must be a size"),
     "docker_vps_git_version": (1.1, "docker_vps_git_version is a number, not a string: put it in quotes"),
     "docker_vps_email_from": (False, 'docker_vps_email_from: "…"'),

@@ -77,7 +77,7 @@ def at_work(app: App, tmp_path: Path) -> Iterator[AtWork]:
 
 def test_the_second_play_ends_at_once_and_says_who_holds_the_lock(app: App, at_work: AtWork, tmp_path: Path) -> None:
     assert lock_of(app).stat().st_mode & 0o777 == 0o600
-    pid = held(app)["process"].split(":")[0]
+    pid, who = held(app)["process"].split(":")[0], held(app)["who"]
     hooks = {"docker_vps_hooks_on_failure": [["touch", str(tmp_path / "ran")]]}
     for name in ("deploy", "rollback", "stop", "start", "restart", "restore"):
         text = app.playbook(name, **hooks).failed().text
@@ -89,6 +89,8 @@ def test_the_second_play_ends_at_once_and_says_who_holds_the_lock(app: App, at_w
     assert not (tmp_path / "ran").exists()
     at_work.finish().succeeded()
     assert not lock_of(app).exists()
+    release = json.loads((app.directory / "releases/current/release.json").read_text())
+    assert release["by"] == who
 
 
 def test_a_play_that_was_killed_blocks_nobody(app: App, at_work: AtWork) -> None:
@@ -212,10 +214,17 @@ def test_hooks_and_notifications_that_could_not_run_are_refused_first(make_app: 
     for name, (value, sentence) in WRONG_NOTIFICATIONS.items():
         apps[name] = make_app(f"it-hooks-{name[18:]}", **{name: value})
         sentences[name] = sentence
+    mixed = {"docker_vps_build_args": "text", "docker_vps_port": 0, "docker_vps_hooks_on_failure": "text"}
+    apps["together"] = make_app("it-hooks-together", docker_vps_notify_pings="text", **mixed)
+    sentences["together"] = (
+        "docker_vps_hooks_on_failure must be a list; with -e, give it as JSON. docker_vps_notify_pings must"
+    )
     played = deploy_all(apps)
     for name, app in apps.items():
         assert sentences[name] in played[name].text, name
         assert not app.directory.exists(), name
+    assert "docker_vps_build_args must be a mapping, but is a string" in played["together"].text
+    assert "docker_vps_port must be a port number" in played["together"].text
 
 
 class Listener:

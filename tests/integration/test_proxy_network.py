@@ -59,6 +59,11 @@ def test_a_network_of_another_kind_is_refused_and_left_as_it_is(app: App, wanted
     assert docker("network", "inspect", NAME, "--format", "{{.Id}}") == made
 
 
+def test_a_network_that_keeps_its_containers_apart_is_refused(app: App) -> None:
+    docker("network", "create", "--opt=com.docker.network.bridge.enable_icc=false", NAME)
+    assert "it keeps its containers from reaching each other (enable_icc=false); wanted are" in role(app).failed().text
+
+
 def test_a_wrong_type_is_refused(app: App) -> None:
     assert "proxy_network_driver" in role(app, proxy_network_driver="bridges").failed().text
 

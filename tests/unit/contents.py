@@ -53,9 +53,20 @@ def docs(module: str, name: str) -> Any:
 
 def options_of(module: str) -> dict[str, Any]:
     """Return the documented options, those of doc fragments too."""
+    return _documented(module, "options")
+
+
+def attributes_of(module: str) -> dict[str, Any]:
+    """Return the documented attributes, with what doc fragments say of them."""
+    return _documented(module, "attributes")
+
+
+def _documented(module: str, part: str) -> dict[str, Any]:
     documentation = docs(module, "DOCUMENTATION")
-    options = dict(documentation.get("options", {}))
-    for fragment in documentation.get("extends_documentation_fragment", ()):
+    found = dict(documentation.get(part, {}))
+    for fragment in documentation["extends_documentation_fragment"]:
         assert fragment.startswith(f"{COLLECTION}.")
-        options |= yaml.safe_load(text_of(f"doc_fragments/{fragment.split('.')[-1]}.py", "DOCUMENTATION"))["options"]
-    return options
+        file, _dot, name = fragment[len(COLLECTION) + 1 :].partition(".")
+        shared = yaml.safe_load(text_of(f"doc_fragments/{file}.py", name.upper() or "DOCUMENTATION"))
+        found |= {one: {**said, **found.get(one, {})} for one, said in shared.get(part, {}).items()}
+    return found

@@ -15,6 +15,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
 
@@ -163,6 +164,13 @@ class Shop:
         database(self.db / "payload.db", vendors=2)
         (self.media / "b.png").write_bytes(b"b")
         (self.media / "a.png").write_bytes(b"changed")
+
+    def stopped_while_paused(self) -> str:
+        """Let somebody stop the container while a backup, killed since, has it paused; return what is told of that."""
+        self.sets.prepare()
+        Journal(self.sets.begin("20260131-020000")).write(containers=("APP",), frozen=True)
+        self.engine.containers["APP"]["State"] = {"Running": False, "Paused": False}
+        return "Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."
 
     def folders(self) -> list[str]:
         """Return what lies beside the data of the volumes."""

@@ -125,12 +125,14 @@ class FakeReleaseEngine(FakeVolumeEngine):
     Attributes:
         versions: by the name of their image.
         away: until which second it does not answer.
+        uri: what containers are told of their database.
         started: when each container was.
     """
 
     versions: dict[str, Version] = field(default_factory=dict)
     images: dict[str, dict[str, Any]] = field(default_factory=dict)
     away: float = 0.0
+    uri: str = "file:///data/payload.db"
     started: dict[str, float] = field(default_factory=dict)
     asked: dict[str, tuple[str, float]] = field(default_factory=dict)
     made: int = 0
@@ -150,9 +152,17 @@ class FakeReleaseEngine(FakeVolumeEngine):
             "Id": key,
             "Name": f"/{name}",
             "Image": self.images[image]["Id"],
-            "Config": {"Image": image, "Labels": dict(labels), "Healthcheck": CHECK},
+            "Config": {
+                "Image": image,
+                "Labels": dict(labels),
+                "Healthcheck": CHECK,
+                "Env": ["PORT=3000", f"DATABASE_URI={self.uri}"],
+            },
             "State": {"Running": False, "Paused": False, "Status": "created"},
-            "Mounts": [{"Type": "volume", "Name": one, "RW": True} for one in ("shop-db", "shop-media")],
+            "Mounts": [
+                {"Type": "volume", "Name": name, "Destination": place, "RW": True}
+                for name, place in (("shop-media", "/app/media"), ("shop-db", "/data"))
+            ],
             "HostConfig": {"AutoRemove": False},
             "Aliases": list(aliases),
         }

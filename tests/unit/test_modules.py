@@ -43,6 +43,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import (
     PYTHON,
     ROLES,
     all_tasks,
+    attributes_of,
     docs,
     options_of,
     text_of,
@@ -70,7 +71,7 @@ def test_a_module_is_documented(module: str) -> None:
     assert documentation["module"] == module
     assert re.fullmatch(r"\d+\.\d+\.\d+", documentation["version_added"])
     assert not documentation["short_description"].endswith(".")
-    assert documentation["attributes"]["check_mode"]["support"] == "full"
+    assert attributes_of(module)["check_mode"]["support"] == "full"
     for name, entry in docs(module, "RETURN").items():
         assert {"description", "returned", "type"} <= set(entry), name
         for inner in entry.get("contains", {"": entry}).values():

@@ -204,12 +204,61 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
 
 
 @pytest.mark.parametrize(
-    ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("1s", 1), ("500ms", 1), ("2s500ms", 1)]
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"docker_vps_source_path": "/src", "docker_vps_git_key": "k"}, []),
+        ({"docker_vps_git_url": "https://git.example.com/site.git", "docker_vps_git_token": "t"}, ["git"]),
+        ({"docker_vps_git_url": "/srv/git:site"}, ["git"]),
+        ({"docker_vps_git_url": "git@git.example.com:site.git"}, ["git", "ssh"]),
+        ({"docker_vps_git_url": "ssh://git@git.example.com:22/site.git"}, ["git", "ssh"]),
+        ({"docker_vps_git_url": "git@host:site", "docker_vps_git_key": "k"}, ["git", "ssh", "ssh-keygen"]),
+        ({"docker_vps_git_url": "git@host:site", "docker_vps_git_key_file": "/k"}, ["git", "ssh", "ssh-keygen"]),
+        (
+            {"docker_vps_git_url": "https://h/a", "docker_vps_git_submodule_keys": {"a": "k"}},
+            ["git", "ssh", "ssh-keygen"],
+        ),
+    ],
+)
+def test_the_host_needs_what_the_address_of_the_sources_asks_for(given: dict[str, Any], expected: list[str]) -> None:
+    variables = {name: trust_as_template(text) for name, text in WIRING.items() if re.match("image_(source|git)", name)}
+    variables |= given
+    commands = Templar(DataLoader(), variables=variables).template(trust_as_template(WIRING["preflight_commands"]))
+    assert commands == expected
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limit"), [("10s", 9), ("1m30s", 89), ("1.5h", 5399), ("2s", 1), ("2s500ms", 1), ("0.05m", 2)]
 )
 def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: str, limit: int) -> None:
     template = trust_as_template(role_file("stack", "vars/main.yml")["__stack_probe_limit"])
     found = Templar(DataLoader(), variables={"stack_health_timeout": timeout}).template(template)
     assert int(found) == limit
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "fits"),
+    [
+        ("stack_health_timeout", "2s", True),
+        ("stack_health_timeout", "1s", False),  # of which nothing is left for a probe that ends a second before
+        ("stack_health_timeout", "500ms", False),
+        ("stack_stop_grace_period", "10s", True),
+        ("stack_stop_grace_period", "500ms", False),  # which the engine would cut to 0, a kill at once
+        ("stack_stop_grace_period", "1500ms", False),
+    ],
+)
+def test_durations_of_which_something_would_be_lost_are_refused(name: str, given: str, fits: bool) -> None:
+    ranges = {kind: [name] for kind, names in role_file("stack", "meta/ranges.yml")["kinds"].items() if name in names}
+    assert (kinds.wrong(ranges, {name: given}) == []) is fits
+
+
+def test_the_plays_have_the_defaults_of_the_roles() -> None:
+    given = r"\{\{ docker_vps_\w+ \| default\(('[^']*'|[\d.]+|true|false|\[[^]]*\])\)( \| bool)? \}\}"
+    found = {name: re.fullmatch(given, str(text).strip()) for name, text in WIRING.items() if not name.startswith("__")}
+    wired = {name: yaml.safe_load(match[1]) for name, match in found.items() if match}
+    assert {"schedule_backup_calendar", "schedule_drill_cron", "stack_watch", "backup_keep_daily"} <= {*wired}
+    defaults = {name: value for role in ROLES for name, value in role_file(role, "defaults/main.yml").items()}
+    assert wired == {name: defaults[name] for name in wired}
 
 
 def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:

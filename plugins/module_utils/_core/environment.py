@@ -57,6 +57,18 @@ def database_path(uri: str, mount: str) -> str:
     return path[len(below) :] if path.startswith(below) else ""
 
 
+def database_in(container: Mapping[str, Any], volume: str) -> str:
+    """Return the path in a volume of the database that a container is told to use; empty when it lies elsewhere.
+
+    Args:
+        container: what the engine knows about it.
+    """
+    values = dict(one.partition("=")[::2] for one in container.get("Config", {}).get("Env") or ())
+    uri = values.get("DATABASE_URI", "")
+    mounts = [one["Destination"] for one in container.get("Mounts") or () if one.get("Name") == volume]
+    return next(filter(None, (database_path(uri, mount) for mount in mounts)), "")
+
+
 def _path(uri: str) -> Optional[str]:
     """Return the path in a URI, as SQLite reads it; None when there is none, since it names a host or a server."""
     if not uri.startswith("file:"):

@@ -71,6 +71,11 @@ class DockerVpsError(Exception):
         super().__init__(self.message)
         self.evidence = evidence
 
+    def also(self, *sentences: str) -> None:
+        """Say more."""
+        self.message = " ".join([self.message, *sentences])
+        self.args = (self.message,)
+
 
 class InvalidInput(DockerVpsError):
     """What the user asked for cannot be right."""

@@ -155,8 +155,12 @@ def _version(check: str, found: str, wanted: str, remedy: str) -> list[Finding]:
     return [Finding(check, ok, f"{wanted} or newer", found or "not installed", remedy)]
 
 
+_PACKAGES = {"ssh": "openssh-client", "ssh-keygen": "openssh-client"}
+
+
 def _absent(command: str) -> Finding:
-    remedy = f"install it, on Debian and Ubuntu with: apt-get install {command}"
+    package = _PACKAGES.get(command, command)
+    remedy = f"install it, on Debian and Ubuntu with: apt-get install {package}"
     return Finding(f"command {command}", False, "installed", "not installed", remedy)
 
 

@@ -33,6 +33,16 @@ def _whole(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: re.fullmatch(r"[0-9]{1,10}", str(value)) is not None and low <= int(value) <= high
 
 
+_UNITS = {"us": 1e-6, "ms": 0.001, "s": 1, "m": 60, "h": 3600}
+
+
+def _lasts(low: float) -> Callable[[Any], bool]:
+    """Return what judges a duration, which must have so many seconds."""
+    parts = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)", re.ASCII)
+    whole = _matches(f"(?:{parts.pattern})+")
+    return lambda value: whole(value) and sum(float(one) * _UNITS[unit] for one, unit in parts.findall(value)) >= low
+
+
 def _subnet(value: Any) -> bool:
     try:
         return value == "" or (isinstance(value, str) and bool(ipaddress.ip_network(value)))
@@ -61,7 +71,9 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
     "percent": (_number(0, 100), "a percentage between 0 and 100"),
     "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
-    "duration": (_matches(r"(\d+(\.\d+)?(us|ms|s|m|h))+"), "a duration such as 30s or 1m30s"),
+    "duration": (_lasts(0), "a duration such as 30s or 1m30s"),
+    # A probe counts whole seconds, and has to end by itself before the engine ends it.
+    "probe_timeout": (_lasts(2), "a duration of at least 2 seconds, such as 10s"),
     # The engine counts them in an int, and of 500ms nothing would be left.
     "whole_seconds": (
         _matches(r"(?=.*[1-9])(\d+[smh])+"),

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import io
 import queue
+import sys
 import tarfile
 import threading
 import time
@@ -15,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from .._core.errors import EngineError, EngineForbidden, EngineUnreachable
+from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineUnreachable
 from .._core.health import Snapshot, asked_at, snapshot
 from .._core.secrets import Mask, secrets_of
 
@@ -109,9 +110,18 @@ class EventFeed:
 
 
 class Engine:
-    """A Docker engine. Every failure is an EngineError with one clear sentence."""
+    """A Docker engine. Every failure is an EngineError with one clear sentence.
+
+    Raises:
+        DockerVpsError: this Python has no Docker SDK.
+    """
 
     def __init__(self, address: Address) -> None:
+        if SDK_MISSING:
+            raise DockerVpsError(
+                f"{sys.executable} has no Docker SDK ({SDK_MISSING}), without which nothing here reaches the engine. "
+                "Install it; on Debian and Ubuntu: apt-get install python3-docker."
+            )
         self._address = address
         tls = _tls(address)
         self._api = self._asked(

@@ -19,12 +19,11 @@ from .._core.waiting import Clock
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
-from .._store.guard import guarded
 from .._store.place import few
 from .._store.quiet import quiet
 from .._store.sets import BackupSet, Sets
 from . import databases
-from .journal import Journal, go_on, recover
+from .journal import Journal, go_on, recover_all, recovering
 from .places import holding_sets, why_not
 from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
 from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
@@ -102,27 +101,22 @@ def run(
         }
     sets.prepare()
     with sets.lock("a backup"):
-        for folder in sets.leftovers():
-            recover(sets, folder, connect, clock)
+        heard = recover_all(sets, connect, clock)
         sources = _looked_at(params, sets, engine, clock.utc())
         predicted = _predicted(sets, params, sources)
         stamp = sets.next_stamp(clock)
         folder = sets.workspace(stamp)
-        with guarded(lambda: recover(sets, folder, connect, clock)):
+        with recovering(sets, folder, connect, clock):
             sets.begin(stamp)
-            try:
-                with Examiner() as examiner:
-                    made = _Making(params, sets, engine, clock, folder, stamp, sources, examiner).run()
-            except BaseException:
-                recover(sets, folder, connect, clock)
-                raise
+            with Examiner() as examiner:
+                made = _Making(params, sets, engine, clock, folder, stamp, sources, examiner).run()
     cautions = losses.told(made.manifest) if made.manifest.lost_since else []
     return {
         "changed": True,
         "predicted_bytes": predicted,
         **told(made),
-        "cautions": cautions,
-        "summary": summary(made),
+        "cautions": [*heard, *cautions],
+        "summary": " ".join([summary(made), *heard]),
     }
 
 
@@ -350,7 +344,8 @@ class _Making:
         """Let them go on, and return for how many seconds they could not."""
         if not self.journal.containers:
             return 0.0
-        self.meanwhile = go_on(self.engine, self.journal.containers, self.journal.frozen)
+        meanwhile = go_on(self.engine, self.journal.containers, self.journal.frozen)
+        self.meanwhile = [*meanwhile.stopped, *meanwhile.let_run]
         self.journal = self.journal.write(containers=())
         return round(self.clock.now() - halted, 3)
 

@@ -18,7 +18,6 @@ from .._core.errors import DockerVpsError
 from .._core.health import Start
 from .._core.losses import Limits
 from .._core.retention import Policy
-from .._engine import sdk
 from .._engine.cli import Cli
 from .._engine.sdk import Address, Engine, SystemClock
 from .._engine.systemd import engine_start
@@ -65,8 +64,6 @@ def connected(address: str) -> Engine:
     Raises:
         DockerVpsError: the Docker SDK is missing, or no engine answers.
     """
-    if sdk.SDK_MISSING:
-        raise DockerVpsError(f"{sys.executable} has no Docker SDK ({sdk.SDK_MISSING}); install python3-docker.")
     return Engine(Address(address))
 
 

@@ -15,17 +15,18 @@ import os
 from dataclasses import replace
 from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
 
-from .._core import catalog, passwd, releases
-from .._core.errors import DockerVpsError, EngineError
+from .._core import catalog, environment, passwd, releases
+from .._core.errors import DockerVpsError, EngineError, short
 from .._core.health import Reason, Rules, Wanted, explain, judge
 from .._core.losses import listed
 from .._core.releases import HEALTHY, Plan, Release
 from .._core.waiting import asked
-from .._store import files, sqlite
+from .._store import files
 from .._store.guard import guarded
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
+from .databases import schemas, why_unused
 from .journal import NotRunning, go_on
 from .migration import UNLIMITED, Comparison
 from .probing import Probed, command_of
@@ -56,11 +57,10 @@ from .under_way import (
     left_beside,
     masked,
     rename,
-    schemas,
     settle,
     wait_until_healthy,
 )
-from .volumes import running, volume_of
+from .volumes import Volume, running, volume_of
 
 SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
@@ -485,11 +485,8 @@ class _Cutover:
         """From here on the new version is the live one."""
         data = self.ready.data or data_of(self.params, self.sets, self.engine)[0]  # it may have been made only now
         known = schemas(data.root) if data else {}
-        if data and set(known.values()) <= {sqlite.NO_SCHEMA}:
-            self.cautions.append(
-                f"It is healthy, but no database in {data.name} has a table, so what it shows may be errors, and there "
-                "is nothing to back up. Did its migrations run? No play runs them (docs/deploy.md)."
-            )
+        if data:
+            self._look_for_tables(data, known)
         self.release = replace(
             self.release,
             result=HEALTHY,
@@ -501,6 +498,17 @@ class _Cutover:
         self._learn_schema()
         self.releases.record(self.release)
         self.releases.make_current(self.release.id)
+
+    def _look_for_tables(self, data: Volume, known: Mapping[str, str]) -> None:
+        """Warn when the database that the application is told to use has no table, whatever lies beside it."""
+        path = environment.database_in(self.engine.container(self.params.container) or {}, data.name)
+        why = why_unused(data.root, path, known) if path else ""
+        if why:
+            self.cautions.append(
+                f"It is healthy, but DATABASE_URI names {short(path)} in the volume {data.name}, and {why}, so what it "
+                "shows may be errors, and there is nothing to back up. Did its migrations run? No play runs them "
+                "(docs/deploy.md)."
+            )
 
     def _learn_schema(self) -> None:
         """Write down what schema the old version had in the end, when that was not known at its beginning."""

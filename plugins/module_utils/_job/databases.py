@@ -121,6 +121,39 @@ def size_of(root: str, path: str) -> int:
     return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
 
 
+def schemas(root: str) -> dict[str, str]:
+    """Return the fingerprints of the schemas of the SQLite databases in a directory, by their paths.
+
+    One that cannot be read has the reason in place of a fingerprint.
+    """
+    found = {}
+    for path in tree.survey(root).databases:
+        try:
+            found[path] = sqlite.schema(os.path.join(root, path))
+        except DockerVpsError as error:
+            found[path] = error.message
+    return found
+
+
+def why_unused(root: str, path: str, schemas: Mapping[str, str]) -> str:
+    """Return why a database holds nothing yet; empty when it holds something, or nobody but its application can say.
+
+    Args:
+        root: the directory of its volume.
+        path: its path there.
+        schemas: the fingerprints of the databases that can be read in that directory, by their paths.
+    """
+    top = os.path.realpath(root)
+    place = os.path.relpath(os.path.realpath(os.path.join(top, path)), top)
+    if place.startswith(os.pardir):
+        return ""  # a link, which the container follows to elsewhere
+    if not os.path.lexists(os.path.join(top, place)):
+        return "it is not there"
+    if place not in schemas:
+        return "" if size_of(top, place) else "it is empty"
+    return "it has no table" if schemas[place] == sqlite.NO_SCHEMA else ""
+
+
 def refuse_closed(volume: str, root: str, databases: Found, wanted: Wanted) -> None:
     """Refuse a database of the application that SQLite cannot read, but for an encrypted one that nobody writes.
 

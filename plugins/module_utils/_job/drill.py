@@ -13,7 +13,8 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
 from .._core.catalog import Proof
-from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
+from .._core.environment import database_path
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput, short
 from .._core.health import Reason, Rules, Wanted, explain, log_lines
 from .._core.losses import counted
 from .._core.secrets import Mask, secrets_of
@@ -23,6 +24,7 @@ from .._store.guard import guarded
 from .._store.lock import Locked, locked
 from .._store.sets import BackupSet, Sets
 from .backup import RESERVE, WallClock, size
+from .databases import schemas, why_unused
 from .verify import ISO, compared
 from .volumes import VolumeEngine, volume_of
 
@@ -176,6 +178,7 @@ class _Drill:
         try:
             self.refuse_without_database()
             self.restore()
+            self.refuse_unused_database()
             self.start()
             self.compare()
         except EngineError:
@@ -229,6 +232,22 @@ class _Drill:
                 sha256=each.sha256,
                 plain_bytes=each.plain_bytes,
                 allow_outside_links=each.outside_links > 0,
+            )
+
+    def refuse_unused_database(self) -> None:
+        """Refuse a set whose other databases have tables, but not the one that the application is told to use."""
+        places = {
+            name: database_path(self.env.get("DATABASE_URI", ""), self.params.mounts[name]) for name in self.roots
+        }
+        inner = sorted((path, name) for name, path in places.items() if path)
+        if not inner:
+            return
+        path, name = min(inner, key=lambda one: len(one[0]))  # of mounts in each other, the inner one
+        why = why_unused(self.roots[name], path, schemas(self.roots[name]))
+        if why:
+            raise DockerVpsError(
+                f"DATABASE_URI names {short(path)} in the archive {name}, and {why}: what is healthy without it proves "
+                "nothing. Did the migrations run?"
             )
 
     def start(self) -> None:

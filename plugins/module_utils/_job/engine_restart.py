@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from .._core.health import Start, ended_by_engine
-from .._core.host import PROJECT_LABEL
 from .journal import Containers
+from .ownership import app_of
 
 
-def bring_back(engine: Containers, project: str, start: Start) -> list[str]:
-    """Start the containers of a Compose project that the engine ended, and return a sentence for each.
+def bring_back(engine: Containers, app: str, start: Start) -> list[str]:
+    """Start the containers of an application, its replica's among them, that the engine ended; return sentences.
 
     Raises:
         DockerVpsError: the engine refuses.
     """
-    ids = [one["Id"] for one in engine.all_containers() if (one.get("Labels") or {}).get(PROJECT_LABEL) == project]
+    ids = [one["Id"] for one in engine.all_containers() if app_of(one.get("Labels")) == app]
     there = [one for one in map(engine.container, ids) if one and ended_by_engine(one, start)]
     for one in there:
         engine.start(one["Id"])

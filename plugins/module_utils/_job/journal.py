@@ -13,13 +13,14 @@ import os
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence, TypeVar
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Protocol, Sequence, TypeVar
 
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import ended_by_engine
 from .._core.waiting import Clock
 from .._engine.systemd import engine_start
 from .._store import files
+from .._store.guard import guarded
 from .._store.lock import locked
 from .._store.sets import LOCK, Sets
 from .users import Mounting, users
@@ -103,7 +104,7 @@ class Journal:
 
     Until ``decided``, what was prepared is thrown away, with the volumes ``created`` for it; from then on the swaps are
     carried through, and what was there before is removed in the end unless it is to be kept. The containers were
-    stopped, or ``frozen``.
+    stopped, or ``frozen``. ``told`` is what somebody has yet to hear.
     """
 
     folder: str
@@ -113,6 +114,7 @@ class Journal:
     keep_before: bool = True
     decided: bool = False
     frozen: bool = False
+    told: tuple[str, ...] = ()
 
     def write(self, **changes: Any) -> Journal:
         """Change the journal durably and return it."""
@@ -143,6 +145,7 @@ def read(folder: str) -> Journal:
             given["keep_before"],
             given["decided"],
             given["frozen"],
+            _names(given.get("told", [])),
         )
 
 
@@ -172,16 +175,20 @@ def cannot_be_removed(left: Mapping[str, str]) -> list[str]:
     return [*told, step] if told else []
 
 
-def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
+def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> list[str]:
     """Finish or undo what a journal says, let the containers go on, and remove the folder.
+
+    Returns:
+        What somebody stopped meanwhile and so stays stopped, as sentences.
 
     Raises:
         NotRunning: the engine refused to let a container go on; nothing else is left to do.
         DockerVpsError: it cannot be done now; the journal stays for the next one who tries.
     """
     if not os.path.isdir(folder):
-        return
+        return []
     journal = read(folder)
+    told = list(journal.told)
     lost = _finish(journal, connect, clock) if journal.decided else ()
     refused: Optional[NotRunning] = None
     undone = () if journal.decided else journal.created
@@ -190,7 +197,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
         try:
             if not journal.frozen:
                 finish_stopping(engine, journal.containers)
-            go_on(engine, journal.containers, journal.frozen)
+            told += go_on(engine, journal.containers, journal.frozen).stopped
         except NotRunning as error:
             refused = error
     if journal.decided:
@@ -208,6 +215,46 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
         )
     if refused:
         raise refused
+    return told
+
+
+def recover_unheard(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
+    """Recover where nobody hears what there is to tell, and leave that to the next one who recovers.
+
+    Raises:
+        DockerVpsError: as recover does.
+    """
+    told = recover(sets, folder, connect, clock)
+    if told:
+        os.mkdir(folder, 0o700)
+        Journal(folder).write(told=tuple(told))
+
+
+@contextlib.contextmanager
+def recovering(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> Iterator[None]:
+    """Have what was begun in the block undone or finished when it fails, or is killed.
+
+    Raises:
+        DockerVpsError: as recover does.
+    """
+    with guarded(lambda: recover_unheard(sets, folder, connect, clock)):
+        try:
+            yield
+        except DockerVpsError as error:
+            error.also(*recover(sets, folder, connect, clock))
+            raise
+        except BaseException:
+            recover_unheard(sets, folder, connect, clock)
+            raise
+
+
+def recover_all(sets: Sets, connect: Callable[[], Containers], clock: Clock) -> list[str]:
+    """Recover what killed runs have left, and return what there is to tell; under the lock.
+
+    Raises:
+        DockerVpsError: as recover does.
+    """
+    return [one for folder in sets.leftovers() for one in recover(sets, folder, connect, clock)]
 
 
 def wait_while_halted(sets: Sets, what: str, wait: float) -> None:
@@ -298,21 +345,28 @@ def finish_stopping(engine: Containers, containers: Sequence[str]) -> None:
                 engine.stop(name)
 
 
-def go_on(engine: Containers, containers: Sequence[str], frozen: bool = False) -> list[str]:
-    """Let containers run that ran before, and return what somebody did to them meanwhile, as sentences.
+class Meanwhile(NamedTuple):
+    """What somebody did to containers while they were halted, as sentences: stopped them, or let them run."""
+
+    stopped: list[str]
+    let_run: list[str]
+
+
+def go_on(engine: Containers, containers: Sequence[str], frozen: bool = False) -> Meanwhile:
+    """Let containers run that ran before, and return what somebody did to them meanwhile.
 
     One that is gone needs nothing. One that was frozen and was stopped since stays so, as whoever did that wants it.
 
     Raises:
         NotRunning: the engine refused for some; the others run.
     """
-    refused, told = [], []
+    refused, meanwhile = [], Meanwhile([], [])
     for name in containers:
         there = engine.container(name)
         if there is None:
             continue
         try:
-            told += _gone_on(engine, there, frozen)
+            _go_on(engine, there, frozen, meanwhile)
         except EngineUnreachable:
             raise
         except EngineError as error:
@@ -320,18 +374,21 @@ def go_on(engine: Containers, containers: Sequence[str], frozen: bool = False) -
     if refused:
         what = "it" if len(refused) == 1 else "them"
         raise NotRunning(" ".join(refused) + f" Mend that, and start {what} with docker start.")
-    return told
+    return meanwhile
 
 
-def _gone_on(engine: Containers, there: Mapping[str, Any], frozen: bool) -> list[str]:
+def _go_on(engine: Containers, there: Mapping[str, Any], frozen: bool, meanwhile: Meanwhile) -> None:
     name, state = there["Name"].lstrip("/"), there["State"]
     if state["Paused"]:
         engine.unpause(there["Id"])
-        return []
-    if frozen and not state["Running"] and not ended_by_engine(there, engine_start()):
-        return [f"Somebody stopped {name} while it was paused, so it stays stopped; docker start {name} starts it."]
-    engine.start(there["Id"])
-    return [f"Somebody let {name} run meanwhile, so the data may be of different moments."] if state["Running"] else []
+    elif frozen and not state["Running"] and not ended_by_engine(there, engine_start()):
+        meanwhile.stopped.append(
+            f"Somebody stopped {name} while it was paused, so it stays stopped; docker start {name} starts it."
+        )
+    else:
+        engine.start(there["Id"])
+        if state["Running"]:
+            meanwhile.let_run.append(f"Somebody let {name} run meanwhile, so the data may be of different moments.")
 
 
 def patiently(connect: Callable[[], C], clock: Clock) -> C:

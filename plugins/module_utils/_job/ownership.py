@@ -38,11 +38,11 @@ def _owner(engine: VolumeEngine, volume: str, app: str) -> Optional[str]:
     found = engine.volume(volume)
     if found is None:
         return None
-    theirs = sorted({_app(one["Config"].get("Labels")) for one in users(engine, volume)} - {""})
-    owners = [*theirs, _app(found.get("Labels"))]
+    theirs = sorted({app_of(one["Config"].get("Labels")) for one in users(engine, volume)} - {""})
+    owners = [*theirs, app_of(found.get("Labels"))]
     return None if app in owners else owners[0] or None
 
 
-def _app(labels: Optional[Mapping[str, Any]]) -> str:
+def app_of(labels: Optional[Mapping[str, Any]]) -> str:
     """Return the application of a container or volume, which is its Compose project unless it says otherwise."""
     return str((labels or {}).get(APP) or (labels or {}).get(PROJECT_LABEL, ""))

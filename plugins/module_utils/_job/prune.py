@@ -14,7 +14,7 @@ from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
 from .backup import WallClock, size
-from .journal import Containers, cannot_be_removed, damage_of_record, recover, remembered, superseded
+from .journal import Containers, cannot_be_removed, damage_of_record, recover_all, remembered, superseded
 from .verify import problems
 
 SHOWN = 3
@@ -44,9 +44,9 @@ def run(
     if check_mode or not os.path.isdir(sets.directory):
         return _pruned(params, sets, clock.utc(), really=False)
     with sets.lock("a removal of old backups"):
-        for folder in sets.leftovers():
-            recover(sets, folder, connect, clock)
-        return _pruned(params, sets, clock.utc(), really=True)
+        heard = recover_all(sets, connect, clock)
+        told = _pruned(params, sets, clock.utc(), really=True)
+    return {**told, "summary": " ".join([told["summary"], *heard])}
 
 
 def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:

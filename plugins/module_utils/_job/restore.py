@@ -14,10 +14,20 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from .._core import catalog
 from .._core.errors import DockerVpsError
 from .._core.losses import counted
-from .._store.guard import guarded
 from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
-from .journal import AT, Journal, Swap, cannot_be_removed, carry_through, go_on, left_behind, recover
+from .journal import (
+    AT,
+    Journal,
+    Swap,
+    cannot_be_removed,
+    carry_through,
+    go_on,
+    left_behind,
+    recover,
+    recover_all,
+    recovering,
+)
 from .restorable import FromSet, Params, SafetyCopies, Source, stamps_beside
 from .volumes import VolumeEngine, refuse_vanishing, running
 
@@ -42,29 +52,24 @@ def run(
         return _told(params, source, source.would_lose(), stopped=stopped, unavailable=0.0, before=[], check_mode=True)
     sets.prepare()
     with sets.lock("a restore"):
-        for folder in sets.leftovers():
-            recover(sets, folder, connect, clock)
+        heard = recover_all(sets, connect, clock)
         source = _source(params, sets, engine, clock)
         would_lose = source.would_lose()
         _users(params, engine, source, would_lose)
         now = clock.utc()
         stamp = catalog.new_stamp(now, [*sets.taken(), *stamps_beside(source.roots)])
         folder = sets.workspace(stamp, RESTORE)
-        with guarded(lambda: recover(sets, folder, connect, clock)):
+        with recovering(sets, folder, connect, clock):
             sets.begin(stamp, RESTORE)
-            try:
-                ready = source.prepare(Journal(folder, keep_before=params.keep_before), stamp, now.strftime(AT))
-                there = _users(params, engine, source, would_lose)
-                source.look()
-                unavailable = _exchange(engine, clock, *ready, there)
-                recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
-            except BaseException:
-                recover(sets, folder, connect, clock)
-                raise
+            ready = source.prepare(Journal(folder, keep_before=params.keep_before), stamp, now.strftime(AT))
+            there = _users(params, engine, source, would_lose)
+            source.look()
+            unavailable = _exchange(engine, clock, *ready, there)
+            recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
         left = left_behind(sets)
     before = [swap.before for swap in ready[1]] if params.keep_before else []
     told = _told(params, source, would_lose, stopped=_names(there), unavailable=unavailable, before=before)
-    return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *cannot_be_removed(left)])}
+    return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *heard, *cannot_be_removed(left)])}
 
 
 def _source(params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> Source:

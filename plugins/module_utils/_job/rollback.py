@@ -14,8 +14,9 @@ from .._store import files
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import cutover, readiness
+from .databases import schemas
 from .restorable import FromSet
-from .under_way import AUTO, RESTORE, CutoverEngine, World, schemas
+from .under_way import AUTO, RESTORE, CutoverEngine, World
 from .volumes import volume_of
 
 

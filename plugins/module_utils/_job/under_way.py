@@ -22,6 +22,7 @@ from .._core.waiting import Wait, Watched
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
 from .backup import WallClock
+from .databases import schemas
 from .journal import ENGINE_BACK_WITHIN, STAGED, NotRunning, Swap, carry_through, finish_stopping, go_on, patiently
 from .losses import contents, losses
 from .probing import Asked, Probed
@@ -515,17 +516,3 @@ class _WayBack:
         if found is None:
             raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run deploy.yml.")
         return found
-
-
-def schemas(root: str) -> dict[str, str]:
-    """Return the fingerprints of the schemas of the SQLite databases in a directory, by their paths.
-
-    One that cannot be read has the reason in place of a fingerprint.
-    """
-    found = {}
-    for path in tree.survey(root).databases:
-        try:
-            found[path] = sqlite.schema(os.path.join(root, path))
-        except DockerVpsError as error:
-            found[path] = error.message
-    return found

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from .._engine.sdk import DEFAULT_ADDRESS, SDK_MISSING, Address, Engine
+from .._engine.sdk import DEFAULT_ADDRESS, Address, Engine
 
 ENGINE_ARGUMENTS: dict[str, Any] = {
     "docker_host": {"type": "str", "default": DEFAULT_ADDRESS, "fallback": (env_fallback, ["DOCKER_HOST"])},
@@ -23,11 +22,7 @@ def engine_of(module: AnsibleModule) -> Engine:
     """Connect to the engine that the module's parameters name.
 
     Raises:
-        EngineError: no engine answers, or it refuses us.
+        DockerVpsError: the Docker SDK is missing, no engine answers, or it refuses us.
     """
-    if SDK_MISSING:
-        trace = traceback.format_exception(type(SDK_MISSING), SDK_MISSING, SDK_MISSING.__traceback__)
-        why = "to talk to the engine; on Debian and Ubuntu install python3-docker"
-        module.fail_json(msg=missing_required_lib("docker", reason=why), exception="".join(trace))
     p = module.params
     return Engine(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))

@@ -58,13 +58,14 @@ def test_the_defaults_of_every_role_are_right(role: str) -> None:
 
 def test_every_kind_of_mistake_is_told_at_once() -> None:
     variables = {"stack_port": 0, "stack_health_interval": "30", "env_file_puid": 0, "app_nmae": "x", "app_port": 1}
-    asked = {"roles": ["env_file", "stack"], "prefix": "app_", "words": ["app_name", "app_port"]}
+    asked = {"roles": ["env_file", "stack"], "prefix": "app_", "words": ["app_name", "app_port"], "also": ["It rains."]}
     assert problems(variables, **asked) == [
         "Nothing reads app_nmae; is app_name meant?",
         "env_file_server_url must be an http:// or https:// address with a host name, but is ''.",
         "env_file_puid must be a number between 1 and 4294967294 (never 0, which is root), but is 0.",
         "stack_port must be a port number between 1 and 65535, but is 0.",
         "stack_health_interval must be a duration such as 30s or 1m30s, but is '30'.",
+        "It rains.",
     ]
 
 

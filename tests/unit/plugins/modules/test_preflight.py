@@ -146,7 +146,7 @@ def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
     def connect() -> FakeHostEngine:
         raise EngineUnreachable("No Docker engine answers at unix:///x.sock.")
 
-    asked = {**DEFAULTS, "compose_version_min": "2.20", "commands": ["git", "rsync"]}
+    asked = {**DEFAULTS, "compose_version_min": "2.20", "commands": ["git", "rsync", "ssh-keygen"]}
     with pytest.raises(DockerVpsError) as caught:
         run(params_of(asked), connect, FakeHost(plugins={}))
     assert caught.value.message == (
@@ -155,9 +155,16 @@ def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
         "install the Compose plugin (docker-compose v1 is not enough). "
         "command rsync: expected installed, found not installed; "
         "install it, on Debian and Ubuntu with: apt-get install rsync. "
+        "command ssh-keygen: expected installed, found not installed; "
+        "install it, on Debian and Ubuntu with: apt-get install openssh-client. "
         "No Docker engine answers at unix:///x.sock."
     )
-    assert checks(caught.value.evidence) == {SDK: True, "compose": False, "command rsync": False}
+    assert checks(caught.value.evidence) == {
+        SDK: True,
+        "compose": False,
+        "command rsync": False,
+        "command ssh-keygen": False,
+    }
     assert caught.value.evidence["time"] == FakeHost.now
 
 

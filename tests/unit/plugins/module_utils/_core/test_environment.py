@@ -141,6 +141,23 @@ def test_where_a_database_lies_in_its_volume(uri: str, path: str) -> None:
     assert environment.database_path(uri, "/data") == environment.database_path(uri, "/data/") == path
 
 
+@pytest.mark.parametrize(
+    ("container", "path"),
+    [
+        ({"Env": ["A=B", "DATABASE_URI=file:/data/shop.db?a=b"]}, "shop.db"),
+        ({"Env": ["DATABASE_URI=postgres://db/data/shop.db"]}, ""),
+        ({"Env": ["A=B"]}, ""),
+        ({"Env": None}, ""),
+    ],
+)
+def test_which_database_a_container_is_told_to_use(container: dict[str, object], path: str) -> None:
+    mounts = [{"Name": "media", "Destination": "/data/media"}, {"Name": "db", "Destination": "/data"}, {"Source": "/x"}]
+    assert environment.database_in({"Config": container, "Mounts": mounts}, "db") == path
+    assert environment.database_in({"Config": container, "Mounts": mounts}, "media") == ""
+    assert environment.database_in({"Config": container, "Mounts": None}, "db") == ""
+    assert environment.database_in({}, "db") == ""
+
+
 def test_a_directory_is_no_database() -> None:
     assert problem("DATABASE_URI", "file:///", "/").startswith("DATABASE_URI must name a file below / ")
 

@@ -28,6 +28,15 @@ def test_every_error_carries_a_message_and_evidence(kind: type[DockerVpsError]) 
     assert error.evidence == {"lines": ["a"], "code": 3}
 
 
+def test_more_can_be_said() -> None:
+    error = EngineError("It is away.", lines=[1])
+    error.also()
+    assert error.message == "It is away."
+    error.also("Somebody stopped it.", "Start it.")
+    assert error.message == str(error) == "It is away. Somebody stopped it. Start it."
+    assert error.evidence == {"lines": [1]}
+
+
 def test_a_message_is_text_whatever_bytes_a_name_holds() -> None:
     assert DockerVpsError("a\udcffö.db: it broke.").message == str(DockerVpsError("a\\xffö.db: it broke."))
 

@@ -273,6 +273,14 @@ def test_what_a_killed_run_left_is_set_right_first(shop: Shop) -> None:
     assert set(os.listdir(shop.sets.directory)) == {".lock", "manifest-20260201-020000.json", *files}
 
 
+def test_what_somebody_stopped_during_a_killed_backup_is_told(shop: Shop) -> None:
+    said = shop.stopped_while_paused()
+    told = made(shop)
+    assert told["summary"].endswith(f" {said}")
+    assert told["cautions"] == [said]
+    assert shop.engine.running() == []
+
+
 def test_one_at_a_time(shop: Shop) -> None:
     shop.sets.prepare()
     with shop.sets.lock("a backup"), pytest.raises(Locked, match="Cannot begin a backup of shop"):

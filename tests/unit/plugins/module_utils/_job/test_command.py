@@ -410,7 +410,7 @@ def test_the_engine_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(EngineUnreachable, match=r"unix:///no\.sock"):
         connected("unix:///no.sock")
     monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'docker'"))
-    with pytest.raises(DockerVpsError, match="has no Docker SDK .*; install python3-docker"):
+    with pytest.raises(DockerVpsError, match="has no Docker SDK .* apt-get install python3-docker"):
         connected("unix:///no.sock")
 
 

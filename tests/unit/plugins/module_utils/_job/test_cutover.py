@@ -79,7 +79,7 @@ def test_the_first_release(tmp_path: Path) -> None:
     assert result["release"] == vars(live)
     said = f"Release {live.id}, shop:1, is live and healthy after {live.seconds:.1f} s. {result['cautions'][0]}"
     assert result["summary"] == said
-    assert "no database in shop-db has a table" in said  # that of the fake makes none
+    assert "payload.db in the volume shop-db, and it is not there" in said  # that of the fake makes none
     assert json.loads((site.home / "compose.yml").read_text()) == json.loads(definition_of("shop:1"))
 
 
@@ -381,14 +381,28 @@ def test_a_version_that_does_not_end_at_sigterm_is_a_caution(site: Site) -> None
 
 
 def test_a_healthy_version_whose_database_has_no_table_is_a_caution(site: Site) -> None:
+    database(site.db / "other.db", rows=3)
     (site.db / "payload.db").unlink()
     (caution,) = site.deploy("shop:2")["cautions"]
-    assert "no database in shop-db has a table" in caution
+    assert caution.startswith(
+        "It is healthy, but DATABASE_URI names payload.db in the volume shop-db, and it is not there"
+    )
+    (site.db / "payload.db").touch()
+    assert "and it is empty," in site.deploy("shop:3")["cautions"][0]
     with closing(sqlite3.connect(site.db / "payload.db")) as connection:
         connection.execute("PRAGMA user_version = 1")
-    assert len(site.deploy("shop:3")["cautions"]) == 1
+    assert "and it has no table," in site.deploy("shop:4")["cautions"][0]
     database(site.db / "payload.db", vendors=0)
-    assert site.deploy("shop:4")["cautions"] == []
+    assert site.deploy("shop:5")["cautions"] == []
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgres://db/shop", "mongodb://db/shop", "libsql://db", "file:///elsewhere/payload.db", ""]
+)
+def test_of_a_database_elsewhere_nothing_is_said(site: Site, uri: str) -> None:
+    (site.db / "payload.db").unlink()
+    site.engine.uri = uri
+    assert site.deploy("shop:2")["cautions"] == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")

@@ -17,6 +17,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.databases
     examined,
     found,
     refuse_closed,
+    schemas,
+    why_unused,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
@@ -31,7 +33,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
     overwritten,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, database, tree_of
 
 JOURNAL = bytes.fromhex("d9d505f920a163d7")
 
@@ -295,3 +297,38 @@ def test_a_database_that_is_written_all_the_time_is_said(shop: Shop, monkeypatch
     assert not one.manifest.archives[0].databases[0].quiet
     assert "db: the database payload.db was written all the time" in warned(one)
     assert shop.back_up(consistency="stop").manifest.archives[0].databases[0].quiet
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "it is not there"),
+        (b"", "it is empty"),
+        (os.urandom(4096), ""),  # encrypted
+        (b"SQLite", ""),
+    ],
+)
+def test_why_a_database_holds_nothing(tmp_path: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "payload.db").write_bytes(content)
+    assert why_unused(str(tmp_path), "payload.db", schemas(str(tmp_path))) == why
+
+
+@pytest.mark.parametrize(
+    ("leads", "why"),
+    [("../payload.db", "it has no table"), ("../gone.db", "it is not there"), ("/data/payload.db", "")],
+)
+def test_a_link_to_a_database_is_followed_within_its_volume(tmp_path: Path, leads: str, why: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "payload.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "shop.db").symlink_to(leads)
+    assert why_unused(str(tmp_path), "live/shop.db", schemas(str(tmp_path))) == why
+
+
+def test_schemas_of_what_cannot_be_read(tmp_path: Path) -> None:
+    database(tmp_path / "a.db", vendors=1)
+    (tmp_path / "b.db").write_bytes((tmp_path / "a.db").read_bytes()[:100] + b"garbage" * 1000)
+    found = schemas(str(tmp_path))
+    assert len(found["a.db"]) == 64
+    assert "it is damaged; restore it, or leave it out" in found["b.db"]

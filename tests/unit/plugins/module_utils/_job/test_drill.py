@@ -226,6 +226,27 @@ def test_a_set_without_the_database_is_not_proven(world: World, tables: Optional
     assert world.engine.configs == []
 
 
+@pytest.mark.parametrize(
+    ("uri", "mounts", "named"),
+    [
+        ("file:///data/new.db", {}, "new.db in the archive db"),
+        ("file:///data/media/new.db", {"media": "/data/media"}, "new.db in the archive media"),
+    ],
+)
+def test_another_database_with_tables_proves_nothing(
+    world: World, uri: str, mounts: dict[str, str], named: str
+) -> None:
+    world.env_file.write_text(f"DATABASE_URI={uri}\n")
+    with pytest.raises(DockerVpsError, match=f"DATABASE_URI names {named}, and it is not there: what is healthy"):
+        world.drill(mounts={**MOUNTS, **mounts})
+    assert world.engine.configs == []
+
+
+def test_a_database_outside_of_the_mounts_is_not_looked_for(world: World) -> None:
+    world.env_file.write_text("DATABASE_URI=file:///srv/shop.db\n")
+    assert world.drill()["proof"]["passed"]
+
+
 def test_a_set_without_a_database_is_enough_for_an_application_with_a_server(world: World) -> None:
     db, media = world.set.manifest.archives
     world.record(archives=(replace(db, databases=()), media))

@@ -30,6 +30,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal i
     patiently,
     read,
     recover,
+    recover_all,
+    recover_unheard,
+    recovering,
     remembered,
     superseded,
 )
@@ -274,6 +277,31 @@ def test_a_stop_that_is_under_way_is_waited_for(
     engine.add_container("app", paused=frozen)
     settle(sets, begun(sets, containers=("APP",), frozen=frozen), engine)
     assert engine.calls == calls
+
+
+def test_what_somebody_stopped_stays_so_and_is_told(sets: Sets, engine: FakeVolumeEngine) -> None:
+    engine.add_container("app", running=False)
+    engine.add_container("worker")  # the killed run may have let it go on itself
+    journal = begun(sets, containers=("APP", "WORKER"), frozen=True)
+    said = ["Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."]
+    recover_unheard(sets, journal.folder, lambda: engine, FakeWallClock())
+    assert engine.running() == ["WORKER"]
+    assert read(journal.folder).containers == ()
+    assert recover_all(sets, lambda: engine, FakeWallClock()) == said
+    assert sets.leftovers() == []
+    assert recover_all(sets, lambda: engine, FakeWallClock()) == []
+
+
+@pytest.mark.parametrize("error", [EngineError("No."), KeyboardInterrupt()])
+def test_a_failure_tells_what_somebody_stopped(sets: Sets, engine: FakeVolumeEngine, error: BaseException) -> None:
+    engine.add_container("app", running=False)
+    journal = begun(sets, containers=("APP",), frozen=True)
+    with pytest.raises(type(error)) as caught, recovering(sets, journal.folder, lambda: engine, FakeWallClock()):
+        raise error
+    later = recover_all(sets, lambda: engine, FakeWallClock())
+    told = [str(caught.value).partition(" ")[2]] if isinstance(error, EngineError) else later
+    assert told == ["Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."]
+    assert len(later) == isinstance(error, KeyboardInterrupt)
 
 
 def test_a_stop_that_fails_is_no_reason_not_to_start(sets: Sets, engine: FakeVolumeEngine) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.prune import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, Shop
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish
 
 NOW = datetime(2026, 2, 1, 2, tzinfo=timezone.utc)
@@ -244,3 +244,9 @@ def test_a_damaged_journal_is_one_sentence(sets: Sets) -> None:
     (Path(folder) / "journal.json").write_text('{"containers": []}')
     with pytest.raises(DockerVpsError, match=r"journal\.json is damaged, so nobody knows which"):
         pruned(sets)
+
+
+def test_what_somebody_stopped_during_a_killed_backup_is_told(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    said = shop.stopped_while_paused()
+    assert run(TWO, shop.sets, lambda: shop.engine, shop.clock, False)["summary"].endswith(f" {said}")

@@ -357,3 +357,9 @@ def test_an_undo_takes_no_link_for_a_safety_copy(shop: Shop, tmp_path: Path) -> 
     with pytest.raises(DockerVpsError, match="or they are gone, so there is nothing to undo"):
         restore(shop, undo=True)
     assert shop.data() == OLD
+
+
+def test_what_somebody_stopped_during_a_killed_backup_is_told(shop: Shop) -> None:
+    said = shop.stopped_while_paused()
+    assert restore(shop)["summary"].endswith(f" {said}")
+    assert shop.engine.running() == []

@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY, UNWELL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover, under_way
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import KEEP, RESTORE, schemas, settle
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import KEEP, RESTORE, settle
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import JOURNAL, LOG
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
@@ -625,14 +625,6 @@ def test_a_log_that_cannot_be_kept(site: Site) -> None:
     assert told
     assert "The log of the failed version is lost: " in told.release.message
     assert told.evidence.endswith("hello")
-
-
-def test_schemas_of_what_cannot_be_read(tmp_path: Path) -> None:
-    database(tmp_path / "a.db", vendors=1)
-    (tmp_path / "b.db").write_bytes((tmp_path / "a.db").read_bytes()[:100] + b"garbage" * 1000)
-    found = schemas(str(tmp_path))
-    assert len(found["a.db"]) == 64
-    assert "it is damaged; restore it, or leave it out" in found["b.db"]
 
 
 def test_the_journal_is_read_as_it_was_written(site: Site) -> None:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules say of check mode, diff mode and the controller; a module adds details of its own."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Each text is a fragment; all modules have the first."""
+
+    DOCUMENTATION = r"""
+attributes:
+  check_mode:
+    description: Whether it says in check mode what it would do, and changes nothing.
+    support: full
+"""
+
+    DIFF = r"""
+attributes:
+  diff_mode:
+    description: Whether it shows in diff mode what changes.
+    support: full
+"""
+
+    ACTION = r"""
+attributes:
+  action:
+    description: Whether part of it runs on the controller.
+    support: full
+"""
