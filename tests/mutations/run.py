@@ -73,11 +73,11 @@ MUTANTS = [
         "module_utils/_core/test_dotenv.py",
     ),
     in_plugin(
-        "source_archive: the archive is written in check mode",
-        "modules/source_archive.py",
-        "if not check_mode:",
-        "if check_mode:",
-        "modules/test_source_archive.py",
+        "build_context: the directory is made in check mode",
+        "modules/build_context.py",
+        "if check_mode else",
+        "if False else",
+        "modules/test_build_context.py",
     ),
     in_plugin(
         "preflight: a wrong host is taken",

@@ -36,7 +36,6 @@ MAY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "action": ((CORE,), ("ansible", "yaml")),
     "doc_fragments": ((), ()),
 }
-DOCKER_TOO = ("modules/source_archive.py", "lookup/source_digest.py")
 
 
 def imports(path: str, source: str) -> Iterator[str]:
@@ -59,7 +58,6 @@ def upward(path: str, source: str) -> list[str]:
     """Return the imports of a file of plugins that its place forbids."""
     place = next(folder for folder in MAY if path.startswith(f"{folder}/"))
     folders, packages = MAY[place]
-    packages += ("docker",) if path in DOCKER_TOO else ()
     found = []
     for name in imports(path, source):
         ours = "/" in name

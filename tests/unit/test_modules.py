@@ -21,6 +21,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets im
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     backup_info,
     backup_prune,
+    build_context,
     container_health,
     container_logs,
     deploy_lock,
@@ -31,7 +32,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     release_info,
     release_rollback,
     release_settle,
-    source_archive,
     volume_backup,
     volume_restore,
 )
@@ -226,9 +226,9 @@ def result_of_preflight(place: Path) -> dict[str, Any]:
     return preflight.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 
 
-def result_of_source_archive(place: Path) -> dict[str, Any]:
-    (place / "file").write_text("x")
-    return source_archive.run(str(place), str(place / "x.tar.gz"), "", check_mode=False)
+def result_of_build_context(place: Path) -> dict[str, Any]:
+    params = build_context.Params(str(place), archive=None, context=str(place), dockerfile="", ignore="", docker_cli="")
+    return build_context.run(params, check_mode=False)
 
 
 def result_of_volume_backup(place: Path) -> dict[str, Any]:
@@ -324,6 +324,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_info": result_of_backup_info,
     "backup_offsite": result_of_backup_offsite,
     "backup_prune": result_of_backup_prune,
+    "build_context": result_of_build_context,
     "container_health": result_of_container_health,
     "container_logs": result_of_container_logs,
     "deploy_lock": result_of_deploy_lock,
@@ -335,7 +336,6 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,
     "release_settle": result_of_release_settle,
-    "source_archive": result_of_source_archive,
     "systemd_units": result_of_systemd_units,
     "volume_backup": result_of_volume_backup,
     "volume_restore": result_of_volume_restore,

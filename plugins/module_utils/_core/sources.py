@@ -12,29 +12,31 @@ import hashlib
 import os
 import stat
 import tarfile
-from typing import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Iterable, Iterator, Sequence
 
 from . import dockerignore
-from .errors import InvalidInput
+from .errors import DockerVpsError, InvalidInput, next_step
 
 OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
 """Files of an application that the builder reads itself, whatever they leave out."""
 
 
-def chosen(root: str, default_ignore: str) -> list[str]:
+def chosen(root: str, ignore: str) -> list[str]:
     """Return the files of the sources, relative to ``root`` and sorted.
 
-    Which of its ignore files counts is decided as the builder does it. Without one it is the default, and with a Dockerfile
-    of the application all but git's own directory counts.
+    Which of its ignore files counts is decided as the builder does it. Without one see default_ignore.
 
     Raises:
         InvalidInput: there is no such directory, it holds no files, or a line of its ignore file is no pattern.
+        DockerVpsError: it cannot be read.
     """
     if not os.path.isdir(root):
         raise InvalidInput(f"The sources {root} are not a directory on the controller. Correct docker_vps_source_path.")
-    patterns = _patterns(root, default_ignore)
-    own = [name for name in OWN if os.path.isfile(os.path.join(root, name))]
-    files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
+    with _readable(root):
+        patterns = _patterns(root, ignore)
+        own = [name for name in OWN if os.path.isfile(os.path.join(root, name))]
+        files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
     if not set(files) - set(OWN[1:]):
         raise InvalidInput(
             f"The sources {root} hold no files, or .dockerignore leaves none. Correct docker_vps_source_path, or that "
@@ -43,16 +45,27 @@ def chosen(root: str, default_ignore: str) -> list[str]:
     return files
 
 
-def _patterns(root: str, default_ignore: str) -> list[dockerignore.Pattern]:
-    """Return what is left out: the file named after an own Dockerfile comes before the common one."""
+def ignore_files(own_dockerfile: bool) -> Sequence[str]:
+    """Return the ignore files that the builder looks for, the first of them that is there counts."""
+    return OWN[1 if own_dockerfile else 2 :]
+
+
+def default_ignore(own_dockerfile: bool, ignore: str) -> str:
+    """Return what is left out of sources without an ignore file, by whether they have a Dockerfile of their own.
+
+    With one it is git's directory alone, as for the builder when it takes sources from git itself.
+    """
+    return ".git\n" if own_dockerfile else ignore
+
+
+def _patterns(root: str, ignore: str) -> list[dockerignore.Pattern]:
     own = os.path.isfile(os.path.join(root, OWN[0]))
-    for name in OWN[1 if own else 2 :]:
+    for name in ignore_files(own):
         path = os.path.join(root, name)
         if os.path.isfile(path):
             with open(path, "rb") as file:
                 return dockerignore.patterns_of(file.read(), name)
-    # As for the builder when it takes sources from git itself.
-    return dockerignore.patterns_of(b".git" if own else default_ignore.encode(), "the default list")
+    return dockerignore.patterns_of(default_ignore(own, ignore).encode(), "the default list")
 
 
 def _entries(folder: str) -> list[tuple[str, bool]]:
@@ -65,8 +78,28 @@ def _entries(folder: str) -> list[tuple[str, bool]]:
         ]
 
 
+@contextmanager
+def _readable(root: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise DockerVpsError(
+            f"The sources {root} cannot be read on the controller: {where}{error.strerror}. {next_step(error)}"
+        ) from error
+
+
 def digest(root: str, files: Iterable[str]) -> str:
-    """Return the SHA-256 over names, kinds, execute bits and contents, as hexadecimal digits."""
+    """Return the SHA-256 over names, kinds, execute bits and contents, as hexadecimal digits.
+
+    Raises:
+        DockerVpsError: one of them cannot be read.
+    """
+    with _readable(root):
+        return _digest(root, files)
+
+
+def _digest(root: str, files: Iterable[str]) -> str:
     total = hashlib.sha256()
     for name in files:
         path = os.path.join(root, name)
@@ -93,7 +126,11 @@ def _blocks(path: str) -> Iterator[bytes]:
 
 
 def archive(root: str, files: Iterable[str], path: str) -> None:
-    """Write the files into a gzip-compressed tar archive, owned by root in it."""
+    """Write the files into a gzip-compressed tar archive, owned by root in it.
+
+    Raises:
+        DockerVpsError: one of them cannot be read, or there is no room for the archive.
+    """
 
     def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0
@@ -102,6 +139,6 @@ def archive(root: str, files: Iterable[str], path: str) -> None:
         member.mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
         return member
 
-    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+    with _readable(root), tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for name in files:
             tar.add(os.path.join(root, name), arcname=name, recursive=False, filter=as_root)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import (
     archive,
     chosen,
@@ -233,3 +233,12 @@ def test_the_archive_can_be_read_by_anybody_whatever_the_umask_was(tmp_path: Pat
     archive(str(tmp_path), ["command", "open", "private"], str(tmp_path / "site.tar.gz"))
     with tarfile.open(tmp_path / "site.tar.gz", "r:gz") as tar:
         assert [one.mode for one in tar.getmembers()] == [0o755, 0o644, 0o644]
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    told = f"The sources {tmp_path} cannot be read on the controller: {tmp_path}/gone.ts: No such file or directory."
+    with pytest.raises(DockerVpsError) as caught:
+        digest(str(tmp_path), ["gone.ts"])
+    assert caught.value.message.startswith(told)
+    with pytest.raises(DockerVpsError, match="cannot be read on the controller"):
+        archive(str(tmp_path), ["gone.ts"], str(tmp_path / "x.tar.gz"))

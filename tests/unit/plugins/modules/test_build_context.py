@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module build_context on a real directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.build_context import main
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_main_makes_a_place_unless_in_check_mode(exit_of: Any, tmp_path: Path, check: bool) -> None:
+    place, texts = tmp_path / "shop", {"dockerfile": "FROM ours", "docker_cli": "#!/bin/sh"}
+    ended = exit_of(main, check=check, directory=str(place), context=str(tmp_path), **texts)
+    assert (ended.code, ended.result["changed"]) == (0, True)
+    assert place.exists() is not check
+    if not check:
+        assert Path(ended.result["dockerfile"]).read_text() == "FROM ours"
+
+
+def test_main_fails_with_a_sentence(exit_of: Any, tmp_path: Path) -> None:
+    (tmp_path / "shop").touch()
+    ended = exit_of(main, directory=str(tmp_path / "shop"), context=str(tmp_path), dockerfile="", docker_cli="")
+    assert ended.code == 1
+    assert ended.result["msg"].startswith(f"The directory {tmp_path}/shop cannot be made: ")
+
+
+def test_main_needs_one_kind_of_sources(exit_of: Any, tmp_path: Path) -> None:
+    ended = exit_of(main, directory=str(tmp_path), dockerfile="", docker_cli="")
+    assert "one of the following is required: path, context, archive" in ended.result["msg"]
