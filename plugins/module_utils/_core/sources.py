@@ -24,8 +24,8 @@ OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
 def chosen(root: str, default_ignore: str) -> list[str]:
     """Return the files of the sources, relative to ``root`` and sorted.
 
-    Which of its ignore files counts is decided as the builder does it. Without one it is the default, and with a Dockerfile
-    of the application all but git's own directory counts.
+    Which of its ignore files counts is decided as the builder does it. Without one it is the default, and with a
+    Dockerfile of the application all but git's own directory counts.
 
     Raises:
         InvalidInput: there is no such directory, it holds no files, or a line of its ignore file is no pattern.
