@@ -14,8 +14,8 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Tells a command that the host could not start from one that failed. Ansible says C(Error executing command) of the former,
-    with the number of the kernel's error for an exit code.
+  - Tells a command that the host could not start from one that failed. Of the former Ansible says
+    C(Error executing command), with the number of the kernel's error for an exit code.
 options:
   _input:
     description: The result of a failed task that runs a command.

@@ -18,7 +18,7 @@ options:
     description: The directory of the sources.
     required: true
   ignore:
-    description: The text of the C(.dockerignore) to use when the sources have no such file and no Dockerfile of their own.
+    description: The text of the C(.dockerignore) to use when the sources have neither such a file nor a Dockerfile.
     type: str
     default: ""
 """

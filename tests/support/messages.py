@@ -68,7 +68,7 @@ SECTIONS = {
     ],
     "The network": ["roles/proxy_network/tasks/*.yml"],
     "Sources": ["_core/git.py", "_engine/git.py", "_job/checkout.py", "_core/sources.py", "_core/dockerignore.py"],
-    "The build": ["_core/buildlog.py", "roles/image/tasks/*.yml"],
+    "The build": ["_core/buildlog.py", "_store/build_context.py", "roles/image/tasks/*.yml"],
     "The env file": ["modules/env_file.py"],
     "The lock of a play": ["_core/playlock.py", "_store/playlock.py", "action/deploy_lock.py"],
     "Health": ["_core/health.py", "_core/waiting.py", "_job/probing.py", "modules/container_health.py"],

@@ -204,8 +204,8 @@ def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
 def not_text(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], numbers: Collection[str]) -> list[str]:
     """Return one sentence per variable of type str, or item of such a list, that YAML made something else of.
 
-    Ansible would take what it has become for text, as for 1.1 where 1.10 was written. Where it knows all right values it
-    judges them itself, and an empty value is none.
+    Ansible would take what it has become for text, such as 1.1 for 1.10. Where it knows all right values it judges them
+    itself, and an empty value is none.
 
     Args:
         given: the variables' values.

@@ -63,7 +63,7 @@ def _filled(params: Params, place: str) -> dict[str, Any]:
         _write(os.path.join(place, ignore_file), sources.default_ignore(brings_dockerfile, params.ignore))
     docker_cli = os.path.join(place, "docker")
     _write(docker_cli, params.docker_cli)
-    os.chmod(docker_cli, 0o755)
+    os.chmod(docker_cli, 0o700)
     return {
         "place": place,
         "path": context,
@@ -79,9 +79,9 @@ def _unpacked(archive: Optional[str], context: str) -> str:
         os.mkdir(context)
         if archive:
             with tarfile.open(archive) as tar:
-                # Links of the sources may lead anywhere, as they do where they come from.
+                # It is our own, and links of sources may lead anywhere.
                 tar.extraction_filter = lambda member, _path: member
-                tar.extractall(context)
+                tar.extractall(context)  # noqa: S202
     finally:
         os.umask(mask)
     return context

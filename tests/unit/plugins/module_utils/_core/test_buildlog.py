@@ -121,8 +121,8 @@ CONFLICT = """\
 NOT_LOCKED = """\
 {0} code EUSAGE
 {0}
-{0} `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync. \
-Please update your lock file with `npm install` before continuing.
+{0} `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in \
+sync. Please update your lock file with `npm install` before continuing.
 {0}
 {0} Missing: left-pad@1.3.0 from lock file
 """
