@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import venv
 from pathlib import Path
 from typing import Iterator
 
@@ -234,6 +235,18 @@ def test_no_engine(make_app: MakeApp, tmp_path: Path) -> None:
     nowhere = f"unix://{tmp_path}/docker.sock"
     text = app.deploy(environment={"DOCKER_HOST": nowhere}).failed().text
     assert f"No Docker engine answers at {nowhere}: there is no such socket." in text
+
+
+def test_a_host_without_the_docker_sdk(make_app: MakeApp, tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare")
+    python = str(tmp_path / "bare/bin/python")
+    words = {"docker_vps_replica_url": f"file://{tmp_path}/replica", "docker_vps_schedule_python": python}
+    app = make_app("it-bare", ansible_python_interpreter=python, **words)
+    for name in ("backup", "logs", "releases", "remove", "replica", "restore", "stop"):
+        text = app.playbook(name).failed().text
+        assert f"{python} has no Docker SDK (No module named ''docker'')" in text, name
+        assert "Install it; on Debian and Ubuntu: apt-get install python3-docker." in text, name
+    assert "cannot run docker-vps: No module named 'docker'." in app.playbook("schedule").failed().text
 
 
 def test_a_container_that_was_stopped_by_hand_is_started_again(app: App) -> None:
