@@ -93,6 +93,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "the name of an image repository, in small letters and without a tag",
     ),
     "http_url": (http_url, "an http:// or https:// address with a host name"),
+    "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
     # Judged where this runs, which is the controller.
     "source_directory": (
         lambda value: value == "" or (isinstance(value, str) and os.path.isdir(value)),

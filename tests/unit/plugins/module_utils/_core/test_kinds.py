@@ -59,6 +59,10 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ["http://a", "https://www.example.com:8443/x"],
         ["", "ftp://a", "https://", "http://[", "http://a b", None, 5],
     ),
+    "store_url": (
+        ["s3://bucket/path", "file:///srv/replica", "sftp://user:x@host/p"],
+        ["", "bucket/path", "s3://", None],
+    ),
     "source_directory": (["", "/", "/tmp"], ["/nowhere", None, 5, "/etc/passwd"]),
     "url_path": (["/", "/api/health", "/a?b=c&d=%20"], ["", "api", "/a b", "/a\n", "http://x/", "/ä", None]),
     "subnet": (
