@@ -209,3 +209,8 @@ def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() ->
 )
 def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str, told: str) -> None:
     assert kinds.unconvertible(message) == told
+
+
+def test_text_that_is_of_a_type_of_its_own() -> None:
+    (told,) = kinds.not_text({"name": object()}, {"name": {"type": "str"}}, [])
+    assert told.startswith("name is of a type that YAML has no strings of, not a string: put it in quotes")
