@@ -71,7 +71,7 @@ def test_the_ranges_of_a_role_fit_it(role: str) -> None:
     named = [name for names in ranges["kinds"].values() for name in names]
     assert set(named) <= set(spec)
     assert len(named) == len(set(named))
-    required = {"env_file_server_url"}
+    required = {"env_file_server_url", "replica_url"}
     judged = {kind: [name for name in names if name not in required] for kind, names in ranges["kinds"].items()}
     assert kinds.wrong(judged, defaults) == []
     assert kinds.excess(ranges.get("at_most", {}), defaults) == []
