@@ -29,10 +29,10 @@ class Action(ActionModule):
         self.removed = ""
         self.asked: Mapping[str, Any] = {}
 
-    def _transfer_file(self, local: str, remote: str) -> str:
-        with tarfile.open(local) as tar:
-            self.sent[remote] = tar.getnames()
-        return remote
+    def _transfer_file(self, local_path: str, remote_path: str) -> str:
+        with tarfile.open(local_path) as tar:
+            self.sent[remote_path] = tar.getnames()
+        return remote_path
 
     def _fixup_perms2(self, paths: tuple[str, ...]) -> None:
         self.readable = paths
