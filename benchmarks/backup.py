@@ -224,7 +224,7 @@ def backup(scratch: Path) -> Section:
     gzip, zstd, none, plain = rows([f"ours, {way}" for way in ways], [[one.seconds for one in of] for of in sets], "s")
     times = [ratio(f"`docker run ... tar czf` / {one.what}", tar, one) for one in (gzip, zstd, plain)]
     cost = ratio("ours, zstd / none", zstd, none)
-    still = Row("the application stands still, ours", [of[0].result["unavailable"] for of in sets], "s")
+    still = Row("the application stands still, ours", [of[0].result["downtime"] for of in sets], "s")
     wait = Row("its longest commit during ours, gzip", commits, "ms")
     peaks = rows(("peak memory, gzip", "peak memory, zstd"), [[one.memory for one in of] for of in sets], "MB")
     found = [tar, Row("`tar c`, `pigz` and `sync` on the host", [pigz], "s"), gzip, zstd, none, plain]
@@ -232,9 +232,9 @@ def backup(scratch: Path) -> Section:
         f"A backup of a volume with 1 GiB: files of 0.1 to 16 MiB, 70 % of it random like pictures and the rest words, "
         f"and a SQLite database. {WARM} Ours is a whole set by the procedure of `volume_backup`, in a process of its "
         "own and safe on the disk at its end, which tar's is not. With tar, the application has to be stopped all the "
-        "while, or its database may be torn. With ours it stands still as long as the manifest says; another thread "
-        "commits to the database every 5 ms meanwhile, in backups of their own. Memory is what comes on top of the "
-        "interpreter's, without GNU tar's few MB.",
+        "while, or its database may be inconsistent. With ours it stands still as long as the manifest says; another "
+        "thread commits to the database every 5 ms meanwhile, in backups of their own. Memory is what comes on top of "
+        "the interpreter's, without GNU tar's few MB.",
         [*found, *times, cost, still, wait, *peaks],
         "\n\n".join(
             [

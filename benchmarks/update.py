@@ -134,7 +134,7 @@ def update(scratch: Path) -> Section:
     build.write_text(build.read_text() + "fs.copyFileSync('version.js', '.next/standalone/version.js')\n")
     (sources / "version.js").write_text("// 0\n")
     app = App(NAME, scratch, docker_vps_source_path=str(sources), docker_vps_server_url=f"http://localhost:{PORT}")
-    overlap = {"docker_vps_cutover": "overlap", "docker_vps_overlap_force": True}
+    overlap = {"docker_vps_cutover": "start-first", "docker_vps_start_first_force": True}
     app.remove()
     try:
         app.deploy().succeeded()
@@ -142,8 +142,8 @@ def update(scratch: Path) -> Section:
             site = Site(app, url, sources)
             ways: Mapping[str, Callable[[], Met]] = {
                 "quiet": partial(site.during, partial(time.sleep, QUIET)),
-                "single_writer": site.update,
-                "overlap": partial(site.update, **overlap),
+                "stop-first": site.update,
+                "start-first": partial(site.update, **overlap),
                 "nothing to update": site.unchanged,
                 "`down`, `up`": site.down_up,
                 "rollback": site.fail,
@@ -177,13 +177,13 @@ def section(met: Mapping[str, Sequence[Met]], own: Sequence[tuple[float, float]]
     )
     late = max(one.report.late for of in met.values() for one in of)
     cutover = Row(
-        "p99, overlap, the cutover and its watch alone", [1e3 * one.cutover.p99 for one in met["overlap"]], "ms"
+        "p99, overlap, the cutover and its watch alone", [1e3 * one.cutover.p99 for one in met["start-first"]], "ms"
     )
     slower = [
-        ratio("p99, overlap / quiet", p99["overlap"], p99["quiet"]),
+        ratio("p99, overlap / quiet", p99["start-first"], p99["quiet"]),
         ratio("p99, overlap, the cutover and its watch alone / quiet", cutover, p99["quiet"]),
-        ratio("p99, overlap / nothing to update", p99["overlap"], p99["nothing to update"]),
-        ratio("longest, `down`, `up` / single_writer", longest["`down`, `up`"], longest["single_writer"]),
+        ratio("p99, overlap / nothing to update", p99["start-first"], p99["nothing to update"]),
+        ratio("longest, `down`, `up` / stop-first", longest["`down`, `up`"], longest["stop-first"]),
     ]
     allowed = [sum(one) + 1 for one in own]
     return Section(
@@ -198,10 +198,10 @@ def section(met: Mapping[str, Sequence[Met]], own: Sequence[tuple[float, float]]
         [*p99.values(), cutover, *longest.values(), *failed.values(), stop, start, answered, *slower],
         "\n\n".join(
             [
-                *(nothing_lost(name, met[name]) for name in ("single_writer", "overlap", "rollback")),
+                *(nothing_lost(name, met[name]) for name in ("stop-first", "start-first", "rollback")),
                 at_most(
-                    "the longest request with single_writer takes at most the application's own stop and start and 1 s",
-                    longest["single_writer"].values,
+                    "the longest request with stop-first takes at most the application's own stop and start and 1 s",
+                    longest["stop-first"].values,
                     allowed,
                 ),
                 judged(

@@ -64,9 +64,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         for group in host.get_groups():
             ranks.setdefault(group.priority, {})[group.name] = words(group)
             above[group.name] = [one.name for one in group.get_ancestors()]
-        settled = {*words(host), *manager.extra_vars}
+        decided = {*words(host), *manager.extra_vars}
         for groups in ranks.values():
-            found += kinds.conflicts(host.name, groups, above, prefix, settled)
+            found += kinds.conflicts(host.name, groups, above, prefix, decided)
         return found
 
     def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:

@@ -31,45 +31,45 @@ options:
     type: list
     elements: str
     default: []
-  beside:
+  allowed_containers:
     description: Containers that may run on the database's volume besides the application, such as a replica's.
     type: list
     elements: str
     default: []
   strategy:
     description:
-      - V(single_writer) ends the old version before the new one starts, as one SQLite database needs it. A proxy that
+      - V(stop-first) ends the old version before the new one starts, as one SQLite database needs it. A proxy that
         holds requests makes a short pause of it.
-      - V(overlap) ends the old version when the new one has its place. It is refused when the database's volume holds
-        an SQLite database, and never puts data back.
+      - V(start-first) ends the old version when the new one has its place. It is refused when the database's volume
+        holds an SQLite database, and never puts data back.
     type: str
-    choices: [single_writer, overlap]
-    default: single_writer
-  overlap_force:
+    choices: [stop-first, start-first]
+    default: stop-first
+  start_first_force:
     description: Overlap also on an SQLite database.
     type: bool
     default: false
-  health:
+  health_timeout:
     description: Seconds within which a version has to become healthy.
     type: float
     default: 60
-  drain:
+  drain_timeout:
     description:
       - Seconds between the moment when new requests go elsewhere and the stop of the old version. A server that stops
         drops connections that it has not accepted yet.
-      - V(0.3) for O(strategy=single_writer), where users wait for it, and V(2.5) for O(strategy=overlap), as long as
+      - V(0.3) for O(strategy=stop-first), where users wait for it, and V(2.5) for O(strategy=start-first), as long as
         proxies remember an address.
     type: float
-  watch:
+  monitor:
     description: Seconds for which the new version is watched once it serves, before the old one is given up.
     type: float
     default: 10
-  smoke:
+  smoke_test_command:
     description: A command with its arguments that has to succeed in the new container before it serves.
     type: list
     elements: str
     default: []
-  reload:
+  proxy_reload_command:
     description:
       - A command with its arguments that runs on the host when the name has moved to another container, also on the way
         back. For proxies that remember addresses.
@@ -80,11 +80,11 @@ options:
     description: How many of a failed version's last log lines the message has. All of them are kept with the release.
     type: int
     default: 50
-  keep:
+  retain_releases:
     description: How many releases that were healthy are kept, with their images; at least 2.
     type: int
     default: 5
-  by:
+  deployed_by:
     description: Who asked for this, and from where; written down.
     type: str
     default: ""
@@ -93,7 +93,7 @@ options:
       - What to do when tables have fewer rows once the new version is healthy than there were when the old one had
         stopped. A migration that makes a table anew in a transaction deletes the rows that refer to it.
       - V(warn) names them in the cautions and in the record of the release. V(fail) undoes the release.
-      - With O(strategy=overlap) nothing is compared, since both versions write.
+      - With O(strategy=start-first) nothing is compared, since both versions write.
     type: str
     choices: [warn, fail]
     default: warn

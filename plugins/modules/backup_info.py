@@ -76,7 +76,7 @@ sets:
   type: list
   elements: dict
   contains:
-    stamp:
+    id:
       description: The timestamp that names the set.
       type: str
       sample: 20260131-020000
@@ -180,7 +180,7 @@ unreadable:
   type: list
   elements: str
   sample: []
-lone:
+orphaned:
   description: Archives without a manifest.
   returned: always
   type: list
@@ -190,12 +190,12 @@ newest_good:
   description: The newest set listed that has no problem and is not dated in the future; empty when there is none.
   returned: always
   type: dict
-  sample: {"stamp": "20260131-020000", "age": 86400}
+  sample: {"id": "20260131-020000", "age": 86400}
 last_proven:
   description: Which of the sets listed a drill proved last, and how many seconds ago; empty when none ever was.
   returned: always
   type: dict
-  sample: {"stamp": "20260131-020000", "at": "2026-01-31T04:00:00Z", "age": 79200}
+  sample: {"id": "20260131-020000", "at": "2026-01-31T04:00:00Z", "age": 79200}
 cautions:
   description: Losses that nobody has accepted, and what to do about them.
   returned: always

@@ -86,7 +86,7 @@ decisions:
   type: list
   elements: dict
   contains:
-    stamp:
+    id:
       description: The timestamp that names the set.
       type: str
       sample: 20260131-020000
@@ -136,7 +136,7 @@ unreadable:
   type: list
   elements: str
   sample: []
-lone:
+orphaned:
   description: Archives without a manifest, which were left alone.
   returned: always
   type: list

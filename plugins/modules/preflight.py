@@ -168,7 +168,7 @@ images:
   type: list
   elements: str
   sample: ["ptnextjs-app:3f2a9c41d07b"]
-settled:
+up_to_date:
   description:
     - Whether Compose would leave every container of O(compose_file) as it is, and all of O(containers) run and are
       healthy.
@@ -213,7 +213,7 @@ from ..module_utils._core.host import (
     installed,
     memory_limit,
     refusal,
-    settled,
+    up_to_date,
 )
 from ..module_utils._engine.sdk import SDK_MISSING
 from ..module_utils._engine.this_host import ThisHost
@@ -353,7 +353,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
             "disk_free": facts.disk_free,
             "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
             "images": [tag for name in params.images for tag in engine.tags(name)],
-            "settled": _settled(params, engine, rehearsal.result()),
+            "up_to_date": _up_to_date(params, engine, rehearsal.result()),
             "files": {
                 path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
             },
@@ -392,12 +392,12 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     )
 
 
-def _settled(params: Params, engine: HostEngine, rehearsal: str) -> bool:
+def _up_to_date(params: Params, engine: HostEngine, rehearsal: str) -> bool:
     if not params.compose_file:
         return False
     seen = [snapshot(name, engine.container(name)) for name in params.containers]
     healthy = all(one.state == "running" and one.health == "healthy" for one in seen)
-    return healthy and settled(rehearsal)
+    return healthy and up_to_date(rehearsal)
 
 
 def _project(one: Json, compose_file: str) -> str:

@@ -33,7 +33,7 @@ options:
     description: The revision of the sources, written down.
     type: str
     default: ""
-  on_way_back:
+  data_on_failure:
     description:
       - What becomes of the data when the new version fails after users may have reached it and has changed the schema.
       - V(auto) puts the database back unless that loses rows; then the failed version stays, and the message says what
@@ -81,8 +81,8 @@ EXAMPLES = r"""
     app: shop
     definition: "{{ lookup('ansible.builtin.file', 'shop.yml') }}"
     image: shop-app:2.1.0
-    strategy: overlap
-    smoke: [wget, --quiet, --spider, "http://127.0.0.1:3000/"]
+    strategy: start-first
+    smoke_test_command: [wget, --quiet, --spider, "http://127.0.0.1:3000/"]
 """
 
 RETURN = r"""
@@ -93,20 +93,20 @@ release:
   sample:
     id: 20260131-020000
     at: "2026-01-31T02:00:00Z"
-    by: alice@laptop
+    deployed_by: alice@laptop
     revision: 4f2c1d9a0b7e6f5d4c3b2a1908f7e6d5c4b3a291
     image: ptnextjs-app:3f2a9c41d07b
     image_id: sha256:0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
     environment: 5b2b24f90fbe
     definition: 0d1f2e3c4b5a
     schema: 77aa01c9be42
-    strategy: single_writer
+    strategy: stop-first
     backup: 20260131-020000
     result: healthy
     message: ""
-    gap: 1.61
+    downtime: 1.61
     seconds: 14.2
-    returned_to: ""
+    rolled_back_to: ""
 cautions:
   description: What went wrong without being in the way.
   returned: success
@@ -147,7 +147,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: one cannot be right.
     """
-    more = {key: given[key] for key in ("definition", "image", "revision", "on_way_back", "env_pending")}
+    more = {key: given[key] for key in ("definition", "image", "revision", "data_on_failure", "env_pending")}
     return cutover_of(given, **more)
 
 
@@ -170,7 +170,7 @@ def main() -> None:
             "definition": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
             "revision": {"type": "str", "default": ""},
-            "on_way_back": {"type": "str", "choices": list(WAYS), "default": WAYS[0]},
+            "data_on_failure": {"type": "str", "choices": list(WAYS), "default": WAYS[0]},
             "env_pending": {"type": "bool", "default": False},
             **CUTOVER_ARGUMENTS,
             **ENGINE_ARGUMENTS,

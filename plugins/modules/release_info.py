@@ -62,7 +62,7 @@ summary:
   type: list
   elements: str
   sample:
-    - "20260131-020000  live       ptnextjs-app:3f2a9c41d07b  4f2c1d9a0b7e  alice@laptop  gap 1.6 s"
+    - "20260131-020000  live       ptnextjs-app:3f2a9c41d07b  4f2c1d9a0b7e  alice@laptop  downtime 1.6 s"
     - "20260130-181500  healthy    ptnextjs-app:88ab01c9be42  0b7e4f2c1d9a  alice@laptop"
 """
 
@@ -125,7 +125,7 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
         lines.append(f"{params.container} is {seen.status}.")
     if under_way:
         lines.append(
-            f"The cutover to {', '.join(under_way)} is under way or was interrupted; the next deploy settles it."
+            f"The cutover to {', '.join(under_way)} is under way or was interrupted; the next deploy recovers it."
         )
     return {
         "changed": False,
@@ -140,18 +140,18 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
 def _line(one: Release, live: bool, under_way: bool, releases: Releases) -> str:
     state = "under way" if under_way else "live" if live and one.result == HEALTHY else one.result
     facts = []
-    if one.gap:
-        facts.append(f"gap {one.gap:.1f} s")
+    if one.downtime:
+        facts.append(f"downtime {one.downtime:.1f} s")
     if one.backup:
         facts.append(f"backup {one.backup}")
-    if one.returned_to:
-        facts.append(f"returned to {one.returned_to}")
+    if one.rolled_back_to:
+        facts.append(f"rolled back to {one.rolled_back_to}")
     if one.message:
         facts.append(one.message.split("\n")[0])
         if releases.has_log(one.id):
             facts.append(f"log {releases.path(one.id, LOG)}")
-    line = f"{one.id}  {state:<9}  {one.image}  {one.revision[:REVISION] or '-'}  {one.by or '-'}  {', '.join(facts)}"
-    return line.rstrip()
+    revision = one.revision[:REVISION] or "-"
+    return f"{one.id}  {state:<9}  {one.image}  {revision}  {one.deployed_by or '-'}  {', '.join(facts)}".rstrip()
 
 
 def main() -> None:

@@ -74,20 +74,20 @@ release:
   sample:
     id: 20260131-020000
     at: "2026-01-31T02:00:00Z"
-    by: alice@laptop
+    deployed_by: alice@laptop
     revision: 4f2c1d9a0b7e6f5d4c3b2a1908f7e6d5c4b3a291
     image: ptnextjs-app:3f2a9c41d07b
     image_id: sha256:0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
     environment: 5b2b24f90fbe
     definition: 0d1f2e3c4b5a
     schema: 77aa01c9be42
-    strategy: single_writer
+    strategy: stop-first
     backup: 20260131-020000
     result: healthy
     message: ""
-    gap: 1.61
+    downtime: 1.61
     seconds: 14.2
-    returned_to: ""
+    rolled_back_to: ""
 cautions:
   description: What went wrong without being in the way.
   returned: success
@@ -100,7 +100,7 @@ pruned:
   type: list
   elements: str
   sample: ["ptnextjs-app:88ab01c9be42"]
-returned_to:
+rolled_back_to:
   description: The id of the release that was returned to.
   returned: success
   type: str

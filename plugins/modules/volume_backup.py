@@ -137,11 +137,11 @@ set:
   type: dict
   sample:
     app: ptnextjs
-    stamp: 20260131-020000
+    id: 20260131-020000
     directory: /var/backups/ptnextjs
     bytes: 48211
     consistency: online
-    unavailable: 0.0
+    downtime: 0.0
     archives:
       - name: db
         volume: ptnextjs-db

@@ -57,7 +57,7 @@ options:
         first one replaced.
     type: bool
     default: false
-  keep_before:
+  safety_copy:
     description: Keep what was there before. When false, it is removed after success, and there is no undo.
     type: bool
     default: true
@@ -155,12 +155,12 @@ stopped:
   type: list
   elements: str
   sample: [ptnextjs-app]
-unavailable:
+downtime:
   description: For how many seconds they were stopped.
   returned: success
   type: float
   sample: 0.61
-before:
+safety_copies:
   description: Where what was there before is kept.
   returned: success
   type: list
@@ -211,7 +211,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         force=given["force"],
         allow_outside_links=given["allow_outside_links"],
         undo=given["undo"],
-        keep_before=given["keep_before"],
+        safety_copy=given["safety_copy"],
         uploads=Asked(given["uploads"]["query"], given["uploads"]["volume"]) if given["uploads"] else None,
     )
 
@@ -227,7 +227,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "allow_outside_links": {"type": "bool", "default": False},
             "undo": {"type": "bool", "default": False},
-            "keep_before": {"type": "bool", "default": True},
+            "safety_copy": {"type": "bool", "default": True},
             "uploads": {
                 "type": "dict",
                 "options": {

@@ -92,12 +92,12 @@ def test_04_health_endpoint_reads_rows(site: Site) -> None:
         database.execute("INSERT INTO vendors (name, founded) VALUES ('no reader', ?)", (2**53 + 1,))
         database.commit()
         try:
-            unwell = site.ask("/api/health")
+            degraded = site.ask("/api/health")
             assert site.ask("/api/vendors/count").json["totalDocs"] == 2
         finally:
             database.execute("DELETE FROM vendors WHERE name = 'no reader'")
             database.commit()
-    assert (unwell.status, unwell.json["error"]) == (503, "the newest rows of vendors cannot be read")
+    assert (degraded.status, degraded.json["error"]) == (503, "the newest rows of vendors cannot be read")
     assert site.ask("/api/health").status == 200
 
 
@@ -191,7 +191,7 @@ def test_12_backup_creates_a_valid_backup(site: Site) -> None:
     assert not [name for name in members["db"] if name.endswith(("-wal", "-shm"))]
     assert any(name.endswith("square.png") for name in members["media"])
     manifest = json.loads(files[f"manifest-{stamp}.json"].read_text())
-    assert manifest["unavailable"] == 0
+    assert manifest["downtime"] == 0
     assert manifest["archives"][0]["databases"][0]["tables"]["vendors"] == 1
     assert (manifest["uploads"]["named"], manifest["uploads"]["missing"]) == (1, [])
     assert site.app.playbook("backup_list", docker_vps_backup_verify="full").succeeded()

@@ -140,11 +140,11 @@ def content(sets: Sets, told: Mapping[str, Any], name: str) -> tarfile.TarFile:
 def whole(sets: Sets) -> int:
     """Check that nothing but whole sets lies in the directory, and return how many they are."""
     here = sets.listing()
-    assert (here.unreadable, here.lone) == ([], [])
+    assert (here.unreadable, here.orphaned) == ([], [])
     files = {".lock"}
     for one in here.sets:
         assert one.absent() == []
-        files |= {f"manifest-{one.manifest.stamp}.json", *(archive.file for archive in one.manifest.archives)}
+        files |= {f"manifest-{one.manifest.id}.json", *(archive.file for archive in one.manifest.archives)}
     assert set(os.listdir(sets.directory)) == files
     assert {stat.S_IMODE(path.stat().st_mode) for path in Path(sets.directory).iterdir()} == {0o600}
     assert stat.S_IMODE(os.stat(sets.directory).st_mode) == 0o700
@@ -206,7 +206,7 @@ def test_a_writer_is_neither_disturbed_nor_cut_in_two(
     with writer(place / "payload.db", mode):
         for number in range(20):
             told = made(sets, {"db": "it-backup-db"}, Hurried())  # since there is no quiet moment
-            assert told["set"]["unavailable"] == 0
+            assert told["set"]["downtime"] == 0
             with content(sets, told, "db") as opened:
                 assert {os.path.normpath(name) for name in opened.getnames()} == {".", "payload.db"}
                 archived = opened.extractfile("./payload.db")
@@ -273,7 +273,7 @@ def test_a_failure_in_the_middle_lets_the_containers_go_on(
     (place / "file").write_text("x")
     told = made(sets, {"db": "it-backup-bad"}, consistency=consistency)
     assert state(container) == "running"
-    assert 0 < told["set"]["unavailable"] < 5
+    assert 0 < told["set"]["downtime"] < 5
     assert told["set"]["release"]["container"] == container
 
 
@@ -384,7 +384,7 @@ def test_two_at_once(make_volume: MakeVolume, sets: Sets) -> None:
     assert f"Cannot begin a backup of shop: a backup of shop (process {first.pid}) has been at work for" in str(
         caught.value
     )
-    assert [one.manifest.stamp for one in sets.listing().sets] == [told["set"]["stamp"]]
+    assert [one.manifest.id for one in sets.listing().sets] == [told["set"]["id"]]
     assert whole(sets) == 1
 
 
@@ -396,13 +396,13 @@ def test_a_clock_that_steps_back(make_volume: MakeVolume, sets: Sets) -> None:
     same_second = made(sets, volumes)
     for told in (right, same_second):
         assert told["set"]["warnings"] == (
-            f"The newest set is dated {ahead['set']['stamp']}, later than now: did the clock step back?",
+            f"The newest set is dated {ahead['set']['id']}, later than now: did the clock step back?",
         )
     now = datetime.now(timezone.utc) + timedelta(seconds=2)
-    assert sets.find("latest", now).manifest.stamp == same_second["set"]["stamp"] > right["set"]["stamp"]
-    candidates = [Candidate(one.manifest.stamp, one.time) for one in sets.listing().sets]
+    assert sets.find("latest", now).manifest.id == same_second["set"]["id"] > right["set"]["id"]
+    candidates = [Candidate(one.manifest.id, one.time) for one in sets.listing().sets]
     kept = {one.name for one in decide(candidates, Policy(last=1, daily=0, weekly=0, monthly=0), now) if one.keep}
-    assert kept == {ahead["set"]["stamp"], same_second["set"]["stamp"]}
+    assert kept == {ahead["set"]["id"], same_second["set"]["id"]}
     assert whole(sets) == 3
 
 
@@ -491,7 +491,7 @@ def test_everything_special_comes_back(make_volume: MakeVolume, sets: Sets) -> N
     listener.close()
     (found,) = sets.listing().sets[0].manifest.archives
     assert found.skipped == ("device", "socket")
-    assert (found.torn, found.vanished, found.outside_links) == ((), (), 2)
+    assert (found.inconsistent, found.vanished, found.outside_links) == ((), (), 2)
     assert told["set"]["warnings"] == (
         "media: 2 links lead out of the volume; restoring needs allow_outside_links",
         "media: sockets and devices are not in the set: device, socket",
@@ -530,8 +530,8 @@ def test_the_playbook(make_app: MakeApp) -> None:
         assert secret not in played.output
         assert whole(sets) == count
     newest = sets.listing().sets[0].manifest
-    assert f"Set {newest.stamp} of it-backup: 2 archives" in played.text
+    assert f"Set {newest.id} of it-backup: 2 archives" in played.text
     assert [one.name for one in newest.archives] == ["db", "media"]
     assert newest.archives[0].databases[0].tables == {"vendors": 1}
     assert newest.release.container == app.container
-    assert newest.unavailable == 0
+    assert newest.downtime == 0

@@ -115,7 +115,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
             plain_bytes=written.plain_bytes,
         )
         archives.append(replace(told, **about) if each.name == "db" else told)
-    sets.publish(str(folder), replace(one.manifest, stamp=stamp, archives=tuple(archives)))
+    sets.publish(str(folder), replace(one.manifest, id=stamp, archives=tuple(archives)))
     sets.remove([one])
 
 
@@ -126,7 +126,7 @@ def test_a_good_set_is_proven(sets: Sets) -> None:
     assert 0 < result["healthy_after"] < result["proof"]["seconds"] < 30
     assert newest(sets).manifest.proven
     told = verify.run(verify.Params(level="full"), sets, SystemClock())
-    assert told["last_proven"]["stamp"] == result["set"]
+    assert told["last_proven"]["id"] == result["set"]
     assert told["sets"][0]["problems"] == []
 
 
@@ -218,7 +218,7 @@ def test_a_killed_drill_leaves_nothing(app: App, sets: Sets, tmp_path: Path) -> 
         [sys.executable, "-c", RUN, json.dumps([sets.directory, params])],
         env={**os.environ, "PYTHONPATH": str(ROOT / ".ansible/collections")},
     )
-    name = f"{NAME}-drill-{newest(sets).manifest.stamp}"
+    name = f"{NAME}-drill-{newest(sets).manifest.id}"
     try:
         until(lambda: docker("ps", "--quiet", "--filter", f"name={name}"), 20, "the start of the drill's container")
         isolated(name, inspect(app.container))

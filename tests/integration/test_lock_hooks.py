@@ -22,7 +22,7 @@ SECRET_PATH = "s3cret-path-9000"
 @pytest.fixture(scope="module")
 def app(make_app: MakeApp) -> App:
     """A deployed application."""
-    app = make_app("it-hooks", docker_vps_watch=1)
+    app = make_app("it-hooks", docker_vps_monitor=1)
     app.deploy().succeeded()
     return app
 
@@ -90,7 +90,7 @@ def test_the_second_play_ends_at_once_and_says_who_holds_the_lock(app: App, at_w
     at_work.finish().succeeded()
     assert not lock_of(app).exists()
     release = json.loads((app.directory / "releases/current/release.json").read_text())
-    assert release["by"] == who
+    assert release["deployed_by"] == who
 
 
 def test_a_play_that_was_killed_blocks_nobody(app: App, at_work: AtWork) -> None:

@@ -214,7 +214,7 @@ def test_sets_survive_the_loss_of_the_host(
     assert [(row["set"], row["status"]) for row in fetched["sets"]] == [(DAYS[1], "fetched")]
     assert not new.do("fetched", restic)["changed"]
     (one,) = new.sets.listing().sets
-    (old,) = [old for old in host.sets.listing().sets if old.manifest.stamp == DAYS[1]]
+    (old,) = [old for old in host.sets.listing().sets if old.manifest.id == DAYS[1]]
     assert {kept.compression for kept in one.manifest.archives} == {"none"}
     assert one.manifest.archives[0].databases == old.manifest.archives[0].databases
     assert not one.absent()
@@ -321,7 +321,7 @@ def test_what_a_killed_copy_leaves_is_no_set_and_goes_with_the_next_prune(
 def test_an_archive_that_rotted_is_not_sent(servers: Mapping[str, Server], host: Host, tmp_path: Path) -> None:
     rotten = Host(tmp_path)
     shutil.copytree(host.sets.directory, rotten.sets.directory)
-    (one,) = [one for one in rotten.sets.listing().sets if one.manifest.stamp == DAYS[0]]
+    (one,) = [one for one in rotten.sets.listing().sets if one.manifest.id == DAYS[0]]
     file = Path(one.path(one.manifest.archives[1]))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1

@@ -131,7 +131,7 @@ def test_a_file_of_holes_is_cut_over(here: Path) -> None:
     site.deploy("shop:2", backup=site.backing_up())
     assert site.live().image == "shop:2"
     with pytest.raises(DockerVpsError, match="The smoke test failed"):
-        site.deploy("shop:3", smoke=["false"])
+        site.deploy("shop:3", smoke_test_command=["false"])
     assert is_sparse(site.db / "data.mdb")
     assert site.beside() == []
 
@@ -177,7 +177,7 @@ def test_a_directory_that_cannot_be_renamed(shop: Shop, which: str, letter: str,
 
 
 def test_what_an_undo_cannot_rename(shop: Shop) -> None:
-    kept = Path(restored(shop)["before"][1])
+    kept = Path(restored(shop)["safety_copies"][1])
     shop.engine.calls.clear()
     with attribute(kept, "i"):
         assert f"{kept} has the attribute immutable" in refused(shop, undo=True)
@@ -275,7 +275,7 @@ def test_a_cutover_and_a_rollback_look_first(here: Path) -> None:
 def test_a_safety_copy_that_cannot_be_removed_is_named_and_not_forgotten(shop: Shop) -> None:
     (shop.media / "legal.pdf").write_bytes(b"x")
     command("chattr", "+i", shop.media / "legal.pdf")
-    kept = Path(restored(shop)["before"][1])
+    kept = Path(restored(shop)["safety_copies"][1])
     try:
         for _turn in range(2):
             done = restored(shop)
@@ -337,7 +337,7 @@ def test_paths_that_are_longer_than_the_kernel_takes(shop: Shop) -> None:
     with pytest.raises(FileNotFoundError):
         os.stat(cut, dir_fd=top)
     os.close(top)
-    restored(shop, keep_before=False)
+    restored(shop, safety_copy=False)
     assert not any(".before" in one for one in shop.folders() if one.startswith("shop-media"))
 
 

@@ -72,7 +72,7 @@ class Site:
         probe = ("docker", "exec", name, "wget", "-q", "-O-", "http://localhost:3000/")
         until(lambda: run(*probe, check=False).returncode == 0, 20, f"{name} healthy")
 
-    def single_writer(self, reload: Sequence[str] = ()) -> float:
+    def stop_first(self, reload: Sequence[str] = ()) -> float:
         """Exchange the application, one at a time, and return for how many seconds there was none."""
         self.create(NEXT, "2")
         address = address_of(APP)
@@ -199,7 +199,7 @@ def assert_page(answer: Response) -> None:
 
 def test_caddy_holds_requests_while_there_is_no_application(caddy: Site) -> None:
     with caddy.traffic() as traffic:
-        gap = caddy.single_writer()
+        gap = caddy.stop_first()
     report = caddy.report(traffic).flawless()
     assert report.longest < gap + 1
     assert caddy.version() == "2"
@@ -228,7 +228,7 @@ def test_a_large_body_is_held_whole(proxy: str, request: pytest.FixtureRequest) 
 
 def test_nginx_holds_requests_while_there_is_no_application(nginx: Site) -> None:
     with nginx.traffic() as traffic:
-        gap = nginx.single_writer()
+        gap = nginx.stop_first()
     report = nginx.report(traffic).flawless()
     assert report.longest < gap + 3
     assert nginx.version() == "2"
@@ -252,7 +252,7 @@ def test_nginx_finds_the_new_address_by_itself(nginx: Site) -> None:
 
 def test_nginx_with_a_cached_name_shows_the_page_until_it_is_told(cached: Site) -> None:
     with cached.traffic() as traffic:
-        cached.single_writer()
+        cached.stop_first()
         assert_page(cached.ask())
         run(*RELOAD)
         moved = time.monotonic()

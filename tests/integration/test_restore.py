@@ -118,7 +118,7 @@ def test_restore_undo_redo(shop: Shop) -> None:
     assert result["would_lose"]["tables"] == {"vendors": 2}
     assert result["would_lose"]["newer_files"] >= 25
     assert result["stopped"] == [APP]
-    assert 0 < result["unavailable"] < 10
+    assert 0 < result["downtime"] < 10
     assert docker("exec", APP, "sh", "-c", "cat /media/*") == "old" * 20
     shop.restore(undo=True)
     assert ages() == ({"new"}, {"new"})
@@ -174,7 +174,7 @@ def truncated(one: BackupSet) -> None:
 
 
 def without_manifest(one: BackupSet) -> None:
-    os.unlink(f"{one.directory}/manifest-{one.manifest.stamp}.json")
+    os.unlink(f"{one.directory}/manifest-{one.manifest.id}.json")
 
 
 def malicious(one: BackupSet) -> None:
@@ -199,7 +199,7 @@ def test_a_wrong_set_touches_nothing(shop: Shop, damage: Callable[[BackupSet], N
     one = shop.sets.listing().sets[0]
     damage(one)
     with pytest.raises(DockerVpsError):
-        shop.restore(set=one.manifest.stamp)
+        shop.restore(set=one.manifest.id)
     assert ages() == ({"new"}, {"new"})
     assert beside() == []
     assert inspect(APP)["State"]["StartedAt"] == started
@@ -263,20 +263,20 @@ def test_a_bound_directory_with_a_user_by_its_path_and_on_a_new_host(
         docker("run", "--detach", "--rm", "--name", other, *by_path, image_of("base_image.sh"), "sleep", "infinity")
         for check_mode in (True, False):
             with pytest.raises(DockerVpsError, match=f"{other} was started with --rm"):
-                shop.restore(check_mode, set=made["stamp"])
+                shop.restore(check_mode, set=made["id"])
         assert inspect(other)["State"]["Running"] is True
         docker("rm", "--force", other)
         docker("run", "--detach", "--name", other, *by_path, image_of("base_image.sh"), "sleep", "infinity")
-        assert shop.restore(set=made["stamp"])["stopped"] == [other]
+        assert shop.restore(set=made["id"])["stopped"] == [other]
         assert inspect(other)["State"]["Running"] is True
     finally:
         docker("rm", "--force", other)
     docker("volume", "rm", volume)
     shutil.rmtree(place)
     with pytest.raises(DockerVpsError, match=f"was bound to the directory {place}, which is not on this host. Make it"):
-        shop.restore(set=made["stamp"])
+        shop.restore(set=made["id"])
     place.mkdir()
-    assert shop.restore(set=made["stamp"])["created"] == [volume]
+    assert shop.restore(set=made["id"])["created"] == [volume]
     assert (place / "file").read_text() == "live"
     options = json.loads(docker("volume", "inspect", volume))[0]["Options"]
     assert options == {"type": "none", "o": "rbind,rw", "device": str(place)}

@@ -127,7 +127,7 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
         [*"051**", "root"],
         ["@reboot", "root", "nice", "-n", "10", str(scheduled.program)],
     ]
-    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "settle"]
+    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover"]
     assert scheduled.cron.stat().st_mode & 0o777 == 0o644
 
 
@@ -151,7 +151,7 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"schedule_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
             {"schedule_notify_pings": {"prune": "http://radish"}},
-            "one or more of the jobs backup, verify, drill, settle",
+            "one or more of the jobs backup, verify, drill, recover",
         ),
     ],
 )
@@ -255,7 +255,7 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     assert told.read_text().split() == ["daemon-reload", "reenable", "start"]
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
-        f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "settle", "verify") for kind in ("service", "timer")
+        f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "recover", "verify") for kind in ("service", "timer")
     ]
     for unit in units:
         done = run("systemd-analyze", "verify", "--man=no", str(tmp_path / unit), check=False)

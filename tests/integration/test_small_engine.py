@@ -147,7 +147,7 @@ def test_a_disk_that_fills_up_during_the_build_of_an_update(
         old, began = site.container()["Id"], time.monotonic()
         later.start()
         try:
-            versions.put({"ROUND": str(number)}, watch=2, health=20)
+            versions.put({"ROUND": str(number)}, monitor=2, health_timeout=20)
             said = ""
         except DockerVpsError as error:
             said = error.message

@@ -27,7 +27,7 @@ BACK_WITHIN = 60  # seconds
 @pytest.fixture(scope="module")
 def app(make_app: MakeApp) -> App:
     """A deployed application with one vendor."""
-    app = make_app("it-update", docker_vps_env=ENV, docker_vps_watch=1)
+    app = make_app("it-update", docker_vps_env=ENV, docker_vps_monitor=1)
     app.deploy().succeeded()
     assert app.post("/api/vendors", {"name": "before"}).status == 201
     return app
@@ -52,8 +52,8 @@ def test_a_new_version_and_the_same_again(app: App) -> None:
     assert now.vendors == before.vendors
     assert app.env_keys()["VERSION"] == "2"
     facts = release(app, now.current)
-    assert (facts["result"], facts["strategy"]) == ("healthy", "single_writer")
-    assert 0 < facts["gap"] < 30
+    assert (facts["result"], facts["strategy"]) == ("healthy", "stop-first")
+    assert 0 < facts["downtime"] < 30
     assert list(app.backups.glob(f"*{facts['backup']}*"))
 
     again = app.playbook("update", docker_vps_env={**ENV, "VERSION": "2"}).succeeded()
@@ -107,7 +107,7 @@ def test_back_to_the_version_before(app: App) -> None:
     now = what_is_there(app)
     assert (now.image, now.files) == (first.image, first.files)
     assert now.vendors == [*data, "of version 3"]
-    assert release(app, now.current)["returned_to"] == first.current
+    assert release(app, now.current)["rolled_back_to"] == first.current
 
     app.playbook("rollback", docker_vps_rollback_to=third.current).succeeded()
     assert app.env_keys()["VERSION"] == "3"
@@ -262,7 +262,7 @@ def test_a_power_failure_is_mended_by_the_next_run(app: App, visitor: Visitor) -
         child = os.fork()
         if child == 0:
             try:
-                versions.put({"POWER": str(number)}, watch=1)
+                versions.put({"POWER": str(number)}, monitor=1)
             finally:
                 os._exit(0)
         time.sleep(4 * (number + chance.random()) / 6)
@@ -285,7 +285,7 @@ def test_a_power_failure_is_mended_by_the_next_run(app: App, visitor: Visitor) -
 def test_a_history_that_was_rewritten_and_local_changes(make_app: MakeApp, sources: Path) -> None:
     first = commit(copied(STANDIN, sources))
     app = make_app(
-        "it-update-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}", docker_vps_watch=1
+        "it-update-git", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}", docker_vps_monitor=1
     )
     app.deploy().succeeded()
     assert app.post("/api/vendors", {"name": "before"}).status == 201

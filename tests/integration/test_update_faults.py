@@ -88,20 +88,20 @@ DOOMED = {
         STANDIN_CRASH="7",
     ),
     "never healthy": Doomed(
-        "was not healthy within 3 s", log="listening on", STANDIN_UNHEALTHY="1", options={"health": 3}
+        "was not healthy within 3 s", log="listening on", STANDIN_UNHEALTHY="1", options={"health_timeout": 3}
     ),
     "crashes while it is watched": Doomed(
         "It was healthy at first, and then:",
         EXITS,
         STANDIN_CRASH_AFTER="3",
-        options={"watch": 8},
+        options={"monitor": 8},
     ),
     "crashes while it is watched, after a migration": Doomed(
         "It was healthy at first, and then:",
         MIGRATED,
         STANDIN_CRASH_AFTER="3",
         STANDIN_MIGRATE="website",
-        options={"watch": 8},
+        options={"monitor": 8},
     ),
     "migration fails half-way": Doomed(
         EXITS,
@@ -114,7 +114,7 @@ DOOMED = {
         MIGRATED,
         STANDIN_UNHEALTHY="1",
         STANDIN_MIGRATE="website",
-        options={"health": 3},
+        options={"health_timeout": 3},
     ),
     "loses rows": Doomed(
         r"the database has lost (\d+) of \1 rows? of vendors",
@@ -128,11 +128,11 @@ DOOMED = {
     "fails the smoke test": Doomed(
         "The smoke test failed. The command docker exec ended with code 3: nothing smells right",
         log="listening on",
-        options={"smoke": ["sh", "-c", "echo nothing smells right; exit 3"]},
+        options={"smoke_test_command": ["sh", "-c", "echo nothing smells right; exit 3"]},
         OTHER="1",
     ),
     "has no such smoke test": Doomed(
-        "The smoke test failed.", "no-such-command", options={"smoke": ["no-such-command"]}, OTHER="2"
+        "The smoke test failed.", "no-such-command", options={"smoke_test_command": ["no-such-command"]}, OTHER="2"
     ),
 }
 
@@ -189,7 +189,7 @@ def written_meanwhile(versions: Versions, name: str, env: Mapping[str, str], **h
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
-        text = refused(versions, {**env, "STANDIN_CRASH_AFTER": "4"}, watch=10, **how)
+        text = refused(versions, {**env, "STANDIN_CRASH_AFTER": "4"}, monitor=10, **how)
     finally:
         visitor.join()
     assert wrote == [name]
@@ -210,7 +210,7 @@ def test_rows_written_after_a_migration_are_not_thrown_away(versions: Versions, 
     assert "It had changed the database and taken requests, so it was left in place instead of going back." in text
     assert "Would be lost: 1 row of vendors." in text
     assert "rollback.yml with docker_vps_rollback_data: restore" in text
-    assert failed(versions)["result"] == "unwell"
+    assert failed(versions)["result"] == "degraded"
     assert current(app) == failed(versions)["id"] != before.current
     assert containers(app) == [app.container]
     until(lambda: posted(app, "more"), 20, "an answer of the version that was left")
@@ -220,7 +220,7 @@ def test_rows_written_after_a_migration_are_not_thrown_away(versions: Versions, 
 
 
 def test_rows_written_after_a_migration_are_given_up_when_that_was_said(versions: Versions, before: Left) -> None:
-    text = written_meanwhile(versions, "given up", {"STANDIN_MIGRATE": "email"}, on_way_back="restore")
+    text = written_meanwhile(versions, "given up", {"STANDIN_MIGRATE": "email"}, data_on_failure="restore")
     assert "The data is as it was before." in text
     assert what_is_there(versions.app) == before
 
@@ -233,7 +233,7 @@ def test_killed_while_a_failed_version_is_undone(versions: Versions, before: Lef
         child = os.fork()
         if child == 0:
             try:
-                versions.put({"STANDIN_CRASH_AFTER": "1.5", "STANDIN_MIGRATE": "website"}, watch=8)
+                versions.put({"STANDIN_CRASH_AFTER": "1.5", "STANDIN_MIGRATE": "website"}, monitor=8)
             finally:
                 os._exit(0)
         time.sleep(1 + 5 * (number + chance.random()) / KILLS)
@@ -263,25 +263,25 @@ def test_a_second_container_on_the_database(versions: Versions, before: Left) ->
     try:
         text = refused(versions, {"OTHER": "1"})
         assert f"{other} also runs on {versions.app.name}-db. Two containers on one database can lose data" in text
-        assert "Stop it (docker stop), or name it in stack_beside" in text
+        assert "Stop it (docker stop), or name it in stack_allowed_containers" in text
         assert what_is_there(versions.app) == before
-        versions.put({"OTHER": "1"}, beside=[other])
+        versions.put({"OTHER": "1"}, allowed_containers=[other])
     finally:
         docker("rm", "--force", other)
     assert vendors(versions.app) == before.vendors
 
 
 def test_overlap_on_sqlite(versions: Versions, app: App, before: Left) -> None:
-    text = refused(versions, {"OTHER": "overlap"}, strategy="overlap")
+    text = refused(versions, {"OTHER": "start-first"}, strategy="start-first")
     assert f"{app.name}-db holds the SQLite database payload.db" in text
-    assert "overlap is refused. Set docker_vps_cutover: single_writer, or docker_vps_overlap_force" in text
+    assert "overlap is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force" in text
     assert what_is_there(app) == before
 
     # The new one is healthy before the old one ends.
     events = Events(app)
-    result = versions.put({"OTHER": "overlap"}, strategy="overlap", overlap_force=True)
-    assert result["release"]["strategy"] == "overlap"
-    assert app.env_keys()["OTHER"] == "overlap"
+    result = versions.put({"OTHER": "start-first"}, strategy="start-first", start_first_force=True)
+    assert result["release"]["strategy"] == "start-first"
+    assert app.env_keys()["OTHER"] == "start-first"
     assert vendors(app) == before.vendors
     seen = events.until_now()
     assert seen.index(f"start {app.container}-next") < seen.index(f"die {app.container}-old"), seen
@@ -289,7 +289,7 @@ def test_overlap_on_sqlite(versions: Versions, app: App, before: Left) -> None:
 
 def test_an_overlap_that_fails(versions: Versions, app: App, before: Left) -> None:
     events = Events(app)
-    how = {"strategy": "overlap", "overlap_force": True}
+    how = {"strategy": "start-first", "start_first_force": True}
     text = refused(versions, {"STANDIN_CRASH": "7"}, **how)
     assert re.search(EXITS, text)
     assert what_is_there(app) == before
@@ -367,7 +367,7 @@ def test_two_at_once(versions: Versions, app: App) -> None:
     """The second waits for the first, and finds that it is live already."""
     results: list[dict[str, Any]] = []
     versions.write(BOTH="1")
-    params = versions.params(watch=2)
+    params = versions.params(monitor=2)
 
     def put() -> None:
         results.append(cutover.run(params, versions.sets, versions.world, False))
@@ -441,7 +441,7 @@ def test_a_disk_that_runs_full_during_the_copy_of_the_data(
 
 def test_old_releases_and_their_images_go(versions: Versions, app: App) -> None:
     for number in range(3):
-        versions.put(image=versions.derived(f"v{number}", f"LABEL number={number}"), keep=2)
+        versions.put(image=versions.derived(f"v{number}", f"LABEL number={number}"), retain_releases=2)
     kept = [release(app, path.name) for path in sorted(app.directory.glob("releases/*-*"))]
     assert [one["image"] for one in kept if one["result"] == "healthy"] == [
         f"{app.container}:v1",
@@ -451,15 +451,15 @@ def test_old_releases_and_their_images_go(versions: Versions, app: App) -> None:
     assert sorted(names) == [f"{app.container}:v1", f"{app.container}:v2"]
 
     # Less than the live one and the one before are never kept, and a failed one takes nobody's place.
-    refused(versions, {"STANDIN_CRASH": "7"}, keep=1)
-    versions.back(keep=1)
+    refused(versions, {"STANDIN_CRASH": "7"}, retain_releases=1)
+    versions.back(retain_releases=1)
     names = docker("images", "--format", "{{.Repository}}:{{.Tag}}", app.container).split()
     assert {f"{app.container}:v1", f"{app.container}:v2"} <= set(names)
     assert inspect(app.container)["Config"]["Image"] == f"{app.container}:v1"
 
 
 def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, app: App) -> None:
-    both = {"volumes": {"db": f"{app.name}-db", "media": f"{app.name}-media"}, "keep": 20}
+    both = {"volumes": {"db": f"{app.name}-db", "media": f"{app.name}-media"}, "retain_releases": 20}
     versions.put({"STEP": "1"}, **both)
     first, data = current(app), vendors(app)
     versions.put({"STEP": "2"}, **both)
@@ -467,8 +467,8 @@ def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, a
 
     # The same schema: the data stays.
     assert posted(app, "second")
-    result = versions.back(keep=20)
-    assert (result["returned_to"], result["restored"]) == (first, "")
+    result = versions.back(retain_releases=20)
+    assert (result["rolled_back_to"], result["restored"]) == (first, "")
     assert app.env_keys()["STEP"] == "1"
     assert vendors(app) == [*data, "second"]
 
@@ -477,9 +477,9 @@ def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, a
     migrated = what_is_there(app)
     assert release(app, migrated.current)["schema"] != release(app, second)["schema"]
     with pytest.raises(DockerVpsError, match=r"Would be lost: what changed in \d files since"):
-        versions.back(second, keep=20)
+        versions.back(second, retain_releases=20)
     assert what_is_there(app) == migrated
-    result = versions.back(second, "restore", keep=20)
+    result = versions.back(second, "restore", retain_releases=20)
     assert result["would_lose"]["tables"] == {}
     assert app.env_keys()["STEP"] == "2"
     assert release(app, current(app))["schema"] == release(app, second)["schema"]
@@ -495,13 +495,13 @@ def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, a
             versions.back(check_mode=check_mode)
         assert "docker_vps_rollback_data: restore" in caught.value.message
         assert what_is_there(app) == before
-    result = versions.back(second, "keep", keep=20)
+    result = versions.back(second, "keep", retain_releases=20)
     assert result["restored"] == ""
     assert app.env_keys()["STEP"] == "2"
     assert vendors(app) == [*data, "second", "third", "fourth"]
 
-    versions.back(before.current, "keep", keep=20)
-    result = versions.back(second, "restore", keep=20)
+    versions.back(before.current, "keep", retain_releases=20)
+    result = versions.back(second, "restore", retain_releases=20)
     assert result["would_lose"]["tables"] == {"vendors": 2}
     assert app.env_keys()["STEP"] == "2"
     assert vendors(app) == [*data, "second"]
@@ -510,5 +510,5 @@ def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, a
 def test_a_rollback_that_fails(versions: Versions, app: App, before: Left) -> None:
     for to, said in (("20200101-000000", "There is no release 20200101-000000"), ("", "smoke test failed")):
         with pytest.raises(DockerVpsError, match=said):
-            versions.back(to, smoke=["false"])
+            versions.back(to, smoke_test_command=["false"])
         assert what_is_there(app) == before

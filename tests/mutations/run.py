@@ -158,11 +158,11 @@ MUTANTS = [
         "module_utils/_job/test_drill.py",
     ),
     in_plugin(
-        "backup_adopt: a damaged database is adopted",
-        "module_utils/_job/adopt.py",
+        "backup_import: a damaged database is imported",
+        "module_utils/_job/set_import.py",
         '    if facts.check != "ok":',
         "    if False:",
-        "module_utils/_job/test_adopt.py",
+        "module_utils/_job/test_set_import.py",
     ),
     in_plugin(
         "backup_offsite: data is removed although the server kept its snapshots",
@@ -237,11 +237,11 @@ MUTANTS = [
         "modules/test_release_info.py",
     ),
     in_plugin(
-        "release_settle: a rehearsal settles",
-        "modules/release_settle.py",
+        "release_recover: a rehearsal recovers",
+        "modules/release_recover.py",
         "    if check_mode:",
         "    if False:",
-        "modules/test_release_settle.py",
+        "modules/test_release_recover.py",
     ),
     in_plugin(
         "deploy_lock: the lock of a play at work is taken",

@@ -69,7 +69,7 @@ def at_work(app: App, asked: Mapping[str, Any]) -> None:
     elif asked["do"] == "restores":
         restore.run(restore.Params(NAME, set=asked["set"], stop_app=True), sets, connect, clock, False)
     else:
-        versions.put(asked["env"], volumes=volumes(), keep=3)
+        versions.put(asked["env"], volumes=volumes(), retain_releases=3)
 
 
 class Work:
@@ -211,7 +211,7 @@ class Rounds:
                     archive.examine(one.path(found), found.compression, sha256=found.sha256)
             except DockerVpsError as error:
                 tally.check(False, f"{what}: {error.message}", "half")
-        tally.check(not here.unreadable and not here.lone, f"{what}: {here.unreadable} {here.lone}", "half")
+        tally.check(not here.unreadable and not here.orphaned, f"{what}: {here.unreadable} {here.orphaned}", "half")
         return here.sets
 
     def runs(self, tally: Tally, what: str) -> None:
@@ -229,14 +229,14 @@ class Rounds:
         for number, share in self.moments(rounds, 1.0):
             way, everyone = WAYS[number % len(WAYS)], number // len(WAYS) % ALL == 0
             what = f"backup {number} of seed {self.seed}, {way}"
-            there = {one.manifest.stamp for one in self.sets.listing().sets}
+            there = {one.manifest.id for one in self.sets.listing().sets}
             self.known |= self.new()
             before = set(self.known)
             killed = Work(do="backups", consistency=way).killed(lasts[way] * share, everyone)
             tally.rounds, tally.at_work = tally.rounds + 1, tally.at_work + killed
             tally.watchers += everyone
             for one in self.whole(tally, what):
-                if one.manifest.stamp not in there:
+                if one.manifest.id not in there:
                     tally.finished += 1
                     missing = before - rows_in(one)
                     tally.check(not missing, f"{what}: the set lacks {len(missing)} rows", "lost")
@@ -266,7 +266,7 @@ class Rounds:
         for one in self.sets.listing().sets[4:]:
             for found in one.manifest.archives:
                 os.unlink(one.path(found))
-            os.unlink(Path(one.directory) / f"manifest-{one.manifest.stamp}.json")
+            os.unlink(Path(one.directory) / f"manifest-{one.manifest.id}.json")
 
     # Restores
 
@@ -284,7 +284,7 @@ class Rounds:
             self.app.post("/media/marker", f"new-{number}")
             self.writer.more(3)
             after = self.new()  # in the live data, not in the set, and perhaps a few in both
-            work = Work(do="restores", set=one.manifest.stamp)
+            work = Work(do="restores", set=one.manifest.id)
             if number == 0:
                 lasts = work.lasts()
             else:

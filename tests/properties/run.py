@@ -127,23 +127,25 @@ def writers(place: Path, count: int) -> int:
     lines, wrong = [], 0
     for library in witness.LIBRARIES:
         one = Written(place / library, library)
-        half = torn = back = last = 0
+        half = inconsistent = back = last = 0
         with witness.readers() as readers:
             one.rows(50_000)
             for _turn in range(count):
                 copied = one.back_up()
                 with closing(sqlite3.connect(copied)) as connection:
-                    torn += connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]
+                    inconsistent += connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]
                     documents, newest = connection.execute("SELECT count(*), max(id) FROM documents").fetchone()
                     parts = connection.execute("SELECT count(*) FROM parts").fetchone()[0]
                 half += parts != 3 * documents or documents != newest
                 back += newest < last
                 last = newest
-                torn += "2 objects" not in readers[library].content(copied)
+                inconsistent += "2 objects" not in readers[library].content(copied)
         said = one.end()
         failed = 0 if said.isdigit() else 1
-        wrong += half + torn + back + failed
-        lines.append((library, count, said if not failed else "", *map(results.bad, (half, torn, back, failed))))
+        wrong += half + inconsistent + back + failed
+        lines.append(
+            (library, count, said if not failed else "", *map(results.bad, (half, inconsistent, back, failed)))
+        )
         if failed:
             sys.stdout.write(f"{library}: {said}\n")
     head = ("writer", "sets", "transactions", "half transactions", "not sound", "older than the one before", "errors")

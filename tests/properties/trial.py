@@ -161,7 +161,7 @@ class _Scene:
         self.said(one)
         self.again(one)
         restore.run(
-            restore.Params("shop", set=one.manifest.stamp, volumes=BACK, allow_outside_links=True),
+            restore.Params("shop", set=one.manifest.id, volumes=BACK, allow_outside_links=True),
             self.sets, lambda: self.engine, self.clock, False,
         )  # fmt: skip
         back = self.trees(BACK)
@@ -232,7 +232,7 @@ class _Scene:
                 self.wrong(f"the archive {was.name} of the unchanged volume is another")
         wanted = {".lock"}
         for each in (one, second):
-            wanted |= {f"manifest-{each.manifest.stamp}.json", *(found.file for found in each.manifest.archives)}
+            wanted |= {f"manifest-{each.manifest.id}.json", *(found.file for found in each.manifest.archives)}
         there = set(os.listdir(self.sets.directory))
         if there != wanted:
             self.wrong(f"beside two sets there is {sorted(there ^ wanted)}")

@@ -194,7 +194,7 @@ class App:
             "docker_vps_build_ca": CA_BUNDLE,
             "docker_vps_health_wait": 30,
             "docker_vps_build_disk": "1G",
-            "docker_vps_watch": 1,
+            "docker_vps_monitor": 1,
             **words,
         }
 

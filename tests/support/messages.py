@@ -89,7 +89,7 @@ SECTIONS = {
         "_job/backup.py",
         "_job/databases.py",
         "_job/volumes.py",
-        "_job/adopt.py",
+        "_job/set_import.py",
         "_job/prune.py",
         "_job/verify.py",
         "_job/uploads.py",
@@ -469,7 +469,7 @@ def faults(text: str) -> list[str]:
 def hidden() -> set[str]:
     """Return the variables of roles that an inventory has under another name."""
     wiring = yaml.safe_load((ROOT / "playbooks/roles/wiring/vars/main.yml").read_text())
-    return {name for name, template in wiring.items() if "docker_vps_" in str(template)} - {"stack_beside"}
+    return {name for name, template in wiring.items() if "docker_vps_" in str(template)} - {"stack_allowed_containers"}
 
 
 if __name__ == "__main__":

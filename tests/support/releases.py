@@ -45,7 +45,7 @@ class Versions:
         if memory:
             definition = definition.replace('memory: "1G"', f'memory: "{memory}"')
             definition = definition.replace('memory: "512M"', f'memory: "{memory}"')
-        given: dict[str, Any] = {"health": 15, "watch": 0.5, **how}
+        given: dict[str, Any] = {"health_timeout": 15, "monitor": 0.5, **how}
         return readiness.Params(
             app=app.name,
             project=app.name,

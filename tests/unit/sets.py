@@ -28,7 +28,7 @@ DATABASE = Database(
     check="sound",
     schema="5f" * 32,
     tables={"vendors": 3, "media": 1},
-    held=0.0,
+    lock_seconds=0.0,
     warning="",
 )
 
@@ -46,7 +46,7 @@ def archive_of(name: str, stamp: str = STAMP, **changes: Any) -> Archive:
         driver="local",
         labels={"com.docker.compose.project": "shop", "com.docker.compose.volume": name},
         databases=(DATABASE,) if name == "db" else (),
-        torn=(),
+        inconsistent=(),
         vanished=(),
         skipped=(),
         outside_links=0,
@@ -58,13 +58,13 @@ def manifest_of(stamp: str = STAMP, *names: str, **changes: Any) -> Manifest:
     whole = Manifest(
         format=FORMAT,
         app="shop",
-        stamp=stamp,
+        id=stamp,
         started="2026-01-31T02:00:00Z",
         finished="2026-01-31T02:00:07Z",
         reason="",
         consistency="online",
         busy_timeout=5.0,
-        unavailable=0.0,
+        downtime=0.0,
         release=Release("shop-app", "shop-app:1", "sha256:" + "ab" * 32, "3f2a9c41", "1"),
         engine="26.1.5",
         host="vps.example.com",

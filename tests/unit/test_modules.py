@@ -15,7 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles impor
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import adopt, offsite, units
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import offsite, set_import, units
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
@@ -30,8 +30,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     preflight,
     release_cutover,
     release_info,
+    release_recover,
     release_rollback,
-    release_settle,
     volume_backup,
     volume_restore,
 )
@@ -264,11 +264,11 @@ def result_of_backup_offsite(place: Path) -> dict[str, Any]:
     return offsite.run(offsite.Params(), sets, FakeRepository(), FakeWallClock(), False)
 
 
-def result_of_backup_adopt(place: Path) -> dict[str, Any]:
+def result_of_backup_import(place: Path) -> dict[str, Any]:
     file = place / "payload.db"
     database(file)
-    params = adopt.Params(str(file), "db", "payload.db", "shop-db", "")
-    return adopt.run(params, Sets(str(place / "backups"), "shop"), FakeWallClock(), False)
+    params = set_import.Params(str(file), "db", "payload.db", "shop-db", "")
+    return set_import.run(params, Sets(str(place / "backups"), "shop"), FakeWallClock(), False)
 
 
 def result_of_backup_drill(place: Path) -> dict[str, Any]:
@@ -280,9 +280,11 @@ def result_of_backup_drill(place: Path) -> dict[str, Any]:
 def result_of_release_cutover(place: Path) -> dict[str, Any]:
     site = Site(place)
     for number in range(1, 4):
-        site.deploy(f"shop:{number}", keep=2, reload=["false"])
+        site.deploy(f"shop:{number}", retain_releases=2, proxy_reload_command=["false"])
     site.engine.add_image("shop:4")
-    return release_cutover.run(site.params("shop:4", keep=2, reload=["false"]), site.sets, site.world, False)
+    return release_cutover.run(
+        site.params("shop:4", retain_releases=2, proxy_reload_command=["false"]), site.sets, site.world, False
+    )
 
 
 def result_of_release_info(place: Path) -> dict[str, Any]:
@@ -298,17 +300,17 @@ def result_of_git_checkout(place: Path) -> dict[str, Any]:
     return Host(place / "source", str(author.bare))()
 
 
-def result_of_release_settle(place: Path) -> dict[str, Any]:
+def result_of_release_recover(place: Path) -> dict[str, Any]:
     site = Site(place)
     site.deploy("shop:1")
-    return release_settle.run("shop", True, site.world, check_mode=False)
+    return release_recover.run("shop", True, site.world, check_mode=False)
 
 
 def result_of_release_rollback(place: Path) -> dict[str, Any]:
     site = Site(place)
     for number in range(1, 5):
         site.deploy(f"shop:{number}", backup=site.backing_up())
-    how = site.params("", keep=2, reload=["false"])
+    how = site.params("", retain_releases=2, proxy_reload_command=["false"])
     return release_rollback.run(release_rollback.Params("", "restore", how), site.sets, site.world, False)
 
 
@@ -320,7 +322,7 @@ def result_of_systemd_units(place: Path) -> dict[str, Any]:
 
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
-    "backup_adopt": result_of_backup_adopt,
+    "backup_import": result_of_backup_import,
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,
     "backup_offsite": result_of_backup_offsite,
@@ -336,7 +338,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,
-    "release_settle": result_of_release_settle,
+    "release_recover": result_of_release_recover,
     "systemd_units": result_of_systemd_units,
     "volume_backup": result_of_volume_backup,
     "volume_restore": result_of_volume_restore,

@@ -256,7 +256,7 @@ def test_the_plays_have_the_defaults_of_the_roles() -> None:
     given = r"\{\{ docker_vps_\w+ \| default\(('[^']*'|[\d.]+|true|false|\[[^]]*\])\)( \| bool)? \}\}"
     found = {name: re.fullmatch(given, str(text).strip()) for name, text in WIRING.items() if not name.startswith("__")}
     wired = {name: yaml.safe_load(match[1]) for name, match in found.items() if match}
-    assert {"schedule_backup_calendar", "schedule_drill_cron", "stack_watch", "backup_keep_daily"} <= {*wired}
+    assert {"schedule_backup_calendar", "schedule_drill_cron", "stack_monitor", "backup_keep_daily"} <= {*wired}
     defaults = {name: value for role in ROLES for name, value in role_file(role, "defaults/main.yml").items()}
     assert wired == {name: defaults[name] for name in wired}
 

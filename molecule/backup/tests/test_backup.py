@@ -30,7 +30,7 @@ def vendors(manifest: Any) -> int:
 
 
 def test_the_set_is_complete_and_nothing_lies_beside_it(host: Host, manifest: Any) -> None:
-    stamp = manifest["stamp"]
+    stamp = manifest["id"]
     files = [f"db-{stamp}.tar.gz", "last-restore.json", f"manifest-{stamp}.json", f"media-{stamp}.tar.gz"]
     assert sorted(name for name in host.file(DIRECTORY).listdir() if not name.startswith(".")) == files
     assert [host.file(f"{DIRECTORY}/{archive['file']}").sha256sum for archive in manifest["archives"]] == [
@@ -51,7 +51,7 @@ def test_only_root_reads_it(host: Host) -> None:
 
 def test_the_archived_database_is_whole(host: Host, manifest: Any, vendors: int) -> None:
     host.check_output("rm -rf /tmp/db && mkdir /tmp/db")
-    host.check_output("tar xzf %s -C /tmp/db", f"{DIRECTORY}/db-{manifest['stamp']}.tar.gz")
+    host.check_output("tar xzf %s -C /tmp/db", f"{DIRECTORY}/db-{manifest['id']}.tar.gz")
     assert host.file("/tmp/db").listdir() == ["payload.db"]
     assert host.check_output("sqlite3 /tmp/db/payload.db 'PRAGMA integrity_check'") == "ok"
     assert host.check_output("sqlite3 /tmp/db/payload.db %s", COUNT) == f"{vendors}|{vendors}|logo.png"

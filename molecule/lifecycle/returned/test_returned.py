@@ -14,5 +14,5 @@ def test_the_first_version_runs_on_its_own_schema(host: Host) -> None:
 
 def test_the_way_back_is_a_release(host: Host) -> None:
     first = releases(host)[0]
-    assert live(host)["returned_to"] == first["id"]
+    assert live(host)["rolled_back_to"] == first["id"]
     assert live(host)["environment"] == first["environment"]

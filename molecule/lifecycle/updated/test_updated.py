@@ -17,4 +17,4 @@ def test_the_release_names_the_backup_before_it(host: Host) -> None:
     assert [one["result"] for one in releases(host)] == ["healthy", "healthy"]
     assert [live(host)["backup"]] == stamps(host)
     assert live(host)["schema"] != releases(host)[0]["schema"]
-    assert 0 < live(host)["gap"] < live(host)["seconds"]
+    assert 0 < live(host)["downtime"] < live(host)["seconds"]

@@ -37,19 +37,21 @@ def test_a_timer_waits_and_makes_up_for_what_was_missed(host: Host, job: str) ->
     assert timer in host.check_output("systemctl list-timers --no-pager")
 
 
-def test_what_was_interrupted_is_settled_when_the_host_starts(host: Host) -> None:
-    assert host.service("ptnextjs-settle.timer").is_enabled
-    assert "OnActiveUSec=10s" in host.check_output("systemctl show ptnextjs-settle.timer --property TimersMonotonic")
-    assert "No cutover was interrupted." in journal(host, "settle")
+def test_what_was_interrupted_is_recovered_when_the_host_starts(host: Host) -> None:
+    assert host.service("ptnextjs-recover.timer").is_enabled
+    assert "OnActiveUSec=10s" in host.check_output("systemctl show ptnextjs-recover.timer --property TimersMonotonic")
+    assert "No cutover was interrupted." in journal(host, "recover")
 
 
 def test_what_a_crash_of_the_engine_ended_runs_again_and_what_a_person_stopped_does_not(host: Host) -> None:
-    assert "ptnextjs-app was ended by the engine when that came back, and was started again." in journal(host, "settle")
+    assert "ptnextjs-app was ended by the engine when that came back, and was started again." in journal(
+        host, "recover"
+    )
     names = host.check_output("docker ps --all --format '{{.Names}} {{.State}}'").splitlines()
     assert sorted(names) == ["ptnextjs-app running", "stopped exited"]
 
 
-@pytest.mark.parametrize("job", [*JOBS, "settle"])
+@pytest.mark.parametrize("job", [*JOBS, "recover"])
 def test_systemd_finds_nothing_to_complain_about(host: Host, job: str) -> None:
     assert host.check_output("systemd-analyze verify %s 2>&1", f"/etc/systemd/system/ptnextjs-{job}.timer") == ""
 

@@ -9,7 +9,7 @@ from testinfra.host import Host
 from two_applications import assert_blog_untouched, timers
 from vps import columns, query, releases, stamps
 
-JOBS = ("backup", "drill", "settle", "verify")
+JOBS = ("backup", "drill", "recover", "verify")
 
 
 def test_shop_is_updated_and_restored(host: Host) -> None:

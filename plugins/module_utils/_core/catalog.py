@@ -25,7 +25,7 @@ from .errors import DockerVpsError, InvalidInput
 T = TypeVar("T")
 
 FORMAT = 1
-ADOPTED = "adopted"
+IMPORTED = "imported"
 """The consistency of a set that was not made of live volumes; the others are online, pause and stop."""
 TOOL_VERSION = "0.1.0"
 STAMP = "%Y%m%d-%H%M%S"
@@ -61,7 +61,7 @@ class Database:
         sqlite_version: of the SQLite library that last wrote it; empty when that is not known.
         check: sound, damaged or not checked; ``why`` is what was found, or the reason.
         tables: rows by ordinary table; ``uncounted`` are those that are there as well.
-        held: how long the copy kept writers waiting at most, in seconds.
+        lock_seconds: how long the copy kept writers waiting at most, in seconds.
         warning: a known bug of that library that loses data.
         quiet: whether nobody was writing when it was copied, or just before.
     """
@@ -73,7 +73,7 @@ class Database:
     check: str
     schema: str
     tables: Mapping[str, int]
-    held: float
+    lock_seconds: float
     warning: str
     why: str = ""
     uncounted: tuple[str, ...] = ()
@@ -110,7 +110,7 @@ class Archive:
     driver: str
     labels: Mapping[str, str]
     databases: tuple[Database, ...]
-    torn: tuple[str, ...]
+    inconsistent: tuple[str, ...]
     vanished: tuple[str, ...]
     skipped: tuple[str, ...]
     outside_links: int
@@ -163,7 +163,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything known about a set. ``unavailable`` is for how many seconds the application was paused or stopped.
+    """Everything known about a set. ``downtime`` is for how many seconds the application was paused or stopped.
 
     ``after`` is empty, or the latest timestamp of sets that were there when this one was made although they are dated
     later: the clock had been wrong.
@@ -174,13 +174,13 @@ class Manifest:
 
     format: int
     app: str
-    stamp: str
+    id: str
     started: str
     finished: str
     reason: str
     consistency: str
     busy_timeout: float
-    unavailable: float
+    downtime: float
     release: Release
     engine: str
     host: str
@@ -196,7 +196,7 @@ class Manifest:
     @property
     def made(self) -> tuple[str, bool, str]:
         """By this, sets are in the order in which they were made, whatever the clock said."""
-        return made(self.stamp, self.after)
+        return made(self.id, self.after)
 
     @property
     def proven(self) -> bool:
@@ -288,7 +288,7 @@ def write(manifest: Manifest) -> str:
     Raises:
         BadManifest: it could not be.
     """
-    text, file = json.dumps(asdict(manifest), indent=2) + "\n", manifest_file(manifest.stamp)
+    text, file = json.dumps(asdict(manifest), indent=2) + "\n", manifest_file(manifest.id)
     try:
         if len(text) > LARGEST:
             raise ValueError(f"it has {len(text)} bytes, and {LARGEST} are the most")
@@ -379,14 +379,14 @@ def _refuse_constant(name: str) -> None:
 
 
 def _consistent(manifest: Manifest, file: str) -> None:
-    time_of(manifest.stamp)
-    if file != manifest_file(manifest.stamp):
-        raise ValueError(f"it belongs to {manifest.stamp:.40}")
+    time_of(manifest.id)
+    if file != manifest_file(manifest.id):
+        raise ValueError(f"it belongs to {manifest.id:.40}")
     if manifest.after:
         time_of(manifest.after)
     check_names([archive.name for archive in manifest.archives])
     for archive in manifest.archives:
-        if archive.file != archive_file(archive.name, manifest.stamp, archive.compression):
+        if archive.file != archive_file(archive.name, manifest.id, archive.compression):
             raise ValueError(f"it names the file {archive.file!r:.200}")
         if not _VOLUME.fullmatch(archive.volume):
             raise ValueError(f"{archive.volume!r:.200} cannot be the name of a volume")

@@ -127,7 +127,7 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
-def settled(rehearsal: str) -> bool:
+def up_to_date(rehearsal: str) -> bool:
     """Return whether ``docker compose up --dry-run`` said that it would leave every container as it is."""
     lines = [line.strip() for line in rehearsal.splitlines() if line.strip()]
     return bool(lines) and all(_LEFT_ALONE.fullmatch(line) for line in lines)

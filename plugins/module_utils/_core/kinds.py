@@ -282,7 +282,7 @@ def conflicts(
     groups: Mapping[str, Mapping[str, Any]],
     above: Mapping[str, Collection[str]],
     prefix: str,
-    settled: Iterable[str],
+    decided: Iterable[str],
 ) -> list[str]:
     """Return one sentence per word to which unrelated groups of a host give several values.
 
@@ -293,10 +293,10 @@ def conflicts(
         groups: the words of each group of the host with one priority.
         above: the groups above each of them.
         prefix: what words begin with.
-        settled: words that the host itself or the command line sets.
+        decided: words that the host itself or the command line sets.
     """
     found = []
-    for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(settled)):
+    for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(decided)):
         there = {group for group, words in groups.items() if name in words}
         setting = sorted(there - {over for group in there for over in above[group]})
         if any(groups[group][name] != groups[setting[0]][name] for group in setting):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Collection, Iterable, Iterator, Mapping, Optional, Sequence
 
-from .catalog import ADOPTED, Archive, Database, Manifest
+from .catalog import IMPORTED, Archive, Database, Manifest
 from .errors import short
 
 IGNORED = ("payload_locked_documents*", "payload_jobs*", "payload_kv", "users_sessions")
@@ -42,10 +42,10 @@ class Limits:
 def holders(archive: str, sets: Iterable[Manifest]) -> Iterator[tuple[Manifest, Archive]]:
     """Yield the sets that have an archive of this name, with that archive.
 
-    A set that was adopted is passed over: it holds the data of another place or moment.
+    A set that was imported is passed over: it holds the data of another place or moment.
     """
     for one in sets:
-        if one.consistency != ADOPTED:
+        if one.consistency != IMPORTED:
             yield from ((one, each) for each in one.archives if each.name == archive)
 
 
@@ -59,14 +59,14 @@ def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: Limits) ->
         now: the archives of the new set.
         earlier: sets that are not dated later than now, newest first.
     """
-    by_stamp = {one.stamp: one for one in earlier}
+    by_stamp = {one.id: one for one in earlier}
     gone: dict[str, list[str]] = {}
     for archive in now:
         last = next((one for one, _unused in holders(archive.name, earlier)), None)
-        stamps = (*last.lost_since, last.stamp) if last else ()
+        stamps = (*last.lost_since, last.id) if last else ()
         bases = (by_stamp[stamp] for stamp in stamps if stamp in by_stamp)
         for one, before in holders(archive.name, bases):
-            gone.setdefault(one.stamp, []).extend(_gone(before, archive, limits))
+            gone.setdefault(one.id, []).extend(_gone(before, archive, limits))
     return {stamp: f"Gone since set {stamp}: {listed(what)}." for stamp, what in sorted(gone.items()) if what}
 
 
@@ -80,7 +80,7 @@ def unaccepted(sets: Iterable[Manifest]) -> list[Manifest]:
     seen: set[str] = set()
     for one in sets:
         names = {archive.name for archive in one.archives}
-        if one.consistency != ADOPTED and not names <= seen:
+        if one.consistency != IMPORTED and not names <= seen:
             seen |= names
             found += [one] if one.lost_since else []
     return found
@@ -89,7 +89,7 @@ def unaccepted(sets: Iterable[Manifest]) -> list[Manifest]:
 def held_back(sets: Iterable[Manifest]) -> dict[str, str]:
     """Return by the timestamps of sets why they have to stay; see unaccepted."""
     return {
-        stamp: f"the last before a loss that set {one.stamp} tells of"
+        stamp: f"the last before a loss that set {one.id} tells of"
         for one in unaccepted(sets)
         for stamp in one.lost_since
     }

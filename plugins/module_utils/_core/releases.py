@@ -16,7 +16,7 @@ from typing import Mapping, Optional, Sequence
 
 from .errors import DockerVpsError
 
-HEALTHY, FAILED, UNWELL = "healthy", "failed", "unwell"
+HEALTHY, FAILED, DEGRADED = "healthy", "failed", "degraded"
 KEEP_AT_LEAST = 2  # the live release, and the one to return to
 
 
@@ -26,13 +26,13 @@ class Release:
 
     Attributes:
         at: when its cutover began (UTC).
-        by: who asked for it, and from where.
+        deployed_by: who asked for it, and from where.
         schema: of the databases when it was live; empty when that is unknown or there are none.
         backup: the timestamp of the backup set made before it.
-        result: healthy, failed (what was before is back), or unwell (it failed, and stays so that no data is lost).
-        gap: for how many seconds nothing served.
+        result: healthy, failed (what was before is back), or degraded (it failed, and stays so that no data is lost).
+        downtime: for how many seconds nothing served.
         seconds: how long the cutover took, its backup and watch included.
-        returned_to: the release whose definition, environment and image these are, after a rollback.
+        rolled_back_to: the release whose definition, environment and image these are, after a rollback.
     """
 
     id: str
@@ -42,15 +42,15 @@ class Release:
     environment: str
     definition: str
     revision: str = ""
-    by: str = ""
+    deployed_by: str = ""
     strategy: str = ""
     schema: str = ""
     backup: str = ""
     result: str = FAILED
     message: str = ""
-    gap: float = 0.0
+    downtime: float = 0.0
     seconds: float = 0.0
-    returned_to: str = ""
+    rolled_back_to: str = ""
 
     @property
     def content(self) -> tuple[str, str, str]:
@@ -104,7 +104,7 @@ def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: s
 
 
 def _before(releases: Sequence[Release], live: Optional[Release]) -> Optional[Release]:
-    before = (live.returned_to or live.id) if live else "~"
+    before = (live.rolled_back_to or live.id) if live else "~"
     candidates = [one for one in releases if one.result == HEALTHY and one.id < before]
     candidates = [one for one in candidates if live is None or one.content != live.content]
     return max(candidates, key=lambda one: one.id, default=None)

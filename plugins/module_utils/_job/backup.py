@@ -145,7 +145,7 @@ def summary(made: BackupSet) -> str:
     cautions = [textwrap.shorten(one, SHORT, placeholder=" …") for one in manifest.warnings]
     cautions += losses.told(manifest)
     parts[-1] += f", in {made.directory}"
-    sentences = [f"Set {manifest.stamp} of {manifest.app}: {', '.join(parts)}", *cautions]
+    sentences = [f"Set {manifest.id} of {manifest.app}: {', '.join(parts)}", *cautions]
     return " ".join(one if one.endswith((".", "…")) else f"{one}." for one in sentences)
 
 
@@ -290,7 +290,7 @@ class _Making:
             archive_, absent = self.archive(name, source, uploads.missing if proof else ())
             archives.append(archive_)
             missing = absent if proof else missing
-        unavailable = self.go_on(halted)
+        downtime = self.go_on(halted)
         archives = self.foreign(archives)
         after = self.sets.after(self.stamp)
         uploads = replace(uploads, missing=tuple(sorted(map(catalog.shown, missing))))
@@ -298,13 +298,13 @@ class _Making:
         manifest = Manifest(
             format=catalog.FORMAT,
             app=self.params.app,
-            stamp=self.stamp,
+            id=self.stamp,
             started=_iso(started),
             finished=_iso(self.clock.utc()),
             reason=self.params.reason,
             consistency=self.params.consistency,
             busy_timeout=BUSY_TIMEOUT,
-            unavailable=unavailable,
+            downtime=downtime,
             release=release,
             engine=engine,
             host=socket.gethostname(),
@@ -414,7 +414,7 @@ class _Making:
             driver=source.volume.driver,
             labels=source.volume.labels,
             databases=tuple(self.databases[name]),
-            torn=tuple(map(catalog.shown, written.torn)),
+            inconsistent=tuple(map(catalog.shown, written.inconsistent)),
             vanished=tuple(map(catalog.shown, written.vanished)),
             skipped=tuple(sorted(map(catalog.shown, {*survey.left_out, *written.skipped}))),
             outside_links=survey.outside_links,
@@ -463,8 +463,9 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     """Yield what whoever relies on a set should know."""
     for one in archives:
         yield from databases.warnings(one)
-        if one.torn:
-            yield f"{one.name}: these changed each time they were read and may be torn: {', '.join(one.torn)}"
+        if one.inconsistent:
+            names = ", ".join(one.inconsistent)
+            yield f"{one.name}: these changed each time they were read and may be inconsistent: {names}"
         if one.outside_links:
             links = "1 link leads" if one.outside_links == 1 else f"{one.outside_links} links lead"
             yield f"{one.name}: {links} out of the volume; restoring needs allow_outside_links"

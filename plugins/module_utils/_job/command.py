@@ -262,19 +262,19 @@ def _releases(app: _App) -> Releases:
     return Releases(os.path.dirname(os.path.realpath(app.asked.config)), environment)
 
 
-def _settle(app: _App) -> Steps:
+def _recover(app: _App) -> Steps:
     """What a cutover that was interrupted, by a power failure for example, has left, or a crash of the engine."""
     releases = _releases(app)
     world = under_way.World(releases, app.connect, Cli(app.of(lambda given: str(given["docker_host"]))), app.clock)
 
-    def settled() -> list[str]:
-        with releases.lock("settling what was interrupted", 0.0):
-            told = [one.told for one in cutover.settle_all(world)] if releases.unfinished() else []
+    def recovered() -> list[str]:
+        with releases.lock("recovering what was interrupted", 0.0):
+            told = [one.told for one in cutover.recover_all(world)] if releases.unfinished() else []
             back = engine_restart.bring_back(app.connect(), app.sets.app, app.world.engine_start())
             return [*told, *back]
 
-    told = app.patiently(settled) if os.path.isdir(releases.directory) else []
-    yield "settle", {"summary": told or "No cutover was interrupted."}
+    told = app.patiently(recovered) if os.path.isdir(releases.directory) else []
+    yield "recover", {"summary": told or "No cutover was interrupted."}
 
 
 def _verify(app: _App) -> Steps:
@@ -309,7 +309,7 @@ def _restore(app: _App) -> Steps:
         uploads=app.of(_uploads_of),
     )
     if _releases(app).unfinished():
-        yield from _settle(app)  # or settling it later would take the restored data away again
+        yield from _recover(app)  # or recovering it later would take the restored data away again
     yield "restore", app.patiently(lambda: restore.run(params, app.sets, app.connect, app.clock, False))
 
 
@@ -343,7 +343,9 @@ _JOBS: Mapping[str, _Job] = {
     "prune": _Job(_prune, "remove the sets that no rule keeps"),
     "list": _Job(_list, "show the sets"),
     "status": _Job(_status, "show how the last backup, verify and drill ended; fails when one failed"),
-    "settle": _Job(_settle, "finish or undo what was interrupted; a timer does it when the host or the engine starts"),
+    "recover": _Job(
+        _recover, "finish or undo what was interrupted; a timer does it when the host or the engine starts"
+    ),
     "restore": _Job(_restore, "put the data of a set in place of what is there"),
 }
 

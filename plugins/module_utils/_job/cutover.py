@@ -2,9 +2,9 @@
 """Put a version live: the old one ends, the new one takes its name, and what fails is undone.
 
 The new container is made and started under a name that no proxy asks for. Only when it is healthy does it get the
-name by which it is reached, so nobody meets a version that may have to go again. With ``single_writer`` the old
+name by which it is reached, so nobody meets a version that may have to go again. With ``stop-first`` the old
 version has ended before the new one starts, because two processes on one SQLite database lose data; a proxy that
-holds requests meanwhile makes a short pause of it. With ``overlap`` the old one serves until the new one does.
+holds requests meanwhile makes a short pause of it. With ``start-first`` the old one serves until the new one does.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from .migration import UNLIMITED, Comparison
 from .probing import Probed, command_of
 from .readiness import (
     FAIL,
-    OVERLAP,
     SERVICE,
-    SINGLE_WRITER,
+    START_FIRST,
+    STOP_FIRST,
     Params,
     data_of,
     discard,
@@ -48,7 +48,7 @@ from .under_way import (
     NEXT,
     OLD,
     CutoverEngine,
-    Settled,
+    Recovered,
     UnderWay,
     World,
     boot,
@@ -56,13 +56,13 @@ from .under_way import (
     last_lines,
     left_beside,
     masked,
+    recover,
     rename,
-    settle,
     wait_until_healthy,
 )
 from .volumes import Volume, running, volume_of
 
-SETTLED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
+RECOVERED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
 HEARD_OUT_WITHIN = 3.0  # seconds
 COMMAND_ENDS_WITHIN = 60.0  # seconds
@@ -77,7 +77,7 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     """
     engine = world.connect()
     if params.restore:
-        params = replace(params, strategy=SINGLE_WRITER)  # nobody may write while the data is exchanged
+        params = replace(params, strategy=STOP_FIRST)  # nobody may write while the data is exchanged
     if check_mode:
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
         said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
@@ -89,17 +89,17 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
             world.releases.prepare()
-            held.enter_context(world.releases.lock(f"a release of {params.app}", SETTLED_WITHIN))
+            held.enter_context(world.releases.lock(f"a release of {params.app}", RECOVERED_WITHIN))
         with _put_back(world.releases):
-            settled = settle_all(world)
+            recovered = recover_all(world)
             wanted, plan = _looked_at(params, world, engine)
             if plan is Plan.NOTHING:
-                result = _told(bool(settled), wanted, world, f"Release {world.releases.current()} is live already.")
+                result = _told(bool(recovered), wanted, world, f"Release {world.releases.current()} is live already.")
             elif plan is Plan.START:
                 result = _started(params, wanted, world, engine)
             else:
                 result = _Cutover(params, sets, world, engine, wanted).run()
-    return {**result, "cautions": [*(one.told for one in settled), *result["cautions"]]}
+    return {**result, "cautions": [*(one.told for one in recovered), *result["cautions"]]}
 
 
 @contextlib.contextmanager
@@ -117,16 +117,16 @@ def _put_back(releases_: Releases, unless: Tuple[Type[Exception], ...] = ()) -> 
         raise
 
 
-def settle_left(app: str, world: World) -> list[Settled]:
+def recover_left(app: str, world: World) -> list[Recovered]:
     """Take the lock, and finish or undo what killed runs have left."""
     world.releases.prepare()
-    with world.releases.lock(f"a release of {app}", SETTLED_WITHIN):
-        return settle_all(world)
+    with world.releases.lock(f"a release of {app}", RECOVERED_WITHIN):
+        return recover_all(world)
 
 
-def settle_all(world: World) -> list[Settled]:
+def recover_all(world: World) -> list[Recovered]:
     """Finish or undo what killed runs have left; under the lock."""
-    left = [settle(world, one, "The run that was at it was killed.") for one in world.releases.unfinished()]
+    left = [recover(world, one, "The run that was at it was killed.") for one in world.releases.unfinished()]
     return [one for one in left if one]
 
 
@@ -151,10 +151,10 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine, env_pending:
         environment="" if env_pending else releases.fingerprint(environment.text if environment else ""),
         definition=releases.fingerprint(params.definition),
         revision=params.revision,
-        by=params.by,
+        deployed_by=params.deployed_by,
         strategy=params.strategy,
         message="It was interrupted before anything had changed.",
-        returned_to=params.returned_to,
+        rolled_back_to=params.rolled_back_to,
     )
     live = next((one for one in known if one.id == world.releases.current()), None)
     seen = engine.look(params.container)
@@ -173,7 +173,7 @@ def _started(params: Params, wanted: Release, world: World, engine: CutoverEngin
     world.releases.put_live(current)
     world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION])
     try:
-        seconds = wait_until_healthy(engine, world.clock, params.container, params.health)
+        seconds = wait_until_healthy(engine, world.clock, params.container, params.health_timeout)
     except DockerVpsError as error:
         evidence = last_lines(engine, params.container, params.log_lines)
         said = (
@@ -207,8 +207,8 @@ class _Cutover:
         self.cautions = list(self.ready.cautions)
         self.comparison = Comparison(params.loss_ignore)
         self.lost = ""
-        self.gap_began: Optional[float] = None
-        self.gap = 0.0
+        self.downtime_began: Optional[float] = None
+        self.downtime = 0.0
         self.way = UnderWay(
             wanted.id,
             params.project,
@@ -217,10 +217,10 @@ class _Cutover:
             old=self.ready.old,
             called=self.ready.called,
             ran=self.ready.ran,
-            health=params.health,
+            health_timeout=params.health_timeout,
             log_lines=params.log_lines,
-            reload=tuple(params.reload),
-            data=params.on_way_back,
+            proxy_reload_command=tuple(params.proxy_reload_command),
+            data=params.data_on_failure,
             boot=boot(),
             reachable=bool(params.aliases),  # by those the new container is known from its start
         )
@@ -249,7 +249,7 @@ class _Cutover:
     def _alone(self) -> ContextManager[None]:
         """Keep backups and restores away meanwhile."""
         if os.path.isdir(self.sets.directory):
-            return self.sets.lock("a release", SETTLED_WITHIN)
+            return self.sets.lock("a release", RECOVERED_WITHIN)
         return contextlib.nullcontext()
 
     # The cutover
@@ -261,7 +261,7 @@ class _Cutover:
         self._make()
         if self.ready.data and self.ready.staged:
             self.comparison.begin(self.ready.data.name, self.ready.staged, UNLIMITED)  # the old version serves
-        if self.params.strategy == OVERLAP:
+        if self.params.strategy == START_FIRST:
             self._start()
             self._take_name()
             self._retire()
@@ -335,10 +335,10 @@ class _Cutover:
         self._let_go_of_name()
         if not self.way.ran:
             return
-        if self.gap_began is None and self.params.strategy == SINGLE_WRITER:
-            self.gap_began = self.clock.now()
-        if self.params.drain > 0:
-            self.clock.sleep(self.params.drain)
+        if self.downtime_began is None and self.params.strategy == STOP_FIRST:
+            self.downtime_began = self.clock.now()
+        if self.params.drain_timeout > 0:
+            self.clock.sleep(self.params.drain_timeout)
         self._hear_out()
         self.engine.stop(self.way.old)
         there = self.engine.container(self.way.old)
@@ -410,11 +410,11 @@ class _Cutover:
         if self.way.copied and not self.way.durable:
             files.sync_tree(self.way.copy)
             self.way = self.way.write(self.releases, durable=True)
-        wait_until_healthy(Probed(self.engine, self.clock), self.clock, waiting, self.params.health)
+        wait_until_healthy(Probed(self.engine, self.clock), self.clock, waiting, self.params.health_timeout)
         self._look_for_losses()
-        if self.params.smoke:
+        if self.params.smoke_test_command:
             try:
-                self.world.commands.execute(waiting, self.params.smoke, COMMAND_ENDS_WITHIN)
+                self.world.commands.execute(waiting, self.params.smoke_test_command, COMMAND_ENDS_WITHIN)
             except DockerVpsError as error:
                 raise DockerVpsError(f"The smoke test failed. {error.message}") from error
 
@@ -442,14 +442,14 @@ class _Cutover:
         self.way = self.way.write(
             self.releases, reachable=True, rows=self.way.rows if self.params.aliases else self._rows()
         )
-        if self.params.strategy == OVERLAP and self.way.old:
+        if self.params.strategy == START_FIRST and self.way.old:
             self._let_go_of_name()
         self.engine.rename(self.params.container + NEXT, self.params.container)
-        if self.gap_began is not None:
-            self.gap = self.clock.now() - self.gap_began
-        if self.params.reload:
+        if self.downtime_began is not None:
+            self.downtime = self.clock.now() - self.downtime_began
+        if self.params.proxy_reload_command:
             try:
-                self.world.commands.here(self.params.reload, COMMAND_ENDS_WITHIN)
+                self.world.commands.here(self.params.proxy_reload_command, COMMAND_ENDS_WITHIN)
             except DockerVpsError as error:
                 self.cautions.append(f"The proxy may look for the old address: {error.message}")
 
@@ -466,9 +466,9 @@ class _Cutover:
 
     def _watch(self) -> None:
         """See that the new version stays well, and for the engine, too, is healthy."""
-        name, until = self.params.container, self.clock.now() + self.params.watch
+        name, until = self.params.container, self.clock.now() + self.params.monitor
         restarts = self.engine.look(name).restart_count
-        wait_until_healthy(self.engine, self.clock, name, self.params.health)
+        wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)
         if not self.way.old:
             return  # there is nothing to go back to
         while self.clock.now() < until:
@@ -476,10 +476,10 @@ class _Cutover:
             seen = self.engine.look(name)
             reason = judge(seen, Rules(Wanted.HEALTHY), restarts)
             if reason not in (Reason.REACHED, Reason.WAITING):
-                watched = self.params.watch - (until - self.clock.now())
+                watched = self.params.monitor - (until - self.clock.now())
                 told = explain(asked(self.engine, seen, reason), reason, Wanted.HEALTHY, watched)
                 raise DockerVpsError(f"It was healthy at first, and then: {told}")
-        wait_until_healthy(self.engine, self.clock, name, self.params.health)  # somebody may have restarted it
+        wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)  # somebody may have restarted it
 
     def _commit(self) -> None:
         """From here on the new version is the live one."""
@@ -492,7 +492,7 @@ class _Cutover:
             result=HEALTHY,
             message=self.lost,
             schema=releases.schema_of(known),
-            gap=round(self.gap, 3),
+            downtime=round(self.downtime, 3),
             seconds=round(self.clock.now() - self.began, 3),
         )
         self._learn_schema()
@@ -526,25 +526,25 @@ class _Cutover:
         """
         why = error.message if isinstance(error, DockerVpsError) else f"It was interrupted ({error!r})."
         try:
-            settled = settle(self.world, self.release.id, why)
+            recovered = recover(self.world, self.release.id, why)
         except DockerVpsError as failed:
             why = masked(self.releases, why, self.release.id, self.previous)
             said = f"Release {self.release.id} failed, and what was before is not back yet. {why} {failed.message}"
             raise DockerVpsError(said) from error
         discard(self.ready.staged)
-        if settled is None:
+        if recovered is None:
             self.releases.forget(self.release.id)
             if isinstance(error, OSError):
                 raise DockerVpsError(f"The release could not be written down: {error}. Nothing was changed.") from error
-        elif settled.release.result != HEALTHY and isinstance(error, Exception):
-            one = settled.release
+        elif recovered.release.result != HEALTHY and isinstance(error, Exception):
+            one = recovered.release
             cautions = "".join(f" {caution}" for caution in self.cautions)
-            said = f"Release {one.id}, {one.image}, failed. {one.message}{cautions}{settled.evidence}"
+            said = f"Release {one.id}, {one.image}, failed. {one.message}{cautions}{recovered.evidence}"
             raise DockerVpsError(said, release=vars(one)) from error
 
     def _unattended(self) -> None:
         """What the watcher does when this process was killed."""
-        settle(self.world, self.release.id, "The run that was at it was killed.")
+        recover(self.world, self.release.id, "The run that was at it was killed.")
         discard(self.ready.staged)
 
     # Afterwards
@@ -559,7 +559,7 @@ class _Cutover:
     def _prune(self) -> list[str]:
         """Forget old releases and remove the images that only they or failures need; return what was removed."""
         known = self.releases.listing()
-        old = releases.superseded(known, self.release.id, self.params.keep)
+        old = releases.superseded(known, self.release.id, self.params.retain_releases)
         for one in old:
             self.releases.forget(one.id)
         kept = {one.image_id for one in known if one not in old and one.result != releases.FAILED}
@@ -576,6 +576,6 @@ class _Cutover:
     def _summary(self) -> str:
         one = self.release
         what = f"Release {one.id}, {one.image}, is live and healthy after {one.seconds:.1f} s"
-        pause = f"; for {one.gap:.1f} s nothing served" if self.way.ran else ""
+        pause = f"; for {one.downtime:.1f} s nothing served" if self.way.ran else ""
         kept = f", with backup {one.backup} made before" if one.backup else ""
         return f"{what}{pause}{kept}." + "".join(f" {caution}" for caution in self.cautions)

@@ -196,7 +196,7 @@ def sealed(root: str, path: str) -> Database:
         check=NOT_CHECKED,
         schema="",
         tables={},
-        held=0.0,
+        lock_seconds=0.0,
         warning="",
         why="it is encrypted, so only its application can read it",
     )
@@ -269,8 +269,8 @@ def cautions(archive: str, there: Found, survey: tree.Survey, wanted: Wanted) ->
     if named in there.distant:
         yield (
             f"{archive}: the path of {shown(named)}, which DATABASE_URI names, has more than {LONGEST} bytes on this "
-            "host, which SQLite does not open, so it is archived as it lies, and may be torn if its application runs; "
-            "set docker_vps_backup_consistency to stop, and have shorter names of directories"
+            "host, which SQLite does not open, so it is archived as it lies, and may be inconsistent if its "
+            "application runs; set docker_vps_backup_consistency to stop, and have shorter names of directories"
         )
     elif named and named not in {*there.own, *there.names, *there.sealed}:
         yield f"{archive}: there is no database {named}, or an empty one, and DATABASE_URI names it"
@@ -278,6 +278,6 @@ def cautions(archive: str, there: Found, survey: tree.Survey, wanted: Wanted) ->
         for path in survey.noise:
             if path not in there.sealed:
                 yield (
-                    f"{archive}: {shown(path)} looks like an encrypted database, and may be torn in a backup of a "
-                    "running application; set docker_vps_backup_consistency to stop or pause"
+                    f"{archive}: {shown(path)} looks like an encrypted database, and may be inconsistent in a backup "
+                    "of a running application; set docker_vps_backup_consistency to stop or pause"
                 )

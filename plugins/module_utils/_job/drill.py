@@ -97,7 +97,7 @@ def run(
                 proof = drill.run()
             finally:
                 engine.remove_labelled(label)
-        _record(home, one.manifest.stamp, proof, clock)
+        _record(home, one.manifest.id, proof, clock)
     result = drill.told(proof)
     if proof.passed:
         return result
@@ -144,7 +144,7 @@ class _Drill:
     def __init__(self, params: Params, one: BackupSet, engine: DrillEngine, clock: WallClock) -> None:
         self.params, self.one, self.engine, self.clock = params, one, engine, clock
         self.archives = one.manifest.archives
-        self.name = f"{params.app}-drill-{one.manifest.stamp}"
+        self.name = f"{params.app}-drill-{one.manifest.id}"
         homeless = [each.name for each in self.archives if each.name not in params.mounts]
         if homeless:
             belong = "belongs" if len(homeless) == 1 else "belong"
@@ -167,7 +167,7 @@ class _Drill:
             return name
         what = f"The image {release.image} ({release.image_id}) is gone" if name else "Nothing ran"
         raise DockerVpsError(
-            f"{what}, with which the set {self.one.manifest.stamp} was made, so it cannot be started as it was. "
+            f"{what}, with which the set {self.one.manifest.id} was made, so it cannot be started as it was. "
             "Build or pull that release, or drill a newer set."
         )
 
@@ -203,7 +203,7 @@ class _Drill:
             free = facts.f_bavail * facts.f_frsize
             if free < needed:
                 raise DockerVpsError(
-                    f"A drill of the set {self.one.manifest.stamp} needs {size(needed)} beside the volumes, and "
+                    f"A drill of the set {self.one.manifest.id} needs {size(needed)} beside the volumes, and "
                     f"{size(free)} are free. Free some, or drill on another host.",
                     free_bytes=free,
                     needed_bytes=needed,
@@ -325,7 +325,7 @@ class _Drill:
         }
         return {
             "changed": True,
-            "set": self.one.manifest.stamp,
+            "set": self.one.manifest.id,
             "image": self.image,
             **counts,
             "healthy_after": self.healthy_after,
@@ -336,7 +336,7 @@ class _Drill:
 
     def summary(self, proof: Optional[Proof], counts: Mapping[str, int]) -> str:
         """Return the result in one sentence."""
-        what = f"set {self.one.manifest.stamp} of {self.params.app}"
+        what = f"set {self.one.manifest.id} of {self.params.app}"
         if proof is None:
             needed = size(sum(each.room for each in self.archives))
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."

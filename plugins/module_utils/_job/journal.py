@@ -81,7 +81,7 @@ class Swap:
     volume: str
     live: str
     staged: str
-    before: str
+    safety_copy: str
     set: str
     at: str
     inode: int = 0
@@ -90,7 +90,7 @@ class Swap:
     @property
     def has_copy(self) -> bool:
         """Whether the safety copy is there."""
-        return os.path.isdir(self.before) and not os.path.islink(self.before)
+        return os.path.isdir(self.safety_copy) and not os.path.islink(self.safety_copy)
 
     @property
     def made(self) -> datetime:
@@ -111,7 +111,7 @@ class Journal:
     containers: tuple[str, ...] = ()
     created: tuple[str, ...] = ()
     swaps: tuple[Swap, ...] = ()
-    keep_before: bool = True
+    safety_copy: bool = True
     decided: bool = False
     frozen: bool = False
     told: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ def read(folder: str) -> Journal:
             _names(given["containers"]),
             _names(given["created"]),
             swaps,
-            given["keep_before"],
+            given["safety_copy"],
             given["decided"],
             given["frozen"],
             _names(given.get("told", [])),
@@ -161,7 +161,7 @@ def superseded(sets: Sets) -> tuple[Swap, ...]:
 
 def left_behind(sets: Sets) -> dict[str, str]:
     """Return the safety copies that are not needed any more and cannot be removed, and why; under the lock."""
-    tried = {one.before: files.remove_tree(one.before) for one in superseded(sets)}
+    tried = {one.safety_copy: files.remove_tree(one.safety_copy) for one in superseded(sets)}
     return {path: why for path, why in tried.items() if why}
 
 
@@ -279,7 +279,7 @@ def wait_while_halted(sets: Sets, what: str, wait: float) -> None:
 def _halts(folder: str) -> bool:
     try:
         return bool(read(folder).containers)
-    except DockerVpsError:  # whoever settles it says so
+    except DockerVpsError:  # whoever recovers it says so
         return False
 
 
@@ -294,7 +294,7 @@ def carry_through(swaps: Sequence[Swap]) -> None:
             continue
         try:
             if os.path.lexists(swap.live):
-                os.rename(swap.live, swap.before)
+                os.rename(swap.live, swap.safety_copy)
             os.rename(swap.staged, swap.live)
             files.sync_directory(os.path.dirname(swap.live))
         except OSError as error:
@@ -432,10 +432,10 @@ def _remember(sets: Sets, journal: Journal) -> None:
     lives = {swap.live for swap in journal.swaps}
     last = [swap for swap in remembered(sets) if swap.has_copy]
     due = [*superseded(sets), *(swap for swap in last if swap.live in lives)]
-    needed = {swap.before for swap in journal.swaps} if journal.keep_before else set()
-    if not journal.keep_before:
+    needed = {swap.safety_copy for swap in journal.swaps} if journal.safety_copy else set()
+    if not journal.safety_copy:
         due += journal.swaps
-    copies = {swap.before: swap for swap in due if swap.before not in needed}
+    copies = {swap.safety_copy: swap for swap in due if swap.safety_copy not in needed}
     stay = [copies[path] for path in copies if files.remove_tree(path)]
     kept = [*(swap for swap in last if swap.live not in lives), *journal.swaps]
     record = {"swaps": [asdict(swap) for swap in kept], "superseded": [asdict(swap) for swap in stay]}
@@ -488,7 +488,7 @@ def _swaps(given: Mapping[str, Any], key: str = "swaps") -> tuple[Swap, ...]:
     for one in swaps:
         if any(type(getattr(one, each.name)).__name__ != each.type for each in fields(one)):
             raise TypeError
-        if not one.made or not _is_beside(one.live, one.before, BEFORE):
+        if not one.made or not _is_beside(one.live, one.safety_copy, BEFORE):
             raise ValueError
     return swaps
 

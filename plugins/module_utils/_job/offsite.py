@@ -165,16 +165,16 @@ class _Offsite:
 
     def copied(self) -> Tuple[Rows, str]:
         """Send what is not there."""
-        known = {one.stamp: one for one in self.remotes}
+        known = {one.id: one for one in self.remotes}
         chosen = self.local()
         for one in chosen:
-            self.refuse_another(one, known.get(one.manifest.stamp), _OWN_NAMES)
+            self.refuse_another(one, known.get(one.manifest.id), _OWN_NAMES)
         if self.created and not self.check_mode:
             self.repository.create()
         useless = self.useless(chosen, known) if self.params.only_kept and self.params.which == "all" else {}
 
         def copy(one: BackupSet) -> Mapping[str, Any]:
-            there, why = known.get(one.manifest.stamp), useless.get(one.manifest.stamp)
+            there, why = known.get(one.manifest.id), useless.get(one.manifest.id)
             if there:
                 return _told(there, "there")
             return self.row(one, "left out", why=why) if why else self.send(one)
@@ -197,9 +197,9 @@ class _Offsite:
         The oldest set here is kept for being that, and need not be the oldest one there.
         """
         now, held = self.clock.utc(), self.held()
-        new = [one for one in chosen if one.manifest.stamp not in known and not one.absent()]
-        candidates = [candidate(one.stamp, one.time, one.archives, held) for one in known.values()]
-        candidates += [candidate(one.manifest.stamp, one.time, _archives(one), held) for one in new]
+        new = [one for one in chosen if one.manifest.id not in known and not one.absent()]
+        candidates = [candidate(one.id, one.time, one.archives, held) for one in known.values()]
+        candidates += [candidate(one.manifest.id, one.time, _archives(one), held) for one in new]
         decisions = decide(candidates, self.params.policy, now)
         return {one.name: ", ".join(one.reasons) for one in decisions if not one.keep}
 
@@ -216,7 +216,7 @@ class _Offsite:
         """
         if there and remote.fingerprint(here.manifest) != there.facts:
             raise DockerVpsError(
-                f"Set {there.stamp} of {self.where} is another one than set {there.stamp} in {self.sets.directory}, "
+                f"Set {there.id} of {self.where} is another one than set {there.id} in {self.sets.directory}, "
                 f"which was made on {here.manifest.host}. {step}"
             )
 
@@ -228,7 +228,7 @@ class _Offsite:
         one = self.sets.find("latest" if self.params.which == "all" else self.params.which, self.clock.utc())
         if one.manifest.app != self.sets.app:
             raise InvalidInput(
-                f"Set {one.manifest.stamp} is of {one.manifest.app}, not of {self.sets.app}; name the right app."
+                f"Set {one.manifest.id} is of {one.manifest.app}, not of {self.sets.app}; name the right app."
             )
         return [one]
 
@@ -240,18 +240,18 @@ class _Offsite:
 
     def row(self, one: BackupSet, status: str, **more: Any) -> Mapping[str, Any]:
         """Return what became of a set of here."""
-        return _row(one.manifest.stamp, status, _archives(one), remote.plain_bytes(one), **more)
+        return _row(one.manifest.id, status, _archives(one), remote.plain_bytes(one), **more)
 
     def fetched(self) -> Tuple[Rows, str]:
         """Bring back what is not here, or not whole."""
         wanted = self.wanted()
-        by_stamp = {one.stamp: one for one in wanted}
-        local = [one for one in self.sets.listing().sets if one.manifest.stamp in by_stamp]
+        by_stamp = {one.id: one for one in wanted}
+        local = [one for one in self.sets.listing().sets if one.manifest.id in by_stamp]
         for one in local:
-            self.refuse_another(one, by_stamp[one.manifest.stamp], "Name another set, or fetch into another directory.")
-        here = {one.manifest.stamp for one in local if not problems(one, "checksum")}
-        self.refuse_full([one for one in wanted if one.stamp not in here])
-        rows = _each(wanted, lambda one: _told(one, "there") if one.stamp in here else self.fetch(one))
+            self.refuse_another(one, by_stamp[one.manifest.id], "Name another set, or fetch into another directory.")
+        here = {one.manifest.id for one in local if not problems(one, "checksum")}
+        self.refuse_full([one for one in wanted if one.id not in here])
+        rows = _each(wanted, lambda one: _told(one, "there") if one.id in here else self.fetch(one))
         new = [row for row in rows if row["status"] == "fetched"]
         self.changed = bool(new)
         if not new:
@@ -266,9 +266,9 @@ class _Offsite:
         if which == "latest":
             found = list(filter(None, [latest_of(self.remotes, self.clock.utc())]))
         else:
-            found = [one for one in self.remotes if which in ("all", one.stamp)]
+            found = [one for one in self.remotes if which in ("all", one.id)]
         if not found:
-            there = ", ".join(one.stamp for one in self.remotes) or "none"
+            there = ", ".join(one.id for one in self.remotes) or "none"
             if which == "latest" and self.remotes:
                 raise DockerVpsError(
                     f"Every set of {self.where} is dated later than now: is the clock right? Name one to fetch it; "
@@ -284,7 +284,7 @@ class _Offsite:
         Raises:
             DockerVpsError: there are such; then it is not known which one is ours.
         """
-        twice = [stamp for stamp, count in Counter(one.stamp for one in sets).items() if count > 1]
+        twice = [stamp for stamp, count in Counter(one.id for one in sets).items() if count > 1]
         if twice:
             raise DockerVpsError(
                 f"There are different sets {', '.join(twice)} of {self.where}. {_OWN_NAMES} "
@@ -299,7 +299,7 @@ class _Offsite:
         """
         needed, free = sum(one.bytes for one in wanted) + RESERVE, self.sets.free()
         if wanted and free < needed:
-            named = listed([one.stamp for one in wanted])
+            named = listed([one.id for one in wanted])
             what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
             raise DockerVpsError(
                 f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
@@ -323,7 +323,7 @@ class _Offsite:
     def pruned(self) -> Tuple[Rows, str]:
         """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
         self.refuse_mixed(self.remotes)
-        by_stamp = {one.stamp: one for one in self.remotes}
+        by_stamp = {one.id: one for one in self.remotes}
         thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc(), self.held())
         self.changed = bool(thinned.gone)
         if thinned.gone and not self.check_mode:
@@ -369,7 +369,7 @@ def _archives(one: BackupSet) -> List[str]:
 
 
 def _told(one: Remote, status: str, **more: Any) -> Mapping[str, Any]:
-    return _row(one.stamp, status, one.archives, one.bytes, **more)
+    return _row(one.id, status, one.archives, one.bytes, **more)
 
 
 def _row(

@@ -56,10 +56,10 @@ def thin(
             f"Nothing of {where} was removed: there is no whole set, but {snapshots(loose)} may be of one. "
             "Look at restic snapshots, and copy a set before anything is removed."
         )
-    decisions = decide([candidate(one.stamp, one.time, one.archives, held or {}) for one in ours], policy, now)
+    decisions = decide([candidate(one.id, one.time, one.archives, held or {}) for one in ours], policy, now)
     dropped = {one.name for one in decisions if not one.keep}
-    gone = [part for one in ours if one.stamp in dropped for part in one.snapshots]
-    whole = {one.stamp for one in ours}
+    gone = [part for one in ours if one.id in dropped for part in one.snapshots]
+    whole = {one.id for one in ours}
     gone += [part for one in leftovers if _is_of_no_use(one, whole, bool(found.unknown)) for part in one.snapshots]
     return Thinned(decisions, gone)
 
@@ -74,7 +74,7 @@ def _is_of_no_use(one: Leftover, whole: set[str], doubt: bool) -> bool:
 
     A part that nobody changed may be of a manifest that somebody did change. Where such are, only the same set will do.
     """
-    return one.stamp in whole or (not doubt and one.stamp < max(whole))
+    return one.id in whole or (not doubt and one.id < max(whole))
 
 
 def remove(gone: Sequence[Snapshot], repository: Repository, where: str) -> None:

@@ -55,7 +55,7 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     candidates = [_candidate(one, params.level, held) for one in here.sets]
     decisions = decide(candidates, params.policy, now)
     gone = {one.name for one in decisions if not one.keep}
-    doomed = [one for one in here.sets if one.manifest.stamp in gone]
+    doomed = [one for one in here.sets if one.manifest.id in gone]
     copies = _old_copies(sets, now - timedelta(days=params.before_days))
     freed = sum(each.bytes for one in doomed for each in one.manifest.archives)
     sizes = {path: tree.survey(path).disk for path in copies}
@@ -77,7 +77,7 @@ def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
 
 
 def _candidate(one: BackupSet, level: str, held: Mapping[str, str]) -> Candidate:
-    stamp = one.manifest.stamp
+    stamp = one.manifest.id
     return Candidate(stamp, one.time, not problems(one, level), one.holds, held.get(stamp, ""))
 
 
@@ -97,14 +97,14 @@ def _told(
     copied = f" and {len(copies)} {what} that restores had kept" if copies else ""
     return {
         "changed": bool(removed or copies),
-        "decisions": [{"stamp": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
+        "decisions": [{"id": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
         "removed": removed,
         "kept": kept,
         "safety_copies": list(copies),
         "left": sorted(left),
         "freed": freed,
         "unreadable": [*here.unreadable, *damage_of_record(sets)],
-        "lone": list(here.lone),
+        "orphaned": list(here.orphaned),
         "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "
         f"{len(kept)} {'stays' if len(kept) == 1 else 'stay'} in {sets.directory}."
@@ -121,4 +121,4 @@ def _told(
 def _old_copies(sets: Sets, limit: datetime) -> list[str]:
     """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves."""
     old = [swap for swap in remembered(sets) if swap.has_copy and swap.made < limit]
-    return list({one.before: one for one in [*old, *superseded(sets)]})
+    return list({one.safety_copy: one for one in [*old, *superseded(sets)]})

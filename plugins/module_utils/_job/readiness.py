@@ -25,7 +25,7 @@ from .users import users
 from .volumes import Volume, refuse_vanishing, running, volume_of
 
 SERVICE = "app"
-SINGLE_WRITER, OVERLAP = "single_writer", "overlap"
+STOP_FIRST, START_FIRST = "stop-first", "start-first"
 WARN, FAIL = "warn", "fail"  # when a new version's migrations have lost rows
 
 
@@ -38,19 +38,19 @@ class Params:
         image: what the definition names.
         data: the Compose keys of the definition's volumes, the database's first, and their names.
         external: whether the volumes are not Compose's own.
-        beside: containers that may run on the database besides the application, such as a replica's.
-        overlap_force: overlap also on SQLite.
+        allowed_containers: containers that may run on the database besides the application, such as a replica's.
+        start_first_force: overlap also on SQLite.
         health, watch: seconds to wait for health, and to watch afterwards.
-        drain: seconds between the old version's loss of its name and its stop.
-        smoke: a command in the new container that has to succeed.
-        reload: a command on the host for the proxy, after the name has moved.
+        drain_timeout: seconds between the old version's loss of its name and its stop.
+        smoke_test_command: a command in the new container that has to succeed.
+        proxy_reload_command: a command on the host for the proxy, after the name has moved.
         migration_loss: warn or fail, when tables have fewer rows once the new version has started.
         loss_ignore: patterns of tables that come and go by themselves.
-        on_way_back: what becomes of the data when the new version fails after users may have reached it.
+        data_on_failure: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
         environment: the env file to put live; None is the one that lies on the host.
         env_pending: a rehearsal's word that this one is about to change.
-        returned_to, restore: the release that is returned to, and the backup set to restore for it.
+        rolled_back_to, restore: the release that is returned to, and the backup set to restore for it.
     """
 
     app: str
@@ -61,25 +61,25 @@ class Params:
     data: Mapping[str, str]
     external: bool = False
     aliases: Sequence[str] = ()
-    beside: Sequence[str] = ()
-    strategy: str = SINGLE_WRITER
-    overlap_force: bool = False
-    health: float = 60.0
-    drain: float = 0.3
-    watch: float = 10.0
-    smoke: Sequence[str] = ()
-    reload: Sequence[str] = ()
+    allowed_containers: Sequence[str] = ()
+    strategy: str = STOP_FIRST
+    start_first_force: bool = False
+    health_timeout: float = 60.0
+    drain_timeout: float = 0.3
+    monitor: float = 10.0
+    smoke_test_command: Sequence[str] = ()
+    proxy_reload_command: Sequence[str] = ()
     migration_loss: str = WARN
     loss_ignore: tuple[str, ...] = IGNORED
-    on_way_back: str = AUTO
+    data_on_failure: str = AUTO
     log_lines: int = 50
     backup: Optional[backup.Params] = None
-    keep: int = 5
+    retain_releases: int = 5
     revision: str = ""
-    by: str = ""
+    deployed_by: str = ""
     environment: Optional[files.Kept] = None
     env_pending: bool = False
-    returned_to: str = ""
+    rolled_back_to: str = ""
     restore: str = ""
 
     @property
@@ -154,12 +154,12 @@ def look(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> See
     old = old_of(params, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     _refuse_to_leave_data(params, engine, old)
-    to_stop = running(engine, [params.database]) if params.strategy == SINGLE_WRITER else []
+    to_stop = running(engine, [params.database]) if params.strategy == STOP_FIRST else []
     refuse_vanishing([*to_stop, *([old] if old and old["State"]["Running"] and old not in to_stop else [])])
     data, told = data_of(params, sets, engine)
-    if data and params.strategy == SINGLE_WRITER and not params.restore:
+    if data and params.strategy == STOP_FIRST and not params.restore:
         _check_room(data)
-    if params.strategy == OVERLAP and not params.overlap_force:
+    if params.strategy == START_FIRST and not params.start_first_force:
         _refuse_overlap(params.database, engine)
     cautions = (f"The data would not be put back if this release failed. {told}",) if told else ()
     return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
@@ -206,12 +206,13 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
         DockerVpsError: there is one.
     """
     there = [one["Name"].lstrip("/") for one in running(engine, [params.database]) if one["Id"] != old]
-    names = [one for one in there if one not in (*params.beside, params.container + NEXT)]
+    names = [one for one in there if one not in (*params.allowed_containers, params.container + NEXT)]
     if names:
         run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(names)} also {run} on {params.database}. Two containers on one database can lose data, so "
-            f"nothing was changed. Stop {it} (docker stop), or name {it} in stack_beside if {it_is} meant to be there."
+            f"nothing was changed. Stop {it} (docker stop), or name {it} in stack_allowed_containers if {it_is} "
+            "meant to be there."
         )
 
 
@@ -239,7 +240,7 @@ def _empty(engine: CutoverEngine, volume: str) -> bool:
 
 def _refuse_overlap(name: str, engine: CutoverEngine) -> None:
     instead = (
-        "so overlap is refused. Set docker_vps_cutover: single_writer, or docker_vps_overlap_force: true if every "
+        "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force: true if every "
         "version bears it."
     )
     try:
@@ -275,7 +276,7 @@ def _source(
     if not data:
         why = told or f"The volume {params.database} is missing; restore it with restore.yml."
         raise DockerVpsError(
-            f"The data of release {params.returned_to} cannot be put back, so nothing was changed. {why}"
+            f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
         )
     return FromSet(database_from(params, params.restore), sets, engine, world.clock)
 
@@ -335,4 +336,4 @@ def _backup(
         raise DockerVpsError(
             f"The backup before the release failed, so nothing was changed. {error.message}"
         ) from error
-    return "" if check_mode else str(made["set"]["stamp"]), made["cautions"]
+    return "" if check_mode else str(made["set"]["id"]), made["cautions"]

@@ -38,7 +38,7 @@ class Params:
     force: bool = False
     allow_outside_links: bool = False
     undo: bool = False
-    keep_before: bool = True
+    safety_copy: bool = True
     uploads: Optional[Asked] = None
 
 
@@ -88,7 +88,7 @@ class FromSet:
     def __init__(self, params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> None:
         self.params, self.engine, self.directory = params, engine, sets.directory
         self.one = sets.find(params.set, clock.utc())
-        self.set = self.one.manifest.stamp
+        self.set = self.one.manifest.id
         self._refuse_wrong_set()
         self.targets = self._targets()
         self.volumes: Sequence[str] = [one.volume for one in self.targets]
@@ -296,24 +296,24 @@ class SafetyCopies:
         """Refuse places in which the data cannot be exchanged."""
         there = {one.volume: one.live for one in self.swaps if os.path.isdir(one.live)}
         refuse_places(there, self.directory, self.engine)
-        refuse_places({one.volume: one.before for one in self.swaps}, self.directory, self.engine)
+        refuse_places({one.volume: one.safety_copy for one in self.swaps}, self.directory, self.engine)
 
     def examine(self) -> None:
         """Count."""
-        surveys = [tree.survey(one.before) for one in self.swaps]
+        surveys = [tree.survey(one.safety_copy) for one in self.swaps]
         self.files, self.bytes = sum(one.files for one in surveys), sum(one.bytes for one in surveys)
 
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with the safety copies."""
         since, own = min(one.made for one in self.swaps), {one.volume for one in self.swaps if one.own}
         live = contents({one.volume: one.live for one in self.swaps}, since.timestamp(), own)
-        return losses(live, contents({one.volume: one.before for one in self.swaps}, own=own).tables, since)
+        return losses(live, contents({one.volume: one.safety_copy for one in self.swaps}, own=own).tables, since)
 
     def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Write nothing down yet: what is staged in an undecided journal is thrown away, and this is all there is."""
         self.examine()
         return journal, [
-            Swap(one.volume, one.live, one.before, one.live + BEFORE + stamp, one.set, at, own=one.own)
+            Swap(one.volume, one.live, one.safety_copy, one.live + BEFORE + stamp, one.set, at, own=one.own)
             for one in self.swaps
         ]
 

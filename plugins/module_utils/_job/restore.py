@@ -49,7 +49,7 @@ def run(
         users = running(engine, source.volumes)
         refuse_vanishing(users)
         stopped = _names(users)
-        return _told(params, source, source.would_lose(), stopped=stopped, unavailable=0.0, before=[], check_mode=True)
+        return _told(params, source, source.would_lose(), stopped=stopped, downtime=0.0, before=[], check_mode=True)
     sets.prepare()
     with sets.lock("a restore"):
         heard = recover_all(sets, connect, clock)
@@ -61,14 +61,14 @@ def run(
         folder = sets.workspace(stamp, RESTORE)
         with recovering(sets, folder, connect, clock):
             sets.begin(stamp, RESTORE)
-            ready = source.prepare(Journal(folder, keep_before=params.keep_before), stamp, now.strftime(AT))
+            ready = source.prepare(Journal(folder, safety_copy=params.safety_copy), stamp, now.strftime(AT))
             there = _users(params, engine, source, would_lose)
             source.look()
-            unavailable = _exchange(engine, clock, *ready, there)
+            downtime = _exchange(engine, clock, *ready, there)
             recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
         left = left_behind(sets)
-    before = [swap.before for swap in ready[1]] if params.keep_before else []
-    told = _told(params, source, would_lose, stopped=_names(there), unavailable=unavailable, before=before)
+    before = [swap.safety_copy for swap in ready[1]] if params.safety_copy else []
+    told = _told(params, source, would_lose, stopped=_names(there), downtime=downtime, before=before)
     return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *heard, *cannot_be_removed(left)])}
 
 
@@ -124,7 +124,7 @@ def _told(
     would_lose: Mapping[str, Any],
     *,
     stopped: Sequence[str],
-    unavailable: float,
+    downtime: float,
     before: Sequence[str],
     check_mode: bool = False,
 ) -> dict[str, Any]:
@@ -137,11 +137,11 @@ def _told(
         "bytes": source.bytes,
         "would_lose": would_lose,
         "stopped": stopped,
-        "unavailable": unavailable,
-        "before": before,
+        "downtime": downtime,
+        "safety_copies": before,
         "left": [],
         "notes": list(source.notes),
-        "summary": _summary(params, source, would_lose, stopped, unavailable, check_mode),
+        "summary": _summary(params, source, would_lose, stopped, downtime, check_mode),
     }
 
 
@@ -150,7 +150,7 @@ def _summary(
     source: Source,
     would_lose: Mapping[str, Any],
     stopped: Sequence[str],
-    unavailable: float,
+    downtime: float,
     check_mode: bool,
 ) -> str:
     what = f"What was there before set {source.set}" if params.undo else f"Set {source.set} of {params.app}"
@@ -158,8 +158,8 @@ def _summary(
     if check_mode:
         users = f" To be stopped for it: {', '.join(stopped)}." if stopped else ""
         return f"{what} can be restored into {', '.join(source.volumes)}: {amount}.{users} {would_lose['summary']}"
-    away = f" Stopped for {unavailable:g} s: {', '.join(stopped)}." if stopped else ""
-    kept = _kept(source) if params.keep_before else ""
+    away = f" Stopped for {downtime:g} s: {', '.join(stopped)}." if stopped else ""
+    kept = _kept(source) if params.safety_copy else ""
     return " ".join([f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}", *source.notes])
 
 

@@ -39,7 +39,7 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         DockerVpsError: it cannot be returned to, or would lose data and that was not allowed; nothing changed then.
     """
     if not check_mode:
-        cutover.settle_left(params.how.app, world)  # or what a killed run has left would be taken for what is live
+        cutover.recover_left(params.how.app, world)  # or what a killed run has left would be taken for what is live
     known = world.releases.listing()
     live = next((one for one in known if one.id == world.releases.current()), None)
     target = releases.to_return_to(known, live, params.to)
@@ -66,13 +66,13 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         image=target.image,
         environment=environment,
         revision=target.revision,
-        returned_to=target.id,
+        rolled_back_to=target.id,
         restore=restore,
     )
     result = cutover.run(how, sets, world, check_mode)
     lost = would_lose.get("summary", "The data stays as it is.")
     said = f"{result['summary']} It is release {target.id} of {target.at}. {lost}"
-    return {**result, "summary": said, "returned_to": target.id, "restored": restore, "would_lose": would_lose}
+    return {**result, "summary": said, "rolled_back_to": target.id, "restored": restore, "would_lose": would_lose}
 
 
 def _data(

@@ -16,7 +16,7 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 from .._core import dotenv
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, sentence
 from .._core.health import Reason, Rules, Wanted, explain, log_lines
-from .._core.releases import FAILED, UNWELL, Release
+from .._core.releases import DEGRADED, FAILED, Release
 from .._core.secrets import Mask, secrets_of
 from .._core.waiting import Wait, Watched
 from .._store import files, sqlite, tree
@@ -115,7 +115,7 @@ class UnderWay:
         reachable: whether users may have reached the new version.
         rows: by table by database when they first could, if the new version's data differs; empty when unknown.
         shrunk: whether it goes because it has lost rows, so that its data is no good for the old version either.
-        health: seconds to wait for health.
+        health_timeout: seconds to wait for health.
     """
 
     id: str
@@ -138,9 +138,9 @@ class UnderWay:
     reachable: bool = False
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     shrunk: bool = False
-    health: float = 60.0
+    health_timeout: float = 60.0
     log_lines: int = 50
-    reload: tuple[str, ...] = ()
+    proxy_reload_command: tuple[str, ...] = ()
     data: str = AUTO
 
     def write(self, releases: Releases, **changes: Any) -> UnderWay:
@@ -224,7 +224,7 @@ def masked(releases: Releases, text: str, *release_ids: str) -> str:
 
 
 @dataclass(frozen=True)
-class Settled:
+class Recovered:
     """A cutover that was finished or undone, and the last lines of what failed."""
 
     release: Release
@@ -236,7 +236,7 @@ class Settled:
         return f"Release {self.release.id}: {self.release.result}. {self.release.message}".rstrip()
 
 
-def settle(world: World, release_id: str, why: str) -> Optional[Settled]:
+def recover(world: World, release_id: str, why: str) -> Optional[Recovered]:
     """Finish a cutover that was decided, undo any other one, and return its record; None when there is nothing to do.
 
     Args:
@@ -248,14 +248,14 @@ def settle(world: World, release_id: str, why: str) -> Optional[Settled]:
     until = world.clock.now() + ENGINE_BACK_WITHIN
     while True:
         try:
-            return _settle(world, release_id, why)
+            return _recover(world, release_id, why)
         except EngineUnreachable:
             if world.clock.now() >= until:
                 raise
             world.clock.sleep(1)
 
 
-def _settle(world: World, release_id: str, why: str) -> Optional[Settled]:
+def _recover(world: World, release_id: str, why: str) -> Optional[Recovered]:
     under_way = read(world.releases, release_id)
     if under_way is None:
         return None
@@ -263,7 +263,7 @@ def _settle(world: World, release_id: str, why: str) -> Optional[Settled]:
     if world.releases.current() == release_id:
         finish(world, engine, under_way)
         found = world.releases.read(release_id)
-        return Settled(found) if found else None
+        return Recovered(found) if found else None
     return _WayBack(world, engine, under_way, why).go()
 
 
@@ -312,22 +312,22 @@ class _WayBack:
         self.reached = under_way.reachable or stranger is not None
         self.new = stranger or self._new()
 
-    def go(self) -> Settled:
+    def go(self) -> Recovered:
         """Return to what was before, unless that would lose data and was not allowed to."""
         evidence, log = self._evidence()
         lost = self._would_lose()
         if lost:
-            return Settled(self._stay(lost, log), evidence)
+            return Recovered(self._stay(lost, log), evidence)
         told = self._remove_new()
         told += self._put_data_back()
         files_told = self._put_files_back()
         told = f"{self._start_old()}{told}{files_told}{self._let_others_go_on()}{log}"
-        if self.under_way.reload:
+        if self.under_way.proxy_reload_command:
             with contextlib.suppress(DockerVpsError):
-                self.world.commands.here(self.under_way.reload, self.under_way.health)
+                self.world.commands.here(self.under_way.proxy_reload_command, self.under_way.health_timeout)
         self._record(FAILED, f"{self.why} {told}")
         _clear(self.world, self.under_way)
-        return Settled(self._recorded(), evidence)
+        return Recovered(self._recorded(), evidence)
 
     def _new(self) -> Optional[Mapping[str, Any]]:
         """Return the container of the failed version: the one that waits for the name, or has it already."""
@@ -389,7 +389,7 @@ class _WayBack:
         if self._usable() and not self._is_back():
             self._stop_new()  # or it would take more, which nobody counts
             for path in tree.survey(one.live).databases:
-                sqlite.settle_crash(os.path.join(one.live, path))
+                sqlite.recover_crash(os.path.join(one.live, path))
         if not self._has_to_be_put_back():
             return ""
         live = contents({one.volume: one.live})
@@ -419,7 +419,7 @@ class _WayBack:
             raise  # it is tried again
         except DockerVpsError as error:
             message += f" {error.message}"
-        self._record(UNWELL, message)
+        self._record(DEGRADED, message)
         self.world.releases.make_current(self.under_way.id)
         finish(self.world, self.engine, self.under_way)
         return self._recorded()
@@ -497,7 +497,7 @@ class _WayBack:
             else:
                 self.world.commands.up(one.project, releases.home, releases.live[DEFINITION])
             probed = Probed(self.engine, self.world.clock)
-            seconds = wait_until_healthy(probed, self.world.clock, name, one.health)
+            seconds = wait_until_healthy(probed, self.world.clock, name, one.health_timeout)
         except EngineUnreachable:
             raise  # it is tried again
         except DockerVpsError as error:

@@ -66,20 +66,20 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
     past = [one.manifest for one in here.sets if one.time <= now]
     held = held_back(past)
-    rows = [_row(one, findings(one, params.level), held.get(one.manifest.stamp, ""), now) for one in looked_at]
+    rows = [_row(one, findings(one, params.level), held.get(one.manifest.id, ""), now) for one in looked_at]
     result = {
         "changed": False,
         "directory": sets.directory,
         "sets": rows,
         "unreadable": list(here.unreadable),
-        "lone": list(here.lone),
+        "orphaned": list(here.orphaned),
         "newest_good": _newest_good(rows),
         "last_proven": _last_proven(looked_at, now),
         "cautions": [" ".join(told(one)) for one in unaccepted(past)],
         "runs": {job: asdict(one) for job, one in runs.read(sets.directory).items()},
     }
     result["summary"] = list(_summary(sets, result))
-    wrong = [f"{row['stamp']}: {_joined(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
+    wrong = [f"{row['id']}: {_joined(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
     if wrong and params.fail_on_problems:
         raise DockerVpsError(
             f"Backups of {sets.app} in {sets.directory} cannot be relied on, so make a new one or bring back another "
@@ -254,7 +254,7 @@ def _row(one: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> 
     manifest = one.manifest
     checks = [check for each in manifest.archives for check in each.checks]
     return {
-        "stamp": manifest.stamp,
+        "id": manifest.id,
         "time": one.time.strftime(ISO),
         "age": int((now - one.time).total_seconds()),
         "reason": manifest.reason,
@@ -291,17 +291,17 @@ def _row(one: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> 
 def _newest_good(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the newest set that is not dated later than now and has no problem."""
     good = [row for row in rows if not row["problems"] and row["age"] >= 0]
-    return {key: good[0][key] for key in ("stamp", "age")} if good else {}
+    return {key: good[0][key] for key in ("id", "age")} if good else {}
 
 
 def _last_proven(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, Any]:
     """Return which set a drill proved last, and how long ago in seconds."""
     proofs = [(_parsed(proof.at), one) for one in looked_at for proof in one.manifest.proofs if proof.passed]
-    dated = [(at, one.manifest.stamp) for at, one in proofs if at]
+    dated = [(at, one.manifest.id) for at, one in proofs if at]
     if not dated:
         return {}
     at, stamp = max(dated)
-    return {"stamp": stamp, "at": at.strftime(ISO), "age": int((now - at).total_seconds())}
+    return {"id": stamp, "at": at.strftime(ISO), "age": int((now - at).total_seconds())}
 
 
 def _parsed(at: str) -> Optional[datetime]:
@@ -329,13 +329,13 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
             *(["kept as " + row["held"]] if row["held"] else []),
         ]
         wrong = f"; WRONG: {_joined(row['problems'])}" if row["problems"] else ""
-        yield "; ".join([f"{row['stamp']}: {', '.join(facts)}{wrong}", *row["notes"]])
+        yield "; ".join([f"{row['id']}: {', '.join(facts)}{wrong}", *row["notes"]])
     proven = result["last_proven"]
-    yield f"Last proven: {proven['stamp']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
+    yield f"Last proven: {proven['id']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
     yield from (f"Lost: {one}" for one in result["cautions"])
     yield from _missing_uploads(result["sets"])
     yield from (f"Unreadable: {one}" for one in result["unreadable"])
-    yield from (f"Without a manifest: {one}" for one in result["lone"])
+    yield from (f"Without a manifest: {one}" for one in result["orphaned"])
     for job, last in result["runs"].items():
         yield f"Last {job} at {last['at']} {'succeeded' if last['ok'] else 'FAILED'}: {last['message']}"
 
@@ -351,7 +351,7 @@ def _missing_uploads(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     names = last["uploads_missing"] if last else ()
     if last and names:
         number = counted(len(names), "upload")
-        yield f"The database of set {last['stamp']} names {number} that its volume did not have: {listed(names)}."
+        yield f"The database of set {last['id']} names {number} that its volume did not have: {listed(names)}."
 
 
 def _ago(seconds: int) -> str:

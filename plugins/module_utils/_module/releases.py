@@ -12,7 +12,7 @@ from .._core.errors import InvalidInput
 from .._engine.cli import Cli
 from .._engine.sdk import SystemClock
 from .._job import backup
-from .._job.readiness import FAIL, OVERLAP, SINGLE_WRITER, WARN, Params
+from .._job.readiness import FAIL, START_FIRST, STOP_FIRST, WARN, Params
 from .._job.under_way import AUTO, KEEP, RESTORE, World
 from .._store.releases import Releases
 from .._store.sets import Sets
@@ -31,17 +31,17 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     "data": {"type": "dict"},
     "external": {"type": "bool", "default": False},
     "aliases": {"type": "list", "elements": "str", "default": []},
-    "beside": {"type": "list", "elements": "str", "default": []},
-    "strategy": {"type": "str", "choices": [SINGLE_WRITER, OVERLAP], "default": SINGLE_WRITER},
-    "overlap_force": {"type": "bool", "default": False},
-    "health": {"type": "float", "default": 60},
-    "drain": {"type": "float"},
-    "watch": {"type": "float", "default": 10},
-    "smoke": {"type": "list", "elements": "str", "default": []},
-    "reload": {"type": "list", "elements": "str", "default": []},
+    "allowed_containers": {"type": "list", "elements": "str", "default": []},
+    "strategy": {"type": "str", "choices": [STOP_FIRST, START_FIRST], "default": STOP_FIRST},
+    "start_first_force": {"type": "bool", "default": False},
+    "health_timeout": {"type": "float", "default": 60},
+    "drain_timeout": {"type": "float"},
+    "monitor": {"type": "float", "default": 10},
+    "smoke_test_command": {"type": "list", "elements": "str", "default": []},
+    "proxy_reload_command": {"type": "list", "elements": "str", "default": []},
     "log_lines": {"type": "int", "default": 50},
-    "keep": {"type": "int", "default": 5},
-    "by": {"type": "str", "default": ""},
+    "retain_releases": {"type": "int", "default": 5},
+    "deployed_by": {"type": "str", "default": ""},
     "migration_loss": {"type": "str", "choices": [WARN, FAIL], "default": WARN},
     "loss_ignore": LOSS_IGNORE,
     "backup": {
@@ -57,7 +57,7 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
         },
     },
 }
-DRAIN = {SINGLE_WRITER: 0.3, OVERLAP: 2.5}  # seconds
+DRAIN = {STOP_FIRST: 0.3, START_FIRST: 2.5}  # seconds
 WAYS = (AUTO, RESTORE, KEEP)
 
 
@@ -94,17 +94,17 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         data=volumes_of(data),
         external=given["external"],
         aliases=tuple(given["aliases"]),
-        beside=tuple(given["beside"]),
+        allowed_containers=tuple(given["allowed_containers"]),
         strategy=given["strategy"],
-        overlap_force=given["overlap_force"],
-        health=_positive(given, "health"),
-        drain=DRAIN[given["strategy"]] if given["drain"] is None else given["drain"],
-        watch=given["watch"],
-        smoke=tuple(given["smoke"]),
-        reload=tuple(given["reload"]),
+        start_first_force=given["start_first_force"],
+        health_timeout=_positive(given, "health_timeout"),
+        drain_timeout=DRAIN[given["strategy"]] if given["drain_timeout"] is None else given["drain_timeout"],
+        monitor=given["monitor"],
+        smoke_test_command=tuple(given["smoke_test_command"]),
+        proxy_reload_command=tuple(given["proxy_reload_command"]),
         log_lines=given["log_lines"],
-        keep=given["keep"],
-        by=given["by"],
+        retain_releases=given["retain_releases"],
+        deployed_by=given["deployed_by"],
         migration_loss=given["migration_loss"],
         loss_ignore=tuple(given["loss_ignore"]),
         backup=_backup(app, given["backup"], given["loss_ignore"]),

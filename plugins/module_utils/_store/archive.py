@@ -61,8 +61,8 @@ class Written:
     """What went into an archive; paths are relative to the tree.
 
     ``sha256`` (hexadecimal) and ``bytes`` are those of the file, ``plain_bytes`` of the tar archive in it. ``files``
-    counts names of regular files, ``members`` everything, also what is repeated. ``torn`` changed whenever it was
-    read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
+    counts names of regular files, ``members`` everything, also what is repeated. ``inconsistent`` changed whenever it
+    was read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
     ``missing`` was wanted and is not there.
     """
 
@@ -71,7 +71,7 @@ class Written:
     plain_bytes: int
     files: int
     members: int
-    torn: Tuple[str, ...]
+    inconsistent: Tuple[str, ...]
     vanished: Tuple[str, ...]
     skipped: Tuple[str, ...]
     missing: Tuple[str, ...]
@@ -122,7 +122,7 @@ def write(
         out.plain_bytes,
         passes.files,
         passes.members,
-        *(tuple(sorted(names)) for names in (passes.torn, passes.vanished, passes.skipped, passes.missing)),
+        *(tuple(sorted(names)) for names in (passes.inconsistent, passes.vanished, passes.skipped, passes.missing)),
     )
 
 
@@ -202,7 +202,7 @@ class _Passes:
     def __init__(self, root: str, out: Compressor, scratch: str, wanted: Collection[str]) -> None:
         self.files = 0
         self.members = 0
-        self.torn: Set[str] = set()
+        self.inconsistent: Set[str] = set()
         self.vanished: Set[str] = set()
         self.skipped: Set[str] = set()
         self.missing = set(wanted)
@@ -212,7 +212,7 @@ class _Passes:
 
     def tree(self, leave_out: Sequence[str]) -> None:
         told = self._run(["--anchored", "--no-wildcards", *self._excluded(leave_out), f"--directory={self._root}", "."])
-        self.torn, self.vanished, self.skipped = told["changed"], told["vanished"], told["skipped"]
+        self.inconsistent, self.vanished, self.skipped = told["changed"], told["vanished"], told["skipped"]
 
     def _excluded(self, paths: Sequence[str]) -> List[str]:
         """Return the arguments for what is left out, as a file, since there may be too many for a command line.
@@ -243,16 +243,16 @@ class _Passes:
 
     def changed_files(self, left_out: Set[str]) -> None:
         """Read again what changed, with all its names: a hard link to it must not keep what was read before."""
-        facts = {path: _facts(self._root, path) for path in self.torn}
+        facts = {path: _facts(self._root, path) for path in self.inconsistent}
         again = {path for path, about in facts.items() if about}
         linked = {about.st_ino for about in facts.values() if about and about.st_nlink > 1}
         if linked:
             names = _names_of(self._root, linked)
             again |= {path for path in names if left_out.isdisjoint({path, *parents(path)})}
-        self.torn -= again
+        self.inconsistent -= again
         if again:
             told = self._run(["--pax-option=comment:=again", *self._only(self._root, again)], repeated=True)
-            self.torn |= told["changed"] | told["vanished"]
+            self.inconsistent |= told["changed"] | told["vanished"]
 
     def end(self) -> None:
         """Write two blocks of zeros, and fill a record of the usual size."""
@@ -288,7 +288,7 @@ class _Passes:
                 told[str(notice.lastgroup)].add(plain(unquoted(notice["name"])))
             elif line != _FOLLOWS:
                 told["other"].add(unquoted(line))
-        # That names came and went in a directory does not make it torn.
+        # That names came and went in a directory does not make it inconsistent.
         told["changed"] = {path for path in told["changed"] if not _is_directory(self._root, path)}
         return told
 

@@ -56,7 +56,9 @@ class Facts:
     check: str  # see _core/databases
     schema: str  # fingerprint, sha256 in hex
     tables: Mapping[str, int]  # rows by ordinary table
-    held: float  # longest time that the application could not commit because of the copy, seconds; 0.0 in WAL mode
+    lock_seconds: (
+        float  # longest time that the application could not commit because of the copy, seconds; 0.0 in WAL mode
+    )
     warning: str  # a known bug of that library that loses data, in one sentence; or empty
     why: str = ""  # what the check found, or why it could not be made
     uncounted: Tuple[str, ...] = ()  # ordinary tables that are not in ``tables``
@@ -85,7 +87,7 @@ class Examiner:
         """Copy a database that may be in use, and examine the copy; see ``sqlite.copy``."""
         self._started()  # meanwhile
         copied = sqlite.copy(live, target, wait=wait, pause=pause)
-        return self._facts(target, copied.wal, copied.version, copied.held)
+        return self._facts(target, copied.wal, copied.version, copied.lock_seconds)
 
     def facts(self, path: str, *, live: bool = False, wait: float = 5.0, limits: Optional[Limits] = None) -> Facts:
         """Return the facts about a database after a full check, within limits: those of an own one, or others.
@@ -104,7 +106,7 @@ class Examiner:
         path: str,
         wal: bool,
         writer: int,
-        held: float,
+        lock_seconds: float,
         live: bool = False,
         wait: float = 0.0,
         limits: Optional[Limits] = None,
@@ -124,7 +126,7 @@ class Examiner:
             check=said["check"],
             schema=said.get("schema", ""),
             tables={shown(name): rows for name, rows in said.get("tables", {}).items()},
-            held=held,
+            lock_seconds=lock_seconds,
             warning=known_data_loss(known, wal) or "",
             why=brief(shown(said["why"])),
             uncounted=tuple(map(shown, said.get("uncounted", ()))),

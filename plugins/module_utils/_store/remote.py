@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from .._core.catalog import (
-    ADOPTED,
+    IMPORTED,
     LARGEST,
     Archive,
     Manifest,
@@ -77,24 +77,24 @@ class Remote:
     """
 
     host: str
-    stamp: str
+    id: str
     facts: str
     manifest: Snapshot
     archives: Mapping[str, Snapshot]
     bytes: int
     snapshots: Tuple[Snapshot, ...]
     after: str
-    adopted: bool
+    imported: bool
 
     @property
     def time(self) -> datetime:
         """When it was begun (UTC)."""
-        return time_of(self.stamp)
+        return time_of(self.id)
 
     @property
     def made(self) -> Tuple[str, bool, str]:
         """See Manifest.made."""
-        return made(self.stamp, self.after)
+        return made(self.id, self.after)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Leftover:
     """What an interrupted copy or removal left: parts of a set, just as they were sent."""
 
     host: str
-    stamp: str
+    id: str
     snapshots: Tuple[Snapshot, ...]
 
 
@@ -185,8 +185,8 @@ def _whole(host: str, stamp: str, ours: Sequence[Snapshot]) -> Optional[Remote]:
     after = (_tags(manifest, "after") or [""])[0]
     if len(parts) != len(names) or len(facts) != 1 or len(total) != 1 or not total[0].isdecimal():
         return None
-    adopted = ADOPTED in _tags(manifest, "consistency")
-    return Remote(host, stamp, facts[0], manifest, parts, int(total[0]), tuple(ours), after, adopted)
+    imported = IMPORTED in _tags(manifest, "consistency")
+    return Remote(host, stamp, facts[0], manifest, parts, int(total[0]), tuple(ours), after, imported)
 
 
 def _tags(snapshot: Snapshot, name: str) -> list[str]:
@@ -197,7 +197,7 @@ def fingerprint(manifest: Manifest) -> str:
     """Return what two sets of the same second differ in, and what no fetch and no drill changes."""
     of_all = (
         manifest.app,
-        manifest.stamp,
+        manifest.id,
         manifest.started,
         manifest.finished,
         manifest.host,
@@ -219,7 +219,7 @@ def send(one: BackupSet, repository: Repository, app: str, host: str) -> int:
     Raises:
         DockerVpsError: a file is missing or damaged, or cannot be stored; then the set is not there.
     """
-    tags = [f"app={app}", f"set={one.manifest.stamp}", f"copy={secrets.token_hex(8)}"]
+    tags = [f"app={app}", f"set={one.manifest.id}", f"copy={secrets.token_hex(8)}"]
     with contextlib.ExitStack() as stack:
         # All are open before the first is sent, so that a prune meanwhile takes nothing away.
         files = [stack.enter_context(_opened(one, archive)) for archive in one.manifest.archives]
@@ -239,7 +239,7 @@ def _opened(one: BackupSet, archive: Archive) -> BinaryIO:
         return open_regular(one.path(archive))
     except OSError as error:
         raise DockerVpsError(
-            f"{one.path(archive)} cannot be read: {error.strerror}, so nothing of set {one.manifest.stamp} was sent. "
+            f"{one.path(archive)} cannot be read: {error.strerror}, so nothing of set {one.manifest.id} was sent. "
             "Make a new backup, and copy that."
         ) from error
 
@@ -253,7 +253,7 @@ def _plain(one: BackupSet, archive: Archive, file: BinaryIO) -> Iterator[bytes]:
             raise Damaged("Its sha256 is not that of the manifest.")
     except Damaged as error:
         raise Damaged(
-            f"{one.path(archive)} is damaged, so set {one.manifest.stamp} was not sent: {error.message} "
+            f"{one.path(archive)} is damaged, so set {one.manifest.id} was not sent: {error.message} "
             "Make a new backup, and copy that."
         ) from error
 
@@ -264,15 +264,15 @@ def fetch(one: Remote, repository: Repository, sets: Sets) -> BackupSet:
     Raises:
         DockerVpsError: it cannot be read, or is not what its manifest says; then everything is as before.
     """
-    folder = os.path.join(sets.directory, RESTORE + one.stamp + FETCHED)
+    folder = os.path.join(sets.directory, RESTORE + one.id + FETCHED)
     if os.path.isdir(folder):  # a killed fetch left it
         sets.discard(folder)
-    sets.begin(one.stamp + FETCHED, RESTORE)
+    sets.begin(one.id + FETCHED, RESTORE)
     try:
         manifest = _manifest(one, repository)
         if fingerprint(manifest) != one.facts or {archive.name for archive in manifest.archives} != set(one.archives):
             raise Damaged(
-                f"Set {one.stamp} in {repository.name} is not what its manifest describes: somebody has changed its "
+                f"Set {one.id} in {repository.name} is not what its manifest describes: somebody has changed its "
                 "snapshots. Fetch another set."
             )
         archives = tuple(_brought(folder, one, archive, repository) for archive in manifest.archives)
@@ -281,7 +281,7 @@ def fetch(one: Remote, repository: Repository, sets: Sets) -> BackupSet:
         raise
     published = sets.publish(folder, replace(manifest, archives=archives))
     for archive in manifest.archives:  # what is left of it in another compression belongs to no manifest now
-        if archive.file != archive_file(archive.name, one.stamp, "none"):
+        if archive.file != archive_file(archive.name, one.id, "none"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(published.path(archive))
     return published
@@ -298,15 +298,15 @@ def _manifest(one: Remote, repository: Repository) -> Manifest:
         text += block
         if len(text) > LARGEST:
             raise Damaged(
-                f"The manifest of set {one.stamp} in {repository.name} has more than {LARGEST} bytes, so it is none. "
+                f"The manifest of set {one.id} in {repository.name} has more than {LARGEST} bytes, so it is none. "
                 "Fetch another set."
             )
-    return parse(text.decode("utf-8", "replace"), manifest_file(one.stamp))
+    return parse(text.decode("utf-8", "replace"), manifest_file(one.id))
 
 
 def _brought(folder: str, one: Remote, archive: Archive, repository: Repository) -> Archive:
     """Write an archive into a folder, durably, and return what its manifest has to say now."""
-    file = archive_file(archive.name, one.stamp, "none")
+    file = archive_file(archive.name, one.id, "none")
     digest, count = hashlib.sha256(), 0
     with open(os.path.join(folder, file), "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
         for block in repository.load(one.archives[archive.name]):
@@ -319,7 +319,7 @@ def _brought(folder: str, one: Remote, archive: Archive, repository: Repository)
         os.fsync(out.fileno())
     if count != archive.plain_bytes:
         raise Damaged(
-            f"The archive {archive.name} of set {one.stamp} in {repository.name} does not have the "
+            f"The archive {archive.name} of set {one.id} in {repository.name} does not have the "
             f"{archive.plain_bytes} bytes that its manifest says. Fetch another set."
         )
     return replace(archive, file=file, compression="none", sha256=digest.hexdigest(), bytes=count)

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
 
 from .._core.catalog import (
-    ADOPTED,
+    IMPORTED,
     LARGEST,
     Archive,
     BadManifest,
@@ -65,7 +65,7 @@ class SetLike(Protocol):
         raise NotImplementedError
 
     @property
-    def adopted(self) -> bool:
+    def imported(self) -> bool:
         """Whether it was made of a database from elsewhere."""
         raise NotImplementedError
 
@@ -83,12 +83,12 @@ class BackupSet:
     @property
     def time(self) -> datetime:
         """When it was begun (UTC)."""
-        return time_of(self.manifest.stamp)
+        return time_of(self.manifest.id)
 
     @property
-    def adopted(self) -> bool:
+    def imported(self) -> bool:
         """Whether it was made of a database from elsewhere."""
-        return self.manifest.consistency == ADOPTED
+        return self.manifest.consistency == IMPORTED
 
     @property
     def holds(self) -> str:
@@ -118,14 +118,14 @@ class BackupSet:
 
 @dataclass(frozen=True)
 class Listing:
-    """What is in a directory: sets of the app, why other manifests were passed over, and lone archives.
+    """What is in a directory: sets of the app, why other manifests were passed over, and orphaned archives.
 
     The set that was made last is the first, also when the clock was wrong; see Manifest.made.
     """
 
     sets: Sequence[BackupSet]
     unreadable: Sequence[str]
-    lone: Sequence[str]
+    orphaned: Sequence[str]
 
 
 class Sets:
@@ -217,7 +217,7 @@ class Sets:
         if here.sets:
             raise DockerVpsError(
                 f"Every backup set of {self.app} in {self.directory} is dated later than now, the last one "
-                f"{here.sets[0].manifest.stamp}: is the clock right? Name it to use it.{more}"
+                f"{here.sets[0].manifest.id}: is the clock right? Name it to use it.{more}"
             )
         raise DockerVpsError(
             f"There is no backup set of {self.app} in {self.directory}. Make one with backup.yml, or correct "
@@ -243,7 +243,7 @@ class Sets:
 
     def after(self, stamp: str) -> str:
         """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
-        latest = max((max(one.manifest.stamp, one.manifest.after) for one in self.listing().sets), default="")
+        latest = max((max(one.manifest.id, one.manifest.after) for one in self.listing().sets), default="")
         return latest if latest > stamp else ""
 
     def leftovers(self) -> list[str]:
@@ -267,7 +267,7 @@ class Sets:
 
     def publish(self, folder: str, manifest: Manifest) -> BackupSet:
         """Make a prepared set visible. Its archives lie in the folder and are synced already."""
-        file = manifest_file(manifest.stamp)
+        file = manifest_file(manifest.id)
         _write(os.path.join(folder, file), manifest)
         try:
             for name in (*(archive.file for archive in manifest.archives), file):
@@ -276,12 +276,12 @@ class Sets:
             sync_directory(self.directory)
             shutil.rmtree(folder)
         except OSError as error:
-            raise refused(f"Set {manifest.stamp} cannot be put into {self.directory}", error, folder) from error
+            raise refused(f"Set {manifest.id} cannot be put into {self.directory}", error, folder) from error
         return BackupSet(self.directory, manifest)
 
     def record(self, manifest: Manifest) -> None:
         """Write a manifest in one step, over the one that is there."""
-        _write(os.path.join(self.directory, manifest_file(manifest.stamp)), manifest)
+        _write(os.path.join(self.directory, manifest_file(manifest.id)), manifest)
 
     def remove(self, doomed: Iterable[BackupSet]) -> list[DockerVpsError]:
         """Remove sets under the lock, and return why some could not be; when this is interrupted, lock finishes it.
@@ -290,7 +290,7 @@ class Sets:
         """
         stamps, problems = [], []
         for one in doomed:
-            stamp = one.manifest.stamp
+            stamp = one.manifest.id
             try:
                 _hide(os.path.join(self.directory, manifest_file(stamp)), os.path.join(self.directory, REMOVED + stamp))
                 stamps.append(stamp)
@@ -405,8 +405,8 @@ def _names(folder: str) -> Iterator[str]:
 def latest_of(sets: Sequence[Dated], now: datetime) -> Optional[Dated]:
     """Return the last one made of a listing's sets, passing over those dated later than now.
 
-    This is what "the last set" means wherever something is compared with it. A set that was adopted
+    This is what "the last set" means wherever something is compared with it. A set that was imported
     from elsewhere is only the latest when there is no other, since it does not hold everything.
     """
     past = [one for one in sets if one.time <= now]
-    return next((one for one in past if not one.adopted), past[0] if past else None)
+    return next((one for one in past if not one.imported), past[0] if past else None)

@@ -60,11 +60,11 @@ _CAUSES = (
 
 @dataclass(frozen=True)
 class Copied:
-    """What is known about a copy; ``held`` is for how long the application could not commit because of it, seconds."""
+    """What is known about a copy; for ``lock_seconds`` the application could not commit because of it."""
 
     wal: bool
     version: int  # of the library that last wrote the original's first page, such as 3045001; 0 when unknown
-    held: float  # the longest time; 0.0 in WAL mode
+    lock_seconds: float  # the longest time; 0.0 in WAL mode
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
             copied.execute("PRAGMA journal_mode = MEMORY")  # or a failure may leave a journal
             try:
                 source.backup(copied, pages=-1 if about.wal else _STEP, progress=steps, sleep=0)
-            except _Unsettled:
+            except _Unrecovered:
                 source.backup(copied, pages=-1, progress=steps, sleep=0)
         # Nothing in SQLite depends on it: https://www.sqlite.org/fileformat2.html#write_library_version_number
         os.pwrite(descriptor, about.version.to_bytes(4, "big"), _WRITER)
-    return Copied(about.wal, about.version, 0.0 if about.wal else steps.held)
+    return Copied(about.wal, about.version, 0.0 if about.wal else steps.lock_seconds)
 
 
-def settle_crash(path: str) -> None:
+def recover_crash(path: str) -> None:
     """Roll back what a crashed application has left half-written, as it would do itself at its next start.
 
     Nothing may be using the database. What cannot be opened is left as it is; whoever reads it says why.
@@ -211,7 +211,7 @@ NO_SCHEMA = hashlib.sha256(json.dumps([]).encode()).hexdigest()
 """The fingerprint of a database without a table."""
 
 
-class _Unsettled(Exception):
+class _Unrecovered(Exception):
     """The database changed in each pause between steps."""
 
 
@@ -219,7 +219,7 @@ class _Steps:
     """Follows a copy from step to step; no lock is held while it is called."""
 
     def __init__(self, wait: float, pause: Callable[[float], None]) -> None:
-        self.held = 0.0
+        self.lock_seconds = 0.0
         self._wait = wait
         self._pause = pause
         self._restarts = 0
@@ -233,14 +233,14 @@ class _Steps:
                 raise sqlite3.OperationalError("database is locked")
             self._pause(_RETRY)
         else:
-            self.held = max(self.held, now - self._began)
+            self.lock_seconds = max(self.lock_seconds, now - self._began)
             if self._remaining is not None and remaining >= self._remaining:
                 self._restarts += 1  # SQLite began anew, because another process committed
             self._remaining = remaining
             self._moved = now
             if self._restarts > _RESTARTS:
                 self._remaining, self._restarts, self._began = None, 0, time.monotonic()
-                raise _Unsettled
+                raise _Unrecovered
             if remaining:
                 self._pause(_PAUSE)
         self._began = time.monotonic()

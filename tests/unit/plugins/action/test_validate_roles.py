@@ -146,8 +146,8 @@ def test_text_that_yaml_made_something_else_of_is_refused(role: str, written: st
 
 
 def test_items_of_a_list_are_text_as_well() -> None:
-    (told,) = problems({"stack_smoke_command": ["chmod", 0o755, "x"]}, roles=["stack"])
-    assert told.startswith('Item 2 of stack_smoke_command is a number, not a string: put it in quotes, "…", or')
+    (told,) = problems({"stack_smoke_test_command": ["chmod", 0o755, "x"]}, roles=["stack"])
+    assert told.startswith('Item 2 of stack_smoke_test_command is a number, not a string: put it in quotes, "…", or')
 
 
 def test_a_number_for_text_that_is_one_an_empty_value_and_a_choice_are_taken() -> None:

@@ -24,8 +24,8 @@ def test_main(exit_of: Any, sets: Sets, check: bool) -> None:
     ended = exit_of(main, check=check, app="shop", directory=sets.directory)
     assert ended.code == 0
     assert ended.result["changed"] is False
-    assert [row["stamp"] for row in ended.result["sets"]] == [STAMP]
-    assert ended.result["newest_good"]["stamp"] == STAMP
+    assert [row["id"] for row in ended.result["sets"]] == [STAMP]
+    assert ended.result["newest_good"]["id"] == STAMP
     assert len(ended.result["summary"]) == 2
 
 

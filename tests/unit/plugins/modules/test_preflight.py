@@ -95,7 +95,7 @@ def test_a_look_without_questions() -> None:
         "disk_free": 20 * GIB,
         "networks": {},
         "images": [],
-        "settled": False,
+        "up_to_date": False,
         "files": {},
         "matches": [],
         "time": host.now,
@@ -211,7 +211,7 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "said", "settled"),
+    ("states", "said", "up_to_date"),
     [
         (["healthy"], "Container app  Running", True),
         (["healthy", "healthy"], "Container app  Running", True),
@@ -224,15 +224,17 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
         (["healthy"], "", False),
     ],
 )
-def test_settled_needs_health_and_a_quiet_rehearsal(states: list[Optional[str]], said: str, settled: bool) -> None:
+def test_up_to_date_needs_health_and_a_quiet_rehearsal(
+    states: list[Optional[str]], said: str, up_to_date: bool
+) -> None:
     mine = {"Labels": {PROJECT_LABEL: "site"}}
     containers = {str(number): {**inspected(state), "Config": mine} for number, state in enumerate(states) if state}
     engine = FakeHostEngine(containers=containers)
     host = FakeHost(rehearsals={("site", "/opt/site/compose.yml"): said})
     names = [str(number) for number in range(len(states))]
     asked = {"project": "site", "containers": names}
-    assert ran(engine, host, **asked, compose_file="/opt/site/compose.yml")["settled"] is settled
-    assert ran(engine, host, **asked)["settled"] is False
+    assert ran(engine, host, **asked, compose_file="/opt/site/compose.yml")["up_to_date"] is up_to_date
+    assert ran(engine, host, **asked)["up_to_date"] is False
 
 
 Serve = Callable[..., EngineServer]

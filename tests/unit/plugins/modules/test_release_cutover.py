@@ -17,7 +17,7 @@ GIVEN = {
     "definition": "services: {}\n",
     "image": "shop:1",
     "revision": "4f2c",
-    "on_way_back": "keep",
+    "data_on_failure": "keep",
     "env_pending": True,
 }
 
@@ -25,7 +25,7 @@ GIVEN = {
 def test_params_are_read() -> None:
     read = params_of(GIVEN)
     assert (read.definition, read.image, read.revision) == ("services: {}\n", "shop:1", "4f2c")
-    assert (read.on_way_back, read.env_pending) == ("keep", True)
+    assert (read.data_on_failure, read.env_pending) == ("keep", True)
 
 
 @pytest.mark.parametrize("before", ["", "services: {old: {}}\n"])
@@ -77,5 +77,5 @@ def test_main_when_it_fails(exit_of: Any, asked: dict[str, Any]) -> None:
 
 
 def test_main_with_what_cannot_be_right(exit_of: Any, asked: dict[str, Any]) -> None:
-    ended = exit_of(main, **asked, health=0)
-    assert (ended.code, ended.result["msg"]) == (1, "health must be more than 0 seconds, but is 0.")
+    ended = exit_of(main, **asked, health_timeout=0)
+    assert (ended.code, ended.result["msg"]) == (1, "health_timeout must be more than 0 seconds, but is 0.")

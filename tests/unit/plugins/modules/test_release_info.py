@@ -37,7 +37,7 @@ def test_nothing_is_there(tmp_path: Path) -> None:
 
 def test_what_there_is(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.deploy("shop:1", revision="4f2c1d9a0b7e6f5d", by="alice@laptop")
+    site.deploy("shop:1", revision="4f2c1d9a0b7e6f5d", deployed_by="alice@laptop")
     site.deploy("shop:2", backup=site.backing_up())
     with pytest.raises(DockerVpsError):
         site.deploy("shop:3", Version(exits=0.1, answers=9, lines=["x"]))
@@ -49,7 +49,7 @@ def test_what_there_is(tmp_path: Path) -> None:
     assert result["summary"] == [
         f"{three.id}  failed     shop:3  -  -  {three.message.splitlines()[0]}, "
         f"log {site.releases.path(three.id, 'log')}",
-        f"{two.id}  live       shop:2  -  -  gap {two.gap:.1f} s, backup {two.backup}",
+        f"{two.id}  live       shop:2  -  -  downtime {two.downtime:.1f} s, backup {two.backup}",
         f"{one.id}  healthy    shop:1  4f2c1d9a0b7e  alice@laptop",
     ]
 
@@ -57,9 +57,9 @@ def test_what_there_is(tmp_path: Path) -> None:
 def test_a_message_without_a_log_and_a_return(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")
-    site.releases.record(replace(site.live(), result="unwell", message="why\nmore", returned_to="20250101-000000"))
+    site.releases.record(replace(site.live(), result="degraded", message="why\nmore", rolled_back_to="20250101-000000"))
     (line,) = told(site)
-    assert line.endswith("unwell     shop:1  -  -  returned to 20250101-000000, why")
+    assert line.endswith("degraded     shop:1  -  -  rolled back to 20250101-000000, why")
 
 
 def test_what_does_not_agree(tmp_path: Path) -> None:

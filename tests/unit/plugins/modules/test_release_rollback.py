@@ -40,5 +40,5 @@ def test_main(exit_of: Any, serve_engine: ServeEngine, tmp_path: Path) -> None:
     releases.begin(one, "volumes: {database: {name: shop-db}}\n", Kept("WORD=x\n", 0o600, os.geteuid(), os.getegid()))
     ended = exit_of(main, check=True, **asked, rollback_data="keep")
     assert ended.code == 0
-    assert ended.result["returned_to"] == one.id
+    assert ended.result["rolled_back_to"] == one.id
     assert ended.result["restored"] == ""

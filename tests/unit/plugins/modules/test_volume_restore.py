@@ -23,7 +23,7 @@ GIVEN = {
     "force": False,
     "allow_outside_links": False,
     "undo": False,
-    "keep_before": True,
+    "safety_copy": True,
     "uploads": None,
 }
 

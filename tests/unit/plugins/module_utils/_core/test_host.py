@@ -20,8 +20,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
     installed,
     memory_limit,
     refusal,
-    settled,
     size,
+    up_to_date,
     version,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FIXTURES
@@ -208,7 +208,7 @@ REHEARSALS = sorted((FIXTURES / "rehearsal").glob("*.txt"))
 
 @pytest.mark.parametrize("path", REHEARSALS, ids=lambda path: path.stem)
 def test_what_compose_says_it_would_do(path: Path) -> None:
-    assert settled(path.read_text(encoding="utf-8")) == path.stem.endswith("running")
+    assert up_to_date(path.read_text(encoding="utf-8")) == path.stem.endswith("running")
 
 
 def test_the_rehearsals_are_of_both_sorts() -> None:
@@ -227,8 +227,8 @@ def test_the_rehearsals_are_of_both_sorts() -> None:
         ("Network site_default  Creating", False),
     ],
 )
-def test_only_running_containers_are_settled(said: str, quiet: bool) -> None:
-    assert settled(said) is quiet
+def test_only_running_containers_are_up_to_date(said: str, quiet: bool) -> None:
+    assert up_to_date(said) is quiet
 
 
 @pytest.mark.parametrize(

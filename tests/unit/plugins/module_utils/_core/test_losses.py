@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, Archive, Manifest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import IMPORTED, Archive, Manifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import (
     NEXT_STEP,
     Limits,
@@ -110,13 +110,13 @@ def test_what_a_replica_keeps_does_not_count() -> None:
 
 def test_an_adopted_set_is_no_base_and_neither_is_one_without_the_archive() -> None:
     full = a_set(1, db(1, vendors=500), archive_of("media", stamp(1), files=40))
-    adopted = a_set(2, db(2, vendors=1), consistency=ADOPTED)
+    imported = a_set(2, db(2, vendors=1), consistency=IMPORTED)
     alone = a_set(3, db(3, vendors=400))
     now = [db(4, vendors=390), archive_of("media", stamp(4), files=2)]
-    assert lost(now, [alone, adopted, full], LIMITS) == {
+    assert lost(now, [alone, imported, full], LIMITS) == {
         stamp(1): f"Gone since set {stamp(1)}: 38 of 40 files of media."
     }
-    assert list(lost([db(4, vendors=1)], [adopted, full], LIMITS)) == [stamp(1)]
+    assert list(lost([db(4, vendors=1)], [imported, full], LIMITS)) == [stamp(1)]
 
 
 def test_a_loss_stays_one_until_the_rows_are_back() -> None:
@@ -165,8 +165,8 @@ def test_the_last_set_of_each_archive_speaks_for_it() -> None:
     without = next_set(2, [full], db(2, vendors=500), archive_of("media", stamp(2), files=0))
     sets = next_set(3, without, db(3, vendors=500))
     assert list(held_back(sets)) == [stamp(1)]
-    adopted = a_set(4, archive_of("media", stamp(4)), consistency=ADOPTED)
-    assert list(held_back([adopted, *sets])) == [stamp(1)]
+    imported = a_set(4, archive_of("media", stamp(4)), consistency=IMPORTED)
+    assert list(held_back([imported, *sets])) == [stamp(1)]
     assert held_back(next_set(4, sets, archive_of("media", stamp(4), files=0), accept=True)) == {}
 
 

@@ -10,10 +10,10 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
+    DEGRADED,
     FAILED,
     HEALTHY,
     KEEP_AT_LEAST,
-    UNWELL,
     Plan,
     Release,
     fingerprint,
@@ -33,7 +33,15 @@ ONE = Release("1", "2026-02-01T02:00:00Z", "shop:1", "sha256:1", "e1", "d1", res
 def release(number: int, result: str = HEALTHY, content: Optional[int] = None, back: str = "") -> Release:
     what = number if content is None else content
     return Release(
-        f"{number:02}", "", f"shop:{what}", f"sha256:{what}", "e", "d", result=result, returned_to=back, message="why"
+        f"{number:02}",
+        "",
+        f"shop:{what}",
+        f"sha256:{what}",
+        "e",
+        "d",
+        result=result,
+        rolled_back_to=back,
+        message="why",
     )
 
 
@@ -47,12 +55,12 @@ def ids(releases: list[Release]) -> list[str]:
         (ONE, True, True, Plan.NOTHING),
         (ONE, True, False, Plan.START),
         (ONE, False, False, Plan.START),
-        (replace(ONE, result=UNWELL), True, True, Plan.CUTOVER),
+        (replace(ONE, result=DEGRADED), True, True, Plan.CUTOVER),
         (replace(ONE, result=FAILED), False, False, Plan.FIRST),
         (replace(ONE, definition="d2"), True, True, Plan.CUTOVER),
         (replace(ONE, environment="e2"), True, True, Plan.CUTOVER),
         (replace(ONE, image_id="sha256:2"), True, True, Plan.CUTOVER),
-        (replace(ONE, image="other-name", revision="other", by="other"), True, True, Plan.NOTHING),
+        (replace(ONE, image="other-name", revision="other", deployed_by="other"), True, True, Plan.NOTHING),
         (replace(ONE, image_id="sha256:2"), False, False, Plan.FIRST),
         (None, False, False, Plan.FIRST),
         (None, True, True, Plan.CUTOVER),
@@ -85,7 +93,7 @@ def test_each_rollback_goes_further_back() -> None:
     for number in range(5, 8):
         found = to_return_to(history, history[-1], "")
         seen.append(found.id)
-        history.append(replace(release(number), image_id=found.image_id, returned_to=found.id))
+        history.append(replace(release(number), image_id=found.image_id, rolled_back_to=found.id))
     assert seen == ["03", "02", "01"]
     with pytest.raises(DockerVpsError, match="There is no healthy release before the live one to return to; known: "):
         to_return_to(history, history[-1], "")
@@ -140,7 +148,7 @@ def test_after_rollbacks_the_next_to_return_to_is_kept() -> None:
 
 
 HISTORIES = st.lists(
-    st.tuples(st.sampled_from([HEALTHY, HEALTHY, FAILED, UNWELL]), st.integers(1, 4), st.integers(0, 9)),
+    st.tuples(st.sampled_from([HEALTHY, HEALTHY, FAILED, DEGRADED]), st.integers(1, 4), st.integers(0, 9)),
     min_size=1,
     max_size=10,
 )
@@ -177,7 +185,7 @@ def test_fingerprints() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    one = replace(ONE, message="schön", gap=1.5)
+    one = replace(ONE, message="schön", downtime=1.5)
     assert parse(text_of(one), "/x") == one
     assert "schön" in text_of(one)
     later = json.dumps({**asdict(one), "invented": 1})

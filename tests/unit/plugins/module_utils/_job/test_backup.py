@@ -76,9 +76,9 @@ def test_a_set(shop: Shop, tmp_path: Path) -> None:
     )
     (one,) = shop.sets.listing().sets
     manifest = one.manifest
-    assert (manifest.app, manifest.stamp, manifest.reason) == ("shop", "20260201-020000", "a try")
+    assert (manifest.app, manifest.id, manifest.reason) == ("shop", "20260201-020000", "a try")
     assert (manifest.started, manifest.finished) == ("2026-02-01T02:00:00Z", "2026-02-01T02:00:00Z")
-    assert (manifest.consistency, manifest.unavailable, manifest.busy_timeout) == ("online", 0.0, BUSY_TIMEOUT)
+    assert (manifest.consistency, manifest.downtime, manifest.busy_timeout) == ("online", 0.0, BUSY_TIMEOUT)
     assert (manifest.engine, manifest.host) == ("26.1.5", socket.gethostname())
     assert (manifest.release.container, manifest.release.image) == ("app", "app:1")
     assert manifest.uploads == Uploads(1, (), "")
@@ -200,7 +200,7 @@ def test_whoever_runs_on_the_volumes_is_halted_and_nobody_else(
     shop.engine.add_container("other")
     told = made(shop, consistency=consistency)
     assert shop.engine.calls == [(halt, "APP"), (halt, "BACKEND"), (go, "APP"), (go, "BACKEND")]
-    assert told["set"]["unavailable"] == 2.0
+    assert told["set"]["downtime"] == 2.0
     assert (told["set"]["started"], told["set"]["finished"]) == ("2026-02-01T02:00:00Z", "2026-02-01T02:00:02Z")
 
 
@@ -226,7 +226,7 @@ def test_nobody_is_unavailable_when_nobody_runs(shop: Shop) -> None:
     shop.engine.containers.clear()
     told = made(shop, consistency="stop")
     assert shop.engine.calls == []
-    assert told["set"]["unavailable"] == 0.0
+    assert told["set"]["downtime"] == 0.0
     assert told["set"]["release"]["container"] == ""
 
 
@@ -385,7 +385,7 @@ def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
     told = made(shop, volumes={"media": "shop-media"})
     listener.close()
     (one,) = told["set"]["archives"]
-    assert (one["skipped"], one["outside_links"], one["torn"], one["vanished"]) == (("s\\xff",), 1, (), ())
+    assert (one["skipped"], one["outside_links"], one["inconsistent"], one["vanished"]) == (("s\\xff",), 1, (), ())
     assert told["set"]["warnings"] == (
         "media: 1 link leads out of the volume; restoring needs allow_outside_links",
         "media: sockets and devices are not in the set: s\\xff",
@@ -397,25 +397,25 @@ def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
 
 
 def test_a_clock_that_stepped_back(shop: Shop) -> None:
-    first = shop.back_up().manifest.stamp
+    first = shop.back_up().manifest.id
     shop.clock.at = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
     told = made(shop, volumes={"media": "shop-media"})
-    assert told["set"]["stamp"] == "20260131-020100"
+    assert told["set"]["id"] == "20260131-020100"
     assert told["set"]["warnings"] == (f"The newest set is dated {first}, later than now: did the clock step back?",)
 
 
 def test_two_sets_in_a_second_have_different_names(shop: Shop) -> None:
-    assert [made(shop)["set"]["stamp"] for _turn in range(2)] == ["20260201-020000", "20260201-020001"]
+    assert [made(shop)["set"]["id"] for _turn in range(2)] == ["20260201-020000", "20260201-020001"]
 
 
 def test_warnings() -> None:
     archives = [
-        archive_of("db", databases=(replace(DATABASE, warning="an old library"), DATABASE), torn=("a", "b")),
+        archive_of("db", databases=(replace(DATABASE, warning="an old library"), DATABASE), inconsistent=("a", "b")),
         archive_of("media", outside_links=2),
     ]
     assert list(warnings(archives, Uploads(2, ("x.png", "y.png"), ""))) == [
         "db: payload.db: an old library",
-        "db: these changed each time they were read and may be torn: a, b",
+        "db: these changed each time they were read and may be inconsistent: a, b",
         "media: 2 links lead out of the volume; restoring needs allow_outside_links",
         "The database names uploads that are not in the volume: x.png, y.png",
     ]
@@ -486,13 +486,13 @@ def test_a_loss_of_rows_and_files_is_told_and_the_set_is_made(shop: Shop) -> Non
     for number in range(15):
         (shop.media / f"{number}.png").unlink()
     told = made(shop)
-    gone = f"Gone since set {first.stamp}: 400 of 500 rows of pages in payload.db, 15 of 21 files of media."
+    gone = f"Gone since set {first.id}: 400 of 500 rows of pages in payload.db, 15 of 21 files of media."
     assert told["set"]["losses"] == (gone,)
-    assert told["set"]["lost_since"] == (first.stamp,)
+    assert told["set"]["lost_since"] == (first.id,)
     assert told["cautions"][0] == gone
-    assert f"{gone} Set {first.stamp} stays until this is mended or accepted: restore.yml" in told["summary"]
+    assert f"{gone} Set {first.id} stays until this is mended or accepted: restore.yml" in told["summary"]
     shop.clock.passed += 60
-    assert made(shop)["set"]["lost_since"] == (first.stamp,)
+    assert made(shop)["set"]["lost_since"] == (first.id,)
     shop.clock.passed += 60
     accepted = made(shop, accept_loss=True)
     assert (accepted["set"]["losses"], accepted["set"]["lost_since"], accepted["cautions"]) == ((gone,), (), [])
@@ -520,7 +520,7 @@ def test_a_set_of_the_future_or_without_its_files_is_no_base(shop: Shop) -> None
     shop.clock.passed += 86400
     shop.back_up(accept_loss=True)
     shop.clock.passed -= 86400
-    assert made(shop)["set"]["lost_since"] == (first.manifest.stamp,)
+    assert made(shop)["set"]["lost_since"] == (first.manifest.id,)
     os.unlink(first.path(first.manifest.archives[0]))
     shop.clock.passed += 60
     assert made(shop)["set"]["lost_since"] == ()

@@ -87,7 +87,7 @@ class Host:
             self.out, self.err = out.getvalue(), err.getvalue()
 
     def stamps(self) -> list[str]:
-        return [one.manifest.stamp for one in self.sets.listing().sets]
+        return [one.manifest.id for one in self.sets.listing().sets]
 
     def news(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.told.read_text().splitlines()] if self.told.exists() else []
@@ -151,7 +151,7 @@ def test_json_for_machines(host: Host) -> None:
         "",
         ["backup", "prune"],
     )
-    assert told["results"]["backup"]["set"]["stamp"] == "20260201-020000"
+    assert told["results"]["backup"]["set"]["id"] == "20260201-020000"
     host.config["backup"]["volumes"] = {"db": "gone"}
     assert host.run("backup", "--json") == 1
     told = json.loads(host.out)
@@ -414,8 +414,8 @@ def test_the_engine_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> Non
         connected("unix:///no.sock")
 
 
-def test_settle_without_releases(host: Host) -> None:
-    assert host.run("settle") == 0
+def test_recover_without_releases(host: Host) -> None:
+    assert host.run("recover") == 0
     assert host.out == "No cutover was interrupted.\n"
 
 
@@ -428,10 +428,10 @@ def test_what_the_engine_ended_when_it_came_back_is_started_again(host: Host) ->
         one["State"]["FinishedAt"] = "2026-02-01T02:00:09.1Z"
         one["Labels"] = one["Config"]["Labels"]
     host.engine_start = ("2026-02-01T02:00:05", "2026-02-01T02:00:10")
-    assert host.run("settle") == 0
+    assert host.run("recover") == 0
     assert host.out == "shop-app was ended by the engine when that came back, and was started again.\n"
     assert host.engine.running() == ["SHOP-APP"]
-    assert host.run("settle") == 0
+    assert host.run("recover") == 0
     assert host.out == "No cutover was interrupted.\n"
 
 
@@ -446,7 +446,7 @@ def interrupted(host: Host) -> Releases:
     return releases
 
 
-@pytest.mark.parametrize("job", ["settle", "restore"])
+@pytest.mark.parametrize("job", ["recover", "restore"])
 def test_what_was_interrupted_is_undone(host: Host, job: str) -> None:
     host.deploy()
     assert host.run("backup") == 0

@@ -61,7 +61,7 @@ def test_the_first_release(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.engine.volumes.clear()
     (site.db / "payload.db").unlink()
-    result = site.deploy("shop:1", revision="4f2c", by="alice@laptop")
+    result = site.deploy("shop:1", revision="4f2c", deployed_by="alice@laptop")
     assert site.engine.did() == [
         f"remove {NEXT}",
         "create shop",
@@ -73,8 +73,8 @@ def test_the_first_release(tmp_path: Path) -> None:
     assert site.engine.names() == {APP: "shop:1"}
     live = site.live()
     assert (live.id, live.at, live.result) == ("20260201-020000", "2026-02-01T02:00:00Z", HEALTHY)
-    assert (live.revision, live.by, live.image_id) == ("4f2c", "alice@laptop", "sha256:shop:1")
-    assert (live.backup, live.gap, live.message, live.schema) == ("", 0.0, "", "")
+    assert (live.revision, live.deployed_by, live.image_id) == ("4f2c", "alice@laptop", "sha256:shop:1")
+    assert (live.backup, live.downtime, live.message, live.schema) == ("", 0.0, "", "")
     assert result["changed"] is True
     assert result["release"] == vars(live)
     said = f"Release {live.id}, shop:1, is live and healthy after {live.seconds:.1f} s. {result['cautions'][0]}"
@@ -97,7 +97,7 @@ def test_the_old_version_is_heard_out_before_it_is_stopped(tmp_path: Path, busy:
     stopped: list[float] = []
     site.engine.on["rename", APP, OLD] = lambda: asked.append(site.engine.second)
     site.engine.on["stop", OLD] = lambda: stopped.append(site.engine.second)
-    site.deploy("shop:2", drain=0.0)
+    site.deploy("shop:2", drain_timeout=0.0)
     # What is asked to change takes half a second at the fake.
     assert stopped[0] - asked[0] == pytest.approx(heard + 0.5, abs=0.1)
 
@@ -105,13 +105,13 @@ def test_the_old_version_is_heard_out_before_it_is_stopped(tmp_path: Path, busy:
 def test_an_old_version_without_a_health_check_is_stopped_at_once(site: Site) -> None:
     for one in site.engine.containers.values():
         del one["Config"]["Healthcheck"]
-    site.deploy("shop:2", drain=0.0)
+    site.deploy("shop:2", drain_timeout=0.0)
     assert site.engine.names() == {APP: "shop:2"}
 
 
 def test_single_writer(site: Site) -> None:
     old = site.live()
-    result = site.deploy("shop:2", reload=["reload"], smoke=["true"])
+    result = site.deploy("shop:2", proxy_reload_command=["reload"], smoke_test_command=["true"])
     assert site.engine.did() == [
         f"remove {NEXT}",
         "create shop-next",
@@ -130,9 +130,9 @@ def test_single_writer(site: Site) -> None:
     live = site.live()
     assert live.image == "shop:2"
     assert live.id > old.id
-    assert 1.0 <= live.gap <= 3.0
+    assert 1.0 <= live.downtime <= 3.0
     told = f"Release {live.id}, shop:2, is live and healthy after {live.seconds:.1f} s; "
-    assert result["summary"] == f"{told}for {live.gap:.1f} s nothing served."
+    assert result["summary"] == f"{told}for {live.downtime:.1f} s nothing served."
     assert site.beside() == []
     assert site.releases.unfinished() == []
     assert "of shop:2" in (site.home / ".env.production").read_text()
@@ -156,7 +156,7 @@ def test_the_container_is_as_composes_own(site: Site) -> None:
 
 def test_overlap(site: Site) -> None:
     (site.db / "payload.db").unlink()
-    result = site.deploy("shop:2", strategy="overlap")
+    result = site.deploy("shop:2", strategy="start-first")
     assert site.engine.did()[4:] == [
         f"start {NEXT}",
         f"rename {APP} {OLD}",
@@ -165,18 +165,18 @@ def test_overlap(site: Site) -> None:
         f"remove {OLD}",
     ]
     assert site.engine.together == 2
-    assert site.live().gap == 0.0
+    assert site.live().downtime == 0.0
     assert "for 0.0 s nothing served" in result["summary"]
 
 
-@pytest.mark.parametrize("strategy", ["single_writer", "overlap"])
+@pytest.mark.parametrize("strategy", ["stop-first", "start-first"])
 @pytest.mark.parametrize("drain", [0.0, 2.5])
 def test_the_old_version_answers_what_is_on_its_way(site: Site, strategy: str, drain: float) -> None:
     when: dict[str, float] = {}
     for step in (("rename", APP, OLD), ("stop", OLD)):
         site.engine.on[step] = lambda step=step: when.update({step[0]: site.clock.passed})
-    site.deploy("shop:2", strategy=strategy, overlap_force=True, drain=drain)
-    between = when["stop"] - when["rename"] - site.engine.takes * (2 if strategy == "overlap" else 1)
+    site.deploy("shop:2", strategy=strategy, start_first_force=True, drain_timeout=drain)
+    between = when["stop"] - when["rename"] - site.engine.takes * (2 if strategy == "start-first" else 1)
     assert between == pytest.approx(drain)
 
 
@@ -187,7 +187,7 @@ def test_a_backup_is_made_before_and_named(site: Site) -> None:
 
     site.engine.on["rename", APP, OLD] = stopped
     result = site.deploy("shop:2", backup=site.backing_up(reason="a try"))
-    assert site.live().backup == site.sets.listing().sets[0].manifest.stamp
+    assert site.live().backup == site.sets.listing().sets[0].manifest.id
     assert f"with backup {site.live().backup} made before" in result["summary"]
 
 
@@ -233,7 +233,7 @@ def test_the_same_version_that_does_not_start_any_more(site: Site) -> None:
     ("image", "told"),
     [
         ("shop:1", "This version is live already."),
-        ("shop:2", "shop:2 would take the place of the live version (single_writer)."),
+        ("shop:2", "shop:2 would take the place of the live version (stop-first)."),
     ],
 )
 def test_check_mode(site: Site, image: str, told: str) -> None:
@@ -249,7 +249,7 @@ def test_check_mode(site: Site, image: str, told: str) -> None:
 
 def test_check_mode_before_the_env_file_changes(site: Site) -> None:
     result = site.run(replace(site.params("shop:1"), env_pending=True), check=True)
-    assert result["summary"] == "shop:1 would take the place of the live version (single_writer)."
+    assert result["summary"] == "shop:1 would take the place of the live version (stop-first)."
     assert (result["changed"], result["release"]["environment"]) == (True, "")
 
 
@@ -288,7 +288,7 @@ def test_a_stopped_old_version_is_replaced_without_a_pause(site: Site) -> None:
     site.engine.calls.clear()
     result = site.deploy("shop:2")
     assert f"stop {OLD}" not in site.engine.did()
-    assert site.live().gap == 0.0
+    assert site.live().downtime == 0.0
     assert "nothing served" not in result["summary"]
     assert site.engine.names() == {APP: "shop:2"}
 
@@ -315,12 +315,12 @@ def test_the_container_gets_another_name(site: Site) -> None:
     assert [name_of(one) for one in site.engine.containers.values()] == ["cron", "store"]
 
 
-@pytest.mark.parametrize("strategy", ["single_writer", "overlap"])
+@pytest.mark.parametrize("strategy", ["stop-first", "start-first"])
 @pytest.mark.parametrize("seconds", [0.1, 6.0])
 def test_the_old_version_gets_back_the_name_it_had(site: Site, strategy: str, seconds: float) -> None:
     before = site.state()
     version = Version(exits=seconds, answers=9 if seconds < 1 else 0.5)
-    error = failed(site, version=version, strategy=strategy, overlap_force=True, **renamed("shop:2"))
+    error = failed(site, version=version, strategy=strategy, start_first_force=True, **renamed("shop:2"))
     assert_undone(site, before)
     assert "The version before, shop:1," in error.message
 
@@ -333,7 +333,7 @@ def test_what_lies_in_the_way_is_removed(site: Site) -> None:
 
 
 def test_a_proxy_that_does_not_reload_is_a_caution(site: Site) -> None:
-    result = site.deploy("shop:2", reload=["false"])
+    result = site.deploy("shop:2", proxy_reload_command=["false"])
     (caution,) = result["cautions"]
     assert caution.startswith("The proxy may look for the old address: The command false")
     assert result["summary"].endswith(caution)
@@ -344,7 +344,7 @@ def test_a_proxy_that_does_not_reload_is_a_caution(site: Site) -> None:
 
 def test_old_releases_and_their_images_go(site: Site) -> None:
     for number in range(2, 6):
-        result = site.deploy(f"shop:{number}", keep=3)
+        result = site.deploy(f"shop:{number}", retain_releases=3)
     assert [one.image for one in site.releases.listing()] == ["shop:5", "shop:4", "shop:3"]
     assert result["pruned"] == ["shop:2"]
     assert set(site.engine.images) == {"shop:3", "shop:4", "shop:5"}
@@ -360,7 +360,7 @@ def test_a_name_that_another_image_bears_by_now_stays(site: Site) -> None:
     for number in range(4):
         site.engine.images["shop:latest"] = {"Id": f"sha256:{number}"}
         site.engine.versions["shop:latest"] = Version()
-        result = site.run(site.params("shop:latest", keep=2))
+        result = site.run(site.params("shop:latest", retain_releases=2))
         site.clock.passed += 60
         assert "shop:latest" not in result["pruned"]
     assert "shop:latest" in site.engine.images
@@ -368,8 +368,8 @@ def test_a_name_that_another_image_bears_by_now_stays(site: Site) -> None:
 
 def test_an_image_that_is_in_use_stays(site: Site) -> None:
     site.engine.fails["remove_image", "shop:1"] = EngineError("conflict")
-    site.deploy("shop:2", keep=2)
-    assert site.deploy("shop:3", keep=2)["pruned"] == []
+    site.deploy("shop:2", retain_releases=2)
+    assert site.deploy("shop:3", retain_releases=2)["pruned"] == []
     assert "shop:1" in site.engine.images
 
 
@@ -475,7 +475,7 @@ def test_a_step_that_fails_is_undone(site: Site, step: tuple[str, ...]) -> None:
     site.engine.add_image("shop:2", Version(migrates=migrate, lines=["hello", f"secret: {SECRET}"]))
     site.write_env("of shop:2")
     with pytest.raises(DockerVpsError) as caught:
-        site.run(site.params("shop:2", smoke=["true"]))
+        site.run(site.params("shop:2", smoke_test_command=["true"]))
     error = caught.value
     assert_undone(site, before)
     assert "it cannot" in error.message
@@ -495,7 +495,7 @@ def test_a_step_that_fails_is_undone(site: Site, step: tuple[str, ...]) -> None:
 
 def test_an_overlapping_version_that_fails_leaves_the_old_one_alone(site: Site) -> None:
     before = site.state()
-    error = failed(site, version=Version(exits=0.1, answers=9), strategy="overlap", overlap_force=True)
+    error = failed(site, version=Version(exits=0.1, answers=9), strategy="start-first", start_first_force=True)
     site.write_env("of shop:1")
     assert_undone(site, before)
     assert not [call for call in site.engine.did() if call.startswith("stop") and APP in call and NEXT not in call]
@@ -506,7 +506,7 @@ def test_an_overlapping_version_that_fails_leaves_the_old_one_alone(site: Site) 
 def test_an_overlapping_version_that_fails_late(site: Site, step: tuple[str, ...]) -> None:
     before = site.state()
     site.engine.fails[step] = EngineError("it cannot")
-    failed(site, strategy="overlap", overlap_force=True)
+    failed(site, strategy="start-first", start_first_force=True)
     assert_undone(site, before)
 
 
@@ -568,15 +568,15 @@ def test_a_bad_version_is_undone(site: Site, bad: str) -> None:
 
 def test_a_smoke_test_that_fails(site: Site) -> None:
     before = site.state()
-    error = failed(site, smoke=["false"])
+    error = failed(site, smoke_test_command=["false"])
     assert "The smoke test failed. The command false ended with code 1" in error.message
     assert_undone(site, before)
 
 
 def test_the_proxy_reloads_also_on_the_way_back(site: Site) -> None:
-    failed(site, version=Version(exits=6.0), reload=["reload"])
+    failed(site, version=Version(exits=6.0), proxy_reload_command=["reload"])
     assert site.engine.did().count("here reload") == 2
-    failed(site, image="shop:3", version=Version(exits=6.0), reload=["false"])
+    failed(site, image="shop:3", version=Version(exits=6.0), proxy_reload_command=["false"])
     assert site.engine.names() == {APP: "shop:1"}
 
 
@@ -623,7 +623,7 @@ def test_a_replica_stands_still_while_the_database_is_copied(site: Site) -> None
     site.engine.place_container("replica", "shop:1", {}, [])
     site.engine.start("replica")
     site.engine.calls.clear()
-    site.deploy("shop:2", beside=["replica"])
+    site.deploy("shop:2", allowed_containers=["replica"])
     did = [one for one in site.engine.did() if "replica" in one or one.startswith("start")]
     assert did == ["stop replica", "start replica", f"start {NEXT}"]
 
@@ -632,15 +632,15 @@ def test_a_replica_that_does_not_go_on_is_a_caution(site: Site) -> None:
     site.engine.place_container("replica", "shop:1", {}, [])
     site.engine.start("replica")
     site.engine.fails["start", "replica"] = EngineError("no more memory")
-    (caution,) = site.deploy("shop:2", beside=["replica"])["cautions"]
+    (caution,) = site.deploy("shop:2", allowed_containers=["replica"])["cautions"]
     assert "replica does not run again: no more memory" in caution
 
 
 def test_rows_of_users_who_came_by_an_alias_are_not_taken_for_the_versions_own(site: Site) -> None:
     site.engine.on["start", NEXT] = lambda: database(site.db / "payload.db", vendors=9)
-    error = failed(site, version=Version(migrates=migrate, exits=6.0), aliases=["shop"], smoke=["true"])
+    error = failed(site, version=Version(migrates=migrate, exits=6.0), aliases=["shop"], smoke_test_command=["true"])
     assert "9 rows of vendors" in error.message
-    assert site.live().result == "unwell"
+    assert site.live().result == "degraded"
 
 
 @pytest.mark.parametrize("in_the_way", ["releases/.lock", "releases/20250101-000000/release.json"])
@@ -656,7 +656,7 @@ def test_what_fails_before_a_release_begins_leaves_the_env_file_of_the_live_one(
 
 
 def test_the_env_file_stays_while_another_release_is_at_work(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cutover, "SETTLED_WITHIN", 0.0)
+    monkeypatch.setattr(cutover, "RECOVERED_WITHIN", 0.0)
     with site.releases.lock("another release", 0.0), pytest.raises(Locked):
         site.deploy("shop:2")
     assert "of shop:2" in Path(site.releases.live[".env.production"]).read_text()

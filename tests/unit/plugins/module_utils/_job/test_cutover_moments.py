@@ -38,7 +38,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def deploy(site: Site) -> dict[str, Any]:
-    return site.run(site.params("shop:2", watch=1.0, smoke=["true"]))
+    return site.run(site.params("shop:2", monitor=1.0, smoke_test_command=["true"]))
 
 
 def struck(site: Site, number: int, error: BaseException) -> dict[str, Any]:
@@ -72,10 +72,10 @@ def test_the_moments(site: Site) -> None:
 
 
 @pytest.mark.parametrize("number", range(MOMENTS))
-def test_killed_settled_and_run_again(site: Site, number: int) -> None:
+def test_killed_recovered_and_run_again(site: Site, number: int) -> None:
     before = struck(site, number, Killed())
     decided = site.releases.current() != before["current"]
-    cutover.settle_left("shop", site.world)
+    cutover.recover_left("shop", site.world)
     after = site.state()
     assert (after["unfinished"], after["beside"]) == ([], [])
     if decided:
@@ -103,13 +103,13 @@ def test_killed_while_data_is_restored(site: Site, number: int) -> None:
     site.deploy("shop:1b", backup=site.backing_up())
     database(site.db / "payload.db", vendors=5)
     before = site.state()
-    params = site.params("shop:2", restore=site.live().backup, watch=1.0)
+    params = site.params("shop:2", restore=site.live().backup, monitor=1.0)
     FATE.strike(site.place, number, Killed())
     with contextlib.suppress(Killed):
         site.run(params)
     FATE.rest()
     decided = site.releases.current() != before["current"]
-    cutover.settle_left("shop", site.world)
+    cutover.recover_left("shop", site.world)
     after = site.state()
     assert after["unfinished"] == []
     assert site.counted()["vendors"] == (3 if decided else 8)
@@ -129,7 +129,7 @@ def test_a_full_disk(site: Site, number: int) -> None:
         assert after["running"] == {APP: "shop:2"}
     if is_removal(number):
         return
-    cutover.settle_left("shop", site.world)
-    settled = site.state()
-    assert (settled["unfinished"], settled["beside"]) == ([], [])
-    assert settled["running"] == after["running"]
+    cutover.recover_left("shop", site.world)
+    recovered = site.state()
+    assert (recovered["unfinished"], recovered["beside"]) == ([], [])
+    assert recovered["running"] == after["running"]

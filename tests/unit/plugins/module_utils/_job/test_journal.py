@@ -85,7 +85,7 @@ def test_a_journal_is_read_as_it_was_written(sets: Sets, engine: FakeVolumeEngin
     assert read(folder) == Journal(folder)
     written = Journal(folder).write(containers=("A",), created=("db",), swaps=(staged(engine, "db"),))
     assert read(folder) == written
-    assert read(folder) != written.write(decided=True, keep_before=False) == read(folder)
+    assert read(folder) != written.write(decided=True, safety_copy=False) == read(folder)
     assert os.stat(f"{folder}/journal.json").st_mode & 0o777 == 0o600
 
 
@@ -158,7 +158,7 @@ def test_what_was_decided_is_carried_through_from_anywhere(sets: Sets, engine: F
     swaps = staged(engine, "db"), staged(engine, "media")
     engine.add_container("app", "db", running=False)
     journal = begun(sets, swaps=swaps, containers=("APP",), decided=True)
-    renames = [pair for swap in swaps for pair in ((swap.live, swap.before), (swap.staged, swap.live))]
+    renames = [pair for swap in swaps for pair in ((swap.live, swap.safety_copy), (swap.staged, swap.live))]
     for source, target in renames[:done]:
         os.rename(source, target)
     settle(sets, journal, engine)
@@ -216,12 +216,12 @@ def test_a_volume_that_was_removed_since_is_told_once(
 
 def test_an_exchange_that_the_file_system_refuses(sets: Sets, engine: FakeVolumeEngine) -> None:
     swap = staged(engine, "db")
-    os.mkdir(swap.before)
-    Path(swap.before, "in the way").touch()
+    os.mkdir(swap.safety_copy)
+    Path(swap.safety_copy, "in the way").touch()
     journal = begun(sets, swaps=(swap,), containers=("APP",), decided=True)
     with pytest.raises(DockerVpsError, match="cannot be exchanged for .*: Directory not empty"):
         recover(sets, journal.folder, lambda: engine, FakeWallClock())
-    shutil.rmtree(swap.before)
+    shutil.rmtree(swap.safety_copy)
     settle(sets, journal, engine)
     assert Path(swap.live, "file").read_text() == "new db"
 
@@ -229,19 +229,19 @@ def test_an_exchange_that_the_file_system_refuses(sets: Sets, engine: FakeVolume
 def test_older_safety_copies_of_the_same_volumes_only_are_removed(sets: Sets, engine: FakeVolumeEngine) -> None:
     first = staged(engine, "db"), staged(engine, "trial"), staged(engine, "removed")
     settle(sets, begun(sets, swaps=first, decided=True), engine)
-    shutil.rmtree(first[2].before)
+    shutil.rmtree(first[2].safety_copy)
     again = staged(engine, "db", "20260202-020000")
     settle(sets, begun(sets, swaps=(again,), decided=True), engine)
-    assert not os.path.exists(first[0].before)
-    assert os.path.exists(first[1].before)
-    assert os.path.exists(again.before)
+    assert not os.path.exists(first[0].safety_copy)
+    assert os.path.exists(first[1].safety_copy)
+    assert os.path.exists(again.safety_copy)
     assert remembered(sets) == (first[1], again)
 
 
 def test_what_was_before_may_be_removed_too(sets: Sets, engine: FakeVolumeEngine) -> None:
     first, again = staged(engine, "db"), staged(engine, "db", "20260202-020000")
     settle(sets, begun(sets, swaps=(first,), decided=True), engine)
-    settle(sets, begun(sets, swaps=(again,), decided=True, keep_before=False), engine)
+    settle(sets, begun(sets, swaps=(again,), decided=True, safety_copy=False), engine)
     assert os.listdir(engine.place / "db") == ["_data"]
     assert remembered(sets) == (again,)
 
@@ -251,7 +251,7 @@ def test_finishing_twice_is_as_good_as_once(sets: Sets, engine: FakeVolumeEngine
     settle(sets, begun(sets, swaps=(swap,), decided=True), engine)
     settle(sets, begun(sets, swaps=(swap,), decided=True), engine)
     assert Path(swap.live, "file").read_text() == "new db"
-    assert Path(swap.before, "file").read_text() == "old db"
+    assert Path(swap.safety_copy, "file").read_text() == "old db"
 
 
 def test_a_volume_without_its_directory_gets_the_new_one(engine: FakeVolumeEngine) -> None:
@@ -376,7 +376,7 @@ def test_a_record_is_believed_only_with_names_that_a_restore_gives(
     swap = staged(engine, "db")
     victim = engine.place / name
     (victim / "precious").mkdir(parents=True)
-    entry = asdict(replace(swap, before=str(victim)))
+    entry = asdict(replace(swap, safety_copy=str(victim)))
     Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [], "superseded": [], key: [entry]}))
     assert (remembered(sets), superseded(sets), left_behind(sets)) == ((), (), {})
     assert [f"{RECORD} is damaged, so nobody knows" in one for one in damage_of_record(sets)] == [True]
@@ -385,13 +385,13 @@ def test_a_record_is_believed_only_with_names_that_a_restore_gives(
 
 
 @pytest.mark.parametrize("name", [*VICTIMS[:3], *VICTIMS[5:]])
-@pytest.mark.parametrize(("field", "decided"), [("staged", False), ("staged", True), ("before", True)])
+@pytest.mark.parametrize(("field", "decided"), [("staged", False), ("staged", True), ("safety_copy", True)])
 def test_so_is_a_journal(sets: Sets, engine: FakeVolumeEngine, name: str, field: str, decided: bool) -> None:
     swap = staged(engine, "db")
     victim = engine.place / name
     (victim / "precious").mkdir(parents=True, exist_ok=True)
     changed = replace(swap, **{field: str(victim)})
-    journal = begun(sets, swaps=(changed,), decided=decided, keep_before=False)
+    journal = begun(sets, swaps=(changed,), decided=decided, safety_copy=False)
     with pytest.raises(DockerVpsError, match=r"journal\.json is damaged, so nobody knows which"):
         settle(sets, journal, engine)
     assert (victim / "precious").is_dir()
@@ -402,16 +402,16 @@ def test_a_link_in_the_place_of_a_superseded_copy_is_left_alone(
 ) -> None:
     swap = staged(engine, "db")
     (tmp_path / "precious").mkdir()
-    os.symlink(tmp_path / "precious", swap.before)
+    os.symlink(tmp_path / "precious", swap.safety_copy)
     Path(sets.directory, RECORD).write_text(json.dumps({"swaps": [], "superseded": [asdict(swap)]}))
     assert (superseded(sets), damage_of_record(sets)) == ((), [])
     assert left_behind(sets) == {}
-    assert os.path.islink(swap.before)
+    assert os.path.islink(swap.safety_copy)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{one: 5} for one in ("volume", "live", "staged", "before", "set", "at")]
+    [{one: 5} for one in ("volume", "live", "staged", "safety_copy", "set", "at")]
     + [{"at": None}, {"at": "yesterday"}, {"at": "2026-02-01T02:00:00"}, {"inode": "1"}, {"live": "db"}, {"own": 1}],
 )
 def test_values_of_another_kind_are_damage(sets: Sets, engine: FakeVolumeEngine, changes: dict[str, Any]) -> None:
@@ -421,7 +421,7 @@ def test_values_of_another_kind_are_damage(sets: Sets, engine: FakeVolumeEngine,
     assert remembered(sets) == ()
     folder = begun(sets).folder
     for given in ({"swaps": [swap]}, {"containers": "APP"}, {"containers": [1]}, {"created": None}):
-        whole = {"containers": [], "created": [], "swaps": [], "keep_before": True, "decided": True, "frozen": False}
+        whole = {"containers": [], "created": [], "swaps": [], "safety_copy": True, "decided": True, "frozen": False}
         Path(folder, "journal.json").write_text(json.dumps({**whole, **given}))
         with pytest.raises(DockerVpsError, match="is damaged"):
             read(folder)

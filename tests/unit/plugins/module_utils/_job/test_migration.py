@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY, UNWELL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import DEGRADED, FAILED, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.migration import Comparison
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database, tree_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, NEXT, Site, Version
@@ -85,11 +85,11 @@ def test_what_users_wrote_through_an_alias_is_not_undone(site: Site) -> None:
     error = failed(site, Version(migrates=does(sql)), aliases=["www"])
     assert LOST in error.message
     assert "Would be lost: 1 row of orders" in error.message
-    assert site.newest().result == UNWELL
+    assert site.newest().result == DEGRADED
 
 
 def test_with_the_word_keep_the_data_stays(site: Site) -> None:
-    failed(site, LOSES, aliases=["www"], on_way_back="keep")
+    failed(site, LOSES, aliases=["www"], data_on_failure="keep")
     assert site.counted()["vendors"] == 1
     assert site.engine.names() == {APP: "shop:1"}
 
@@ -117,7 +117,7 @@ def test_tables_that_come_and_go_by_themselves(site: Site) -> None:
 
 
 def test_two_versions_that_overlap_are_not_compared(site: Site) -> None:
-    result = site.deploy("shop:2", LOSES, migration_loss="fail", strategy="overlap", overlap_force=True)
+    result = site.deploy("shop:2", LOSES, migration_loss="fail", strategy="start-first", start_first_force=True)
     assert result["cautions"] == []
     assert site.live().image == "shop:2"
 

@@ -47,7 +47,7 @@ class Host:
         return [(row["set"], row["status"]) for row in self.do(*arguments, **more)["sets"]]
 
     def here(self) -> list[str]:
-        return [one.manifest.stamp for one in self.sets.listing().sets]
+        return [one.manifest.id for one in self.sets.listing().sets]
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_sets_come_back_after_the_loss_of_the_host(host: Host, tmp_path: Path) -
 def test_the_latest_is_the_last_made_whatever_the_clock_said(host: Host, tmp_path: Path) -> None:
     host.back_up(SECOND)
     publish_packed(host.sets, FIRST, after=SECOND, db=b"made when the clock was right again", media=MEDIA)
-    publish_packed(host.sets, THIRD, consistency="adopted", db=b"a database from elsewhere")
+    publish_packed(host.sets, THIRD, consistency="imported", db=b"a database from elsewhere")
     host.do("copied", "all")
     new = lost(host, tmp_path)
     assert new.outcome("fetched") == [(FIRST, "fetched")]

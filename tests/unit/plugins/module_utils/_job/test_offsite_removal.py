@@ -24,7 +24,7 @@ def snapshot(name: str) -> Snapshot:
 
 def whole(stamp: str, host: str = "web1") -> Remote:
     manifest, part = snapshot(f"{host} {stamp} m"), snapshot(f"{host} {stamp} p")
-    return Remote(host, stamp, "ab", manifest, {"db": part}, 1, (manifest, part), "", adopted=False)
+    return Remote(host, stamp, "ab", manifest, {"db": part}, 1, (manifest, part), "", imported=False)
 
 
 def left(stamp: str, host: str = "web1") -> Leftover:

@@ -57,7 +57,7 @@ def test_a_manifest_that_names_the_volume_of_another_application(tmp_path: Path)
     theirs = shop.engine.add_volume("blog-db", Labels={"com.docker.compose.project": "blog"})
     (theirs / "precious").write_text("x")
     (shop.db / "payload.db").unlink()
-    path = Path(shop.sets.directory, f"manifest-{made.manifest.stamp}.json")
+    path = Path(shop.sets.directory, f"manifest-{made.manifest.id}.json")
     path.write_text(path.read_text().replace('"volume": "shop-db"', '"volume": "blog-db"'))
     for check_mode in (True, False):
         with pytest.raises(DockerVpsError, match="blog-db, which belongs to blog"):

@@ -57,7 +57,7 @@ def test_what_no_rule_keeps_is_removed(sets: Sets) -> None:
     assert result["removed"] == [day(2), day(3)]
     assert result["kept"] == [day(0), day(1)]
     assert [one["keep"] for one in result["decisions"]] == [True, True, False, False]
-    assert result["decisions"][0] == {"stamp": day(0), "keep": True, "reasons": ["last 1", "newest good set"]}
+    assert result["decisions"][0] == {"id": day(0), "keep": True, "reasons": ["last 1", "newest good set"]}
     assert result["freed"] == 2 * len("db" + "media")
     assert result["summary"] == f"2 sets of shop removed (14 bytes), 2 stay in {sets.directory}."
     assert result["diff"]["before"].splitlines() == [day(0), day(1), day(2), day(3)]
@@ -116,10 +116,10 @@ def test_what_is_not_ours_to_judge_stays(sets: Sets) -> None:
     (Path(sets.directory) / "db-20200103-020000.tar.gz").touch()
     result = pruned(sets)
     assert "manifest-20200102-020000.json" in result["unreadable"][0]
-    assert result["lone"] == ["db-20200103-020000.tar.gz"]
+    assert result["orphaned"] == ["db-20200103-020000.tar.gz"]
     for stamp in ("20200101", "20200102", "20200103"):
         assert any(stamp in name for name in files(sets))
-    assert [one.manifest.stamp for one in Sets(sets.directory, "other").listing().sets] == ["20200101-020000"]
+    assert [one.manifest.id for one in Sets(sets.directory, "other").listing().sets] == ["20200101-020000"]
 
 
 def test_one_at_a_time(sets: Sets) -> None:
@@ -136,7 +136,7 @@ def test_what_a_killed_run_left_is_set_right_first(sets: Sets, tmp_path: Path) -
     run(TWO, sets, lambda: engine, FakeWallClock(NOW), False)
     assert engine.running() == ["APP"]
     assert sets.leftovers() == []
-    assert [one.manifest.stamp for one in sets.listing().sets] == [day(0), day(1)]
+    assert [one.manifest.id for one in sets.listing().sets] == [day(0), day(1)]
 
 
 def test_a_file_that_cannot_be_removed(sets: Sets) -> None:
@@ -155,7 +155,7 @@ def copy_of(sets: Sets, place: Path, days: float, before: str = "", at: str = ""
     kept.mkdir(parents=True, exist_ok=True)
     (kept / "payload.db").write_text("0123456789")
     when = at or (NOW - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    swap = {"volume": "shop-db", "live": str(live), "staged": "", "before": str(kept), "set": day(0), "at": when}
+    swap = {"volume": "shop-db", "live": str(live), "staged": "", "safety_copy": str(kept), "set": day(0), "at": when}
     (Path(sets.directory) / RECORD).write_text(json.dumps({"swaps": [swap]}))
     return kept
 
@@ -212,7 +212,7 @@ def test_a_safety_copy_of_an_unknown_time_is_left_alone(sets: Sets, tmp_path: Pa
 def test_the_last_set_before_a_loss_stays(sets: Sets) -> None:
     old = sets.find(day(3), NOW).manifest
     last = sets.find(day(0), NOW).manifest
-    sets.record(replace(last, losses=("Gone.",), lost_since=(old.stamp,)))
+    sets.record(replace(last, losses=("Gone.",), lost_since=(old.id,)))
     result = pruned(sets)
     assert (result["removed"], result["kept"]) == ([day(2)], [day(0), day(1), day(3)])
     assert result["decisions"][-1]["reasons"] == [f"the last before a loss that set {day(0)} tells of"]
@@ -226,7 +226,7 @@ def test_a_set_of_the_future_holds_nothing(sets: Sets) -> None:
 
 
 OTHER_KINDS = [
-    json.dumps({"swaps": [{**dict.fromkeys(("volume", "live", "staged", "set"), "x"), "before": one, "at": at}]})
+    json.dumps({"swaps": [{**dict.fromkeys(("volume", "live", "staged", "set"), "x"), "safety_copy": one, "at": at}]})
     for one, at in ((3, "2026-01-01T02:00:00Z"), ("/x.before-20260101-020000", 5))
 ]
 

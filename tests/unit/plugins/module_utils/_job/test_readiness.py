@@ -69,7 +69,7 @@ def test_a_second_container_on_the_database(site: Site, others: list[str]) -> No
     site.engine.calls.clear()
     message = refused(site).message
     assert f"{', '.join(others)} also {'runs' if len(others) == 1 else 'run'} on shop-db." in message
-    site.run(site.params("shop:2", beside=others))
+    site.run(site.params("shop:2", allowed_containers=others))
     assert site.live().image == "shop:2"
 
 
@@ -100,24 +100,24 @@ def test_holes_need_no_room(site: Site) -> None:
 
 
 def test_overlap_on_sqlite(site: Site) -> None:
-    message = refused(site, strategy="overlap").message
+    message = refused(site, strategy="start-first").message
     assert "shop-db holds the SQLite database payload.db" in message
-    assert "so overlap is refused. Set docker_vps_cutover: single_writer, or docker_vps_overlap_force" in message
-    site.run(site.params("shop:2", strategy="overlap", overlap_force=True))
+    assert "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force" in message
+    site.run(site.params("shop:2", strategy="start-first", start_first_force=True))
     assert site.live().image == "shop:2"
 
 
 def test_overlap_on_what_cannot_be_looked_into(site: Site) -> None:
     site.engine.volumes["shop-db"]["Driver"] = "nfs"
-    message = refused(site, strategy="overlap").message
-    assert "Nobody can tell whether shop-db holds an SQLite database, so overlap is refused." in message
+    message = refused(site, strategy="start-first").message
+    assert "Nobody can tell whether shop-db holds an SQLite database, so start-first is refused." in message
     assert "its driver is nfs" in message
 
 
 def test_overlap_without_a_volume(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.engine.volumes.clear()
-    site.deploy("shop:1", strategy="overlap")
+    site.deploy("shop:1", strategy="start-first")
     assert site.live().image == "shop:1"
 
 
@@ -156,7 +156,7 @@ def test_paths_that_nobody_could_copy_are_a_caution(site: Site) -> None:
 def test_what_vanishes_when_it_is_stopped(site: Site) -> None:
     site.engine.containers[site.engine.container(APP)["Id"]]["HostConfig"]["AutoRemove"] = True  # type: ignore[index]
     assert f"{APP} was started with --rm" in refused(site).message
-    assert f"{APP} was started with --rm" in refused(site, strategy="overlap", overlap_force=True).message
+    assert f"{APP} was started with --rm" in refused(site, strategy="start-first", start_first_force=True).message
 
 
 def test_a_container_that_uses_the_directory_by_its_path(site: Site) -> None:
@@ -234,7 +234,7 @@ def test_what_users_wrote_into_restored_data_is_not_lost(site: Site) -> None:
     stamp = backed_up(site)
     site.engine.on["here", "reload"] = lambda: database(site.db / "payload.db", vendors=1)
     with pytest.raises(DockerVpsError, match=r"Would be lost: 1 row of vendors\."):
-        site.deploy("shop:3", Version(unhealthy=6.0), restore=stamp, reload=["reload"])
+        site.deploy("shop:3", Version(unhealthy=6.0), restore=stamp, proxy_reload_command=["reload"])
     assert site.counted()["vendors"] == 4
     assert site.live().image == "shop:3"
 
@@ -272,7 +272,7 @@ def test_staged_data_is_not_left(site: Site, what: str) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for whoever is at work."""
-    monkeypatch.setattr(cutover, "SETTLED_WITHIN", 0.0)
+    monkeypatch.setattr(cutover, "RECOVERED_WITHIN", 0.0)
 
 
 @pytest.mark.usefixtures("impatient")

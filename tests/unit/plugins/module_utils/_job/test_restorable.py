@@ -121,7 +121,7 @@ def test_a_malicious_archive(shop: Shop, one: BackupSet, tmp_path: Path) -> None
 
 def test_links_that_lead_out(shop: Shop) -> None:
     os.symlink("/etc/passwd", shop.media / "link")
-    later = shop.back_up().manifest.stamp
+    later = shop.back_up().manifest.id
     refused(shop, set=later)
     restore(shop, set=later, allow_outside_links=True)
     assert os.readlink(shop.media / "link") == "/etc/passwd"
@@ -246,7 +246,7 @@ def test_undo_of_some_volumes_only(shop: Shop) -> None:
 
 
 def test_undo_when_a_safety_copy_is_gone(shop: Shop) -> None:
-    gone = Path(restore(shop)["before"][0])
+    gone = Path(restore(shop)["safety_copies"][0])
     for path in tree_of(gone):
         os.unlink(gone / path)
     os.rmdir(gone)

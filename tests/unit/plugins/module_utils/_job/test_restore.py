@@ -59,15 +59,15 @@ def test_a_restore(shop: Shop) -> None:
             "summary": "Would be lost: 2 rows of vendors, what changed in 3 files since 2026-02-01 02:00:00 UTC.",
         },
         "stopped": ["app"],
-        "unavailable": 1.0,
-        "before": before,
+        "downtime": 1.0,
+        "safety_copies": before,
         "left": [],
         "notes": [],
         "summary": f"Set 20260201-020000 of shop is in shop-db, shop-media: 2 files, {size // 1024} KiB. "
         "Stopped for 1 s: app. The data from before is kept; docker_vps_restore_undo: true brings it back.",
     }
     assert (Path(before[1]) / "b.png").exists()
-    assert [swap.before for swap in remembered(shop.sets)] == before
+    assert [swap.safety_copy for swap in remembered(shop.sets)] == before
     assert shop.sets.leftovers() == []
 
 
@@ -79,17 +79,17 @@ def test_no_stale_file_remains(shop: Shop) -> None:
 
 
 def test_a_second_restore_replaces_the_safety_copy(shop: Shop) -> None:
-    first = restore(shop)["before"]
+    first = restore(shop)["safety_copies"]
     second = restore(shop)
     assert shop.data() == OLD
     assert second["changed"] is True
-    assert second["before"] != first
-    assert shop.folders() == sorted(f"{Path(path).parent.name}/{Path(path).name}" for path in second["before"])
+    assert second["safety_copies"] != first
+    assert shop.folders() == sorted(f"{Path(path).parent.name}/{Path(path).name}" for path in second["safety_copies"])
 
 
 def test_within_one_second_safety_copies_have_different_names(shop: Shop) -> None:
     shop.engine.takes = 0.0
-    first, second = restore(shop)["before"], restore(shop)["before"]
+    first, second = restore(shop)["safety_copies"], restore(shop)["safety_copies"]
     assert first[0].endswith(".before-20260201-020100")
     assert second[0].endswith(".before-20260201-020101")
 
@@ -110,9 +110,9 @@ def test_undo_and_redo(shop: Shop) -> None:
 
 
 def test_without_a_safety_copy(shop: Shop) -> None:
-    result = restore(shop, keep_before=False)
+    result = restore(shop, safety_copy=False)
     assert shop.data() == OLD
-    assert result["before"] == []
+    assert result["safety_copies"] == []
     assert "undo" not in result["summary"]
     assert shop.folders() == []
     with pytest.raises(DockerVpsError, match="so there is nothing to undo"):
@@ -137,7 +137,7 @@ def test_refused_while_a_container_runs(shop: Shop) -> None:
 def test_a_stopped_container_stays_stopped(shop: Shop) -> None:
     shop.engine.add_container("app", "shop-db", "shop-media", running=False)
     result = restore(shop, stop_app=False)
-    assert (result["stopped"], result["unavailable"]) == ([], 0.0)
+    assert (result["stopped"], result["downtime"]) == ([], 0.0)
     assert shop.engine.calls == []
     assert shop.data() == OLD
 
@@ -157,7 +157,7 @@ def test_check_mode_writes_nothing(shop: Shop) -> None:
     listed = tree_of(Path(shop.sets.directory).parent)
     result = restore(shop, check_mode=True, stop_app=False)
     assert tree_of(Path(shop.sets.directory).parent) == listed
-    assert (result["changed"], result["stopped"], result["before"]) == (True, ["app"], [])
+    assert (result["changed"], result["stopped"], result["safety_copies"]) == (True, ["app"], [])
     assert result["files"] == 2
     assert result["summary"].startswith("Set 20260201-020000 of shop can be restored into shop-db, shop-media: 2 files")
     assert " To be stopped for it: app. Would be lost: 2 rows of vendors" in result["summary"]
@@ -351,7 +351,7 @@ def test_an_undo_of_uploads_alone_counts_nobodys_rows(shop: Shop) -> None:
 
 
 def test_an_undo_takes_no_link_for_a_safety_copy(shop: Shop, tmp_path: Path) -> None:
-    kept = restore(shop)["before"][0]
+    kept = restore(shop)["safety_copies"][0]
     os.rename(kept, tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", kept)
     with pytest.raises(DockerVpsError, match="or they are gone, so there is nothing to undo"):

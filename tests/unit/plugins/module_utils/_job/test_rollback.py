@@ -65,7 +65,7 @@ def test_to_the_version_before(tmp_path: Path) -> None:
     target = ids(site)["shop:3"]
     result = returned(site)
     live = site.live()
-    assert (live.image, live.returned_to, result["returned_to"]) == ("shop:3", target, target)
+    assert (live.image, live.rolled_back_to, result["rolled_back_to"]) == ("shop:3", target, target)
     assert site.engine.names() == {APP: "shop:3"}
     assert "of shop:3" in (site.home / ".env.production").read_text()
     assert '"shop:3"' in (site.home / "compose.yml").read_text()
@@ -143,9 +143,9 @@ def test_data_is_never_exchanged_under_two_versions(tmp_path: Path) -> None:
     site = same_schema(tmp_path)
     database(site.db / "payload.db", vendors=4)
     site.engine.together = 0
-    returned(site, data="restore", strategy="overlap", overlap_force=True)
+    returned(site, data="restore", strategy="start-first", start_first_force=True)
     assert site.counted()["vendors"] == 3
-    assert (site.engine.together, site.live().strategy) == (1, "single_writer")
+    assert (site.engine.together, site.live().strategy) == (1, "stop-first")
     assert site.beside() == []
 
 
@@ -248,7 +248,7 @@ def test_one_that_does_not_come_up_leaves_what_was_before(site: Site) -> None:
     assert site.state() == before
 
 
-def test_what_a_killed_run_has_left_is_settled_first(tmp_path: Path) -> None:
+def test_what_a_killed_run_has_left_is_recovered_first(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")
     site.deploy("shop:2", backup=site.backing_up())

@@ -18,9 +18,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineError,
     EngineUnreachable,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY, UNWELL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import DEGRADED, FAILED, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover, under_way
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import KEEP, RESTORE, settle
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import KEEP, RESTORE, recover
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import JOURNAL, LOG
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
@@ -90,13 +90,13 @@ def test_data_that_no_user_has_met_is_put_back(site: Site) -> None:
 @pytest.mark.parametrize("choice", [KEEP, RESTORE])
 def test_it_is_put_back_whatever_was_chosen_for_later(site: Site, choice: str) -> None:
     before = site.state()["data"]
-    failed(site, Version(exits=0.1, answers=9, migrates=migrate), on_way_back=choice)
+    failed(site, Version(exits=0.1, answers=9, migrates=migrate), data_on_failure=choice)
     assert site.state()["data"] == before
 
 
 def test_newer_data_of_the_same_schema_stays(site: Site) -> None:
     users_write(site)
-    error = failed(site, reload=["reload"])
+    error = failed(site, proxy_reload_command=["reload"])
     assert site.counted()["vendors"] == 3 + 2 + 2  # the proxy is reloaded on the way back too
     assert "The data" not in error.message
     assert (site.newest().result, site.engine.names()) == (FAILED, {APP: "shop:1"})
@@ -113,9 +113,9 @@ def test_a_migration_alone_is_no_users_data(site: Site) -> None:
 
 def test_users_newer_data_in_another_schema_stays_with_the_version_that_can_read_it(site: Site) -> None:
     users_write(site)
-    error = failed(site, Version(unhealthy=LATE, migrates=migrate), reload=["reload"])
+    error = failed(site, Version(unhealthy=LATE, migrates=migrate), proxy_reload_command=["reload"])
     one = site.live()
-    assert (one.image, one.result) == ("shop:2", UNWELL)
+    assert (one.image, one.result) == ("shop:2", DEGRADED)
     assert "Would be lost: 2 rows of vendors." in error.message
     assert "docker_vps_rollback_data: restore" in error.message
     assert error.evidence["release"] == vars(one)
@@ -128,7 +128,7 @@ def test_users_newer_data_in_another_schema_stays_with_the_version_that_can_read
 
 def test_it_is_not_counted_while_the_failed_version_takes_more(site: Site) -> None:
     users_write(site)
-    failed(site, version(migrates=migrate), reload=["reload"])
+    failed(site, version(migrates=migrate), proxy_reload_command=["reload"])
     did = site.engine.did()
     assert did[did.index(f"rename {NEXT} {APP}", 8) :] == [
         f"rename {NEXT} {APP}",
@@ -142,9 +142,9 @@ def test_it_is_not_counted_while_the_failed_version_takes_more(site: Site) -> No
 def test_a_version_that_stays_and_cannot_be_started_says_so(site: Site) -> None:
     users_write(site)
     site.engine.fails["start", APP] = EngineError("no more memory")
-    error = failed(site, version(migrates=migrate), reload=["reload"])
+    error = failed(site, version(migrates=migrate), proxy_reload_command=["reload"])
     assert "no more memory" in error.message
-    assert site.live().result == UNWELL
+    assert site.live().result == DEGRADED
 
 
 def test_a_version_that_stays_gets_its_name(site: Site) -> None:
@@ -152,7 +152,7 @@ def test_a_version_that_stays_gets_its_name(site: Site) -> None:
     error = failed(site, Version(answers=99, healthy=1e9, unhealthy=5.0, migrates=migrate), aliases=["www"])
     assert "Would be lost: 1 row of payload_migrations, 2 rows of vendors." in error.message
     assert site.engine.names() == {APP: "shop:2"}
-    assert (site.live().image, site.live().result) == ("shop:2", UNWELL)
+    assert (site.live().image, site.live().result) == ("shop:2", DEGRADED)
 
 
 def test_an_engine_that_restarts_when_a_version_has_to_stay(site: Site) -> None:
@@ -163,9 +163,9 @@ def test_an_engine_that_restarts_when_a_version_has_to_stay(site: Site) -> None:
 
     users_write(site)
     site.engine.on["start", APP] = restart
-    failed(site, Version(unhealthy=LATE, migrates=migrate), reload=["reload"])
+    failed(site, Version(unhealthy=LATE, migrates=migrate), proxy_reload_command=["reload"])
     assert site.engine.names() == {APP: "shop:2"}
-    assert (site.live().image, site.live().result) == ("shop:2", UNWELL)
+    assert (site.live().image, site.live().result) == ("shop:2", DEGRADED)
 
 
 @pytest.mark.parametrize("choice", [KEEP, RESTORE])
@@ -175,7 +175,7 @@ def test_what_was_chosen_for_newer_data_is_done(site: Site, choice: str) -> None
         database(site.db / "payload.db", vendors=2)
 
     site.engine.on["here", "reload"] = write
-    failed(site, version(migrates=migrate), reload=["reload"], on_way_back=choice)
+    failed(site, version(migrates=migrate), proxy_reload_command=["reload"], data_on_failure=choice)
     assert site.engine.names() == {APP: "shop:1"}
     assert site.newest().result == FAILED
     kept = {"vendors": 5, "payload_migrations": 2, "orders": 0}
@@ -190,9 +190,9 @@ def test_a_database_that_cannot_be_read_is_not_thrown_away(site: Site) -> None:
     site.engine.on["here", "reload"] = damage
     made = version(migrates=migrate)
     site.engine.on["stop", APP] = lambda: setattr(made, "migrates", lambda place: None)
-    error = failed(site, made, reload=["reload"])
+    error = failed(site, made, proxy_reload_command=["reload"])
     assert "What would be lost cannot be told" in error.message
-    assert (site.live().image, site.live().result) == ("shop:2", UNWELL)
+    assert (site.live().image, site.live().result) == ("shop:2", DEGRADED)
 
 
 def test_a_database_that_cannot_be_read_when_the_name_moves(site: Site) -> None:
@@ -201,7 +201,7 @@ def test_a_database_that_cannot_be_read_when_the_name_moves(site: Site) -> None:
         (site.db / "payload.db").write_bytes(start + b"garbage" * 1000)
 
     site.engine.on["execute", NEXT, "true"] = damage
-    error = failed(site, smoke=["true"])
+    error = failed(site, smoke_test_command=["true"])
     assert "What would be lost cannot be told" in error.message
 
 
@@ -222,7 +222,7 @@ def test_an_alias_and_a_failure_before_anything_ran(site: Site) -> None:
 def test_a_replica_is_stopped_for_the_exchange_and_goes_on(site: Site) -> None:
     replica = site.engine.place_container("replica", "shop:1", {}, [])
     site.engine.start("replica")
-    failed(site, Version(exits=0.1, answers=9, migrates=migrate), beside=["replica"])
+    failed(site, Version(exits=0.1, answers=9, migrates=migrate), allowed_containers=["replica"])
     assert site.engine.did()[-5:] == [
         f"remove {NEXT}",
         "stop replica",
@@ -238,7 +238,7 @@ def test_a_replica_that_does_not_go_on_keeps_nobody_else(site: Site) -> None:
     site.engine.place_container("replica", "shop:1", {}, [])
     site.engine.start("replica")
     site.engine.fails["start", "replica"] = EngineError("no more memory")
-    error = failed(site, Version(exits=0.1, answers=9, migrates=migrate), beside=["replica"])
+    error = failed(site, Version(exits=0.1, answers=9, migrates=migrate), allowed_containers=["replica"])
     assert site.engine.names() == {APP: "shop:1"}
     assert "replica does not run again: no more memory" in error.message
 
@@ -254,7 +254,7 @@ def test_a_copy_that_is_not_durable_is_worth_nothing_after_a_reboot(site: Site) 
     assert os.path.isdir(journal.copy)
     migrate(site.db)
     journal.write(site.releases, boot="another")
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.counted()["payload_migrations"] == 2
     assert site.engine.names() == {APP: "shop:1"}
     assert site.beside() == []
@@ -267,7 +267,7 @@ def test_a_durable_copy_is_used_after_a_reboot(site: Site) -> None:
     assert journal
     assert journal.durable
     journal.write(site.releases, boot="another", reachable=False)
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.state()["data"] == before
 
 
@@ -278,7 +278,7 @@ def test_half_a_copy_is_not_used(site: Site) -> None:
     copy = Path(str(site.db) + f".release-{one}")
     copy.mkdir()
     journal.write(site.releases, volume="shop-db", live=str(site.db), copy=str(copy))
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.counted()["vendors"] == 3
     assert site.beside() == []
 
@@ -288,7 +288,7 @@ def test_an_exchange_that_was_interrupted_is_finished(site: Site) -> None:
     one = killed_at(site, f"rename {NEXT} {APP}")
     assert under_way.read(site.releases, one).reachable  # type: ignore[union-attr]
     os.rename(site.db, f"{site.db}.failed-{one}")
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.state()["data"] == before
     assert site.beside() == []
 
@@ -297,7 +297,7 @@ def test_data_that_the_old_version_has_again_stays(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     site.engine.start(OLD)  # by hand, after a power failure
     database(site.db / "payload.db", vendors=7)
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.counted()["vendors"] == 10
     assert site.engine.names() == {APP: "shop:1"}
 
@@ -313,9 +313,9 @@ def brought_up(site: Site, image: str) -> str:
 def test_rows_written_to_a_version_that_was_brought_up_by_hand_are_not_lost(site: Site) -> None:
     one = brought_up(site, "shop:2")
     database(site.db / "payload.db", vendors=40)
-    told = settle(site.world, one, "It was killed.")
+    told = recover(site.world, one, "It was killed.")
     assert told
-    assert told.release.result == "unwell"
+    assert told.release.result == "degraded"
     assert "40 rows of vendors" in told.release.message
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
     assert site.engine.names() == {APP: "shop:2"}
@@ -326,7 +326,7 @@ def test_rows_written_by_hand_with_the_same_schema_stay_with_the_version_before(
     site.engine.add_image("shop:3")
     one = brought_up(site, "shop:3")
     database(site.db / "payload.db", vendors=40)
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
     assert site.engine.names() == {APP: "shop:1"}
     assert site.counted()["vendors"] == 43
@@ -349,7 +349,7 @@ def test_a_write_that_a_crash_interrupted_is_rolled_back_first(site: Site) -> No
         site.engine.on.clear()
 
     site.engine.on["here", "reload"] = crash
-    error = failed(site, reload=["reload"])
+    error = failed(site, proxy_reload_command=["reload"])
     assert "was put back and is healthy" in error.message
     assert site.engine.names() == {APP: "shop:1"}
     assert site.counted()["vendors"] == 3
@@ -359,7 +359,7 @@ def test_a_journal_of_a_later_version_is_read(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     path = Path(site.releases.path(one, JOURNAL))
     path.write_text(json.dumps({**json.loads(path.read_text()), "later": 1}))
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.engine.names() == {APP: "shop:1"}
 
 
@@ -369,13 +369,13 @@ def test_a_journal_that_cannot_be_read(site: Site, text: str) -> None:
     path = Path(site.releases.path(one, JOURNAL))
     path.write_text(text)
     with pytest.raises(DockerVpsError, match="See with docker ps which version runs, and remove that file"):
-        settle(site.world, one, "It was killed.")
+        recover(site.world, one, "It was killed.")
 
 
 def test_an_old_container_that_is_gone_is_made_anew(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     site.engine.remove_container(OLD)
-    told = settle(site.world, one, "It was killed.")
+    told = recover(site.world, one, "It was killed.")
     assert told
     assert site.engine.names() == {APP: "shop:1"}
     assert ("up", "shop") in site.engine.calls
@@ -387,29 +387,29 @@ def test_a_container_that_was_stopped_for_the_exchange_and_is_gone(site: Site) -
     journal = under_way.read(site.releases, one)
     assert journal
     journal.write(site.releases, others=("gone",))
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.engine.names() == {APP: "shop:1"}
 
 
 def test_a_version_that_has_to_stay_and_is_gone_is_made_anew(site: Site) -> None:
-    one = killed_at(site, "here reload", reload=["reload"])
+    one = killed_at(site, "here reload", proxy_reload_command=["reload"])
     database(site.db / "payload.db", vendors=1)
     site.engine.remove_container(APP)
-    told = settle(site.world, one, "It was killed.")
+    told = recover(site.world, one, "It was killed.")
     assert told
-    assert told.release.result == UNWELL
+    assert told.release.result == DEGRADED
     assert site.engine.names() == {APP: "shop:2"}
 
 
-def test_nothing_to_settle(site: Site) -> None:
-    assert settle(site.world, site.releases.current(), "") is None
-    assert cutover.settle_all(site.world) == []
+def test_nothing_to_recover(site: Site) -> None:
+    assert recover(site.world, site.releases.current(), "") is None
+    assert cutover.recover_all(site.world) == []
 
 
 def test_a_decided_one_is_finished(site: Site) -> None:
     one = killed_at(site, f"remove {OLD}")
     assert site.releases.current() == one
-    told = settle(site.world, one, "It was killed.")
+    told = recover(site.world, one, "It was killed.")
     assert told
     assert told.release.result == HEALTHY
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
@@ -418,7 +418,7 @@ def test_a_decided_one_is_finished(site: Site) -> None:
 def test_a_decided_one_whose_record_is_gone(site: Site) -> None:
     one = killed_at(site, f"remove {OLD}")
     os.unlink(site.releases.path(one, "release.json"))
-    assert settle(site.world, one, "") is None
+    assert recover(site.world, one, "") is None
     assert site.releases.unfinished() == []
 
 
@@ -426,7 +426,7 @@ def test_an_undone_one_whose_record_is_gone(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     os.unlink(site.releases.path(one, "release.json"))
     with pytest.raises(DockerVpsError, match=f"The record of the release {one} is gone"):
-        settle(site.world, one, "")
+        recover(site.world, one, "")
     assert site.engine.names() == {APP: "shop:1"}
 
 
@@ -581,17 +581,17 @@ def test_an_engine_that_leaves_again_and_again(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     site.engine.fails["remove", NEXT] = EngineUnreachable("away")
     with pytest.raises(EngineUnreachable):
-        settle(site.world, one, "It was killed.")
+        recover(site.world, one, "It was killed.")
     assert site.releases.unfinished() == [one]
     site.engine.fails.clear()
-    settle(site.world, one, "It was killed.")
+    recover(site.world, one, "It was killed.")
     assert site.engine.names() == {APP: "shop:1"}
 
 
 def test_files_that_are_gone_do_not_keep_the_old_container_from_running(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     os.unlink(site.releases.path(site.releases.current(), "compose.yml"))
-    told = settle(site.world, one, "It was killed.")
+    told = recover(site.world, one, "It was killed.")
     assert told
     assert site.engine.names() == {APP: "shop:1"}
     assert "compose.yml is gone, so the release" in told.release.message
@@ -601,7 +601,7 @@ def test_an_env_file_in_which_secrets_cannot_be_told_hides_all(site: Site) -> No
     one = killed_at(site, f"rename {NEXT} {APP}")
     site.engine.versions["shop:2"].lines = [f"I have {SECRET}"]
     Path(site.releases.path(one, ".env.production")).write_text("garbage")
-    told = settle(site.world, one, f"It was killed with {SECRET}.")
+    told = recover(site.world, one, f"It was killed with {SECRET}.")
     assert told
     assert SECRET not in told.release.message + told.evidence + Path(site.releases.path(one, LOG)).read_text()
     assert "not shown, since its secrets cannot be told" in told.evidence
@@ -621,14 +621,16 @@ def test_a_log_that_cannot_be_kept(site: Site) -> None:
     one = killed_at(site, f"rename {NEXT} {APP}")
     site.engine.versions["shop:2"].lines = ["hello"]
     Path(site.releases.path(one, LOG)).mkdir()
-    told = settle(site.world, one, "It was killed.")
+    told = recover(site.world, one, "It was killed.")
     assert told
     assert "The log of the failed version is lost: " in told.release.message
     assert told.evidence.endswith("hello")
 
 
 def test_the_journal_is_read_as_it_was_written(site: Site) -> None:
-    one = under_way.UnderWay("20260201-020104", "shop", APP, others=("a",), reload=("x", "y"), rows={"v/p": {"t": 1}})
+    one = under_way.UnderWay(
+        "20260201-020104", "shop", APP, others=("a",), proxy_reload_command=("x", "y"), rows={"v/p": {"t": 1}}
+    )
     os.mkdir(os.path.join(site.releases.directory, one.id))
     written = one.write(site.releases, copied=True)
     assert under_way.read(site.releases, one.id) == written == replace(one, copied=True)

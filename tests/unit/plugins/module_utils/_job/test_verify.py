@@ -67,7 +67,7 @@ def test_a_good_set(sets: Sets, later: FakeWallClock, level: str) -> None:
     before = sorted(os.listdir(sets.directory))
     result = shown(sets, later, level=level)
     (row,) = result["sets"]
-    assert row["stamp"] == STAMP
+    assert row["id"] == STAMP
     assert (row["time"], row["age"]) == ("2026-02-01T02:00:00Z", 3600)
     assert (row["reason"], row["consistency"], row["image"]) == ("nightly", "online", "app:1")
     assert row["files"] == 2
@@ -77,7 +77,7 @@ def test_a_good_set(sets: Sets, later: FakeWallClock, level: str) -> None:
     assert row["checks"] == {"sound": 1, "damaged": 0, "not checked": 0}
     assert row["problems"] == []
     assert (row["proven"], row["last_proof"]) == (False, {})
-    assert result["newest_good"] == {"stamp": STAMP, "age": 3600}
+    assert result["newest_good"] == {"id": STAMP, "age": 3600}
     assert (result["last_proven"], result["runs"], result["changed"]) == ({}, {}, False)
     assert result["summary"][0].startswith(f"{STAMP}: 60 minutes ago, ")
     assert result["summary"][0].endswith(
@@ -95,8 +95,8 @@ def test_nothing_is_there(tmp_path: Path, later: FakeWallClock) -> None:
 
 def test_one_set_only(sets: Sets, later: FakeWallClock) -> None:
     publish(sets, "20260101-020000")
-    assert [row["stamp"] for row in shown(sets, later, which="20260101-020000")["sets"]] == ["20260101-020000"]
-    assert [row["stamp"] for row in shown(sets, later)["sets"]] == [STAMP, "20260101-020000"]
+    assert [row["id"] for row in shown(sets, later, which="20260101-020000")["sets"]] == ["20260101-020000"]
+    assert [row["id"] for row in shown(sets, later)["sets"]] == [STAMP, "20260101-020000"]
 
 
 def test_what_a_drill_proved(sets: Sets, later: FakeWallClock) -> None:
@@ -107,7 +107,7 @@ def test_what_a_drill_proved(sets: Sets, later: FakeWallClock) -> None:
     result = shown(sets, later)
     assert [row["proven"] for row in result["sets"]] == [False, True]
     assert result["sets"][0]["last_proof"]["reason"] == "It broke."
-    assert result["last_proven"] == {"stamp": STAMP, "at": PROOF.at, "age": 1800}
+    assert result["last_proven"] == {"id": STAMP, "at": PROOF.at, "age": 1800}
     assert "Last proven: 20260201-020000, 30 minutes ago." in result["summary"]
 
 
@@ -135,7 +135,7 @@ def test_other_files_and_scheduled_runs(sets: Sets, later: FakeWallClock) -> Non
     runs.record(sets.directory, "drill", runs.Run("2026-02-01T03:00:00Z", False, 9.0, "It broke."))
     result = shown(sets, later)
     assert "manifest-20260102-020000.json is not the manifest of a backup set" in result["unreadable"][0]
-    assert result["lone"] == ["db-20260103-020000.tar.gz"]
+    assert result["orphaned"] == ["db-20260103-020000.tar.gz"]
     assert result["runs"]["drill"] == {
         "at": "2026-02-01T03:00:00Z",
         "ok": False,

@@ -37,10 +37,16 @@ BACKUP = {
 def test_what_is_not_given_follows_from_the_name() -> None:
     read = cutover_of(DEFAULTS, definition="text", image="shop:1")
     assert read == Params(
-        "shop", "shop", "shop-app", "text", "shop:1", {"database": "shop-db", "media": "shop-media"}, drain=read.drain
+        "shop",
+        "shop",
+        "shop-app",
+        "text",
+        "shop:1",
+        {"database": "shop-db", "media": "shop-media"},
+        drain_timeout=read.drain_timeout,
     )
     assert read.database == "shop-db"
-    assert 0 < read.drain < 1
+    assert 0 < read.drain_timeout < 1
 
 
 def test_everything_given() -> None:
@@ -50,17 +56,17 @@ def test_everything_given() -> None:
         "data": {"d": "v"},
         "external": True,
         "aliases": ["a"],
-        "beside": ["b"],
-        "strategy": "overlap",
-        "overlap_force": True,
-        "health": 5.0,
-        "drain": 0.0,
-        "watch": 6.0,
-        "smoke": ["s"],
-        "reload": ["r"],
+        "allowed_containers": ["b"],
+        "strategy": "start-first",
+        "start_first_force": True,
+        "health_timeout": 5.0,
+        "drain_timeout": 0.0,
+        "monitor": 6.0,
+        "smoke_test_command": ["s"],
+        "proxy_reload_command": ["r"],
         "log_lines": 7,
-        "keep": 8,
-        "by": "me",
+        "retain_releases": 8,
+        "deployed_by": "me",
         "migration_loss": "fail",
         "loss_ignore": ["carts"],
         "backup": BACKUP,
@@ -76,17 +82,17 @@ def test_everything_given() -> None:
         data={"d": "v"},
         external=True,
         aliases=("a",),
-        beside=("b",),
-        strategy="overlap",
-        overlap_force=True,
-        health=5.0,
-        drain=0.0,
-        watch=6.0,
-        smoke=("s",),
-        reload=("r",),
+        allowed_containers=("b",),
+        strategy="start-first",
+        start_first_force=True,
+        health_timeout=5.0,
+        drain_timeout=0.0,
+        monitor=6.0,
+        smoke_test_command=("s",),
+        proxy_reload_command=("r",),
         log_lines=7,
-        keep=8,
-        by="me",
+        retain_releases=8,
+        deployed_by="me",
         migration_loss="fail",
         loss_ignore=("carts",),
         revision="4f2c",
@@ -102,7 +108,7 @@ def test_everything_given() -> None:
 
 
 def test_overlap_drains_for_longer() -> None:
-    assert cutover_of({**DEFAULTS, "strategy": "overlap"}, definition="", image="").drain > 1
+    assert cutover_of({**DEFAULTS, "strategy": "start-first"}, definition="", image="").drain_timeout > 1
 
 
 def test_uploads_are_asked_for_where_they_are_archived() -> None:
@@ -118,7 +124,7 @@ def test_uploads_are_asked_for_where_they_are_archived() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_health_takes_some_time(seconds: float) -> None:
     with pytest.raises(InvalidInput, match="health must be more than 0 seconds, but is"):
-        cutover_of({**DEFAULTS, "health": seconds}, definition="", image="")
+        cutover_of({**DEFAULTS, "health_timeout": seconds}, definition="", image="")
 
 
 def test_a_volume_has_a_name() -> None:

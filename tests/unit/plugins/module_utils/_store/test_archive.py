@@ -142,7 +142,7 @@ def test_a_tree_comes_back_the_same(tree: Path, kind: str) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert written.sha256 == hashlib.sha256(target.read_bytes()).hexdigest()
     assert written.bytes == target.stat().st_size
-    assert (written.torn, written.vanished, written.skipped, written.missing) == ((), (), (), ())
+    assert (written.inconsistent, written.vanished, written.skipped, written.missing) == ((), (), (), ())
     examined = examine(str(target), kind, sha256=written.sha256)
     assert examined == Examined(written.files, written.members, written.plain_bytes, 0)
     kinds = [stat.S_IFMT(os.lstat(os.path.join(os.fsencode(tree), name)).st_mode) for name in before]
@@ -316,7 +316,7 @@ def test_a_file_that_changes_is_read_again(tree: Path, meanwhile: Meanwhile, cha
     once = tree.parent / "once"
     meanwhile(f"test -e {once} || {{ {change.format(tree / 'log')}; touch {once}; }}")
     written = packed(tree, leave_out=["left out"])
-    assert written.torn == ()
+    assert written.inconsistent == ()
     assert (written.files, written.members) == (4, 4 + 2 + 2 + 1)
     target = str(tree.parent / "archive")
     assert examine(target, "none") == Examined(written.files, written.members, written.plain_bytes, 0)
@@ -331,7 +331,7 @@ def test_a_file_that_never_stops_changing_is_torn(tree: Path, meanwhile: Meanwhi
     (tree / "log").write_bytes(NOISE)
     meanwhile(f"echo more >> '{tree}/log'; echo . >> {tree.parent}/count")
     written = packed(tree)
-    assert written.torn == ("log",)
+    assert written.inconsistent == ("log",)
     # The tree's own directory at the start and the end, and the file and the directory again, three times.
     assert (written.files, written.members) == (1, 3 + 3 * 2)
 
@@ -340,7 +340,7 @@ def test_a_file_that_goes_while_it_is_read_is_torn(tree: Path, meanwhile: Meanwh
     (tree / "log").write_bytes(NOISE)
     meanwhile(f"rm -f '{tree}/log'")
     written = packed(tree, wanted=["log"])
-    assert (written.torn, written.vanished, written.missing) == (("log",), (), ())
+    assert (written.inconsistent, written.vanished, written.missing) == (("log",), (), ())
     assert (restored(tree) / "log").read_bytes() == NOISE
 
 
@@ -350,7 +350,7 @@ def test_a_file_that_goes_before_it_is_read_again_is_torn(tree: Path, meanwhile:
     script = f"test -e {once} || {{ echo more >> '{tree}/log'; touch {once}; }}"
     meanwhile(script, before=f"if test -e {once}; then rm '{tree}/log'; fi")
     written = packed(tree)
-    assert written.torn == ("log",)
+    assert written.inconsistent == ("log",)
     assert written.vanished == ()
 
 
@@ -359,7 +359,7 @@ def test_a_file_that_is_gone_has_vanished(tree: Path, meanwhile: Meanwhile) -> N
     (tree / "c d").write_bytes(b"")
     meanwhile(f"rm -f '{tree}/c d'")
     written = packed(tree, wanted=["big", "c d"])
-    assert (written.vanished, written.missing, written.torn) == (("c d",), ("c d",), ())
+    assert (written.vanished, written.missing, written.inconsistent) == (("c d",), ("c d",), ())
 
 
 def test_names_that_come_and_go_do_not_make_a_directory_torn(tree: Path, meanwhile: Meanwhile) -> None:
@@ -367,7 +367,7 @@ def test_names_that_come_and_go_do_not_make_a_directory_torn(tree: Path, meanwhi
     (tree / "sub" / "big").write_bytes(NOISE)
     meanwhile(f"date +%N > '{tree}/sub/'$$")
     written = packed(tree)
-    assert (written.torn, written.files) == ((), 1)
+    assert (written.inconsistent, written.files) == ((), 1)
 
 
 def test_a_copy_must_not_change(tree: Path, meanwhile: Meanwhile) -> None:

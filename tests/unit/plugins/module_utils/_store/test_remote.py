@@ -91,7 +91,7 @@ def test_what_is_there_is_found_as_sets_newest_first(sets: Sets, there: FakeRepo
     for stamp in (LATER, STAMP):
         send_one(sets, there, stamp)
     found = look(there, "shop")
-    assert [(one.host, one.stamp, sorted(one.archives), one.bytes) for one in found.sets] == [
+    assert [(one.host, one.id, sorted(one.archives), one.bytes) for one in found.sets] == [
         (HOST, LATER, ["db", "media"], 35),
         (HOST, STAMP, ["db", "media"], 35),
     ]
@@ -102,7 +102,7 @@ def test_what_is_there_is_found_as_sets_newest_first(sets: Sets, there: FakeRepo
 def test_what_was_cut_off_or_half_removed_is_a_leftover(sets: Sets, there: FakeRepository) -> None:
     there.save("db.tar", [b"tar of"], HOST, TIME, ["app=shop", f"set={STAMP}", "copy=01"])
     (left,) = look(there, "shop").leftovers
-    assert (left.host, left.stamp, [one.name for one in left.snapshots]) == (HOST, STAMP, ["db.tar"])
+    assert (left.host, left.id, [one.name for one in left.snapshots]) == (HOST, STAMP, ["db.tar"])
     send_one(sets, there)
     found = look(there, "shop")
     assert (len(found.sets), found.leftovers, found.unknown) == (1, [left], [])
@@ -128,7 +128,7 @@ def test_sets_of_two_hosts_in_the_same_second_are_two(sets: Sets, there: FakeRep
     one = publish_packed(sets, **DATA)
     send(one, there, "shop", HOST)
     send(one, there, "shop", "web2")
-    assert [(each.host, each.stamp, len(each.snapshots)) for each in look(there, "shop").sets] == [
+    assert [(each.host, each.id, len(each.snapshots)) for each in look(there, "shop").sets] == [
         ("web2", STAMP, 3),
         (HOST, STAMP, 3),
     ]
@@ -150,7 +150,7 @@ def test_a_set_whose_snapshots_have_new_ids_is_the_same_set(
     before = only(there)
     change(there)
     after = only(there)
-    assert (after.stamp, after.facts, sorted(after.archives)) == (STAMP, before.facts, ["db", "media"])
+    assert (after.id, after.facts, sorted(after.archives)) == (STAMP, before.facts, ["db", "media"])
     assert {one.id for one in after.snapshots} == set(there.kept)
     new = Sets(str(tmp_path / "new"), "shop")
     new.prepare()

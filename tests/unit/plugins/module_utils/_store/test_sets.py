@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import ADOPTED, LARGEST, BadManifest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import IMPORTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
@@ -32,7 +32,7 @@ def names(sets: Sets) -> list[str]:
 
 
 def stamps(sets: Sets) -> list[str]:
-    return [one.manifest.stamp for one in sets.listing().sets]
+    return [one.manifest.id for one in sets.listing().sets]
 
 
 def test_the_directory_is_for_its_owner_only(sets: Sets) -> None:
@@ -112,8 +112,8 @@ def test_what_is_not_finished_is_invisible(sets: Sets) -> None:
     (folder / f"db-{LATER}.tar.gz").touch()
     (Path(sets.directory) / f"media-{LATER}.tar.gz").touch()  # moved out already
     listing = sets.listing()
-    assert [one.manifest.stamp for one in listing.sets] == [STAMP]
-    assert listing.lone == []
+    assert [one.manifest.id for one in listing.sets] == [STAMP]
+    assert listing.orphaned == []
     assert sets.leftovers() == [str(folder)]
     assert LATER in sets.taken()
 
@@ -179,7 +179,7 @@ def test_sets_of_other_apps_are_not_listed(sets: Sets) -> None:
     publish(sets, LATER, app="other")
     listing = sets.listing()
     assert [one.manifest.app for one in listing.sets] == ["shop"]
-    assert listing.lone == []
+    assert listing.orphaned == []
 
 
 def test_manifests_that_cannot_be_read_are_told(sets: Sets) -> None:
@@ -188,7 +188,7 @@ def test_manifests_that_cannot_be_read_are_told(sets: Sets) -> None:
     listing = sets.listing()
     assert listing.sets == []
     assert "'format' is missing" in listing.unreadable[0]
-    assert listing.lone == [f"db-{STAMP}.tar.gz", f"media-{STAMP}.tar.gz"]
+    assert listing.orphaned == [f"db-{STAMP}.tar.gz", f"media-{STAMP}.tar.gz"]
     with pytest.raises(DockerVpsError, match="could not be read: .*'format' is missing"):
         sets.find("latest", NOW)
 
@@ -202,13 +202,13 @@ def test_finding(sets: Sets) -> None:
         (f"{sets.directory}/manifest-{STAMP}.json", STAMP),
         (f"{sets.directory}/media-{STAMP}.tar.gz", STAMP),
     ]:
-        assert sets.find(which, NOW).manifest.stamp == stamp
+        assert sets.find(which, NOW).manifest.id == stamp
 
 
 def test_the_latest_is_not_one_of_the_future(sets: Sets) -> None:
     publish(sets)
     publish(sets, "20270101-000000")
-    assert sets.find("latest", NOW).manifest.stamp == STAMP
+    assert sets.find("latest", NOW).manifest.id == STAMP
     with pytest.raises(DockerVpsError, match="^Every backup set of shop in"):
         sets.find("latest", datetime(2026, 1, 1, tzinfo=timezone.utc))
 
@@ -229,11 +229,11 @@ def test_what_cannot_be_found(sets: Sets) -> None:
 
 
 def test_the_latest_is_a_full_set_when_there_is_one(sets: Sets) -> None:
-    adopted = publish(sets, LATER, "db", consistency=ADOPTED)
-    assert sets.find("latest", NOW).manifest.stamp == LATER
+    imported = publish(sets, LATER, "db", consistency=IMPORTED)
+    assert sets.find("latest", NOW).manifest.id == LATER
     publish(sets)
-    assert sets.find("latest", NOW).manifest.stamp == STAMP
-    assert adopted.holds == "db"
+    assert sets.find("latest", NOW).manifest.id == STAMP
+    assert imported.holds == "db"
 
 
 def test_a_new_set_waits_for_a_second_that_no_other_one_has(sets: Sets) -> None:
@@ -243,7 +243,7 @@ def test_a_new_set_waits_for_a_second_that_no_other_one_has(sets: Sets) -> None:
     publish(sets, sets.next_stamp(clock))
     assert stamps(sets) == ["20260131-020001", "20260131-020000"]
     assert 0.6 <= clock.passed < 0.7
-    assert sets.find("latest", clock.utc()).manifest.stamp == "20260131-020001"
+    assert sets.find("latest", clock.utc()).manifest.id == "20260131-020001"
 
 
 def test_a_new_set_does_not_wait_for_ever(sets: Sets) -> None:
@@ -261,7 +261,7 @@ def test_the_latest_is_the_last_made_when_the_clock_was_wrong(sets: Sets) -> Non
     assert sets.after("20260131-033000") == "20260131-040000"
     publish(sets, "20260131-033000", after=sets.after("20260131-033000"))
     morning = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
-    assert sets.find("latest", morning).manifest.stamp == "20260131-033000"
+    assert sets.find("latest", morning).manifest.id == "20260131-033000"
     assert stamps(sets) == ["20260131-033000", "20260131-040000"]
     assert sets.after("20260131-080000") == ""
 
@@ -303,10 +303,10 @@ def test_one_bad_manifest_stops_nothing(sets: Sets, make: Callable[[Path], None]
     file = f"manifest-{LATER}.json"
     make(Path(sets.directory, file))
     listing = sets.listing()
-    assert [one.manifest.stamp for one in listing.sets] == [STAMP]
+    assert [one.manifest.id for one in listing.sets] == [STAMP]
     assert [file in why for why in listing.unreadable] == [True]
     assert len(listing.unreadable[0]) < 500
-    assert sets.find("latest", NOW).manifest.stamp == STAMP
+    assert sets.find("latest", NOW).manifest.id == STAMP
     assert LATER in sets.taken()
     with sets.lock("a removal"):
         assert sets.remove([one]) == []
@@ -331,7 +331,7 @@ def test_what_only_looks_like_unfinished_work_is_left_alone(sets: Sets, tmp_path
     with sets.lock("a backup"):
         assert stamps(sets) == [STAMP]
     assert (tmp_path / "precious").is_dir()
-    assert len(sets.listing().lone) == 0
+    assert len(sets.listing().orphaned) == 0
 
 
 def many(sets: Sets, count: int) -> None:
@@ -376,7 +376,7 @@ def test_a_removal_that_is_killed_at_any_moment_is_finished_by_the_next_one(
         with pytest.raises(KeyboardInterrupt):
             sets.remove(doomed)
     kept = stamps(sets)
-    assert sets.listing().lone == []
+    assert sets.listing().orphaned == []
     with sets.lock("a backup"):
         assert stamps(sets) == kept
     assert len(names(sets)) == 1 + 3 * len(kept)
@@ -407,7 +407,7 @@ def test_a_set_that_cannot_be_removed_does_not_keep_the_others(sets: Sets, monke
     (problem,) = sets.remove(sets.listing().sets)
     assert problem.message.startswith("Set 20260101-000001 cannot be removed: Operation not permitted. ")
     assert stamps(sets) == ["20260101-000001"]
-    assert sets.listing().lone == []
+    assert sets.listing().orphaned == []
 
 
 def test_a_disk_that_fails_is_told(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:

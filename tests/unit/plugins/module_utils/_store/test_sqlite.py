@@ -165,8 +165,8 @@ def test_each_copy_is_one_state_and_the_application_goes_on(app: Path, tmp_path:
             spans.append((began, time.time()))
             assert found.check == SOUND
             assert found.tables["filler"] == 12
-            assert (found.held == 0.0) == (mode == "wal")
-            assert found.held < 2
+            assert (found.lock_seconds == 0.0) == (mode == "wal")
+            assert found.lock_seconds < 2
     for number in range(4):
         counted = column(tmp_path / f"copy{number}", "SELECT n FROM counted ORDER BY n")
         assert counted == list(range(1, len(counted) + 1))
@@ -189,7 +189,7 @@ def test_a_database_that_never_rests_is_copied_in_one_step(app: Path, tmp_path: 
     application.close()
     assert len(pauses) == 4
     assert found.tables == {"t": 4, "filler": 12}
-    assert found.held > 0
+    assert found.lock_seconds > 0
     assert found.check == SOUND
 
 
@@ -342,7 +342,7 @@ def test_the_copy_has_owner_mode_and_time_of_the_original(app: Path, tmp_path: P
     assert made.st_mtime_ns == 1_700_000_000_123_456_789
     assert made.st_size == found.bytes
     assert found == dataclasses.replace(
-        facts(str(tmp_path / "copy")), held=found.held, sqlite_version=found.sqlite_version
+        facts(str(tmp_path / "copy")), lock_seconds=found.lock_seconds, sqlite_version=found.sqlite_version
     )
     assert listing(tmp_path) == ["app", "copy"]
 
@@ -472,7 +472,7 @@ def test_a_table_whose_name_is_no_text_is_not_counted(app: Path) -> None:
 
 def test_what_sqlite_says_may_be_no_text(app: Path) -> None:
     path = str(unspeakable(app / "db"))
-    sqlite.settle_crash(path)
+    sqlite.recover_crash(path)
     said = r"malformed database schema \(vvv\\xff\)"
     with pytest.raises(DockerVpsError, match=said), sqlite.at_rest(path) as connection:
         connection.execute("SELECT 1 FROM t")
@@ -636,9 +636,9 @@ def test_the_tables_of_litestream_are_no_part_of_the_schema(tmp_path: Path) -> N
     assert "_litestream_seq" not in facts(str(path)).tables
 
 
-def test_what_is_no_database_is_left_by_the_settling_of_a_crash(tmp_path: Path) -> None:
+def test_what_is_no_database_is_left_by_the_recovering_of_a_crash(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("no database")
-    sqlite.settle_crash(str(tmp_path / "a.db"))
+    sqlite.recover_crash(str(tmp_path / "a.db"))
     assert (tmp_path / "a.db").read_text() == "no database"
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: release_settle
+module: release_recover
 short_description: Finish or undo a release that was interrupted
 version_added: 0.1.0
 author:
@@ -29,7 +29,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Says which releases would be settled, and which files put back.
+    details: Says which releases would be recovered, and which files put back.
 seealso:
   - module: ptnextjs.docker_vps.release_cutover
   - module: ptnextjs.docker_vps.release_info
@@ -37,13 +37,13 @@ seealso:
 
 EXAMPLES = r"""
 - name: Leave nothing half-done before the application is started by hand
-  ptnextjs.docker_vps.release_settle:
+  ptnextjs.docker_vps.release_recover:
     app: ptnextjs
     put_back: true
 """
 
 RETURN = r"""
-settled:
+recovered:
   description: The ids of the releases that were finished or undone, in check mode of those that would be.
   returned: success
   type: list
@@ -67,7 +67,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.cutover import settle_left
+from ..module_utils._job.cutover import recover_left
 from ..module_utils._job.under_way import World
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.glue import finish
@@ -75,24 +75,24 @@ from ..module_utils._module.releases import PLACE_ARGUMENTS, world_of
 
 
 def run(app: str, put_back: bool, world: World, check_mode: bool) -> dict[str, Any]:
-    """Settle, and return what became of each release.
+    """Recover, and return what became of each release.
 
     Raises:
         DockerVpsError: something is under way for too long, the engine does not answer, or no release was ever live.
     """
     left = world.releases.unfinished()
     if check_mode:
-        settled, summary = left, [f"Release {one} would be settled." for one in left]
+        recovered, summary = left, [f"Release {one} would be recovered." for one in left]
         files = world.releases.unreleased() if put_back else []
     else:
-        done = settle_left(app, world) if left else []
-        settled, summary = [one.release.id for one in done], [one.told for one in done]
+        done = recover_left(app, world) if left else []
+        recovered, summary = [one.release.id for one in done], [one.told for one in done]
         files = world.releases.put_back() if put_back else []
     verb = "would be put" if check_mode else "was put"
     summary += [
         f"{path} was not what is live, so that of release {world.releases.current()} {verb} back." for path in files
     ]
-    return {"changed": bool(settled or files), "settled": settled, "put_back": files, "summary": summary}
+    return {"changed": bool(recovered or files), "recovered": recovered, "put_back": files, "summary": summary}
 
 
 def main() -> None:

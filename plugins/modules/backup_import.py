@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: backup_adopt
+module: backup_import
 short_description: Make a backup set of a SQLite database file that came from elsewhere
 version_added: 0.1.0
 author:
@@ -50,7 +50,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Make a set of a database that was found elsewhere
-  ptnextjs.docker_vps.backup_adopt:
+  ptnextjs.docker_vps.backup_import:
     app: ptnextjs
     file: /root/payload.db
     volume: ptnextjs-db
@@ -64,7 +64,7 @@ set:
   type: dict
   sample:
     app: ptnextjs
-    stamp: 20260131-020000
+    id: 20260131-020000
     directory: /var/backups/ptnextjs
     bytes: 12034
     reason: from the old host
@@ -78,7 +78,7 @@ summary:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.sdk import SystemClock
-from ..module_utils._job.adopt import Params, run
+from ..module_utils._job.set_import import Params, run
 from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
 from ..module_utils._module.glue import finish
 

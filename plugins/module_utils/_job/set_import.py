@@ -48,7 +48,7 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         text = f"A set of {params.file} as {params.archive} of {sets.app} would be made in {sets.directory}."
         return {"changed": True, "set": {}, "summary": text}
     sets.prepare()
-    with sets.lock("an adoption"):
+    with sets.lock("an import"):
         stamp = sets.next_stamp(clock)
         folder = sets.begin(stamp)
         try:
@@ -93,7 +93,7 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
             driver="local",
             labels={},
             databases=(Database(path=params.path, **asdict(copied)),),
-            torn=(),
+            inconsistent=(),
             vanished=(),
             skipped=(),
             outside_links=0,
@@ -102,13 +102,13 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
     return Manifest(
         format=catalog.FORMAT,
         app=app,
-        stamp=stamp,
+        id=stamp,
         started=at,
         finished=at,
         reason=params.reason,
-        consistency=catalog.ADOPTED,
+        consistency=catalog.IMPORTED,
         busy_timeout=BUSY_TIMEOUT,
-        unavailable=0.0,
+        downtime=0.0,
         release=Release("", "", "", "", ""),
         engine="",
         host=socket.gethostname(),

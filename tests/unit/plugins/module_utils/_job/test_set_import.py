@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.adopt import Params, run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.set_import import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -36,7 +36,7 @@ def sets(tmp_path: Path) -> Sets:
     return Sets(str(tmp_path / "backups"), "shop")
 
 
-def adopt(file: Path, sets: Sets, check: bool = False, **changes: Any) -> dict[str, Any]:
+def imported(file: Path, sets: Sets, check: bool = False, **changes: Any) -> dict[str, Any]:
     given = {"archive": "db", "path": "payload.db", "volume": "shop-db", "reason": "found", **changes}
     return run(Params(file=str(file), **given), sets, FakeWallClock(), check)
 
@@ -44,10 +44,10 @@ def adopt(file: Path, sets: Sets, check: bool = False, **changes: Any) -> dict[s
 @pytest.mark.parametrize("path", ["payload.db", "deep/er/payload.db"])
 def test_a_database_becomes_a_set(file: Path, sets: Sets, tmp_path: Path, path: str) -> None:
     before = file.read_bytes()
-    done = adopt(file, sets, path=path)
+    done = imported(file, sets, path=path)
     (one,) = sets.listing().sets
     (kept,) = one.manifest.archives
-    assert (done["changed"], done["set"]["stamp"], one.manifest.stamp) == (True, STAMP, STAMP)
+    assert (done["changed"], done["set"]["id"], one.manifest.id) == (True, STAMP, STAMP)
     assert done["summary"].startswith(f"Set {STAMP} of shop: 1 archive, ")
     assert (one.manifest.reason, kept.name, kept.volume, kept.files) == ("found", "db", "shop-db", 1)
     assert (kept.databases[0].path, kept.databases[0].tables) == (path, {"vendors": 300})
@@ -64,7 +64,7 @@ def test_a_database_becomes_a_set(file: Path, sets: Sets, tmp_path: Path, path: 
 
 
 def test_check_mode_only_looks(file: Path, sets: Sets) -> None:
-    done = adopt(file, sets, check=True)
+    done = imported(file, sets, check=True)
     assert (done["changed"], done["set"]) == (True, {})
     assert done["summary"] == f"A set of {file} as db of shop would be made in {sets.directory}."
     assert not os.path.exists(sets.directory)
@@ -76,7 +76,7 @@ def test_a_damaged_database_is_refused(file: Path, sets: Sets, check: bool) -> N
     data[4096:4200] = bytes(104)
     file.write_bytes(data)
     with pytest.raises(DockerVpsError, match=r"found\.db is damaged, so no set was made of it\. Found"):
-        adopt(file, sets, check)
+        imported(file, sets, check)
     assert sets.listing().sets == []
     assert sets.leftovers() == []
 
@@ -84,9 +84,9 @@ def test_a_damaged_database_is_refused(file: Path, sets: Sets, check: bool) -> N
 @pytest.mark.parametrize("path", ["/payload.db", "../payload.db", "a/../../x", "a//b", ""])
 def test_a_path_outside_the_volume_is_refused(file: Path, sets: Sets, path: str) -> None:
     with pytest.raises(InvalidInput, match="path must be a path in the volume"):
-        adopt(file, sets, path=path)
+        imported(file, sets, path=path)
 
 
 def test_a_name_that_cannot_be_one_is_refused(file: Path, sets: Sets) -> None:
     with pytest.raises(InvalidInput, match="'manifest' cannot name an archive"):
-        adopt(file, sets, archive="manifest")
+        imported(file, sets, archive="manifest")

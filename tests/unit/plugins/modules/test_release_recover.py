@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an interrupted release has left is settled before anything else touches the application."""
+"""What an interrupted release has left is recovered before anything else touches the application."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.release_settle import run
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.release_recover import run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, FATE, NEXT, Killed, Site
 
 
@@ -28,25 +28,25 @@ def site(tmp_path: Path) -> Site:
 def test_it_is_undone(site: Site) -> None:
     (left,) = site.releases.unfinished()
     result = run("shop", False, site.world, check_mode=False)
-    assert (result["changed"], result["settled"]) == (True, [left])
+    assert (result["changed"], result["recovered"]) == (True, [left])
     assert result["summary"][0].startswith(f"Release {left}: failed. The run that was at it was killed.")
     assert site.engine.names() == {APP: "shop:1"}
     assert run("shop", False, site.world, check_mode=False) == {
         "changed": False,
-        "settled": [],
+        "recovered": [],
         "put_back": [],
         "summary": [],
     }
 
 
-def test_a_rehearsal_says_what_would_be_settled(site: Site) -> None:
+def test_a_rehearsal_says_what_would_be_recovered(site: Site) -> None:
     (left,) = site.releases.unfinished()
     result = run("shop", False, site.world, check_mode=True)
     assert result == {
         "changed": True,
-        "settled": [left],
+        "recovered": [left],
         "put_back": [],
-        "summary": [f"Release {left} would be settled."],
+        "summary": [f"Release {left} would be recovered."],
     }
     assert site.releases.unfinished() == [left]
 
@@ -61,7 +61,7 @@ def test_what_was_never_released_is_not_started(site: Site) -> None:
     assert rehearsed["summary"] == [said.format("would be put")]
     assert env.read_text() == "WORD=never\n"
     result = run("shop", True, site.world, check_mode=False)
-    told = {"changed": True, "settled": [], "put_back": [str(env)], "summary": [said.format("was put")]}
+    told = {"changed": True, "recovered": [], "put_back": [str(env)], "summary": [said.format("was put")]}
     assert result == told
     assert env.read_text() == released
     kept = env.with_name(".env.production.previous")

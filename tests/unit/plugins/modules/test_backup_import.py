@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module backup_adopt from its parameters to its result."""
+"""The module backup_import from its parameters to its result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_adopt import main
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_import import main
 
 
 def test_a_file_becomes_a_set(tmp_path: Path, exit_of: Callable[..., Any]) -> None:
