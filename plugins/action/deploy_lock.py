@@ -18,7 +18,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.operator
 
 MODULE = "ptnextjs.docker_vps.deploy_lock"
 OWN: Mapping[str, Mapping[str, Any]] = {
-    "what": {"type": "str", "default": ""},
+    "purpose": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
 }
 # Under the flock of the module, since somebody may be about to take the lock by force.
@@ -48,15 +48,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         owner = {"controller": controller(), "process": process, "host": variables["inventory_hostname"]}
         if own["state"] == "released":
             return self._release(str(asked["path"]), owner)
-        owner.update(who=operator(variables), what=own["what"])
+        owner.update(who=operator(variables), purpose=own["purpose"])
         asked.update(owner=owner, gone=[])
         result = self._take(asked, variables)
         holder = result.get("lock", {})
         if holder.get("controller") == owner["controller"] and not alive(holder["process"]):
             asked["gone"] = [holder["process"]]
             result = self._take(asked, variables)
-        if result.get("told"):
-            self._display.display(f"{owner['host']} | {result['told']}")
+        if result.get("message"):
+            self._display.display(f"{owner['host']} | {result['message']}")
         return result
 
     def _own(self) -> Mapping[str, Any]:
@@ -78,7 +78,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
     def _release(self, path: str, owner: Mapping[str, str]) -> dict[str, Any]:
         """Release the lock by a command, which is faster than a module, and every play ends with it."""
-        result = {"changed": False, "held": False, "told": ""}
+        result = {"changed": False, "held": False, "message": ""}
         if self._task.check_mode:
             return result
         mark = json.dumps({name: owner[name] for name in ("controller", "process", "host")})[1:-1]
@@ -87,8 +87,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             RELEASE.format(**{name: shlex.quote(one) for name, one in words.items()})
         )
         if done["rc"]:
-            result["told"] = f"The lock {path} could not be released: {done['stderr'].strip()}. It will expire."
-            self._display.warning(result["told"])
+            result["message"] = f"The lock {path} could not be released: {done['stderr'].strip()}. It will expire."
+            self._display.warning(result["message"])
         return result
 
 

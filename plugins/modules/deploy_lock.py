@@ -29,11 +29,11 @@ options:
     type: str
     choices: [held, released]
     default: held
-  what:
+  purpose:
     description: What the play does, in a word or two, for those who are refused meanwhile.
     type: str
     default: ""
-  expires:
+  max_age:
     description: From which age in seconds the lock of another controller is taken over.
     type: float
     default: 3600
@@ -58,7 +58,7 @@ options:
         description: The user, and the controller.
         type: str
         default: ""
-      what:
+      purpose:
         description: What the play does.
         type: str
         default: ""
@@ -93,7 +93,7 @@ EXAMPLES = r"""
 - name: Take the lock before something that a deploy must not meet
   ptnextjs.docker_vps.deploy_lock:
     path: /opt/ptnextjs/deploy.lock
-    what: migration
+    purpose: migration
 
 - name: Give it back, in the always part of a block
   ptnextjs.docker_vps.deploy_lock:
@@ -107,7 +107,7 @@ held:
   returned: success
   type: bool
   sample: true
-told:
+message:
   description: What is worth telling, such as from whom the lock was taken over; usually empty.
   returned: success
   type: str
@@ -152,7 +152,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: the owner is not told.
     """
-    rules = Rules(given["expires"], given["force"], tuple(given["gone"]))
+    rules = Rules(given["max_age"], given["force"], tuple(given["gone"]))
     return Params(given["path"], owner_of(given["owner"]), rules, given["backups"] or "", given["wait"])
 
 
@@ -173,11 +173,11 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
         there = playlock.look(params.path)
         other = there is not None and there.owner.key != params.owner.key
         told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
-        return {"changed": False, "held": False, "told": told, "interrupted": interrupted}
+        return {"changed": False, "held": False, "message": told, "interrupted": interrupted}
     if params.backups:
-        wait_while_halted(Sets(params.backups, ""), params.owner.what or "this play", params.wait)
+        wait_while_halted(Sets(params.backups, ""), params.owner.purpose or "this play", params.wait)
     told = playlock.take(params.path, params.owner, params.rules, now)[1]
-    return {"changed": False, "held": True, "told": told, "interrupted": interrupted}
+    return {"changed": False, "held": True, "message": told, "interrupted": interrupted}
 
 
 def main() -> None:
@@ -186,13 +186,13 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "expires": {"type": "float", "default": 3600},
+            "max_age": {"type": "float", "default": 3600},
             "force": {"type": "bool", "default": False},
             "backups": {"type": "path"},
             "wait": {"type": "float", "default": 300},
             "owner": {
                 "type": "dict",
-                "options": {"who": text, "what": text, "controller": text, "process": text, "host": text},
+                "options": {"who": text, "purpose": text, "controller": text, "process": text, "host": text},
             },
             "gone": {"type": "list", "elements": "str", "default": []},
         },

@@ -12,19 +12,19 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Sends JSON with the keys C(job), C(ok), C(app), C(host), C(release) and C(message) to a webhook and to the standard
-    input of a command, and visits an address as the likes of healthchecks.io expect it.
+  - Sends JSON with the keys C(job), C(success), C(app), C(host), C(release) and C(message) to a webhook and to the
+    standard input of a command, and visits an address as the likes of healthchecks.io expect it.
   - A notification that fails is a warning, and never fails the play.
 options:
   job:
     description: What ended, such as V(deploy).
     type: str
     required: true
-  ok:
+  success:
     description: Whether it went well.
     type: bool
     required: true
-  text:
+  message:
     description: A sentence about it, which is the C(message) of the JSON.
     type: str
     default: ""
@@ -68,8 +68,8 @@ EXAMPLES = r"""
 - name: Tell the team that the site is new
   ptnextjs.docker_vps.notification:
     job: deploy
-    ok: true
-    text: The new shop is live.
+    success: true
+    message: The new shop is live.
     webhook: "{{ vault_webhook }}"
     on_success: true
 """
@@ -92,7 +92,7 @@ from ..module_utils._job.notify import Notify, tell
 from ..module_utils._module.glue import finish
 
 # By key of the JSON: the option.
-NEWS = {"job": "job", "ok": "ok", "app": "app", "host": "host", "release": "release", "message": "text"}
+NEWS = {"job": "job", "success": "success", "app": "app", "host": "host", "release": "release", "message": "message"}
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "job": {"type": "str", "required": True},
-            "ok": {"type": "bool", "required": True},
-            "text": text,
+            "success": {"type": "bool", "required": True},
+            "message": text,
             "app": {"type": "str", "default": "ptnextjs"},
             "host": text,
             "release": text,

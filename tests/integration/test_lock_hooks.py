@@ -274,7 +274,7 @@ def test_a_failure_before_the_cutover_is_told_and_no_address_is_shown(app: App, 
     (ping, nothing), (hook, news) = listener.heard
     assert (ping, nothing) == (f"/{SECRET_PATH}/ping/fail", None)
     assert hook == f"/{SECRET_PATH}/hook"
-    assert (news["job"], news["ok"], news["app"], news["host"]) == ("deploy", False, app.name, "local")
+    assert (news["job"], news["success"], news["app"], news["host"]) == ("deploy", False, app.name, "local")
     assert news["message"].startswith("The command false of docker_vps_hooks_before_build ended with 1")
     assert "The command false" in played.output.rsplit("TASK [", 1)[1]
     assert SECRET_PATH not in played.output
@@ -285,7 +285,7 @@ def test_a_success_is_told_when_that_is_wanted(app: App, listener: Listener) -> 
     assert [path for path, _unused in listener.heard] == [f"/{SECRET_PATH}/ping"]
     app.deploy(**listener.words(docker_vps_notify_on_success=True, docker_vps_env={"A": "told"})).succeeded()
     path, news = listener.heard[-1]
-    assert (path, news["ok"]) == (f"/{SECRET_PATH}/hook", True)
+    assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
     assert news["release"] == os.readlink(app.directory / "releases/current")
     assert news["release"] in news["message"]
     assert app.deploy("--check", **listener.words(docker_vps_notify_on_success=True)).succeeded()

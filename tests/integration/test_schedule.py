@@ -182,7 +182,7 @@ def test_the_installed_command_backs_up(scheduled: Scheduled, listener: Listener
 def test_the_installed_command_drills(scheduled: Scheduled) -> None:
     done = scheduled.command("drill", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["ok"] is True
+    assert json.loads(done.stdout)["success"] is True
     listed = scheduled.command("list")
     assert "Last proven: " in listed.stdout
     assert inspect(scheduled.app.container)["State"]["Running"]
@@ -232,7 +232,7 @@ def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener)
     assert done.stderr.count("\n") == 1
     assert [path for path, _unused in listener.heard] == ["/ping-radish/fail", "/hook-radish"]
     news = listener.heard[1][1]
-    assert (news["app"], news["job"], news["ok"]) == ("it-schedule", "backup", False)
+    assert (news["app"], news["job"], news["success"]) == ("it-schedule", "backup", False)
     assert news["message"] == done.stderr.strip()
     assert json.loads(scheduled.kept.read_text()) == news
     status = scheduled.command("status")

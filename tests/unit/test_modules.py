@@ -197,8 +197,8 @@ def result_of_container_logs(place: Path) -> dict[str, Any]:
 
 
 def result_of_deploy_lock(place: Path) -> dict[str, Any]:
-    owner = {"who": "me@here", "what": "deploy", "controller": "here", "process": "1:2", "host": "vps"}
-    given = {"path": str(place / "deploy.lock"), "owner": owner, "expires": 3600.0, "force": False, "gone": []}
+    owner = {"who": "me@here", "purpose": "deploy", "controller": "here", "process": "1:2", "host": "vps"}
+    given = {"path": str(place / "deploy.lock"), "owner": owner, "max_age": 3600.0, "force": False, "gone": []}
     given |= {"backups": None, "wait": 0.0}
     return deploy_lock.run(deploy_lock.params_of(given), 1_790_000_000.0, check_mode=False)
 

@@ -21,14 +21,14 @@ class Owner:
 
     Attributes:
         who: the user, and where the play runs.
-        what: which play it is.
+        purpose: which play it is.
         controller: a fingerprint of the controller since its last start.
         process: the id of the play's process there, and when it started.
         host: the name of the managed host in the inventory.
     """
 
     who: str = ""
-    what: str = ""
+    purpose: str = ""
     controller: str = ""
     process: str = ""
     host: str = ""
@@ -63,7 +63,7 @@ class Lock:
     def play(self) -> str:
         """Whose it is."""
         process = self.owner.process.partition(":")[0]
-        return f"{self.owner.what or 'a play'} of {self.owner.who} (process {process})"
+        return f"{self.owner.purpose or 'a play'} of {self.owner.who} (process {process})"
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Rules:
     """When a lock of somebody else may be taken.
 
     Attributes:
-        expires: the age in seconds from which it may.
+        max_age: the age in seconds from which it may.
         force: it may in any case.
         gone: the processes, of the taker's own controller, that are known to be gone.
     """
 
-    expires: float
+    max_age: float
     force: bool = False
     gone: tuple[str, ...] = ()
 
@@ -120,14 +120,14 @@ def _why_free(there: Lock, wanted: Lock, rules: Rules) -> str:
     if rules.force:
         return "by force"
     # Whether a process of this controller is at work is known, however long it takes.
-    if there.owner.controller != wanted.owner.controller and there.age(wanted.since) > rules.expires:
-        return f"since it is older than {rules.expires:g} s"
+    if there.owner.controller != wanted.owner.controller and there.age(wanted.since) > rules.max_age:
+        return f"since it is older than {rules.max_age:g} s"
     return ""
 
 
 def _refusal(there: Lock, wanted: Lock, path: str) -> str:
     return (
-        f"Cannot begin {wanted.owner.what or 'this play'}: {there.said(wanted.since)}, "
+        f"Cannot begin {wanted.owner.purpose or 'this play'}: {there.said(wanted.since)}, "
         f"and holds {path}. Wait until it has ended; if it never will, "
         f"take the lock with -e docker_vps_lock_force=true."
     )

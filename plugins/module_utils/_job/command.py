@@ -126,7 +126,7 @@ class _Told:
 
     def end(self, job: str, seconds: float, problem: str, evidence: Mapping[str, Any]) -> int:
         if self.as_json:
-            told = {"job": job, "ok": not problem, "seconds": seconds, "problem": problem, "evidence": evidence}
+            told = {"job": job, "success": not problem, "seconds": seconds, "problem": problem, "evidence": evidence}
             told["results"] = self.results
             json.dump(told, self.world.out, indent=2, default=str)
             self.world.out.write("\n")
@@ -322,7 +322,7 @@ def _status(app: _App) -> Steps:
     last = runs.read(app.sets.directory)
     lines = [f"{job}: {last[job].told() if job in last else 'never ran.'}" for job in SCHEDULED]
     yield "status", {"runs": {job: asdict(run) for job, run in last.items()}, "summary": lines}
-    failed = [job for job in SCHEDULED if job in last and not last[job].ok]
+    failed = [job for job in SCHEDULED if job in last and not last[job].success]
     if failed:
         raise DockerVpsError(f"The last run of {', '.join(failed)} failed.")
     app.sets.refuse_read_only()  # where no job could say that it failed

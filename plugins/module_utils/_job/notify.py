@@ -39,7 +39,7 @@ def tell(whom: Notify, news: Mapping[str, Any], command_within: float = COMMAND_
     """Tell everyone, and return one sentence per notification that failed.
 
     Args:
-        news: at least ``job`` and ``ok``, and ``cautions`` if there are any; all of it can be JSON.
+        news: at least ``job`` and ``success``, and ``cautions`` if there are any; all of it can be JSON.
         command_within: for how many seconds the command may run.
     """
     return list(_told(whom, news, command_within))
@@ -49,10 +49,10 @@ def _told(whom: Notify, news: Mapping[str, Any], command_within: float) -> Itera
     body = json.dumps(news).encode()
     ping = whom.pings.get(news["job"])
     if ping:
-        problem = _visited(ping if news["ok"] else ping.rstrip("/") + "/fail", None)
+        problem = _visited(ping if news["success"] else ping.rstrip("/") + "/fail", None)
         if problem:
             yield f"The ping of {news['job']} failed: {problem}."
-    if news["ok"] and not news.get("cautions") and not whom.on_success:
+    if news["success"] and not news.get("cautions") and not whom.on_success:
         return
     if whom.webhook:
         problem = _visited(whom.webhook, body)

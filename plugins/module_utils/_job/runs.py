@@ -25,14 +25,14 @@ class Run:
     """A run: when it began (UTC), whether it succeeded, for how many seconds it ran, what it said, and cautions."""
 
     at: str
-    ok: bool
+    success: bool
     seconds: float
     message: str
     cautions: Sequence[str] = ()
 
     def told(self) -> str:
         """Return it in one line."""
-        how = "FAILED" if not self.ok else "ok, with a caution" if self.cautions else "ok"
+        how = "FAILED" if not self.success else "ok, with a caution" if self.cautions else "ok"
         return f"{how}, {self.at}, {self.seconds} s. {self.message}"
 
 

@@ -51,7 +51,7 @@ class Action(ActionModule):
         self.asked.append(dict(module_args))
         try:
             return run(
-                params_of({"expires": 3600.0, "force": False, "backups": None, "wait": 0.0, **module_args}),
+                params_of({"max_age": 3600.0, "force": False, "backups": None, "wait": 0.0, **module_args}),
                 NOW,
                 self._task.check_mode,
             )
@@ -80,18 +80,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_it_is_taken_by_this_play_and_released(path: Path) -> None:
-    result, action = acted(path, what="deploy")
-    assert result == {"changed": False, "held": True, "told": "", "interrupted": []}
+    result, action = acted(path, purpose="deploy")
+    assert result == {"changed": False, "held": True, "message": "", "interrupted": []}
     there = parse(path.read_text())
     assert there is not None
     assert there.owner.key == owner().key
-    assert there.owner.what == "deploy"
+    assert there.owner.purpose == "deploy"
     assert there.owner.who.endswith(f"@{os.uname().nodename}")
     assert (action.printed, action.asked[0]["gone"]) == ([], [])
-    assert acted(path, state="released")[0] == {"changed": False, "held": False, "told": ""}
+    assert acted(path, state="released")[0] == {"changed": False, "held": False, "message": ""}
     assert not path.parent.exists()
     # Once more, which changes nothing.
-    assert "told" in acted(path, state="released")[0]
+    assert "message" in acted(path, state="released")[0]
     assert not path.parent.exists()
 
 
@@ -120,7 +120,7 @@ def test_a_play_at_work_on_this_controller_is_left_alone(path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         started = Path(f"/proc/{other.pid}/stat").read_text().split()[21]
         path.write_text(text_of(Lock(owner(process=f"{other.pid}:{started}"), 0)))
-        result, action = acted(path, what="update")
+        result, action = acted(path, purpose="update")
         other.kill()
     assert result["failed"] is True
     assert f"deploy of me@here (process {other.pid})" in result["msg"]
@@ -149,15 +149,15 @@ def test_the_process_of_another_controller_is_not_looked_for_here(path: Path) ->
 
 
 def test_check_mode_only_looks(path: Path) -> None:
-    assert acted(path, check=True)[0] == {"changed": False, "held": False, "told": "", "interrupted": []}
+    assert acted(path, check=True)[0] == {"changed": False, "held": False, "message": "", "interrupted": []}
     assert acted(path, check=True, state="released")[0]["held"] is False
     assert not path.parent.exists()
-    acted(path, host="other", what="restore")
+    acted(path, host="other", purpose="restore")
     before = path.read_bytes()
     result, action = acted(path, check=True)
-    assert result["told"].startswith("restore of ")
-    assert action.printed == [f"vps | {result['told']}"]
-    assert acted(path, host="other", check=True)[0]["told"] == ""
+    assert result["message"].startswith("restore of ")
+    assert action.printed == [f"vps | {result['message']}"]
+    assert acted(path, host="other", check=True)[0]["message"] == ""
     acted(path, host="other", check=True, state="released")
     assert path.read_bytes() == before
 
@@ -166,8 +166,8 @@ def test_a_lock_that_cannot_be_released_is_a_warning(path: Path) -> None:
     path.mkdir(parents=True)
     result, action = acted(path, state="released")
     assert not result.get("failed")
-    assert action.warned == [result["told"]]
-    assert "could not be released" in result["told"]
+    assert action.warned == [result["message"]]
+    assert "could not be released" in result["message"]
 
 
 @pytest.mark.parametrize("arguments", [{"state": "free"}, {"path": ""}, {"state": ["held"]}])
@@ -217,7 +217,7 @@ def test_a_backup_that_has_paused_the_application_is_waited_for(path: Path, tmp_
         assert not acted(path, backups=sets.directory)[0].get("failed")  # it has paused nobody
         Journal(folder).write(containers=("app",), frozen=True)
         assert not acted(path, backups=sets.directory, check=True)[0].get("failed")
-        said = acted(path, backups=sets.directory, what="start")[0]["msg"]
+        said = acted(path, backups=sets.directory, purpose="start")[0]["msg"]
         assert said.startswith("Cannot begin start: a backup of shop (process ")
         assert said.endswith(f"and holds {sets.directory}/.lock. Wait for it, or end that process.")
     assert acted(path, backups=sets.directory)[0]["held"]  # a killed one has left that
@@ -230,7 +230,7 @@ def test_a_backup_that_has_paused_the_application_is_waited_for(path: Path, tmp_
 
 
 def test_main(exit_of: Any, path: Path) -> None:
-    asked = {"path": str(path), "owner": {"controller": "c", "process": "1:2", "host": "vps", "what": "deploy"}}
+    asked = {"path": str(path), "owner": {"controller": "c", "process": "1:2", "host": "vps", "purpose": "deploy"}}
     ended = exit_of(main, check=True, **asked)
     assert (ended.code, ended.result["held"], path.exists()) == (0, False, False)
     ended = exit_of(main, **asked)

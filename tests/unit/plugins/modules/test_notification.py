@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.notification import Params, main, params_of
 
-ABOUT = {"job": "deploy", "ok": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
-ASKED = {**ABOUT, "text": "No."}
+ABOUT = {"job": "deploy", "success": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
+ASKED = {**ABOUT, "message": "No."}
 NEWS = {**ABOUT, "message": "No."}
 
 

@@ -59,7 +59,7 @@ def test_a_message_without_a_log_and_a_return(tmp_path: Path) -> None:
     site.deploy("shop:1")
     site.releases.record(replace(site.live(), result="degraded", message="why\nmore", rolled_back_to="20250101-000000"))
     (line,) = told(site)
-    assert line.endswith("degraded     shop:1  -  -  rolled back to 20250101-000000, why")
+    assert line.endswith("degraded   shop:1  -  -  rolled back to 20250101-000000, why")
 
 
 def test_what_does_not_agree(tmp_path: Path) -> None:

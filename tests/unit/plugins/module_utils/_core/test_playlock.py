@@ -25,7 +25,7 @@ PATH = "/opt/shop/deploy.lock"
 THERE = Lock(Owner("ann@desk", "deploy", "desk-1", "41:900", "vps1"), 1_790_000_000, made_directory=True)
 SAME_DESK = Owner("bob@desk", "update", "desk-1", "42:901", "vps1")
 ELSEWHERE = Owner("bob@ci", "update", "ci-7", "41:900", "vps1")
-RULES = Rules(expires=3600)
+RULES = Rules(max_age=3600)
 
 
 def wanted(owner: Owner, later: int = 35) -> Lock:
@@ -37,7 +37,7 @@ def test_a_free_lock_is_taken_without_a_word() -> None:
 
 
 def test_the_same_play_may_take_it_twice_and_has_it_since_the_first_time() -> None:
-    again = wanted(replace(THERE.owner, what="restore"))
+    again = wanted(replace(THERE.owner, purpose="restore"))
     assert taken(text_of(THERE), again, RULES, PATH) == (replace(THERE, owner=again.owner), "")
 
 
@@ -46,7 +46,7 @@ def test_another_play_is_told_who_is_at_work_since_when_and_how_to_go_on(owner: 
     with pytest.raises(Held) as caught:
         taken(text_of(THERE), wanted(owner), RULES, PATH)
     assert caught.value.message == (
-        f"Cannot begin {owner.what}: deploy of ann@desk (process 41) has been at work for 35 s, since 2026-09-21 "
+        f"Cannot begin {owner.purpose}: deploy of ann@desk (process 41) has been at work for 35 s, since 2026-09-21 "
         "14:13:20 UTC, and holds /opt/shop/deploy.lock. Wait until it has ended; if it never will, take the lock with "
         "-e docker_vps_lock_force=true."
     )

@@ -130,7 +130,7 @@ def test_a_failure_is_one_sentence_and_is_told(host: Host) -> None:
         "host": "",
         "job": "backup",
         "at": "2026-02-01T02:00:00Z",
-        "ok": False,
+        "success": False,
         "seconds": 0.0,
         "message": problem,
         "cautions": [],
@@ -145,7 +145,7 @@ def test_json_for_machines(host: Host) -> None:
     host.deploy()
     assert host.run("--json", "backup") == 0
     told = json.loads(host.out)
-    assert (told["job"], told["ok"], told["problem"], list(told["results"])) == (
+    assert (told["job"], told["success"], told["problem"], list(told["results"])) == (
         "backup",
         True,
         "",
@@ -155,7 +155,7 @@ def test_json_for_machines(host: Host) -> None:
     host.config["backup"]["volumes"] = {"db": "gone"}
     assert host.run("backup", "--json") == 1
     told = json.loads(host.out)
-    assert (told["ok"], told["results"]) == (False, {})
+    assert (told["success"], told["results"]) == (False, {})
     assert told["problem"] == host.err.strip()
 
 
@@ -468,7 +468,7 @@ def test_a_loss_is_told_each_night_until_it_is_accepted(host: Host) -> None:
         assert host.run("backup") == 0
         news = host.news()
         assert len(news) == night
-        assert (news[-1]["ok"], news[-1]["cautions"][0]) == (True, gone)
+        assert (news[-1]["success"], news[-1]["cautions"][0]) == (True, gone)
         assert gone in news[-1]["message"]
         assert host.stamps()[-1] == "20260201-020000"
     assert host.run("status") == 0

@@ -14,8 +14,8 @@ from typing import Any, Iterator
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify, tell
 
-FAILED = {"app": "shop", "job": "backup", "ok": False, "message": "The volume shop-db does not exist."}
-WENT_WELL = {**FAILED, "ok": True, "message": "Set 20260131-020000 of shop."}
+FAILED = {"app": "shop", "job": "backup", "success": False, "message": "The volume shop-db does not exist."}
+WENT_WELL = {**FAILED, "success": True, "message": "Set 20260131-020000 of shop."}
 KEY = "s3cret-path-9000"
 
 

@@ -34,7 +34,7 @@ def test_the_last_run_of_each_job_is_kept(tmp_path: Path) -> None:
     given = json.loads((tmp_path / ".run-drill.json").read_text())
     assert {**given, "cautions": []} == {
         "at": "2026-01-31T02:00:00Z",
-        "ok": True,
+        "success": True,
         "seconds": 7.1,
         "message": "Set 20260131-020000 of shop.",
         "cautions": [],
@@ -62,13 +62,13 @@ def test_jobs_that_end_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     assert read(str(tmp_path)) == dict.fromkeys(names, GOOD)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "1", '{"ok": true}', "[" * 100_000, '{"at": 1, "ok": 1, "seconds": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", "1", '{"success": true}', "[" * 100_000, '{"at": 1, "ok": 1, "seconds": 1}'])
 def test_a_damaged_record_is_a_failed_run_and_keeps_no_other_from_being_read(tmp_path: Path, text: str) -> None:
     record(str(tmp_path), "drill", GOOD)
     (tmp_path / ".run-backup.json").write_text(text)
     found = read(str(tmp_path))
     assert found["drill"] == GOOD
-    assert not found["backup"].ok
+    assert not found["backup"].success
     assert ".run-backup.json cannot be read: it is damaged. Remove it; the next run" in found["backup"].message
     record(str(tmp_path), "backup", GOOD)
     assert read(str(tmp_path))["backup"] == GOOD
@@ -109,7 +109,7 @@ def test_a_job_that_was_killed_has_failed(tmp_path: Path, before: bool) -> None:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     found = read(str(tmp_path))["backup"]
-    assert (found.ok, found.message) == (False, UNKNOWN)
+    assert (found.success, found.message) == (False, UNKNOWN)
     assert found.at > "2026-"
     assert found.told().startswith(f"FAILED, {found.at}")
 
@@ -124,6 +124,6 @@ def test_a_run_that_finds_no_room_for_its_record_has_failed(tmp_path: Path, monk
         patched.setattr(os, "fsync", full)
         with pytest.raises(DockerVpsError, match=r"cannot be written: No space left on device \(the disk at "):
             record(str(tmp_path), "backup", GOOD)
-    assert not read(str(tmp_path))["backup"].ok
+    assert not read(str(tmp_path))["backup"].success
     with begun(str(tmp_path / "nowhere"), "backup"):
         assert read(str(tmp_path / "nowhere")) == {}

@@ -123,7 +123,7 @@ def test_uploads_are_asked_for_where_they_are_archived() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_health_takes_some_time(seconds: float) -> None:
-    with pytest.raises(InvalidInput, match="health must be more than 0 seconds, but is"):
+    with pytest.raises(InvalidInput, match="health_timeout must be more than 0 seconds, but is"):
         cutover_of({**DEFAULTS, "health_timeout": seconds}, definition="", image="")
 
 
