@@ -46,6 +46,7 @@ def problems(variables: dict[str, Any], **arguments: Any) -> list[str]:
 WANTED = {
     "image": {"image_git_url": "https://git.example.com/site.git"},
     "env_file": {"env_file_server_url": "https://www.example.com"},
+    "replica": {"replica_url": "s3://bucket/site"},
 }
 
 
