@@ -204,7 +204,7 @@ def result_of_deploy_lock(place: Path) -> dict[str, Any]:
 
 
 def result_of_notification(place: Path) -> dict[str, Any]:
-    params = notification.Params(Notify(command=("/nowhere",)), {"job": "deploy", "ok": False})
+    params = notification.Params(Notify(command=("/nowhere",)), {"job": "deploy", "success": False})
     return notification.run(params, check_mode=False)
 
 

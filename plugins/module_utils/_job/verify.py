@@ -337,7 +337,7 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"Unreadable: {one}" for one in result["unreadable"])
     yield from (f"Without a manifest: {one}" for one in result["orphaned"])
     for job, last in result["runs"].items():
-        yield f"Last {job} at {last['at']} {'succeeded' if last['ok'] else 'FAILED'}: {last['message']}"
+        yield f"Last {job} at {last['at']} {'succeeded' if last['success'] else 'FAILED'}: {last['message']}"
 
 
 def _joined(problems: Sequence[str]) -> str:

@@ -110,7 +110,7 @@ def test_a_backup_prunes_and_is_remembered(host: Host) -> None:
     assert host.err == ""
     assert host.news() == []
     run = runs.read(host.sets.directory)["backup"]
-    assert (run.at, run.ok, run.message) == ("2026-02-01T02:01:00Z", True, f"{set_line} {prune_line}")
+    assert (run.at, run.success, run.message) == ("2026-02-01T02:01:00Z", True, f"{set_line} {prune_line}")
     assert host.run("status") == 0
     assert host.out.splitlines() == [
         f"backup: ok, 2026-02-01T02:01:00Z, 0.0 s. {run.message}",
