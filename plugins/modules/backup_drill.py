@@ -113,7 +113,7 @@ notes:
   type: list
   elements: str
   sample: ["the table sessions of payload.db has 2 rows, and the manifest says 1"]
-proof:
+drill:
   description: What was written into the manifest, with the seconds that all of it took; empty in check mode.
   returned: always
   type: dict
@@ -122,7 +122,7 @@ summary:
   description: The result in one sentence.
   returned: always
   type: str
-  sample: The set 20260131-020000 of ptnextjs is proven.
+  sample: The set 20260131-020000 of ptnextjs is verified.
 """
 
 from typing import Any, Mapping

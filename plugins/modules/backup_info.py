@@ -13,7 +13,7 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Lists the backup sets of an application, newest first, with what their manifests say, what is wrong with them, when
-    one was last proven by a drill, and how the last scheduled jobs ended.
+    one was last verified by a drill, and how the last scheduled jobs ended.
   - Changes nothing, needs no engine, and may run while a backup does.
 options:
   set:
@@ -156,11 +156,11 @@ sets:
       type: list
       elements: str
       sample: []
-    proven:
+    verified:
       description: Whether its last drill passed.
       type: bool
       sample: true
-    last_proof:
+    last_drill:
       description: Its last drill; empty when there was none.
       type: dict
       sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}
@@ -191,7 +191,7 @@ newest_good:
   returned: always
   type: dict
   sample: {"id": "20260131-020000", "age": 86400}
-last_proven:
+last_verified:
   description: Which of the sets listed a drill proved last, and how many seconds ago; empty when none ever was.
   returned: always
   type: dict
@@ -206,14 +206,15 @@ runs:
   description: How the last run of each scheduled job ended.
   returned: always
   type: dict
-  sample: {"backup": {"at": "2026-01-31T02:00:00Z", "ok": true, "seconds": 7.2, "message": "2 archives, 48 KiB."}}
+  sample: {"backup": {"at": "2026-01-31T02:00:00Z", "success": true, "seconds": 7.2, "message": "2 archives, 48 KiB."}}
 summary:
   description: All of this in lines for people.
   returned: always
   type: list
   elements: str
   sample:
-    - "20260131-020000: 24 hours ago, 47 KiB, files: 42, 1 database sound, rows in databases: 4, of shop:1, proven"
+    - "20260131-020000: 24 hours ago, 47 KiB, files: 42, 1 database sound, rows in databases: 4, of shop:1,
+      verified by a drill"
 """
 
 from ansible.module_utils.basic import AnsibleModule

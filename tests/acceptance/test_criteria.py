@@ -196,7 +196,7 @@ def test_12_backup_creates_a_valid_backup(site: Site) -> None:
     assert (manifest["uploads"]["named"], manifest["uploads"]["missing"]) == (1, [])
     assert site.app.playbook("backup_list", docker_vps_backup_verify="full").succeeded()
     assert site.app.playbook("restore_drill").succeeded()
-    assert json.loads(files[f"manifest-{stamp}.json"].read_text())["proofs"][-1]["passed"] is True
+    assert json.loads(files[f"manifest-{stamp}.json"].read_text())["drills"][-1]["passed"] is True
 
 
 def test_12_no_copy_holds_half_a_document(site: Site) -> None:

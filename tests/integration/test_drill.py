@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restore drills beside a running application: a good set is proven, broken ones are not, and nothing is left."""
+"""Restore drills beside a running application: a good set is verified, broken ones are not, and nothing is left."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def failure(sets: Sets, **given: Any) -> DockerVpsError:
     """Drill a set that must not pass, and return what was said, after checking that it is written down."""
     with pytest.raises(DockerVpsError) as caught:
         drilled(sets, **given)
-    last = newest(sets).manifest.proofs[-1]
+    last = newest(sets).manifest.drills[-1]
     assert last.passed is False
     assert last.reason in caught.value.message
-    assert caught.value.evidence["proof"]["reason"] == last.reason  # type: ignore[index]
+    assert caught.value.evidence["drill"]["reason"] == last.reason  # type: ignore[index]
     return caught.value
 
 
@@ -119,14 +119,14 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
     sets.remove([one])
 
 
-def test_a_good_set_is_proven(sets: Sets) -> None:
+def test_a_good_set_is_verified(sets: Sets) -> None:
     result = drilled(sets)
-    assert result["proof"]["passed"] is True
+    assert result["drill"]["passed"] is True
     assert (result["rows"], result["tables"], result["files"]) == (3, 1, 2)
-    assert 0 < result["healthy_after"] < result["proof"]["seconds"] < 30
-    assert newest(sets).manifest.proven
+    assert 0 < result["healthy_after"] < result["drill"]["seconds"] < 30
+    assert newest(sets).manifest.verified
     told = verify.run(verify.Params(level="full"), sets, SystemClock())
-    assert told["last_proven"]["id"] == result["set"]
+    assert told["last_verified"]["id"] == result["set"]
     assert told["sets"][0]["problems"] == []
 
 
@@ -135,8 +135,8 @@ def test_through_the_playbook(app: App) -> None:
     played = app.playbook("restore_drill", "--check").succeeded()
     assert "would be restored beside the application" in played.text
     played = app.playbook("restore_drill").succeeded()
-    assert "is proven" in played.text
-    assert newest(Sets(str(app.backups), NAME)).manifest.proven
+    assert "is verified" in played.text
+    assert newest(Sets(str(app.backups), NAME)).manifest.verified
 
 
 def test_a_flipped_byte(sets: Sets) -> None:
@@ -146,7 +146,7 @@ def test_a_flipped_byte(sets: Sets) -> None:
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     assert path.name in failure(sets).message
-    assert not newest(sets).manifest.proven
+    assert not newest(sets).manifest.verified
     assert verify.run(verify.Params(level="checksum"), sets, SystemClock())["newest_good"] == {}
 
 
@@ -197,7 +197,7 @@ def test_the_image_is_gone(sets: Sets) -> None:
     sets.record(replace(one.manifest, release=gone))
     with pytest.raises(DockerVpsError, match=r"The image it-drill-gone:1 \(sha256:0+\) is gone"):
         drilled(sets)
-    assert newest(sets).manifest.proofs == ()
+    assert newest(sets).manifest.drills == ()
 
 
 RUN = """
@@ -226,7 +226,7 @@ def test_a_killed_drill_leaves_nothing(app: App, sets: Sets, tmp_path: Path) -> 
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     until(lambda: not remains(), 20, "the removal of what the killed drill made")
-    assert newest(sets).manifest.proofs == ()
+    assert newest(sets).manifest.drills == ()
 
 
 def isolated(name: str, live: Mapping[str, Any]) -> None:
@@ -247,4 +247,4 @@ def test_what_a_killed_drill_left_is_removed_by_the_next(sets: Sets) -> None:
     docker("network", "create", "--internal", "--label", label, network)
     image = newest(sets).manifest.release.image
     docker("create", "--label", label, "--network", network, "--volume", f"{volume}:/data", "--name", network, image)
-    assert drilled(sets)["proof"]["passed"] is True
+    assert drilled(sets)["drill"]["passed"] is True

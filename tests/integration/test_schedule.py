@@ -184,7 +184,7 @@ def test_the_installed_command_drills(scheduled: Scheduled) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["success"] is True
     listed = scheduled.command("list")
-    assert "Last proven: " in listed.stdout
+    assert "Last verified by a drill: " in listed.stdout
     assert inspect(scheduled.app.container)["State"]["Running"]
 
 

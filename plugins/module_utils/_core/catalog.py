@@ -151,7 +151,7 @@ class Uploads:
 
 
 @dataclass(frozen=True)
-class Proof:
+class DrillResult:
     """The result of one restore drill; ``at`` is UTC, ``seconds`` how long it took."""
 
     at: str
@@ -188,7 +188,7 @@ class Manifest:
     archives: tuple[Archive, ...]
     uploads: Uploads
     warnings: tuple[str, ...]
-    proofs: tuple[Proof, ...] = ()
+    drills: tuple[DrillResult, ...] = ()
     after: str = ""
     losses: tuple[str, ...] = ()
     lost_since: tuple[str, ...] = ()
@@ -199,9 +199,9 @@ class Manifest:
         return made(self.id, self.after)
 
     @property
-    def proven(self) -> bool:
+    def verified(self) -> bool:
         """Whether the last drill of this set passed."""
-        return bool(self.proofs) and self.proofs[-1].passed
+        return bool(self.drills) and self.drills[-1].passed
 
     @property
     def schema(self) -> str:
@@ -328,7 +328,7 @@ def _parsed(text: str, file: str) -> Manifest:
         release=_built(Release, given["release"]),
         archives=tuple(_archive(one) for one in given["archives"]),
         uploads=_built(Uploads, given["uploads"]),
-        proofs=tuple(_built(Proof, one) for one in given.get("proofs", ())),
+        drills=tuple(_built(DrillResult, one) for one in given.get("drills", ())),
     )
     _consistent(manifest, file)
     return manifest

@@ -127,7 +127,7 @@ def told(one: BackupSet) -> dict[str, Any]:
             **asdict(one.manifest),
             "directory": one.directory,
             "bytes": sum(archive.bytes for archive in one.manifest.archives),
-            "proven": one.manifest.proven,
+            "verified": one.manifest.verified,
         }
     }
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
-from .._core.catalog import Proof
+from .._core.catalog import DrillResult
 from .._core.environment import database_path
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput, short
 from .._core.health import Reason, Rules, Wanted, explain, log_lines
@@ -94,16 +94,16 @@ def run(
         engine.remove_labelled(label)
         with guarded(lambda: sweep(connect, label, clock)):
             try:
-                proof = drill.run()
+                result = drill.run()
             finally:
                 engine.remove_labelled(label)
-        _record(home, one.manifest.id, proof, clock)
-    result = drill.told(proof)
-    if proof.passed:
-        return result
+        _record(home, one.manifest.id, result, clock)
+    told = drill.told(result)
+    if result.passed:
+        return told
     raise DockerVpsError(
-        f"{result['summary']} Drill an older set, and make a new backup.{log_lines(drill.logs)}",
-        **result,
+        f"{told['summary']} Drill an older set, and make a new backup.{log_lines(drill.logs)}",
+        **told,
         logs=drill.logs,
     )
 
@@ -124,13 +124,13 @@ def sweep(connect: Callable[[], DrillEngine], label: str, clock: WallClock) -> N
             clock.sleep(1)
 
 
-def _record(home: Sets, stamp: str, proof: Proof, clock: WallClock) -> None:
+def _record(home: Sets, stamp: str, result: DrillResult, clock: WallClock) -> None:
     until = clock.now() + LOCK_WITHIN
     while True:
         try:
             with home.lock("a note of a restore drill"):
                 manifest = home.find(stamp, clock.utc()).manifest
-                home.record(replace(manifest, proofs=(*manifest.proofs, proof)))
+                home.record(replace(manifest, drills=(*manifest.drills, result)))
                 return
         except Locked:
             if clock.now() >= until:
@@ -171,7 +171,7 @@ class _Drill:
             "Build or pull that release, or drill a newer set."
         )
 
-    def run(self) -> Proof:
+    def run(self) -> DrillResult:
         """Restore, start, compare, and return how it ended."""
         at, began, reason = self.clock.utc(), self.clock.now(), ""
         self.prepare()
@@ -187,7 +187,7 @@ class _Drill:
             mask = Mask(secrets_of(self.env))
             reason = mask(error.message)
             self.logs = mask("\n".join(self.engine.logs(self.name, LOG_LINES))).splitlines()
-        return Proof(at.strftime(ISO), not reason, reason, self.image, round(self.clock.now() - began, 3))
+        return DrillResult(at.strftime(ISO), not reason, reason, self.image, round(self.clock.now() - began, 3))
 
     def prepare(self) -> None:
         """Create the volumes, when there is room for what belongs into them."""
@@ -315,7 +315,7 @@ class _Drill:
         if lost:
             raise DockerVpsError(f"Not everything is there after the start: {'; '.join(lost)}.")
 
-    def told(self, proof: Optional[Proof]) -> dict[str, Any]:
+    def told(self, result: Optional[DrillResult]) -> dict[str, Any]:
         """Return the result: of the drill, or of one that would be made."""
         databases = [database for each in self.archives for database in each.databases]
         counts = {
@@ -330,25 +330,24 @@ class _Drill:
             **counts,
             "healthy_after": self.healthy_after,
             "notes": self.notes,
-            "proof": asdict(proof) if proof else {},
-            "summary": self.summary(proof, counts),
+            "drill": asdict(result) if result else {},
+            "summary": self.summary(result, counts),
         }
 
-    def summary(self, proof: Optional[Proof], counts: Mapping[str, int]) -> str:
+    def summary(self, result: Optional[DrillResult], counts: Mapping[str, int]) -> str:
         """Return the result in one sentence."""
         what = f"set {self.one.manifest.id} of {self.params.app}"
-        if proof is None:
+        if result is None:
             needed = size(sum(each.room for each in self.archives))
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
-        if not proof.passed:
-            return f"The {what} did not pass its restore drill: {proof.reason}"
+        if not result.passed:
+            return f"The {what} did not pass its restore drill: {result.reason}"
         members, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
         there = f"{members} and {rows} in {counted(counts['tables'], 'table')}"
         if self.uncounted:
             there = f"{members}, and rows were not compared: {'; '.join(self.uncounted)}"
-        return (
-            f"The {what} is proven: its image was healthy {self.healthy_after:.1f} s after its start, with all {there}."
-        )
+        healthy = f"its image was healthy {self.healthy_after:.1f} s after its start"
+        return f"The {what} is verified: {healthy}, with all {there}."
 
 
 def _environment(path: str) -> Mapping[str, str]:

@@ -74,7 +74,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
         "unreadable": list(here.unreadable),
         "orphaned": list(here.orphaned),
         "newest_good": _newest_good(rows),
-        "last_proven": _last_proven(looked_at, now),
+        "last_verified": _last_verified(looked_at, now),
         "cautions": [" ".join(told(one)) for one in unaccepted(past)],
         "runs": {job: asdict(one) for job, one in runs.read(sets.directory).items()},
     }
@@ -281,8 +281,8 @@ def _row(one: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> 
         "held": held,
         "checks": {check: checks.count(check) for check in CHECKS},
         "warnings": list(manifest.warnings),
-        "proven": manifest.proven,
-        "last_proof": asdict(manifest.proofs[-1]) if manifest.proofs else {},
+        "verified": manifest.verified,
+        "last_drill": asdict(manifest.drills[-1]) if manifest.drills else {},
         "problems": [finding for is_wrong, finding in found if is_wrong],
         "notes": [finding for is_wrong, finding in found if not is_wrong],
     }
@@ -294,10 +294,10 @@ def _newest_good(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: good[0][key] for key in ("id", "age")} if good else {}
 
 
-def _last_proven(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, Any]:
+def _last_verified(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, Any]:
     """Return which set a drill proved last, and how long ago in seconds."""
-    proofs = [(_parsed(proof.at), one) for one in looked_at for proof in one.manifest.proofs if proof.passed]
-    dated = [(at, one.manifest.id) for at, one in proofs if at]
+    drills = [(_parsed(proof.at), one) for one in looked_at for proof in one.manifest.drills if proof.passed]
+    dated = [(at, one.manifest.id) for at, one in drills if at]
     if not dated:
         return {}
     at, stamp = max(dated)
@@ -324,14 +324,18 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
             tally(one["check"] for one in row["databases"]),
             f"rows in databases: {rows}",
             f"of {row['image'] or 'no image'}",
-            "proven" if row["proven"] else "not proven",
+            "verified by a drill" if row["verified"] else "not verified by a drill",
             *([row["reason"]] if row["reason"] else []),
             *(["kept as " + row["held"]] if row["held"] else []),
         ]
         wrong = f"; WRONG: {_joined(row['problems'])}" if row["problems"] else ""
         yield "; ".join([f"{row['id']}: {', '.join(facts)}{wrong}", *row["notes"]])
-    proven = result["last_proven"]
-    yield f"Last proven: {proven['id']}, {_ago(proven['age'])}." if proven else "No set was ever proven by a drill."
+    verified = result["last_verified"]
+    yield (
+        f"Last verified by a drill: {verified['id']}, {_ago(verified['age'])}."
+        if verified
+        else "No set was ever verified by a drill."
+    )
     yield from (f"Lost: {one}" for one in result["cautions"])
     yield from _missing_uploads(result["sets"])
     yield from (f"Unreadable: {one}" for one in result["unreadable"])

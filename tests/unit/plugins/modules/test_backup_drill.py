@@ -90,12 +90,12 @@ def test_main(exit_of: Any, serve_engine: ServeEngine, sets: Sets, tmp_path: Pat
     ended = exit_of(main, check=check, docker_host=server.url, **asked)
     assert ended.code == 0
     assert ended.result["changed"] is True
-    assert sets.listing().sets[0].manifest.proven is not check
+    assert sets.listing().sets[0].manifest.verified is not check
     assert (place / "payload.db").exists() is not check
     assert "sesame-4711" not in ended.text
     assert ("would be restored" in ended.result["summary"]) is check
     if not check:
-        assert ended.result["proof"]["passed"] is True
+        assert ended.result["drill"]["passed"] is True
 
 
 def test_main_when_it_fails(exit_of: Any, serve_engine: ServeEngine, sets: Sets, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import catalog
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import BadManifest, Proof
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import BadManifest, DrillResult
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, STAMP, archive_of, manifest_of
 
@@ -87,8 +87,8 @@ def test_names_that_no_archive_may_have(name: str) -> None:
 
 
 def test_a_manifest_comes_back_as_it_was() -> None:
-    proof = Proof("2026-02-01T03:00:00Z", True, "", "sha256:ab", 12.5)
-    for manifest in (manifest_of(), manifest_of(proofs=(proof,), warnings=("w",), archives=())):
+    proof = DrillResult("2026-02-01T03:00:00Z", True, "", "sha256:ab", 12.5)
+    for manifest in (manifest_of(), manifest_of(drills=(proof,), warnings=("w",), archives=())):
         assert catalog.parse(catalog.write(manifest), FILE) == manifest
 
 
@@ -97,12 +97,12 @@ def test_unknown_fields_are_passed_over() -> None:
     assert catalog.parse(json.dumps(given), FILE) == manifest_of()
 
 
-def test_a_set_is_proven_by_its_last_drill() -> None:
-    passed = Proof("2026-02-01T03:00:00Z", True, "", "", 1.0)
+def test_a_set_is_verified_by_its_last_drill() -> None:
+    passed = DrillResult("2026-02-01T03:00:00Z", True, "", "", 1.0)
     failed = replace(passed, passed=False, reason="unhealthy")
-    assert not manifest_of().proven
-    assert manifest_of(proofs=(failed, passed)).proven
-    assert not manifest_of(proofs=(passed, failed)).proven
+    assert not manifest_of().verified
+    assert manifest_of(drills=(failed, passed)).verified
+    assert not manifest_of(drills=(passed, failed)).verified
 
 
 def test_the_schema_of_a_set_is_that_of_all_its_databases() -> None:
@@ -182,7 +182,7 @@ def test_names_as_text(name: str, told: str) -> None:
 
 def test_what_has_a_default_may_be_missing_so_that_versions_read_each_others_manifests() -> None:
     given = json.loads(catalog.write(manifest_of()))
-    del given["proofs"]
+    del given["drills"]
     given["of_a_later_version"] = True
     assert catalog.parse(json.dumps(given), FILE) == manifest_of()
 

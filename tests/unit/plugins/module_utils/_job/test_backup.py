@@ -92,7 +92,7 @@ def test_a_set(shop: Shop, tmp_path: Path) -> None:
     assert manifest.archives[1].databases == ()
     assert told["set"]["bytes"] == sum(a.bytes for a in manifest.archives)
     assert told["set"]["directory"] == shop.sets.directory
-    assert told["set"]["proven"] is False
+    assert told["set"]["verified"] is False
     assert shop.engine.calls == []
     assert opened(shop, told, "media", tmp_path / "media") == {"a.png": b"a" * 1000}
     assert set(opened(shop, told, "db", tmp_path / "db")) == {"payload.db"}

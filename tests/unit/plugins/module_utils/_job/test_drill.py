@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Proof
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import DrillResult
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     DockerVpsError,
     EngineError,
@@ -111,8 +111,8 @@ class World:
         return self.sets.listing().sets[0]
 
     @property
-    def proofs(self) -> tuple[Proof, ...]:
-        return self.set.manifest.proofs
+    def drills(self) -> tuple[DrillResult, ...]:
+        return self.set.manifest.drills
 
     def record(self, **changes: Any) -> None:
         self.sets.record(replace(self.set.manifest, **changes))
@@ -127,10 +127,10 @@ class World:
             self.drill()
         assert self.state() == self.before
         if recorded:
-            assert self.proofs[-1].passed is False
-            assert self.proofs[-1].reason in caught.value.message
+            assert self.drills[-1].passed is False
+            assert self.drills[-1].reason in caught.value.message
         else:
-            assert self.proofs == ()
+            assert self.drills == ()
         return caught.value
 
     def at_start(self, do: Callable[[Path], None]) -> None:
@@ -145,12 +145,12 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def test_a_set_is_proven(world: World) -> None:
+def test_a_set_is_verified(world: World) -> None:
     result = world.drill()
-    proof = Proof("2026-02-01T02:00:00Z", True, "", IMAGE_ID, 3.0)
-    assert world.proofs == (proof,)
-    assert world.set.manifest.proven
-    assert result["proof"] == {
+    proof = DrillResult("2026-02-01T02:00:00Z", True, "", IMAGE_ID, 3.0)
+    assert world.drills == (proof,)
+    assert world.set.manifest.verified
+    assert result["drill"] == {
         "at": proof.at,
         "passed": True,
         "reason": "",
@@ -161,7 +161,7 @@ def test_a_set_is_proven(world: World) -> None:
     assert (result["files"], result["tables"], result["rows"]) == (2, 2, 4)
     assert (result["healthy_after"], result["notes"]) == (3.0, [])
     assert result["summary"] == (
-        f"The set {STAMP} of shop is proven: its image was healthy 3.0 s after its start, with all 2 files and "
+        f"The set {STAMP} of shop is verified: its image was healthy 3.0 s after its start, with all 2 files and "
         "4 rows in 2 tables."
     )
     assert world.state() == world.before
@@ -218,7 +218,7 @@ def test_how_the_container_is_made(world: World) -> None:
 
 
 @pytest.mark.parametrize("tables", [None, {}])
-def test_a_set_without_the_database_is_not_proven(world: World, tables: Optional[dict[str, int]]) -> None:
+def test_a_set_without_the_database_is_not_verified(world: World, tables: Optional[dict[str, int]]) -> None:
     db, media = world.set.manifest.archives
     none = () if tables is None else (replace(db.databases[0], tables=tables),)
     world.record(archives=(replace(db, databases=none), media))
@@ -244,14 +244,14 @@ def test_another_database_with_tables_proves_nothing(
 
 def test_a_database_outside_of_the_mounts_is_not_looked_for(world: World) -> None:
     world.env_file.write_text("DATABASE_URI=file:///srv/shop.db\n")
-    assert world.drill()["proof"]["passed"]
+    assert world.drill()["drill"]["passed"]
 
 
 def test_a_set_without_a_database_is_enough_for_an_application_with_a_server(world: World) -> None:
     db, media = world.set.manifest.archives
     world.record(archives=(replace(db, databases=()), media))
     world.env_file.write_text("DATABASE_URI=postgres://db/shop\n")
-    assert world.drill()["proof"]["passed"]
+    assert world.drill()["drill"]["passed"]
 
 
 def test_the_port_of_the_env_file_counts(world: World) -> None:
@@ -272,7 +272,7 @@ def test_check_mode(world: World) -> None:
     needed = backup.size(sum(one.disk_bytes for one in world.set.manifest.archives))
     assert world.engine.calls == calls
     assert sorted(os.listdir(world.sets.directory)) == before
-    assert (result["changed"], result["proof"], result["set"]) == (True, {}, STAMP)
+    assert (result["changed"], result["drill"], result["set"]) == (True, {}, STAMP)
     assert result["summary"] == (
         f"The set {STAMP} of shop would be restored beside the application ({needed}), and {IMAGE_ID} started on it."
     )
@@ -282,7 +282,7 @@ def test_a_set_in_another_place(world: World, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     os.rename(world.sets.directory, elsewhere)
     world.drill(set=str(elsewhere / f"db-{STAMP}.tar.gz"))
-    assert Sets(str(elsewhere), "shop").listing().sets[0].manifest.proven
+    assert Sets(str(elsewhere), "shop").listing().sets[0].manifest.verified
     assert not os.path.exists(world.sets.directory)
 
 
@@ -309,7 +309,7 @@ def test_an_archive_is_read_no_further_than_its_manifest_says(world: World) -> N
 def test_a_missing_archive(world: World) -> None:
     os.unlink(Path(world.sets.directory) / f"media-{STAMP}.tar.gz")
     world.failure()
-    assert world.proofs[0].reason == f"media-{STAMP}.tar.gz: No such file or directory."
+    assert world.drills[0].reason == f"media-{STAMP}.tar.gz: No such file or directory."
 
 
 def test_an_application_that_exits(world: World) -> None:
@@ -321,14 +321,14 @@ def test_an_application_that_exits(world: World) -> None:
     lines = ["starting", "bad secret <PAYLOAD_SECRET> as in <PAYLOAD_SECRET>", "of <KEY>", "PUID 7"]
     assert error.message.endswith("Its last 4 log lines:\n" + "\n".join(lines))
     assert error.evidence["logs"] == lines
-    assert error.evidence["proof"]["passed"] is False  # type: ignore[index]
-    assert str(error.evidence["summary"]).endswith(world.proofs[0].reason)
+    assert error.evidence["drill"]["passed"] is False  # type: ignore[index]
+    assert str(error.evidence["summary"]).endswith(world.drills[0].reason)
 
 
 def test_an_application_that_does_not_become_healthy(world: World) -> None:
     world.engine.turns("starting")
     assert "was not healthy within 20 s" in world.failure().message
-    assert world.proofs[0].seconds == 20.0
+    assert world.drills[0].seconds == 20.0
 
 
 def test_what_the_health_check_said_is_masked(world: World) -> None:
@@ -352,7 +352,7 @@ def test_rows_that_the_start_removed(world: World) -> None:
 
     world.at_start(remove)
     world.failure()
-    assert world.proofs[0].reason == (
+    assert world.drills[0].reason == (
         "Not everything is there after the start: the table media of payload.db is missing; "
         "the table vendors of payload.db has 1 row, and the manifest says 3."
     )
@@ -380,13 +380,13 @@ def test_a_database_that_cannot_be_checked_is_no_failure_and_its_rows_prove_noth
     why = "the database payload.db was not checked: the process that examined it ended with 1"
     assert result["notes"] == [why]
     assert result["summary"].endswith(f"with all 2 files, and rows were not compared: {why}.")
-    assert world.proofs[0].passed
+    assert world.drills[0].passed
 
 
 def test_an_archive_without_a_place(world: World) -> None:
     with pytest.raises(InvalidInput, match="mounts must say where in the container media belongs"):
         world.drill(mounts={"db": "/data", "other": "/x"})
-    assert world.proofs == ()
+    assert world.drills == ()
 
 
 def test_the_image_is_gone(world: World) -> None:
@@ -474,7 +474,7 @@ def test_one_drill_at_a_time(world: World) -> None:
 
     world.engine.on["start", NAME] = second
     world.drill()
-    assert len(world.proofs) == 1
+    assert len(world.drills) == 1
 
 
 def test_a_backup_at_work_is_waited_for(world: World) -> None:
@@ -487,16 +487,16 @@ def test_a_backup_at_work_is_waited_for(world: World) -> None:
     world.clock.__class__ = Releasing
     lock = world.sets.lock("a backup")
     lock.__enter__()
-    assert world.drill()["proof"]["seconds"] == 3.0
+    assert world.drill()["drill"]["seconds"] == 3.0
     assert world.clock.passed > 10
-    assert world.set.manifest.proven
+    assert world.set.manifest.verified
 
 
 def test_a_backup_that_does_not_end(world: World) -> None:
     with world.sets.lock("a backup"), pytest.raises(Locked, match="Cannot begin a note of a restore drill of shop"):
         world.drill()
     assert 120 <= world.clock.passed <= 125
-    assert (world.proofs, world.state()) == ((), world.before)
+    assert (world.drills, world.state()) == ((), world.before)
 
 
 def test_a_sweep_after_a_kill_is_patient(world: World) -> None:

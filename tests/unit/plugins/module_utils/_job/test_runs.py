@@ -62,7 +62,9 @@ def test_jobs_that_end_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     assert read(str(tmp_path)) == dict.fromkeys(names, GOOD)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "1", '{"success": true}', "[" * 100_000, '{"at": 1, "ok": 1, "seconds": 1}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "1", '{"success": true}', "[" * 100_000, '{"at": 1, "success": 1, "seconds": 1}']
+)
 def test_a_damaged_record_is_a_failed_run_and_keeps_no_other_from_being_read(tmp_path: Path, text: str) -> None:
     record(str(tmp_path), "drill", GOOD)
     (tmp_path / ".run-backup.json").write_text(text)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive, Proof
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import Archive, DrillResult
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, runs, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, sqlite
@@ -25,7 +25,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Fake
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import manifest_of, publish
 
 STAMP = "20260201-020000"
-PROOF = Proof(at="2026-02-01T02:30:00Z", passed=True, reason="", image="app:1", seconds=5.0)
+DRILL = DrillResult(at="2026-02-01T02:30:00Z", passed=True, reason="", image="app:1", seconds=5.0)
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_a_good_set(sets: Sets, later: FakeWallClock, level: str) -> None:
     assert row["databases"] == [{"archive": "db", "path": "payload.db", **about}]
     assert row["checks"] == {"sound": 1, "damaged": 0, "not checked": 0}
     assert row["problems"] == []
-    assert (row["proven"], row["last_proof"]) == (False, {})
+    assert (row["verified"], row["last_drill"]) == (False, {})
     assert result["newest_good"] == {"id": STAMP, "age": 3600}
-    assert (result["last_proven"], result["runs"], result["changed"]) == ({}, {}, False)
+    assert (result["last_verified"], result["runs"], result["changed"]) == ({}, {}, False)
     assert result["summary"][0].startswith(f"{STAMP}: 60 minutes ago, ")
     assert result["summary"][0].endswith(
-        "files: 2, 1 database sound, rows in databases: 4, of app:1, not proven, nightly"
+        "files: 2, 1 database sound, rows in databases: 4, of app:1, not verified by a drill, nightly"
     )
-    assert result["summary"][1:] == ["No set was ever proven by a drill."]
+    assert result["summary"][1:] == ["No set was ever verified by a drill."]
     assert sorted(os.listdir(sets.directory)) == before
 
 
@@ -100,15 +100,15 @@ def test_one_set_only(sets: Sets, later: FakeWallClock) -> None:
 
 
 def test_what_a_drill_proved(sets: Sets, later: FakeWallClock) -> None:
-    failed = replace(PROOF, at="2026-02-01T02:45:00Z", passed=False, reason="It broke.")
-    sets.record(replace(only(sets).manifest, proofs=(PROOF, failed)))
-    edited = replace(PROOF, at="yesterday")
-    publish(sets, "20260101-020000", proofs=(replace(PROOF, at="2026-01-02T00:00:00Z"), edited))
+    failed = replace(DRILL, at="2026-02-01T02:45:00Z", passed=False, reason="It broke.")
+    sets.record(replace(only(sets).manifest, drills=(DRILL, failed)))
+    edited = replace(DRILL, at="yesterday")
+    publish(sets, "20260101-020000", drills=(replace(DRILL, at="2026-01-02T00:00:00Z"), edited))
     result = shown(sets, later)
-    assert [row["proven"] for row in result["sets"]] == [False, True]
-    assert result["sets"][0]["last_proof"]["reason"] == "It broke."
-    assert result["last_proven"] == {"id": STAMP, "at": PROOF.at, "age": 1800}
-    assert "Last proven: 20260201-020000, 30 minutes ago." in result["summary"]
+    assert [row["verified"] for row in result["sets"]] == [False, True]
+    assert result["sets"][0]["last_drill"]["reason"] == "It broke."
+    assert result["last_verified"] == {"id": STAMP, "at": DRILL.at, "age": 1800}
+    assert "Last verified by a drill: 20260201-020000, 30 minutes ago." in result["summary"]
 
 
 def test_a_set_of_the_future_is_not_the_newest_good_one(sets: Sets) -> None:
@@ -138,7 +138,7 @@ def test_other_files_and_scheduled_runs(sets: Sets, later: FakeWallClock) -> Non
     assert result["orphaned"] == ["db-20260103-020000.tar.gz"]
     assert result["runs"]["drill"] == {
         "at": "2026-02-01T03:00:00Z",
-        "ok": False,
+        "success": False,
         "seconds": 9.0,
         "message": "It broke.",
         "cautions": (),
