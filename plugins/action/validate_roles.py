@@ -31,6 +31,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "words": {"type": "list", "elements": "str", "default": []},
                 "prefix": {"type": "str", "default": ""},
                 "wired": {"type": "list", "elements": "str", "default": []},
+                "flags": {"type": "list", "elements": "str", "default": []},
                 "also": {"type": "list", "elements": "str", "default": []},
             }
         )
@@ -39,6 +40,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
         words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
         problems += self._overridden(asked["wired"], variables, words)
+        flags = {name: variables[name] for name in asked["flags"] if name in variables}
+        problems += kinds.not_flags(self._templar.template(flags))
         problems += kinds.in_words([one for role in asked["roles"] for one in self._wrong(role, variables)], words)
         problems = [tidy(one) for one in [*problems, *asked["also"]]]
         result: dict[str, Any] = {"changed": False, "problems": problems}
