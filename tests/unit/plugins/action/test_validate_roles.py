@@ -174,6 +174,14 @@ def test_nothing_is_not_called_text(name: str) -> None:
     assert told.endswith(", but is empty: give it a value, or leave it out.")
 
 
+def test_a_word_that_cannot_be_read_is_named() -> None:
+    variables = {"app_env": "{{ nowhere }}", "app_name": "{{ 'x' }}", "stack_port": "{{ app_env }}"}
+    (told,) = problems(variables, roles=["stack"], words=["app_env", "app_name"], prefix="app_")
+    assert told.startswith("app_env cannot be read: ")
+    assert "'nowhere' is undefined" in told
+    assert told.endswith(".")
+
+
 def test_a_misspelt_flag_is_not_taken_for_false() -> None:
     flags = ["app_backup", "app_prune", "app_keep", "app_other"]
     variables = {"app_backup": "{{ 'ture' }}", "app_prune": "No", "app_keep": True, "app_hidden": "x"}
