@@ -42,8 +42,8 @@ options:
     default: []
   flags:
     description:
-      - Variables that the play reads with the filter P(ansible.builtin.bool#filter), which takes every word that it does not
-        know for false.
+      - Variables that the play reads with the filter P(ansible.builtin.bool#filter), which takes every word that it
+        does not know for false.
     type: list
     elements: str
     default: []

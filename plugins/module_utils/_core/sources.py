@@ -28,7 +28,8 @@ def chosen(root: str, ignore: str) -> list[str]:
     Which of its ignore files counts is decided as the builder does it. Without one see default_ignore.
 
     Raises:
-        InvalidInput: there is no such directory, it holds no files, a line of its ignore file is no pattern, or see brings.
+        InvalidInput: there is no such directory, it holds no files, a line of its ignore file is no pattern, or a link
+            in place of a file of OWN leads to none of the files.
         DockerVpsError: it cannot be read.
     """
     if not os.path.isdir(root):
@@ -56,8 +57,8 @@ def brings(root: str, name: str) -> bool:
         return os.path.isfile(path)
     if not os.path.isfile(place) or not place.startswith(os.path.join(os.path.realpath(root), "")):
         raise InvalidInput(
-            f"{path} is a link to {os.readlink(path)}, and that is no file of the sources. Put the file itself there, or "
-            "a link to one inside the sources."
+            f"{path} is a link to {os.readlink(path)}, and that is no file of the sources. Put the file itself there, "
+            "or a link to one inside the sources."
         )
     return True
 
