@@ -36,9 +36,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "also": {"type": "list", "elements": "str", "default": []},
             }
         )
-        unreadable = self._unreadable(asked["prefix"], variables) if asked["prefix"] else []
-        if unreadable:
-            return self._told(unreadable)
+        try:
+            problems = self._problems(asked, variables)
+        except AnsibleError:
+            problems = self._unreadable(asked["prefix"], variables) if asked["prefix"] else []
+            if not problems:
+                raise
+        problems = [tidy(one) for one in [*problems, *asked["also"]]]
+        result: dict[str, Any] = {"changed": False, "problems": problems}
+        if problems:
+            result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
+        return result
+
+    def _problems(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
         problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
         problems += self._conflicts(asked["prefix"], variables) if asked["prefix"] else []
         wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
@@ -46,15 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         problems += self._overridden(asked["wired"], variables, words)
         flags = {name: variables[name] for name in asked["flags"] if name in variables}
         problems += kinds.not_flags(self._templar.template(flags))
-        problems += kinds.in_words([one for role in asked["roles"] for one in self._wrong(role, variables)], words)
-        return self._told([*problems, *asked["also"]])
-
-    def _told(self, problems: Sequence[str]) -> dict[str, Any]:
-        problems = [tidy(one) for one in problems]
-        result: dict[str, Any] = {"changed": False, "problems": problems}
-        if problems:
-            result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
-        return result
+        wrong = [one for role in asked["roles"] for one in self._wrong(role, variables)]
+        return [*problems, *kinds.in_words(wrong, words)]
 
     def _unreadable(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
         """Return the words whose templates or vaults cannot be read, which Ansible itself would not name."""

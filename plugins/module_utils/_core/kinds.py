@@ -345,11 +345,9 @@ def in_words(problems: Iterable[str], words: Mapping[str, str]) -> list[str]:
 
     The choice of a variable that no one word is behind is left out, as nobody has made it.
     """
-    plain = (
-        re.sub(r" with (\w+)=\w+", lambda one: one[0] if not words or one[1] in words else "", text)
-        for text in problems
-    )
-    return list(dict.fromkeys(re.sub(r"\w+", lambda one: words.get(one[0], one[0]), text) for text in plain))
+    names, choice = re.compile(r"\w+"), re.compile(r" with (\w+)=\w+")
+    plain = [choice.sub(lambda one: one[0] if not words or one[1] in words else "", text) for text in problems]
+    return list(dict.fromkeys(names.sub(lambda one: words.get(one[0], one[0]), text) for text in plain))
 
 
 def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:

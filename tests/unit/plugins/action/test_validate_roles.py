@@ -180,6 +180,12 @@ def test_a_word_that_cannot_be_read_is_named() -> None:
     assert told.startswith("app_env cannot be read: ")
     assert "'nowhere' is undefined" in told
     assert told.endswith(".")
+    # One that this play does not need may be in a vault whose password is not at hand.
+    assert (
+        problems({**variables, "stack_port": 4000}, roles=["stack"], words=["app_env", "app_name"], prefix="app_") == []
+    )
+    with pytest.raises(AnsibleError, match="'nowhere' is undefined"):
+        validated({"stack_port": "{{ nowhere }}"}, roles=["stack"], prefix="app_")
 
 
 def test_a_misspelt_flag_is_not_taken_for_false() -> None:
