@@ -363,7 +363,7 @@ def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:
                 compare(one[key], inner, f"{where}.{key}")
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module != "validate_roles"])
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in ("source_digest", "validate_roles")])
 def test_results_are_what_is_documented(module: str, tmp_path: Path) -> None:
     result = RESULTS[module](tmp_path)
     told = docs(module, "RETURN")
