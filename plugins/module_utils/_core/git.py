@@ -47,8 +47,8 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"Permission denied \(",
-        "The server refuses the key: allow the public half of docker_vps_git_key (a deploy key that may read is "
-        "enough).",
+        "The server refuses the key, or none was given: give docker_vps_git_key, and allow its public half there (a "
+        "deploy key that may read is enough).",
     ),
     (
         r"could not read (Username|Password)|Authentication failed|HTTP Basic: Access denied|error: 40[13]|"
