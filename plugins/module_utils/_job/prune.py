@@ -26,8 +26,8 @@ SHOWN = 3
 class Params:
     """What is kept; ``level`` is how closely sets are looked at, and ``before_days`` for how long a safety copy stays.
 
-    A damaged set never has the place of a good one. ``expected`` are the archives of a set that would be made before, if
-    this were no rehearsal.
+    A damaged set never has the place of a good one. ``expected`` are the archives of a set that would be made before,
+    if this were no rehearsal.
     """
 
     policy: Policy
