@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
@@ -31,20 +32,42 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "words": {"type": "list", "elements": "str", "default": []},
                 "prefix": {"type": "str", "default": ""},
                 "wired": {"type": "list", "elements": "str", "default": []},
+                "flags": {"type": "list", "elements": "str", "default": []},
                 "also": {"type": "list", "elements": "str", "default": []},
             }
         )
-        problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
-        problems += self._conflicts(asked["prefix"], variables) if asked["prefix"] else []
-        wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
-        words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
-        problems += self._overridden(asked["wired"], variables, words)
-        problems += kinds.in_words([one for role in asked["roles"] for one in self._wrong(role, variables)], words)
+        try:
+            problems = self._problems(asked, variables)
+        except AnsibleError:
+            problems = self._unreadable(asked["prefix"], variables) if asked["prefix"] else []
+            if not problems:
+                raise
         problems = [tidy(one) for one in [*problems, *asked["also"]]]
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
         return result
+
+    def _problems(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+        problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
+        problems += self._conflicts(asked["prefix"], variables) if asked["prefix"] else []
+        wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
+        words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
+        problems += self._overridden(asked["wired"], variables, words)
+        flags = {name: variables[name] for name in asked["flags"] if name in variables}
+        problems += kinds.not_flags(self._templar.template(flags))
+        wrong = [one for role in asked["roles"] for one in self._wrong(role, variables)]
+        return [*problems, *kinds.in_words(wrong, words)]
+
+    def _unreadable(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
+        """Return the words whose templates or vaults cannot be read, which Ansible itself would not name."""
+        found = []
+        for name in sorted(name for name in variables if name.startswith(prefix)):
+            try:
+                self._templar.template(variables[name])
+            except AnsibleError as error:
+                found.append(f"{name} cannot be read: {str(error.message).splitlines()[0].rstrip('.')}.")
+        return found
 
     def _conflicts(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
         """Return the words to which groups that have nothing to do with each other give several values."""

@@ -50,6 +50,13 @@ options:
     description: After how many days the data is removed that a restore replaced and kept beside the volumes.
     type: float
     default: 7
+  expected:
+    description:
+      - The names of the archives of a set that a backup makes before this.
+      - Check mode counts such a set as one made now, since none was made. Otherwise this has no effect.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
@@ -171,7 +178,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     if not given["before_days"] >= 0:
         raise InvalidInput(f"before_days must not be below 0, but is {given['before_days']}.")
     policy = Policy(**{field.name: given[field.name] for field in fields(Policy)})
-    return Params(policy, given["verify"], given["before_days"])
+    return Params(policy, given["verify"], given["before_days"], tuple(given["expected"]))
 
 
 def main() -> None:
@@ -182,6 +189,7 @@ def main() -> None:
             **{field.name: {"type": "int", "default": field.default} for field in fields(Policy)},
             "verify": {"type": "str", "choices": ["exists", "checksum"], "default": "exists"},
             "before_days": {"type": "float", "default": 7},
+            "expected": {"type": "list", "elements": "str", "default": []},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -47,6 +47,7 @@ options:
     description:
       - The keys of the SSH servers, as lines of C(known_hosts); others are refused.
       - With V(accept-new), that of a server that is met for the first time is taken and kept, and no other one later.
+        In check mode it is not kept.
       - When empty, the server must be known to the user on the host.
     type: str
     default: accept-new
@@ -97,12 +98,14 @@ files:
   sample: [package.json, package-lock.json, src]
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import kinds
 from ..module_utils._core.errors import InvalidInput
+from ..module_utils._core.git import ACCEPT_NEW, ACCEPT_UNKEPT
 from ..module_utils._engine.git import Access, Git
 from ..module_utils._job import checkout
 from ..module_utils._module.glue import finish
@@ -120,6 +123,8 @@ def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         raise InvalidInput(" ".join(wrong))
     names = ("key", "key_file", "submodule_keys", "known_hosts", "token")
     access = Access(**{name: given[name] for name in names})
+    if check_mode and access.known_hosts == ACCEPT_NEW:
+        access = replace(access, known_hosts=ACCEPT_UNKEPT)
     params = checkout.Params(given["repository"], given["version"], given["path"])
     with Git(given["path"], given["repository"], access, given["timeout"]) as git:
         return checkout.run(params, git, check_mode)

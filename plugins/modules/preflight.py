@@ -278,6 +278,10 @@ class Host(Protocol):
         """Return the SHA-256 and the mode of a file, None when there is none."""
         raise NotImplementedError
 
+    def compose_owner(self, path: str) -> str:
+        """Return the project of a Compose file that the role stack has written, empty of any other and of none."""
+        raise NotImplementedError
+
     def matches(self, pattern: str) -> list[str]:
         """Return the paths that a pattern matches, which stands in their last part."""
         raise NotImplementedError
@@ -382,13 +386,15 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     info = engine.info()
     looked = [("container", name, engine.container(name)) for name in params.containers]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
+    owners = {(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one}
+    writer = host.compose_owner(params.compose_file)
     measured = [host.disk_free(place) for place in disks(info)]
     free = [one for one in measured if one is not None]
     return Facts(
         engine_version=info["ServerVersion"],
         memory=info["MemTotal"],
         disk_free=min(free, default=None),
-        owners={(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one},
+        owners={**owners, **({("file", params.compose_file): writer} if writer else {})},
     )
 
 

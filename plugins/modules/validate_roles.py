@@ -40,6 +40,13 @@ options:
     type: list
     elements: str
     default: []
+  flags:
+    description:
+      - Variables that the play reads with the filter P(ansible.builtin.bool#filter), which takes every word that it
+        does not know for false.
+    type: list
+    elements: str
+    default: []
   also:
     description: Sentences about what else is wrong, which are told with the rest.
     type: list

@@ -220,6 +220,10 @@ WRONG = {
     "docker_vps_build_disk": ("huge", "docker_vps_build_disk must be a size"),
     "docker_vps_git_version": (1.1, "docker_vps_git_version is a number, not a string: put it in quotes"),
     "docker_vps_email_from": (False, 'docker_vps_email_from: "…"'),
+    "docker_vps_release_backup": ("ture", "docker_vps_release_backup must be true or false, but is 'ture'."),
+    "docker_vps_lock_force": ("fasle", "docker_vps_lock_force must be true or false, but is 'fasle'."),
+    "docker_vps_image": ("shop:1", "but docker_vps_source_path and docker_vps_image are set."),
+    "docker_vps_source_path": ("", "docker_vps_image says where the image comes from, but none is set."),
     "docker_vps_hostname": ("x", "Nothing reads docker_vps_hostname"),
 }
 

@@ -144,7 +144,7 @@ def over_ssh(servers: Servers, tmp_path: Path) -> Host:
         ({"version": "mian"}, "no branch, tag or commit mian: check docker_vps_git_version. It has main."),
         ({"version": "abcdef1"}, "no branch, tag or commit abcdef1"),
         ({"version": "a" * 40}, "no such branch, tag or commit"),
-        ({"key": ""}, "allow the public half of docker_vps_git_key"),
+        ({"key": ""}, "or none was given: give docker_vps_git_key"),
         ({"key": "locked"}, "docker_vps_git_key must be a private key as ssh-keygen writes it, without a passphrase"),
         ({"key": "ui"}, "no such repository, or it is shown to nobody without access"),
         ({"key": "nonsense"}, "docker_vps_git_key must be a private key"),

@@ -156,6 +156,7 @@ class FakeHost:
     now: float = 1_790_000_000.0
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     rehearsals: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    composed: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     python: str = "/usr/bin/python3"
     sdk: bool = True
@@ -178,6 +179,9 @@ class FakeHost:
 
     def file(self, path: str) -> Optional[tuple[str, str]]:
         return self.files.get(path)
+
+    def compose_owner(self, path: str) -> str:
+        return self.composed.get(path, "")
 
     def matches(self, pattern: str) -> list[str]:
         return fnmatch.filter(self.files, pattern)

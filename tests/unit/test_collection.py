@@ -91,7 +91,7 @@ def test_imports_point_down(path: str) -> None:
         ("module_utils/_module/x.py", "import docker", ["docker"]),
         ("modules/x.py", "from ..module_utils._core import kinds", []),
         ("modules/x.py", "from .preflight import run", []),
-        ("modules/x.py", "from ..lookup.source_digest import LookupModule", ["lookup/source_digest/LookupModule"]),
+        ("modules/x.py", "from ..lookup.operator import LookupModule", ["lookup/operator/LookupModule"]),
         ("modules/x.py", "from docker.utils import exclude_paths", ["docker"]),
         ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._core import kinds", []),
         ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._engine import sdk", ["module_utils/_engine/sdk"]),

@@ -24,9 +24,14 @@ _CAUSES = (
         "the disk of the host is full; free some with: docker builder prune --all",
     ),
     (
+        " > resolve image config for ",  # at the end, where only the step that failed stands
+        "what the line # syntax= of the Dockerfile names cannot be pulled; check the host's network, or leave that "
+        "line out, as the host's own builder may do",
+    ),
+    (
         "failed to resolve source metadata",
-        "its base image is neither on the host nor can it be pulled; check docker_vps_base_image and the host's "
-        "network",
+        "its base image is neither on the host nor can it be pulled; check docker_vps_base_image, or FROM in a "
+        "Dockerfile of the application's own, and the host's network",
     ),
     (
         "code ERESOLVE",  # after "npm error", or "npm ERR!" before npm 10

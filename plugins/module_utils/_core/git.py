@@ -13,6 +13,8 @@ from typing import Mapping, Optional, Sequence
 
 ACCEPT_NEW = "accept-new"
 """What stands for host keys that are accepted when a host is met for the first time, and never when they change."""
+ACCEPT_UNKEPT = "accept-unkept"
+"""The same for a look that must leave nothing behind: a host that is met for the first time is not remembered."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT = re.compile(r"[0-9a-f]{7,63}")
@@ -45,8 +47,8 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"Permission denied \(",
-        "The server refuses the key: allow the public half of docker_vps_git_key (a deploy key that may read is "
-        "enough).",
+        "The server refuses the key, or none was given: give docker_vps_git_key, and allow its public half there (a "
+        "deploy key that may read is enough).",
     ),
     (
         r"could not read (Username|Password)|Authentication failed|HTTP Basic: Access denied|error: 40[13]|"
@@ -154,11 +156,16 @@ def ssh(key: str, submodule_keys: Mapping[str, str], known_hosts: str) -> str:
     Args:
         key: the file of the private key; empty for what the host's own ssh has.
         submodule_keys: the files of others, by the paths of the repositories that are asked with them, as in acme/ui.
-        known_hosts: the file of the host keys that count; ACCEPT_NEW; or empty for those that the host knows.
+        known_hosts: the file of the host keys that count; ACCEPT_NEW; ACCEPT_UNKEPT; or empty for those that the host
+            knows.
     """
     options = ["BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=4"]
-    options.append(f"StrictHostKeyChecking={ACCEPT_NEW if known_hosts == ACCEPT_NEW else 'yes'}")
-    if known_hosts not in (ACCEPT_NEW, ""):
+    accepts = known_hosts in (ACCEPT_NEW, ACCEPT_UNKEPT)
+    options.append(f"StrictHostKeyChecking={ACCEPT_NEW if accepts else 'yes'}")
+    if known_hosts == ACCEPT_UNKEPT:
+        # Ssh reads all of these files and writes to the first.
+        options.append("UserKnownHostsFile=/dev/null ~/.ssh/known_hosts ~/.ssh/known_hosts2")
+    elif known_hosts and not accepts:
         options += [f"UserKnownHostsFile={known_hosts}", "GlobalKnownHostsFile=/dev/null"]
     cases = []
     for path, file in submodule_keys.items():
@@ -171,7 +178,7 @@ def ssh(key: str, submodule_keys: Mapping[str, str], known_hosts: str) -> str:
             'case "$*" in',
             *cases,
             "esac",
-            f"""exec ssh -o {" -o ".join(options)} ${{key:+-o IdentitiesOnly=yes -i "$key"}} "$@\"""",
+            f"""exec ssh -o {" -o ".join(map(shlex.quote, options))} ${{key:+-o IdentitiesOnly=yes -i "$key"}} "$@\"""",
             "",
         ]
     )

@@ -22,7 +22,7 @@ class Facts:
         disk_free: bytes free where the engine keeps images and volumes; None when that is
             not on this host.
         owners: per container and volume of our names that exists, the Compose project it
-            carries as label (empty: made by hand).
+            carries as label (empty: made by hand); also of a Compose file of ours in our place.
     """
 
     engine_version: str
@@ -207,7 +207,9 @@ def _disk(facts: Facts, needs: Needs) -> Finding:
 
 def _owner(kind: str, name: str, owner: str, project: str) -> Finding:
     found = f"it belongs to the Compose project {owner}" if owner else "it was not made by Compose"
-    remedy = f"choose another name, or remove it with: docker {kind} rm {name}"
-    if kind == "volume":
-        remedy = "choose another name, or set docker_vps_external_volumes: true to use it as it is"
+    remedies = {
+        "file": "give each application a docker_vps_directory of its own",
+        "volume": "choose another name, or set docker_vps_external_volumes: true to use it as it is",
+    }
+    remedy = remedies.get(kind, f"choose another name, or remove it with: docker {kind} rm {name}")
     return Finding(f"{kind} {name}", owner == project, f"absent, or of the Compose project {project}", found, remedy)

@@ -166,7 +166,7 @@ def _amount(value: Any) -> Optional[float]:
 
 
 def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
-    """Return one sentence per variable that is text where only the thing itself works.
+    """Return one sentence per variable that is text, or nothing, where only the thing itself works.
 
     Ansible's own check accepts the text ``"false"`` or ``"[1]"`` for a bool or a list, and leaves it text.
 
@@ -174,10 +174,25 @@ def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
         given: the variables' values.
         types: the type that each variable has by its argument spec.
     """
+    found = []
+    for name, value in given.items():
+        if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0]):
+            as_json = f"but is text; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
+            empty = "but is empty: give it a value, or leave it out."
+            found.append(f"{name} must be {_NATIVE[types[name]][1]}, {empty if value is None else as_json}")
+    return found
+
+
+def not_flags(given: Mapping[str, Any]) -> list[str]:
+    """Return one sentence per variable that Ansible's filter ``bool`` would take for false, whatever was meant.
+
+    Args:
+        given: the variables' values.
+    """
     return [
-        f"{name} must be {_NATIVE[types[name]][1]}, but is text; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
+        f"{name} must be true or false, but is {short(repr(value))}."
         for name, value in given.items()
-        if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0])
+        if value is not None and str(value).lower() not in _FLAGS
     ]
 
 
@@ -270,6 +285,7 @@ _READ_AS: Tuple[Tuple[Any, str], ...] = (
     ((list, tuple, set), "a list"),
     (Mapping, "a mapping"),
 )
+_FLAGS = ("yes", "on", "1", "true", "no", "off", "0", "false")
 _NATIVE: Mapping[str, Tuple[type, str]] = {
     "bool": (bool, "true or false"),
     "list": (list, "a list"),
@@ -325,9 +341,13 @@ def words_behind(prefix: str, wiring: Mapping[str, str]) -> dict[str, str]:
 
 
 def in_words(problems: Iterable[str], words: Mapping[str, str]) -> list[str]:
-    """Return sentences with the inventory's words in place of other variables, each sentence once."""
-    names = re.compile(r"\w+")
-    return list(dict.fromkeys(names.sub(lambda one: words.get(one[0], one[0]), text) for text in problems))
+    """Return sentences with the inventory's words in place of other variables, each sentence once.
+
+    The choice of a variable that no one word is behind is left out, as nobody has made it.
+    """
+    names, choice = re.compile(r"\w+"), re.compile(r" with (\w+)=\w+")
+    plain = [choice.sub(lambda one: one[0] if not words or one[1] in words else "", text) for text in problems]
+    return list(dict.fromkeys(names.sub(lambda one: words.get(one[0], one[0]), text) for text in plain))
 
 
 def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:

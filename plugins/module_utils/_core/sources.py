@@ -28,14 +28,15 @@ def chosen(root: str, ignore: str) -> list[str]:
     Which of its ignore files counts is decided as the builder does it. Without one see default_ignore.
 
     Raises:
-        InvalidInput: there is no such directory, it holds no files, or a line of its ignore file is no pattern.
+        InvalidInput: there is no such directory, it holds no files, a line of its ignore file is no pattern, or a link
+            in place of a file of OWN leads to none of the files.
         DockerVpsError: it cannot be read.
     """
     if not os.path.isdir(root):
         raise InvalidInput(f"The sources {root} are not a directory on the controller. Correct docker_vps_source_path.")
     with _readable(root):
         patterns = _patterns(root, ignore)
-        own = [name for name in OWN if os.path.isfile(os.path.join(root, name))]
+        own = [name for name in OWN if brings(root, name)]
         files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
     if not set(files) - set(OWN[1:]):
         raise InvalidInput(
@@ -43,6 +44,29 @@ def chosen(root: str, ignore: str) -> list[str]:
             "file."
         )
     return files
+
+
+def brings(root: str, name: str) -> bool:
+    """Return whether sources have a file of OWN, or a link to another file of theirs in its place.
+
+    Raises:
+        InvalidInput: a link there leads to none of their files, which the builder would not follow either.
+    """
+    path, place = os.path.join(root, name), _place(root, name)
+    if not os.path.islink(path):
+        return os.path.isfile(path)
+    if not os.path.isfile(place) or not place.startswith(os.path.join(os.path.realpath(root), "")):
+        raise InvalidInput(
+            f"{path} is a link to {os.readlink(path)}, and that is no file of the sources. Put the file itself there, "
+            "or a link to one inside the sources."
+        )
+    return True
+
+
+def _place(root: str, name: str) -> str:
+    """Return where the contents of a file lie: the builder itself reads what links in place of OWN lead to."""
+    path = os.path.join(root, name)
+    return os.path.realpath(path) if name in OWN else path
 
 
 def ignore_files(own_dockerfile: bool) -> Sequence[str]:
@@ -59,11 +83,10 @@ def default_ignore(own_dockerfile: bool, ignore: str) -> str:
 
 
 def _patterns(root: str, ignore: str) -> list[dockerignore.Pattern]:
-    own = os.path.isfile(os.path.join(root, OWN[0]))
+    own = brings(root, OWN[0])
     for name in ignore_files(own):
-        path = os.path.join(root, name)
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
+        if brings(root, name):
+            with open(os.path.join(root, name), "rb") as file:
                 return dockerignore.patterns_of(file.read(), name)
     return dockerignore.patterns_of(default_ignore(own, ignore).encode(), "the default list")
 
@@ -102,7 +125,7 @@ def digest(root: str, files: Iterable[str]) -> str:
 def _digest(root: str, files: Iterable[str]) -> str:
     total = hashlib.sha256()
     for name in files:
-        path = os.path.join(root, name)
+        path = _place(root, name)
         mode = os.lstat(path).st_mode
         kind = b"l" if stat.S_ISLNK(mode) else b"x" if mode & stat.S_IXUSR else b"f"
         total.update(kind + os.fsencode(name) + b"\0")
@@ -141,4 +164,4 @@ def archive(root: str, files: Iterable[str], path: str) -> None:
 
     with _readable(root), tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for name in files:
-            tar.add(os.path.join(root, name), arcname=name, recursive=False, filter=as_root)
+            tar.add(_place(root, name), arcname=name, recursive=False, filter=as_root)

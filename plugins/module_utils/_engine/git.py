@@ -27,7 +27,7 @@ class Access:
     Attributes:
         key: a private key (text), or ``key_file``: the path of one on this host.
         submodule_keys: private keys by the paths of repositories, as in acme/ui.
-        known_hosts: lines of known_hosts; accept-new; or empty for those that the host knows.
+        known_hosts: lines of known_hosts; ACCEPT_NEW; ACCEPT_UNKEPT; or empty for those that the host knows.
         token: for the repository's own server over HTTPS.
     """
 
@@ -60,7 +60,7 @@ class Git:
         access = self.access
         key = self._key(access.key) if access.key else access.key_file
         others = {path: self._key(text) for path, text in access.submodule_keys.items()}
-        pinned = access.known_hosts not in (rules.ACCEPT_NEW, "")
+        pinned = access.known_hosts not in (rules.ACCEPT_NEW, rules.ACCEPT_UNKEPT, "")
         known_hosts = self._file(access.known_hosts) if pinned else access.known_hosts
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         self._environment.update(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -63,6 +64,15 @@ class ThisHost:
                 return hashlib.sha256(file.read()).hexdigest(), f"{mode:04o}"
         except OSError:
             return None
+
+    def compose_owner(self, path: str) -> str:
+        """Return the project of a Compose file that the role stack has written, empty of any other and of none."""
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found = re.match(r"# Written by ptnextjs\.docker_vps.*\nname: \"?([^\"\s]+)", file.read(4096))
+        except OSError:
+            return ""
+        return found[1] if found else ""
 
     def matches(self, pattern: str) -> list[str]:
         """Return the paths that a pattern matches, which stands in their last part."""

@@ -472,7 +472,7 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
-        yield f"Nothing proves that all uploads are in the set: {uploads.problem}"
+        yield f"Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): {uploads.problem}"
 
 
 def _iso(time: datetime) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
+from .._core.catalog import STAMP
 from .._core.errors import DockerVpsError
 from .._core.losses import counted, held_back
 from .._core.retention import Candidate, Decision, Policy, decide
@@ -25,12 +26,14 @@ SHOWN = 3
 class Params:
     """What is kept; ``level`` is how closely sets are looked at, and ``before_days`` for how long a safety copy stays.
 
-    A damaged set never has the place of a good one.
+    A damaged set never has the place of a good one. ``expected`` are the archives of a set that would be made before,
+    if this were no rehearsal.
     """
 
     policy: Policy
     level: str = "exists"
     before_days: float = 7
+    expected: tuple[str, ...] = ()
 
 
 def run(
@@ -53,6 +56,8 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     here = sets.listing()
     held = held_back(one.manifest for one in here.sets if one.time <= now)
     candidates = [_candidate(one, params.level, held) for one in here.sets]
+    if params.expected and not really:
+        candidates.append(Candidate(now.strftime(STAMP), now, True, " ".join(sorted(params.expected))))
     decisions = decide(candidates, params.policy, now)
     gone = {one.name for one in decisions if not one.keep}
     doomed = [one for one in here.sets if one.manifest.id in gone]

@@ -88,9 +88,10 @@ def _data(
     # One that failed did not take it, and the target went on after the backup.
     took = [one for one in known if one.id > target.id and one.result != FAILED]
     stamp = min(took, key=lambda one: one.id).backup if took else ""
-    if not stamp:
+    if stamp not in sets.taken():
+        gone = f", since set {stamp} was removed from {sets.directory}" if stamp else ""
         raise DockerVpsError(
-            f"There is no backup of the data as release {target.id} left it. Return to it with the data as it is "
+            f"There is no backup of the data as release {target.id} left it{gone}. Return to it with the data as it is "
             "(docker_vps_rollback_data: keep), or restore a set with restore.yml."
         )
     source = FromSet(readiness.database_from(params.how, stamp), sets, engine, world.clock)

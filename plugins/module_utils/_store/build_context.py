@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -51,8 +50,8 @@ def _filled(params: Params, place: str) -> dict[str, Any]:
     context = params.context or _unpacked(params.archive, os.path.join(place, "context"))
     dockerfile, ignore_file, _common = sources.OWN
     own = os.path.join(context, dockerfile)
-    brings_dockerfile = _is_file(own)
-    brings_ignore = any(_is_file(os.path.join(context, name)) for name in sources.ignore_files(brings_dockerfile))
+    brings_dockerfile = sources.brings(context, dockerfile)
+    brings_ignore = any(sources.brings(context, name) for name in sources.ignore_files(brings_dockerfile))
     # What the sources do not bring lies beside them, so that their directory stays as it is.
     used = context if brings_dockerfile and brings_ignore else place
     if not brings_dockerfile:
@@ -85,13 +84,6 @@ def _unpacked(archive: Optional[str], context: str) -> str:
     finally:
         os.umask(mask)
     return context
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _text(path: str) -> str:

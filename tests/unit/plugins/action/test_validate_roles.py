@@ -46,7 +46,7 @@ def problems(variables: dict[str, Any], **arguments: Any) -> list[str]:
 WANTED = {
     "image": {"image_git_url": "https://git.example.com/site.git"},
     "env_file": {"env_file_server_url": "https://www.example.com"},
-    "replica": {"replica_url": "s3://bucket/site"},
+    "replica": {"replica_url": "s3://bucket/path"},
 }
 
 
@@ -165,6 +165,34 @@ def test_text_is_no_list_no_mapping_and_no_bool() -> None:
     assert told.startswith("stack_external_volumes must be true or false, but is text")
     (told,) = problems({"image_build_args": '{"A": "b"}', **WANTED["image"]}, roles=["image"])
     assert told.startswith("image_build_args must be a mapping, but is text")
+
+
+@pytest.mark.parametrize("name", ["stack_aliases", "stack_external_volumes", "image_build_args"])
+def test_nothing_is_not_called_text(name: str) -> None:
+    role = name.partition("_")[0]
+    (told,) = problems({name: None, **WANTED.get(role, {})}, roles=[role])
+    assert told.endswith(", but is empty: give it a value, or leave it out.")
+
+
+def test_a_word_that_cannot_be_read_is_named() -> None:
+    variables = {"app_env": "{{ nowhere }}", "app_name": "{{ 'x' }}", "stack_port": "{{ app_env }}"}
+    (told,) = problems(variables, roles=["stack"], words=["app_env", "app_name"], prefix="app_")
+    assert told.startswith("app_env cannot be read: ")
+    assert "'nowhere' is undefined" in told
+    assert told.endswith(".")
+    # One that this play does not need may be in a vault whose password is not at hand.
+    assert (
+        problems({**variables, "stack_port": 4000}, roles=["stack"], words=["app_env", "app_name"], prefix="app_") == []
+    )
+    with pytest.raises(AnsibleError, match="'nowhere' is undefined"):
+        validated({"stack_port": "{{ nowhere }}"}, roles=["stack"], prefix="app_")
+
+
+def test_a_misspelt_flag_is_not_taken_for_false() -> None:
+    flags = ["app_backup", "app_prune", "app_keep", "app_other"]
+    variables = {"app_backup": "{{ 'ture' }}", "app_prune": "No", "app_keep": True, "app_hidden": "x"}
+    assert problems(variables, roles=[], flags=flags) == ["app_backup must be true or false, but is 'ture'."]
+    assert problems({"app_backup": None, "app_prune": 1}, roles=[], flags=flags) == []
 
 
 def test_a_variable_that_the_play_sets_itself_has_no_effect_in_an_inventory() -> None:

@@ -22,8 +22,8 @@ COUNTS = {"last": 1, "daily": 2, "weekly": 3, "monthly": 4, "yearly": 5}
 
 
 def test_params_are_read() -> None:
-    given = {**COUNTS, "verify": "checksum", "before_days": 2.5}
-    assert params_of(given) == Params(Policy(1, 2, 3, 4, 5), "checksum", 2.5)
+    given = {**COUNTS, "verify": "checksum", "before_days": 2.5, "expected": ["db"]}
+    assert params_of(given) == Params(Policy(1, 2, 3, 4, 5), "checksum", 2.5, ("db",))
 
 
 @pytest.mark.parametrize("days", [-1, float("nan")])

@@ -39,6 +39,19 @@ def test_main_in_check_mode_asks_only(exit_of: Any, author: Author) -> None:
     assert not author.place.with_name("source").exists()
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_only_a_real_run_remembers_a_server(
+    exit_of: Any, author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    asked_with = tmp_path / "arguments"
+    (tmp_path / "ssh").write_text(f'#!/bin/sh\necho "$*" >>{asked_with}\nexit 1\n')
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert exit_of(main, check=check, **asked(author, repository="ssh://git.example.com/site")).code == 1
+    assert "StrictHostKeyChecking=accept-new" in asked_with.read_text()
+    assert ("UserKnownHostsFile=/dev/null" in asked_with.read_text()) == check
+
+
 def test_main_fails_with_the_cause_and_the_variable(exit_of: Any, author: Author) -> None:
     ended = exit_of(main, **asked(author, version="mian"))
     assert ended.code == 1

@@ -293,6 +293,18 @@ def test_a_project_of_the_same_name_from_another_file_is_of_somebody_else(file: 
             ran(engine, **given)
 
 
+@pytest.mark.parametrize(("writer", "right"), [("site", True), ("", True), ("blog", False)])
+def test_the_directory_of_another_application_is_refused(writer: str, right: bool) -> None:
+    host = FakeHost(composed={"/opt/site/compose.yml": writer})
+    given = {"project": "site", "compose_file": "/opt/site/compose.yml"}
+    if right:
+        assert all(checks(ran(host=host, **given)).values())
+    else:
+        told = "it belongs to the Compose project blog; give each application a docker_vps_directory of its own"
+        with pytest.raises(DockerVpsError, match=told):
+            ran(host=host, **given)
+
+
 def test_main_without_the_sdk(exit_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "SDK_MISSING", ImportError("No module named docker"))
     monkeypatch.setattr(preflight.ThisHost, "sdk", False)

@@ -63,6 +63,21 @@ def test_a_very_long_command_is_cut_at_its_end() -> None:
     assert found.step.endswith("x…")
 
 
+FRONTEND = """#2 resolve image config for docker-image://docker.io/docker/dockerfile:1
+#2 ERROR: failed to do request: Head "https://registry-1.docker.io/v2/": no such host
+------
+ > resolve image config for docker-image://docker.io/docker/dockerfile:1:
+------
+ERROR: failed to solve: failed to resolve source metadata for docker.io/docker/dockerfile:1: no such host
+"""
+
+
+def test_a_syntax_that_cannot_be_pulled_is_no_base_image() -> None:
+    assert failure(FRONTEND, 30).cause.startswith("what the line # syntax= of the Dockerfile names cannot be pulled")
+    pulled = FRONTEND.replace("ERROR: failed to do request", "DONE").split("------")[0]
+    assert failure(pulled + BASE, 30).cause.startswith("its base image")
+
+
 def test_a_base_that_cannot_be_pulled() -> None:
     found = failure(BASE, 30)
     assert found.step == "[internal] load metadata for docker.io/docker-vps/nowhere:1"

@@ -156,6 +156,13 @@ def test_without_a_key_ssh_has_its_own(tmp_path: Path) -> None:
     [
         ("", ["StrictHostKeyChecking=yes"]),
         ("accept-new", ["StrictHostKeyChecking=accept-new"]),
+        (
+            git.ACCEPT_UNKEPT,
+            [
+                "StrictHostKeyChecking=accept-new",
+                "UserKnownHostsFile=/dev/null ~/.ssh/known_hosts ~/.ssh/known_hosts2",
+            ],
+        ),
         ("/x", ["StrictHostKeyChecking=yes", "UserKnownHostsFile=/x", "GlobalKnownHostsFile=/dev/null"]),
     ],
 )

@@ -187,6 +187,9 @@ def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() ->
     words = kinds.words_behind("app_", wiring)
     assert words == {"a": "app_a", "b": "app_b", "c": "app_c"}
     assert kinds.in_words(["a is b.", "app_a is b.", "ab is a.b"], words) == ["app_a is app_b.", "ab is app_a.app_b"]
+    assert kinds.in_words(["a needs x with a=b."], {"a": "app_a"}) == ["app_a needs x with app_a=b."]
+    assert kinds.in_words(["a needs x with c=b."], {"a": "app_a"}) == ["app_a needs x."]
+    assert kinds.in_words(["a needs x with c=b."], {}) == ["a needs x with c=b."]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,42 @@ def test_links_count_and_are_not_followed_and_pipes_do_not_count(root: Path) -> 
     assert not {"pipe", "app", "empty", "link/page.tsx"} & set(files)
 
 
+def as_link(root: Path, name: str, text: str) -> Path:
+    """Put a link in place of a file, and return where it leads: to a file that is left out."""
+    target = root / "node_modules" / name
+    target.write_text(text)
+    (root / name).unlink(missing_ok=True)
+    (root / name).symlink_to(f"node_modules/{name}")
+    return target
+
+
+def test_the_builder_reads_a_dockerfile_and_an_ignore_file_through_links(root: Path, tmp_path: Path) -> None:
+    target = as_link(root, "Dockerfile", "FROM one")
+    as_link(root, ".dockerignore", "node_modules\n.env*\n")
+    files = chosen(str(root), "")
+    assert files == [".dockerignore", "Dockerfile", "app/page.tsx", "package.json"]
+    archive(str(root), files, str(tmp_path / "site.tar.gz"))
+    with tarfile.open(tmp_path / "site.tar.gz") as tar:
+        assert tar.getmember("Dockerfile").isreg()
+        packed = tar.extractfile("Dockerfile")
+        assert packed
+        assert packed.read() == b"FROM one"
+    before = digest(str(root), files)
+    target.write_text("FROM two")
+    assert digest(str(root), files) != before
+
+
+@pytest.mark.parametrize("leads", ["nowhere", "../outside", "app"])
+def test_a_dockerfile_that_leads_to_no_file_of_the_sources_is_refused(root: Path, leads: str) -> None:
+    (root.parent / "outside").write_text("FROM scratch")
+    (root / "Dockerfile").unlink()
+    (root / "Dockerfile").symlink_to(leads)
+    told = f"{root}/Dockerfile is a link to {leads}, and that is no file of the sources."
+    with pytest.raises(InvalidInput) as caught:
+        chosen(str(root), "")
+    assert caught.value.message.startswith(told)
+
+
 @pytest.mark.parametrize(
     ("name", "ignore", "said"),
     [

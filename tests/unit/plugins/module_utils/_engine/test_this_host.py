@@ -101,6 +101,20 @@ def test_what_is_no_file(tmp_path: Path, name: str) -> None:
     assert ThisHost().file(str(tmp_path / name)) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [
+        ('# Written by ptnextjs.docker_vps: changes\nname: "site"\n', "site"),
+        ("name: site\n", ""),
+        ("", ""),
+    ],
+)
+def test_whose_compose_file_it_is(tmp_path: Path, text: str, owner: str) -> None:
+    (tmp_path / "compose.yml").write_text(text)
+    assert ThisHost().compose_owner(str(tmp_path / "compose.yml")) == owner
+    assert ThisHost().compose_owner(str(tmp_path / "none")) == ""
+
+
 def test_what_a_pattern_matches(tmp_path: Path) -> None:
     for name in ("[a]/x.1", "[a]/x.2", "[a]/y.1", "a/x.3"):
         (tmp_path / name).mkdir(parents=True)

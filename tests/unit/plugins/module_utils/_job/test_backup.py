@@ -373,7 +373,9 @@ def test_the_first_database_that_knows_the_uploads_names_them(shop: Shop) -> Non
 def test_no_database_proves_nothing(shop: Shop) -> None:
     told = made(shop, volumes={"media": "shop-media"}, uploads=Query("SELECT 1", "media"))
     assert told["set"]["uploads"] == {"named": 0, "missing": (), "problem": "there is no database"}
-    assert told["set"]["warnings"] == ("Nothing proves that all uploads are in the set: there is no database",)
+    assert told["set"]["warnings"] == (
+        "Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): there is no database",
+    )
     assert "0 databases, in" in told["summary"]
 
 
@@ -420,7 +422,7 @@ def test_warnings() -> None:
         "The database names uploads that are not in the volume: x.png, y.png",
     ]
     assert list(warnings([], Uploads(0, (), "no such table: media"))) == [
-        "Nothing proves that all uploads are in the set: no such table: media"
+        "Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): no such table: media"
     ]
 
 

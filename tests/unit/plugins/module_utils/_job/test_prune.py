@@ -52,6 +52,15 @@ def files(sets: Sets) -> list[str]:
     return sorted(name for name in os.listdir(sets.directory) if name != ".lock")
 
 
+@pytest.mark.parametrize(("check", "removed"), [(True, [day(1), day(2), day(3)]), (False, [day(2), day(3)])])
+def test_a_rehearsal_counts_the_set_that_would_be_made(sets: Sets, check: bool, removed: list[str]) -> None:
+    expected = tuple(archive.name for archive in sets.listing().sets[0].manifest.archives)
+    clock = FakeWallClock(NOW + timedelta(hours=1))
+    told = run(replace(TWO, expected=expected), sets, no_engine, clock, check)
+    assert told["removed"] == removed
+    assert len(told["kept"]) == 2
+
+
 def test_what_no_rule_keeps_is_removed(sets: Sets) -> None:
     result = pruned(sets)
     assert result["removed"] == [day(2), day(3)]

@@ -171,6 +171,15 @@ def test_without_a_backup_of_then(tmp_path: Path) -> None:
     assert site.engine.names() == {APP: "shop:3"}
 
 
+def test_without_the_set_of_then(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.deploy("shop:1")
+    site.deploy("shop:2", Version(migrates=migrate), backup=site.backing_up())
+    site.sets.remove(site.sets.listing().sets)
+    with pytest.raises(DockerVpsError, match="left it, since set .* was removed from .*docker_vps_rollback_data: keep"):
+        returned(site, data="restore")
+
+
 def test_to_the_live_one_with_its_data(tmp_path: Path) -> None:
     site = same_schema(tmp_path)
     with pytest.raises(DockerVpsError, match="There is no backup of the data as release"):

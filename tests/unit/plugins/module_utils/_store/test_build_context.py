@@ -62,6 +62,27 @@ def test_what_the_sources_do_not_bring_lies_beside_them(
     assert os.stat(result["place"]).st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("ignores", [False, True])
+def test_a_dockerfile_that_is_a_link_is_the_one_of_the_sources(tmp_path: Path, ignores: bool) -> None:
+    context = tmp_path / "source"
+    (context / "docker").mkdir(parents=True)
+    (context / "docker/production").write_text("FROM theirs")
+    (context / "Dockerfile").symlink_to("docker/production")
+    if ignores:
+        (context / ".dockerignore").write_text("docker\n")
+    result = made(tmp_path, context=str(context))
+    assert result["own_dockerfile"] == Path(result["dockerfile"]).read_text() == "FROM theirs"
+
+
+def test_a_dockerfile_that_leads_out_of_the_sources_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/Dockerfile").symlink_to("../secret")
+    with pytest.raises(DockerVpsError, match="is a link to ../secret, and that is no file of the sources"):
+        made(tmp_path, context=str(tmp_path / "source"))
+    assert os.listdir(tmp_path / "opt/shop") == []
+
+
 def test_sources_of_the_controller_can_be_read_by_the_application_whatever_the_umask(tmp_path: Path) -> None:
     root = tmp_path / "site"
     (root / "app/deep").mkdir(parents=True)
@@ -82,14 +103,6 @@ def test_sources_of_the_controller_can_be_read_by_the_application_whatever_the_u
     assert os.readlink(context / "link") == "/etc/hostname"
     with tarfile.open(archive) as tar:
         assert sorted(tar.getnames()) == ["app/deep/page.tsx", "link", "run.sh"]
-
-
-def test_a_link_is_no_dockerfile_of_the_sources(tmp_path: Path) -> None:
-    context = tmp_path / "source"
-    context.mkdir()
-    (context / "Dockerfile").symlink_to("/etc/hostname")
-    result = made(tmp_path, context=str(context))
-    assert (result["own_dockerfile"], Path(result["dockerfile"]).read_text()) == ("", "FROM ours")
 
 
 def test_nothing_is_left_of_what_cannot_be_prepared(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action source_digest: what the sources on the controller are; documented in the module of this name."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping, Optional
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+    """See DOCUMENTATION of the module."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
+        """Return the digest and the number of files."""
+        super().run(tmp, task_vars)
+        _unused, asked = self.validate_argument_spec(
+            argument_spec={"path": {"type": "str", "required": True}, "ignore": {"type": "str", "default": ""}}
+        )
+        root = os.path.expanduser(asked["path"])
+        try:
+            files = sources.chosen(root, asked["ignore"])
+            return {"changed": False, "digest": sources.digest(root, files), "files": len(files)}
+        except DockerVpsError as error:
+            raise AnsibleActionFail(error.message) from error

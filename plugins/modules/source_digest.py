@@ -1,0 +1,52 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin source_digest, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: source_digest
+short_description: Tell whether the sources of an application have changed
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Returns the SHA-256 over the names, kinds and contents of the files that an image build would see, by the sources'
+    C(.dockerignore), or C(Dockerfile.dockerignore) beside a Dockerfile of their own, as BuildKit reads it.
+  - Runs on the controller and touches no host.
+options:
+  path:
+    description: The directory of the sources on the controller.
+    type: str
+    required: true
+  ignore:
+    description: The text of the C(.dockerignore) of sources that bring neither such a file nor a Dockerfile.
+    type: str
+    default: ""
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
+seealso:
+  - module: ptnextjs.docker_vps.build_context
+"""
+
+EXAMPLES = r"""
+- name: Name a version after its sources
+  ptnextjs.docker_vps.source_digest:
+    path: /home/me/site
+  register: sources
+"""
+
+RETURN = r"""
+digest:
+  description: The digest, as hexadecimal digits.
+  returned: success
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+files:
+  description: How many files there are.
+  returned: success
+  type: int
+  sample: 212
+"""

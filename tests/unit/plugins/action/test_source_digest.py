@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action source_digest on a real directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.playbook.task import Task
+from ansible_collections.ptnextjs.docker_vps.plugins.action.source_digest import ActionModule
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import digest
+
+
+def acted(**arguments: Any) -> dict[str, Any]:
+    task = Task()
+    task.args, task.async_val = arguments, 0
+    result: dict[str, Any] = ActionModule(
+        task, SimpleNamespace(_shell=SimpleNamespace(tmpdir=None)), SimpleNamespace(), None, None, None
+    ).run()
+    return result
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "node_modules").mkdir()
+    for name in ("package.json", "page.tsx", "node_modules/index.js"):
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def test_everything_counts(root: Path) -> None:
+    everything = digest(str(root), ["node_modules/index.js", "package.json", "page.tsx"])
+    assert acted(path=str(root)) == {"changed": False, "digest": everything, "files": 3}
+
+
+def test_what_is_ignored_does_not_count(root: Path) -> None:
+    left = digest(str(root), ["package.json", "page.tsx"])
+    assert acted(path=str(root), ignore="**/node_modules\n") == {"changed": False, "digest": left, "files": 2}
+
+
+def test_the_home_directory_is_understood(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert acted(path=f"~/{root.name}") == acted(path=str(root))
+
+
+def test_what_is_wrong_is_told_in_a_sentence(root: Path) -> None:
+    with pytest.raises(AnsibleActionFail, match=f"The sources {root}/none are not a directory on the controller"):
+        acted(path=str(root / "none"))
+    (root / ".dockerignore").write_text("!\n")
+    with pytest.raises(AnsibleActionFail, match=r"Line 1 of \.dockerignore, '!', is no pattern"):
+        acted(path=str(root))
