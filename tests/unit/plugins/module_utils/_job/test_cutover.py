@@ -109,7 +109,7 @@ def test_an_old_version_without_a_health_check_is_stopped_at_once(site: Site) ->
     assert site.engine.names() == {APP: "shop:2"}
 
 
-def test_single_writer(site: Site) -> None:
+def test_stop_first(site: Site) -> None:
     old = site.live()
     result = site.deploy("shop:2", proxy_reload_command=["reload"], smoke_test_command=["true"])
     assert site.engine.did() == [
