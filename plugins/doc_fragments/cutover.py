@@ -15,11 +15,12 @@ options:
   container:
     description: The container's name, by which the proxy reaches it; V(<app>-app) when not given.
     type: str
-  data:
-    description:
-      - The keys of the definition's volumes and the names of the volumes, that of the database first.
-      - "V({database: <app>-db, media: <app>-media}) when not given."
-    type: dict
+  database_volume:
+    description: The volume with the key C(database) in the definition; V(<app>-db) when not given.
+    type: str
+  media_volume:
+    description: The volume with the key C(media) in the definition; V(<app>-media) when not given.
+    type: str
   external:
     description: Whether the volumes were not made by this Compose project.
     type: bool

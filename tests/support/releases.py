@@ -52,7 +52,8 @@ class Versions:
             container=app.container,
             definition=definition,
             image=image or live,
-            data={"database": f"{app.name}-db", "media": f"{app.name}-media"},
+            database_volume=f"{app.name}-db",
+            media_volume=f"{app.name}-media",
             backup=backup.Params(app.name, volumes) if volumes else None,
             **given,
         )

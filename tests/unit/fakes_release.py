@@ -414,7 +414,8 @@ class Site:
             "container": APP,
             "definition": definition_of(image),
             "image": image,
-            "data": {"database": "shop-db", "media": "shop-media"},
+            "database_volume": "shop-db",
+            "media_volume": "shop-media",
             **more,
         }
         return readiness.Params(**given)

@@ -285,7 +285,7 @@ class _Cutover:
         if self.way.old:
             self._make_volumes()
             # In the project itself Compose would put it in the place of the old one.
-            external = {key: {"external": True} for key in params.data}
+            external = {key: {"external": True} for key in params.volumes}
             text = json.dumps({"services": {SERVICE: {"container_name": waiting}}, "volumes": external})
             files.replace(override, files.Kept(text, 0o600, os.geteuid(), os.getegid()))
             project, definitions, made = params.project + NEXT, [definition, override], waiting
@@ -313,7 +313,7 @@ class _Cutover:
         ids = passwd.ids_of(user, self.engine.text(self.way.new, "/etc/passwd")) if user else None
         if not ids or self.params.external:
             return
-        for name in self.params.data.values():
+        for name in self.params.volumes.values():
             with contextlib.suppress(DockerVpsError, OSError):  # the application will say what it misses
                 volume = volume_of(self.engine, name)
                 if volume and not os.listdir(volume.root) and os.stat(volume.root).st_uid == 0:
@@ -322,7 +322,7 @@ class _Cutover:
     def _make_volumes(self) -> None:
         """Make new volumes as Compose would in the project, since for the throw-away one they are external."""
         project = self.params.project
-        for key, name in () if self.params.external else self.params.data.items():
+        for key, name in () if self.params.external else self.params.volumes.items():
             if self.engine.volume(name) is None:
                 labels = {"com.docker.compose.project": project, "com.docker.compose.volume": key}
                 self.engine.create_volume(name, "local", labels)

@@ -36,11 +36,11 @@ class Params:
     Attributes:
         definition: the text of compose.yml.
         image: what the definition names.
-        data: the Compose keys of the definition's volumes, the database's first, and their names.
+        database_volume, media_volume: the names of the volumes, whose keys in the definition are database and media.
         external: whether the volumes are not Compose's own.
         allowed_containers: containers that may run on the database besides the application, such as a replica's.
-        start_first_force: overlap also on SQLite.
-        health, watch: seconds to wait for health, and to watch afterwards.
+        start_first_force: start-first also on SQLite.
+        health_timeout, monitor: seconds to wait for health, and to watch afterwards.
         drain_timeout: seconds between the old version's loss of its name and its stop.
         smoke_test_command: a command in the new container that has to succeed.
         proxy_reload_command: a command on the host for the proxy, after the name has moved.
@@ -58,7 +58,8 @@ class Params:
     container: str
     definition: str
     image: str
-    data: Mapping[str, str]
+    database_volume: str
+    media_volume: str
     external: bool = False
     aliases: Sequence[str] = ()
     allowed_containers: Sequence[str] = ()
@@ -83,9 +84,9 @@ class Params:
     restore: str = ""
 
     @property
-    def database(self) -> str:
-        """The volume of the database."""
-        return next(iter(self.data.values()))
+    def volumes(self) -> Mapping[str, str]:
+        """The names of the volumes by their keys in the definition."""
+        return {"database": self.database_volume, "media": self.media_volume}
 
 
 @dataclass(frozen=True)
@@ -154,13 +155,13 @@ def look(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> See
     old = old_of(params, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     _refuse_to_leave_data(params, engine, old)
-    to_stop = running(engine, [params.database]) if params.strategy == STOP_FIRST else []
+    to_stop = running(engine, [params.database_volume]) if params.strategy == STOP_FIRST else []
     refuse_vanishing([*to_stop, *([old] if old and old["State"]["Running"] and old not in to_stop else [])])
     data, told = data_of(params, sets, engine)
     if data and params.strategy == STOP_FIRST and not params.restore:
         _check_room(data)
     if params.strategy == START_FIRST and not params.start_first_force:
-        _refuse_overlap(params.database, engine)
+        _refuse_start_first(params.database_volume, engine)
     cautions = (f"The data would not be put back if this release failed. {told}",) if told else ()
     return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
 
@@ -170,7 +171,7 @@ def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]
     named = engine.container(params.container)
     if named:
         return named
-    for one in users(engine, params.database):
+    for one in users(engine, params.database_volume):
         labels = one["Config"].get("Labels") or {}
         own = (labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service"))
         if own == (params.project, SERVICE) and one["Name"].lstrip("/") != params.container + NEXT:
@@ -181,7 +182,7 @@ def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]
 def data_of(params: Params, sets: Sets, engine: CutoverEngine) -> tuple[Optional[Volume], str]:
     """Return the database's volume, if it can be copied and put back, or why it cannot."""
     try:
-        found = volume_of(engine, params.database)
+        found = volume_of(engine, params.database_volume)
         if not found:
             return None, ""
         told = why_not(found.name, {found.name: found.root}, sets.directory, engine)
@@ -205,13 +206,13 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
     Raises:
         DockerVpsError: there is one.
     """
-    there = [one["Name"].lstrip("/") for one in running(engine, [params.database]) if one["Id"] != old]
+    there = [one["Name"].lstrip("/") for one in running(engine, [params.database_volume]) if one["Id"] != old]
     names = [one for one in there if one not in (*params.allowed_containers, params.container + NEXT)]
     if names:
         run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
-            f"{', '.join(names)} also {run} on {params.database}. Two containers on one database can lose data, so "
-            f"nothing was changed. Stop {it} (docker stop), or name {it} in stack_allowed_containers if {it_is} "
+            f"{', '.join(names)} also {run} on {params.database_volume}. Two containers on one database can lose data, "
+            f"so nothing was changed. Stop {it} (docker stop), or name {it} in stack_allowed_containers if {it_is} "
             "meant to be there."
         )
 
@@ -219,12 +220,12 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
 def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[Mapping[str, Any]]) -> None:
     """Refuse an empty volume in place of the one that the live version has its data in."""
     had = [one.get("Name", "") for one in old["Mounts"]] if old else []
-    if not old or params.database in had or not _empty(engine, params.database):
+    if not old or params.database_volume in had or not _empty(engine, params.database_volume):
         return
     has = ", ".join(filter(None, had)) or "no volume"
     raise DockerVpsError(
-        f"{old['Name'].lstrip('/')} has its data in {has}, and {params.database} has none: the new version would begin "
-        "with an empty database, so nothing was changed. Name the volume that has the data, or restore a backup set "
+        f"{old['Name'].lstrip('/')} has its data in {has}, and {params.database_volume} has none: the new version would "
+        "begin with an empty database, so nothing was changed. Name the volume that has the data, or restore a backup set "
         "into the new one first."
     )
 
@@ -238,7 +239,7 @@ def _empty(engine: CutoverEngine, volume: str) -> bool:
         return False
 
 
-def _refuse_overlap(name: str, engine: CutoverEngine) -> None:
+def _refuse_start_first(name: str, engine: CutoverEngine) -> None:
     instead = (
         "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force: true if every "
         "version bears it."
@@ -274,7 +275,7 @@ def _source(
     if not params.restore:
         return None
     if not data:
-        why = told or f"The volume {params.database} is missing; restore it with restore.yml."
+        why = told or f"The volume {params.database_volume} is missing; restore it with restore.yml."
         raise DockerVpsError(
             f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
         )
@@ -301,7 +302,9 @@ def database_from(params: Params, stamp: str) -> restorable.Params:
     names = {volume: name for name, volume in backed_up.items()}
     query = params.backup.uploads if params.backup else None
     asked = Asked(query.query, backed_up[query.archive]) if query else None
-    return restorable.Params(params.app, stamp, {names.get(params.database, "db"): params.database}, uploads=asked)
+    return restorable.Params(
+        params.app, stamp, {names.get(params.database_volume, "db"): params.database_volume}, uploads=asked
+    )
 
 
 def rehearse(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, ...]:
@@ -322,7 +325,7 @@ def _backup(
 
     In check mode it is only seen whether it can be made, and there is no timestamp.
     """
-    if not params.backup or engine.volume(params.database) is None:
+    if not params.backup or engine.volume(params.database_volume) is None:
         return "", ()
     there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
     if all(_empty(engine, one) for one in there.values()) and not sets.listing().sets:

@@ -47,10 +47,10 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     engine = world.connect()
     if not definition or not environment:
         raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision anew.")
-    if not re.search(rf"(?<![\w.-]){re.escape(params.how.database)}(?![\w.-])", definition.text):
+    if not re.search(rf"(?<![\w.-]){re.escape(params.how.database_volume)}(?![\w.-])", definition.text):
         raise DockerVpsError(
-            f"Release {target.id} has its database in another volume than {params.how.database}, so the data of now "
-            "would not be there. Deploy its revision with the volume of now instead."
+            f"Release {target.id} has its database in another volume than {params.how.database_volume}, so the data of "
+            "now would not be there. Deploy its revision with the volume of now instead."
         )
     image = engine.image(target.image)
     if image is None or image["Id"] != target.image_id:
@@ -81,7 +81,7 @@ def _data(
     """Return the backup set to restore, empty for none, and what that would lose."""
     if params.data not in (AUTO, RESTORE):
         return "", {}
-    volume = volume_of(engine, params.how.database)
+    volume = volume_of(engine, params.how.database_volume)
     if params.data == AUTO and _fits(target, volume.root if volume else ""):
         return "", {}
     # The set made before whatever took the place of the target has the data as the target left it.

@@ -28,7 +28,8 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     **PLACE_ARGUMENTS,
     "project": {"type": "str"},
     "container": {"type": "str"},
-    "data": {"type": "dict"},
+    "database_volume": {"type": "str"},
+    "media_volume": {"type": "str"},
     "external": {"type": "bool", "default": False},
     "aliases": {"type": "list", "elements": "str", "default": []},
     "allowed_containers": {"type": "list", "elements": "str", "default": []},
@@ -86,12 +87,12 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         InvalidInput: one cannot be right.
     """
     app = given["app"]
-    data = given["data"] or {"database": f"{app}-db", "media": f"{app}-media"}
     return Params(
         app=app,
         project=given["project"] or app,
         container=given["container"] or f"{app}-app",
-        data=volumes_of(data),
+        database_volume=given["database_volume"] or f"{app}-db",
+        media_volume=given["media_volume"] or f"{app}-media",
         external=given["external"],
         aliases=tuple(given["aliases"]),
         allowed_containers=tuple(given["allowed_containers"]),

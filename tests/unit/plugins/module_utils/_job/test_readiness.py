@@ -302,7 +302,7 @@ def moved(site: Site, **more: Any) -> Any:
     site.engine.add_image("shop:2")
     for one in site.engine.containers.values():
         one["Mounts"] = [{"Type": "volume", "Name": "shop-db"}]
-    return site.run(site.params("shop:2", data={"database": "shop-new", "media": "shop-media"}, **more))
+    return site.run(site.params("shop:2", database_volume="shop-new", **more))
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -277,7 +277,7 @@ def test_what_a_killed_run_has_left_is_recovered_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["shop-new", "shop-d"])
 def test_a_release_with_its_database_in_another_volume(site: Site, name: str) -> None:
-    how = site.params("", data={"database": name, "media": "shop-media"})
+    how = site.params("", database_volume=name)
     with pytest.raises(DockerVpsError, match=f"has its database in another volume than {name},"):
         rollback.run(rollback.Params("", "keep", how), site.sets, site.world, False)
 

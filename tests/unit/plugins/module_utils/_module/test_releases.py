@@ -42,10 +42,11 @@ def test_what_is_not_given_follows_from_the_name() -> None:
         "shop-app",
         "text",
         "shop:1",
-        {"database": "shop-db", "media": "shop-media"},
+        "shop-db",
+        "shop-media",
         drain_timeout=read.drain_timeout,
     )
-    assert read.database == "shop-db"
+    assert read.volumes == {"database": "shop-db", "media": "shop-media"}
     assert 0 < read.drain_timeout < 1
 
 
@@ -53,7 +54,8 @@ def test_everything_given() -> None:
     given = {
         "project": "p",
         "container": "c",
-        "data": {"d": "v"},
+        "database_volume": "d",
+        "media_volume": "m",
         "external": True,
         "aliases": ["a"],
         "allowed_containers": ["b"],
@@ -79,7 +81,8 @@ def test_everything_given() -> None:
         container="c",
         definition="text",
         image="shop:1",
-        data={"d": "v"},
+        database_volume="d",
+        media_volume="m",
         external=True,
         aliases=("a",),
         allowed_containers=("b",),
@@ -107,7 +110,7 @@ def test_everything_given() -> None:
     )
 
 
-def test_overlap_drains_for_longer() -> None:
+def test_start_first_drains_for_longer() -> None:
     assert cutover_of({**DEFAULTS, "strategy": "start-first"}, definition="", image="").drain_timeout > 1
 
 
@@ -125,11 +128,6 @@ def test_uploads_are_asked_for_where_they_are_archived() -> None:
 def test_health_takes_some_time(seconds: float) -> None:
     with pytest.raises(InvalidInput, match="health_timeout must be more than 0 seconds, but is"):
         cutover_of({**DEFAULTS, "health_timeout": seconds}, definition="", image="")
-
-
-def test_a_volume_has_a_name() -> None:
-    with pytest.raises(InvalidInput):
-        cutover_of({**DEFAULTS, "data": {"database": ""}}, definition="", image="")
 
 
 def test_where_the_releases_are() -> None:
