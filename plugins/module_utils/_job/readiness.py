@@ -224,9 +224,9 @@ def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[M
         return
     has = ", ".join(filter(None, had)) or "no volume"
     raise DockerVpsError(
-        f"{old['Name'].lstrip('/')} has its data in {has}, and {params.database_volume} has none: the new version would "
-        "begin with an empty database, so nothing was changed. Name the volume that has the data, or restore a backup set "
-        "into the new one first."
+        f"{old['Name'].lstrip('/')} has its data in {has}, and {params.database_volume} has none: the new version "
+        "would begin with an empty database, so nothing was changed. Name the volume that has the data, or restore a backup "
+        "set into the new one first."
     )
 
 
