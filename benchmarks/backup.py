@@ -21,9 +21,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 from uuid import uuid4
 
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup as backup_job
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import restore as restore_job
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup as backup_job
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import restore as restore_job
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from lab import SUPPORT, docker, image_of, run

@@ -18,10 +18,10 @@ from typing import Callable, NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "tests/support"), str(HERE.parent / ".ansible/collections")]
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import catalog
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import prune, verify
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import manifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import prune, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, archive_of, manifest_of
 from lab import run
@@ -89,12 +89,12 @@ def fill(directory: str, count: int) -> None:
     now = datetime.now(timezone.utc)
     database = asdict(DATABASE)
     for number in range(count):
-        stamp = (now - timedelta(days=number + 1)).strftime(catalog.STAMP)
+        stamp = (now - timedelta(days=number + 1)).strftime(manifest.STAMP)
         held = (type(DATABASE)(**{**database, "tables": TABLES}),)
         archives = (archive_of("db", stamp, databases=held), archive_of("media", stamp))
         for archive in archives:
             Path(directory, archive.file).write_text(archive.name)
-        Path(directory, catalog.manifest_file(stamp)).write_text(catalog.write(manifest_of(stamp, archives=archives)))
+        Path(directory, manifest.manifest_file(stamp)).write_text(manifest.write(manifest_of(stamp, archives=archives)))
 
 
 def measure(directory: str, count: int) -> Measured:

@@ -11,7 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import tidy
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -49,15 +49,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         return result
 
     def _problems(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
-        problems = kinds.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
+        problems = validators.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
         problems += self._conflicts(asked["prefix"], variables) if asked["prefix"] else []
         wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
-        words = kinds.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
+        words = validators.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
         problems += self._overridden(asked["wired"], variables, words)
         flags = {name: variables[name] for name in asked["flags"] if name in variables}
-        problems += kinds.not_flags(self._templar.template(flags))
+        problems += validators.not_flags(self._templar.template(flags))
         wrong = [one for role in asked["roles"] for one in self._wrong(role, variables)]
-        return [*problems, *kinds.in_words(wrong, words)]
+        return [*problems, *validators.in_words(wrong, words)]
 
     def _unreadable(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
         """Return the words whose templates or vaults cannot be read, which Ansible itself would not name."""
@@ -89,7 +89,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             above[group.name] = [one.name for one in group.get_ancestors()]
         decided = {*words(host), *manager.extra_vars}
         for groups in ranks.values():
-            found += kinds.conflicts(host.name, groups, above, prefix, decided)
+            found += validators.conflicts(host.name, groups, above, prefix, decided)
         return found
 
     def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:
@@ -113,25 +113,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             one
             for name in ranges.get("strings", ())
             if isinstance(given.get(name), Mapping)
-            for one in kinds.not_strings(name, given[name])
+            for one in validators.not_strings(name, given[name])
         ]
-        numbers = [name for kind in kinds.NUMBERS for name in ranges["kinds"].get(kind, ())]
-        wrong += kinds.not_text(given, spec, numbers)
+        numbers = [name for kind in validators.NUMBERS for name in ranges["kinds"].get(kind, ())]
+        wrong += validators.not_text(given, spec, numbers)
         if wrong:
             return wrong
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
         if checked.error_messages:
-            return [f"{kinds.unconvertible(message)}." for message in checked.error_messages]
-        text = kinds.coerced(given, {name: spec[name]["type"] for name in given})
+            return [f"{validators.unconvertible(message)}." for message in checked.error_messages]
+        text = validators.coerced(given, {name: spec[name]["type"] for name in given})
         if text:
             return text
         # The validator adds every variable that is not given, as None.
         right = {name: checked.validated_parameters[name] for name in given}
         values = {**_read(role, "defaults/main.yml"), **right}
         found = [
-            *kinds.wrong(ranges["kinds"], values),
-            *kinds.missing(ranges.get("needs", {}), values),
-            *kinds.excess(ranges.get("at_most", {}), values),
+            *validators.wrong(ranges["kinds"], values),
+            *validators.missing(ranges.get("needs", {}), values),
+            *validators.excess(ranges.get("at_most", {}), values),
         ]
         keys = environment.foreseen(ranges["environment"], values, found) if "environment" in ranges else []
         return [*found, f"The environment is not right: {'; '.join(keys)}."] if keys else found

@@ -48,9 +48,9 @@ from ansible.plugins.lookup import LookupBase
 
 UTILS = Path(__file__).parents[1] / "module_utils"
 PACKAGE = "docker_vps"
-LAYERS = ("_core", "_engine", "_store", "_job")  # without _module, which is Ansible's
+LAYERS = ("_core", "_engine", "_store", "_backup", "_release", "_command")  # without _module, which is Ansible's
 MAIN = f"""\
-from {PACKAGE}._job.command import run_as_command
+from {PACKAGE}._command.cli import run_as_command
 
 if __name__ == "__main__":
     run_as_command()

@@ -77,10 +77,10 @@ summary:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._backup.set_import import Params, run
 from ..module_utils._engine.sdk import SystemClock
-from ..module_utils._job.set_import import Params, run
 from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 
 
 def main() -> None:

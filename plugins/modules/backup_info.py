@@ -219,10 +219,10 @@ summary:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._backup.verify import LEVELS, Params, run
 from ..module_utils._engine.sdk import SystemClock
-from ..module_utils._job.verify import LEVELS, Params, run
 from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 
 
 def main() -> None:

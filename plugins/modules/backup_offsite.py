@@ -218,11 +218,11 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._backup.offsite import Params, run
 from ..module_utils._core.retention import Policy
 from ..module_utils._engine.sdk import SystemClock
-from ..module_utils._job.offsite import Params, run
 from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._store.restic import Restic
 
 RULES = ("last", "daily", "weekly", "monthly", "yearly")

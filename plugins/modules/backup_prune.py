@@ -161,9 +161,9 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._backup.prune import Params, run
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._core.retention import Policy
-from ..module_utils._job.prune import Params, run
 from ..module_utils._module.backups import APP_ARGUMENTS
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes

@@ -92,7 +92,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._store.build_context import Params, make
 
 

@@ -167,11 +167,11 @@ from ..module_utils._core import logs
 from ..module_utils._core.dotenv import parse
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.health import snapshot
+from ..module_utils._core.health_wait import Clock
 from ..module_utils._core.secrets import Mask, secrets_of
-from ..module_utils._core.waiting import Clock
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._store import files
 
 END = 1000  # entries of the log that are read first, since they are mostly enough

@@ -127,10 +127,10 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.playlock import Owner, Rules, owner_of
-from ..module_utils._job.journal import wait_while_halted
-from ..module_utils._module.glue import finish
-from ..module_utils._store import playlock
+from ..module_utils._backup.journal import wait_while_halted
+from ..module_utils._core.deploy_lock import Owner, Rules, owner_of
+from ..module_utils._module.module_exit import finish
+from ..module_utils._store import deploy_lock
 from ..module_utils._store.releases import Releases
 from ..module_utils._store.sets import Sets
 
@@ -170,13 +170,13 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
     directory = os.path.dirname(params.path)
     interrupted = Releases(directory, "").unfinished()
     if check_mode:
-        there = playlock.look(params.path)
+        there = deploy_lock.look(params.path)
         other = there is not None and there.owner.key != params.owner.key
         told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
         return {"changed": False, "held": False, "message": told, "interrupted": interrupted}
     if params.backups:
         wait_while_halted(Sets(params.backups, ""), params.owner.purpose or "this play", params.wait)
-    told = playlock.take(params.path, params.owner, params.rules, now)[1]
+    told = deploy_lock.take(params.path, params.owner, params.rules, now)[1]
     return {"changed": False, "held": True, "message": told, "interrupted": interrupted}
 
 

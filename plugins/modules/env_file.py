@@ -122,10 +122,10 @@ from typing import Any, Callable, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import dotenv, environment, kinds
+from ..module_utils._core import dotenv, environment, validators
 from ..module_utils._core.environment import SECRET
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._store import files
 
 HEADER = "Written by ptnextjs.docker_vps from the inventory: changes made here are lost at the next deploy."
@@ -151,7 +151,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: a value is no string, or there is no such user or group.
     """
-    wrong = kinds.not_strings("values", given["values"])
+    wrong = validators.not_strings("values", given["values"])
     if wrong:
         raise InvalidInput(" ".join(wrong), problems=wrong)
     return Params(

@@ -103,12 +103,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import kinds
+from ..module_utils._core import validators
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._core.git import ACCEPT_NEW, ACCEPT_UNKEPT
 from ..module_utils._engine.git import Access, Git
-from ..module_utils._job import checkout
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
+from ..module_utils._release import checkout
 
 
 def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         InvalidInput: a key of a submodule is no text.
         DockerVpsError: it cannot be done.
     """
-    wrong = kinds.not_strings("submodule_keys", given["submodule_keys"])
+    wrong = validators.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
     names = ("key", "key_file", "submodule_keys", "known_hosts", "token")

@@ -88,8 +88,8 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.notify import Notify, tell
-from ..module_utils._module.glue import finish
+from ..module_utils._command.notify import Notify, tell
+from ..module_utils._module.module_exit import finish
 
 # By key of the JSON: the option.
 NEWS = {"job": "job", "success": "success", "app": "app", "host": "host", "release": "release", "message": "message"}

@@ -218,7 +218,7 @@ from ..module_utils._core.host import (
 from ..module_utils._engine.sdk import SDK_MISSING
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 
 Json = Mapping[str, Any]
 _ICC = "com.docker.network.bridge.enable_icc"

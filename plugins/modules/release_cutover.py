@@ -132,11 +132,11 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.cutover import run
-from ..module_utils._job.readiness import Params
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import CUTOVER_ARGUMENTS, WAYS, cutover_of, releases_of, sets_of_releases, world_of
+from ..module_utils._release.cutover import run
+from ..module_utils._release.preconditions import Params
 from ..module_utils._store import files
 from ..module_utils._store.releases import DEFINITION
 

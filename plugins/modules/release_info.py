@@ -74,7 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.health import Snapshot
 from ..module_utils._core.releases import HEALTHY, Release
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import PLACE_ARGUMENTS, releases_of
 from ..module_utils._store.releases import LOG, Releases
 

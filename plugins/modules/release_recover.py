@@ -67,11 +67,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.cutover import recover_left
-from ..module_utils._job.under_way import World
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import PLACE_ARGUMENTS, world_of
+from ..module_utils._release.cutover import recover_left
+from ..module_utils._release.cutover_state import World
 
 
 def run(app: str, put_back: bool, world: World, check_mode: bool) -> dict[str, Any]:

@@ -129,10 +129,10 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.rollback import Params, run
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import CUTOVER_ARGUMENTS, WAYS, cutover_of, sets_of_releases, world_of
+from ..module_utils._release.rollback import Params, run
 
 
 def params_of(given: Mapping[str, Any]) -> Params:

@@ -70,11 +70,11 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._command.units import Params, run
 from ..module_utils._core.errors import InvalidInput
-from ..module_utils._core.kinds import not_strings
+from ..module_utils._core.validators import not_strings
 from ..module_utils._engine.systemd import systemctl
-from ..module_utils._job.units import Params, run
-from ..module_utils._module.glue import finish
+from ..module_utils._module.module_exit import finish
 
 
 def params_of(given: Mapping[str, Any]) -> Params:

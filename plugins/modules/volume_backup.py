@@ -184,8 +184,8 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.catalog import SUFFIXES
-from ..module_utils._job.backup import Params, Query, run
+from ..module_utils._backup.backup import Params, Query, run
+from ..module_utils._core.manifest import SUFFIXES
 from ..module_utils._module.backups import APP_ARGUMENTS, LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes

@@ -189,9 +189,9 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._job.restorable import Params
-from ..module_utils._job.restore import run
-from ..module_utils._job.uploads import Asked
+from ..module_utils._backup.restore import run
+from ..module_utils._backup.restore_source import Params
+from ..module_utils._backup.uploads import Asked
 from ..module_utils._module.backups import APP_ARGUMENTS, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Candidate, Policy, decide
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets

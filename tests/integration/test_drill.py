@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import STAMP, Archive, archive_file
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, drill, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import STAMP, Archive, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, drill, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from lab import ROOT, App, MakeApp, docker, inspect, until

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.command import World, main
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import World, main
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop
 

@@ -20,11 +20,11 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import catalog
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Database, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import offsite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, examiner, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import PATIENCE, Restic
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
@@ -128,10 +128,10 @@ class Host:
         copy = str(Path(folder) / "copy")
         with examiner.Examiner() as one:
             facts = one.copy(str(self.place / "db/payload.db"), copy)
-        databases = {"db": (catalog.Database(path="payload.db", **asdict(facts)),), "media": ()}
+        databases = {"db": (Database(path="payload.db", **asdict(facts)),), "media": ()}
         archives = []
         for name, instead in (("db", {"payload.db": copy}), ("media", {})):
-            root, file = str(self.place / name), catalog.archive_file(name, stamp, "gzip")
+            root, file = str(self.place / name), archive_file(name, stamp, "gzip")
             leave_out = tree.survey(root).sidecars
             written = archive.write(str(Path(folder) / file), root, "gzip", instead=instead, leave_out=leave_out)
             facts_of = {key: getattr(written, key) for key in ("sha256", "bytes", "plain_bytes", "files")}

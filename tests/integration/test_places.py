@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import prune, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import prune, restore, rollback
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import rollback
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.place import hindrance
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, database

@@ -20,9 +20,9 @@ from typing import Any, Callable, Iterator
 
 import pytest
 import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from lab import docker, image_of, inspect, run
 

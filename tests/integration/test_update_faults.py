@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import cutover
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover
 from lab import App, MakeApp, docker, image_of, inspect, run, until
 from processes import Family, alive, kill
 from releases import Left, Versions, containers, current, release, root, tidy, vendors, what_is_there

@@ -34,9 +34,9 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1] / ".ansible/collections")]
 
 import results
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from lab import STANDIN, App, containers, docker, inspect, run, until

@@ -29,8 +29,8 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / ".ansible/collections")]
 import results
 import trial
 import witness
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock
 

@@ -16,8 +16,8 @@ from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 
 import kinds
 import look
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock
 from kinds import KINDS, STOPPING, Volume

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 
 

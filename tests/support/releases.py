@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
 import lab
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.cli import Cli
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.compose import Cli
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover, readiness, rollback
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import World
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions, rollback
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import World
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from lab import App, docker, inspect, run, until
@@ -37,7 +38,7 @@ class Versions:
 
     def params(
         self, image: str = "", memory: str = "", volumes: Optional[Mapping[str, str]] = None, **how: Any
-    ) -> readiness.Params:
+    ) -> preconditions.Params:
         """Return how to put a version live, in a hurry; without a backup unless ``volumes`` name what to back up."""
         app, definition = self.app, self.definition.read_text()
         live = image_in(definition)
@@ -46,7 +47,7 @@ class Versions:
             definition = definition.replace('memory: "1G"', f'memory: "{memory}"')
             definition = definition.replace('memory: "512M"', f'memory: "{memory}"')
         given: dict[str, Any] = {"health_timeout": 15, "monitor": 0.5, **how}
-        return readiness.Params(
+        return preconditions.Params(
             app=app.name,
             project=app.name,
             container=app.container,

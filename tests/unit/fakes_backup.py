@@ -13,9 +13,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence
 
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
 

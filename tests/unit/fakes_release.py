@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     DockerVpsError,
     EngineError,
@@ -19,8 +20,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Snapshot, snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup, cutover, readiness
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.under_way import World
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import World
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -406,7 +407,7 @@ class Site:
         self.home.mkdir(mode=0o750, exist_ok=True)
         (self.home / ".env.production").write_text(f"WORD={value}\nPAYLOAD_SECRET={SECRET}\n", encoding="utf-8")
 
-    def params(self, image: str, **more: Any) -> readiness.Params:
+    def params(self, image: str, **more: Any) -> preconditions.Params:
         """Return how to put an image live."""
         given: dict[str, Any] = {
             "app": "shop",
@@ -418,7 +419,7 @@ class Site:
             "media_volume": "shop-media",
             **more,
         }
-        return readiness.Params(**given)
+        return preconditions.Params(**given)
 
     def deploy(self, image: str, version: Optional[Version] = None, check: bool = False, **more: Any) -> dict[str, Any]:
         """Put an image live, the env file with it, and let a minute pass."""
@@ -430,7 +431,7 @@ class Site:
         finally:
             self.clock.passed += 60
 
-    def run(self, params: readiness.Params, check: bool = False) -> dict[str, Any]:
+    def run(self, params: preconditions.Params, check: bool = False) -> dict[str, Any]:
         """Put a version live."""
         return cutover.run(params, self.sets, self.world, check)
 

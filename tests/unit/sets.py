@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import (
     FORMAT,
     Archive,
     Database,

@@ -21,15 +21,19 @@ def test_there_is_something_to_check() -> None:
     assert len(PYTHON) >= 20
 
 
-UTILS = tuple(f"module_utils/{name}" for name in ("_core", "_engine", "_store", "_job", "_module"))
-CORE, ENGINE, STORE, JOB, MODULE = UTILS
+UTILS = tuple(
+    f"module_utils/{name}" for name in ("_core", "_engine", "_store", "_backup", "_release", "_command", "_module")
+)
+CORE, ENGINE, STORE, BACKUP, RELEASE, COMMAND, MODULE = UTILS
 # Per folder of plugins: which folders it may import from beside itself, and which packages beside the standard library.
 MAY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     CORE: ((), ()),
     ENGINE: ((CORE,), ("docker", "requests")),
     STORE: ((CORE,), ()),
-    JOB: ((CORE, ENGINE, STORE), ()),
-    MODULE: ((CORE, ENGINE, STORE, JOB), ("ansible",)),
+    BACKUP: ((CORE, ENGINE, STORE), ()),
+    RELEASE: ((CORE, ENGINE, STORE, BACKUP), ()),
+    COMMAND: ((CORE, ENGINE, STORE, BACKUP, RELEASE), ()),
+    MODULE: ((CORE, ENGINE, STORE, BACKUP, RELEASE, COMMAND), ("ansible",)),
     "modules": (UTILS, ("ansible",)),
     "lookup": ((CORE,), ("ansible",)),
     "filter": ((CORE,), ("ansible",)),
@@ -86,7 +90,7 @@ def test_imports_point_down(path: str) -> None:
         ("module_utils/_store/x.py", "from .._engine import sdk", ["module_utils/_engine/sdk"]),
         ("module_utils/_job/x.py", "from .._engine.sdk import Engine", []),
         ("module_utils/_job/x.py", "import docker", ["docker"]),
-        ("module_utils/_job/x.py", "from .._module.glue import finish", ["module_utils/_module/glue/finish"]),
+        ("module_utils/_job/x.py", "from .._module.module_exit import finish", ["module_utils/_module/glue/finish"]),
         ("module_utils/_module/x.py", "from .._engine.sdk import Engine", []),
         ("module_utils/_module/x.py", "import docker", ["docker"]),
         ("modules/x.py", "from ..module_utils._core import kinds", []),

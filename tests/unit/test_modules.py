@@ -11,11 +11,12 @@ from typing import Any, Callable, Mapping, Optional
 
 import pytest
 import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, set_import
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import offsite, set_import, units
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     backup_info,
@@ -58,8 +59,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock, Shop, database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
-from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import NAME as DRILLED
-from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._job.test_drill import World
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import World
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_container_logs import NOW, FakeLogEngine
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 

@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, kinds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
 from ansible_collections.ptnextjs.docker_vps.tests.support import messages
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
@@ -73,8 +73,8 @@ def test_the_ranges_of_a_role_fit_it(role: str) -> None:
     assert len(named) == len(set(named))
     required = {"env_file_server_url", "replica_url"}
     judged = {kind: [name for name in names if name not in required] for kind, names in ranges["kinds"].items()}
-    assert kinds.wrong(judged, defaults) == []
-    assert kinds.excess(ranges.get("at_most", {}), defaults) == []
+    assert validators.wrong(judged, defaults) == []
+    assert validators.excess(ranges.get("at_most", {}), defaults) == []
     for chooser, needs in ranges.get("needs", {}).items():
         assert set(needs) <= set(spec[chooser]["choices"])
         assert set(needs.values()) <= set(spec)
@@ -249,7 +249,7 @@ def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: st
 )
 def test_durations_of_which_something_would_be_lost_are_refused(name: str, given: str, fits: bool) -> None:
     ranges = {kind: [name] for kind, names in role_file("stack", "meta/ranges.yml")["kinds"].items() if name in names}
-    assert (kinds.wrong(ranges, {name: given}) == []) is fits
+    assert (validators.wrong(ranges, {name: given}) == []) is fits
 
 
 def test_the_plays_have_the_defaults_of_the_roles() -> None:

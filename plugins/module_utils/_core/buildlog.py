@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
-from .losses import counted
+from .data_loss import counted
 
 _CAUSES = (
     # What the role's docker.sh adds.

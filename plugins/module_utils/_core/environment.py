@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 from urllib.parse import unquote, unquote_to_bytes
 
-from . import dotenv, kinds
+from . import dotenv, validators
+from .data_loss import counted
 from .errors import InvalidInput
-from .losses import counted
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
@@ -121,7 +121,7 @@ def _secret(value: str, context: Context) -> Optional[str]:
 
 
 def _http_url(value: str, context: Context) -> Optional[str]:
-    return None if kinds.http_url(value) else "must be an http:// or https:// address with a host name"
+    return None if validators.http_url(value) else "must be an http:// or https:// address with a host name"
 
 
 def _unprivileged_id(value: str, context: Context) -> Optional[str]:

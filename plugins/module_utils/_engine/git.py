@@ -11,7 +11,7 @@ from typing import Mapping, Optional, Type
 
 from .._core import git as rules
 from .._core.errors import DockerVpsError
-from .cli import complete
+from .compose import complete
 
 _TOKEN = "DOCKER_VPS_GIT_TOKEN"  # noqa: S105  # the name of a variable
 

@@ -8,7 +8,7 @@ import time
 
 from .._core.errors import DockerVpsError
 from .._core.health import Start
-from .cli import run
+from .compose import run
 
 WITHIN = 120.0  # seconds for one command; a start waits for other jobs
 _RFC_3339 = "%Y-%m-%dT%H:%M:%S"

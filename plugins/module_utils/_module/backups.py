@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from .._core.data_loss import IGNORED, Limits
 from .._core.errors import InvalidInput
-from .._core.losses import IGNORED, Limits
 from .._store.sets import Sets
 
 APP_ARGUMENTS: dict[str, Any] = {

@@ -7,13 +7,13 @@ from typing import Any, Mapping, Optional, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._core.catalog import SUFFIXES
+from .._backup import backup
 from .._core.errors import InvalidInput
-from .._engine.cli import Cli
+from .._core.manifest import SUFFIXES
+from .._engine.compose import Cli
 from .._engine.sdk import SystemClock
-from .._job import backup
-from .._job.readiness import FAIL, START_FIRST, STOP_FIRST, WARN, Params
-from .._job.under_way import AUTO, KEEP, RESTORE, World
+from .._release.cutover_state import AUTO, KEEP, RESTORE, World
+from .._release.preconditions import FAIL, START_FIRST, STOP_FIRST, WARN, Params
 from .._store.releases import Releases
 from .._store.sets import Sets
 from .backups import LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, sets_of, volumes_of

@@ -10,7 +10,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._engine.sdk import SystemClock
 from .backups import sets_of
 from .engine import engine_of
-from .glue import finish
+from .module_exit import finish
 
 
 def finish_on_volumes(

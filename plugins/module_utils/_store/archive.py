@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
 
 from .._core.errors import DockerVpsError
-from .._core.members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
+from .._core.tar_members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
 from .compression import Compressor, Data, Decompressed
 from .files import open_regular, refused, unstarted
 from .folders import folders

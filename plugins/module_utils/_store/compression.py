@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from .._core.errors import DockerVpsError
-from .._core.members import Damaged
+from .._core.tar_members import Damaged
 
 Data = Union[bytes, bytearray, memoryview]
 

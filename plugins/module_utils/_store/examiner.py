@@ -17,9 +17,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
-from .._core.catalog import shown
 from .._core.databases import LONGEST, NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
+from .._core.manifest import shown
 from .._core.sqlite_versions import known_data_loss, text
 from . import examination, sqlite
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from .._core.catalog import (
+from .._core.errors import DockerVpsError, InvalidInput
+from .._core.manifest import (
     IMPORTED,
     LARGEST,
     Archive,
@@ -33,8 +34,7 @@ from .._core.catalog import (
     time_of,
     write,
 )
-from .._core.errors import DockerVpsError, InvalidInput
-from .._core.members import Damaged
+from .._core.tar_members import Damaged
 from .compression import Decompressed
 from .files import open_regular
 from .restic import Snapshot

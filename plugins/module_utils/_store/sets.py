@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
 
-from .._core.catalog import (
+from .._core.data_loss import counted
+from .._core.errors import DockerVpsError, InvalidInput
+from .._core.manifest import (
     IMPORTED,
     LARGEST,
     Archive,
@@ -31,8 +33,6 @@ from .._core.catalog import (
     time_of,
     write,
 )
-from .._core.errors import DockerVpsError, InvalidInput
-from .._core.losses import counted
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 

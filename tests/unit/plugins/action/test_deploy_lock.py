@@ -24,9 +24,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.action.deploy_lock import (
     controller,
     play_process,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import Journal
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Lock, Owner, parse, text_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.playlock import Lock, Owner, parse, text_of
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.deploy_lock import main, params_of, run
 

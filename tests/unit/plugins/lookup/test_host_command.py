@@ -23,7 +23,7 @@ def test_it_holds_the_layers_that_need_no_ansible() -> None:
     content = packed("/usr/bin/python3")
     assert content.startswith(b"#!/usr/bin/python3\nPK")
     assert names(content) == sorted({"__main__.py", *packages, *files})
-    assert "docker_vps/_job/command.py" in files
+    assert "docker_vps/_command/cli.py" in files
 
 
 def test_only_contents_make_a_difference(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.drill import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.drill import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_drill import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer

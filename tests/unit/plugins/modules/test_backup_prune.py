@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import Journal
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.prune import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.journal import Journal
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.prune import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_prune import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module notification: its parameters and its exits. What it sends is tested in _job/test_notify.py."""
+"""The module notification: its parameters and its exits. What it sends is tested in _command/test_notify.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.notify import Notify
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.notification import Params, main, params_of
 
 ABOUT = {"job": "deploy", "success": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup import Params, Query
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import IGNORED, Limits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import IGNORED, Limits
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.backup import Params, Query
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.volume_backup import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer

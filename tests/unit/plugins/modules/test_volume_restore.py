@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.restore import Params
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.uploads import Asked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.restore import Params
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.uploads import Asked
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.volume_restore import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.conftest import ServeEngine
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop

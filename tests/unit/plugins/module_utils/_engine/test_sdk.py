@@ -24,7 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineUnreachable,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Reason, Rules, Wanted
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.waiting import Wait
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import Wait
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import (
     Address,

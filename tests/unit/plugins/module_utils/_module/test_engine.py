@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineUnreachable
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module import engine
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.glue import finish
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.module_exit import finish
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 
 ServeEngine = Callable[..., EngineServer]

@@ -6,16 +6,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import Limits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.losses import Limits
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import backup
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job.readiness import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.releases import (
     CUTOVER_ARGUMENTS,
     cutover_of,
     releases_of,
     sets_of_releases,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.preconditions import Params
 
 DEFAULTS: dict[str, Any] = {
     **{name: argument.get("default") for name, argument in CUTOVER_ARGUMENTS.items()},

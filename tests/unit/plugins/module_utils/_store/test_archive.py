@@ -22,7 +22,7 @@ from typing import Iterator, Mapping, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.members import Damaged, Examined
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.tar_members import Damaged, Examined
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive import (
     Written,
     examine,

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.members import Damaged
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.tar_members import Damaged
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.compression import (
     CHUNK,
     LIBRARIES,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote import (
     MANIFEST,
     Found,

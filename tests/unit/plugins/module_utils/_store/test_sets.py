@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.catalog import IMPORTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import IMPORTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock

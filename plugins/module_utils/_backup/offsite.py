@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy sets off-site, bring them back, and keep as many there as the retention says.
+
+One repository may serve many hosts: sets are sent, fetched, counted and removed for one host and one application only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+
+from .._core.data_loss import counted, held_back, listed
+from .._core.errors import DockerVpsError, InvalidInput
+from .._core.retention import Policy, decide
+from .._store import remote
+from .._store.lock import Locked, locked
+from .._store.remote import Found, Remote
+from .._store.sets import BackupSet, Sets, latest_of
+from . import offsite_removal
+from .backup import RESERVE, WallClock, size
+from .offsite_removal import candidate, remove, snapshots, thin
+from .verify import problems
+
+LOCK = ".lock-offsite"
+_OWN_NAMES = "Two hosts work under one name: give each host its own docker_vps_backup_offsite_host."
+_HOST = re.compile(r"[^\s,]{1,255}")
+
+Rows = List[Mapping[str, Any]]
+T = TypeVar("T")
+
+
+class Repository(offsite_removal.Repository, Protocol):
+    """What is needed of a repository; see _store/restic.py."""
+
+    def exists(self) -> bool:
+        """Return whether it is there."""
+        raise NotImplementedError
+
+    def create(self) -> None:
+        """Make it."""
+        raise NotImplementedError
+
+    def check(self, read_data: str) -> None:
+        """Verify everything."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to do: ``state`` is copied, fetched, listed, pruned or checked; ``which`` is latest, all, or a set.
+
+    ``host`` is whose sets these are; empty means this one, by its own name. ``only_kept`` is whether a copy of all sets
+    leaves out those that the policy would have removed at once.
+
+    Raises:
+        InvalidInput: restic could not take the name of the host.
+    """
+
+    state: str = "copied"
+    which: str = "latest"
+    policy: Policy = field(default_factory=Policy)
+    read_data: str = ""
+    host: str = ""
+    only_kept: bool = False
+
+    def __post_init__(self) -> None:
+        if self.host and not _HOST.fullmatch(self.host):
+            raise InvalidInput(
+                f"{self.host!r} cannot be the name of a host: no spaces and no commas, and at most 255 characters. "
+                "Correct docker_vps_backup_offsite_host."
+            )
+
+
+def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> dict[str, Any]:
+    """Do it and return what became of each set, newest first.
+
+    Raises:
+        DockerVpsError: it cannot be done. Sets that were copied or fetched before that stay.
+    """
+    job = _Offsite(params, sets, repository, clock, check_mode)
+    states: Mapping[str, Callable[[], Tuple[Rows, str]]] = {
+        "copied": job.copied,
+        "fetched": job.fetched,
+        "listed": job.listed,
+        "pruned": job.pruned,
+        "checked": job.checked,
+    }
+    with job.alone():
+        job.look()
+        rows, summary = states[params.state]()
+    return {
+        "changed": job.changed,
+        "repository": repository.name,
+        "created": job.created,
+        "host": job.host,
+        "hosts": job.hosts,
+        "sets": rows,
+        "unknown": len(job.found.unknown),
+        "summary": summary,
+    }
+
+
+class _Offsite:
+    """The states, and what was there before: ``remotes`` are the sets of our host, the last made first."""
+
+    def __init__(self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> None:
+        self.params, self.sets, self.repository = params, sets, repository
+        self.clock, self.check_mode = clock, check_mode
+        self.changed = self.created = False
+        self.host = params.host or socket.gethostname()
+        self.found = Found()
+        self.where = f"{sets.app} on {self.host} in {repository.name}"
+
+    @property
+    def remotes(self) -> Sequence[Remote]:
+        return [one for one in self.found.sets if one.host == self.host]
+
+    @property
+    def hosts(self) -> Mapping[str, int]:
+        return dict(sorted(Counter(one.host for one in self.found.sets).items()))
+
+    def others(self) -> str:
+        """Return which other hosts have sets there, as the end of a sentence; empty when none has."""
+        others = [f"{host} ({count})" for host, count in self.hosts.items() if host != self.host]
+        if not others:
+            return ""
+        return (
+            f" Of other hosts there are: {', '.join(others)}; docker_vps_backup_offsite_host says whose sets are meant."
+        )
+
+    def unknown(self) -> str:
+        """Return how many snapshots nobody may remove, as the end of a sentence."""
+        if not self.found.unknown:
+            return ""
+        return (
+            f" {snapshots(self.found.unknown)} there may be of sets of {self.sets.app} and make no whole one, since "
+            "somebody changed them: nothing of that is removed. See restic snapshots."
+        )
+
+    def alone(self) -> ContextManager[None]:
+        """Hold the lock that the state needs; a copy may take hours, and must not keep the next backup waiting."""
+        if self.check_mode or self.params.state in ("listed", "checked"):
+            return contextlib.nullcontext()
+        self.sets.prepare()
+        if self.params.state == "fetched":
+            return self.sets.lock("a fetch of a set")
+        return locked(os.path.join(self.sets.directory, LOCK), f"off-site work on the sets of {self.sets.app}")
+
+    def look(self) -> None:
+        """See what is there, before anything is done."""
+        if self.repository.exists():
+            self.found = remote.look(self.repository, self.sets.app)
+        elif self.params.state == "copied":
+            self.created = True
+        else:
+            raise DockerVpsError(
+                f"There is no restic repository at {self.repository.name}. Correct the address; "
+                "the first copy makes the repository."
+            )
+
+    def copied(self) -> Tuple[Rows, str]:
+        """Send what is not there."""
+        known = {one.id: one for one in self.remotes}
+        chosen = self.local()
+        for one in chosen:
+            self.refuse_another(one, known.get(one.manifest.id), _OWN_NAMES)
+        if self.created and not self.check_mode:
+            self.repository.create()
+        useless = self.useless(chosen, known) if self.params.only_kept and self.params.which == "all" else {}
+
+        def copy(one: BackupSet) -> Mapping[str, Any]:
+            there, why = known.get(one.manifest.id), useless.get(one.manifest.id)
+            if there:
+                return _told(there, "there")
+            return self.row(one, "left out", why=why) if why else self.send(one)
+
+        rows = _each(chosen, copy)
+        sent, there, left = ([row for row in rows if row["status"] == one] for one in ("sent", "there", "left out"))
+        self.changed = bool(sent)
+        more = _left_out(left)
+        if not sent:
+            told = f": {_named(there)} of {self.where} {_is(there)} there already" if there else ""
+            return rows, f"Nothing to send{told}.{more}"
+        total, added = (size(sum(row[key] for row in sent)) for key in ("bytes", "added"))
+        if self.check_mode:
+            return rows, f"{_named(sent)} of {self.where} would be sent: {total} before deduplication.{more}"
+        return rows, f"{_named(sent)} of {self.where}: {total} copied, {added} of it new.{more}"
+
+    def useless(self, chosen: Sequence[BackupSet], known: Mapping[str, Remote]) -> Mapping[str, str]:
+        """Return the sets that a removal would take away as soon as they were sent, by their timestamps, and why.
+
+        The oldest set here is kept for being that, and need not be the oldest one there.
+        """
+        now, held = self.clock.utc(), self.held()
+        new = [one for one in chosen if one.manifest.id not in known and not one.absent()]
+        candidates = [candidate(one.id, one.time, one.archives, held) for one in known.values()]
+        candidates += [candidate(one.manifest.id, one.time, _archives(one), held) for one in new]
+        decisions = decide(candidates, self.params.policy, now)
+        return {one.name: ", ".join(one.reasons) for one in decisions if not one.keep}
+
+    def held(self) -> Mapping[str, str]:
+        """Return why sets are held back, by their timestamps."""
+        now = self.clock.utc()
+        return held_back(one.manifest for one in self.sets.listing().sets if one.time <= now)
+
+    def refuse_another(self, here: BackupSet, there: Optional[Remote], step: str) -> None:
+        """Refuse to take a set that is there for one that is here, if they only have their timestamp in common.
+
+        Raises:
+            DockerVpsError: they are different sets.
+        """
+        if there and remote.fingerprint(here.manifest) != there.facts:
+            raise DockerVpsError(
+                f"Set {there.id} of {self.where} is another one than set {there.id} in {self.sets.directory}, "
+                f"which was made on {here.manifest.host}. {step}"
+            )
+
+    def local(self) -> Sequence[BackupSet]:
+        """Return the sets to send."""
+        here = self.sets.listing().sets
+        if self.params.which == "all" and here:
+            return here
+        one = self.sets.find("latest" if self.params.which == "all" else self.params.which, self.clock.utc())
+        if one.manifest.app != self.sets.app:
+            raise InvalidInput(
+                f"Set {one.manifest.id} is of {one.manifest.app}, not of {self.sets.app}; name the right app."
+            )
+        return [one]
+
+    def send(self, one: BackupSet) -> Mapping[str, Any]:
+        """Send a set."""
+        began = self.clock.now()
+        added = 0 if self.check_mode else remote.send(one, self.repository, self.sets.app, self.host)
+        return self.row(one, "sent", added=added, seconds=self.clock.now() - began)
+
+    def row(self, one: BackupSet, status: str, **more: Any) -> Mapping[str, Any]:
+        """Return what became of a set of here."""
+        return _row(one.manifest.id, status, _archives(one), remote.plain_bytes(one), **more)
+
+    def fetched(self) -> Tuple[Rows, str]:
+        """Bring back what is not here, or not whole."""
+        wanted = self.wanted()
+        by_stamp = {one.id: one for one in wanted}
+        local = [one for one in self.sets.listing().sets if one.manifest.id in by_stamp]
+        for one in local:
+            self.refuse_another(one, by_stamp[one.manifest.id], "Name another set, or fetch into another directory.")
+        here = {one.manifest.id for one in local if not problems(one, "checksum")}
+        self.refuse_full([one for one in wanted if one.id not in here])
+        rows = _each(wanted, lambda one: _told(one, "there") if one.id in here else self.fetch(one))
+        new = [row for row in rows if row["status"] == "fetched"]
+        self.changed = bool(new)
+        if not new:
+            told = f"Nothing to fetch: {_named(rows)} of {self.sets.app} {_is(rows)} in {self.sets.directory} already."
+            return rows, told + self.others()
+        total, verb = size(sum(row["bytes"] for row in new)), "would be fetched" if self.check_mode else "fetched"
+        return rows, f"{_named(new)} of {self.where}: {total} {verb} into {self.sets.directory}.{self.others()}"
+
+    def wanted(self) -> Sequence[Remote]:
+        """Return the sets to fetch."""
+        which = self.params.which
+        if which == "latest":
+            found = list(filter(None, [latest_of(self.remotes, self.clock.utc())]))
+        else:
+            found = [one for one in self.remotes if which in ("all", one.id)]
+        if not found:
+            there = ", ".join(one.id for one in self.remotes) or "none"
+            if which == "latest" and self.remotes:
+                raise DockerVpsError(
+                    f"Every set of {self.where} is dated later than now: is the clock right? Name one to fetch it; "
+                    f"there are: {there}.{self.others()}"
+                )
+            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {there}.{self.others()}")
+        self.refuse_mixed(found)
+        return found
+
+    def refuse_mixed(self, sets: Sequence[Remote]) -> None:
+        """Refuse sets of which two bear one timestamp.
+
+        Raises:
+            DockerVpsError: there are such; then it is not known which one is ours.
+        """
+        twice = [stamp for stamp, count in Counter(one.id for one in sets).items() if count > 1]
+        if twice:
+            raise DockerVpsError(
+                f"There are different sets {', '.join(twice)} of {self.where}. {_OWN_NAMES} "
+                "Give the sets of one of them the right name there with: restic rewrite --new-host."
+            )
+
+    def refuse_full(self, wanted: Sequence[Remote]) -> None:
+        """Refuse to fetch sets for which there is no room.
+
+        Raises:
+            DockerVpsError: there is not enough for all of them.
+        """
+        needed, free = sum(one.bytes for one in wanted) + RESERVE, self.sets.free()
+        if wanted and free < needed:
+            named = listed([one.id for one in wanted])
+            what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
+            raise DockerVpsError(
+                f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
+                "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
+            )
+
+    def fetch(self, one: Remote) -> Mapping[str, Any]:
+        """Bring back a set."""
+        if self.check_mode:
+            return _told(one, "fetched")
+        began = self.clock.now()
+        remote.fetch(one, self.repository, self.sets)
+        return _told(one, "fetched", seconds=self.clock.now() - began)
+
+    def listed(self) -> Tuple[Rows, str]:
+        """Tell what is there."""
+        rows = [_told(one, "there") for one in self.remotes]
+        told = f"{_count(rows)} of {self.where}{': ' if rows else ''}{', '.join(row['set'] for row in rows)}."
+        return rows, told + self.others() + self.unknown()
+
+    def pruned(self) -> Tuple[Rows, str]:
+        """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
+        self.refuse_mixed(self.remotes)
+        by_stamp = {one.id: one for one in self.remotes}
+        thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc(), self.held())
+        self.changed = bool(thinned.gone)
+        if thinned.gone and not self.check_mode:
+            remove(thinned.gone, self.repository, self.where)
+        rows = [
+            _told(by_stamp[one.name], "kept" if one.keep else "removed", why=", ".join(one.reasons))
+            for one in thinned.decisions
+        ]
+        dropped = [row for row in rows if row["status"] == "removed"]
+        verb = "would be removed" if self.check_mode else "removed"
+        told = f"{_count(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
+        return rows, told + self.unknown()
+
+    def checked(self) -> Tuple[Rows, str]:
+        """Have the repository verified."""
+        self.repository.check(self.params.read_data)
+        rows = [_told(one, "there") for one in self.remotes]
+        return rows, f"{_count(rows)} of {self.where}: restic read {self.params.read_data or 'no'} data, no error."
+
+
+def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
+    """Do a step for each set, since one that is damaged must not keep the others here or there.
+
+    Raises:
+        Locked: somebody else is at work, which concerns all of them, and passes.
+        DockerVpsError: it failed for some; the others are done.
+    """
+    rows, failed = [], []
+    for one in sets:
+        try:
+            rows.append(step(one))
+        except Locked:
+            raise
+        except DockerVpsError as error:
+            failed.append(error)
+    if failed:
+        raise DockerVpsError(" ".join(dict.fromkeys(error.message for error in failed)), **failed[0].evidence)
+    return rows
+
+
+def _archives(one: BackupSet) -> List[str]:
+    return [archive.name for archive in one.manifest.archives]
+
+
+def _told(one: Remote, status: str, **more: Any) -> Mapping[str, Any]:
+    return _row(one.id, status, one.archives, one.bytes, **more)
+
+
+def _row(
+    stamp: str, status: str, archives: Iterable[str], total: int, why: str = "", added: int = 0, seconds: float = 0.0
+) -> Mapping[str, Any]:
+    return {
+        "set": stamp,
+        "status": status,
+        "why": why,
+        "archives": list(archives),
+        "bytes": total,
+        "added": added,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _named(rows: Rows) -> str:
+    return f"Set{'s' if len(rows) > 1 else ''} {', '.join(row['set'] for row in rows)}"
+
+
+def _is(rows: Rows) -> str:
+    return "is" if len(rows) == 1 else "are"
+
+
+def _left_out(rows: Rows) -> str:
+    """Return which sets are not sent, as the end of a sentence; empty when there are none."""
+    if not rows:
+        return ""
+    what = "stays here only: it" if len(rows) == 1 else "stay here only: they"
+    return f" {_named(rows)} {what} would be removed there at once."
+
+
+def _count(things: Sequence[object]) -> str:
+    return counted(len(things), "set")

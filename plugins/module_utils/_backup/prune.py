@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove the backup sets that no rule keeps, and the safety copy of a restore when it is old enough."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Callable, Mapping, Sequence
+
+from .._core.data_loss import counted, held_back
+from .._core.errors import DockerVpsError
+from .._core.manifest import STAMP
+from .._core.retention import Candidate, Decision, Policy, decide
+from .._store import files, tree
+from .._store.sets import BackupSet, Listing, Sets
+from .backup import WallClock, size
+from .journal import Containers, cannot_be_removed, damage_of_record, recover_all, remembered, superseded
+from .verify import problems
+
+SHOWN = 3
+"""How many of several problems are told in full."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is kept; ``level`` is how closely sets are looked at, and ``before_days`` for how long a safety copy stays.
+
+    A damaged set never has the place of a good one. ``expected`` are the archives of a set that would be made before,
+    if this were no rehearsal.
+    """
+
+    policy: Policy
+    level: str = "exists"
+    before_days: float = 7
+    expected: tuple[str, ...] = ()
+
+
+def run(
+    params: Params, sets: Sets, connect: Callable[[], Containers], clock: WallClock, check_mode: bool
+) -> dict[str, Any]:
+    """Remove what no rule keeps, and say of every set why.
+
+    Raises:
+        DockerVpsError: something cannot be removed, or somebody else is at work in the directory.
+    """
+    if check_mode or not os.path.isdir(sets.directory):
+        return _pruned(params, sets, clock.utc(), really=False)
+    with sets.lock("a removal of old backups"):
+        heard = recover_all(sets, connect, clock)
+        told = _pruned(params, sets, clock.utc(), really=True)
+    return {**told, "summary": " ".join([told["summary"], *heard])}
+
+
+def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
+    here = sets.listing()
+    held = held_back(one.manifest for one in here.sets if one.time <= now)
+    candidates = [_candidate(one, params.level, held) for one in here.sets]
+    if params.expected and not really:
+        candidates.append(Candidate(now.strftime(STAMP), now, True, " ".join(sorted(params.expected))))
+    decisions = decide(candidates, params.policy, now)
+    gone = {one.name for one in decisions if not one.keep}
+    doomed = [one for one in here.sets if one.manifest.id in gone]
+    copies = _old_copies(sets, now - timedelta(days=params.before_days))
+    freed = sum(each.bytes for one in doomed for each in one.manifest.archives)
+    sizes = {path: tree.survey(path).disk for path in copies}
+    left: dict[str, str] = {}
+    if really:
+        stay = sets.remove(doomed)
+        left = {path: why for path in copies for why in [files.remove_tree(path)] if why}
+        _refuse_what_stays(sets, stay)
+    copies = [one for one in copies if one not in left]
+    freed += sum(sizes[one] for one in copies)
+    return _told(sets, here, decisions, copies, left, freed, really)
+
+
+def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
+    if problems:
+        told = " ".join(problem.message for problem in problems[:SHOWN])
+        more = f" And {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
+        raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {told}{more}")
+
+
+def _candidate(one: BackupSet, level: str, held: Mapping[str, str]) -> Candidate:
+    stamp = one.manifest.id
+    return Candidate(stamp, one.time, not problems(one, level), one.holds, held.get(stamp, ""))
+
+
+def _told(
+    sets: Sets,
+    here: Listing,
+    decisions: Sequence[Decision],
+    copies: Sequence[str],
+    left: Mapping[str, str],
+    freed: int,
+    really: bool,
+) -> dict[str, Any]:
+    kept = [one.name for one in decisions if one.keep]
+    removed = [one.name for one in decisions if not one.keep]
+    before = [*(one.name for one in decisions), *copies]
+    what = "copy" if len(copies) == 1 else "copies"
+    copied = f" and {len(copies)} {what} that restores had kept" if copies else ""
+    return {
+        "changed": bool(removed or copies),
+        "decisions": [{"id": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
+        "removed": removed,
+        "kept": kept,
+        "safety_copies": list(copies),
+        "left": sorted(left),
+        "freed": freed,
+        "unreadable": [*here.unreadable, *damage_of_record(sets)],
+        "orphaned": list(here.orphaned),
+        "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
+        f"{'' if really else 'would be '}removed ({size(freed)}), "
+        f"{len(kept)} {'stays' if len(kept) == 1 else 'stay'} in {sets.directory}."
+        + "".join(f" {one}" for one in cannot_be_removed(left)),
+        "diff": {
+            "before_header": sets.directory,
+            "after_header": sets.directory,
+            "before": "".join(f"{one}\n" for one in before),
+            "after": "".join(f"{one}\n" for one in kept),
+        },
+    }
+
+
+def _old_copies(sets: Sets, limit: datetime) -> list[str]:
+    """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves."""
+    old = [swap for swap in remembered(sets) if swap.has_copy and swap.made < limit]
+    return list({one.safety_copy: one for one in [*old, *superseded(sets)]})

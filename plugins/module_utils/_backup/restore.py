@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the data of a backup set in place of what is there, or put back what was there before.
+
+Everything is prepared beside the live data. The application is stopped for a few renames only, which are written down
+in a journal before, so that whoever comes after a crash can carry them through.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from .._core.data_loss import counted
+from .._core.errors import DockerVpsError
+from .._core.manifest import new_stamp
+from .._store.sets import RESTORE, Sets
+from .backup import WallClock, size
+from .journal import (
+    AT,
+    Journal,
+    Swap,
+    cannot_be_removed,
+    carry_through,
+    go_on,
+    left_behind,
+    recover,
+    recover_all,
+    recovering,
+)
+from .restore_source import FromSet, Params, SafetyCopies, Source, stamps_beside
+from .volumes import VolumeEngine, refuse_vanishing, running
+
+
+def run(
+    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+) -> dict[str, Any]:
+    """Restore a set, or undo the last restore, and return what was done.
+
+    In check mode nothing is written, but the archives are examined to their ends.
+
+    Raises:
+        DockerVpsError: nothing changed; or, if so it says, the data is exchanged and a container does not run on it.
+    """
+    engine = connect()
+    if check_mode:
+        source = _source(params, sets, engine, clock)
+        source.examine()
+        users = running(engine, source.volumes)
+        refuse_vanishing(users)
+        stopped = _names(users)
+        return _told(params, source, source.would_lose(), stopped=stopped, downtime=0.0, before=[], check_mode=True)
+    sets.prepare()
+    with sets.lock("a restore"):
+        heard = recover_all(sets, connect, clock)
+        source = _source(params, sets, engine, clock)
+        would_lose = source.would_lose()
+        _users(params, engine, source, would_lose)
+        now = clock.utc()
+        stamp = new_stamp(now, [*sets.taken(), *stamps_beside(source.roots)])
+        folder = sets.workspace(stamp, RESTORE)
+        with recovering(sets, folder, connect, clock):
+            sets.begin(stamp, RESTORE)
+            ready = source.prepare(Journal(folder, safety_copy=params.safety_copy), stamp, now.strftime(AT))
+            there = _users(params, engine, source, would_lose)
+            source.look()
+            downtime = _exchange(engine, clock, *ready, there)
+            recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
+        left = left_behind(sets)
+    before = [swap.safety_copy for swap in ready[1]] if params.safety_copy else []
+    told = _told(params, source, would_lose, stopped=_names(there), downtime=downtime, before=before)
+    return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *heard, *cannot_be_removed(left)])}
+
+
+def _source(params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> Source:
+    return SafetyCopies(params, sets, engine) if params.undo else FromSet(params, sets, engine, clock)
+
+
+def _exchange(
+    engine: VolumeEngine,
+    clock: WallClock,
+    journal: Journal,
+    swaps: Sequence[Swap],
+    users: Sequence[Mapping[str, Any]],
+) -> float:
+    """Stop who uses the volumes, exchange the data, start them again; return for how many seconds they were away."""
+    began = clock.now()
+    journal = journal.write(containers=tuple(one["Id"] for one in users))
+    for one in journal.containers:
+        engine.stop(one)
+    known = tuple(replace(swap, inode=os.stat(swap.staged).st_ino) for swap in swaps)
+    journal = journal.write(swaps=known, decided=True)
+    carry_through(journal.swaps)
+    go_on(engine, journal.containers)
+    journal.write(containers=())
+    return round(clock.now() - began, 3) if users else 0.0
+
+
+def _users(
+    params: Params, engine: VolumeEngine, source: Source, would_lose: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the running containers that use the volumes, after refusing them unless they may be stopped."""
+    there = running(engine, source.volumes)
+    if there and not params.stop_app:
+        runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
+        raise DockerVpsError(
+            f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
+            f"{would_lose['summary']} Stop {it} first, or allow that with -e docker_vps_restore_stop_app=true "
+            f"(docker-vps restore --stop-app): {they_are} stopped for a moment, when everything is prepared.",
+            containers=_names(there),
+            would_lose=would_lose,
+        )
+    refuse_vanishing(there)
+    return there
+
+
+def _names(containers: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [one["Name"].lstrip("/") for one in containers]
+
+
+def _told(
+    params: Params,
+    source: Source,
+    would_lose: Mapping[str, Any],
+    *,
+    stopped: Sequence[str],
+    downtime: float,
+    before: Sequence[str],
+    check_mode: bool = False,
+) -> dict[str, Any]:
+    return {
+        "changed": True,
+        "set": source.set,
+        "volumes": list(source.volumes),
+        "created": list(source.created),
+        "files": source.files,
+        "bytes": source.bytes,
+        "would_lose": would_lose,
+        "stopped": stopped,
+        "downtime": downtime,
+        "safety_copies": before,
+        "left": [],
+        "notes": list(source.notes),
+        "summary": _summary(params, source, would_lose, stopped, downtime, check_mode),
+    }
+
+
+def _summary(
+    params: Params,
+    source: Source,
+    would_lose: Mapping[str, Any],
+    stopped: Sequence[str],
+    downtime: float,
+    check_mode: bool,
+) -> str:
+    what = f"What was there before set {source.set}" if params.undo else f"Set {source.set} of {params.app}"
+    amount = f"{counted(source.files, 'file')}, {size(source.bytes)}"
+    if check_mode:
+        users = f" To be stopped for it: {', '.join(stopped)}." if stopped else ""
+        return f"{what} can be restored into {', '.join(source.volumes)}: {amount}.{users} {would_lose['summary']}"
+    away = f" Stopped for {downtime:g} s: {', '.join(stopped)}." if stopped else ""
+    kept = _kept(source) if params.safety_copy else ""
+    return " ".join([f"{what} is in {', '.join(source.volumes)}: {amount}.{away}{kept}", *source.notes])
+
+
+def _kept(source: Source) -> str:
+    """Return what undo could bring back; nothing was in a volume that this restore has made."""
+    kept = "is kept; docker_vps_restore_undo: true brings it back."
+    if not source.created:
+        return f" The data from before {kept}"
+    were = "was" if len(source.created) == 1 else "were"
+    made = f" {', '.join(source.created)} {were} not there before, so there is no older data to go back to."
+    others = [volume for volume in source.volumes if volume not in source.created]
+    return f" The data from before of {', '.join(others)} {kept}{made}" if others else made

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the backup sets of an app: what they are, and what is wrong with them. Nothing is changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import IO, Any, Iterator, Mapping, Optional, Sequence, Tuple, cast
+
+from .._core.data_loss import counted, held_back, listed, told, unaccepted
+from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
+from .._core.errors import DockerVpsError
+from .._core.manifest import Archive, Database, shown
+from .._core.tar_members import plain
+from .._store import archive, tree
+from .._store.compression import Decompressed
+from .._store.examiner import Examiner
+from .._store.files import SCRATCH, open_regular
+from .._store.sets import BackupSet, Sets
+from . import job_history
+from .backup import WallClock, size
+
+LEVELS = ("exists", "checksum", "full")
+ISO = "%Y-%m-%dT%H:%M:%SZ"
+_BLOCK = 1 << 20  # bytes
+
+
+Finding = Tuple[bool, str]
+"""Whether it is a problem of a set, and what was found."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a restored volume has otherwise than its manifest says.
+
+    ``lost`` is whether something is lost, ``uncounted`` whether the rows of a database could not be compared.
+    """
+
+    lost: bool
+    sentence: str
+    uncounted: bool = False
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to look at: all sets, or the one that ``which`` names; and how closely, one of LEVELS."""
+
+    which: str = ""
+    level: str = "exists"
+    fail_on_problems: bool = False
+
+
+def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
+    """Return what there is, newest first.
+
+    Raises:
+        DockerVpsError: the directory or the set wanted cannot be read; or there are problems, and that is a failure.
+    """
+    now = clock.utc()
+    here = sets.listing()
+    looked_at = [sets.find(params.which, now)] if params.which else here.sets
+    past = [one.manifest for one in here.sets if one.time <= now]
+    held = held_back(past)
+    rows = [_row(one, findings(one, params.level), held.get(one.manifest.id, ""), now) for one in looked_at]
+    result = {
+        "changed": False,
+        "directory": sets.directory,
+        "sets": rows,
+        "unreadable": list(here.unreadable),
+        "orphaned": list(here.orphaned),
+        "newest_good": _newest_good(rows),
+        "last_verified": _last_verified(looked_at, now),
+        "cautions": [" ".join(told(one)) for one in unaccepted(past)],
+        "runs": {job: asdict(one) for job, one in job_history.read(sets.directory).items()},
+    }
+    result["summary"] = list(_summary(sets, result))
+    wrong = [f"{row['id']}: {_joined(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
+    if wrong and params.fail_on_problems:
+        raise DockerVpsError(
+            f"Backups of {sets.app} in {sets.directory} cannot be relied on, so make a new one or bring back another "
+            f"copy: {' | '.join(wrong)}",
+            **result,
+        )
+    return result
+
+
+def problems(one: BackupSet, level: str) -> list[str]:
+    """Return what is wrong with a set, as far as a level looks; see findings."""
+    return [finding for is_wrong, finding in findings(one, level) if is_wrong]
+
+
+def findings(one: BackupSet, level: str) -> list[Finding]:
+    """Return what is wrong with a set, and what could not be told, as far as a level looks.
+
+    ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
+    every archive too, and opens every database.
+    """
+    found = [(True, absent) for absent in one.absent()]
+    if found or level == "exists":
+        return found
+    look = _checksum if level == "checksum" else _full
+    for each in one.manifest.archives:
+        try:
+            found += look(one.path(each), each)
+        except DockerVpsError as error:
+            found.append((True, error.message))
+    return found
+
+
+def compared(told: Archive, root: str) -> Iterator[Difference]:
+    """Yield how a restored volume that may be in use differs from its manifest."""
+    survey = tree.survey(root)
+    there = {shown(path): path for path in survey.databases}
+    beside = {database.path + suffix for database in told.databases for suffix in SIDECARS}
+    count = survey.files - len(beside & {*map(shown, survey.sidecars)})
+    # What the application keeps beside an encrypted database comes and goes.
+    some = len(SIDECARS) * sum(not database.journal_mode for database in told.databases)
+    if not told.files - some <= count <= told.files + some:
+        said = f"{told.name} has {counted(count, 'file')}, and the manifest says {told.files}"
+        yield Difference(count < told.files, said)
+    with Examiner() as examiner:
+        for database in told.databases:
+            if database.path in there:
+                yield from _compared(database, os.path.join(root, there[database.path]), examiner)
+            elif database.journal_mode or not os.path.isfile(os.path.join(root, database.path)):
+                yield Difference(True, f"{told.name} has no database {database.path}")
+
+
+def _compared(told: Database, path: str, examiner: Examiner) -> Iterator[Difference]:
+    facts = examiner.facts(path, live=True)
+    if facts.check == DAMAGED:
+        yield Difference(True, f"the database {told.path} is damaged: {facts.why}")
+    elif facts.check == NOT_CHECKED:
+        said = f"the database {told.path} was not checked: {facts.why}"
+        yield Difference(False, said, uncounted=not facts.schema)
+    elif facts.why:
+        yield Difference(False, f"the database {told.path} is sound, but {facts.why}")
+    yield from _tables(told.path, *comparable(told, facts))
+
+
+def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Difference]:
+    for table in sorted({*told, *now}):
+        before, after = told.get(table), now.get(table)
+        if after is None:
+            yield Difference(True, f"the table {table} of {path} is missing")
+        elif before is None:
+            yield Difference(False, f"the table {table} of {path} is new")
+        elif before != after:
+            said = f"the table {table} of {path} has {counted(after, 'row')}, and the manifest says {before}"
+            yield Difference(after < before, said)
+
+
+def _checksum(path: str, told: Archive) -> Iterator[Finding]:
+    digest = hashlib.sha256()
+    try:
+        with open_regular(path) as file:
+            for block in iter(lambda: file.read(_BLOCK), b""):
+                digest.update(block)
+    except OSError as error:
+        raise DockerVpsError(f"{told.file} cannot be read: {error.strerror}") from error
+    if digest.hexdigest() != told.sha256:
+        yield True, f"{told.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {told.sha256}"
+
+
+def _full(path: str, told: Archive) -> Iterator[Finding]:
+    archive.examine(
+        path,
+        told.compression,
+        sha256=told.sha256,
+        plain_bytes=told.plain_bytes,
+        allow_outside_links=told.outside_links > 0,
+    )
+    if told.databases:
+        try:
+            with tempfile.TemporaryDirectory(
+                prefix="docker-vps-verify-", dir=SCRATCH
+            ) as scratch, Examiner() as examiner:
+                copies = _unpacked(path, told, scratch)
+                for database in told.databases:
+                    yield from _differences(told.file, database, copies.get(database.path), examiner)
+        except OSError as error:
+            raise DockerVpsError(
+                f"The databases of {told.file} could not be looked at in {SCRATCH}: {error.strerror or error}"
+            ) from error
+
+
+def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
+    """Return copies of the databases in an archive that was examined; the last of several members wins.
+
+    One that is a further name (hard link) of a member has the content of that one, which came before it.
+    """
+    places = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
+    most = {database.path: database.bytes for database in told.databases}
+    found, links = _taken(path, told, places, most)
+    if not links:
+        return found
+    targets = {target: places[name] for name, target in links.items()}
+    behind, _unused = _taken(path, told, targets, {target: most[name] for name, target in links.items()})
+    return {**found, **{name: behind[target] for name, target in links.items() if target in behind}}
+
+
+def _taken(
+    path: str, told: Archive, wanted: Mapping[str, str], most: Mapping[str, int]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Copy the wanted members of an archive to their places; return these, and by name what others are links to.
+
+    Args:
+        most: how many bytes a member may have.
+    """
+    found: dict[str, str] = {}
+    links: dict[str, str] = {}
+    with open_regular(path) as file:
+        stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
+        with tarfile.open(fileobj=stream, mode="r|") as members:
+            for member in members:
+                name = shown(plain(member.name))
+                if name not in wanted:
+                    continue
+                if member.islnk():
+                    found.pop(name, None)
+                    links[name] = shown(plain(member.linkname))
+                elif member.isreg():
+                    if member.size > most[name]:
+                        raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
+                    links.pop(name, None)
+                    found[name] = wanted[name]
+                    data = cast(IO[bytes], members.extractfile(member))
+                    with open(wanted[name], "wb") as copy:
+                        shutil.copyfileobj(data, copy, _BLOCK)
+    return found, links
+
+
+def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:
+    if copy is None:
+        yield True, f"{file} has no database {told.path}, and the manifest names it"
+    elif told.journal_mode:  # others are encrypted, and the archive's checksum is all there is to compare
+        facts = examiner.facts(copy)
+        wrong = other_rows(told, facts)
+        if facts.check == DAMAGED:
+            yield True, f"The database {told.path} in {file} is damaged: {facts.why}"
+        elif wrong:
+            rows = [f"{one} {facts.tables.get(one)}, not {told.tables.get(one)}" for one in wrong]
+            yield True, f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(rows)}"
+        if facts.check == NOT_CHECKED:
+            yield False, f"The database {told.path} in {file} was not checked: {facts.why}"
+
+
+def _row(one: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> dict[str, Any]:
+    manifest = one.manifest
+    checks = [check for each in manifest.archives for check in each.checks]
+    return {
+        "id": manifest.id,
+        "time": one.time.strftime(ISO),
+        "age": int((now - one.time).total_seconds()),
+        "reason": manifest.reason,
+        "consistency": manifest.consistency,
+        "release": manifest.release.release,
+        "revision": manifest.release.revision,
+        "image": manifest.release.image,
+        "bytes": sum(each.bytes for each in manifest.archives),
+        "files": sum(each.files for each in manifest.archives),
+        "archives": [each.file for each in manifest.archives],
+        "databases": [
+            {
+                "archive": each.name,
+                "path": database.path,
+                "check": database.check,
+                "why": database.why,
+                "tables": dict(database.tables),
+            }
+            for each in manifest.archives
+            for database in each.databases
+        ],
+        "uploads_missing": list(manifest.uploads.missing),
+        "losses": list(manifest.losses),
+        "held": held,
+        "checks": {check: checks.count(check) for check in CHECKS},
+        "warnings": list(manifest.warnings),
+        "verified": manifest.verified,
+        "last_drill": asdict(manifest.drills[-1]) if manifest.drills else {},
+        "problems": [finding for is_wrong, finding in found if is_wrong],
+        "notes": [finding for is_wrong, finding in found if not is_wrong],
+    }
+
+
+def _newest_good(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the newest set that is not dated later than now and has no problem."""
+    good = [row for row in rows if not row["problems"] and row["age"] >= 0]
+    return {key: good[0][key] for key in ("id", "age")} if good else {}
+
+
+def _last_verified(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, Any]:
+    """Return which set a drill proved last, and how long ago in seconds."""
+    drills = [(_parsed(proof.at), one) for one in looked_at for proof in one.manifest.drills if proof.passed]
+    dated = [(at, one.manifest.id) for at, one in drills if at]
+    if not dated:
+        return {}
+    at, stamp = max(dated)
+    return {"id": stamp, "at": at.strftime(ISO), "age": int((now - at).total_seconds())}
+
+
+def _parsed(at: str) -> Optional[datetime]:
+    try:
+        return datetime.strptime(at, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        return None  # from a manifest that somebody has edited
+
+
+def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per set, and what else there is to know."""
+    if not result["sets"]:
+        yield f"There is no backup set of {sets.app} in {sets.directory}."
+    for row in result["sets"]:
+        rows = sum(sum(one["tables"].values()) for one in row["databases"])
+        facts = [
+            _ago(row["age"]),
+            size(row["bytes"]),
+            f"files: {row['files']}",
+            tally(one["check"] for one in row["databases"]),
+            f"rows in databases: {rows}",
+            f"of {row['image'] or 'no image'}",
+            "verified by a drill" if row["verified"] else "not verified by a drill",
+            *([row["reason"]] if row["reason"] else []),
+            *(["kept as " + row["held"]] if row["held"] else []),
+        ]
+        wrong = f"; WRONG: {_joined(row['problems'])}" if row["problems"] else ""
+        yield "; ".join([f"{row['id']}: {', '.join(facts)}{wrong}", *row["notes"]])
+    verified = result["last_verified"]
+    yield (
+        f"Last verified by a drill: {verified['id']}, {_ago(verified['age'])}."
+        if verified
+        else "No set was ever verified by a drill."
+    )
+    yield from (f"Lost: {one}" for one in result["cautions"])
+    yield from _missing_uploads(result["sets"])
+    yield from (f"Unreadable: {one}" for one in result["unreadable"])
+    yield from (f"Without a manifest: {one}" for one in result["orphaned"])
+    for job, last in result["runs"].items():
+        yield f"Last {job} at {last['at']} {'succeeded' if last['success'] else 'FAILED'}: {last['message']}"
+
+
+def _joined(problems: Sequence[str]) -> str:
+    """Return problems as one sentence; some end with a full stop."""
+    return "; ".join(one.rstrip(".") for one in problems)
+
+
+def _missing_uploads(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line when the last set proved that uploads are missing."""
+    last = next((row for row in rows if row["age"] >= 0), None)
+    names = last["uploads_missing"] if last else ()
+    if last and names:
+        number = counted(len(names), "upload")
+        yield f"The database of set {last['id']} names {number} that its volume did not have: {listed(names)}."
+
+
+def _ago(seconds: int) -> str:
+    """Return an age in seconds for people."""
+    if seconds < 0:
+        return "dated in the future"
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{counted(seconds, 'second')} ago"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the data of a volume lies on this host, and who uses it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Optional, Protocol
+
+from .._core.errors import DockerVpsError
+from .._core.manifest import Release
+from .journal import Containers
+from .users import place_of, users
+
+
+class VolumeEngine(Containers, Protocol):
+    """What backup and restore need of an engine."""
+
+    def info(self) -> Mapping[str, Any]:
+        """Return facts about the engine."""
+        raise NotImplementedError
+
+    def volume(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return a volume."""
+        raise NotImplementedError
+
+    def create_volume(
+        self, name: str, driver: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None
+    ) -> None:
+        """Create a volume."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume that exists; ``root`` is its directory on this host."""
+
+    name: str
+    root: str
+    driver: str
+    labels: Mapping[str, str]
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
+    """Return a volume whose data this host can reach, or None when there is no such volume.
+
+    Raises:
+        DockerVpsError: its data is elsewhere, or only mounted while a container uses it.
+    """
+    found = engine.volume(name)
+    if found is None:
+        return None
+    options = found.get("Options") or {}
+    root = place_of(found)
+    if not root:
+        raise DockerVpsError(
+            f"The volume {name} cannot be read from this host's file system: its driver is {found['Driver']} with "
+            f"options {dict(options) or 'none'}. Only local volumes can be backed up and restored; "
+            "use the storage's own backup for this one."
+        )
+    if not os.path.isdir(root):
+        raise DockerVpsError(
+            f"The directory {root} of the volume {name} is not on this host, or may not be read. "
+            "Run on the host of the engine, with become: true."
+        )
+    return Volume(name, root, found["Driver"], found.get("Labels") or {}, options)
+
+
+def running(engine: VolumeEngine, volumes: Iterable[str]) -> list[Mapping[str, Any]]:
+    """Return the running containers that use any of the volumes, each once, in the order of their names."""
+    found = {one["Id"]: one for volume in volumes for one in users(engine, volume) if one["State"]["Running"]}
+    return sorted(found.values(), key=lambda one: str(one["Name"]))
+
+
+def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to stop containers that the engine removes when they are stopped.
+
+    Raises:
+        DockerVpsError: one is such.
+    """
+    names = [one["Name"].lstrip("/") for one in containers if (one.get("HostConfig") or {}).get("AutoRemove")]
+    if names:
+        was, it, them = ("was", "it", "it") if len(names) == 1 else ("were", "they", "them")
+        raise DockerVpsError(
+            f"{', '.join(names)} {was} started with --rm: once stopped for this, {it} would be removed and could not "
+            f"be started again, so nothing was changed. Stop {them} yourself (docker stop), or run {them} without --rm."
+        )
+
+
+def release_of(engine: VolumeEngine, volumes: Iterable[str]) -> Release:
+    """Return what runs, or ran last, on the volumes; the first container by name speaks for all.
+
+    One that uses their data by a path does so only when nobody mounts them.
+    """
+    names = list(volumes)
+    there = sorted((one for name in names for one in users(engine, name)), key=lambda one: str(one["Name"]))
+    there.sort(key=lambda one: not one["State"]["Running"])
+    there.sort(key=lambda one: not any(mount.get("Name") in names for mount in one["Mounts"]))
+    if not there:
+        return Release("", "", "", "", "")
+    labels = there[0]["Config"].get("Labels") or {}
+    return Release(
+        there[0]["Name"].lstrip("/"),
+        there[0]["Config"]["Image"],
+        there[0]["Image"],
+        labels.get("org.opencontainers.image.revision", ""),
+        labels.get("org.opencontainers.image.version", ""),
+    )

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command docker-vps, which does on the host, by a timer or by hand, what the modules do through Ansible."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
+
+from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
+from .._backup.backup import WallClock
+from .._backup.uploads import Asked
+from .._core.data_loss import Limits
+from .._core.errors import DockerVpsError
+from .._core.health import Start
+from .._core.retention import Policy
+from .._engine.compose import Cli
+from .._engine.sdk import Address, Engine, SystemClock
+from .._engine.systemd import engine_start
+from .._release import cutover, cutover_state, engine_restart
+from .._store import files
+from .._store.lock import Locked
+from .._store.releases import Releases
+from .._store.restic import Restic
+from .._store.sets import Sets
+from .notify import Notify, tell
+
+SCHEDULED = ("backup", "verify", "drill")  # their runs are kept, and told to whom the configuration names
+LOOK_AGAIN = 5.0  # seconds, for a lock that somebody holds
+
+T = TypeVar("T")
+Steps = Iterator[Tuple[str, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class World:
+    """What the command meets: where it writes, the time, and the engine at an address."""
+
+    out: TextIO
+    err: TextIO
+    clock: WallClock
+    connect: Callable[[str], Any]
+    engine_start: Callable[[], Start] = engine_start
+
+
+def run_as_command() -> None:
+    """Run as the program of a host; ends the process."""
+    # A timer's run that is stopped cleans up as one that a person interrupts.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    world = World(sys.stdout, sys.stderr, SystemClock(), connected)
+    home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
+    raise SystemExit(main(sys.argv[1:], os.path.join(home, "backup.json"), world))
+
+
+def connected(address: str) -> Engine:
+    """Connect to an engine.
+
+    Raises:
+        DockerVpsError: the Docker SDK is missing, or no engine answers.
+    """
+    return Engine(Address(address))
+
+
+def main(argv: Sequence[str], config: str, world: World) -> int:
+    """Do what the arguments ask and return the exit code: 0, or 1 when it failed.
+
+    Args:
+        argv: the arguments, without the program's name.
+        config: the configuration to use when the arguments name none.
+    """
+    asked = _parser(config).parse_args(argv)
+    began, at = world.clock.now(), world.clock.utc().strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = _Told(asked.json, world)
+    try:
+        app = _App(asked, world)
+    except DockerVpsError as error:
+        return told.end(asked.job, 0.0, error.message, {})
+
+    def ended(problem: str, evidence: Mapping[str, Any]) -> int:
+        seconds = round(world.clock.now() - began, 1)
+        if asked.job in SCHEDULED:
+            message = problem.split("\n")[0] or " ".join(told.lines)  # without the log lines of a drill
+            app.note(asked.job, job_history.Run(at, not problem, seconds, message, tuple(told.cautions)))
+        return told.end(asked.job, seconds, problem, evidence)
+
+    with app.begun(asked.job):
+        try:
+            for name, result in _JOBS[asked.job].steps(app):
+                told.step(name, result)
+        except DockerVpsError as error:
+            return ended(error.message, error.evidence)
+        except OSError as error:
+            return ended(files.unforeseen(asked.job, error).message, {})
+        except KeyboardInterrupt:
+            return ended(f"{asked.job} was interrupted; what it had begun is undone.", {})
+        except Exception as error:
+            ended(f"{asked.job} failed in a way that was not foreseen: {type(error).__name__}: {error}.", {})
+            raise
+        return ended("", {})
+
+
+class _Told:
+    """What is written: the summary of each step as it ends, or everything as JSON at the end."""
+
+    def __init__(self, as_json: bool, world: World) -> None:
+        self.as_json, self.world = as_json, world
+        self.lines: list[str] = []
+        self.cautions: list[str] = []
+        self.results: dict[str, Mapping[str, Any]] = {}
+
+    def step(self, name: str, result: Mapping[str, Any]) -> None:
+        self.results[name] = result
+        summary = result["summary"]
+        lines = [summary] if isinstance(summary, str) else summary
+        self.lines += lines
+        self.cautions += result.get("cautions", ())
+        if not self.as_json:
+            self.world.out.writelines(f"{line}\n" for line in lines)
+            self.world.out.flush()
+
+    def end(self, job: str, seconds: float, problem: str, evidence: Mapping[str, Any]) -> int:
+        if self.as_json:
+            told = {"job": job, "success": not problem, "seconds": seconds, "problem": problem, "evidence": evidence}
+            told["results"] = self.results
+            json.dump(told, self.world.out, indent=2, default=str)
+            self.world.out.write("\n")
+        if problem:
+            self.world.err.write(f"{problem}\n")
+        return 1 if problem else 0
+
+
+class _App:
+    """The application of a configuration, and what was asked for it."""
+
+    def __init__(self, asked: argparse.Namespace, world: World) -> None:
+        self.asked, self.world, self.clock = asked, world, world.clock
+        self.config = _read(asked.config)
+        self.sets = self.of(lambda given: Sets(given["directory"], given["app"]))
+        self.whom = self.of(lambda given: Notify(**{**given["notify"], "command": tuple(given["notify"]["command"])}))
+
+    def of(self, build: Callable[[Mapping[str, Any]], T]) -> T:
+        """Return something built from the configuration.
+
+        Raises:
+            DockerVpsError: a part of it is missing or unknown.
+        """
+        try:
+            return build(self.config)
+        except (KeyError, TypeError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise DockerVpsError(f"{self.asked.config} is not right: {what}. Run the role schedule again.") from error
+
+    def connect(self) -> Any:
+        """Connect to the engine of the application."""
+        return self.world.connect(self.of(lambda given: str(given["docker_host"])))
+
+    def patiently(self, step: Callable[[], T]) -> T:
+        """Do a step, after waiting as long as asked for whoever else is at work.
+
+        Raises:
+            Locked: they are still at work.
+        """
+        until = self.clock.now() + self.asked.wait
+        told = ""
+        while True:
+            try:
+                return step()
+            except Locked as error:
+                if self.clock.now() >= until:
+                    raise
+                busy = error.message
+            # Not before the exception is gone, with all that its frames held: an interrupt that comes while such things
+            # are finalized is lost.
+            if not told:
+                self.world.err.write(f"{busy}\n")
+                self.world.err.flush()
+            told = busy
+            self.clock.sleep(LOOK_AGAIN)
+
+    @contextlib.contextmanager
+    def begun(self, job: str) -> Iterator[None]:
+        """Let it be known that a job is at work whose runs are kept; see runs.begun."""
+        if job not in SCHEDULED:
+            yield
+            return
+        with contextlib.suppress(DockerVpsError):  # the job itself will say so
+            self.sets.prepare()
+        with job_history.begun(self.sets.directory, job):
+            yield
+
+    def note(self, job: str, run: job_history.Run) -> None:
+        """Keep a run and tell whoever wants to know; what fails in that is told in addition."""
+        problems = []
+        try:
+            self.sets.prepare()
+            job_history.record(self.sets.directory, job, run)
+        except DockerVpsError as error:
+            problems.append(error.message)
+        news = {"app": self.sets.app, "host": socket.gethostname(), "job": job, **asdict(run)}
+        problems += tell(self.whom, news)
+        self.world.err.writelines(f"{problem}\n" for problem in problems)
+
+
+def _read(path: str) -> Mapping[str, Any]:
+    kept = files.read(path)
+    if kept is None:
+        raise DockerVpsError(f"There is no configuration {path}; name one with --config, or run the role schedule.")
+    try:
+        given = json.loads(kept.text)
+    except ValueError as error:
+        raise DockerVpsError(f"{path} is not JSON: {error}. Run the role schedule again.") from error
+    if not isinstance(given, dict):
+        raise DockerVpsError(f"{path} is not a JSON object. Run the role schedule again.")
+    return given
+
+
+def _backup(app: _App) -> Steps:
+    params = replace(app.of(_backup_params), accept_loss=app.asked.accept_loss)
+    yield "backup", app.patiently(lambda: backup.run(params, app.sets, app.connect, app.clock, False))
+    yield from _prune(app)  # first, since a repository that is out of reach must not fill the disk
+    yield from _offsite(app)
+
+
+def _backup_params(given: Mapping[str, Any]) -> backup.Params:
+    wanted = given["backup"]
+    uploads = backup.Query(**wanted["uploads"]) if wanted["uploads"] else None
+    limits = Limits(**{**wanted["limits"], "ignore": tuple(wanted["limits"]["ignore"])})
+    return backup.Params(app=given["app"], **{**wanted, "uploads": uploads, "limits": limits})
+
+
+def _offsite(app: _App) -> Steps:
+    given = app.of(lambda config: config["offsite"])
+    if not given:
+        return
+    repository = app.of(lambda _: Restic(given["repository"], given["password"], given["environment"], options={}))
+    host = app.of(lambda _: str(given["host"]))
+    states = ["copied", *(["pruned"] if app.of(lambda _: given["prune"]) else [])]
+    for state in states:
+        # All sets, so that days on which the repository was out of reach are made up.
+        params = offsite.Params(state, "all", _policy(app), host=host, only_kept="pruned" in states)
+        step = partial(offsite.run, params, app.sets, repository, app.clock, False)
+        yield f"offsite, {state}", app.patiently(step)
+
+
+def _prune(app: _App) -> Steps:
+    params = prune.Params(_policy(app))
+    yield "prune", app.patiently(lambda: prune.run(params, app.sets, app.connect, app.clock, False))
+
+
+def _policy(app: _App) -> Policy:
+    return app.of(lambda given: Policy(**given["prune"]))
+
+
+def _releases(app: _App) -> Releases:
+    environment = app.of(lambda given: str(given["drill"]["env_file"]))
+    return Releases(os.path.dirname(os.path.realpath(app.asked.config)), environment)
+
+
+def _recover(app: _App) -> Steps:
+    """What a cutover that was interrupted, by a power failure for example, has left, or a crash of the engine."""
+    releases = _releases(app)
+    world = cutover_state.World(releases, app.connect, Cli(app.of(lambda given: str(given["docker_host"]))), app.clock)
+
+    def recovered() -> list[str]:
+        with releases.lock("recovering what was interrupted", 0.0):
+            told = [one.told for one in cutover.recover_all(world)] if releases.unfinished() else []
+            back = engine_restart.bring_back(app.connect(), app.sets.app, app.world.engine_start())
+            return [*told, *back]
+
+    told = app.patiently(recovered) if os.path.isdir(releases.directory) else []
+    yield "recover", {"summary": told or "No cutover was interrupted."}
+
+
+def _verify(app: _App) -> Steps:
+    result = verify.run(verify.Params(level="full", fail_on_problems=True), app.sets, app.clock)
+    if not result["sets"]:
+        raise DockerVpsError(
+            f"There is no backup set of {app.sets.app} in {app.sets.directory}: run docker-vps backup."
+        )
+    if not result["newest_good"]:
+        app.sets.find("latest", app.clock.utc())  # which says that all are dated later than now
+    whole = f"Sets of {app.sets.app} that are whole: {len(result['sets'])}."
+    yield "verify", {**result, "summary": [whole, *result["cautions"]]}
+
+
+def _list(app: _App) -> Steps:
+    yield "list", verify.run(verify.Params(), app.sets, app.clock)
+
+
+def _drill(app: _App) -> Steps:
+    params = app.of(lambda given: drill.Params(app=given["app"], set=app.asked.set, **given["drill"]))
+    yield "drill", app.patiently(lambda: drill.run(params, app.sets, app.connect, app.clock, False))
+
+
+def _restore(app: _App) -> Steps:
+    asked = app.asked
+    params = restore_source.Params(
+        app=app.sets.app,
+        set=asked.set,
+        stop_app=asked.stop_app,
+        allow_outside_links=asked.allow_outside_links,
+        undo=asked.undo,
+        uploads=app.of(_uploads_of),
+    )
+    if _releases(app).unfinished():
+        yield from _recover(app)  # or recovering it later would take the restored data away again
+    yield "restore", app.patiently(lambda: restore.run(params, app.sets, app.connect, app.clock, False))
+
+
+def _uploads_of(given: Mapping[str, Any]) -> Optional[Asked]:
+    wanted = given["backup"]["uploads"]
+    return Asked(wanted["query"], given["backup"]["volumes"][wanted["archive"]]) if wanted else None
+
+
+def _status(app: _App) -> Steps:
+    last = job_history.read(app.sets.directory)
+    lines = [f"{job}: {last[job].told() if job in last else 'never ran.'}" for job in SCHEDULED]
+    yield "status", {"runs": {job: asdict(run) for job, run in last.items()}, "summary": lines}
+    failed = [job for job in SCHEDULED if job in last and not last[job].success]
+    if failed:
+        raise DockerVpsError(f"The last run of {', '.join(failed)} failed.")
+    app.sets.refuse_read_only()  # where no job could say that it failed
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the command can do, and what it says about that."""
+
+    steps: Callable[[_App], Steps]
+    help: str
+
+
+_JOBS: Mapping[str, _Job] = {
+    "backup": _Job(_backup, "make a set, prune, and copy it off-site if that is configured"),
+    "verify": _Job(_verify, "read all sets in full and compare them with their manifests"),
+    "drill": _Job(_drill, "prove a set by restoring and starting it beside the application"),
+    "prune": _Job(_prune, "remove the sets that no rule keeps"),
+    "list": _Job(_list, "show the sets"),
+    "status": _Job(_status, "show how the last backup, verify and drill ended; fails when one failed"),
+    "recover": _Job(
+        _recover, "finish or undo what was interrupted; a timer does it when the host or the engine starts"
+    ),
+    "restore": _Job(_restore, "put the data of a set in place of what is there"),
+}
+
+
+def _parser(config: str) -> argparse.ArgumentParser:
+    # The same options before and after the job, since nobody remembers the order at night.
+    parser = argparse.ArgumentParser(prog="docker-vps", description=__doc__)
+    _add_common(parser, config=config, json=False, wait=0.0)
+    after = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    _add_common(after)
+    jobs = parser.add_subparsers(dest="job", metavar="JOB", required=True)
+    for name, job in _JOBS.items():
+        one = jobs.add_parser(name, parents=[after], help=job.help, description=job.help)
+        if name == "backup":
+            one.add_argument(
+                "--accept-loss", action="store_true", help="what is gone since earlier sets is gone for good"
+            )
+        if name in ("drill", "restore"):
+            one.add_argument("set", nargs="?", default="latest", help="latest, a timestamp or a path")
+        if name == "restore":
+            one.add_argument("--stop-app", action="store_true", help="stop a running application for the exchange")
+            one.add_argument("--undo", action="store_true", help="put back what was there before the last restore")
+            one.add_argument("--allow-outside-links", action="store_true", help="let links lead out of the volume")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    parser.add_argument("--config", metavar="FILE", help="the configuration (backup.json)")
+    parser.add_argument("--json", action="store_true", help="write JSON")
+    parser.add_argument("--wait", metavar="SECONDS", type=float, help="wait for another job that is at work")
+    parser.set_defaults(**defaults)

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which content is gone: since an earlier backup set, or by the migrations of a new version.
+
+What is counted are the rows of tables and the files of volumes. Where nothing was counted, nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Collection, Iterable, Iterator, Mapping, Optional, Sequence
+
+from .errors import short
+from .manifest import IMPORTED, Archive, Database, Manifest
+
+IGNORED = ("payload_locked_documents*", "payload_jobs*", "payload_kv", "users_sessions")
+"""What Payload itself writes and deletes from hour to hour."""
+COUNTS_FROM = 10  # rows or files; of fewer, half is soon gone
+NAMED = 12  # losses that a sentence names
+NEXT_STEP = (
+    "restore.yml brings the data back; if it is meant to be gone, make one backup with accept_loss "
+    "(-e docker_vps_backup_accept_loss=true)."
+)
+
+Rows = Mapping[str, Mapping[str, int]]
+"""Rows by table by database."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on it is a loss: more than so many percent of the rows of a table, or of the files of a volume.
+
+    Nobody can lose more than 100 percent, so 100 switches a limit off. ``ignore`` are patterns of the names of tables,
+    or of the paths of databases, that come and go by themselves.
+    """
+
+    rows: float = 50
+    files: float = 50
+    ignore: tuple[str, ...] = IGNORED
+
+
+def holders(archive: str, sets: Iterable[Manifest]) -> Iterator[tuple[Manifest, Archive]]:
+    """Yield the sets that have an archive of this name, with that archive.
+
+    A set that was imported is passed over: it holds the data of another place or moment.
+    """
+    for one in sets:
+        if one.consistency != IMPORTED:
+            yield from ((one, each) for each in one.archives if each.name == archive)
+
+
+def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: Limits) -> dict[str, str]:
+    """Return by the timestamps of sets what they have and a new one has not, each in one sentence.
+
+    Each archive is compared with the last one of its name, and with those before a loss that nobody has accepted. So a
+    loss stays one until it is accepted, or the content is back.
+
+    Args:
+        now: the archives of the new set.
+        earlier: sets that are not dated later than now, newest first.
+    """
+    by_stamp = {one.id: one for one in earlier}
+    gone: dict[str, list[str]] = {}
+    for archive in now:
+        last = next((one for one, _unused in holders(archive.name, earlier)), None)
+        stamps = (*last.lost_since, last.id) if last else ()
+        bases = (by_stamp[stamp] for stamp in stamps if stamp in by_stamp)
+        for one, before in holders(archive.name, bases):
+            gone.setdefault(one.id, []).extend(_gone(before, archive, limits))
+    return {stamp: f"Gone since set {stamp}: {listed(what)}." for stamp, what in sorted(gone.items()) if what}
+
+
+def unaccepted(sets: Iterable[Manifest]) -> list[Manifest]:
+    """Return the sets that tell of a loss which nobody has accepted; for each archive the last set speaks.
+
+    Args:
+        sets: those that are not dated later than now, newest first.
+    """
+    found = []
+    seen: set[str] = set()
+    for one in sets:
+        names = {archive.name for archive in one.archives}
+        if one.consistency != IMPORTED and not names <= seen:
+            seen |= names
+            found += [one] if one.lost_since else []
+    return found
+
+
+def held_back(sets: Iterable[Manifest]) -> dict[str, str]:
+    """Return by the timestamps of sets why they have to stay; see unaccepted."""
+    return {
+        stamp: f"the last before a loss that set {one.id} tells of"
+        for one in unaccepted(sets)
+        for stamp in one.lost_since
+    }
+
+
+def told(one: Manifest) -> list[str]:
+    """Return what a set tells of losses, and what to do, as sentences."""
+    if not one.lost_since:
+        return [*one.losses, "That was accepted."] if one.losses else []
+    stays = f"Set {one.lost_since[0]} stays" if len(one.lost_since) == 1 else f"Sets {listed(one.lost_since)} stay"
+    return [*one.losses, f"{stays} until this is mended or accepted: {NEXT_STEP}"]
+
+
+def shrunk(before: Rows, after: Rows, ignore: Collection[str]) -> list[str]:
+    """Return which tables have fewer rows, as in ``3 of 12 rows of vendors``; a table that is gone has none."""
+    found = []
+    for database, tables in sorted(before.items()):
+        for table, had in sorted(tables.items()):
+            fewer = had - after.get(database, {}).get(table, 0)
+            if fewer > 0 and not _ignored(ignore, database, table):
+                found.append(f"{fewer} of {counted(had, 'row')} of {table}")
+    return found
+
+
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """Return names as a sentence has them, with the number of those that are too many."""
+    more = len(names) - most
+    told = ", ".join(map(short, names[:most]))
+    return told if more <= 0 else f"{told} and {more} more"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things as people say it."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _gone(before: Archive, now: Archive, limits: Limits) -> Iterator[str]:
+    there = {database.path: database for database in now.databases}
+    for database in before.databases:
+        yield from _rows_gone(database, there.get(database.path), limits)
+    had, has = (one.files - one.replica_files for one in (before, now))
+    if _is_loss(had, has, limits.files):
+        yield f"{had - has} of {counted(had, 'file')} of {now.name}"
+
+
+def _rows_gone(before: Database, now: Optional[Database], limits: Limits) -> Iterator[str]:
+    for table, had in sorted(before.tables.items()):
+        known = now is None or table in now.tables or _is_gone(now, table)
+        has = now.tables.get(table, 0) if now else 0
+        if known and _is_loss(had, has, limits.rows) and not _ignored(limits.ignore, before.path, table):
+            yield f"{had - has} of {counted(had, 'row')} of {short(table)} in {short(before.path)}"
+
+
+def _is_gone(database: Database, table: str) -> bool:
+    """Whether a table that was not counted is not there; of an encrypted database nobody knows."""
+    return bool(database.schema) and table not in database.uncounted
+
+
+def _is_loss(had: int, has: int, percent: float) -> bool:
+    return had >= COUNTS_FROM and (had - has) * 100 > percent * had
+
+
+def _ignored(patterns: Collection[str], database: str, table: str) -> bool:
+    return any(fnmatchcase(name, one) for one in patterns for name in (database, table))

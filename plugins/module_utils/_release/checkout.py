@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a directory to a version of a git repository, and leave what people changed there alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Iterator, Optional, Protocol, Sequence
+
+from .._core import git as rules
+from .._core.data_loss import listed
+from .._core.errors import DockerVpsError
+from .._core.validators import without_password
+from .._store import files
+
+_UNDER_WAY = "docker-vps-checkout"  # a file in .git, there while files are exchanged
+_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+_REFS = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+_SHOWN = 5  # names of files
+
+
+class GitLike(Protocol):
+    """What is needed of git."""
+
+    def __call__(self, *command: str, given: Optional[str] = None) -> str:
+        """Run a command and return its output."""
+        raise NotImplementedError
+
+    def has(self, *command: str) -> bool:
+        """Run a command that answers by its exit code."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which version (branch, tag or commit) of which repository (URL) in which directory."""
+
+    url: str
+    version: str
+    directory: str
+
+
+def run(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
+    """Bring the directory to the version and return the commits before and after.
+
+    In check mode the remote is asked what the version is, and nothing is written. An abbreviated commit that the
+    directory does not know yet is then told as it was asked for.
+
+    Raises:
+        DockerVpsError: people's work is in the way, the remote refuses, or has no such version.
+    """
+    try:
+        return _run(_Checkout(params, git), check_mode)
+    except DockerVpsError as error:
+        what = f"{params.version} of {params.url} cannot be checked out into {params.directory}."
+        raise DockerVpsError(f"{what} {error.message}") from error
+
+
+def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
+    before = checkout.commit()
+    wanted = checkout.wanted()
+    changed = not wanted or wanted != before or checkout.was_killed
+    if changed and not check_mode:
+        wanted = checkout.bring(wanted)
+    after = wanted or checkout.params.version
+    return {
+        "changed": changed,
+        "before": before,
+        "after": after,
+        "files": checkout.names(after),
+        "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
+    }
+
+
+class _Checkout:
+    def __init__(self, params: Params, git: GitLike) -> None:
+        self.params, self.git = params, git
+        self.directory, self.own = params.directory, os.path.join(params.directory, ".git")
+        self.under_way = os.path.join(self.own, _UNDER_WAY)
+        self.was_killed = os.path.exists(self.under_way)
+
+    def commit(self) -> str:
+        """Return the commit that is there, empty when there is none; refuse what people left there."""
+        if not os.path.isdir(self.own):
+            there = sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []
+            if there:
+                raise DockerVpsError(f"That directory is no git checkout and holds {_some(there)}. Move it away.")
+            return ""
+        self.git("rev-parse", "--git-dir")  # says what is wrong with it
+        known = self.git("config", "--default", "", "--get", "remote.origin.url").strip()
+        if known and not rules.same_repository(known, self.params.url):
+            other = without_password(known)
+            raise DockerVpsError(
+                f"That directory is a checkout of {other}: is this another application? If the repository has moved, "
+                f"say so with git -C {self.directory} remote set-url origin {self.params.url}"
+            )
+        head = self._whole("HEAD")
+        if not head:
+            return ""  # a run ended before there was a first version
+        if not self.was_killed:
+            changed = self.git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
+            names = [line[3:] for line in changed.splitlines()]
+            if names:
+                raise DockerVpsError(
+                    f"There are local changes in that directory: {_some(names)}. Commit and push them to the "
+                    "repository, or drop them with git checkout -- . in that directory."
+                )
+        return head
+
+    def wanted(self) -> str:
+        """Return the commit that the version is; empty when only a fetch can tell."""
+        version = self.params.version
+        if rules.is_commit(version) and self._knows(version):
+            return version
+        refs = rules.refs_of(self.git("ls-remote", "--", self.params.url))
+        found = rules.resolved(version, refs)
+        if found:
+            return found
+        if not rules.may_be_short(version):
+            raise DockerVpsError(rules.unknown(version, refs))
+        return self._whole(version)
+
+    def bring(self, wanted: str) -> str:
+        """Fetch what is missing, put the version's files in place, and return its commit."""
+        self._prepare()
+        if not wanted or not self._knows(wanted):
+            self._fetch(wanted)
+        commit = wanted or self._whole(self.params.version)
+        if not commit or not self._knows(commit):
+            raise DockerVpsError(rules.unknown(self.params.version, {}))
+        files.replace(self.under_way, files.Kept(f"{commit}\n", 0o644, os.geteuid(), os.getegid()))
+        # Forced, since a run that was killed here leaves files of either version.
+        force = ["--force"] if self.was_killed else []
+        self.git("checkout", "--quiet", "--detach", "--no-recurse-submodules", *force, commit)
+        self._submodules()
+        self._large_files()
+        os.unlink(self.under_way)
+        return commit
+
+    def names(self, commit: str) -> list[str]:
+        """Return what lies at the top of a commit; nothing when that is not here yet."""
+        return self.git("ls-tree", "-z", "--name-only", commit).split("\0")[:-1] if self._knows(commit) else []
+
+    def _prepare(self) -> None:
+        files.make_directory(self.directory)
+        if not os.path.isdir(self.own):
+            self.git("init", "--quiet")
+        self._clear_locks()
+        # Relative addresses of submodules are relative to this one.
+        self.git("config", "remote.origin.url", self.params.url)
+
+    def _fetch(self, commit: str) -> None:
+        shallow = ["--unshallow"] if os.path.exists(os.path.join(self.own, "shallow")) else []
+        # Forced and pruned, so that tags and branches that were moved or renamed there are the same here.
+        self.git("fetch", "--quiet", "--force", "--prune", "--no-recurse-submodules", *shallow, "origin", *_REFS)
+        if commit and not self._knows(commit):  # of no branch or tag, as those of pull requests
+            self.git("fetch", "--quiet", "--no-recurse-submodules", "origin", commit)
+
+    def _submodules(self) -> None:
+        if not os.path.exists(os.path.join(self.directory, ".gitmodules")):
+            return
+        self.git("submodule", "--quiet", "sync", "--recursive")
+        self.git("submodule", "--quiet", "update", "--init", "--recursive", "--force")
+
+    def _large_files(self) -> None:
+        left = [path for place in self._places() for path in self._pointers(place)]
+        if left:
+            raise DockerVpsError(f"{rules.NO_LFS} Only pointers are here: {_some(left)}.")
+
+    def _places(self) -> Sequence[str]:
+        """Return the directories of the repository and its submodules, below its own."""
+        if not os.path.exists(os.path.join(self.directory, ".gitmodules")):
+            return [""]
+        return ["", *self.git("submodule", "--quiet", "foreach", "--recursive", "echo $displaypath").splitlines()]
+
+    def _pointers(self, place: str) -> Iterator[str]:
+        """Fetch what Git LFS keeps for one of them, and yield the files of which only pointers are here."""
+        there = ("-C", os.path.join(self.directory, place))
+        attributes = (".gitattributes", "**/.gitattributes")
+        if not self.git.has(*there, "grep", "--quiet", "--cached", "filter=lfs", "--", *attributes):
+            return
+        if self.git.has(*there, "lfs", "version"):
+            self.git(*there, "lfs", "install", "--local")
+            self.git(*there, "lfs", "pull")
+        names = self.git(*there, "ls-files", "-z")
+        said = self.git(*there, "check-attr", "-z", "--stdin", "filter", given=names).split("\0")
+        for name, _unused, value in zip(said[::3], said[1::3], said[2::3]):
+            path = os.path.join(place, name)
+            if value == "lfs" and _is_pointer(os.path.join(self.directory, path)):
+                yield path
+
+    def _knows(self, commit: str) -> bool:
+        return os.path.isdir(self.own) and self.git.has("cat-file", "-e", f"{commit}^{{commit}}")
+
+    def _whole(self, name: str) -> str:
+        """Return the commit of a name such as HEAD, or whose name begins so; empty when there is none here."""
+        if not os.path.isdir(self.own):
+            return ""
+        try:
+            return self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+        except DockerVpsError:
+            return ""
+
+    def _clear_locks(self) -> None:
+        """Remove locks that a killed git left: nobody is at work in the directory."""
+        locks = list(_locks(self.own))
+        if locks and not _git_works_in(self.directory):
+            for one in locks:
+                os.unlink(one)
+
+
+def _locks(own: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(own):
+        folders[:] = [one for one in folders if one != "objects"]  # many, and no lock there stops a checkout
+        yield from (os.path.join(folder, name) for name in names if name.endswith(".lock"))
+
+
+def _git_works_in(directory: str) -> bool:
+    place = os.path.realpath(directory)
+    for number in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/comm", encoding="utf-8", errors="replace") as file:
+                named = file.read().startswith("git")
+            here = os.path.join(os.readlink(f"/proc/{number}/cwd"), "").startswith(os.path.join(place, ""))
+        except OSError:
+            continue  # it has ended
+        if named and here:
+            return True
+    return False
+
+
+def _is_pointer(path: str) -> bool:
+    if not os.path.isfile(path) or os.path.islink(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
+
+
+def _some(names: Sequence[str]) -> str:
+    return listed(names, _SHOWN)

@@ -1,0 +1,582 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a version live: the old one ends, the new one takes its name, and what fails is undone.
+
+The new container is made and started under a name that no proxy asks for. Only when it is healthy does it get the
+name by which it is reached, so nobody meets a version that may have to go again. With ``stop-first`` the old
+version has ended before the new one starts, because two processes on one SQLite database lose data; a proxy that
+holds requests meanwhile makes a short pause of it. With ``start-first`` the old one serves until the new one does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import replace
+from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
+
+from .._backup.databases import schemas, why_unused
+from .._backup.journal import NotRunning, go_on
+from .._backup.volumes import Volume, running, volume_of
+from .._core import environment, passwd, releases
+from .._core.data_loss import listed
+from .._core.errors import DockerVpsError, EngineError, short
+from .._core.health import Reason, Rules, Wanted, explain, judge
+from .._core.health_wait import asked
+from .._core.manifest import new_stamp
+from .._core.releases import HEALTHY, Plan, Release
+from .._store import files
+from .._store.lock import Locked
+from .._store.releases import DEFINITION, ENVIRONMENT, Releases
+from .._store.sets import Sets
+from .._store.watchdog import guarded
+from .cutover_state import (
+    COPY,
+    NEXT,
+    OLD,
+    CutoverEngine,
+    Recovered,
+    UnderWay,
+    World,
+    boot,
+    finish,
+    last_lines,
+    left_beside,
+    masked,
+    recover,
+    rename,
+    wait_until_healthy,
+)
+from .health_probe import Probed, command_of
+from .migration import UNLIMITED, Comparison
+from .preconditions import (
+    FAIL,
+    SERVICE,
+    START_FIRST,
+    STOP_FIRST,
+    Params,
+    data_of,
+    discard,
+    old_of,
+    prepare,
+    refuse_others,
+    rehearse,
+)
+
+RECOVERED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
+WATCH_EVERY = 0.5  # seconds
+HEARD_OUT_WITHIN = 3.0  # seconds
+COMMAND_ENDS_WITHIN = 60.0  # seconds
+_KILLED = 128 + 9  # the exit code after SIGKILL
+
+
+def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
+    """Put a version live unless it is, and return what was done.
+
+    Raises:
+        DockerVpsError: it is not live; what was before is, unless the message says otherwise.
+    """
+    engine = world.connect()
+    if params.restore:
+        params = replace(params, strategy=STOP_FIRST)  # nobody may write while the data is exchanged
+    if check_mode:
+        wanted, plan = _looked_at(params, world, engine, params.env_pending)
+        said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
+        told = _told(plan is not Plan.NOTHING, wanted, world, said)
+        if plan not in (Plan.FIRST, Plan.CUTOVER):
+            return told
+        cautions = rehearse(params, sets, world, engine)
+        return {**told, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
+    with contextlib.ExitStack() as held:
+        with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
+            world.releases.prepare()
+            held.enter_context(world.releases.lock(f"a release of {params.app}", RECOVERED_WITHIN))
+        with _put_back(world.releases):
+            recovered = recover_all(world)
+            wanted, plan = _looked_at(params, world, engine)
+            if plan is Plan.NOTHING:
+                result = _told(bool(recovered), wanted, world, f"Release {world.releases.current()} is live already.")
+            elif plan is Plan.START:
+                result = _started(params, wanted, world, engine)
+            else:
+                result = _Cutover(params, sets, world, engine, wanted).run()
+    return {**result, "cautions": [*(one.told for one in recovered), *result["cautions"]]}
+
+
+@contextlib.contextmanager
+def _put_back(releases_: Releases, unless: Tuple[Type[Exception], ...] = ()) -> Iterator[None]:
+    """Put the live release's files back when there is no new one; the env file may be the new one's already."""
+    try:
+        yield
+    except unless:
+        raise
+    except BaseException:
+        with contextlib.suppress(DockerVpsError):  # there is something worse to tell
+            current = releases_.current()
+            if current:
+                releases_.put_live(current)
+        raise
+
+
+def recover_left(app: str, world: World) -> list[Recovered]:
+    """Take the lock, and finish or undo what killed runs have left."""
+    world.releases.prepare()
+    with world.releases.lock(f"a release of {app}", RECOVERED_WITHIN):
+        return recover_all(world)
+
+
+def recover_all(world: World) -> list[Recovered]:
+    """Finish or undo what killed runs have left; under the lock."""
+    left = [recover(world, one, "The run that was at it was killed.") for one in world.releases.unfinished()]
+    return [one for one in left if one]
+
+
+_REHEARSED = {
+    Plan.NOTHING: "This version is live already.",
+    Plan.START: "This version would be started; it is the live one, and does not run as it should.",
+    Plan.FIRST: "{one.image} would be started as the first release.",
+    Plan.CUTOVER: "{one.image} would take the place of the live version ({how}).",
+}
+
+
+def _looked_at(params: Params, world: World, engine: CutoverEngine, env_pending: bool = False) -> tuple[Release, Plan]:
+    environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
+    image = engine.image(params.image)
+    now = world.clock.utc()
+    known = world.releases.listing()
+    wanted = Release(
+        id=new_stamp(now, world.releases.taken()),
+        at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        image=params.image,
+        image_id=image["Id"] if image else "",
+        environment="" if env_pending else releases.fingerprint(environment.text if environment else ""),
+        definition=releases.fingerprint(params.definition),
+        revision=params.revision,
+        deployed_by=params.deployed_by,
+        strategy=params.strategy,
+        message="It was interrupted before anything had changed.",
+        rolled_back_to=params.rolled_back_to,
+    )
+    live = next((one for one in known if one.id == world.releases.current()), None)
+    seen = engine.look(params.container)
+    named = engine.container(params.container)
+    own = bool(named and named["Image"] == wanted.image_id)
+    healthy = own and seen.state == "running" and seen.health == "healthy"
+    plan = releases.plan(live, wanted, bool(old_of(params, engine)), healthy)
+    return wanted, Plan.CUTOVER if params.restore and plan is not Plan.FIRST else plan
+
+
+def _started(params: Params, wanted: Release, world: World, engine: CutoverEngine) -> dict[str, Any]:
+    """Bring up what is live already."""
+    current = world.releases.current()
+    old = old_of(params, engine)
+    refuse_others(params, engine, old["Id"] if old else "")
+    world.releases.put_live(current)
+    world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION])
+    try:
+        seconds = wait_until_healthy(engine, world.clock, params.container, params.health_timeout)
+    except DockerVpsError as error:
+        evidence = last_lines(engine, params.container, params.log_lines)
+        said = (
+            f"{error.message} Definition and environment are the ones that were healthy last, so there is nothing to "
+            f"put back.{evidence}"
+        )
+        raise DockerVpsError(masked(world.releases, said, current)) from error
+    said = f"Release {current}, {wanted.image}, is live; it was started and is healthy after {seconds:.1f} s."
+    return _told(True, wanted, world, said)
+
+
+def _told(changed: bool, wanted: Release, world: World, summary: str, **more: Any) -> dict[str, Any]:
+    current = world.releases.current()
+    live = world.releases.read(current) if current else None
+    result: dict[str, Any] = {"changed": changed, "summary": summary, "cautions": [], "pruned": []}
+    result["release"] = vars(live or wanted)
+    return {**result, **more}
+
+
+class _Cutover:
+    """One cutover, under the lock."""
+
+    def __init__(self, params: Params, sets: Sets, world: World, engine: CutoverEngine, wanted: Release) -> None:
+        self.params, self.sets, self.world, self.engine = params, sets, world, engine
+        self.clock, self.releases = world.clock, world.releases
+        self.began = self.clock.now()
+        current = self.releases.current()
+        self.previous = current if current and self.releases.read(current) else ""
+        self.ready = prepare(params, sets, world, engine, wanted)
+        self.release = replace(wanted, backup=self.ready.backup)
+        self.cautions = list(self.ready.cautions)
+        self.comparison = Comparison(params.loss_ignore)
+        self.lost = ""
+        self.downtime_began: Optional[float] = None
+        self.downtime = 0.0
+        self.way = UnderWay(
+            wanted.id,
+            params.project,
+            params.container,
+            previous=self.previous,
+            old=self.ready.old,
+            called=self.ready.called,
+            ran=self.ready.ran,
+            health_timeout=params.health_timeout,
+            log_lines=params.log_lines,
+            proxy_reload_command=tuple(params.proxy_reload_command),
+            data=params.data_on_failure,
+            boot=boot(),
+            reachable=bool(params.aliases),  # by those the new container is known from its start
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Cut over, or fail and leave what was before."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self._alone())
+            except BaseException:
+                discard(self.ready.staged)
+                raise
+            held.enter_context(guarded(self._unattended))
+            try:
+                self.releases.begin(self.release, self.params.definition, self.ready.environment)
+                self._go()
+            except BaseException as error:
+                self._undo(error)
+                raise
+            finish(self.world, self.engine, self.way)
+            if self.ready.data:
+                self.cautions += left_beside(self.ready.data.root)
+        pruned = self._pruned()
+        return _told(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
+
+    def _alone(self) -> ContextManager[None]:
+        """Keep backups and restores away meanwhile."""
+        if os.path.isdir(self.sets.directory):
+            return self.sets.lock("a release", RECOVERED_WITHIN)
+        return contextlib.nullcontext()
+
+    # The cutover
+
+    def _go(self) -> None:
+        data = self.ready.data
+        where = {"volume": data.name, "live": data.root} if data else {}
+        self.way = self.way.write(self.releases, **where)
+        self._make()
+        if self.ready.data and self.ready.staged:
+            self.comparison.begin(self.ready.data.name, self.ready.staged, UNLIMITED)  # the old version serves
+        if self.params.strategy == START_FIRST:
+            self._start()
+            self._take_name()
+            self._retire()
+        else:
+            self._retire()
+            self._secure_data()
+            self._start()
+            self._take_name()
+        self._watch()
+        self._commit()
+
+    def _make(self) -> None:
+        """Have Compose make the new container, under a name that nobody asks for."""
+        params, home = self.params, self.releases.home
+        self.releases.put_live(self.release.id)
+        waiting = params.container + NEXT
+        definition = self.releases.live[DEFINITION]  # Compose writes its path on the container, as whose that is
+        project, definitions, made = params.project, [definition], params.container
+        self.engine.remove_container(waiting)
+        override = self.releases.path(self.release.id, "next.yml")
+        if self.way.old:
+            self._make_volumes()
+            # In the project itself Compose would put it in the place of the old one.
+            external = {key: {"external": True} for key in params.volumes}
+            text = json.dumps({"services": {SERVICE: {"container_name": waiting}}, "volumes": external})
+            files.replace(override, files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+            project, definitions, made = params.project + NEXT, [definition, override], waiting
+        self.world.commands.create(project, home, definitions)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(override)
+        labels = {
+            "com.docker.compose.project": params.project,
+            "com.docker.compose.project.config_files": self.releases.live[DEFINITION],
+            "com.docker.compose.config-hash": self.world.commands.config_hash(
+                params.project, home, definition, SERVICE
+            ),
+        }
+        new = self.engine.recreate(made, waiting, labels, self.params.aliases)
+        self.way = self.way.write(self.releases, new=new)
+        self._give_volumes()
+
+    def _give_volumes(self) -> None:
+        """Give volumes that nobody has used to the user of the image.
+
+        The engine gives them the owner of the directory in the image, and root's when there is none.
+        """
+        image = self.engine.image(self.params.image) or {}
+        user = (image.get("Config") or {}).get("User") or ""
+        ids = passwd.ids_of(user, self.engine.text(self.way.new, "/etc/passwd")) if user else None
+        if not ids or self.params.external:
+            return
+        for name in self.params.volumes.values():
+            with contextlib.suppress(DockerVpsError, OSError):  # the application will say what it misses
+                volume = volume_of(self.engine, name)
+                if volume and not os.listdir(volume.root) and os.stat(volume.root).st_uid == 0:
+                    os.chown(volume.root, *ids)
+
+    def _make_volumes(self) -> None:
+        """Make new volumes as Compose would in the project, since for the throw-away one they are external."""
+        project = self.params.project
+        for key, name in () if self.params.external else self.params.volumes.items():
+            if self.engine.volume(name) is None:
+                labels = {"com.docker.compose.project": project, "com.docker.compose.volume": key}
+                self.engine.create_volume(name, "local", labels)
+
+    def _retire(self) -> None:
+        """Let the old version end; whoever asks for its name from now on has to wait for the new one."""
+        if not self.way.old:
+            return
+        self.way = self.way.write(self.releases, retired=True)
+        self._let_go_of_name()
+        if not self.way.ran:
+            return
+        if self.downtime_began is None and self.params.strategy == STOP_FIRST:
+            self.downtime_began = self.clock.now()
+        if self.params.drain_timeout > 0:
+            self.clock.sleep(self.params.drain_timeout)
+        self._hear_out()
+        self.engine.stop(self.way.old)
+        there = self.engine.container(self.way.old)
+        if there and there["State"]["Running"]:
+            name = self.params.container + OLD
+            raise DockerVpsError(f"The old version in {name} does not end. See why with docker logs {name}.")
+        if there and there["State"].get("ExitCode") == _KILLED:
+            self.cautions.append(
+                "The old version did not end at SIGTERM and was killed after its grace period, for which users waited. "
+                'If a shell is its first process, start it without: CMD ["node", "server.js"] in its Dockerfile.'
+            )
+
+    def _hear_out(self) -> None:
+        """Wait until the old version has accepted every connection that was opened before this question.
+
+        One that still waits when a server stops listening is reset by the kernel, and a proxy cannot send a POST again.
+        They are accepted in the order in which they came, so an answer to one more tells that all were.
+        """
+        there = self.engine.container(self.way.old) or {}
+        command = command_of((there.get("Config") or {}).get("Healthcheck") or {})
+        until = self.clock.now() + HEARD_OUT_WITHIN
+        with contextlib.suppress(EngineError):
+            asked = self.engine.begin(self.way.old, command) if command else ""
+            while asked and self.engine.ended(asked) is None and self.clock.now() < until:
+                self.clock.sleep(HEARD_OUT_WITHIN / 100)
+
+    def _let_go_of_name(self) -> None:
+        there = self.engine.container(self.way.old)
+        if there and there["Name"].lstrip("/") != self.params.container + OLD:
+            left = self.engine.container(self.params.container + OLD)
+            if left:
+                self.engine.remove_container(left["Id"])
+            rename(self.engine, self.way.old, self.params.container + OLD)
+
+    def _secure_data(self) -> None:
+        """Keep the database as it is now that nobody writes to it; to restore a set, put that in its place."""
+        data = self.ready.data
+        if not data:
+            return
+        live, copy = data.root, data.root + COPY + self.release.id
+        # A replica writes, too, and would stay with a directory that is renamed.
+        others = tuple(one["Id"] for one in running(self.engine, [data.name]))
+        self.way = self.way.write(self.releases, copy=copy, others=others)
+        for one in others:
+            self.engine.stop(one)
+        if self.ready.staged:
+            self.way = self.way.write(self.releases, copied=True, durable=True, exchanged=True)
+            os.rename(live, copy)
+            os.rename(self.ready.staged, live)
+            files.sync_directory(os.path.dirname(live))
+        else:
+            files.copy_tree(live, copy)
+            self.way = self.way.write(self.releases, copied=True)
+        if self.params.aliases:
+            self.way = self.way.write(self.releases, rows=self._rows())  # before anyone can reach it
+        if others:
+            try:
+                go_on(self.engine, others)
+            except NotRunning as error:  # the application does not need it
+                self.cautions.append(error.message)
+            self.way = self.way.write(self.releases, others=())
+
+    def _start(self) -> None:
+        """Start the new version and make sure that it is sound."""
+        waiting = self.params.container + NEXT
+        self.engine.start(waiting)
+        if self.way.copied and not self.way.exchanged:
+            self.comparison.begin(self.way.volume, self.way.copy)  # now that nobody waits for it
+        if self.way.copied and not self.way.durable:
+            files.sync_tree(self.way.copy)
+            self.way = self.way.write(self.releases, durable=True)
+        wait_until_healthy(Probed(self.engine, self.clock), self.clock, waiting, self.params.health_timeout)
+        self._look_for_losses()
+        if self.params.smoke_test_command:
+            try:
+                self.world.commands.execute(waiting, self.params.smoke_test_command, COMMAND_ENDS_WITHIN)
+            except DockerVpsError as error:
+                raise DockerVpsError(f"The smoke test failed. {error.message}") from error
+
+    def _look_for_losses(self) -> None:
+        """Compare the rows with those from before the new version's migrations, while it can be undone for nothing."""
+        if not self.way.copied:
+            return
+        lost, problem = self.comparison.end(self.way.live)
+        if problem:
+            self.cautions.append(f"Whether rows were lost since the new version started is not known: {problem}")
+        if not lost:
+            return
+        self.lost = f"Since the new version started, the database has lost {listed(lost)}."
+        if self.params.migration_loss == FAIL:
+            self.way = self.way.write(self.releases, shrunk=True)
+            raise DockerVpsError(f"{self.lost} If that is meant, allow it with docker_vps_migration_loss: warn.")
+        backup = f" with the data of set {self.release.backup}" if self.release.backup else ""
+        self.cautions.append(
+            f"{self.lost} If that was not meant, go back at once{backup}: rollback.yml with "
+            "docker_vps_rollback_data: restore."
+        )
+
+    def _take_name(self) -> None:
+        """Let the new version be reached."""
+        self.way = self.way.write(
+            self.releases, reachable=True, rows=self.way.rows if self.params.aliases else self._rows()
+        )
+        if self.params.strategy == START_FIRST and self.way.old:
+            self._let_go_of_name()
+        self.engine.rename(self.params.container + NEXT, self.params.container)
+        if self.downtime_began is not None:
+            self.downtime = self.clock.now() - self.downtime_began
+        if self.params.proxy_reload_command:
+            try:
+                self.world.commands.here(self.params.proxy_reload_command, COMMAND_ENDS_WITHIN)
+            except DockerVpsError as error:
+                self.cautions.append(f"The proxy may look for the old address: {error.message}")
+
+    def _rows(self) -> Mapping[str, Mapping[str, int]]:
+        """Return what the new version has made of the data by itself, so that later ones are known as users'.
+
+        Nothing is counted for it, since users wait; what is not known counts as users'.
+        """
+        one = self.way
+        with contextlib.suppress(DockerVpsError):
+            if one.copied and (one.exchanged or schemas(one.live) != schemas(one.copy)):
+                return self.comparison.latest
+        return {}
+
+    def _watch(self) -> None:
+        """See that the new version stays well, and for the engine, too, is healthy."""
+        name, until = self.params.container, self.clock.now() + self.params.monitor
+        restarts = self.engine.look(name).restart_count
+        wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)
+        if not self.way.old:
+            return  # there is nothing to go back to
+        while self.clock.now() < until:
+            self.clock.sleep(min(WATCH_EVERY, max(until - self.clock.now(), 0)))
+            seen = self.engine.look(name)
+            reason = judge(seen, Rules(Wanted.HEALTHY), restarts)
+            if reason not in (Reason.REACHED, Reason.WAITING):
+                watched = self.params.monitor - (until - self.clock.now())
+                told = explain(asked(self.engine, seen, reason), reason, Wanted.HEALTHY, watched)
+                raise DockerVpsError(f"It was healthy at first, and then: {told}")
+        wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)  # somebody may have restarted it
+
+    def _commit(self) -> None:
+        """From here on the new version is the live one."""
+        data = self.ready.data or data_of(self.params, self.sets, self.engine)[0]  # it may have been made only now
+        known = schemas(data.root) if data else {}
+        if data:
+            self._look_for_tables(data, known)
+        self.release = replace(
+            self.release,
+            result=HEALTHY,
+            message=self.lost,
+            schema=releases.schema_of(known),
+            downtime=round(self.downtime, 3),
+            seconds=round(self.clock.now() - self.began, 3),
+        )
+        self._learn_schema()
+        self.releases.record(self.release)
+        self.releases.make_current(self.release.id)
+
+    def _look_for_tables(self, data: Volume, known: Mapping[str, str]) -> None:
+        """Warn when the database that the application is told to use has no table, whatever lies beside it."""
+        path = environment.database_in(self.engine.container(self.params.container) or {}, data.name)
+        why = why_unused(data.root, path, known) if path else ""
+        if why:
+            self.cautions.append(
+                f"It is healthy, but DATABASE_URI names {short(path)} in the volume {data.name}, and {why}, so what it "
+                "shows may be errors, and there is nothing to back up. Did its migrations run? No play runs them "
+                "(docs/deploy.md)."
+            )
+
+    def _learn_schema(self) -> None:
+        """Write down what schema the old version had in the end, when that was not known at its beginning."""
+        before = self.releases.read(self.previous) if self.previous else None
+        if before and not before.schema and self.way.copied:
+            self.releases.record(replace(before, schema=releases.schema_of(schemas(self.way.copy))))
+
+    # When it fails
+
+    def _undo(self, error: BaseException) -> None:
+        """Undo everything and say so, unless there was nothing to undo.
+
+        Raises:
+            DockerVpsError: what went wrong, and what runs now.
+        """
+        why = error.message if isinstance(error, DockerVpsError) else f"It was interrupted ({error!r})."
+        try:
+            recovered = recover(self.world, self.release.id, why)
+        except DockerVpsError as failed:
+            why = masked(self.releases, why, self.release.id, self.previous)
+            said = f"Release {self.release.id} failed, and what was before is not back yet. {why} {failed.message}"
+            raise DockerVpsError(said) from error
+        discard(self.ready.staged)
+        if recovered is None:
+            self.releases.forget(self.release.id)
+            if isinstance(error, OSError):
+                raise DockerVpsError(f"The release could not be written down: {error}. Nothing was changed.") from error
+        elif recovered.release.result != HEALTHY and isinstance(error, Exception):
+            one = recovered.release
+            cautions = "".join(f" {caution}" for caution in self.cautions)
+            said = f"Release {one.id}, {one.image}, failed. {one.message}{cautions}{recovered.evidence}"
+            raise DockerVpsError(said, release=vars(one)) from error
+
+    def _unattended(self) -> None:
+        """What the watcher does when this process was killed."""
+        recover(self.world, self.release.id, "The run that was at it was killed.")
+        discard(self.ready.staged)
+
+    # Afterwards
+
+    def _pruned(self) -> list[str]:
+        try:
+            return self._prune()
+        except DockerVpsError as error:  # the release is live all the same
+            self.cautions.append(f"Old releases could not be removed: {error.message}")
+            return []
+
+    def _prune(self) -> list[str]:
+        """Forget old releases and remove the images that only they or failures need; return what was removed."""
+        known = self.releases.listing()
+        old = releases.superseded(known, self.release.id, self.params.retain_releases)
+        for one in old:
+            self.releases.forget(one.id)
+        kept = {one.image_id for one in known if one not in old and one.result != releases.FAILED}
+        removed = []
+        for image in sorted({one.image for one in known if one.image_id not in kept}):
+            there = self.engine.image(image)
+            if there is None or there["Id"] in kept:  # the name may be another image's by now
+                continue
+            with contextlib.suppress(EngineError):  # something else uses it
+                self.engine.remove_image(image)
+                removed.append(image)
+        return removed
+
+    def _summary(self) -> str:
+        one = self.release
+        what = f"Release {one.id}, {one.image}, is live and healthy after {one.seconds:.1f} s"
+        pause = f"; for {one.downtime:.1f} s nothing served" if self.way.ran else ""
+        kept = f", with backup {one.backup} made before" if one.backup else ""
+        return f"{what}{pause}{kept}." + "".join(f" {caution}" for caution in self.cautions)

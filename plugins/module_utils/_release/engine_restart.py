@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start again what the engine itself ended when it came back after a crash."""
+
+from __future__ import annotations
+
+from .._backup.journal import Containers
+from .._backup.ownership import app_of
+from .._core.health import Start, ended_by_engine
+
+
+def bring_back(engine: Containers, app: str, start: Start) -> list[str]:
+    """Start the containers of an application, its replica's among them, that the engine ended; return sentences.
+
+    Raises:
+        DockerVpsError: the engine refuses.
+    """
+    ids = [one["Id"] for one in engine.all_containers() if app_of(one.get("Labels")) == app]
+    there = [one for one in map(engine.container, ids) if one and ended_by_engine(one, start)]
+    for one in there:
+        engine.start(one["Id"])
+    return [
+        f"{one['Name'].lstrip('/')} was ended by the engine when that came back, and was started again."
+        for one in there
+    ]

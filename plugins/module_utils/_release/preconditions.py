@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is found out and laid ready before a cutover, while the old version serves; nothing has changed after it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Mapping, Optional, Sequence
+
+from .._backup import backup, restore_source
+from .._backup.backup import RESERVE, size
+from .._backup.journal import STAGED
+from .._backup.places import why_not
+from .._backup.restore_source import FromSet
+from .._backup.uploads import Asked
+from .._backup.users import users
+from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
+from .._core.data_loss import IGNORED
+from .._core.errors import DockerVpsError
+from .._core.releases import Release
+from .._store import files, tree
+from .._store.place import few
+from .._store.releases import ENVIRONMENT
+from .._store.sets import Sets
+from .cutover_state import AUTO, NEXT, CutoverEngine, World
+
+SERVICE = "app"
+STOP_FIRST, START_FIRST = "stop-first", "start-first"
+WARN, FAIL = "warn", "fail"  # when a new version's migrations have lost rows
+
+
+@dataclass(frozen=True)
+class Params:
+    """What to put live and how.
+
+    Attributes:
+        definition: the text of compose.yml.
+        image: what the definition names.
+        database_volume, media_volume: the names of the volumes, whose keys in the definition are database and media.
+        external: whether the volumes are not Compose's own.
+        allowed_containers: containers that may run on the database besides the application, such as a replica's.
+        start_first_force: start-first also on SQLite.
+        health_timeout, monitor: seconds to wait for health, and to watch afterwards.
+        drain_timeout: seconds between the old version's loss of its name and its stop.
+        smoke_test_command: a command in the new container that has to succeed.
+        proxy_reload_command: a command on the host for the proxy, after the name has moved.
+        migration_loss: warn or fail, when tables have fewer rows once the new version has started.
+        loss_ignore: patterns of tables that come and go by themselves.
+        data_on_failure: what becomes of the data when the new version fails after users may have reached it.
+        backup: the backup to make before; None for none.
+        environment: the env file to put live; None is the one that lies on the host.
+        env_pending: a rehearsal's word that this one is about to change.
+        rolled_back_to, restore: the release that is returned to, and the backup set to restore for it.
+    """
+
+    app: str
+    project: str
+    container: str
+    definition: str
+    image: str
+    database_volume: str
+    media_volume: str
+    external: bool = False
+    aliases: Sequence[str] = ()
+    allowed_containers: Sequence[str] = ()
+    strategy: str = STOP_FIRST
+    start_first_force: bool = False
+    health_timeout: float = 60.0
+    drain_timeout: float = 0.3
+    monitor: float = 10.0
+    smoke_test_command: Sequence[str] = ()
+    proxy_reload_command: Sequence[str] = ()
+    migration_loss: str = WARN
+    loss_ignore: tuple[str, ...] = IGNORED
+    data_on_failure: str = AUTO
+    log_lines: int = 50
+    backup: Optional[backup.Params] = None
+    retain_releases: int = 5
+    revision: str = ""
+    deployed_by: str = ""
+    environment: Optional[files.Kept] = None
+    env_pending: bool = False
+    rolled_back_to: str = ""
+    restore: str = ""
+
+    @property
+    def volumes(self) -> Mapping[str, str]:
+        """The names of the volumes by their keys in the definition."""
+        return {"database": self.database_volume, "media": self.media_volume}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a cutover starts from.
+
+    Attributes:
+        old: the id of the container that is to go, empty when there is none; it is ``called`` so, and ``ran`` or not.
+        data: the database's volume; None when there is none yet, or it cannot be copied and put back.
+        staged: the data of a backup set beside it, that is to take its place.
+        backup: the timestamp of the backup set that was made.
+        cautions: what people should know.
+    """
+
+    environment: files.Kept
+    old: str
+    called: str
+    ran: bool
+    data: Optional[Volume]
+    staged: str
+    backup: str
+    cautions: tuple[str, ...]
+
+
+def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, release: Release) -> Ready:
+    """Refuse what cannot go well, stage the data to restore, and make the backup.
+
+    Raises:
+        DockerVpsError: the cutover cannot be tried; nothing has changed.
+    """
+    if not release.image_id:
+        raise DockerVpsError(f"The image {params.image} is not on this host. Build or pull it first.")
+    environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
+    if environment is None:
+        raise DockerVpsError(f"There is no {world.releases.live[ENVIRONMENT]}. Write it first.")
+    seen = look(params, sets, world, engine)
+    staged = _staged(seen, release)
+    try:
+        made, told = _backup(params, sets, world, engine)
+    except BaseException:
+        discard(staged)
+        raise
+    old = seen.old
+    ran = bool(old and old["State"]["Running"])
+    called = old["Name"].lstrip("/") if old else ""
+    cautions = (*seen.cautions, *told, *(seen.source.notes if seen.source else ()))
+    return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, cautions)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found out without a change: the old container, the database's volume, the set to restore, cautions."""
+
+    old: Optional[Mapping[str, Any]]
+    data: Optional[Volume]
+    source: Optional[FromSet]
+    cautions: tuple[str, ...]
+
+
+def look(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> Seen:
+    """Refuse whatever can be known to fail; a rehearsal does the same.
+
+    Raises:
+        DockerVpsError: the cutover cannot be tried; nothing has changed.
+    """
+    old = old_of(params, engine)
+    refuse_others(params, engine, old["Id"] if old else "")
+    _refuse_to_leave_data(params, engine, old)
+    to_stop = running(engine, [params.database_volume]) if params.strategy == STOP_FIRST else []
+    refuse_vanishing([*to_stop, *([old] if old and old["State"]["Running"] and old not in to_stop else [])])
+    data, told = data_of(params, sets, engine)
+    if data and params.strategy == STOP_FIRST and not params.restore:
+        _check_room(data)
+    if params.strategy == START_FIRST and not params.start_first_force:
+        _refuse_start_first(params.database_volume, engine)
+    cautions = (f"The data would not be put back if this release failed. {told}",) if told else ()
+    return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
+
+
+def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]:
+    """Return the container that is live: the one of the name, or the project's own under the name it had before."""
+    named = engine.container(params.container)
+    if named:
+        return named
+    for one in users(engine, params.database_volume):
+        labels = one["Config"].get("Labels") or {}
+        own = (labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service"))
+        if own == (params.project, SERVICE) and one["Name"].lstrip("/") != params.container + NEXT:
+            return one
+    return None
+
+
+def data_of(params: Params, sets: Sets, engine: CutoverEngine) -> tuple[Optional[Volume], str]:
+    """Return the database's volume, if it can be copied and put back, or why it cannot."""
+    try:
+        found = volume_of(engine, params.database_volume)
+        if not found:
+            return None, ""
+        told = why_not(found.name, {found.name: found.root}, sets.directory, engine)
+        too_long = () if told else tree.survey(found.root).too_long
+    except DockerVpsError as error:
+        return None, error.message
+    if too_long:
+        told = f"Paths in {found.root} are too long to be copied: {few(too_long)}."
+    return (None, told) if told else (found, "")
+
+
+def discard(staged: str) -> None:
+    """Remove staged data that is not needed."""
+    if staged:
+        files.remove_tree(staged)
+
+
+def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
+    """Refuse a second container on the database.
+
+    Raises:
+        DockerVpsError: there is one.
+    """
+    there = [one["Name"].lstrip("/") for one in running(engine, [params.database_volume]) if one["Id"] != old]
+    names = [one for one in there if one not in (*params.allowed_containers, params.container + NEXT)]
+    if names:
+        run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
+        raise DockerVpsError(
+            f"{', '.join(names)} also {run} on {params.database_volume}. Two containers on one database can lose data, "
+            f"so nothing was changed. Stop {it} (docker stop), or name {it} in stack_allowed_containers if {it_is} "
+            "meant to be there."
+        )
+
+
+def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[Mapping[str, Any]]) -> None:
+    """Refuse an empty volume in place of the one that the live version has its data in."""
+    had = [one.get("Name", "") for one in old["Mounts"]] if old else []
+    if not old or params.database_volume in had or not _empty(engine, params.database_volume):
+        return
+    has = ", ".join(filter(None, had)) or "no volume"
+    raise DockerVpsError(
+        f"{old['Name'].lstrip('/')} has its data in {has}, and {params.database_volume} has none: the new version "
+        "would begin with an empty database, so nothing was changed. Name the volume that has the data, or restore a "
+        "backup set into the new one first."
+    )
+
+
+def _empty(engine: CutoverEngine, volume: str) -> bool:
+    """Whether a volume is missing or has no file, as far as can be told."""
+    try:
+        found = volume_of(engine, volume)
+        return found is None or tree.survey(found.root).files == 0
+    except DockerVpsError:
+        return False
+
+
+def _refuse_start_first(name: str, engine: CutoverEngine) -> None:
+    instead = (
+        "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force: true if every "
+        "version bears it."
+    )
+    try:
+        data = volume_of(engine, name)
+        databases = tree.survey(data.root).databases if data else ()
+    except DockerVpsError as error:
+        raise DockerVpsError(
+            f"Nobody can tell whether {name} holds an SQLite database, {instead} {error.message}"
+        ) from error
+    if databases:
+        raise DockerVpsError(
+            f"{name} holds the SQLite database {databases[0]}, and two versions at a time on one SQLite database "
+            f"can lose data, {instead}"
+        )
+
+
+def _check_room(data: Volume) -> None:
+    facts, needed = os.statvfs(data.root), tree.survey(data.root).disk + RESERVE
+    free = facts.f_bavail * facts.f_frsize
+    if free < needed:
+        raise DockerVpsError(
+            f"The disk of {data.root} has {size(free)} free, and the copy of {data.name} with which this release could "
+            f"be undone needs {size(needed)}. Free some space; nothing was changed."
+        )
+
+
+def _source(
+    params: Params, sets: Sets, world: World, engine: CutoverEngine, data: Optional[Volume], told: str
+) -> Optional[FromSet]:
+    """Return the backup set to restore, after looking whether it can be; None when nothing is to be restored."""
+    if not params.restore:
+        return None
+    if not data:
+        why = told or f"The volume {params.database_volume} is missing; restore it with restore.yml."
+        raise DockerVpsError(
+            f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
+        )
+    return FromSet(database_from(params, params.restore), sets, engine, world.clock)
+
+
+def _staged(seen: Seen, release: Release) -> str:
+    """Lay the data of a backup set ready beside the live data, and return its directory; empty for none."""
+    if not seen.source or not seen.data:
+        return ""
+    staged = seen.data.root + STAGED + release.id
+    discard(staged)
+    try:
+        seen.source.stage(seen.source.targets[0], staged)
+    except BaseException:
+        discard(staged)
+        raise
+    return staged
+
+
+def database_from(params: Params, stamp: str) -> restore_source.Params:
+    """Return how to restore the database alone from a set."""
+    backed_up = params.backup.volumes if params.backup else {}
+    names = {volume: name for name, volume in backed_up.items()}
+    query = params.backup.uploads if params.backup else None
+    asked = Asked(query.query, backed_up[query.archive]) if query else None
+    return restore_source.Params(
+        params.app, stamp, {names.get(params.database_volume, "db"): params.database_volume}, uploads=asked
+    )
+
+
+def rehearse(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, ...]:
+    """Do all that ``prepare`` does without a change, and return what people should know.
+
+    Raises:
+        DockerVpsError: the cutover cannot be tried.
+    """
+    cautions = look(params, sets, world, engine).cautions
+    _unused, told = _backup(params, sets, world, engine, check_mode=True)
+    return (*cautions, *told)
+
+
+def _backup(
+    params: Params, sets: Sets, world: World, engine: CutoverEngine, check_mode: bool = False
+) -> tuple[str, Sequence[str]]:
+    """Make a backup set, if there is data, and return its timestamp and what it tells of losses.
+
+    In check mode it is only seen whether it can be made, and there is no timestamp.
+    """
+    if not params.backup or engine.volume(params.database_volume) is None:
+        return "", ()
+    there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
+    if all(_empty(engine, one) for one in there.values()) and not sets.listing().sets:
+        return "", ()  # an application that has written nothing yet
+    wanted = replace(params.backup, volumes=there)
+    if wanted.uploads and wanted.uploads.archive not in there:
+        wanted = replace(wanted, uploads=None)
+    try:
+        made = backup.run(wanted, sets, world.connect, world.clock, check_mode)
+    except DockerVpsError as error:
+        raise DockerVpsError(
+            f"The backup before the release failed, so nothing was changed. {error.message}"
+        ) from error
+    return "" if check_mode else str(made["set"]["id"]), made["cautions"]

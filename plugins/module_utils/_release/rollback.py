@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Return to a release that was live before, with the data as it is or as it was."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Mapping, Sequence
+
+from .._backup.databases import schemas
+from .._backup.restore_source import FromSet
+from .._backup.volumes import volume_of
+from .._core import releases
+from .._core.errors import DockerVpsError
+from .._core.releases import FAILED, Release
+from .._store import files
+from .._store.releases import DEFINITION, ENVIRONMENT
+from .._store.sets import Sets
+from . import cutover, preconditions
+from .cutover_state import AUTO, RESTORE, CutoverEngine, World
+
+
+@dataclass(frozen=True)
+class Params:
+    """Where to return to, empty for the version before, and what becomes of the data: auto, restore or keep.
+
+    ``how`` is how the cutover is done; its definition, image and environment are the release's.
+    """
+
+    to: str
+    data: str
+    how: preconditions.Params
+
+
+def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
+    """Return to a release, and return what was done and what was lost.
+
+    Raises:
+        DockerVpsError: it cannot be returned to, or would lose data and that was not allowed; nothing changed then.
+    """
+    if not check_mode:
+        cutover.recover_left(params.how.app, world)  # or what a killed run has left would be taken for what is live
+    known = world.releases.listing()
+    live = next((one for one in known if one.id == world.releases.current()), None)
+    target = releases.to_return_to(known, live, params.to)
+    definition, environment = (files.read(world.releases.path(target.id, name)) for name in (DEFINITION, ENVIRONMENT))
+    engine = world.connect()
+    if not definition or not environment:
+        raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision anew.")
+    if not re.search(rf"(?<![\w.-]){re.escape(params.how.database_volume)}(?![\w.-])", definition.text):
+        raise DockerVpsError(
+            f"Release {target.id} has its database in another volume than {params.how.database_volume}, so the data of "
+            "now would not be there. Deploy its revision with the volume of now instead."
+        )
+    image = engine.image(target.image)
+    if image is None or image["Id"] != target.image_id:
+        what = "not on this host any more" if image is None else "another one now under the same name"
+        raise DockerVpsError(
+            f"The image {target.image} of release {target.id} is {what}. Deploy its revision "
+            f"{target.revision or '(unknown)'} instead."
+        )
+    restore, would_lose = _data(params, sets, world, engine, known, target)
+    how = replace(
+        params.how,
+        definition=definition.text,
+        image=target.image,
+        environment=environment,
+        revision=target.revision,
+        rolled_back_to=target.id,
+        restore=restore,
+    )
+    result = cutover.run(how, sets, world, check_mode)
+    lost = would_lose.get("summary", "The data stays as it is.")
+    said = f"{result['summary']} It is release {target.id} of {target.at}. {lost}"
+    return {**result, "summary": said, "rolled_back_to": target.id, "restored": restore, "would_lose": would_lose}
+
+
+def _data(
+    params: Params, sets: Sets, world: World, engine: CutoverEngine, known: Sequence[Release], target: Release
+) -> tuple[str, Mapping[str, Any]]:
+    """Return the backup set to restore, empty for none, and what that would lose."""
+    if params.data not in (AUTO, RESTORE):
+        return "", {}
+    volume = volume_of(engine, params.how.database_volume)
+    if params.data == AUTO and _fits(target, volume.root if volume else ""):
+        return "", {}
+    # The set made before whatever took the place of the target has the data as the target left it.
+    # One that failed did not take it, and the target went on after the backup.
+    took = [one for one in known if one.id > target.id and one.result != FAILED]
+    stamp = min(took, key=lambda one: one.id).backup if took else ""
+    if stamp not in sets.taken():
+        gone = f", since set {stamp} was removed from {sets.directory}" if stamp else ""
+        raise DockerVpsError(
+            f"There is no backup of the data as release {target.id} left it{gone}. Return to it with the data as it is "
+            "(docker_vps_rollback_data: keep), or restore a set with restore.yml."
+        )
+    source = FromSet(preconditions.database_from(params.how, stamp), sets, engine, world.clock)
+    would_lose = source.would_lose()
+    changed = "has changed since" if target.schema else "may not be that of"
+    if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):
+        raise DockerVpsError(
+            f"The schema of the database {changed} release {target.id}, which cannot be expected to work with it, so "
+            f"nothing was changed. To restore the database as it was then, from set {stamp}, set "
+            f"docker_vps_rollback_data: restore. {would_lose['summary']} To return with the data as it is, set "
+            "docker_vps_rollback_data: keep.",
+            would_lose=would_lose,
+        )
+    return stamp, would_lose
+
+
+def _fits(target: Release, root: str) -> bool:
+    """Whether the schema is the one that a release left; one that is not known is none that fits."""
+    return not root or releases.schema_of(schemas(root)) == target.schema

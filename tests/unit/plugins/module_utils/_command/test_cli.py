@@ -1,0 +1,489 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command of a host, with volumes that are directories of the test."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import job_history
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import cli
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import World, connected, main
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineUnreachable
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import UnderWay
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish
+
+
+@dataclass
+class Host:
+    """A host with an application, its configuration, and a file that keeps what a notification command is told."""
+
+    place: Path
+    clock: FakeWallClock = field(default_factory=FakeWallClock)
+    out: str = ""
+    err: str = ""
+    connect: Optional[Callable[[str], Any]] = None
+    engine_start: Optional[tuple[str, str]] = None
+
+    def __post_init__(self) -> None:
+        self.engine = FakeVolumeEngine(self.place)
+        self.sets = Sets(str(self.place / "sets"), "shop")
+        self.told = self.place / "told"
+        keep = f"import sys; open({str(self.told)!r}, 'a').write(sys.stdin.read() + '\\n')"
+        self.config: dict[str, Any] = {
+            "app": "shop",
+            "directory": self.sets.directory,
+            "docker_host": "unix:///engine.sock",
+            "backup": {
+                "volumes": {"db": "shop-db"},
+                "compression": "none",
+                "consistency": "online",
+                "uploads": {"query": "SELECT id FROM media", "archive": "db"},
+                "limits": {"rows": 50, "files": 50, "ignore": []},
+            },
+            "prune": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0},
+            "offsite": None,
+            "drill": {"env_file": "/e", "mounts": {"db": "/data"}, "port": 1, "health_path": "/", "timeout": 1.0},
+            "notify": {
+                "webhook": "",
+                "command": [sys.executable, "-c", keep],
+                "pings": {},
+                "on_success": False,
+            },
+        }
+
+    def deploy(self) -> Path:
+        """Give the application its volume, with a database and the upload that it names."""
+        root = self.engine.add_volume("shop-db")
+        database(root / "payload.db", media=1)
+        (root / "1").write_text("upload")
+        return root
+
+    def run(self, *argv: str, config: Optional[str] = None) -> int:
+        path = self.place / "backup.json"
+        path.write_text(json.dumps(self.config) if config is None else config)
+        out, err = io.StringIO(), io.StringIO()
+        connect = self.connect or (lambda address: self.engine)
+        try:
+            return main(argv, str(path), World(out, err, self.clock, connect, lambda: self.engine_start))
+        finally:
+            self.out, self.err = out.getvalue(), err.getvalue()
+
+    def stamps(self) -> list[str]:
+        return [one.manifest.id for one in self.sets.listing().sets]
+
+    def news(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.told.read_text().splitlines()] if self.told.exists() else []
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_a_backup_prunes_and_is_remembered(host: Host) -> None:
+    host.deploy()
+    assert host.run("backup") == 0
+    host.clock.passed += 60
+    assert host.run("backup") == 0
+    assert host.stamps() == ["20260201-020100"]
+    set_line, prune_line = host.out.splitlines()
+    assert set_line.startswith("Set 20260201-020100 of shop: 1 archive, ")
+    assert "1 set " in prune_line
+    assert host.err == ""
+    assert host.news() == []
+    run = job_history.read(host.sets.directory)["backup"]
+    assert (run.at, run.success, run.message) == ("2026-02-01T02:01:00Z", True, f"{set_line} {prune_line}")
+    assert host.run("status") == 0
+    assert host.out.splitlines() == [
+        f"backup: ok, 2026-02-01T02:01:00Z, 0.0 s. {run.message}",
+        "verify: never ran.",
+        "drill: never ran.",
+    ]
+
+
+def test_a_failure_is_one_sentence_and_is_told(host: Host) -> None:
+    assert host.run("backup") == 1
+    problem = host.err.strip()
+    assert problem.startswith("The volume shop-db does not exist")
+    assert host.out == ""
+    (news,) = host.news()
+    assert {**news, "host": ""} == {
+        "app": "shop",
+        "host": "",
+        "job": "backup",
+        "at": "2026-02-01T02:00:00Z",
+        "success": False,
+        "seconds": 0.0,
+        "message": problem,
+        "cautions": [],
+    }
+    assert news["host"]
+    assert host.run("status") == 1
+    assert host.out.splitlines()[0] == f"backup: FAILED, 2026-02-01T02:00:00Z, 0.0 s. {problem}"
+    assert host.err == "The last run of backup failed.\n"
+
+
+def test_json_for_machines(host: Host) -> None:
+    host.deploy()
+    assert host.run("--json", "backup") == 0
+    told = json.loads(host.out)
+    assert (told["job"], told["success"], told["problem"], list(told["results"])) == (
+        "backup",
+        True,
+        "",
+        ["backup", "prune"],
+    )
+    assert told["results"]["backup"]["set"]["id"] == "20260201-020000"
+    host.config["backup"]["volumes"] = {"db": "gone"}
+    assert host.run("backup", "--json") == 1
+    told = json.loads(host.out)
+    assert (told["success"], told["results"]) == (False, {})
+    assert told["problem"] == host.err.strip()
+
+
+def test_what_an_off_site_copy_lacks_comes_after_the_set(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host.place / "tar").symlink_to(str(shutil.which("tar")))
+    monkeypatch.setenv("PATH", str(host.place))
+    host.deploy()
+    publish(host.sets, "20260101-020000")
+    host.config["offsite"] = {
+        "repository": "/nowhere",
+        "password": "sesame-4711",
+        "environment": {},
+        "host": "",
+        "prune": True,
+    }
+    assert host.run("backup") == 1
+    assert host.out.startswith("Set 20260201-020000 of shop")
+    assert "restic" in host.err
+    assert "sesame-4711" not in host.err
+    assert host.stamps() == ["20260201-020000", "20260101-020000"]
+
+
+RESTIC = """#!/bin/sh
+case "$*" in
+  *snapshots*) echo "[]" ;;
+  *--stdin*) cat > /dev/null; echo '{"snapshot_id": "ab", "data_added": 1}' ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_copies_are_pruned_where_that_is_wanted(host: Host, monkeypatch: pytest.MonkeyPatch, prune: bool) -> None:
+    """Restic itself is used in tests/integration; here it only answers."""
+    program = host.place / "restic"
+    program.write_text(RESTIC)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{host.place}:/usr/bin:/bin")
+    host.deploy()
+    host.config["offsite"] = {
+        "repository": "/r",
+        "password": "sesame-4711",
+        "environment": {},
+        "host": "web1",
+        "prune": prune,
+    }
+    assert host.run("--json", "backup") == 0, host.out
+    steps = ["backup", "prune", "offsite, copied", *(["offsite, pruned"] if prune else [])]
+    assert list(json.loads(host.out)["results"]) == steps
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_what_would_be_removed_off_site_at_once_is_not_sent_there(
+    host: Host, monkeypatch: pytest.MonkeyPatch, prune: bool
+) -> None:
+    stamp = "20260131-020000"
+    tags = ["app=shop", f"set={stamp}", "copy=1", "part=db", "bytes=1", "facts=ab"]
+    there = [{"id": one, "paths": [f"/{one}"], "hostname": "web1", "tags": tags} for one in ("db.tar", "manifest.json")]
+    program = host.place / "restic"
+    program.write_text(RESTIC.replace("[]", json.dumps(there).replace('"', '\\"')))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{host.place}:/usr/bin:/bin")
+    host.deploy()
+    publish(host.sets, "20260130-020000", "db")  # nothing that could be sent
+    host.config["prune"]["last"] = 2
+    host.config["offsite"] = {"repository": "/r", "password": "x", "environment": {}, "host": "web1", "prune": prune}
+    assert host.run("backup") == (0 if prune else 1)
+    assert ("Set 20260130-020000 stays here only: it would be removed there at once." in host.out) is prune
+    assert ("set 20260130-020000 was not sent" in host.err) is not prune
+
+
+def test_verify_reads_the_sets(host: Host) -> None:
+    assert host.run("verify") == 1
+    assert host.err == f"There is no backup set of shop in {host.sets.directory}: run docker-vps backup.\n"
+    host.deploy()
+    host.run("backup")
+    assert host.run("verify") == 0
+    assert host.out == "Sets of shop that are whole: 1.\n"
+    (archive,) = Path(host.sets.directory).glob("db-*.tar")
+    content = bytearray(archive.read_bytes())
+    content[600] ^= 1
+    archive.write_bytes(content)
+    assert host.run("verify") == 1
+    assert "cannot be relied on" in host.err
+    assert [news["job"] for news in host.news()] == ["verify", "verify"]
+    assert host.run("list") == 0
+    assert host.out.startswith("20260201-020000: ")
+
+
+def test_verify_says_that_all_sets_are_dated_later_than_now(host: Host) -> None:
+    host.deploy()
+    host.run("backup")
+    host.clock.at -= timedelta(days=1)
+    assert host.run("verify") == 1
+    assert host.err == (
+        f"Every backup set of shop in {host.sets.directory} is dated later than now, the last one 20260201-020000: "
+        "is the clock right? Name it to use it.\n"
+    )
+
+
+def test_prune_alone_is_no_scheduled_job(host: Host) -> None:
+    for stamp in ("20260101-020000", "20260102-020000"):
+        publish(host.sets, stamp)
+    assert host.run("prune") == 0
+    assert host.stamps() == ["20260102-020000"]
+    assert job_history.read(host.sets.directory) == {}
+
+
+def test_a_drill_without_a_set(host: Host) -> None:
+    assert host.run("drill", "20260101-020000") == 1
+    assert "There is no backup set 20260101-020000" in host.err
+    assert [news["job"] for news in host.news()] == ["drill"]
+
+
+def test_restore_and_undo(host: Host) -> None:
+    root = host.deploy()
+    host.engine.add_container("app", "shop-db")
+    host.run("backup")
+    (root / "1").write_text("changed")
+    assert host.run("restore") == 1
+    assert "stop" in host.err
+    assert (root / "1").read_text() == "changed"
+    assert host.run("restore", "20260201-020000", "--stop-app") == 0
+    assert (root / "1").read_text() == "upload"
+    assert host.engine.running() == ["APP"]
+    host.clock.passed += 5
+    assert host.run("restore", "--undo", "--stop-app") == 0
+    assert (root / "1").read_text() == "changed"
+    assert host.news() == []
+
+
+def test_it_waits_for_another_job_only_as_long_as_asked(host: Host) -> None:
+    host.deploy()
+    host.sets.prepare()
+    with host.sets.lock("a restore"):
+        assert host.run("backup") == 1
+        assert host.clock.slept == []
+        assert host.run("--wait", "12", "backup") == 1
+        assert host.clock.slept == [5.0, 5.0, 5.0]
+        busy = "Cannot begin a backup of shop: a restore of shop (process "
+        assert [line.startswith(busy) for line in host.err.splitlines()] == [True, True]
+    assert host.run("backup", "--wait", "12") == 0
+
+
+def test_interrupted_and_unforeseen(host: Host) -> None:
+    def interrupted(address: str) -> Any:
+        raise KeyboardInterrupt
+
+    host.connect = interrupted
+    assert host.run("backup") == 1
+    assert host.err == "backup was interrupted; what it had begun is undone.\n"
+
+    def broken(address: str) -> Any:
+        raise RuntimeError("no such thing")
+
+    host.connect = broken
+    with pytest.raises(RuntimeError):
+        host.run("backup")
+    unforeseen = "backup failed in a way that was not foreseen: RuntimeError: no such thing."
+    assert [news["message"] for news in host.news()] == [
+        "backup was interrupted; what it had begun is undone.",
+        unforeseen,
+    ]
+    assert job_history.read(host.sets.directory)["backup"].message == unforeseen
+
+
+def test_log_lines_stay_out_of_what_is_kept(host: Host) -> None:
+    def failing(address: str) -> Any:
+        raise DockerVpsError("It did not start.\nIts last log lines:\nsecret")
+
+    host.connect = failing
+    assert host.run("backup") == 1
+    assert "secret" in host.err
+    assert host.news()[0]["message"] == "It did not start."
+
+
+def test_what_cannot_be_kept_or_told_is_said_in_addition(host: Host) -> None:
+    host.deploy()
+    host.config["notify"].update(command=["false"], on_success=True)
+    host.run("backup")
+    assert host.err == "The notification command false failed: it ended with 1.\n"
+    record = Path(host.sets.directory) / ".run-backup.json"
+    record.unlink()
+    record.mkdir()
+    assert host.run("backup") == 0
+    assert "/.run-backup.json cannot be written: Is a directory" in host.err.splitlines()[0]
+    assert host.run("status") == 1
+    assert "/.run-backup.json cannot be read: Is a directory. Remove it" in host.out
+
+
+def test_a_refusal_of_the_system_is_one_sentence(host: Host) -> None:
+    def full(address: str) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(host.place / "x"))
+
+    host.connect = full
+    assert host.run("backup") == 1
+    assert host.err.startswith(f"backup failed at {host.place}/x: No space left on device (the disk at /")
+    assert host.err.count("\n") == 1
+    assert host.run("status") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        ("{}", "is not right: 'directory' is missing. Run the role schedule again."),
+        (
+            '{"app": "a", "directory": "/d", "notify": {"command": [], "colour": 1}}',
+            "is not right: ",
+        ),
+    ],
+)
+def test_a_configuration_that_is_wrong(host: Host, text: str, problem: str) -> None:
+    assert host.run("backup", config=text) == 1
+    assert problem in host.err
+    assert host.err.count("\n") == 1
+
+
+def test_a_part_of_the_configuration_that_is_missing(host: Host) -> None:
+    host.deploy()
+    del host.config["backup"]["compression"], host.config["docker_host"]
+    assert host.run("backup") == 1
+    assert "'docker_host' is missing" in host.err
+
+
+def test_another_configuration(host: Host) -> None:
+    assert host.run("--config", "/no/such/file", "status") == 1
+    assert host.err.startswith("There is no configuration /no/such/file; ")
+    assert host.run("status", "--config", "/no/such/file") == 1
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("signals")
+def test_as_a_program(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    host.run("status")
+    monkeypatch.setattr(sys, "argv", [str(host.place / "bin/docker-vps"), "status"])
+    with pytest.raises(SystemExit) as ended:
+        cli.run_as_command()
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("backup: never ran.\n")
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_the_engine_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EngineUnreachable, match=r"unix:///no\.sock"):
+        connected("unix:///no.sock")
+    monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'docker'"))
+    with pytest.raises(DockerVpsError, match="has no Docker SDK .* apt-get install python3-docker"):
+        connected("unix:///no.sock")
+
+
+def test_recover_without_releases(host: Host) -> None:
+    assert host.run("recover") == 0
+    assert host.out == "No cutover was interrupted.\n"
+
+
+def test_what_the_engine_ended_when_it_came_back_is_started_again(host: Host) -> None:
+    Releases(str(host.place), "/e").prepare()
+    host.engine.add_container("shop-app", "shop-db", running=False)
+    host.engine.add_container("other", running=False)
+    host.engine.containers["OTHER"]["Config"]["Labels"] = {}
+    for one in host.engine.containers.values():
+        one["State"]["FinishedAt"] = "2026-02-01T02:00:09.1Z"
+        one["Labels"] = one["Config"]["Labels"]
+    host.engine_start = ("2026-02-01T02:00:05", "2026-02-01T02:00:10")
+    assert host.run("recover") == 0
+    assert host.out == "shop-app was ended by the engine when that came back, and was started again.\n"
+    assert host.engine.running() == ["SHOP-APP"]
+    assert host.run("recover") == 0
+    assert host.out == "No cutover was interrupted.\n"
+
+
+def interrupted(host: Host) -> Releases:
+    """Leave a release whose cutover was interrupted."""
+    releases = Releases(str(host.place), "/e")
+    releases.prepare()
+    release = Release("20260201-020000", "2026-02-01T02:00:00Z", "shop:2", "sha256:2", "env", "def")
+    kept = files.Kept("A=1\n", 0o600, os.geteuid(), os.getegid())
+    releases.begin(release, "services: {}\n", kept)
+    UnderWay(release.id, "shop", "shop-app").write(releases)
+    return releases
+
+
+@pytest.mark.parametrize("job", ["recover", "restore"])
+def test_what_was_interrupted_is_undone(host: Host, job: str) -> None:
+    host.deploy()
+    assert host.run("backup") == 0
+    releases = interrupted(host)
+    assert host.run(job) == 0
+    assert host.out.startswith("Release 20260201-020000: failed. The run that was at it was killed.")
+    assert releases.unfinished() == []
+
+
+def test_a_loss_is_told_each_night_until_it_is_accepted(host: Host) -> None:
+    root = host.deploy()
+    database(root / "payload.db", vendors=500)
+    assert host.run("backup") == 0
+    with closing(sqlite3.connect(root / "payload.db")) as connection:
+        connection.executescript("DELETE FROM vendors")
+    gone = "Gone since set 20260201-020000: 500 of 500 rows of vendors in payload.db."
+    for night in (1, 2):
+        host.clock.passed += 86400
+        assert host.run("backup") == 0
+        news = host.news()
+        assert len(news) == night
+        assert (news[-1]["success"], news[-1]["cautions"][0]) == (True, gone)
+        assert gone in news[-1]["message"]
+        assert host.stamps()[-1] == "20260201-020000"
+    assert host.run("status") == 0
+    assert host.out.startswith("backup: ok, with a caution, 2026-02-03T02:00:00Z")
+    assert host.run("verify") == 0
+    assert gone in host.out
+    assert host.news()[-1]["job"] == "verify"
+    assert host.run("list") == 0
+    assert f"Lost: {gone} Set 20260201-020000 stays until" in host.out
+
+    host.clock.passed += 86400
+    assert host.run("backup", "--accept-loss") == 0
+    assert f"{gone} That was accepted." in host.out
+    assert host.stamps() == ["20260204-020000"]
+    assert len(host.news()) == 3
+    assert host.run("status") == 0
+    assert host.out.startswith("backup: ok, 2026-02-04T02:00:00Z")

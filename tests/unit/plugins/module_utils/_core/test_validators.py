@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds of values: what each takes and refuses, and the sentences about what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.text.formatters import human_to_bytes
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import short
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import excess, missing, unread, wrong
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+CASES: dict[str, tuple[list[Any], list[Any]]] = {
+    "port": ([1, 3000, 65535, "80"], [0, 65536, -1, 1.5, "", "http", None, True, [], "80\n", "9" * 5000]),
+    "id": ([1, 1000, 2**32 - 2, "1000"], [0, "0", 2**32 - 1, -1, "node", "", None, 1000.0]),
+    "count": ([1, 30, 10**6, "3"], [0, -1, 10**6 + 1, 2.5, "", None]),
+    "places": (["0", 7], [-1, "", "x", 1.5, None, True]),
+    "seconds": ([0, 0.5, "60", 86400], [-1, -0.1, 86401, "soon", "", None, [], float("nan"), float("inf")]),
+    "percent": ([0, 50, "12.5", 100], [-1, 100.1, "half", "", None, float("nan")]),
+    "cpus": ([0.01, 1, "0.5", 1024, "1.0"], [0, "0", -1, 1025, "many", "", None]),
+    "duration": (["30s", "1m30s", "1.5h", "500ms", "10us"], ["30", "s", "", "1 m", "30s ", "-1s", 30, None, "30S"]),
+    "probe_timeout": (
+        ["2s", "10s", "1m30s", "0.5m", "1s1000ms", "2.5s"],
+        ["1s", "500ms", "1999ms", "1.9s", "0s", "2", "", "2s\n", None, 10],
+    ),
+    "whole_seconds": (
+        ["10s", "1m30s", "2h", "001s", "0m1s"],
+        ["500ms", "1500ms", "0s", "0m0s", "1.5s", "10", "", "1 m", "10s\n", None, 10],
+    ),
+    "size": (
+        ["512M", "512m", "2G", "1.5g", "10k", "1T", "512MB", "2GB", "1024", "0"],
+        ["", "M", "-1M", "1 G", "big", None, 512, "512i", "512Mi", "512MiB", "512Mb", "2gb"],
+    ),
+    "size_or_auto": (["auto", "512M", "2g", "1GiB", "1073741824"], ["", "AUTO", "auto ", "half", "1 G", None, 512]),
+    "name": (["proxy", "ptnextjs-app", "a1", "A_b.c-d"], ["", "a", "-a", ".a", "a b", "a/b", "ä1", None, 12, "a1\n"]),
+    "names": ([[], ["proxy", "www.example.com"]], [["ok", ""], ["a b"], [5], [None], None, "ab", 5]),
+    "project": (["ptnextjs", "a", "0", "a_b-c"], ["", "Site", "-a", "_a", "a.b", "a b", None]),
+    "repository": (
+        ["app", "ptnextjs-app", "registry.example.com/team/app", "localhost:5000/app", "a__b", "a.b/c-d"],
+        ["", "App", "app:1", "example.com/app:1", "app@sha256:0", "/app", "app/", "a b", None],
+    ),
+    "git_url": (
+        [
+            "",
+            "https://git.example.com/a.git",
+            "git@git.example.com:a.git",
+            "ssh://git@git.example.com:22/a",
+            "/srv/a.git",
+        ],
+        [None, 5],
+    ),
+    "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt/$HOME", "/opt\0", None, 1]),
+    "http_url": (
+        ["http://a", "https://www.example.com:8443/x"],
+        ["", "ftp://a", "https://", "http://[", "http://a b", None, 5],
+    ),
+    "store_url": (
+        ["s3://bucket/path", "file:///srv/replica", "sftp://user:x@host/p"],
+        ["", "bucket/path", "s3://", None],
+    ),
+    "source_directory": (["", "/", "/tmp"], ["/nowhere", None, 5, "/etc/passwd"]),
+    "url_path": (["/", "/api/health", "/a?b=c&d=%20"], ["", "api", "/a b", "/a\n", "http://x/", "/ä", None]),
+    "subnet": (
+        ["", "192.0.2.0/24", "2001:db8::/64"],
+        [5, True, None, "192.0.2.1/24", "192.0.2.0/33", "net", "256.0.0.0/8"],
+    ),
+    "version": (["25", "25.0", "2.20.1"], ["", "v25", "25.", "25.0-rc1", ".5", None, 25.0]),
+}
+RIGHT = [(kind, value) for kind, (right, _unused) in CASES.items() for value in right]
+WRONG = [(kind, value) for kind, (_unused, refused) in CASES.items() for value in refused]
+
+
+@pytest.mark.parametrize(("kind", "value"), RIGHT)
+def test_a_right_value(kind: str, value: Any) -> None:
+    assert wrong({kind: ["x"]}, {"x": value}) == []
+
+
+@pytest.mark.parametrize(("kind", "value"), WRONG)
+def test_a_wrong_value(kind: str, value: Any) -> None:
+    (told,) = wrong({kind: ["role_x"]}, {"role_x": value})
+    assert told.startswith("role_x must be ")
+    assert told.endswith(f", but is {short(repr(value))}.")
+
+
+def test_every_kind_that_a_role_uses_is_tried_here() -> None:
+    ranges = [yaml.safe_load(path.read_text()) for path in (ROOT / "roles").glob("*/meta/ranges.yml")]
+    assert ranges
+    assert {kind for one in ranges for kind in one["kinds"]} <= set(CASES)
+
+
+def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
+    (told,) = wrong({"name": ["app"]}, {"app": "two words " * 500})
+    assert told.startswith("app must be a name of letters")
+    assert len(told) < 350
+
+
+def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
+    (told,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"})
+    assert told.startswith("url must be a git URL without a password")
+    assert told.endswith("but is 'https://(hidden)@git.example.com/a.git'.")
+
+
+def test_every_wrong_value_is_told_and_no_other() -> None:
+    values = {"a": 0, "b": 80, "c": "x", "d": "/opt", "e": "opt"}
+    assert wrong({"port": ["a", "b", "c"], "path": ["d", "e"]}, values) == [
+        "a must be a port number between 1 and 65535, but is 0.",
+        "c must be a port number between 1 and 65535, but is 'x'.",
+        "e must be an absolute path without a colon or a dollar sign, but is 'opt'.",
+    ]
+
+
+@given(st.sampled_from(sorted(CASES)), st.none() | st.booleans() | st.integers() | st.floats() | st.text())
+def test_any_value_is_judged(kind: str, value: Any) -> None:
+    assert len(wrong({kind: ["x"]}, {"x": value})) <= 1
+
+
+@given(st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,2})?[KMGTkmgtiBb]{0,3}", fullmatch=True))
+def test_every_size_that_is_right_can_be_read_by_the_modules(text: str) -> None:
+    if not wrong({"size": ["x"]}, {"x": text}):
+        assert human_to_bytes(text) >= 0
+
+
+def test_what_a_choice_needs() -> None:
+    needs = {"source": {"git": "git_url", "path": "path"}}
+    values = {"git_url": "", "path": ""}
+    assert missing(needs, {**values, "source": "git"}) == ["git_url must not be empty with source=git."]
+    assert missing(needs, {**values, "source": "path", "path": "/src"}) == []
+    assert missing(needs, {**values, "source": "registry"}) == []
+    assert missing({}, {}) == []
+
+
+def test_what_must_not_be_more() -> None:
+    pairs = {"low": "high"}
+    assert excess(pairs, {"low": "1G", "high": "1000m"}) == ["low (1G) must not be more than high (1000m)."]
+    for low, high in (("512M", "1g"), ("1024k", "1M"), ("2G", "auto"), (0.5, "1.0"), ("1KiB", "1024")):
+        assert excess(pairs, {"low": low, "high": high}) == []
+
+
+def test_a_misspelt_word_is_told_with_what_was_meant() -> None:
+    words = ["app_name", "app_port", "app_name"]
+    told = unread(["app_nmae", "app_port", "other_thing"], "app_", words)
+    assert told == ["Nothing reads app_nmae; is app_name meant?"]
+    assert unread(["app_zzzzzzzzzzzzzzz"], "app_", words) == ["Nothing reads app_zzzzzzzzzzzzzzz; is it misspelt?"]
+    assert unread([], "app_", words) == []
+
+
+WORDS = st.sets(st.text("abc_", max_size=4).map("app_".__add__))
+
+
+@given(WORDS, WORDS)
+def test_exactly_what_nothing_reads_is_told_in_order(names: set[str], words: set[str]) -> None:
+    told = unread(names, "app_", words)
+    assert [line.split()[2].rstrip(";") for line in told] == sorted(names - words)
+
+
+def test_unrelated_groups_that_differ_are_told() -> None:
+    groups = {
+        "shop": {"app_name": "shop", "app_url": "https://shop", "app_same": 1, "other": 1},
+        "blog": {"app_name": "blog", "app_url": "https://blog", "app_same": 1, "other": 2},
+        "eu": {"app_zone": "eu"},
+    }
+    above = {"shop": ["all"], "blog": ["eu", "all"], "eu": ["all"], "all": []}
+    (told,) = validators.conflicts("vps1", groups, above, "app_", ["app_url"])
+    assert told.startswith(
+        "vps1 gets several values of app_name, from the groups blog and shop. Set it for the host, or in"
+    )
+    assert validators.conflicts("vps1", {"shop": groups["shop"], "eu": groups["eu"]}, above, "app_", []) == []
+    over = {"all": {"app_name": "site"}, "eu": {"app_name": "eu"}, "blog": groups["blog"]}
+    assert validators.conflicts("vps1", over, above, "app_", []) == []
+    assert validators.conflicts("vps1", {**over, "shop": groups["shop"]}, above, "app_", ["app_url"]) == [told]
+
+
+def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() -> None:
+    wiring = {
+        "a": "{{ app_a | default(1) }}",
+        "b": "{{ __app_b }}",
+        "c": "{{ app_c | combine(__app_b) }}",
+        "d": "{{ app_a ~ app_c }}",
+        "e": "{{ __app_b ~ __app_c }}",
+        "f": "text",
+    }
+    words = validators.words_behind("app_", wiring)
+    assert words == {"a": "app_a", "b": "app_b", "c": "app_c"}
+    assert validators.in_words(["a is b.", "app_a is b.", "ab is a.b"], words) == [
+        "app_a is app_b.",
+        "ab is app_a.app_b",
+    ]
+    assert validators.in_words(["a needs x with a=b."], {"a": "app_a"}) == ["app_a needs x with app_a=b."]
+    assert validators.in_words(["a needs x with c=b."], {"a": "app_a"}) == ["app_a needs x."]
+    assert validators.in_words(["a needs x with c=b."], {}) == ["a needs x with c=b."]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "argument 'aliases' is of type dict and we were unable to convert to list: <class '_TaggedDict'> x",
+            "aliases must be a list, but is a mapping",
+        ),
+        (
+            "Elements value for option 'jobs' is of type NoneType and we were unable to convert to dict: x",
+            "Each item of jobs must be a mapping, but is empty",
+        ),
+        (
+            "argument 'port' is of type date and we were unable to convert to int: x",
+            "port must be a whole number, but is of another type",
+        ),
+        ("value of state must be one of: present, got: gone", "value of state must be one of: present, got: gone"),
+    ],
+)
+def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str, told: str) -> None:
+    assert validators.unconvertible(message) == told
+
+
+def test_text_that_is_of_a_type_of_its_own() -> None:
+    (told,) = validators.not_text({"name": object()}, {"name": {"type": "str"}}, [])
+    assert told.startswith("name is of a type that YAML has no strings of, not a string: put it in quotes")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container counts as healthy as soon as its own check succeeds, and its end is seen at once."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional, Sequence
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError, EngineUnreachable
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Reason, Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import Wait, Waited
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.health_probe import (
+    ASK_EVERY,
+    Probed,
+    command_of,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock, FakeEngine, seen
+
+CHECK = {"Test": ["CMD", "wget", "x"]}
+
+
+class FakeAskedEngine(FakeEngine):
+    """An engine on which the check succeeds from a second on, or fails in another way."""
+
+    succeeds: float = 3.0
+    takes: float = 0.01
+    check: Mapping[str, Any] = CHECK
+    refuses: Sequence[Exception] = ()
+    begun: list[tuple[float, list[str]]]
+
+    def container(self, name: str) -> Optional[Mapping[str, Any]]:
+        self.answer()
+        return {"Config": {"Healthcheck": self.check}}
+
+    def begin(self, container: str, command: Any) -> str:
+        self.answer()
+        for error in self.refuses:
+            raise error
+        self.begun.append((self.clock.passed, list(command)))
+        return str(len(self.begun) - 1)
+
+    def ended(self, command: str) -> Optional[int]:
+        self.answer()
+        at, _unused = self.begun[int(command)]
+        if self.clock.passed < at + self.takes:
+            return None
+        return 0 if at >= self.succeeds else 1
+
+
+def engine_of(*timeline: tuple[float, Any], **given: Any) -> FakeAskedEngine:
+    engine = FakeAskedEngine(FakeClock(), {"app": timeline or [(0, seen("starting"))]})
+    engine.begun = []
+    for name, value in given.items():
+        setattr(engine, name, value)
+    return engine
+
+
+def waited(engine: FakeAskedEngine, within: float = 60) -> Waited:
+    (one,) = Wait(Probed(engine, engine.clock), engine.clock, ["app"], Rules(Wanted.HEALTHY), within).run().containers
+    return one
+
+
+def test_it_is_healthy_when_its_own_check_succeeds() -> None:
+    engine = engine_of()
+    one = waited(engine)
+    assert one.reason is Reason.REACHED
+    assert 3.0 <= one.seconds <= 3.0 + 3 * ASK_EVERY
+    assert {tuple(command) for _at, command in engine.begun} == {("wget", "x")}
+    assert len(engine.begun) > 3.0 / (2 * ASK_EVERY)
+
+
+def test_a_check_that_takes_its_time_runs_once_at_a_time() -> None:
+    engine = engine_of(succeeds=0.0, takes=2.0)
+    assert waited(engine).reason is Reason.REACHED
+    assert len(engine.begun) == 1
+
+
+def test_the_engines_own_verdict_stays() -> None:
+    engine = engine_of((0, seen("starting")), (1.0, seen("unhealthy")))
+    assert waited(engine).reason is Reason.UNHEALTHY
+    engine = engine_of((0, seen("healthy")))
+    assert waited(engine).reason is Reason.REACHED
+    assert engine.begun == []
+    engine = engine_of((0, seen("starting")), (1.0, seen("exited-3")))
+    assert waited(engine).reason is Reason.EXITED
+
+
+@pytest.mark.parametrize("check", [{}, {"Test": ["NONE"]}, {"Test": None}])
+def test_without_a_check_nothing_is_asked(check: Mapping[str, Any]) -> None:
+    engine = engine_of(check=check)
+    assert waited(engine, 1).reason is Reason.TIMEOUT
+    assert engine.begun == []
+
+
+def test_a_command_that_cannot_be_begun_is_a_check_that_fails() -> None:
+    engine = engine_of(refuses=[EngineError("not running")])
+    assert waited(engine, 1).reason is Reason.TIMEOUT
+
+
+def test_an_engine_that_goes_away_is_waited_for() -> None:
+    with pytest.raises(EngineUnreachable):  # as Wait has it of the first look
+        waited(engine_of(refuses=[EngineUnreachable("away")]))
+    engine = engine_of(outages=[(1.0, 2.0)])
+    assert waited(engine).reason is Reason.REACHED
+
+
+def test_the_feed_is_closed() -> None:
+    engine = engine_of()
+    waited(engine)
+    assert [feed.closed for feed in engine.feeds] == [1]
+
+
+@pytest.mark.parametrize(
+    ("check", "command"),
+    [
+        ({"Test": ["CMD", "a", "b"]}, ["a", "b"]),
+        ({"Test": ["CMD-SHELL", "a && b"]}, ["/bin/sh", "-c", "a && b"]),
+        ({"Test": ["NONE"]}, []),
+        ({"Test": []}, []),
+        ({}, []),
+    ],
+)
+def test_the_command_of_a_check(check: Mapping[str, Any], command: list[str]) -> None:
+    assert command_of(check) == command
+
+
+def test_the_application_is_asked_by_the_engine() -> None:
+    starting = seen("starting")
+    engine = engine_of((0, starting), answers={starting.name: "503: no database"})
+    assert waited(engine, within=1).snapshot.answer == "503: no database"
