@@ -203,7 +203,7 @@ def test_the_image_is_gone(sets: Sets) -> None:
 RUN = """
 import json, sys
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._job import drill
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import drill
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 directory, params = json.loads(sys.argv[1])
 drill.run(drill.Params(**params), Sets(directory, params["app"]), lambda: Engine(Address()), SystemClock(), False)

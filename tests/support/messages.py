@@ -119,7 +119,7 @@ SECTIONS = {
         "playbooks/restore.yml",
         "roles/restore/tasks/*.yml",
     ],
-    "Off-site copies": ["_job/offsite*.py", "_store/remote.py", "_store/restic*.py"],
+    "Off-site copies": ["_backup/offsite*.py", "_store/remote.py", "_store/restic*.py"],
     "The drill": ["_backup/drill.py", "modules/backup_drill.py"],
     "The replica": ["roles/replica/tasks/*.yml", "_core/replica.py"],
     "The schedule and docker-vps": [
