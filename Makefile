@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity docs integration mutants molecule acceptance properties kills bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity docs integration mutations mutations-all molecule acceptance properties kills bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -50,11 +50,11 @@ integration: engine $(ready) ## Test roles and modules on the engine, with the s
 	tests/support/base_image.sh
 	pytest tests/integration --numprocesses $(WAITING_JOBS) --dist loadfile --no-loadscope-reorder $(times)
 
-mutants: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
+mutations: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
 	tests/support/base_image.sh
 	python tests/mutations/run.py $(WORDS)
 
-mutations: $(ready) ## See that tests notice every change of retention and dotenv that Cosmic Ray knows (minutes)
+mutations-all: $(ready) ## See that tests notice every change of retention and dotenv that Cosmic Ray knows (minutes)
 	python tests/mutations/every.py
 
 properties: $(ready) ## Back up and restore 500 random volumes, and compare all that comes back (minutes); VOLUMES=50 for fewer, SEED=1 for the same again
