@@ -216,10 +216,10 @@ MUTANTS = [
     ),
     in_plugin(
         "release_cutover: what was live is forgotten before the new version is",
-        "module_utils/_release/cutover_state.py",
+        "module_utils/_release/recovery.py",
         "    if world.releases.current() == release_id:",
         "    if True:",
-        "module_utils/_release/test_cutover_state.py",
+        "module_utils/_release/test_recovery.py",
         "module_utils/_release/test_cutover.py",
     ),
     in_plugin(

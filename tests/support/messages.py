@@ -76,6 +76,7 @@ SECTIONS = {
         "_release/cutover.py",
         "_release/preconditions.py",
         "_release/cutover_state.py",
+        "_release/recovery.py",
         "_release/rollback.py",
         "_release/migration.py",
         "_core/releases.py",

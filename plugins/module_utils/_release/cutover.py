@@ -30,23 +30,7 @@ from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
-from .cutover_state import (
-    COPY,
-    NEXT,
-    OLD,
-    CutoverEngine,
-    Recovered,
-    UnderWay,
-    World,
-    boot,
-    finish,
-    last_lines,
-    left_beside,
-    masked,
-    recover,
-    rename,
-    wait_until_healthy,
-)
+from .cutover_state import COPY, NEXT, OLD, CutoverEngine, UnderWay, World, boot
 from .health_probe import Probed, command_of
 from .migration import UNLIMITED, Comparison
 from .preconditions import (
@@ -62,6 +46,7 @@ from .preconditions import (
     refuse_others,
     rehearse,
 )
+from .recovery import Recovered, finish, last_lines, left_beside, masked, recover, rename, wait_until_healthy
 
 RECOVERED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
