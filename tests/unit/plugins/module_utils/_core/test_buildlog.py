@@ -74,7 +74,7 @@ ERROR: failed to solve: failed to resolve source metadata for docker.io/docker/d
 
 def test_a_syntax_that_cannot_be_pulled_is_no_base_image() -> None:
     assert failure(FRONTEND, 30).cause.startswith("what the line # syntax= of the Dockerfile names cannot be pulled")
-    pulled = FRONTEND.replace("ERROR: failed to do request", "DONE").split("------")[0]
+    pulled = FRONTEND.replace("ERROR: failed to do request", "DONE").partition("------")[0]
     assert failure(pulled + BASE, 30).cause.startswith("its base image")
 
 
