@@ -12,7 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 EVERY = messages.every()
 # What these say is about a parameter, or becomes part of a message that has the next step.
 PARTS = re.compile(
-    r"_core/(catalog|dockerignore|dotenv|environment|git|health|kinds|members)|_store/(archive|compression|sqlite)|_module/|"
+    r"_core/(dockerignore|dotenv|environment|git|health|manifest|tar_members|validators)|_store/(archive|compression|sqlite)|_module/|"
     r"modules/"
 )
 # What follows these is what others said, or stands in a message that has the next step.
