@@ -71,7 +71,8 @@ def _forms(character: str) -> str:
     if character.isascii() and character.isalnum():
         return character
     percent = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
-    forms = [f"(?i:{percent})", literal]  # in this order, or of %25 the 25 would stay
+    # In this order, or of %25 the 25 would stay, and of &amp; the amp;
+    forms = [f"(?i:{percent})", *_ELSEWHERE.get(character, []), literal]
     if character in _ESCAPED:
         forms.append(rf"\\{{1,{_DEEPEST}}}{_ESCAPED[character]}")
     if number < 32 or 127 <= number < 256:
@@ -79,7 +80,6 @@ def _forms(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass").hex()
     escaped = "".join(rf"\\{{1,{_DEEPEST}}}u{units[place : place + 4]}" for place in range(0, len(units), 4))
     forms.append(f"(?i:{escaped})")
-    forms += _ELSEWHERE.get(character, [])
     return "|".join(forms)
 
 
