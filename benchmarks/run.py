@@ -30,7 +30,7 @@ from uuid import uuid4
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "tests/support"), str(HERE.parent / ".ansible/collections")]
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import container_health
 from backup import backup, backup_restore, backup_sizes, backup_small_files
@@ -101,7 +101,7 @@ def health_wait(scratch: Path) -> Section:
     engine = sdk.Engine(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
 
     def library(name: str) -> None:
-        params = container_health.Params((name,), Rules(Wanted.HEALTHY), timeout=30, log_lines=0)
+        params = container_health.Params((name,), HealthRules(WantedHealth.HEALTHY), timeout=30, log_lines=0)
         container_health.run(params, engine, sdk.SystemClock(), check_mode=False)
 
     def process(name: str) -> None:

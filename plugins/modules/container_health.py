@@ -176,7 +176,7 @@ from typing import Any, Mapping, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._core.health import Reason, Rules, Wanted, explain, log_lines
+from ..module_utils._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from ..module_utils._core.health_wait import Clock, Ending, Wait, Waited, Watched
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
@@ -196,7 +196,7 @@ class Params:
     """The module's parameters; timeout in seconds."""
 
     containers: tuple[str, ...]
-    rules: Rules
+    rules: HealthRules
     timeout: float
     log_lines: int
 
@@ -213,7 +213,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     for key in ("timeout", "max_restarts", "log_lines"):
         if not given[key] >= 0:
             raise InvalidInput(f"{key} must not be below 0, but is {given[key]}.")
-    rules = Rules(Wanted(given["state"]), given["tolerate_unhealthy"], given["max_restarts"])
+    rules = HealthRules(WantedHealth(given["state"]), given["tolerate_unhealthy"], given["max_restarts"])
     return Params(names, rules, given["timeout"], given["log_lines"])
 
 
@@ -280,7 +280,7 @@ def main() -> None:
                 "required": True,
                 "aliases": ["name", "names", "container"],
             },
-            "state": {"type": "str", "choices": [one.value for one in Wanted], "default": "healthy"},
+            "state": {"type": "str", "choices": [one.value for one in WantedHealth], "default": "healthy"},
             "timeout": {"type": "float", "default": 60},
             "tolerate_unhealthy": {"type": "bool", "default": False},
             "max_restarts": {"type": "int", "default": 0},

@@ -199,7 +199,7 @@ class Params:
     """The module's parameters; wait in seconds."""
 
     container: str
-    wanted: logs.Wanted
+    wanted: logs.WantedLines
     env_file: str
     wait: float
 
@@ -222,7 +222,7 @@ def params_of(given: Mapping[str, Any], now: datetime) -> Params:
         raise InvalidInput(
             f"pattern must be a regular expression, but {given['pattern']!r} is none: {error}."
         ) from error
-    wanted = logs.Wanted(
+    wanted = logs.WantedLines(
         given["tail"], logs.after(given["since"], now), logs.moment("until", given["until"], now), pattern
     )
     return Params(name, wanted, given["env_file"] or "", given["wait"])
@@ -273,7 +273,7 @@ def _damage(name: str, said: str, inspected: Mapping[str, Any]) -> str:
     )
 
 
-def _read(engine: LogEngine, name: str, wanted: logs.Wanted, tty: bool, ended: bool) -> logs.Found:
+def _read(engine: LogEngine, name: str, wanted: logs.WantedLines, tty: bool, ended: bool) -> logs.FoundLines:
     earliest = min(wanted.after.values())
     if wanted.tail or earliest:
         end = engine.log(name, max(END, 2 * wanted.tail))

@@ -128,7 +128,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._backup.journal import wait_while_halted
-from ..module_utils._core.deploy_lock import Owner, Rules, owner_of
+from ..module_utils._core.deploy_lock import LockRules, Owner, owner_of
 from ..module_utils._module.module_exit import finish
 from ..module_utils._store import deploy_lock
 from ..module_utils._store.releases import Releases
@@ -141,7 +141,7 @@ class Params:
 
     path: str
     owner: Owner
-    rules: Rules
+    rules: LockRules
     backups: str = ""
     wait: float = 0.0
 
@@ -152,7 +152,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: the owner is not told.
     """
-    rules = Rules(given["max_age"], given["force"], tuple(given["gone"]))
+    rules = LockRules(given["max_age"], given["force"], tuple(given["gone"]))
     return Params(given["path"], owner_of(given["owner"]), rules, given["backups"] or "", given["wait"])
 
 

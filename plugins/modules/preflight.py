@@ -205,7 +205,7 @@ from ..module_utils._core.health import snapshot
 from ..module_utils._core.host import (
     FILES_LABEL,
     PROJECT_LABEL,
-    Facts,
+    HostFacts,
     Needs,
     Tools,
     disks,
@@ -382,7 +382,7 @@ def _tools(params: Params, host: Host) -> Tools:
     )
 
 
-def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
+def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
     info = engine.info()
     looked = [("container", name, engine.container(name)) for name in params.containers]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
@@ -390,7 +390,7 @@ def _look(params: Params, engine: HostEngine, host: Host) -> Facts:
     writer = host.compose_owner(params.compose_file)
     measured = [host.disk_free(place) for place in disks(info)]
     free = [one for one in measured if one is not None]
-    return Facts(
+    return HostFacts(
         engine_version=info["ServerVersion"],
         memory=info["MemTotal"],
         disk_free=min(free, default=None),

@@ -71,7 +71,7 @@ from typing import Any, Mapping, Optional, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.health import Snapshot
+from ..module_utils._core.health import ContainerSnapshot
 from ..module_utils._core.releases import HEALTHY, Release
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
@@ -84,7 +84,7 @@ REVISION = 12  # characters of a revision in a line
 class LookingEngine(Protocol):
     """What this module needs from an engine."""
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         """Return a container as it is now."""
         raise NotImplementedError
 

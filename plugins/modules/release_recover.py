@@ -71,10 +71,10 @@ from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import PLACE_ARGUMENTS, world_of
 from ..module_utils._release.cutover import recover_left
-from ..module_utils._release.cutover_state import World
+from ..module_utils._release.cutover_state import CutoverWorld
 
 
-def run(app: str, put_back: bool, world: World, check_mode: bool) -> dict[str, Any]:
+def run(app: str, put_back: bool, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
     """Recover, and return what became of each release.
 
     Raises:

@@ -191,7 +191,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._backup.restore import run
 from ..module_utils._backup.restore_source import Params
-from ..module_utils._backup.uploads import Asked
+from ..module_utils._backup.uploads import UploadsQuery
 from ..module_utils._module.backups import APP_ARGUMENTS, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.volumes import finish_on_volumes
@@ -212,7 +212,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         allow_outside_links=given["allow_outside_links"],
         undo=given["undo"],
         safety_copy=given["safety_copy"],
-        uploads=Asked(given["uploads"]["query"], given["uploads"]["volume"]) if given["uploads"] else None,
+        uploads=UploadsQuery(given["uploads"]["query"], given["uploads"]["volume"]) if given["uploads"] else None,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import World, main
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import CommandWorld, main
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop
 
@@ -57,7 +57,7 @@ class Host:
     def run(self, *argv: str) -> int:
         """Run the host's command."""
         out, err = io.StringIO(), io.StringIO()
-        world = World(out, err, self.shop.clock, lambda address: self.shop.engine)
+        world = CommandWorld(out, err, self.shop.clock, lambda address: self.shop.engine)
         code = main(argv, str(self.config), world)
         self.out, self.err = out.getvalue(), err.getvalue()
         return code

@@ -10,10 +10,10 @@ from typing import Any, Mapping, Optional, Sequence
 
 import lab
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.compose import Cli
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.compose import Compose
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions, rollback
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import World
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import CutoverWorld
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from lab import App, docker, inspect, run, until
@@ -32,9 +32,9 @@ class Versions:
         self.sets = Sets(str(app.backups), app.name)
 
     @property
-    def world(self) -> World:
+    def world(self) -> CutoverWorld:
         """Where a cutover takes place; a connection of its own for each."""
-        return World(self.releases, lambda: Engine(Address(self.url)), Cli(self.url), SystemClock())
+        return CutoverWorld(self.releases, lambda: Engine(Address(self.url)), Compose(self.url), SystemClock())
 
     def params(
         self, image: str = "", memory: str = "", volumes: Optional[Mapping[str, str]] = None, **how: Any

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineUnreachable
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Snapshot, snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot, snapshot
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/unit/fixtures"
@@ -26,7 +26,7 @@ def inspected(state: str, engine: str = ENGINES[0]) -> dict[str, Any]:
     return found
 
 
-def seen(captured: str, /, **changes: Any) -> Snapshot:
+def seen(captured: str, /, **changes: Any) -> ContainerSnapshot:
     """Return a captured state as a snapshot of "app", with some fields changed; ``absent`` is no container."""
     return replace(snapshot("app", None if captured == "absent" else inspected(captured)), **changes)
 
@@ -61,7 +61,7 @@ class FakeEngine:
     """
 
     clock: FakeClock
-    timeline: Mapping[str, Sequence[tuple[float, Snapshot]]]
+    timeline: Mapping[str, Sequence[tuple[float, ContainerSnapshot]]]
     outages: Sequence[tuple[float, float]] = ()
     breaks: Sequence[float] = ()
     silent: bool = False
@@ -70,7 +70,7 @@ class FakeEngine:
     feeds: list[FakeFeed] = field(default_factory=list)
     looks: list[tuple[float, str]] = field(default_factory=list)
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         self.answer()
         self.looks.append((self.clock.passed, name))
         return self.at(name, self.clock.passed)
@@ -86,7 +86,7 @@ class FakeEngine:
     def logs(self, name: str, lines: int) -> list[str]:
         return list(self.lines.get(name, ()))[-lines:]
 
-    def at(self, name: str, second: float) -> Snapshot:
+    def at(self, name: str, second: float) -> ContainerSnapshot:
         """Return a container as it is at a second."""
         return [one for begins, one in self.timeline[name] if begins <= second][-1]
 

@@ -18,10 +18,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineError,
     EngineUnreachable,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Snapshot, snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot, snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import World
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import CutoverWorld
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -176,7 +176,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
             self._live_on(found)
         return found
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         return snapshot(name, self.container(name))
 
     def answer_of(self, name: str) -> str:
@@ -390,7 +390,7 @@ class Site:
         self.home = place / "opt"
         self.releases = Releases(str(self.home), str(self.home / ".env.production"))
         self.commands = FakeCommands(self.engine)
-        self.world = World(self.releases, self.connect, self.commands, self.clock)
+        self.world = CutoverWorld(self.releases, self.connect, self.commands, self.clock)
         self.sets = Sets(str(place / "backups"), "shop")
         self.db, self.media = self.engine.add_volume("shop-db"), self.engine.add_volume("shop-media")
         database(self.db / "payload.db", vendors=3, payload_migrations=1)

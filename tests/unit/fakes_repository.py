@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import ResticSnapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, archive_of, manifest_of
 
@@ -35,7 +35,7 @@ class FakeRepository:
 
     def __init__(self, there: bool = True) -> None:
         self.there = there
-        self.kept: dict[str, tuple[Snapshot, bytes, datetime]] = {}
+        self.kept: dict[str, tuple[ResticSnapshot, bytes, datetime]] = {}
         self.checks: list[str] = []
         self.refuses = ""
         self.prunes = 0
@@ -48,7 +48,7 @@ class FakeRepository:
         assert not self.there
         self.there = True
 
-    def snapshots(self) -> Sequence[Snapshot]:
+    def snapshots(self) -> Sequence[ResticSnapshot]:
         assert self.there
         return [one for one, _unused, _unused in self.kept.values()]
 
@@ -56,15 +56,15 @@ class FakeRepository:
         assert self.there
         data = b"".join(blocks)
         known = any(data == other for _unused, other, _unused in self.kept.values())
-        self._keep(Snapshot("", name, host, tuple(tags)), data, time)
+        self._keep(ResticSnapshot("", name, host, tuple(tags)), data, time)
         return 0 if known else len(data)
 
-    def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+    def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
         data = self.kept[snapshot.id][1]
         yield data[:5]
         yield data[5:]
 
-    def forget(self, snapshots: Sequence[Snapshot]) -> str:
+    def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
         for one in snapshots:
             if not self.refuses:
                 del self.kept[one.id]
@@ -92,7 +92,7 @@ class FakeRepository:
         for one, data, time in list(self.kept.values()):
             other._keep(replace(one, touched=True), data, time)
 
-    def _keep(self, one: Snapshot, data: bytes, time: datetime) -> None:
+    def _keep(self, one: ResticSnapshot, data: bytes, time: datetime) -> None:
         self._made += 1
         one = replace(one, id=hashlib.sha256(f"{id(self)} {self._made}".encode()).hexdigest())
         self.kept[one.id] = (one, data, time)

@@ -13,7 +13,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest
     Archive,
     Database,
     Manifest,
-    Release,
+    ReleaseOfSet,
     Uploads,
     archive_file,
 )
@@ -65,7 +65,7 @@ def manifest_of(stamp: str = STAMP, *names: str, **changes: Any) -> Manifest:
         consistency="online",
         busy_timeout=5.0,
         downtime=0.0,
-        release=Release("shop-app", "shop-app:1", "sha256:" + "ab" * 32, "3f2a9c41", "1"),
+        release=ReleaseOfSet("shop-app", "shop-app:1", "sha256:" + "ab" * 32, "3f2a9c41", "1"),
         engine="26.1.5",
         host="vps.example.com",
         tool_version="0.1.0",

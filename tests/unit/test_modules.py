@@ -14,7 +14,7 @@ import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, set_import
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -189,7 +189,7 @@ def test_roles_use_our_modules_by_their_options(role: str) -> None:
 def result_of_container_health(place: Path) -> dict[str, Any]:
     clock = FakeClock()
     engine = FakeEngine(clock, {"app": [(0, seen("starting")), (2.5, seen("healthy"))]}, lines={"app": ["x"]})
-    params = container_health.Params(("app",), Rules(Wanted.HEALTHY), 60, 50)
+    params = container_health.Params(("app",), HealthRules(WantedHealth.HEALTHY), 60, 50)
     return container_health.run(params, engine, clock, check_mode=False)
 
 

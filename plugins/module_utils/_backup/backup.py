@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from .._core import data_loss
-from .._core.data_loss import Limits, counted
+from .._core.data_loss import LossLimits, counted
 from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.health_wait import Clock
@@ -76,13 +76,13 @@ class Params:
     uploads: Optional[Query] = None
     reason: str = ""
     accept_loss: bool = False
-    limits: Limits = field(default_factory=Limits)
+    limits: LossLimits = field(default_factory=LossLimits)
     database: str = ""
 
     @property
-    def wanted(self) -> databases.Wanted:
+    def wanted(self) -> databases.WantedDatabase:
         """What is known about the application."""
-        return databases.Wanted(next(iter(self.volumes)), self.database, self.consistency)
+        return databases.WantedDatabase(next(iter(self.volumes)), self.database, self.consistency)
 
 
 def run(
@@ -179,7 +179,7 @@ class _Source:
 
     volume: Volume
     survey: tree.Survey
-    databases: databases.Found
+    databases: databases.FoundDatabases
 
 
 def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) -> dict[str, _Source]:

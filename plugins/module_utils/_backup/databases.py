@@ -24,7 +24,7 @@ from .._core.errors import DockerVpsError, short
 from .._core.health_wait import Clock
 from .._core.manifest import Archive, Database, Foreign, shown
 from .._store import sqlite, tree
-from .._store.examiner import FOREIGN, Examiner, Limits
+from .._store.examiner import FOREIGN, ExaminationLimits, Examiner
 
 FOREIGN_SECONDS = 60.0
 """For which time a backup examines databases that are none of the application's; the others are not checked."""
@@ -33,7 +33,7 @@ _START = 32  # bytes of a sidecar that tell what it is
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedDatabase:
     """What is known about the application.
 
     Attributes:
@@ -48,7 +48,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundDatabases:
     """The databases in one volume; paths are relative to its directory.
 
     Attributes:
@@ -72,7 +72,7 @@ class Found:
     lookalikes: tuple[str, ...]
 
 
-def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found:
+def found(archive: str, root: str, survey: tree.Survey, wanted: WantedDatabase) -> FoundDatabases:
     """Return the databases in a volume.
 
     Args:
@@ -94,7 +94,7 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: Wanted) -> Found
     # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is restored
     # beside a copy from another moment would damage it.
     beside = {path + suffix for path in (*own, *names) for suffix in SIDECARS}
-    return Found(
+    return FoundDatabases(
         own=tuple(sorted(own)),
         sealed=tuple(sorted(encrypted)),
         distant=tuple(sorted(applications - own)),
@@ -154,7 +154,7 @@ def why_unused(root: str, path: str, schemas: Mapping[str, str]) -> str:
     return "it has no table" if schemas[place] == sqlite.NO_SCHEMA else ""
 
 
-def refuse_closed(volume: str, root: str, databases: Found, wanted: Wanted) -> None:
+def refuse_closed(volume: str, root: str, databases: FoundDatabases, wanted: WantedDatabase) -> None:
     """Refuse a database of the application that SQLite cannot read, but for an encrypted one that nobody writes.
 
     Raises:
@@ -202,7 +202,7 @@ def sealed(root: str, path: str) -> Database:
     )
 
 
-def refuse_journals(root: str, databases: Found) -> None:
+def refuse_journals(root: str, databases: FoundDatabases) -> None:
     """Refuse an archive in which a file is a database's that was something else when we looked.
 
     Raises:
@@ -230,7 +230,7 @@ def examined(root: str, paths: Sequence[str], examiner: Examiner, clock: Clock, 
             elif any(holds_changes(sqlite.beginning(place + suffix, _START)) for suffix in ("-wal", "-journal")):
                 check, why = NOT_CHECKED, "a part of it is in the file of SQLite beside it"
             else:
-                facts = examiner.facts(place, limits=Limits(left, FOREIGN.memory))
+                facts = examiner.facts(place, limits=ExaminationLimits(left, FOREIGN.memory))
                 check, why = facts.check, facts.why
         except DockerVpsError as error:
             check, why = NOT_CHECKED, error.message
@@ -263,7 +263,7 @@ def warnings(archive: Archive) -> Iterator[str]:
             )
 
 
-def cautions(archive: str, there: Found, survey: tree.Survey, wanted: Wanted) -> Iterator[str]:
+def cautions(archive: str, there: FoundDatabases, survey: tree.Survey, wanted: WantedDatabase) -> Iterator[str]:
     """Yield what may be wrong with the databases in a volume, before anything is copied."""
     named = named_by(archive, wanted.database)
     if named in there.distant:

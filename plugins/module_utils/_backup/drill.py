@@ -15,7 +15,7 @@ from .._core import dotenv
 from .._core.data_loss import counted
 from .._core.environment import database_path
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput, short
-from .._core.health import Reason, Rules, Wanted, explain, log_lines
+from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.manifest import DrillResult
 from .._core.secrets import Mask, secrets_of
@@ -255,11 +255,11 @@ class _Drill:
         self.engine.create_network(self.name, self.labels, internal=True)
         self.engine.create_container(self.name, self.config())
         self.engine.start(self.name)
-        ended = Wait(self.engine, self.clock, [self.name], Rules(Wanted.HEALTHY), self.params.timeout).run()
+        ended = Wait(self.engine, self.clock, [self.name], HealthRules(WantedHealth.HEALTHY), self.params.timeout).run()
         (seen,) = ended.containers
         self.healthy_after = round(seen.seconds, 3)
         if seen.reason is not Reason.REACHED:
-            sentence = explain(seen.snapshot, seen.reason, Wanted.HEALTHY, seen.seconds)
+            sentence = explain(seen.snapshot, seen.reason, WantedHealth.HEALTHY, seen.seconds)
             raise (EngineUnreachable if seen.reason is Reason.ENGINE_LOST else DockerVpsError)(sentence)
 
     def config(self) -> Mapping[str, Any]:

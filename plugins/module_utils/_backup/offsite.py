@@ -19,7 +19,7 @@ from .._core.errors import DockerVpsError, InvalidInput
 from .._core.retention import Policy, decide
 from .._store import remote
 from .._store.lock import Locked, locked
-from .._store.remote import Found, Remote
+from .._store.remote import FoundSets, Remote
 from .._store.sets import BackupSet, Sets, latest_of
 from . import offsite_removal
 from .backup import RESERVE, WallClock, size
@@ -113,7 +113,7 @@ class _Offsite:
         self.clock, self.check_mode = clock, check_mode
         self.changed = self.created = False
         self.host = params.host or socket.gethostname()
-        self.found = Found()
+        self.found = FoundSets()
         self.where = f"{sets.app} on {self.host} in {repository.name}"
 
     @property

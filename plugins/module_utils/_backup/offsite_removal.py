@@ -11,8 +11,8 @@ from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import remote
-from .._store.remote import Found, Leftover
-from .._store.restic import Snapshot
+from .._store.remote import FoundSets, Leftover
+from .._store.restic import ResticSnapshot
 
 _REFUSALS = ("403 Forbidden", "Access Denied", "AccessDenied")
 
@@ -20,7 +20,7 @@ _REFUSALS = ("403 Forbidden", "Access Denied", "AccessDenied")
 class Repository(remote.Repository, Protocol):
     """What is needed of a repository; see _store/restic.py."""
 
-    def forget(self, snapshots: Sequence[Snapshot]) -> str:
+    def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
         """Ask for the removal of snapshots, and return what is said against it."""
         raise NotImplementedError
 
@@ -34,11 +34,11 @@ class Thinned:
     """What the retention says of each set, and the snapshots that go."""
 
     decisions: Sequence[Decision]
-    gone: Sequence[Snapshot]
+    gone: Sequence[ResticSnapshot]
 
 
 def thin(
-    found: Found, host: str, where: str, policy: Policy, now: datetime, held: Optional[Mapping[str, str]] = None
+    found: FoundSets, host: str, where: str, policy: Policy, now: datetime, held: Optional[Mapping[str, str]] = None
 ) -> Thinned:
     """Decide what of a host's sets goes; of its sets no two bear one timestamp.
 
@@ -77,7 +77,7 @@ def _is_of_no_use(one: Leftover, whole: set[str], doubt: bool) -> bool:
     return one.id in whole or (not doubt and one.id < max(whole))
 
 
-def remove(gone: Sequence[Snapshot], repository: Repository, where: str) -> None:
+def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -> None:
     """Remove snapshots, see that they are gone, and only then remove their data.
 
     Raises:

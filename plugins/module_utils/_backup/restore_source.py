@@ -19,7 +19,7 @@ from .data_loss import contents, losses
 from .journal import BEFORE, STAGED, Journal, Swap, remembered
 from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
-from .uploads import Asked, with_gone
+from .uploads import UploadsQuery, with_gone
 from .users import bound_to
 from .volumes import VolumeEngine, volume_of
 
@@ -39,7 +39,7 @@ class Params:
     allow_outside_links: bool = False
     undo: bool = False
     safety_copy: bool = True
-    uploads: Optional[Asked] = None
+    uploads: Optional[UploadsQuery] = None
 
 
 class Source(Protocol):

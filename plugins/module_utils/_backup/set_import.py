@@ -18,14 +18,14 @@ from .._core.manifest import (
     Archive,
     Database,
     Manifest,
-    Release,
+    ReleaseOfSet,
     Uploads,
     archive_file,
     check_names,
     time_of,
 )
 from .._store import archive
-from .._store.examiner import Examiner, Facts, facts
+from .._store.examiner import DatabaseFacts, Examiner, facts
 from .._store.sets import Sets
 from .backup import BUSY_TIMEOUT, WallClock, summary, told
 from .databases import warnings
@@ -71,7 +71,7 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
     return {"changed": True, **told(made), "summary": summary(made)}
 
 
-def _whole(params: Params, found: Facts) -> Facts:
+def _whole(params: Params, found: DatabaseFacts) -> DatabaseFacts:
     if found.check == DAMAGED:
         raise DockerVpsError(f"{params.file} is damaged, so no set was made of it. Found: {found.why}.")
     return found
@@ -120,7 +120,7 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
         consistency=IMPORTED,
         busy_timeout=BUSY_TIMEOUT,
         downtime=0.0,
-        release=Release("", "", "", "", ""),
+        release=ReleaseOfSet("", "", "", "", ""),
         engine="",
         host=socket.gethostname(),
         tool_version=TOOL_VERSION,

@@ -23,7 +23,7 @@ WITHIN_STOPPED = 10.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class UploadsQuery:
     """A query whose first column is the path of an upload, and the volume that has the uploads."""
 
     query: str
@@ -32,7 +32,7 @@ class Asked:
 
 def with_gone(
     would_lose: Mapping[str, Any],
-    asked: Asked,
+    asked: UploadsQuery,
     root: Optional[str],
     needed: int,
     unpack: Callable[[str], None],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional, Protocol
 
 from .._core.errors import DockerVpsError
-from .._core.manifest import Release
+from .._core.manifest import ReleaseOfSet
 from .journal import Containers
 from .users import place_of, users
 
@@ -88,7 +88,7 @@ def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
         )
 
 
-def release_of(engine: VolumeEngine, volumes: Iterable[str]) -> Release:
+def release_of(engine: VolumeEngine, volumes: Iterable[str]) -> ReleaseOfSet:
     """Return what runs, or ran last, on the volumes; the first container by name speaks for all.
 
     One that uses their data by a path does so only when nobody mounts them.
@@ -98,9 +98,9 @@ def release_of(engine: VolumeEngine, volumes: Iterable[str]) -> Release:
     there.sort(key=lambda one: not one["State"]["Running"])
     there.sort(key=lambda one: not any(mount.get("Name") in names for mount in one["Mounts"]))
     if not there:
-        return Release("", "", "", "", "")
+        return ReleaseOfSet("", "", "", "", "")
     labels = there[0]["Config"].get("Labels") or {}
-    return Release(
+    return ReleaseOfSet(
         there[0]["Name"].lstrip("/"),
         there[0]["Config"]["Image"],
         there[0]["Image"],

@@ -16,12 +16,12 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TextIO,
 
 from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
 from .._backup.backup import WallClock
-from .._backup.uploads import Asked
-from .._core.data_loss import Limits
+from .._backup.uploads import UploadsQuery
+from .._core.data_loss import LossLimits
 from .._core.errors import DockerVpsError
 from .._core.health import Start
 from .._core.retention import Policy
-from .._engine.compose import Cli
+from .._engine.compose import Compose
 from .._engine.sdk import Address, Engine, SystemClock
 from .._engine.systemd import engine_start
 from .._release import cutover, cutover_state, engine_restart
@@ -40,7 +40,7 @@ Steps = Iterator[Tuple[str, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
-class World:
+class CommandWorld:
     """What the command meets: where it writes, the time, and the engine at an address."""
 
     out: TextIO
@@ -54,7 +54,7 @@ def run_as_command() -> None:
     """Run as the program of a host; ends the process."""
     # A timer's run that is stopped cleans up as one that a person interrupts.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    world = World(sys.stdout, sys.stderr, SystemClock(), connected)
+    world = CommandWorld(sys.stdout, sys.stderr, SystemClock(), connected)
     home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
     raise SystemExit(main(sys.argv[1:], os.path.join(home, "backup.json"), world))
 
@@ -68,7 +68,7 @@ def connected(address: str) -> Engine:
     return Engine(Address(address))
 
 
-def main(argv: Sequence[str], config: str, world: World) -> int:
+def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:
     """Do what the arguments ask and return the exit code: 0, or 1 when it failed.
 
     Args:
@@ -109,7 +109,7 @@ def main(argv: Sequence[str], config: str, world: World) -> int:
 class _Told:
     """What is written: the summary of each step as it ends, or everything as JSON at the end."""
 
-    def __init__(self, as_json: bool, world: World) -> None:
+    def __init__(self, as_json: bool, world: CommandWorld) -> None:
         self.as_json, self.world = as_json, world
         self.lines: list[str] = []
         self.cautions: list[str] = []
@@ -139,7 +139,7 @@ class _Told:
 class _App:
     """The application of a configuration, and what was asked for it."""
 
-    def __init__(self, asked: argparse.Namespace, world: World) -> None:
+    def __init__(self, asked: argparse.Namespace, world: CommandWorld) -> None:
         self.asked, self.world, self.clock = asked, world, world.clock
         self.config = _read(asked.config)
         self.sets = self.of(lambda given: Sets(given["directory"], given["app"]))
@@ -231,7 +231,7 @@ def _backup(app: _App) -> Steps:
 def _backup_params(given: Mapping[str, Any]) -> backup.Params:
     wanted = given["backup"]
     uploads = backup.Query(**wanted["uploads"]) if wanted["uploads"] else None
-    limits = Limits(**{**wanted["limits"], "ignore": tuple(wanted["limits"]["ignore"])})
+    limits = LossLimits(**{**wanted["limits"], "ignore": tuple(wanted["limits"]["ignore"])})
     return backup.Params(app=given["app"], **{**wanted, "uploads": uploads, "limits": limits})
 
 
@@ -266,7 +266,9 @@ def _releases(app: _App) -> Releases:
 def _recover(app: _App) -> Steps:
     """What a cutover that was interrupted, by a power failure for example, has left, or a crash of the engine."""
     releases = _releases(app)
-    world = cutover_state.World(releases, app.connect, Cli(app.of(lambda given: str(given["docker_host"]))), app.clock)
+    world = cutover_state.CutoverWorld(
+        releases, app.connect, Compose(app.of(lambda given: str(given["docker_host"]))), app.clock
+    )
 
     def recovered() -> list[str]:
         with releases.lock("recovering what was interrupted", 0.0):
@@ -314,9 +316,9 @@ def _restore(app: _App) -> Steps:
     yield "restore", app.patiently(lambda: restore.run(params, app.sets, app.connect, app.clock, False))
 
 
-def _uploads_of(given: Mapping[str, Any]) -> Optional[Asked]:
+def _uploads_of(given: Mapping[str, Any]) -> Optional[UploadsQuery]:
     wanted = given["backup"]["uploads"]
-    return Asked(wanted["query"], given["backup"]["volumes"][wanted["archive"]]) if wanted else None
+    return UploadsQuery(wanted["query"], given["backup"]["volumes"][wanted["archive"]]) if wanted else None
 
 
 def _status(app: _App) -> Steps:

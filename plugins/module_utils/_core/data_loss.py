@@ -27,7 +27,7 @@ Rows = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
-class Limits:
+class LossLimits:
     """From where on it is a loss: more than so many percent of the rows of a table, or of the files of a volume.
 
     Nobody can lose more than 100 percent, so 100 switches a limit off. ``ignore`` are patterns of the names of tables,
@@ -49,7 +49,7 @@ def holders(archive: str, sets: Iterable[Manifest]) -> Iterator[tuple[Manifest, 
             yield from ((one, each) for each in one.archives if each.name == archive)
 
 
-def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: Limits) -> dict[str, str]:
+def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: LossLimits) -> dict[str, str]:
     """Return by the timestamps of sets what they have and a new one has not, each in one sentence.
 
     Each archive is compared with the last one of its name, and with those before a loss that nobody has accepted. So a
@@ -126,7 +126,7 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _gone(before: Archive, now: Archive, limits: Limits) -> Iterator[str]:
+def _gone(before: Archive, now: Archive, limits: LossLimits) -> Iterator[str]:
     there = {database.path: database for database in now.databases}
     for database in before.databases:
         yield from _rows_gone(database, there.get(database.path), limits)
@@ -135,7 +135,7 @@ def _gone(before: Archive, now: Archive, limits: Limits) -> Iterator[str]:
         yield f"{had - has} of {counted(had, 'file')} of {now.name}"
 
 
-def _rows_gone(before: Database, now: Optional[Database], limits: Limits) -> Iterator[str]:
+def _rows_gone(before: Database, now: Optional[Database], limits: LossLimits) -> Iterator[str]:
     for table, had in sorted(before.tables.items()):
         known = now is None or table in now.tables or _is_gone(now, table)
         has = now.tables.get(table, 0) if now else 0

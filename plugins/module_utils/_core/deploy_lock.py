@@ -67,7 +67,7 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Rules:
+class LockRules:
     """When a lock of somebody else may be taken.
 
     Attributes:
@@ -96,7 +96,7 @@ def parse(text: str) -> Optional[Lock]:
         return None
 
 
-def taken(text: str, wanted: Lock, rules: Rules, path: str) -> tuple[Lock, str]:
+def taken(text: str, wanted: Lock, rules: LockRules, path: str) -> tuple[Lock, str]:
     """Return the lock to write down in place of what is there, and what is worth telling about that.
 
     Raises:
@@ -114,7 +114,7 @@ def taken(text: str, wanted: Lock, rules: Rules, path: str) -> tuple[Lock, str]:
     return wanted, f"Took the lock over from {there.play}, {why}."
 
 
-def _why_free(there: Lock, wanted: Lock, rules: Rules) -> str:
+def _why_free(there: Lock, wanted: Lock, rules: LockRules) -> str:
     if there.owner.controller == wanted.owner.controller and there.owner.process in rules.gone:
         return "whose process is gone"
     if rules.force:

@@ -214,7 +214,7 @@ def foreseen(sources: Mapping[str, Any], variables: Mapping[str, Any], refused: 
 
 
 @dataclass(frozen=True)
-class Plan:
+class EnvironmentPlan:
     """The values to write and how they differ from what is there; no value is ever shown."""
 
     values: Mapping[str, str]
@@ -238,7 +238,7 @@ def plan(
     current: Mapping[str, str],
     data_mount: str,
     new_secret: Callable[[], str],
-) -> Plan:
+) -> EnvironmentPlan:
     """Decide what the env file shall hold.
 
     A secret that is not given is taken from the current file, or generated with
@@ -260,7 +260,7 @@ def plan(
         raise InvalidInput("The environment is not right: " + "; ".join(wrong) + ".", problems=wrong)
     ordered = [key.name for key in KEYS if key.name in values]
     ordered += sorted(name for name in values if name not in known)
-    return Plan(
+    return EnvironmentPlan(
         values={name: values[name] for name in ordered},
         added=tuple(sorted(set(values) - set(current))),
         changed=tuple(sorted(name for name in values if name in current and current[name] != values[name])),

@@ -24,7 +24,7 @@ _SHOWN = 300  # characters
 _KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 
 
-class Wanted(str, Enum):
+class WantedHealth(str, Enum):
     """What is waited for."""
 
     HEALTHY = "healthy"
@@ -66,7 +66,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ContainerSnapshot:
     """A container at one moment.
 
     Attributes:
@@ -96,10 +96,10 @@ class Snapshot:
         return f"{self.state} ({self.health})" if self.health else self.state
 
 
-def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
+def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> ContainerSnapshot:
     """Read the engine's answer to "inspect container"; None means there is no such container."""
     if inspected is None:
-        return Snapshot(name=name, exists=False)
+        return ContainerSnapshot(name=name, exists=False)
     state = inspected["State"]
     health = state.get("Health") or {}
     status = health.get("Status")
@@ -107,7 +107,7 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> Snapshot:
     if status == "unhealthy" and not streak:
         # The engine says so of a container that was paused, until it asks again; but no check has failed.
         status = "starting"
-    return Snapshot(
+    return ContainerSnapshot(
         name=name,
         id=inspected["Id"],
         image=(inspected.get("Config") or {}).get("Image", ""),
@@ -166,7 +166,7 @@ def ended_by_engine(inspected: Mapping[str, Any], start: Start) -> bool:
 
 
 @dataclass(frozen=True)
-class Rules:
+class HealthRules:
     """How strict a wait is.
 
     Attributes:
@@ -175,19 +175,19 @@ class Rules:
         max_restarts: restarts by the engine that are borne before it counts as a loop.
     """
 
-    wanted: Wanted
+    wanted: WantedHealth
     tolerate_unhealthy: bool = False
     max_restarts: int = 0
 
 
-def judge(now: Snapshot, rules: Rules, restarts_before: int) -> Reason:
+def judge(now: ContainerSnapshot, rules: HealthRules, restarts_before: int) -> Reason:
     """Return whether the wait is over for one container, and why.
 
     Args:
         restarts_before: the engine's restart count when the wait began; what happened
             before is not held against the container.
     """
-    if rules.wanted is Wanted.STOPPED:
+    if rules.wanted is WantedHealth.STOPPED:
         return Reason.REACHED if not now.exists or now.state in ("exited", "dead", "created") else Reason.WAITING
     if not now.exists:
         return Reason.NOT_FOUND
@@ -196,12 +196,12 @@ def judge(now: Snapshot, rules: Rules, restarts_before: int) -> Reason:
         return ended
     if now.state != "running":
         return Reason.WAITING  # created, removing, or a restart that is borne
-    if rules.wanted is Wanted.RUNNING:
+    if rules.wanted is WantedHealth.RUNNING:
         return Reason.REACHED
     return _judge_health(now, rules)
 
 
-def _ended(now: Snapshot, rules: Rules, restarts_before: int) -> Optional[Reason]:
+def _ended(now: ContainerSnapshot, rules: HealthRules, restarts_before: int) -> Optional[Reason]:
     """Return why a container that should run does not, or keeps failing to."""
     # The engine remembers that some process in the container ran out of memory. What ended it is told by its code.
     cause = Reason.OUT_OF_MEMORY if now.oom_killed and now.exit_code == _KILLED else None
@@ -218,7 +218,7 @@ def _ended(now: Snapshot, rules: Rules, restarts_before: int) -> Optional[Reason
     return None
 
 
-def _judge_health(now: Snapshot, rules: Rules) -> Reason:
+def _judge_health(now: ContainerSnapshot, rules: HealthRules) -> Reason:
     if now.health is None:
         return Reason.NO_HEALTH_CHECK
     if now.health == rules.wanted.value:
@@ -228,7 +228,7 @@ def _judge_health(now: Snapshot, rules: Rules) -> Reason:
     return Reason.WAITING
 
 
-def explain(now: Snapshot, reason: Reason, wanted: Wanted, waited: float) -> str:
+def explain(now: ContainerSnapshot, reason: Reason, wanted: WantedHealth, waited: float) -> str:
     """Return one sentence that says what happened to the container and what to do next."""
     tell: Mapping[Reason, Callable[[], str]] = {
         Reason.REACHED: lambda: f"is {now.status} after {waited:.1f} s",
@@ -265,7 +265,7 @@ def log_lines(lines: Sequence[str]) -> str:
     return f"\nIts last {counted(len(lines), 'log line')}:\n" + "\n".join(lines) if lines else ""
 
 
-def _last_probe(now: Snapshot) -> str:
+def _last_probe(now: ContainerSnapshot) -> str:
     if not now.probes:
         return f"; its health check has not run yet{_answer(now)}" if now.health else ""
     last = now.probes[-1]
@@ -273,12 +273,12 @@ def _last_probe(now: Snapshot) -> str:
     return f"; the last health check ended with code {last.exit_code}{said}{_answer(now)}"
 
 
-def _answer(now: Snapshot) -> str:
+def _answer(now: ContainerSnapshot) -> str:
     answer = short(" ".join(now.answer.split()), _SHOWN)
     return f"; asked the same, the application answers {answer}" if answer else ""
 
 
-def _last_exit(now: Snapshot) -> str:
+def _last_exit(now: ContainerSnapshot) -> str:
     # The engine forgets the code when it starts the container again.
     return f" with code {now.exit_code}" if now.state == "restarting" else ""
 
@@ -287,9 +287,9 @@ def _failed_checks(streak: int) -> str:
     return "a health check failed" if streak == 1 else f"{streak} health checks in a row failed"
 
 
-def _memory(now: Snapshot) -> str:
+def _memory(now: ContainerSnapshot) -> str:
     return "; a process in it ran out of memory at some time" if now.oom_killed else ""
 
 
-def _error(now: Snapshot) -> str:
+def _error(now: ContainerSnapshot) -> str:
     return f" ({now.error})" if now.error else ""

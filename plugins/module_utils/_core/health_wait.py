@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Optional, Protocol, Sequence
 
 from .errors import EngineUnreachable
-from .health import Reason, Rules, Snapshot, Wanted, judge
+from .health import ContainerSnapshot, HealthRules, Reason, WantedHealth, judge
 
 ROUTINE_LOOK = 5.0  # seconds; what a lost event can cost at most
 RECONNECT_PAUSE = 0.25  # seconds between attempts to reach an engine that went away
@@ -37,7 +37,7 @@ class Feed(Protocol):
 class Watched(Protocol):
     """What waiting needs from an engine."""
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         """Return the container as it is now."""
         raise NotImplementedError
 
@@ -50,7 +50,7 @@ class Watched(Protocol):
         raise NotImplementedError
 
 
-def asked(engine: Watched, seen: Snapshot, reason: Reason) -> Snapshot:
+def asked(engine: Watched, seen: ContainerSnapshot, reason: Reason) -> ContainerSnapshot:
     """Return a container with what its application answers, where that tells why it is not healthy."""
     if reason in (Reason.UNHEALTHY, Reason.TIMEOUT) and seen.state == "running" and seen.health:
         return replace(seen, answer=engine.answer_of(seen.name))
@@ -73,7 +73,7 @@ class Clock(Protocol):
 class Waited:
     """How the wait ended for one container; ``seconds`` since the wait began."""
 
-    snapshot: Snapshot
+    snapshot: ContainerSnapshot
     reason: Reason
     seconds: float
 
@@ -94,14 +94,14 @@ class Ending:
 class Wait:
     """One wait for several containers; ``run`` it once."""
 
-    def __init__(self, engine: Watched, clock: Clock, names: Sequence[str], rules: Rules, timeout: float) -> None:
+    def __init__(self, engine: Watched, clock: Clock, names: Sequence[str], rules: HealthRules, timeout: float) -> None:
         self._engine, self._clock = engine, clock
         self._names, self._rules = list(dict.fromkeys(names)), rules
         self._start = clock.now()
         self._deadline = self._start + timeout
         self._restarts: dict[str, int] = {}
         self._done: dict[str, Waited] = {}
-        self._last: dict[str, Snapshot] = {}
+        self._last: dict[str, ContainerSnapshot] = {}
         self._losses = 0
 
     def run(self) -> Ending:
@@ -166,7 +166,7 @@ class Wait:
         seconds = self._clock.now() - self._start
         undecided = {name: Waited(seen, why, seconds) for name, seen in self._last.items()}
         ended = [{**undecided, **self._done}[name] for name in self._names]
-        if self._rules.wanted is Wanted.HEALTHY:
+        if self._rules.wanted is WantedHealth.HEALTHY:
             ended = [replace(one, snapshot=asked(self._engine, one.snapshot, one.reason)) for one in ended]
         return Ending(tuple(ended), self._losses)
 

@@ -14,7 +14,7 @@ FILES_LABEL = "com.docker.compose.project.config_files"
 
 
 @dataclass(frozen=True)
-class Facts:
+class HostFacts:
     """What the engine says, and what was seen where it is.
 
     Attributes:
@@ -83,7 +83,7 @@ def installed(tools: Tools, needs: Needs) -> list[Finding]:
     ]
 
 
-def findings(facts: Facts, needs: Needs) -> list[Finding]:
+def findings(facts: HostFacts, needs: Needs) -> list[Finding]:
     """Return every other finding, good and bad, in the order in which a person would look."""
     return [
         *_version("engine", facts.engine_version, needs.engine_version, "upgrade Docker"),
@@ -171,7 +171,7 @@ def _buildx(tools: Tools) -> Finding:
     )
 
 
-def _memory(facts: Facts, needs: Needs) -> Finding:
+def _memory(facts: HostFacts, needs: Needs) -> Finding:
     ok = facts.memory >= needs.memory
     return Finding(
         "memory",
@@ -195,7 +195,7 @@ def disks(info: Mapping[str, Any]) -> list[str]:
     return [info["DockerRootDir"], *images]
 
 
-def _disk(facts: Facts, needs: Needs) -> Finding:
+def _disk(facts: HostFacts, needs: Needs) -> Finding:
     if facts.disk_free is None:
         return Finding("disk", True, f"at least {size(needs.disk_free)} free", "not on this host, not checked")
     ok = facts.disk_free >= needs.disk_free

@@ -51,7 +51,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedLines:
     """Which lines are wanted.
 
     Attributes:
@@ -68,7 +68,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundLines:
     """What was found.
 
     Attributes:
@@ -137,7 +137,7 @@ def _line(stream: str, raw: bytes) -> Line:
     return Line(time.decode("ascii", "replace").rstrip(), stream, text.decode("utf-8", "replace"))
 
 
-def choose(found: Iterable[Line], wanted: Wanted, whole: bool) -> Found:
+def choose(found: Iterable[Line], wanted: WantedLines, whole: bool) -> FoundLines:
     """Return what is wanted of the lines.
 
     Args:
@@ -169,7 +169,9 @@ def choose(found: Iterable[Line], wanted: Wanted, whole: bool) -> Found:
     newest = max(last.values())
     # So that the place of a silent stream does not stay far behind.
     late = newest and _earlier(newest, _LATE)
-    return Found(tuple(kept), truncated, {stream: max(time, late) for stream, time in last.items()}, enough, damage)
+    return FoundLines(
+        tuple(kept), truncated, {stream: max(time, late) for stream, time in last.items()}, enough, damage
+    )
 
 
 def place(after: Mapping[str, str]) -> str:

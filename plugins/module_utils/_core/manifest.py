@@ -131,7 +131,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleaseOfSet:
     """What ran when the set was made; empty texts when nothing did."""
 
     container: str
@@ -181,7 +181,7 @@ class Manifest:
     consistency: str
     busy_timeout: float
     downtime: float
-    release: Release
+    release: ReleaseOfSet
     engine: str
     host: str
     tool_version: str
@@ -325,7 +325,7 @@ def _parsed(text: str, file: str) -> Manifest:
     manifest = _built(
         Manifest,
         given,
-        release=_built(Release, given["release"]),
+        release=_built(ReleaseOfSet, given["release"]),
         archives=tuple(_archive(one) for one in given["archives"]),
         uploads=_built(Uploads, given["uploads"]),
         drills=tuple(_built(DrillResult, one) for one in given.get("drills", ())),

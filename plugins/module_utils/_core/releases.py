@@ -58,7 +58,7 @@ class Release:
         return self.definition, self.environment, self.image_id
 
 
-class Plan(Enum):
+class NextStep(Enum):
     """What is to be done to have a version live."""
 
     NOTHING = "nothing"
@@ -67,7 +67,7 @@ class Plan(Enum):
     CUTOVER = "cutover"
 
 
-def plan(live: Optional[Release], wanted: Release, container: bool, healthy: bool) -> Plan:
+def plan(live: Optional[Release], wanted: Release, container: bool, healthy: bool) -> NextStep:
     """Return what is to be done.
 
     Args:
@@ -76,8 +76,8 @@ def plan(live: Optional[Release], wanted: Release, container: bool, healthy: boo
         healthy: whether it runs and is healthy.
     """
     if live and live.content == wanted.content and live.result == HEALTHY:
-        return Plan.NOTHING if healthy else Plan.START
-    return Plan.CUTOVER if container else Plan.FIRST
+        return NextStep.NOTHING if healthy else NextStep.START
+    return NextStep.CUTOVER if container else NextStep.FIRST
 
 
 def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: str) -> Release:

@@ -20,7 +20,7 @@ LAST_LINES = 20  # of a failed command's output
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
-class Cli:
+class Compose:
     """Commands that talk to the engine at an address."""
 
     def __init__(self, address: str) -> None:

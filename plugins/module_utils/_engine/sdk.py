@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineUnreachable
-from .._core.health import Snapshot, asked_at, snapshot
+from .._core.health import ContainerSnapshot, asked_at, snapshot
 from .._core.secrets import Mask, secrets_of
 
 try:
@@ -264,7 +264,7 @@ class Engine:
             return []
         return [line.rstrip() for line in raw.decode("utf-8", "replace").splitlines()]
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         """Return the container as it is now."""
         return snapshot(name, self.container(name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from .._core.data_loss import IGNORED, Limits
+from .._core.data_loss import IGNORED, LossLimits
 from .._core.errors import InvalidInput
 from .._store.sets import Sets
 
@@ -14,13 +14,13 @@ APP_ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "path"},
 }
 LOSS_ARGUMENTS: dict[str, Any] = {
-    "loss_rows": {"type": "float", "default": Limits.rows},
-    "loss_files": {"type": "float", "default": Limits.files},
+    "loss_rows": {"type": "float", "default": LossLimits.rows},
+    "loss_files": {"type": "float", "default": LossLimits.files},
 }
 LOSS_IGNORE: dict[str, Any] = {"type": "list", "elements": "str", "default": list(IGNORED)}
 
 
-def limits_of(given: Mapping[str, Any], ignore: Sequence[str]) -> Limits:
+def limits_of(given: Mapping[str, Any], ignore: Sequence[str]) -> LossLimits:
     """Return from where on something is a loss.
 
     Raises:
@@ -29,7 +29,7 @@ def limits_of(given: Mapping[str, Any], ignore: Sequence[str]) -> Limits:
     for name in LOSS_ARGUMENTS:
         if not 0 <= given[name] <= 100:
             raise InvalidInput(f"{name} must be a percentage between 0 and 100, but is {given[name]:g}.")
-    return Limits(given["loss_rows"], given["loss_files"], tuple(ignore))
+    return LossLimits(given["loss_rows"], given["loss_files"], tuple(ignore))
 
 
 def sets_of(given: Mapping[str, Any]) -> Sets:

@@ -10,9 +10,9 @@ from ansible.module_utils.basic import AnsibleModule
 from .._backup import backup
 from .._core.errors import InvalidInput
 from .._core.manifest import SUFFIXES
-from .._engine.compose import Cli
+from .._engine.compose import Compose
 from .._engine.sdk import SystemClock
-from .._release.cutover_state import AUTO, KEEP, RESTORE, World
+from .._release.cutover_state import AUTO, KEEP, RESTORE, CutoverWorld
 from .._release.preconditions import FAIL, START_FIRST, STOP_FIRST, WARN, Params
 from .._store.releases import Releases
 from .._store.sets import Sets
@@ -68,10 +68,10 @@ def releases_of(given: Mapping[str, Any]) -> Releases:
     return Releases(directory, given["env_file"] or f"{directory}/.env.production")
 
 
-def world_of(module: AnsibleModule) -> World:
+def world_of(module: AnsibleModule) -> CutoverWorld:
     """Return where a module's cutover takes place."""
-    return World(
-        releases_of(module.params), lambda: engine_of(module), Cli(module.params["docker_host"]), SystemClock()
+    return CutoverWorld(
+        releases_of(module.params), lambda: engine_of(module), Compose(module.params["docker_host"]), SystemClock()
     )
 
 

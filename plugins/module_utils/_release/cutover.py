@@ -21,16 +21,16 @@ from .._backup.volumes import Volume, running, volume_of
 from .._core import environment, passwd, releases
 from .._core.data_loss import listed
 from .._core.errors import DockerVpsError, EngineError, short
-from .._core.health import Reason, Rules, Wanted, explain, judge
+from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_wait import asked
 from .._core.manifest import new_stamp
-from .._core.releases import HEALTHY, Plan, Release
+from .._core.releases import HEALTHY, NextStep, Release
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
-from .cutover_state import COPY, NEXT, OLD, CutoverEngine, UnderWay, World, boot
+from .cutover_state import COPY, NEXT, OLD, CutoverEngine, CutoverWorld, UnderWay, boot
 from .health_probe import Probed, command_of
 from .migration import UNLIMITED, Comparison
 from .preconditions import (
@@ -55,7 +55,7 @@ COMMAND_ENDS_WITHIN = 60.0  # seconds
 _KILLED = 128 + 9  # the exit code after SIGKILL
 
 
-def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
+def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
     """Put a version live unless it is, and return what was done.
 
     Raises:
@@ -67,8 +67,8 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
     if check_mode:
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
         said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
-        told = _told(plan is not Plan.NOTHING, wanted, world, said)
-        if plan not in (Plan.FIRST, Plan.CUTOVER):
+        told = _told(plan is not NextStep.NOTHING, wanted, world, said)
+        if plan not in (NextStep.FIRST, NextStep.CUTOVER):
             return told
         cautions = rehearse(params, sets, world, engine)
         return {**told, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
@@ -79,9 +79,9 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
         with _put_back(world.releases):
             recovered = recover_all(world)
             wanted, plan = _looked_at(params, world, engine)
-            if plan is Plan.NOTHING:
+            if plan is NextStep.NOTHING:
                 result = _told(bool(recovered), wanted, world, f"Release {world.releases.current()} is live already.")
-            elif plan is Plan.START:
+            elif plan is NextStep.START:
                 result = _started(params, wanted, world, engine)
             else:
                 result = _Cutover(params, sets, world, engine, wanted).run()
@@ -103,28 +103,30 @@ def _put_back(releases_: Releases, unless: Tuple[Type[Exception], ...] = ()) -> 
         raise
 
 
-def recover_left(app: str, world: World) -> list[Recovered]:
+def recover_left(app: str, world: CutoverWorld) -> list[Recovered]:
     """Take the lock, and finish or undo what killed runs have left."""
     world.releases.prepare()
     with world.releases.lock(f"a release of {app}", RECOVERED_WITHIN):
         return recover_all(world)
 
 
-def recover_all(world: World) -> list[Recovered]:
+def recover_all(world: CutoverWorld) -> list[Recovered]:
     """Finish or undo what killed runs have left; under the lock."""
     left = [recover(world, one, "The run that was at it was killed.") for one in world.releases.unfinished()]
     return [one for one in left if one]
 
 
 _REHEARSED = {
-    Plan.NOTHING: "This version is live already.",
-    Plan.START: "This version would be started; it is the live one, and does not run as it should.",
-    Plan.FIRST: "{one.image} would be started as the first release.",
-    Plan.CUTOVER: "{one.image} would take the place of the live version ({how}).",
+    NextStep.NOTHING: "This version is live already.",
+    NextStep.START: "This version would be started; it is the live one, and does not run as it should.",
+    NextStep.FIRST: "{one.image} would be started as the first release.",
+    NextStep.CUTOVER: "{one.image} would take the place of the live version ({how}).",
 }
 
 
-def _looked_at(params: Params, world: World, engine: CutoverEngine, env_pending: bool = False) -> tuple[Release, Plan]:
+def _looked_at(
+    params: Params, world: CutoverWorld, engine: CutoverEngine, env_pending: bool = False
+) -> tuple[Release, NextStep]:
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     image = engine.image(params.image)
     now = world.clock.utc()
@@ -148,10 +150,10 @@ def _looked_at(params: Params, world: World, engine: CutoverEngine, env_pending:
     own = bool(named and named["Image"] == wanted.image_id)
     healthy = own and seen.state == "running" and seen.health == "healthy"
     plan = releases.plan(live, wanted, bool(old_of(params, engine)), healthy)
-    return wanted, Plan.CUTOVER if params.restore and plan is not Plan.FIRST else plan
+    return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
 
 
-def _started(params: Params, wanted: Release, world: World, engine: CutoverEngine) -> dict[str, Any]:
+def _started(params: Params, wanted: Release, world: CutoverWorld, engine: CutoverEngine) -> dict[str, Any]:
     """Bring up what is live already."""
     current = world.releases.current()
     old = old_of(params, engine)
@@ -171,7 +173,7 @@ def _started(params: Params, wanted: Release, world: World, engine: CutoverEngin
     return _told(True, wanted, world, said)
 
 
-def _told(changed: bool, wanted: Release, world: World, summary: str, **more: Any) -> dict[str, Any]:
+def _told(changed: bool, wanted: Release, world: CutoverWorld, summary: str, **more: Any) -> dict[str, Any]:
     current = world.releases.current()
     live = world.releases.read(current) if current else None
     result: dict[str, Any] = {"changed": changed, "summary": summary, "cautions": [], "pruned": []}
@@ -182,7 +184,7 @@ def _told(changed: bool, wanted: Release, world: World, summary: str, **more: An
 class _Cutover:
     """One cutover, under the lock."""
 
-    def __init__(self, params: Params, sets: Sets, world: World, engine: CutoverEngine, wanted: Release) -> None:
+    def __init__(self, params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, wanted: Release) -> None:
         self.params, self.sets, self.world, self.engine = params, sets, world, engine
         self.clock, self.releases = world.clock, world.releases
         self.began = self.clock.now()
@@ -460,10 +462,10 @@ class _Cutover:
         while self.clock.now() < until:
             self.clock.sleep(min(WATCH_EVERY, max(until - self.clock.now(), 0)))
             seen = self.engine.look(name)
-            reason = judge(seen, Rules(Wanted.HEALTHY), restarts)
+            reason = judge(seen, HealthRules(WantedHealth.HEALTHY), restarts)
             if reason not in (Reason.REACHED, Reason.WAITING):
                 watched = self.params.monitor - (until - self.clock.now())
-                told = explain(asked(self.engine, seen, reason), reason, Wanted.HEALTHY, watched)
+                told = explain(asked(self.engine, seen, reason), reason, WantedHealth.HEALTHY, watched)
                 raise DockerVpsError(f"It was healthy at first, and then: {told}")
         wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)  # somebody may have restarted it
 

@@ -13,7 +13,7 @@ from .._backup.volumes import VolumeEngine
 from .._core.errors import DockerVpsError
 from .._store import files
 from .._store.releases import JOURNAL, Releases
-from .health_probe import Asked
+from .health_probe import ProbedEngine
 
 NEXT, OLD = "-next", "-old"  # behind the name of the container
 COPY, SPOILT = ".release-", ".failed-"  # behind the directory of the volume
@@ -21,7 +21,7 @@ AUTO, KEEP, RESTORE = "auto", "keep", "restore"  # what becomes of data on a way
 _BOOT = "/proc/sys/kernel/random/boot_id"
 
 
-class CutoverEngine(VolumeEngine, Asked, Protocol):
+class CutoverEngine(VolumeEngine, ProbedEngine, Protocol):
     """What a cutover needs of an engine."""
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
@@ -78,7 +78,7 @@ class Commands(Protocol):
 
 
 @dataclass(frozen=True)
-class World:
+class CutoverWorld:
     """Where a cutover takes place: its records, the engine, the commands, the time."""
 
     releases: Releases

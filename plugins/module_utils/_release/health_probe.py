@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import EngineError, EngineUnreachable
-from .._core.health import Snapshot
+from .._core.health import ContainerSnapshot
 from .._core.health_wait import Clock, Feed, Watched
 
 ASK_EVERY = 0.15  # seconds; users wait for the answer
 
 
-class Asked(Watched, Protocol):
+class ProbedEngine(Watched, Protocol):
     """What is needed of an engine."""
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
@@ -36,11 +36,11 @@ class Probed:
     moment until its verdict is one that users wait. Its other verdicts stay.
     """
 
-    def __init__(self, engine: Asked, clock: Clock) -> None:
+    def __init__(self, engine: ProbedEngine, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
         self._asked: dict[str, str] = {}
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         """Return the container as it is now."""
         seen = self._engine.look(name)
         if seen.state != "running" or seen.health != "starting":

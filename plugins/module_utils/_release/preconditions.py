@@ -12,7 +12,7 @@ from .._backup.backup import RESERVE, size
 from .._backup.journal import STAGED
 from .._backup.places import why_not
 from .._backup.restore_source import FromSet
-from .._backup.uploads import Asked
+from .._backup.uploads import UploadsQuery
 from .._backup.users import users
 from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core.data_loss import IGNORED
@@ -22,7 +22,7 @@ from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
-from .cutover_state import AUTO, NEXT, CutoverEngine, World
+from .cutover_state import AUTO, NEXT, CutoverEngine, CutoverWorld
 
 SERVICE = "app"
 STOP_FIRST, START_FIRST = "stop-first", "start-first"
@@ -111,7 +111,7 @@ class Ready:
     cautions: tuple[str, ...]
 
 
-def prepare(params: Params, sets: Sets, world: World, engine: CutoverEngine, release: Release) -> Ready:
+def prepare(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, release: Release) -> Ready:
     """Refuse what cannot go well, stage the data to restore, and make the backup.
 
     Raises:
@@ -146,7 +146,7 @@ class Seen:
     cautions: tuple[str, ...]
 
 
-def look(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> Seen:
+def look(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine) -> Seen:
     """Refuse whatever can be known to fail; a rehearsal does the same.
 
     Raises:
@@ -269,7 +269,7 @@ def _check_room(data: Volume) -> None:
 
 
 def _source(
-    params: Params, sets: Sets, world: World, engine: CutoverEngine, data: Optional[Volume], told: str
+    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, data: Optional[Volume], told: str
 ) -> Optional[FromSet]:
     """Return the backup set to restore, after looking whether it can be; None when nothing is to be restored."""
     if not params.restore:
@@ -301,13 +301,13 @@ def database_from(params: Params, stamp: str) -> restore_source.Params:
     backed_up = params.backup.volumes if params.backup else {}
     names = {volume: name for name, volume in backed_up.items()}
     query = params.backup.uploads if params.backup else None
-    asked = Asked(query.query, backed_up[query.archive]) if query else None
+    asked = UploadsQuery(query.query, backed_up[query.archive]) if query else None
     return restore_source.Params(
         params.app, stamp, {names.get(params.database_volume, "db"): params.database_volume}, uploads=asked
     )
 
 
-def rehearse(params: Params, sets: Sets, world: World, engine: CutoverEngine) -> tuple[str, ...]:
+def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine) -> tuple[str, ...]:
     """Do all that ``prepare`` does without a change, and return what people should know.
 
     Raises:
@@ -319,7 +319,7 @@ def rehearse(params: Params, sets: Sets, world: World, engine: CutoverEngine) ->
 
 
 def _backup(
-    params: Params, sets: Sets, world: World, engine: CutoverEngine, check_mode: bool = False
+    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, check_mode: bool = False
 ) -> tuple[str, Sequence[str]]:
     """Make a backup set, if there is data, and return its timestamp and what it tells of losses.
 

@@ -28,13 +28,13 @@ from .._backup.journal import (
 from .._backup.volumes import running
 from .._core import dotenv
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, sentence
-from .._core.health import Reason, Rules, Wanted, explain, log_lines
+from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.releases import DEGRADED, FAILED, Release
 from .._core.secrets import Mask, secrets_of
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
-from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverEngine, UnderWay, World, boot, read
+from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverEngine, CutoverWorld, UnderWay, boot, read
 from .health_probe import Probed
 
 
@@ -47,10 +47,10 @@ def wait_until_healthy(engine: Watched, clock: WallClock, container: str, within
     Raises:
         DockerVpsError: it is not, and will not be; the message says why.
     """
-    ended = Wait(engine, clock, [container], Rules(Wanted.HEALTHY), within).run()
+    ended = Wait(engine, clock, [container], HealthRules(WantedHealth.HEALTHY), within).run()
     (seen,) = ended.containers
     if seen.reason is not Reason.REACHED:
-        raise DockerVpsError(explain(seen.snapshot, seen.reason, Wanted.HEALTHY, seen.seconds))
+        raise DockerVpsError(explain(seen.snapshot, seen.reason, WantedHealth.HEALTHY, seen.seconds))
     return seen.seconds
 
 
@@ -98,7 +98,7 @@ class Recovered:
         return f"Release {self.release.id}: {self.release.result}. {self.release.message}".rstrip()
 
 
-def recover(world: World, release_id: str, why: str) -> Optional[Recovered]:
+def recover(world: CutoverWorld, release_id: str, why: str) -> Optional[Recovered]:
     """Finish a cutover that was decided, undo any other one, and return its record; None when there is nothing to do.
 
     Args:
@@ -117,7 +117,7 @@ def recover(world: World, release_id: str, why: str) -> Optional[Recovered]:
             world.clock.sleep(1)
 
 
-def _recover(world: World, release_id: str, why: str) -> Optional[Recovered]:
+def _recover(world: CutoverWorld, release_id: str, why: str) -> Optional[Recovered]:
     under_way = read(world.releases, release_id)
     if under_way is None:
         return None
@@ -129,7 +129,7 @@ def _recover(world: World, release_id: str, why: str) -> Optional[Recovered]:
     return _WayBack(world, engine, under_way, why).go()
 
 
-def finish(world: World, engine: CutoverEngine, under_way: UnderWay) -> None:
+def finish(world: CutoverWorld, engine: CutoverEngine, under_way: UnderWay) -> None:
     """Remove what a decided cutover leaves."""
     gone = True
     try:
@@ -140,7 +140,7 @@ def finish(world: World, engine: CutoverEngine, under_way: UnderWay) -> None:
     _clear(world, under_way, ended=gone)
 
 
-def _clear(world: World, under_way: UnderWay, ended: bool = True) -> None:
+def _clear(world: CutoverWorld, under_way: UnderWay, ended: bool = True) -> None:
     one = under_way
     for path in (one.copy, *(one.live + what + one.id for what in (SPOILT, STAGED) if one.live)):
         if path:
@@ -168,7 +168,7 @@ def left_beside(live: str) -> list[str]:
 class _WayBack:
     """From a failed version back to what was before."""
 
-    def __init__(self, world: World, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
+    def __init__(self, world: CutoverWorld, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
         self.world, self.engine, self.under_way, self.why = world, engine, under_way, sentence(why)
         stranger = self._stranger()
         self.reached = under_way.reachable or stranger is not None

@@ -17,7 +17,7 @@ from .._store import files
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import cutover, preconditions
-from .cutover_state import AUTO, RESTORE, CutoverEngine, World
+from .cutover_state import AUTO, RESTORE, CutoverEngine, CutoverWorld
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Params:
     how: preconditions.Params
 
 
-def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str, Any]:
+def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
     """Return to a release, and return what was done and what was lost.
 
     Raises:
@@ -76,7 +76,7 @@ def run(params: Params, sets: Sets, world: World, check_mode: bool) -> dict[str,
 
 
 def _data(
-    params: Params, sets: Sets, world: World, engine: CutoverEngine, known: Sequence[Release], target: Release
+    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, known: Sequence[Release], target: Release
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the backup set to restore, empty for none, and what that would lose."""
     if params.data not in (AUTO, RESTORE):

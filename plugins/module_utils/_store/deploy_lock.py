@@ -13,7 +13,7 @@ import os
 import time
 from typing import Iterator, Optional
 
-from .._core.deploy_lock import Lock, Owner, Rules, parse, taken, text_of
+from .._core.deploy_lock import Lock, LockRules, Owner, parse, taken, text_of
 from .._core.errors import DockerVpsError
 from . import files
 from .lock import flocked
@@ -22,7 +22,7 @@ EXCHANGED_WITHIN = 5.0  # seconds
 _MOST = 65536  # bytes
 
 
-def take(path: str, owner: Owner, rules: Rules, now: float) -> tuple[Lock, str]:
+def take(path: str, owner: Owner, rules: LockRules, now: float) -> tuple[Lock, str]:
     """Take the lock, and return it with what is worth telling.
 
     Raises:

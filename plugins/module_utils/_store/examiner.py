@@ -30,24 +30,24 @@ _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from {name} import main; m
 
 
 @dataclass(frozen=True)
-class Limits:
+class ExaminationLimits:
     """What the examination of one database may need: seconds for all of its steps together, and bytes of memory."""
 
     seconds: float
     memory: int
 
 
-def own_limits(size: int) -> Limits:
+def own_limits(size: int) -> ExaminationLimits:
     """Return the limits for a database of the application's own, by its size in bytes."""
-    return Limits(120.0 + 2 * size / _MIB, 512 * _MIB + size // 64)
+    return ExaminationLimits(120.0 + 2 * size / _MIB, 512 * _MIB + size // 64)
 
 
-FOREIGN = Limits(5.0, 128 * _MIB)
+FOREIGN = ExaminationLimits(5.0, 128 * _MIB)
 """For a database that somebody put into a volume."""
 
 
 @dataclass(frozen=True)
-class Facts:
+class DatabaseFacts:
     """What is known about a database."""
 
     journal_mode: str  # "wal" or "rollback"
@@ -83,13 +83,17 @@ class Examiner:
     def __exit__(self, *_error: object) -> None:
         self._end()
 
-    def copy(self, live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], None] = time.sleep) -> Facts:
+    def copy(
+        self, live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], None] = time.sleep
+    ) -> DatabaseFacts:
         """Copy a database that may be in use, and examine the copy; see ``sqlite.copy``."""
         self._started()  # meanwhile
         copied = sqlite.copy(live, target, wait=wait, pause=pause)
         return self._facts(target, copied.wal, copied.version, copied.lock_seconds)
 
-    def facts(self, path: str, *, live: bool = False, wait: float = 5.0, limits: Optional[Limits] = None) -> Facts:
+    def facts(
+        self, path: str, *, live: bool = False, wait: float = 5.0, limits: Optional[ExaminationLimits] = None
+    ) -> DatabaseFacts:
         """Return the facts about a database after a full check, within limits: those of an own one, or others.
 
         Args:
@@ -109,8 +113,8 @@ class Examiner:
         lock_seconds: float,
         live: bool = False,
         wait: float = 0.0,
-        limits: Optional[Limits] = None,
-    ) -> Facts:
+        limits: Optional[ExaminationLimits] = None,
+    ) -> DatabaseFacts:
         size = os.stat(path).st_size
         allowed = limits or own_limits(size)
         wait = wait if live else 0.0  # nobody has a lock on what is at rest
@@ -119,7 +123,7 @@ class Examiner:
         if "error" in said:
             raise DockerVpsError(said["error"])
         known = 0 if writer == examination.HOST else writer  # it may be the copier's: this host's own number
-        return Facts(
+        return DatabaseFacts(
             journal_mode="wal" if wal else "rollback",
             sqlite_version=text(known),
             bytes=said.get("bytes", size),
@@ -181,7 +185,7 @@ class Examiner:
         return process.wait()
 
 
-def facts(path: str, *, live: bool = False, wait: float = 5.0) -> Facts:
+def facts(path: str, *, live: bool = False, wait: float = 5.0) -> DatabaseFacts:
     """Return the facts about one database; see ``Examiner.facts``."""
     with Examiner() as examiner:
         return examiner.facts(path, live=live, wait=wait)

@@ -37,7 +37,7 @@ from .._core.manifest import (
 from .._core.tar_members import Damaged
 from .compression import Decompressed
 from .files import open_regular
-from .restic import Snapshot
+from .restic import ResticSnapshot
 from .sets import RESTORE, BackupSet, Sets
 
 MANIFEST = "manifest.json"
@@ -52,7 +52,7 @@ class Repository(Protocol):
 
     name: str
 
-    def snapshots(self) -> Sequence[Snapshot]:
+    def snapshots(self) -> Sequence[ResticSnapshot]:
         """Return all that is there."""
         raise NotImplementedError
 
@@ -60,7 +60,7 @@ class Repository(Protocol):
         """Send a file, and return how many bytes were new."""
         raise NotImplementedError
 
-    def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+    def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
         """Yield the blocks of a file."""
         raise NotImplementedError
 
@@ -79,10 +79,10 @@ class Remote:
     host: str
     id: str
     facts: str
-    manifest: Snapshot
-    archives: Mapping[str, Snapshot]
+    manifest: ResticSnapshot
+    archives: Mapping[str, ResticSnapshot]
     bytes: int
-    snapshots: Tuple[Snapshot, ...]
+    snapshots: Tuple[ResticSnapshot, ...]
     after: str
     imported: bool
 
@@ -103,11 +103,11 @@ class Leftover:
 
     host: str
     id: str
-    snapshots: Tuple[Snapshot, ...]
+    snapshots: Tuple[ResticSnapshot, ...]
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSets:
     """What is there of an application, of all hosts, the last made set first.
 
     ``unknown`` are snapshots that may be of its sets, but make no whole one and were changed by somebody.
@@ -115,17 +115,17 @@ class Found:
 
     sets: Sequence[Remote] = ()
     leftovers: Sequence[Leftover] = ()
-    unknown: Sequence[Snapshot] = ()
+    unknown: Sequence[ResticSnapshot] = ()
 
 
-def look(repository: Repository, app: str) -> Found:
+def look(repository: Repository, app: str) -> FoundSets:
     """Return what is there of an application.
 
     Raises:
         DockerVpsError: the repository cannot be read.
     """
-    sendings: Dict[Tuple[str, str, str], List[Snapshot]] = {}
-    unknown: List[Snapshot] = []
+    sendings: Dict[Tuple[str, str, str], List[ResticSnapshot]] = {}
+    unknown: List[ResticSnapshot] = []
     for one in repository.snapshots():
         key = _sending(one, app)
         if key:
@@ -145,10 +145,10 @@ def look(repository: Repository, app: str) -> Found:
         else:
             leftovers.append(Leftover(host, stamp, tuple(ours)))
     last_first = sorted(whole.values(), key=lambda one: (one.made, one.host, one.facts), reverse=True)
-    return Found(last_first, leftovers, unknown)
+    return FoundSets(last_first, leftovers, unknown)
 
 
-def _sending(one: Snapshot, app: str) -> Optional[Tuple[str, str, str]]:
+def _sending(one: ResticSnapshot, app: str) -> Optional[Tuple[str, str, str]]:
     """Return which sending a snapshot belongs to, by host, timestamp and its random tag; None when it does not say."""
     stamps, copies = _tags(one, "set"), _tags(one, "copy")
     if _tags(one, "app") != [app] or len(stamps) != 1 or len(copies) != 1 or not _has_our_name(one):
@@ -160,21 +160,21 @@ def _sending(one: Snapshot, app: str) -> Optional[Tuple[str, str, str]]:
     return one.host, stamps[0], copies[0]
 
 
-def _may_be_of(one: Snapshot, app: str) -> bool:
+def _may_be_of(one: ResticSnapshot, app: str) -> bool:
     """Return whether a snapshot may be of a set whose tags were changed; a repository also holds what is nobody's."""
     apps = _tags(one, "app")
     return _has_our_name(one) and (app in apps or (one.touched and not apps))
 
 
-def _has_our_name(one: Snapshot) -> bool:
+def _has_our_name(one: ResticSnapshot) -> bool:
     return one.name == MANIFEST or one.name.endswith(SUFFIX)
 
 
-def _changed(one: Snapshot) -> bool:
+def _changed(one: ResticSnapshot) -> bool:
     return one.touched or any(tag.partition("=")[0] not in _TAGS for tag in one.tags)
 
 
-def _whole(host: str, stamp: str, ours: Sequence[Snapshot]) -> Optional[Remote]:
+def _whole(host: str, stamp: str, ours: Sequence[ResticSnapshot]) -> Optional[Remote]:
     """Return the set that snapshots of one sending make; rewritten ones may lie beside those that they come from."""
     files = {one.name: one for one in ours}
     manifest = files.get(MANIFEST)
@@ -189,7 +189,7 @@ def _whole(host: str, stamp: str, ours: Sequence[Snapshot]) -> Optional[Remote]:
     return Remote(host, stamp, facts[0], manifest, parts, int(total[0]), tuple(ours), after, imported)
 
 
-def _tags(snapshot: Snapshot, name: str) -> list[str]:
+def _tags(snapshot: ResticSnapshot, name: str) -> list[str]:
     return [tag[len(name) + 1 :] for tag in snapshot.tags if tag.startswith(f"{name}=")]
 
 

@@ -35,7 +35,7 @@ _LOGIN = re.compile(r"(://[^/@:]*:)(.*)@")
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ResticSnapshot:
     """What one backup left in the repository.
 
     Attributes:
@@ -94,7 +94,7 @@ class Restic:
         """
         self._do("make", "init")
 
-    def snapshots(self) -> Sequence[Snapshot]:
+    def snapshots(self) -> Sequence[ResticSnapshot]:
         """Return all that is there, whoever made it.
 
         Raises:
@@ -119,7 +119,7 @@ class Restic:
         out = self._do("write to", "backup", "--json", "--quiet", "--stdin", *arguments, blocks=blocks)
         return int(json.loads(out.splitlines()[-1])["data_added"])
 
-    def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+    def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
         """Yield the blocks of a file; restic verifies them.
 
         Raises:
@@ -135,7 +135,7 @@ class Restic:
                 raise
             self._check(run.wait(), _text(said), f"read {snapshot.name} from")
 
-    def forget(self, snapshots: Sequence[Snapshot]) -> str:
+    def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
         """Ask for the removal of snapshots, and return what the storage says against it.
 
         Only a look shows what is still there: restic 0.18 ends with 0 when a server refuses.
@@ -242,12 +242,12 @@ class Restic:
         return text
 
 
-def _snapshot(given: Mapping[str, Any]) -> Snapshot:
+def _snapshot(given: Mapping[str, Any]) -> ResticSnapshot:
     paths: Sequence[str] = given.get("paths") or ["/"]
     name = paths[0].lstrip("/") if len(paths) == 1 else "/"
     name = "" if "/" in name else name
     tags = tuple(given.get("tags") or ())
-    return Snapshot(given["id"], name, given.get("hostname", ""), tags, touched=bool(given.get("original")))
+    return ResticSnapshot(given["id"], name, given.get("hostname", ""), tags, touched=bool(given.get("original")))
 
 
 def _watched(run: subprocess.Popen[bytes], said: IO[bytes], timeout: Optional[float]) -> str:

@@ -11,7 +11,11 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineUnreachable,
     InvalidInput,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Rules, Snapshot, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import (
+    ContainerSnapshot,
+    HealthRules,
+    WantedHealth,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.container_health import Params, main, params_of, run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer, frame
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock, FakeEngine, inspected, seen
@@ -19,16 +23,16 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock, 
 DEFAULTS = {"state": "healthy", "timeout": 60.0, "tolerate_unhealthy": False, "max_restarts": 0, "log_lines": 50}
 
 
-def app(captured: str, **changes: Any) -> Snapshot:
+def app(captured: str, **changes: Any) -> ContainerSnapshot:
     return seen(captured, name="app", **changes)
 
 
-def db(captured: str, **changes: Any) -> Snapshot:
+def db(captured: str, **changes: Any) -> ContainerSnapshot:
     return seen(captured, name="db", **changes)
 
 
 def ran(
-    *timelines: Sequence[tuple[float, Snapshot]], check_mode: bool = False, outages: Any = (), **given: Any
+    *timelines: Sequence[tuple[float, ContainerSnapshot]], check_mode: bool = False, outages: Any = (), **given: Any
 ) -> dict[str, Any]:
     clock = FakeClock()
     names = [timeline[0][1].name for timeline in timelines]
@@ -37,7 +41,7 @@ def ran(
     return run(params_of({"containers": names, **DEFAULTS, **given}), engine, clock, check_mode)
 
 
-def failed(*timelines: Sequence[tuple[float, Snapshot]], **given: Any) -> tuple[str, Mapping[str, Any]]:
+def failed(*timelines: Sequence[tuple[float, ContainerSnapshot]], **given: Any) -> tuple[str, Mapping[str, Any]]:
     with pytest.raises(DockerVpsError) as caught:
         ran(*timelines, **given)
     return caught.value.message, caught.value.evidence
@@ -45,7 +49,7 @@ def failed(*timelines: Sequence[tuple[float, Snapshot]], **given: Any) -> tuple[
 
 def test_params_are_read() -> None:
     given = {"containers": [" app ", "/db"], **DEFAULTS, "state": "running", "max_restarts": 2, "timeout": 0}
-    assert params_of(given) == Params(("app", "db"), Rules(Wanted.RUNNING, False, 2), 0, 50)
+    assert params_of(given) == Params(("app", "db"), HealthRules(WantedHealth.RUNNING, False, 2), 0, 50)
 
 
 @pytest.mark.parametrize("names", [[], [""], ["app", " "], ["/"]])
@@ -105,7 +109,7 @@ def test_healthy() -> None:
     ],
 )
 def test_a_failure_comes_with_its_reason_and_the_last_lines(
-    timeline: list[tuple[float, Snapshot]], reason: str, waited: float
+    timeline: list[tuple[float, ContainerSnapshot]], reason: str, waited: float
 ) -> None:
     message, evidence = failed(timeline, log_lines=2)
     (row,) = evidence["containers"]

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import WantedLines
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.container_logs import END, Params, main, params_of, run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer, frame
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock, inspected
@@ -99,7 +99,7 @@ def test_params_are_read() -> None:
         "wait": 2,
     }
     place = dict.fromkeys(("stdout", "stderr"), "2026-01-31T11:00:00.000000000Z")
-    wanted = Wanted(7, place, "2026-01-31T11:30:00.000000000Z", re.compile("x"))
+    wanted = WantedLines(7, place, "2026-01-31T11:30:00.000000000Z", re.compile("x"))
     assert params_of(given, NOW) == Params("app", wanted, "/e", 2)
 
 

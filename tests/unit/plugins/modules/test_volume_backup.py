@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup import Params, Query
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import IGNORED, Limits
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import IGNORED, LossLimits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.volume_backup import main, params_of
@@ -40,7 +40,7 @@ def test_params_are_read() -> None:
     assert params_of({**DEFAULTS, "database": "db/a.db"}) == Params("shop", {"db": "shop-db"}, database="db/a.db")
     given = {"loss_rows": 0.0, "loss_files": 100.0, "loss_ignore": ["carts"], "accept_loss": True}
     assert params_of({**DEFAULTS, **given}) == Params(
-        "shop", {"db": "shop-db"}, accept_loss=True, limits=Limits(0.0, 100.0, ("carts",))
+        "shop", {"db": "shop-db"}, accept_loss=True, limits=LossLimits(0.0, 100.0, ("carts",))
     )
     for name, value in (("loss_rows", 100.5), ("loss_files", -1.0)):
         with pytest.raises(InvalidInput, match=f"{name} must be a percentage between 0 and 100, but is {value:g}"):

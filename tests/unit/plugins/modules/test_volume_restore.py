@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.restore import Params
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.uploads import Asked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.uploads import UploadsQuery
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.volume_restore import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.conftest import ServeEngine
@@ -32,7 +32,7 @@ def test_parameters() -> None:
     assert params_of(GIVEN) == params_of({**GIVEN, "volumes": {}}) == Params("shop")
     assert params_of({**GIVEN, "volumes": {"db": "x"}, "undo": True}) == Params("shop", volumes={"db": "x"}, undo=True)
     asked = {"query": "SELECT 1", "volume": "shop-media"}
-    assert params_of({**GIVEN, "uploads": asked}) == Params("shop", uploads=Asked("SELECT 1", "shop-media"))
+    assert params_of({**GIVEN, "uploads": asked}) == Params("shop", uploads=UploadsQuery("SELECT 1", "shop-media"))
     with pytest.raises(InvalidInput, match="volumes.db must be the name of a volume"):
         params_of({**GIVEN, "volumes": {"db": None}})
 

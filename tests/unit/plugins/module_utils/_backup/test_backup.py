@@ -27,7 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup
     warnings,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import Journal, recover
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import Limits
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import LossLimits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     DockerVpsError,
     EngineError,
@@ -508,10 +508,10 @@ def test_limits_are_given(shop: Shop) -> None:
     shop.back_up()
     for table in ("pages", "carts"):
         emptied(shop.db / "payload.db", table, 0)
-    told = made(shop, limits=Limits(rows=99, ignore=("carts",)))["set"]["losses"]
+    told = made(shop, limits=LossLimits(rows=99, ignore=("carts",)))["set"]["losses"]
     assert told == ("Gone since set 20260201-020000: 500 of 500 rows of pages in payload.db.",)
     shop.clock.passed += 60
-    assert made(shop, limits=Limits(rows=100))["set"]["losses"] == ()
+    assert made(shop, limits=LossLimits(rows=100))["set"]["losses"] == ()
 
 
 def test_a_set_of_the_future_or_without_its_files_is_no_base(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.databases import (
-    Wanted,
+    WantedDatabase,
     examined,
     found,
     refuse_closed,
@@ -235,7 +235,7 @@ def test_a_new_database_whose_first_write_is_under_way_is_half_written(shop: Sho
 
 def test_a_database_that_is_made_while_it_is_looked_at_is_no_damage(shop: Shop) -> None:
     nothing = tree.survey(str(shop.media))
-    wanted = Wanted("db", "db/payload.db", "online")
+    wanted = WantedDatabase("db", "db/payload.db", "online")
     there = found("db", str(shop.db), nothing, wanted)
     with pytest.raises(DockerVpsError, match="payload.db in the volume v was made or mended while .* Try again"):
         refuse_closed("v", str(shop.db), there, wanted)

@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineUnreachable,
     InvalidInput,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import DrillResult
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
@@ -44,13 +44,16 @@ class FakeDrillEngine(FakeVolumeEngine):
         self.images = {IMAGE_ID}
         self.networks: dict[str, Mapping[str, Any]] = {}
         self.configs: list[Mapping[str, Any]] = []
-        timeline: list[tuple[float, Snapshot]] = [(0, seen("starting", name=NAME)), (3, seen("healthy", name=NAME))]
+        timeline: list[tuple[float, ContainerSnapshot]] = [
+            (0, seen("starting", name=NAME)),
+            (3, seen("healthy", name=NAME)),
+        ]
         self.health = FakeEngine(clock, {NAME: timeline}, lines={NAME: ["ready"]})
 
     def turns(self, captured: str) -> None:
         self.health.timeline = {NAME: [(0, seen("starting", name=NAME)), (3, seen(captured, name=NAME))]}
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         return self.health.look(name)
 
     def listen(self, names: Sequence[str]) -> FakeFeed:

@@ -18,7 +18,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import LARGEST
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import ResticSnapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
@@ -286,7 +286,7 @@ def test_one_prepared_manifest_stops_no_other_set(host: Host, tmp_path: Path, ma
 
 def test_the_same_failure_of_all_is_told_once(host: Host, tmp_path: Path) -> None:
     class Away(FakeRepository):
-        def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+        def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
             raise DockerVpsError("restic cannot read it: the server is away. Try again.")
 
     host.back_up(FIRST, SECOND)
@@ -525,7 +525,7 @@ def test_thousands_of_sets_are_handled_in_a_moment(host: Host) -> None:
         stamp = f"{day + timedelta(days=number):%Y%m%d-%H%M%S}"
         tags = ("app=shop", f"set={stamp}", f"copy={number}")
         for name, more in (("db.tar", ()), ("media.tar", ()), ("manifest.json", MANIFEST_TAGS)):
-            one = Snapshot(f"{name} {number}", name, "web1", (*tags, *more))
+            one = ResticSnapshot(f"{name} {number}", name, "web1", (*tags, *more))
             host.there.kept[one.id] = (one, b"", day)
     began = time.process_time()
     assert len(host.do("pruned", policy=ONE)["sets"]) == 5000

@@ -9,8 +9,8 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.offsite_removal import thin
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote import Found, Leftover, Remote
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote import FoundSets, Leftover, Remote
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import ResticSnapshot
 
 FIRST, SECOND, THIRD = "20260129-020000", "20260130-020000", "20260131-020000"
 NOW = datetime(2026, 2, 1, tzinfo=timezone.utc)
@@ -18,8 +18,8 @@ ONE = Policy(last=1, daily=0, weekly=0, monthly=0)
 WHERE = "shop on web1 in memory:shop"
 
 
-def snapshot(name: str) -> Snapshot:
-    return Snapshot(name, "db.tar", "web1", ())
+def snapshot(name: str) -> ResticSnapshot:
+    return ResticSnapshot(name, "db.tar", "web1", ())
 
 
 def whole(stamp: str, host: str = "web1") -> Remote:
@@ -31,13 +31,13 @@ def left(stamp: str, host: str = "web1") -> Leftover:
     return Leftover(host, stamp, (snapshot(f"{host} {stamp} left"),))
 
 
-def gone(found: Found, policy: Policy = ONE) -> list[str]:
+def gone(found: FoundSets, policy: Policy = ONE) -> list[str]:
     return [one.id for one in thin(found, "web1", WHERE, policy, NOW).gone]
 
 
 def test_a_set_goes_with_all_of_its_snapshots_and_no_other_host_s() -> None:
     sets = [whole(SECOND), whole(FIRST), whole(FIRST, "web2")]
-    assert gone(Found(sets)) == [f"web1 {FIRST} m", f"web1 {FIRST} p"]
+    assert gone(FoundSets(sets)) == [f"web1 {FIRST} m", f"web1 {FIRST} p"]
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_a_set_goes_with_all_of_its_snapshots_and_no_other_host_s() -> None:
     ],
 )
 def test_what_was_left_goes_when_something_whole_stands_for_it(one: Leftover, unknown: int, goes: bool) -> None:
-    found = Found([whole(SECOND), whole(THIRD, "web2")], [one], [snapshot("unknown")] * unknown)
+    found = FoundSets([whole(SECOND), whole(THIRD, "web2")], [one], [snapshot("unknown")] * unknown)
     assert gone(found) == ([one.snapshots[0].id] if goes else [])
 
 
 @pytest.mark.parametrize(
     ("found", "count"),
     [
-        (Found([], [left(FIRST)]), "1 snapshot may"),
-        (Found([whole(THIRD, "web2")], [left(FIRST)], [snapshot("unknown")]), "2 snapshots may"),
+        (FoundSets([], [left(FIRST)]), "1 snapshot may"),
+        (FoundSets([whole(THIRD, "web2")], [left(FIRST)], [snapshot("unknown")]), "2 snapshots may"),
     ],
 )
-def test_nothing_goes_where_nothing_is_whole(found: Found, count: str) -> None:
+def test_nothing_goes_where_nothing_is_whole(found: FoundSets, count: str) -> None:
     with pytest.raises(
         DockerVpsError, match=f"^Nothing of {WHERE} was removed: there is no whole set, but {count} be of"
     ):
@@ -71,14 +71,14 @@ def test_nothing_goes_where_nothing_is_whole(found: Found, count: str) -> None:
 
 
 def test_an_empty_repository_is_no_failure() -> None:
-    assert gone(Found([], [left(FIRST, "web2")])) == []
+    assert gone(FoundSets([], [left(FIRST, "web2")])) == []
 
 
 @pytest.mark.parametrize("days", [-1, 0, 20000])
 def test_something_whole_stays_whatever_the_clock_says(days: int) -> None:
     sets = [whole(THIRD), whole(SECOND), whole(FIRST)]
     thinned = thin(
-        Found(sets), "web1", WHERE, ONE, datetime(2026, 1, 31, 3, tzinfo=timezone.utc) + timedelta(days=days)
+        FoundSets(sets), "web1", WHERE, ONE, datetime(2026, 1, 31, 3, tzinfo=timezone.utc) + timedelta(days=days)
     )
     assert len(thinned.gone) < 6
     assert next(one.name for one in thinned.decisions if one.keep) == THIRD

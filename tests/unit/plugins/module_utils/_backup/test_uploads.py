@@ -12,11 +12,11 @@ from typing import Any, Sequence
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import restore, uploads
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.restore_source import Params
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.uploads import Asked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.uploads import UploadsQuery
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, database
 
-ASKED = Asked("SELECT name FROM files", "shop-media")
+ASKED = UploadsQuery("SELECT name FROM files", "shop-media")
 ONLY = {"db": "shop-db"}
 
 
@@ -78,7 +78,7 @@ def test_all_are_there(shop: Shop) -> None:
 
 
 def test_a_volume_that_is_missing_has_none(shop: Shop) -> None:
-    told = would_lose(shop, asked=Asked(ASKED.query, "gone"))
+    told = would_lose(shop, asked=UploadsQuery(ASKED.query, "gone"))
     assert told["uploads_gone"] == 3
     assert "3 uploads that its rows name are not in gone: a.png, c.png, sub/b.png." in told["summary"]
 
@@ -95,7 +95,7 @@ def test_names_that_lead_elsewhere_are_not_looked_for(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told = would_lose(shop, asked=Asked("SELECT nothing", "shop-media"))
+    told = would_lose(shop, asked=UploadsQuery("SELECT nothing", "shop-media"))
     assert told["uploads_gone"] == 0
     assert "Which uploads its rows name that are gone cannot be told: The query 'SELECT nothing' on" in told["summary"]
     place = tmp_path / "scratch"

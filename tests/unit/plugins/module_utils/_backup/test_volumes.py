@@ -15,7 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.volume
     volume_of,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Release
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import ReleaseOfSet
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import LABELS, FakeVolumeEngine
 
 
@@ -91,14 +91,14 @@ def test_who_runs_on_volumes(engine: FakeVolumeEngine) -> None:
 
 
 def test_what_was_released_on_volumes(engine: FakeVolumeEngine) -> None:
-    assert release_of(engine, ["db"]) == Release("", "", "", "", "")
+    assert release_of(engine, ["db"]) == ReleaseOfSet("", "", "", "", "")
     engine.add_container("old", "db", running=False)
     image = "sha256:" + "ab" * 32
-    assert release_of(engine, ["db"]) == Release("old", "old:1", image, "", "")
+    assert release_of(engine, ["db"]) == ReleaseOfSet("old", "old:1", image, "", "")
     engine.add_container("web", "media")
     engine.add_container("zoo", "media")
     labels = {"org.opencontainers.image.revision": "3f2a9c41", "org.opencontainers.image.version": "1.2"}
     engine.containers["WEB"]["Config"]["Labels"] = labels
-    assert release_of(engine, ["db", "media"]) == Release("web", "web:1", image, "3f2a9c41", "1.2")
+    assert release_of(engine, ["db", "media"]) == ReleaseOfSet("web", "web:1", image, "3f2a9c41", "1.2")
     engine.containers["WEB"]["Config"]["Labels"] = None
-    assert release_of(engine, ["db", "media"]) == Release("web", "web:1", image, "", "")
+    assert release_of(engine, ["db", "media"]) == ReleaseOfSet("web", "web:1", image, "", "")

@@ -20,7 +20,7 @@ from typing import Any, Callable, Iterator, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import job_history
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import cli
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import World, connected, main
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import CommandWorld, connected, main
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineUnreachable
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
@@ -83,7 +83,7 @@ class Host:
         out, err = io.StringIO(), io.StringIO()
         connect = self.connect or (lambda address: self.engine)
         try:
-            return main(argv, str(path), World(out, err, self.clock, connect, lambda: self.engine_start))
+            return main(argv, str(path), CommandWorld(out, err, self.clock, connect, lambda: self.engine_start))
         finally:
             self.out, self.err = out.getvalue(), err.getvalue()
 

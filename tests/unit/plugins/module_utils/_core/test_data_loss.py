@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import (
     NEXT_STEP,
-    Limits,
+    LossLimits,
     counted,
     held_back,
     listed,
@@ -23,7 +23,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, ar
 from hypothesis import given
 from hypothesis import strategies as st
 
-LIMITS = Limits()
+LIMITS = LossLimits()
 
 
 def stamp(day: int) -> str:
@@ -63,12 +63,12 @@ def next_set(day: int, earlier: list[Manifest], *archives: Archive, accept: bool
 )
 def test_a_loss_is_more_than_so_many_percent_of_enough(had: int, has: int, percent: float, loss: bool) -> None:
     earlier = [a_set(1, db(1, vendors=had))]
-    rows = lost([db(2, vendors=has)], earlier, Limits(rows=percent))
+    rows = lost([db(2, vendors=has)], earlier, LossLimits(rows=percent))
     assert rows == (
         {stamp(1): f"Gone since set {stamp(1)}: {had - has} of {had} rows of vendors in payload.db."} if loss else {}
     )
     earlier = [a_set(1, archive_of("media", stamp(1), files=had))]
-    files = lost([archive_of("media", stamp(2), files=has)], earlier, Limits(files=percent))
+    files = lost([archive_of("media", stamp(2), files=has)], earlier, LossLimits(files=percent))
     assert files == ({stamp(1): f"Gone since set {stamp(1)}: {had - has} of {had} files of media."} if loss else {})
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_claimed_where_nothing_was_counted() -> None:
 def test_what_comes_and_goes_by_itself(pattern: str) -> None:
     earlier = [a_set(1, db(1, carts=20))]
     assert lost([db(2, carts=0)], earlier, LIMITS)
-    assert lost([db(2, carts=0)], earlier, Limits(ignore=(pattern,))) == {}
+    assert lost([db(2, carts=0)], earlier, LossLimits(ignore=(pattern,))) == {}
 
 
 @pytest.mark.parametrize("table", ["payload_locked_documents", "payload_locked_documents_rels", "users_sessions"])
@@ -197,9 +197,9 @@ TABLES = st.dictionaries(st.sampled_from("abc"), st.integers(0, 99))
 def test_a_loss_is_told_where_rows_went_and_nowhere_else(before: dict[str, int], after: dict[str, int]) -> None:
     gone = {table for table, had in before.items() if after.get(table, 0) < had}
     assert len(shrunk({"d": before}, {"d": after}, ())) == len(gone)
-    found = lost([db(2, **after)], [a_set(1, db(1, **before))], Limits(rows=0, ignore=()))
+    found = lost([db(2, **after)], [a_set(1, db(1, **before))], LossLimits(rows=0, ignore=()))
     assert bool(found) == any(before[table] >= 10 for table in gone)
-    assert lost([db(2, **before)], [a_set(1, db(1, **before))], Limits(rows=0, files=0, ignore=())) == {}
+    assert lost([db(2, **before)], [a_set(1, db(1, **before))], LossLimits(rows=0, files=0, ignore=())) == {}
 
 
 def test_words() -> None:

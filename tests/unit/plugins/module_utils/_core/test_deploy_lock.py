@@ -10,8 +10,8 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import (
     Held,
     Lock,
+    LockRules,
     Owner,
-    Rules,
     owner_of,
     parse,
     taken,
@@ -25,7 +25,7 @@ PATH = "/opt/shop/deploy.lock"
 THERE = Lock(Owner("ann@desk", "deploy", "desk-1", "41:900", "vps1"), 1_790_000_000, made_directory=True)
 SAME_DESK = Owner("bob@desk", "update", "desk-1", "42:901", "vps1")
 ELSEWHERE = Owner("bob@ci", "update", "ci-7", "41:900", "vps1")
-RULES = Rules(max_age=3600)
+RULES = LockRules(max_age=3600)
 
 
 def wanted(owner: Owner, later: int = 35) -> Lock:
@@ -65,7 +65,7 @@ def test_another_play_is_told_who_is_at_work_since_when_and_how_to_go_on(owner: 
         (ELSEWHERE, -3601, RULES, "since it is older than 3600 s"),
     ],
 )
-def test_it_is_taken_over(owner: Owner, later: int, rules: Rules, why: str) -> None:
+def test_it_is_taken_over(owner: Owner, later: int, rules: LockRules, why: str) -> None:
     lock, told = taken(text_of(THERE), wanted(owner, later), rules, PATH)
     assert lock == replace(wanted(owner, later), made_directory=True)
     assert told == f"Took the lock over from deploy of ann@desk (process 41), {why}."
@@ -82,7 +82,7 @@ def test_it_is_taken_over(owner: Owner, later: int, rules: Rules, why: str) -> N
         (SAME_DESK, 1, replace(RULES, gone=("41:901",))),
     ],
 )
-def test_it_is_not_taken_over(owner: Owner, later: int, rules: Rules) -> None:
+def test_it_is_not_taken_over(owner: Owner, later: int, rules: LockRules) -> None:
     with pytest.raises(Held):
         taken(text_of(THERE), wanted(owner, later), rules, PATH)
 

@@ -8,7 +8,12 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import dotenv, environment
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.environment import KEYS, Plan, plan, problems
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.environment import (
+    KEYS,
+    EnvironmentPlan,
+    plan,
+    problems,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -29,7 +34,7 @@ def never() -> str:
 
 def planned(
     wanted: Mapping[str, str], current: Optional[Mapping[str, str]] = None, new_secret: Callable[[], str] = never
-) -> Plan:
+) -> EnvironmentPlan:
     return plan(wanted, current or {}, "/data", new_secret)
 
 
@@ -273,7 +278,7 @@ def test_a_secret_is_generated_when_there_is_none() -> None:
 
 def test_a_secret_that_is_there_is_kept() -> None:
     made = planned({**RIGHT, "PAYLOAD_SECRET": ""}, RIGHT)
-    assert made == Plan(values=made.values, added=(), changed=(), removed=(), generated=())
+    assert made == EnvironmentPlan(values=made.values, added=(), changed=(), removed=(), generated=())
     assert made.values == RIGHT
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import (
+    ContainerSnapshot,
+    HealthRules,
     Probe,
     Reason,
-    Rules,
-    Snapshot,
-    Wanted,
+    WantedHealth,
     asked_at,
     ended_by_engine,
     explain,
@@ -36,7 +36,7 @@ VERDICTS = {
     "out-of-memory": ("out_of_memory", "out_of_memory", "reached", "out_of_memory"),
     "restarting": ("restarting", "restarting", "waiting", "restarting"),
 }
-WANTED = (Wanted.HEALTHY, Wanted.RUNNING, Wanted.STOPPED, Wanted.UNHEALTHY)
+WANTED = (WantedHealth.HEALTHY, WantedHealth.RUNNING, WantedHealth.STOPPED, WantedHealth.UNHEALTHY)
 CASES = [
     pytest.param(engine, state, wanted, Reason(verdict), id=f"{engine}-{state}-{wanted.value}")
     for engine in ENGINES
@@ -46,9 +46,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("engine", "state", "wanted", "verdict"), CASES)
-def test_verdict_on_a_captured_state(engine: str, state: str, wanted: Wanted, verdict: Reason) -> None:
+def test_verdict_on_a_captured_state(engine: str, state: str, wanted: WantedHealth, verdict: Reason) -> None:
     now = snapshot("app", inspected(state, engine))
-    assert judge(now, Rules(wanted), now.restart_count) is verdict
+    assert judge(now, HealthRules(wanted), now.restart_count) is verdict
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -57,7 +57,7 @@ def test_every_engine_has_every_state(engine: str) -> None:
 
 
 def test_an_absent_container_is_stopped_and_nothing_else() -> None:
-    verdicts = [judge(seen("absent"), Rules(wanted), 0) for wanted in WANTED]
+    verdicts = [judge(seen("absent"), HealthRules(wanted), 0) for wanted in WANTED]
     assert verdicts == [Reason.NOT_FOUND, Reason.NOT_FOUND, Reason.REACHED, Reason.NOT_FOUND]
 
 
@@ -66,7 +66,7 @@ def test_snapshot_reads_everything_of_a_captured_state() -> None:
     now = snapshot("given-name", raw)
     first = raw["State"]["Health"]["Log"][0]
     assert first["Output"] == "it will not do\n"
-    assert now == Snapshot(
+    assert now == ContainerSnapshot(
         name="given-name",
         id=raw["Id"],
         image="docker-vps/debian:bookworm",
@@ -85,7 +85,7 @@ def test_snapshot_of_an_end() -> None:
     assert (seen("out-of-memory").exit_code, seen("out-of-memory").oom_killed) == (137, True)
     assert (seen("restarting").restart_policy, seen("restarting").exit_code) == ("always", 4)
     assert seen("restarting").restart_count >= 1
-    assert snapshot("gone", None) == Snapshot(name="gone", exists=False)
+    assert snapshot("gone", None) == ContainerSnapshot(name="gone", exists=False)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_snapshot_of_an_end() -> None:
 )
 def test_snapshot_of_an_engine_that_says_little(state: dict[str, Any], health: str | None) -> None:
     spare = snapshot("app", {"Id": "1", "State": state})
-    assert spare == Snapshot(name="app", id="1", state="running", health=health)
+    assert spare == ContainerSnapshot(name="app", id="1", state="running", health=health)
     nulls = {"Id": "1", "State": state, "Config": None, "HostConfig": {"RestartPolicy": None}, "RestartCount": None}
     assert snapshot("app", nulls) == spare
 
@@ -121,7 +121,7 @@ def test_snapshot_keeps_an_error_and_a_probe_without_words() -> None:
         (seen("absent"), "absent"),
     ],
 )
-def test_status_in_words(now: Snapshot, status: str) -> None:
+def test_status_in_words(now: ContainerSnapshot, status: str) -> None:
     assert now.status == status
 
 
@@ -130,7 +130,7 @@ def test_only_waiting_is_not_final() -> None:
 
 
 def test_an_unhealthy_one_may_be_tolerated() -> None:
-    tolerant = Rules(Wanted.HEALTHY, tolerate_unhealthy=True)
+    tolerant = HealthRules(WantedHealth.HEALTHY, tolerate_unhealthy=True)
     assert judge(seen("unhealthy"), tolerant, 0) is Reason.WAITING
     assert judge(seen("exited-healthy"), tolerant, 0) is Reason.EXITED
 
@@ -138,14 +138,14 @@ def test_an_unhealthy_one_may_be_tolerated() -> None:
 @pytest.mark.parametrize(
     ("state", "wanted", "verdict"),
     [
-        ("dead", Wanted.HEALTHY, Reason.DEAD),
-        ("dead", Wanted.STOPPED, Reason.REACHED),
-        ("removing", Wanted.HEALTHY, Reason.WAITING),
-        ("removing", Wanted.STOPPED, Reason.WAITING),
+        ("dead", WantedHealth.HEALTHY, Reason.DEAD),
+        ("dead", WantedHealth.STOPPED, Reason.REACHED),
+        ("removing", WantedHealth.HEALTHY, Reason.WAITING),
+        ("removing", WantedHealth.STOPPED, Reason.WAITING),
     ],
 )
-def test_states_that_cannot_be_captured(state: str, wanted: Wanted, verdict: Reason) -> None:
-    assert judge(seen("healthy", state=state), Rules(wanted), 0) is verdict
+def test_states_that_cannot_be_captured(state: str, wanted: WantedHealth, verdict: Reason) -> None:
+    assert judge(seen("healthy", state=state), HealthRules(wanted), 0) is verdict
 
 
 @pytest.mark.parametrize(
@@ -167,19 +167,19 @@ def test_states_that_cannot_be_captured(state: str, wanted: Wanted, verdict: Rea
 )
 def test_restarts_since_the_wait_began_are_counted(state: str, count: int, allowed: int, verdict: Reason) -> None:
     now = seen(state, restart_count=count)
-    assert judge(now, Rules(Wanted.HEALTHY, max_restarts=allowed), 7) is verdict
+    assert judge(now, HealthRules(WantedHealth.HEALTHY, max_restarts=allowed), 7) is verdict
 
 
 def test_a_restart_loop_for_lack_of_memory_is_named_so() -> None:
     killed = seen("restarting", oom_killed=True, exit_code=137)
-    assert judge(killed, Rules(Wanted.RUNNING), 0) is Reason.OUT_OF_MEMORY
+    assert judge(killed, HealthRules(WantedHealth.RUNNING), 0) is Reason.OUT_OF_MEMORY
 
 
 @pytest.mark.parametrize(("name", "reason"), [("exited-3", Reason.EXITED), ("restarting", Reason.RESTARTING)])
 def test_the_end_of_a_child_process_is_not_the_end_of_the_container(name: str, reason: Reason) -> None:
     now = seen(name, oom_killed=True)
-    assert judge(now, Rules(Wanted.RUNNING), 0) is reason
-    assert explain(now, reason, Wanted.RUNNING, 2.1).endswith("; a process in it ran out of memory at some time.")
+    assert judge(now, HealthRules(WantedHealth.RUNNING), 0) is reason
+    assert explain(now, reason, WantedHealth.RUNNING, 2.1).endswith("; a process in it ran out of memory at some time.")
 
 
 def test_a_container_that_was_unpaused_has_not_been_asked_yet() -> None:
@@ -187,9 +187,9 @@ def test_a_container_that_was_unpaused_has_not_been_asked_yet() -> None:
     raw["State"]["Health"]["Status"] = "unhealthy"  # as engine 26.1 says after "docker unpause"
     now = snapshot("app", raw)
     assert now.health == "starting"
-    assert judge(now, Rules(Wanted.HEALTHY), 0) is Reason.WAITING
+    assert judge(now, HealthRules(WantedHealth.HEALTHY), 0) is Reason.WAITING
     raw["State"]["Health"]["FailingStreak"] = 1
-    assert judge(snapshot("app", raw), Rules(Wanted.HEALTHY), 0) is Reason.UNHEALTHY
+    assert judge(snapshot("app", raw), HealthRules(WantedHealth.HEALTHY), 0) is Reason.UNHEALTHY
 
 
 def test_checks_of_an_earlier_run_are_not_held_against_this_one() -> None:
@@ -207,17 +207,17 @@ def test_checks_of_an_earlier_run_are_not_held_against_this_one() -> None:
     health=st.sampled_from([None, "starting", "healthy", "unhealthy"]),
     oom=st.booleans(),
     restarts=st.integers(0, 5),
-    rules=st.builds(Rules, st.sampled_from(Wanted), st.booleans(), st.integers(0, 5)),
+    rules=st.builds(HealthRules, st.sampled_from(WantedHealth), st.booleans(), st.integers(0, 5)),
 )
 def test_reached_is_never_said_by_accident(
-    state: str, health: str | None, oom: bool, restarts: int, rules: Rules
+    state: str, health: str | None, oom: bool, restarts: int, rules: HealthRules
 ) -> None:
-    now = Snapshot("app", state=state, health=health, oom_killed=oom, restart_count=restarts)
+    now = ContainerSnapshot("app", state=state, health=health, oom_killed=oom, restart_count=restarts)
     if judge(now, rules, 0) is Reason.REACHED:
         ends = {"stopped": ("created", "exited", "dead")}
         assert state in ends.get(rules.wanted.value, ("running",))
-        assert rules.wanted is Wanted.STOPPED or restarts <= rules.max_restarts
-        assert rules.wanted not in (Wanted.HEALTHY, Wanted.UNHEALTHY) or health == rules.wanted.value
+        assert rules.wanted is WantedHealth.STOPPED or restarts <= rules.max_restarts
+        assert rules.wanted not in (WantedHealth.HEALTHY, WantedHealth.UNHEALTHY) or health == rules.wanted.value
 
 
 SAID = "Container app "
@@ -297,7 +297,7 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("state", "changes", "reason", "sentence"), SENTENCES)
 def test_every_verdict_is_a_sentence(state: str, changes: dict[str, Any], reason: Reason, sentence: str) -> None:
-    assert explain(seen(state, **changes), reason, Wanted.HEALTHY, 2.14) == SAID + sentence
+    assert explain(seen(state, **changes), reason, WantedHealth.HEALTHY, 2.14) == SAID + sentence
 
 
 def test_no_verdict_is_without_a_sentence() -> None:
@@ -306,7 +306,7 @@ def test_no_verdict_is_without_a_sentence() -> None:
 
 def test_a_long_answer_of_a_health_check_is_cut() -> None:
     now = seen("unhealthy", probes=(Probe("", "", 1, "x" * 5000),))
-    assert explain(now, Reason.UNHEALTHY, Wanted.HEALTHY, 1).count("x") == 300
+    assert explain(now, Reason.UNHEALTHY, WantedHealth.HEALTHY, 1).count("x") == 300
 
 
 @pytest.mark.parametrize(
@@ -357,11 +357,11 @@ def test_where_a_health_check_asks(inspected: Any, address: str) -> None:
 def test_what_the_application_answers_is_told() -> None:
     sick = replace(seen("unhealthy"), answer="503: {\n  " + "x" * 400, failing_streak=1)
     silent = replace(sick, probes=(Probe("", "", 8, ""),))
-    told = explain(silent, Reason.UNHEALTHY, Wanted.HEALTHY, 1.0)
+    told = explain(silent, Reason.UNHEALTHY, WantedHealth.HEALTHY, 1.0)
     shown = f"asked the same, the application answers 503: {{ {'x' * 293}…."
     assert told.endswith(f"; the last health check ended with code 8; {shown}")
     speaking = replace(sick, probes=(Probe("", "", 8, "503"),))
-    assert f"ended with code 8 and said: 503; {shown}" in explain(speaking, Reason.UNHEALTHY, Wanted.HEALTHY, 1.0)
+    assert f"ended with code 8 and said: 503; {shown}" in explain(speaking, Reason.UNHEALTHY, WantedHealth.HEALTHY, 1.0)
     unasked = replace(seen("starting"), answer="500: no", probes=())
-    told = explain(unasked, Reason.TIMEOUT, Wanted.HEALTHY, 1.0)
+    told = explain(unasked, Reason.TIMEOUT, WantedHealth.HEALTHY, 1.0)
     assert told.endswith("its health check has not run yet; asked the same, the application answers 500: no.")

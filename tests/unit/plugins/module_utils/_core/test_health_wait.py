@@ -7,7 +7,12 @@ from typing import Any, Sequence, Tuple
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError, EngineUnreachable
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Reason, Rules, Snapshot, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import (
+    ContainerSnapshot,
+    HealthRules,
+    Reason,
+    WantedHealth,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import (
     RECONNECT_PAUSE,
     ROUTINE_LOOK,
@@ -19,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 STARTING, HEALTHY, SICK, EXITED = seen("starting"), seen("healthy"), seen("unhealthy"), seen("exited-3")
-Timeline = Sequence[Tuple[float, Snapshot]]
+Timeline = Sequence[Tuple[float, ContainerSnapshot]]
 
 
 def engine_of(*timelines: Timeline, **options: Any) -> FakeEngine:
@@ -28,7 +33,7 @@ def engine_of(*timelines: Timeline, **options: Any) -> FakeEngine:
 
 
 def wait(engine: FakeEngine, timeout: float = 60, names: str = "", **rules: Any) -> Ending:
-    wanted = Rules(**{"wanted": Wanted.HEALTHY, **rules})
+    wanted = HealthRules(**{"wanted": WantedHealth.HEALTHY, **rules})
     return Wait(engine, engine.clock, list(names) or list(engine.timeline), wanted, timeout).run()
 
 
@@ -47,15 +52,17 @@ def test_what_is_there_already_is_not_waited_for() -> None:
 @pytest.mark.parametrize(
     ("last", "wanted", "asked"),
     [
-        (SICK, Wanted.HEALTHY, True),
-        (STARTING, Wanted.HEALTHY, True),
-        (STARTING, Wanted.STOPPED, False),
-        (EXITED, Wanted.HEALTHY, False),
-        (HEALTHY, Wanted.HEALTHY, False),
-        (seen("running"), Wanted.HEALTHY, False),
+        (SICK, WantedHealth.HEALTHY, True),
+        (STARTING, WantedHealth.HEALTHY, True),
+        (STARTING, WantedHealth.STOPPED, False),
+        (EXITED, WantedHealth.HEALTHY, False),
+        (HEALTHY, WantedHealth.HEALTHY, False),
+        (seen("running"), WantedHealth.HEALTHY, False),
     ],
 )
-def test_the_application_is_asked_why_it_is_not_healthy(last: Snapshot, wanted: Wanted, asked: bool) -> None:
+def test_the_application_is_asked_why_it_is_not_healthy(
+    last: ContainerSnapshot, wanted: WantedHealth, asked: bool
+) -> None:
     engine = engine_of([(0, STARTING), (1, last)], answers={STARTING.name: "503: no database"})
     (one,) = wait(engine, wanted=wanted).containers
     assert one.snapshot.answer == ("503: no database" if asked else "")
@@ -203,14 +210,14 @@ def test_an_engine_away_from_the_beginning_is_an_error() -> None:
 class LostAfterListening(FakeEngine):
     """An engine that goes away between listening and the first look."""
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         raise EngineUnreachable("away")
 
 
 class Refusing(FakeEngine):
     """An engine that answers with a failure from the second look on."""
 
-    def look(self, name: str) -> Snapshot:
+    def look(self, name: str) -> ContainerSnapshot:
         if self.looks:
             raise EngineError("refused")
         return super().look(name)
@@ -243,7 +250,7 @@ MOMENT = st.integers(1, 320).map(lambda eighths: eighths / 8)
     silent=st.booleans(),
 )
 def test_whatever_happens_the_deadline_holds_and_the_verdict_is_true(
-    moments: list[tuple[float, Snapshot]], outages: list[tuple[float, float]], timeout: float, silent: bool
+    moments: list[tuple[float, ContainerSnapshot]], outages: list[tuple[float, float]], timeout: float, silent: bool
 ) -> None:
     timeline = [(0.0, STARTING), *sorted(moments, key=lambda moment: moment[0])]
     engine = engine_of(timeline, outages=[(at, at + lasts) for at, lasts in outages], silent=silent)

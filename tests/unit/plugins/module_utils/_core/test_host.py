@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import (
     GIB,
-    Facts,
     Finding,
+    HostFacts,
     Needs,
     Tools,
     clock,
@@ -29,12 +29,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 MIB = 1024**2
-FACTS = Facts("26.1.5", 4 * GIB, 20 * GIB, {})
+FACTS = HostFacts("26.1.5", 4 * GIB, 20 * GIB, {})
 TOOLS = Tools("/usr/bin/python3", True, "2.26.1-4", "0.13.1", ())
 NEEDS = Needs("23.0", "2.20", True, 768 * MIB, 2 * GIB, "site")
 
 
-def found(facts: Facts = FACTS, needs: Needs = NEEDS) -> dict[str, Finding]:
+def found(facts: HostFacts = FACTS, needs: Needs = NEEDS) -> dict[str, Finding]:
     return {one.check: one for one in findings(facts, needs)}
 
 
@@ -137,7 +137,7 @@ def test_just_enough_is_enough(facts: dict[str, Any]) -> None:
 
 def test_what_is_not_asked_for_is_not_checked() -> None:
     any_host = Needs("", "", False, 0, 0, "site")
-    assert [(one.check, one.ok) for one in findings(Facts("", 0, 0, {}), any_host)] == [
+    assert [(one.check, one.ok) for one in findings(HostFacts("", 0, 0, {}), any_host)] == [
         ("memory", True),
         ("disk", True),
     ]

@@ -11,9 +11,9 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import (
     LONGEST,
-    Found,
+    FoundLines,
     Line,
-    Wanted,
+    WantedLines,
     after,
     choose,
     entries,
@@ -65,7 +65,7 @@ def test_an_entry_that_the_engine_did_not_finish_is_none() -> None:
 
 def test_a_terminal_has_no_frames_and_one_stream() -> None:
     pieces = [f"{at(1)} one\r\n".encode(), f"{at(2)} two\r\n{at(3)} th".encode(), b"ree\r\n"]
-    found = choose(lines(entries(pieces, tty=True), ended=False), Wanted(0, ALL), whole=True)
+    found = choose(lines(entries(pieces, tty=True), ended=False), WantedLines(0, ALL), whole=True)
     assert found.lines == (line(1, "one"), line(2, "two"), line(3, "three"))
 
 
@@ -100,8 +100,8 @@ def test_a_line_without_its_end_is_left_until_the_container_writes_no_more() -> 
 def test_what_the_engine_says_itself_is_no_line(tty: bool) -> None:
     said = "Error grabbing logs: invalid character\n\n"
     pieces = [entry(1, "one\n") if not tty else b"", said.encode() if tty else frame(said)]
-    assert not choose(lines(entries(pieces, tty), ended=False), Wanted(1, ALL), whole=False).enough
-    found = choose(lines(entries(pieces, tty), ended=False), Wanted(1, ALL), whole=True)
+    assert not choose(lines(entries(pieces, tty), ended=False), WantedLines(1, ALL), whole=False).enough
+    found = choose(lines(entries(pieces, tty), ended=False), WantedLines(1, ALL), whole=True)
     assert (found.damage, found.enough) == ("Error grabbing logs: invalid character", True)
     assert [one.text for one in found.lines] == ([] if tty else ["one"])
 
@@ -118,8 +118,8 @@ def test_a_line_without_end_is_kept_up_to_a_limit() -> None:
     assert set(found.text) == {"x"}
 
 
-def chosen(*found: Line, whole: bool = True, **wanted: Any) -> Found:
-    return choose(found, Wanted(**{"tail": 0, "after": ALL, **wanted}), whole)
+def chosen(*found: Line, whole: bool = True, **wanted: Any) -> FoundLines:
+    return choose(found, WantedLines(**{"tail": 0, "after": ALL, **wanted}), whole)
 
 
 TEN = [line(n, f"line {n}") for n in range(10, 20)]
@@ -152,7 +152,7 @@ def test_the_streams_have_times_of_their_own() -> None:
 
 
 def test_nothing_at_all() -> None:
-    assert chosen() == Found((), False, ALL, True)
+    assert chosen() == FoundLines((), False, ALL, True)
     assert chosen(whole=False).enough is False
 
 
@@ -193,9 +193,9 @@ def test_whoever_continues_gets_every_line_once(steps: list[tuple[str, int]], lo
     got: list[Line] = []
     last: Mapping[str, str] = ALL
     for size in [*sorted(min(look, len(log)) for look in looks), len(log)]:
-        found = choose(log[:size][-end:], Wanted(0, last), whole=False)
+        found = choose(log[:size][-end:], WantedLines(0, last), whole=False)
         if not found.enough:
-            found = choose(log[:size], Wanted(0, last), whole=True)
+            found = choose(log[:size], WantedLines(0, last), whole=True)
         got += found.lines
         last = found.last
     assert sorted(got) == sorted(log)

@@ -14,7 +14,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     FAILED,
     HEALTHY,
     KEEP_AT_LEAST,
-    Plan,
+    NextStep,
     Release,
     fingerprint,
     parse,
@@ -52,21 +52,21 @@ def ids(releases: list[Release]) -> list[str]:
 @pytest.mark.parametrize(
     ("live", "container", "healthy", "wanted"),
     [
-        (ONE, True, True, Plan.NOTHING),
-        (ONE, True, False, Plan.START),
-        (ONE, False, False, Plan.START),
-        (replace(ONE, result=DEGRADED), True, True, Plan.CUTOVER),
-        (replace(ONE, result=FAILED), False, False, Plan.FIRST),
-        (replace(ONE, definition="d2"), True, True, Plan.CUTOVER),
-        (replace(ONE, environment="e2"), True, True, Plan.CUTOVER),
-        (replace(ONE, image_id="sha256:2"), True, True, Plan.CUTOVER),
-        (replace(ONE, image="other-name", revision="other", deployed_by="other"), True, True, Plan.NOTHING),
-        (replace(ONE, image_id="sha256:2"), False, False, Plan.FIRST),
-        (None, False, False, Plan.FIRST),
-        (None, True, True, Plan.CUTOVER),
+        (ONE, True, True, NextStep.NOTHING),
+        (ONE, True, False, NextStep.START),
+        (ONE, False, False, NextStep.START),
+        (replace(ONE, result=DEGRADED), True, True, NextStep.CUTOVER),
+        (replace(ONE, result=FAILED), False, False, NextStep.FIRST),
+        (replace(ONE, definition="d2"), True, True, NextStep.CUTOVER),
+        (replace(ONE, environment="e2"), True, True, NextStep.CUTOVER),
+        (replace(ONE, image_id="sha256:2"), True, True, NextStep.CUTOVER),
+        (replace(ONE, image="other-name", revision="other", deployed_by="other"), True, True, NextStep.NOTHING),
+        (replace(ONE, image_id="sha256:2"), False, False, NextStep.FIRST),
+        (None, False, False, NextStep.FIRST),
+        (None, True, True, NextStep.CUTOVER),
     ],
 )
-def test_what_is_to_be_done(live: Optional[Release], container: bool, healthy: bool, wanted: Plan) -> None:
+def test_what_is_to_be_done(live: Optional[Release], container: bool, healthy: bool, wanted: NextStep) -> None:
     assert plan(live, ONE, container, healthy) is wanted
 
 

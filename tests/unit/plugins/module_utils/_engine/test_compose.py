@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.compose import LAST_LINES, Cli, run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.compose import LAST_LINES, Compose, run
 
 # Writes down how it was called, and answers as the file "answer" says.
 DOCKER = """#!{python}
@@ -54,23 +54,23 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
 
 
 @pytest.fixture
-def cli(docker: Docker) -> Cli:
-    return Cli("unix:///x.sock")
+def cli(docker: Docker) -> Compose:
+    return Compose("unix:///x.sock")
 
 
-def test_containers_are_created_from_definitions_and_nothing_else_happens(docker: Docker, cli: Cli) -> None:
+def test_containers_are_created_from_definitions_and_nothing_else_happens(docker: Docker, cli: Compose) -> None:
     cli.create("shop", "/opt/shop", ["/a.yml", "/b.yml"])
     wanted = f"{COMPOSE} --file /a.yml --file /b.yml create --no-build --pull never"
     assert docker.calls() == [[wanted.split(), "unix:///x.sock", ""]]
 
 
-def test_a_project_is_brought_up(docker: Docker, cli: Cli) -> None:
+def test_a_project_is_brought_up(docker: Docker, cli: Compose) -> None:
     cli.up("shop", "/opt/shop", "/a.yml")
     assert docker.calls()[0][0] == f"{COMPOSE} --file /a.yml up --detach --no-build --pull never".split()
 
 
 @pytest.mark.parametrize("said", ["network {} not found", "could not find a network matching network mode {}: gone"])
-def test_a_container_on_a_network_that_was_made_anew_is_made_anew(docker: Docker, cli: Cli, said: str) -> None:
+def test_a_container_on_a_network_that_was_made_anew_is_made_anew(docker: Docker, cli: Compose, said: str) -> None:
     docker.answers(1, "", f"Error response from daemon: {said.format('0a' * 32)}")
     with pytest.raises(EngineError):
         cli.up("shop", "/opt/shop", "/a.yml")
@@ -78,14 +78,14 @@ def test_a_container_on_a_network_that_was_made_anew_is_made_anew(docker: Docker
     assert [call[0] for call in docker.calls()] == [wanted.split(), f"{wanted} --force-recreate".split()]
 
 
-def test_nothing_is_made_anew_for_another_reason(docker: Docker, cli: Cli) -> None:
+def test_nothing_is_made_anew_for_another_reason(docker: Docker, cli: Compose) -> None:
     docker.answers(1, "", "network proxy declared as external, but could not be found")
     with pytest.raises(EngineError, match="declared as external"):
         cli.up("shop", "/opt/shop", "/a.yml")
     assert len(docker.calls()) == 1
 
 
-def test_the_hash_is_of_what_was_resolved_and_no_value_stands_in_the_command_line(docker: Docker, cli: Cli) -> None:
+def test_the_hash_is_of_what_was_resolved_and_no_value_stands_in_the_command_line(docker: Docker, cli: Compose) -> None:
     docker.answers(0, "app 5b2b24f90fbe\n", "")
     assert cli.config_hash("shop", "/opt/shop", "/a.yml", "app") == "5b2b24f90fbe"
     docker.answers(0, "a secret\n", "")
@@ -97,14 +97,14 @@ def test_the_hash_is_of_what_was_resolved_and_no_value_stands_in_the_command_lin
     assert "secret" not in " ".join(resolve[0] + ask[0])
 
 
-def test_what_json_may_hold_and_yaml_may_not_is_escaped(docker: Docker, cli: Cli) -> None:
+def test_what_json_may_hold_and_yaml_may_not_is_escaped(docker: Docker, cli: Compose) -> None:
     docker.answers(0, '"\x7f\x80\x85\x9f\u2028\ufeff\ufffe\uffff \xa0ä\U0001f680"\n', "")
     cli.config_hash("shop", "/opt/shop", "/a.yml", "app")
     assert docker.calls()[-1][2] == ('"\\u007f\\u0080\\u0085\\u009f\\u2028\\ufeff\\ufffe\\uffff \xa0ä\U0001f680"\n')
 
 
 @pytest.mark.parametrize("what", ["create", "up", "config_hash"])
-def test_what_compose_refuses_is_told_by_the_end_of_its_words(docker: Docker, cli: Cli, what: str) -> None:
+def test_what_compose_refuses_is_told_by_the_end_of_its_words(docker: Docker, cli: Compose, what: str) -> None:
     docker.answers(17, "", "".join(f"line {number}\n\n" for number in range(LAST_LINES + 5)))
     with pytest.raises(EngineError) as caught:
         {
@@ -117,7 +117,7 @@ def test_what_compose_refuses_is_told_by_the_end_of_its_words(docker: Docker, cl
     assert caught.value.message.endswith(f"line {LAST_LINES + 4}")
 
 
-def test_a_command_in_a_container(docker: Docker, cli: Cli) -> None:
+def test_a_command_in_a_container(docker: Docker, cli: Compose) -> None:
     cli.execute("shop-app", ["wget", "a b"], 10)
     assert docker.calls()[0][0] == ["exec", "shop-app", "wget", "a b"]
     docker.answers(1, "out\n", "err\n")
@@ -125,7 +125,7 @@ def test_a_command_in_a_container(docker: Docker, cli: Cli) -> None:
         cli.execute("shop-app", ["wget"], 10)
 
 
-def test_a_command_of_the_host_knows_the_engine(docker: Docker, cli: Cli) -> None:
+def test_a_command_of_the_host_knows_the_engine(docker: Docker, cli: Compose) -> None:
     cli.here(["docker", "ps"], 10)
     assert docker.calls() == [[["ps"], "unix:///x.sock", ""]]
 

@@ -23,7 +23,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineForbidden,
     EngineUnreachable,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Reason, Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, Reason, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import Wait
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import (
@@ -386,7 +386,7 @@ def test_a_wait_from_end_to_end(serve_engine: ServeEngine) -> None:
                 server.news.put(event())
             return super().now()
 
-    ending = Wait(engine_of(server), Turning(), ["app"], Rules(Wanted.HEALTHY), LONG).run()
+    ending = Wait(engine_of(server), Turning(), ["app"], HealthRules(WantedHealth.HEALTHY), LONG).run()
     assert [one.reason for one in ending.containers] == [Reason.REACHED]
     assert ending.containers[0].seconds < LONG
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import Limits
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import LossLimits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.releases import (
     CUTOVER_ARGUMENTS,
@@ -105,7 +105,7 @@ def test_everything_given() -> None:
             "zstd",
             "pause",
             reason="before a release",
-            limits=Limits(0.0, 100.0, ("carts",)),
+            limits=LossLimits(0.0, 100.0, ("carts",)),
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError, EngineUnreachable
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Reason, Rules, Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, Reason, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import Wait, Waited
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.health_probe import (
     ASK_EVERY,
@@ -56,7 +56,11 @@ def engine_of(*timeline: tuple[float, Any], **given: Any) -> FakeAskedEngine:
 
 
 def waited(engine: FakeAskedEngine, within: float = 60) -> Waited:
-    (one,) = Wait(Probed(engine, engine.clock), engine.clock, ["app"], Rules(Wanted.HEALTHY), within).run().containers
+    (one,) = (
+        Wait(Probed(engine, engine.clock), engine.clock, ["app"], HealthRules(WantedHealth.HEALTHY), within)
+        .run()
+        .containers
+    )
     return one
 
 

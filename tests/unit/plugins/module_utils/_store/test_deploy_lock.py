@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import (
     Held,
     Lock,
+    LockRules,
     Owner,
-    Rules,
     parse,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import 
 
 ME = Owner("me@here", "deploy", "here", "1:2", "vps")
 OTHER = Owner("other@there", "update", "there", "3:4", "vps")
-RULES = Rules(3600)
+RULES = LockRules(3600)
 NOW = 1_790_000_000.9
 
 
@@ -37,7 +37,7 @@ def test_a_missing_directory_is_made_and_that_is_remembered(tmp_path: Path) -> N
     path = tmp_path / "shop/deploy.lock"
     assert deploy_lock.take(str(path), ME, RULES, NOW)[0].made_directory is True
     # Also by the one that takes it over.
-    assert deploy_lock.take(str(path), OTHER, Rules(0, force=True), NOW)[0].made_directory is True
+    assert deploy_lock.take(str(path), OTHER, LockRules(0, force=True), NOW)[0].made_directory is True
     assert path.parent.stat().st_mode & 0o777 == 0o750
 
 

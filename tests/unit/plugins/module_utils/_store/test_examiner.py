@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import (
+    ExaminationLimits,
     Examiner,
-    Limits,
     facts,
     own_limits,
 )
@@ -104,7 +104,7 @@ def test_a_database_at_rest_is_given_up_when_its_time_is_over(tmp_path: Path, mo
     monkeypatch.setattr(sys, "executable", str(tmp_path / "still"))
     began = time.monotonic()
     with Examiner() as examiner:
-        found = examiner.facts(str(filled(tmp_path / "a.db")), limits=Limits(0.5, 128 << 20))
+        found = examiner.facts(str(filled(tmp_path / "a.db")), limits=ExaminationLimits(0.5, 128 << 20))
     assert (found.check, found.why) == (NOT_CHECKED, "its check took longer than 0.5 seconds")
     assert time.monotonic() - began < 5
 
@@ -131,7 +131,7 @@ def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> No
     with Examiner() as examiner:
         examiner.facts(str(filled(tmp_path / "b.db")))
         began = time.monotonic()
-        found = examiner.facts(str(path), limits=Limits(1.0, 128 << 20))
+        found = examiner.facts(str(path), limits=ExaminationLimits(1.0, 128 << 20))
         assert found.check == NOT_CHECKED
         assert time.monotonic() - began < 8
         peak = next(

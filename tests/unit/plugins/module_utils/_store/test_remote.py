@@ -15,7 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote import (
     MANIFEST,
-    Found,
+    FoundSets,
     Remote,
     fetch,
     fingerprint,
@@ -23,7 +23,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote 
     plain_bytes,
     send,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import ResticSnapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP
@@ -96,7 +96,7 @@ def test_what_is_there_is_found_as_sets_newest_first(sets: Sets, there: FakeRepo
         (HOST, STAMP, ["db", "media"], 35),
     ]
     assert sorted(one.name for one in found.sets[0].snapshots) == ["db.tar", MANIFEST, "media.tar"]
-    assert look(there, "other") == Found([], [], [])
+    assert look(there, "other") == FoundSets([], [], [])
 
 
 def test_what_was_cut_off_or_half_removed_is_a_leftover(sets: Sets, there: FakeRepository) -> None:
@@ -121,7 +121,7 @@ def test_what_others_keep_in_the_repository_is_none_of_ours(sets: Sets, there: F
     there.save("", [b"a whole folder"], HOST, TIME, ["app=shop"])
     there.change(only="theirs.sql", add=["keep"])
     there.save("db.tar", [b"another application"], HOST, TIME, ["app=blog", f"set={STAMP}", "copy=01"])
-    assert look(there, "shop") == Found([], [], [])
+    assert look(there, "shop") == FoundSets([], [], [])
 
 
 def test_sets_of_two_hosts_in_the_same_second_are_two(sets: Sets, there: FakeRepository) -> None:
@@ -267,7 +267,7 @@ def test_what_a_killed_fetch_left_is_thrown_away(sets: Sets, there: FakeReposito
 class Lossy(FakeRepository):
     """Loses the end of the archive media."""
 
-    def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+    def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
         if snapshot.name == "media.tar":
             return iter([b"tar of"])
         return super().load(snapshot)
@@ -287,7 +287,7 @@ def test_a_fetch_that_fails_leaves_all_as_it_was(sets: Sets) -> None:
 def test_an_archive_that_is_longer_than_its_manifest_says_fills_no_disk(sets: Sets, there: FakeRepository) -> None:
     read = 0
 
-    def endless(_snapshot: Snapshot) -> Iterator[bytes]:
+    def endless(_snapshot: ResticSnapshot) -> Iterator[bytes]:
         nonlocal read
         while True:
             read += 1
@@ -297,7 +297,7 @@ def test_an_archive_that_is_longer_than_its_manifest_says_fills_no_disk(sets: Se
     one = only(there)
 
     class Endless(FakeRepository):
-        def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+        def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
             return super().load(snapshot) if snapshot.name == MANIFEST else endless(snapshot)
 
     bomb = Endless()
@@ -312,7 +312,7 @@ def test_an_endless_manifest_is_read_to_its_bound(sets: Sets, there: FakeReposit
     one, read = only(there), 0
 
     class Endless(FakeRepository):
-        def load(self, snapshot: Snapshot) -> Iterator[bytes]:
+        def load(self, snapshot: ResticSnapshot) -> Iterator[bytes]:
             nonlocal read
             while True:
                 read += 1

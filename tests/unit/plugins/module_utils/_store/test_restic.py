@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterator, Mapping
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic, Snapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import Restic, ResticSnapshot
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeProgram
 
 REPOSITORY = "rest:https://user:l%40g1n-word@backup.example.com:8000/shop"
@@ -24,7 +24,7 @@ PASSWORD = "the pa55word"
 KEY = "s3cr3t-key"
 SECRETS = ("l%40g1n-word", "l@g1n-word", PASSWORD, KEY)
 TIME = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
-ONE = Snapshot("ab" * 32, "db.tar", "web1", ("app=shop",))
+ONE = ResticSnapshot("ab" * 32, "db.tar", "web1", ("app=shop",))
 # Said by restic 0.14.0 and 0.18.0.
 LOCKED = (
     "unable to create lock in backend: repository is already locked by PID 23188 on vm by root (UID 0, GID 0)\n"
@@ -182,10 +182,10 @@ def test_list_snapshots(program: FakeProgram) -> None:
     program.answer(snapshots={"out": json.dumps(rows)})
     assert restic_of(program).snapshots() == [
         ONE,
-        Snapshot("1", "db.tar", "web1", (), touched=True),
-        Snapshot("2", "", "web1", ()),
-        Snapshot("3", "", "", ()),
-        Snapshot("4", "", "", ()),
+        ResticSnapshot("1", "db.tar", "web1", (), touched=True),
+        ResticSnapshot("2", "", "web1", ()),
+        ResticSnapshot("3", "", "", ()),
+        ResticSnapshot("4", "", "", ()),
     ]
     (call,) = program.calls()
     assert call[0] == ["snapshots", "--json", "--no-lock"]
@@ -241,14 +241,14 @@ def test_loading_may_stop_early(program: FakeProgram) -> None:
 
 
 def test_snapshots_and_data_are_removed_in_two_steps(program: FakeProgram) -> None:
-    assert restic_of(program).forget([ONE, Snapshot("cd" * 32, "manifest.json", "web1", ())]) == ""
+    assert restic_of(program).forget([ONE, ResticSnapshot("cd" * 32, "manifest.json", "web1", ())]) == ""
     assert [call[0] for call in program.calls()] == [["forget", "--quiet", "ab" * 32, "cd" * 32]]
     restic_of(program).prune()
     assert program.calls()[-1][0] == ["prune", "--quiet"]
 
 
 def test_thousands_of_snapshots_are_no_argument_list_too_long(program: FakeProgram) -> None:
-    many = [Snapshot(f"{number:064x}", "db.tar", "web1", ()) for number in range(15_000)]
+    many = [ResticSnapshot(f"{number:064x}", "db.tar", "web1", ()) for number in range(15_000)]
     restic_of(program).forget(many)
     calls = [call[0] for call in program.calls()]
     assert [one for call in calls for one in call[2:]] == [one.id for one in many]

@@ -25,7 +25,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner, Facts
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import DatabaseFacts, Examiner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
@@ -33,12 +33,12 @@ MODES = ("wal", "delete")
 EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* docker_vps_backup_consistency to stop"
 
 
-def copy(live: str, target: str, **options: Any) -> Facts:
+def copy(live: str, target: str, **options: Any) -> DatabaseFacts:
     with Examiner() as examiner:
         return examiner.copy(live, target, **options)
 
 
-def facts(path: str, wait: float = 5.0) -> Facts:
+def facts(path: str, wait: float = 5.0) -> DatabaseFacts:
     with Examiner() as examiner:
         return examiner.facts(path, live=True, wait=wait)
 
