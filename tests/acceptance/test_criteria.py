@@ -134,7 +134,10 @@ def test_07_nginx_finds_the_application_even_at_a_new_address(site: Site) -> Non
     blocker = "acceptance-blocker"
 
     def answers() -> bool:
-        return request(f"http://{address}/api/health", headers={"Host": "www.example.com"}).status == 200
+        try:
+            return request(f"http://{address}/api/health", headers={"Host": "www.example.com"}).status == 200
+        except OSError:  # nobody listens yet
+            return False
 
     try:
         until(answers, 20, "an answer through Nginx")

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import git_checkout
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 from lab import ROOT, SUPPORT, MakeApp, run
-from processes import Family, kill
+from processes import kill_family
 from servers import Sshd, keys
 
 TOKEN = "tok-sesame-4711"
@@ -328,7 +328,7 @@ def test_a_checkout_that_is_killed_is_finished_by_the_next_run(author: Author, h
                 time.sleep(0.001)
         else:
             time.sleep(lasts * (turn + chance.random()) / rounds)
-        kill(Family(process.pid).all)  # as when the power fails
+        kill_family(process.pid)  # as when the power fails
         process.wait()
         left += under_way.exists()
         host()

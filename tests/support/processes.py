@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Iterable
 
@@ -60,6 +62,22 @@ def kill(processes: Iterable[int]) -> None:
                 os.kill(one, number)
             except ProcessLookupError:
                 continue
+
+
+def kill_family(top: int) -> None:
+    """End a process with all that it started, also what it starts at this very moment, and wait until they are gone."""
+    known: set[int] = set()
+    while True:
+        more = {*Family(top).all} - known
+        if not more:
+            break
+        for one in more:  # what has stopped starts nothing
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGSTOP)
+        known |= more
+    kill(known)
+    while any(map(alive, known)):
+        time.sleep(0.01)
 
 
 def alive(process: int) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 import sys
 from pathlib import Path
@@ -191,3 +192,25 @@ def test_no_two_files_of_integration_tests_have_an_application_in_common() -> No
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
 def test_a_play_that_matches_nobody_fails(path: Path) -> None:
     assert all("ptnextjs.docker_vps.matched_hosts" in play["hosts"] for play in yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("path", ["ansible.cfg", "examples/site/ansible.cfg"])
+def test_a_network_that_goes_away_ends_a_play(path: str) -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / path)
+    options = dict(re.findall(r"-o (\w+)=(\w+)", settings["ssh_connection"]["ssh_args"]))
+    assert 0 < int(options["ServerAliveInterval"]) * int(options["ServerAliveCountMax"]) <= 120  # seconds
+
+
+def test_the_example_shows_what_was_done_and_nothing_else() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "examples/site/ansible.cfg")
+    assert settings["defaults"]["interpreter_python"] == "auto_silent"
+    assert not settings.getboolean("defaults", "display_skipped_hosts")
+
+
+def test_a_collection_built_again_takes_the_place_of_the_one_before() -> None:
+    """Ansible keeps what is installed when the version is the same, and says that there is nothing to do."""
+    installs = re.findall(r"ansible-galaxy collection install .*\.tar\.gz", (ROOT / "README.md").read_text())
+    assert installs
+    assert all("--force" in one for one in installs)

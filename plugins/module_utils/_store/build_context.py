@@ -47,7 +47,7 @@ def make(params: Params) -> dict[str, Any]:
 
 
 def _filled(params: Params, place: str) -> dict[str, Any]:
-    context = params.context or _unpacked(params.archive, os.path.join(place, "context"))
+    context = params.context or _unpacked(params.archive or "", os.path.join(place, "context"))
     dockerfile, ignore_file, _common = sources.OWN
     own = os.path.join(context, dockerfile)
     brings_dockerfile = sources.brings(context, dockerfile)
@@ -72,15 +72,14 @@ def _filled(params: Params, place: str) -> dict[str, Any]:
     }
 
 
-def _unpacked(archive: Optional[str], context: str) -> str:
+def _unpacked(archive: str, context: str) -> str:
     mask = os.umask(0o022)  # the application must be able to read its directories
     try:
         os.mkdir(context)
-        if archive:
-            with tarfile.open(archive) as tar:
-                # It is our own, and links of sources may lead anywhere.
-                tar.extraction_filter = lambda member, _path: member
-                tar.extractall(context)  # noqa: S202
+        with tarfile.open(archive) as tar:
+            # It is our own, and links of sources may lead anywhere.
+            tar.extraction_filter = lambda member, _path: member
+            tar.extractall(context)  # noqa: S202
     finally:
         os.umask(mask)
     return context
