@@ -54,12 +54,17 @@ options:
     description: Seconds within which a version has to become healthy.
     type: float
     default: 60
+  proxy:
+    description: The reverse proxy before the application, from which the default of O(drain_timeout) follows.
+    type: str
+    choices: [caddy, nginx, traefik]
+    default: caddy
   drain_timeout:
     description:
       - Seconds between the moment when new requests go elsewhere and the stop of the old version. A server that stops
         drops connections that it has not accepted yet.
-      - V(0.3) for O(strategy=stop-first), where users wait for it, and V(2.5) for O(strategy=start-first), as long as
-        proxies remember an address.
+      - V(2.5) by default with O(strategy=start-first) or O(proxy=nginx), as long as Nginx believes an address; V(0.3)
+        otherwise, since users wait for it.
     type: float
   monitor:
     description: Seconds for which the new version is watched once it serves, before the old one is given up.

@@ -8,6 +8,8 @@ import json
 import shutil
 import threading
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,6 +226,25 @@ def test_a_large_body_is_held_whole(proxy: str, request: pytest.FixtureRequest) 
     assert time.monotonic() - began > 0.5
     back.join()
     assert [len(name) for name in site.names()] == [3_000_000]
+
+
+@pytest.mark.parametrize(("proxy", "held"), [("caddy", False), ("nginx", True)])
+def test_a_body_that_does_not_say_its_size_is_held_as_documented(
+    proxy: str, held: bool, request: pytest.FixtureRequest
+) -> None:
+    """docs/proxies.md says so of Caddy up to 2.11.1, and of which version holds such a body, too."""
+    site: Site = request.getfixturevalue(proxy)
+    docker("stop", APP)
+    back = threading.Timer(1, docker, ("start", APP))
+    back.start()
+    chunked = {**HOST, "Transfer-Encoding": "chunked"}
+    asked = urllib.request.Request(site.url, iter([json.dumps({"name": "chunked"}).encode()]), chunked)  # type: ignore[arg-type]
+    try:
+        status = urllib.request.urlopen(asked, timeout=30).status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    back.join()
+    assert (status, site.names()) == ((201, ["chunked"]) if held else (503, []))
 
 
 def test_nginx_holds_requests_while_there_is_no_application(nginx: Site) -> None:

@@ -69,6 +69,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "count": (_whole(1, 10**6), "a whole number of at least 1"),
     "places": (_whole(0, 10**6), "a whole number of at least 0"),
     "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
+    "seconds_or_auto": (
+        lambda value: value == "auto" or _number(0, 86400)(value),
+        "auto or a number of seconds between 0 and 86400",
+    ),
     "percent": (_number(0, 100), "a percentage between 0 and 100"),
     "cpus": (_number(0.01, 1024), "a number of CPUs such as 0.5"),
     "duration": (_lasts(0), "a duration such as 30s or 1m30s"),
@@ -110,7 +114,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "version": (_matches(r"\d+(\.\d+)*"), "a version such as 25.0"),
 }
 
-NUMBERS = ("cpus", "size", "size_or_auto")
+NUMBERS = ("cpus", "size", "size_or_auto", "seconds_or_auto")
 """Kinds of text that a number is as good for."""
 
 

@@ -13,7 +13,7 @@ from .._core.manifest import SUFFIXES
 from .._engine.compose import Compose
 from .._engine.sdk import SystemClock
 from .._release.cutover_state import AUTO, KEEP, RESTORE, CutoverWorld
-from .._release.preconditions import FAIL, START_FIRST, STOP_FIRST, WARN, Params
+from .._release.preconditions import CADDY, FAIL, PROXIES, START_FIRST, STOP_FIRST, WARN, Params, drain_timeout
 from .._store.releases import Releases
 from .._store.sets import Sets
 from .backups import LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, sets_of, volumes_of
@@ -36,6 +36,7 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     "strategy": {"type": "str", "choices": [STOP_FIRST, START_FIRST], "default": STOP_FIRST},
     "start_first_force": {"type": "bool", "default": False},
     "health_timeout": {"type": "float", "default": 60},
+    "proxy": {"type": "str", "choices": list(PROXIES), "default": CADDY},
     "drain_timeout": {"type": "float"},
     "monitor": {"type": "float", "default": 10},
     "smoke_test_command": {"type": "list", "elements": "str", "default": []},
@@ -58,7 +59,6 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
         },
     },
 }
-DRAIN = {STOP_FIRST: 0.3, START_FIRST: 2.5}  # seconds
 WAYS = (AUTO, RESTORE, KEEP)
 
 
@@ -99,7 +99,11 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         strategy=given["strategy"],
         start_first_force=given["start_first_force"],
         health_timeout=_positive(given, "health_timeout"),
-        drain_timeout=DRAIN[given["strategy"]] if given["drain_timeout"] is None else given["drain_timeout"],
+        drain_timeout=(
+            drain_timeout(given["strategy"], given["proxy"])
+            if given["drain_timeout"] is None
+            else given["drain_timeout"]
+        ),
         monitor=given["monitor"],
         smoke_test_command=tuple(given["smoke_test_command"]),
         proxy_reload_command=tuple(given["proxy_reload_command"]),

@@ -21,6 +21,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "count": ([1, 30, 10**6, "3"], [0, -1, 10**6 + 1, 2.5, "", None]),
     "places": (["0", 7], [-1, "", "x", 1.5, None, True]),
     "seconds": ([0, 0.5, "60", 86400], [-1, -0.1, 86401, "soon", "", None, [], float("nan"), float("inf")]),
+    "seconds_or_auto": (["auto", 0, "2.5", 86400], [-1, "AUTO", "auto ", 86401, "", None, [], float("nan")]),
     "percent": ([0, 50, "12.5", 100], [-1, 100.1, "half", "", None, float("nan")]),
     "cpus": ([0.01, 1, "0.5", 1024, "1.0"], [0, "0", -1, 1025, "many", "", None]),
     "duration": (["30s", "1m30s", "1.5h", "500ms", "10us"], ["30", "s", "", "1 m", "30s ", "-1s", 30, None, "30S"]),

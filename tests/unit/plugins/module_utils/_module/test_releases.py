@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
@@ -62,6 +62,7 @@ def test_everything_given() -> None:
         "strategy": "start-first",
         "start_first_force": True,
         "health_timeout": 5.0,
+        "proxy": "nginx",
         "drain_timeout": 0.0,
         "monitor": 6.0,
         "smoke_test_command": ["s"],
@@ -110,8 +111,21 @@ def test_everything_given() -> None:
     )
 
 
-def test_start_first_drains_for_longer() -> None:
-    assert cutover_of({**DEFAULTS, "strategy": "start-first"}, definition="", image="").drain_timeout > 1
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, 0.3),
+        ({"proxy": "traefik"}, 0.3),
+        ({"proxy": "nginx"}, 2.5),
+        ({"strategy": "start-first"}, 2.5),
+        ({"strategy": "start-first", "proxy": "nginx"}, 2.5),
+        ({"proxy": "nginx", "drain_timeout": 0.0}, 0.0),
+    ],
+)
+def test_an_old_version_answers_for_as_long_as_the_proxy_believes_its_address(
+    given: Mapping[str, Any], seconds: float
+) -> None:
+    assert cutover_of({**DEFAULTS, **given}, definition="", image="").drain_timeout == seconds
 
 
 def test_uploads_are_asked_for_where_they_are_archived() -> None:
