@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
@@ -15,6 +16,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import e
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import tidy
 
 ROLES = Path(__file__).parents[2] / "roles"
+PREFIX = "docker_vps_"
+"""How the variables of an inventory begin."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
@@ -29,48 +32,47 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         _unused, asked = self.validate_argument_spec(
             {
                 "roles": {"type": "list", "elements": "str", "required": True},
-                "words": {"type": "list", "elements": "str", "default": []},
-                "prefix": {"type": "str", "default": ""},
-                "wired": {"type": "list", "elements": "str", "default": []},
-                "flags": {"type": "list", "elements": "str", "default": []},
-                "also": {"type": "list", "elements": "str", "default": []},
+                "variables": {"type": "list", "elements": "str", "default": []},
             }
         )
         try:
             problems = self._problems(asked, variables)
         except AnsibleError:
-            problems = self._unreadable(asked["prefix"], variables) if asked["prefix"] else []
+            problems = self._unreadable(variables)
             if not problems:
                 raise
-        problems = [tidy(one) for one in [*problems, *asked["also"]]]
+        problems = [tidy(problem) for problem in problems]
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
         return result
 
     def _problems(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
-        problems = validators.unread(variables, asked["prefix"], asked["words"]) if asked["prefix"] else []
-        problems += self._conflicts(asked["prefix"], variables) if asked["prefix"] else []
-        wiring = {name: str(variables[name]) for name in asked["wired"] if name in variables}
-        words = validators.words_behind(asked["prefix"], wiring) if asked["prefix"] else {}
-        problems += self._overridden(asked["wired"], variables, words)
-        flags = {name: variables[name] for name in asked["flags"] if name in variables}
-        problems += validators.not_flags(self._templar.template(flags))
-        wrong = [one for role in asked["roles"] for one in self._wrong(role, variables)]
-        return [*problems, *validators.in_words(wrong, words)]
+        known = _variables()
+        problems = validators.unread(variables, PREFIX, known)
+        problems += self._conflicts(variables)
+        flags = {name: variables[name] for name in known if known[name]["type"] == "bool" and name in variables}
+        no_flags = validators.not_flags(self._templar.template(flags))
+        told = {sentence.split(" ", 1)[0] for sentence in no_flags}
+        spec = {name: option for role in asked["roles"] for name, option in _spec(role).items()}
+        spec.update({name: _option(known[name]) for name in asked["variables"]})
+        given = self._templar.template(
+            {name: variables[name] for name in spec if name in variables and name not in told}
+        )
+        return [*problems, *no_flags, *self._wrong(asked["roles"], spec, given)]
 
-    def _unreadable(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
-        """Return the words whose templates or vaults cannot be read, which Ansible itself would not name."""
+    def _unreadable(self, variables: Mapping[str, Any]) -> list[str]:
+        """Return the variables whose templates or vaults cannot be read, which Ansible itself would not name."""
         found = []
-        for name in sorted(name for name in variables if name.startswith(prefix)):
+        for name in sorted(name for name in variables if name.startswith(PREFIX)):
             try:
                 self._templar.template(variables[name])
             except AnsibleError as error:
                 found.append(f"{name} cannot be read: {str(error.message).splitlines()[0].rstrip('.')}.")
         return found
 
-    def _conflicts(self, prefix: str, variables: Mapping[str, Any]) -> list[str]:
-        """Return the words to which groups that have nothing to do with each other give several values."""
+    def _conflicts(self, variables: Mapping[str, Any]) -> list[str]:
+        """Return the variables to which groups that have nothing to do with each other give several values."""
         manager = self._task.get_variable_manager()
         host = manager._inventory.get_host(variables["inventory_hostname"]) if manager else None
         if host is None:
@@ -89,34 +91,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             above[group.name] = [one.name for one in group.get_ancestors()]
         decided = {*words(host), *manager.extra_vars}
         for groups in ranks.values():
-            found += validators.conflicts(host.name, groups, above, prefix, decided)
+            found += validators.conflicts(host.name, groups, above, PREFIX, decided)
         return found
 
-    def _overridden(self, wired: Sequence[str], variables: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:
-        """Return the variables of an inventory that the play sets itself."""
-        inventory = variables["hostvars"][variables["inventory_hostname"]] if wired else {}
-        given = [name for name in wired if name in inventory]
-        # Those of the command line win over the play's, and so have an effect.
-        lost = [name for name in given if self._templar.template(variables[name]) != inventory[name]]
-        return [
-            f"{name} has no effect in this play; set {words.get(name, 'the variable that stands for it')} instead "
-            "(docs/variables.md)."
-            for name in lost
-        ]
-
-    def _wrong(self, role: str, variables: Mapping[str, Any]) -> Sequence[str]:
-        spec = _read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-        given = self._templar.template({name: variables[name] for name in spec if name in variables})
-        ranges = _read(role, "meta/ranges.yml")
+    def _wrong(
+        self, roles: Sequence[str], spec: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+    ) -> Sequence[str]:
+        rules = _variables()
+        judged = {name: rules.get(name, {}) for name in spec}
         # First, since the validator ends with an exception at a date.
-        wrong = [
-            one
-            for name in ranges.get("strings", ())
-            if isinstance(given.get(name), Mapping)
-            for one in validators.not_strings(name, given[name])
-        ]
-        numbers = [name for kind in validators.NUMBERS for name in ranges["kinds"].get(kind, ())]
-        wrong += validators.not_text(given, spec, numbers)
+        strings = [name for name in given if judged[name].get("kind") == "strings" and isinstance(given[name], Mapping)]
+        wrong = [problem for name in strings for problem in validators.not_strings(name, given[name])]
+        wrong += validators.not_text(
+            given, spec, [name for name in spec if judged[name].get("kind") in validators.NUMBERS]
+        )
         if wrong:
             return wrong
         checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
@@ -126,17 +114,62 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if text:
             return text
         # The validator adds every variable that is not given, as None.
-        right = {name: checked.validated_parameters[name] for name in given}
-        values = {**_read(role, "defaults/main.yml"), **right}
-        found = [
-            *validators.wrong(ranges["kinds"], values),
-            *validators.missing(ranges.get("needs", {}), values),
-            *validators.excess(ranges.get("at_most", {}), values),
+        values = {name: checked.validated_parameters[name] for name in given}
+        found = validators.ruled(judged, values, roles)
+        hooks = [name for name in values if judged[name].get("kind") == "hooks"]
+        found += [problem for name in hooks for problem in self._hooks(name, values[name])]
+        found += [
+            problem
+            for section in _sections()
+            if {*roles} & {*section.get("required_by", ())}
+            for problem in validators.one_of(section["one_of"], values)
         ]
-        keys = environment.foreseen(ranges["environment"], values, found) if "environment" in ranges else []
-        return [*found, f"The environment is not right: {'; '.join(keys)}."] if keys else found
+        if "env_file" in roles:
+            keys = environment.foreseen(_environment(rules), values, found)
+            found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
+        return found
+
+    def _hooks(self, name: str, hooks: Sequence[Any]) -> list[str]:
+        """Return what is wrong with hooks, whose files lie where the inventory does, or are named by a whole path."""
+        directory = Path(self._templar.template("{{ inventory_dir | default('.', true) }}"))
+        paths = [directory / hook for hook in hooks if isinstance(hook, str)]
+        gone = [
+            f"{name} names {path}, and there is no such file on the controller." for path in paths if not path.is_file()
+        ]
+        return [*validators.not_hooks(name, hooks), *gone]
 
 
-def _read(role: str, name: str) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = yaml_load((ROLES / role / name).read_text(encoding="utf-8"))
-    return content
+def _read(path: str) -> Any:
+    return yaml_load((ROLES / path).read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=None)
+def _sections() -> Sequence[Mapping[str, Any]]:
+    sections: Sequence[Mapping[str, Any]] = _read("common/meta/variables.yml")
+    return sections
+
+
+def _variables() -> dict[str, Mapping[str, Any]]:
+    """Return all variables of an inventory with what is right for them."""
+    return {name: about for section in _sections() for name, about in section["variables"].items()}
+
+
+def _spec(role: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the options of a role of this collection; the role common has all variables and wants none of them."""
+    if role == "common":
+        return {}
+    options: Mapping[str, Mapping[str, Any]] = _read(f"{role}/meta/argument_specs.yml")["argument_specs"]["main"][
+        "options"
+    ]
+    return options
+
+
+def _option(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a variable's part of an argument spec."""
+    return {key: about[key] for key in ("type", "elements", "choices", "no_log") if key in about}
+
+
+def _environment(variables: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return where the keys of the environment come from that have a rule of their own."""
+    keys = {about["env"]: name for name, about in variables.items() if "env" in about}
+    return {"keys": keys, "extra": "docker_vps_env", "mount": "docker_vps_database_mount"}

@@ -13,7 +13,7 @@ from lab import STANDIN, App, MakeApp
 plays.forking = True
 
 # The engine asks sooner than by default, since tests wait for what it says.
-DEFAULTS = {"docker_vps_source_path": str(STANDIN), "stack_health_start_interval": "500ms"}
+DEFAULTS = {"docker_vps_source_path": str(STANDIN), "docker_vps_health_start_interval": "500ms"}
 
 # Files that take minutes, the longest first. Workers take whole files in this order, so that none of them is left with
 # a long one when the others have ended. pytest-xdist would go by the number of a file's tests, which says nothing here.

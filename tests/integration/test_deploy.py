@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import yaml
-from lab import CA_BUNDLE, ROOT, STANDIN, App, MakeApp, copied, deploy_all, docker, inspect, play
+from lab import ROOT, STANDIN, App, MakeApp, copied, deploy_all, docker, inspect, play
 
 SECRET = "7f3d9c0e51b24a86" * 4
 
@@ -16,7 +15,7 @@ SECRET = "7f3d9c0e51b24a86" * 4
 @pytest.fixture(scope="module")
 def app(make_app: MakeApp) -> App:
     """A deployed application with one vendor."""
-    words = {"stack_health_start_interval": None}  # by default
+    words = {"docker_vps_health_start_interval": None}  # by default
     app = make_app("it-deploy", docker_vps_env={"API_TOKEN": "tok-sesame-4711"}, **words)
     app.deploy().succeeded()
     assert app.post("/api/vendors", {"name": "before"}).status == 201
@@ -137,26 +136,11 @@ def test_phases_one_by_one_on_a_clean_host(make_app: MakeApp) -> None:
     for phase in ("image", "proxy_network", "env_file", "stack"):
         if phase == "image":
             # The stack needs the image too, so that its phase alone makes it; here it is made first.
-            role = "- ansible.builtin.import_role: {name: ptnextjs.docker_vps.image}"
-            app.play(f"{role}\n  vars: {image_words(app)}").succeeded()
+            app.play("- ansible.builtin.import_role: {name: ptnextjs.docker_vps.image}").succeeded()
         else:
             app.deploy("--tags", phase).succeeded()
     assert app.get("/api/health").status == 200
     assert app.deploy().succeeded().recap["changed"] == 0
-
-
-def image_words(app: App) -> str:
-    words = {
-        "image_source": "path",
-        "image_name": app.container,
-        "image_path": app.words["docker_vps_source_path"],
-        "image_base": app.words["docker_vps_base_image"],
-        "image_build_args": {"NEXT_PUBLIC_SERVER_URL": app.words["docker_vps_server_url"]},
-        "image_build_ca": CA_BUNDLE,
-        "image_log": f"{app.directory}/build.log",
-        "image_disk_needed": "1G",
-    }
-    return json.dumps(words)
 
 
 def test_a_second_application_needs_only_other_names(app: App, make_app: MakeApp) -> None:

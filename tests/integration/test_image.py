@@ -273,14 +273,7 @@ def build_role(apps: list[App], sources: Path, seconds: float, **words: Any) -> 
     for app in apps:
         dockerfile = SLOW.format(base=image_of("base_image.sh"), unlike_others=time.time_ns(), seconds=seconds)
         copied(STANDIN, sources / app.name, Dockerfile=dockerfile)
-        image = {"image_source": "path", "image_path": str(sources / app.name), "image_name": app.container}
-        hosts[app.name] = {
-            **app.host(),
-            **image,
-            "image_log": f"{app.directory}/build.log",
-            "image_disk_needed": "1G",
-            **words,
-        }
+        hosts[app.name] = {**app.host(), "docker_vps_source_path": str(sources / app.name), **words}
     (sources / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
     task = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
     (sources / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
@@ -290,7 +283,7 @@ def build_role(apps: list[App], sources: Path, seconds: float, **words: Any) -> 
 def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: Path) -> None:
     apps = [make_app("it-built-first"), make_app("it-built-second")]
     # Both together take longer than one of them may.
-    build_role(apps, sources, seconds=6, image_build_timeout=10).succeeded()
+    build_role(apps, sources, seconds=6, docker_vps_build_timeout=10).succeeded()
     logs = [(app.directory / "build.log").read_text() for app in apps]
     moments = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
     first, second = sorted(moments)
@@ -302,7 +295,7 @@ def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: 
 
 def test_a_build_that_takes_too_long_is_ended(make_app: MakeApp, sources: Path) -> None:
     app = make_app("it-too-long")
-    text = build_role([app], sources, seconds=300, image_build_timeout=4).failed().text
+    text = build_role([app], sources, seconds=300, docker_vps_build_timeout=4).failed().text
     assert re.search(r"was not built: the step \[2/2\] RUN echo .* failed: the build took longer than", text)
     assert processes_of(str(app.directory)) == []
 
@@ -312,7 +305,7 @@ def test_a_build_whose_turn_does_not_come_says_so(make_app: MakeApp, sources: Pa
     place = os.open("/run", os.O_RDONLY)
     try:
         fcntl.flock(place, fcntl.LOCK_EX)
-        text = build_role([app], sources, seconds=0, image_build_timeout=1, image_build_wait=2).failed().text
+        text = build_role([app], sources, seconds=0, docker_vps_build_timeout=1, docker_vps_build_wait=2).failed().text
     finally:
         os.close(place)
     assert "was not built: other builds on this host had not ended after 2 seconds" in text
@@ -344,10 +337,10 @@ def noexec(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_build_that_cannot_be_started_says_why(make_app: MakeApp, sources: Path, noexec: Path) -> None:
     app = make_app("it-noexec")
-    text = build_role([app], sources, seconds=0, image_log=f"{noexec}/build.log").failed().text
+    text = build_role([app], sources, seconds=0, docker_vps_build_log=f"{noexec}/build.log").failed().text
     assert f"the command of the build cannot be started in {noexec}: it may not be executed: its mode forbids" in text
     assert list(noexec.iterdir()) == []
-    arguments = {"image_build_args": {"WORDS": "x" * 131072}}
+    arguments = {"docker_vps_build_args": {"WORDS": "x" * 131072}}
     text = build_role([app], sources.with_name("long"), seconds=0, **arguments).failed().text
     assert f"cannot be started in {app.directory}: its arguments are too long: the kernel takes 131071 bytes" in text
 
@@ -382,11 +375,9 @@ def test_an_own_dockerfile_is_given_the_same_from_a_directory_and_from_git(make_
     commit(copied(STANDIN, sources, Dockerfile=own, **{"data/prices.json": "", ".env": "", "docker-compose.yml": ""}))
     app = make_app("it-given")
     directory = f"{app.directory}/source"
-    git = {"image_source": "git", "image_git_url": f"file://{sources}", "image_git_version": "main"}
-    for words in ({"image_source": "path", "image_path": str(sources)}, git):
-        build_role(
-            [app], sources.with_name(words["image_source"]), 0, image_git_directory=directory, **words
-        ).succeeded()
+    git = {"docker_vps_source_path": "", "docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "main"}
+    for source, words in (("path", {"docker_vps_source_path": str(sources)}), ("git", git)):
+        build_role([app], sources.with_name(source), 0, **words).succeeded()
     images = docker("images", "--quiet", app.container).split()
     given = [docker("run", "--rm", one, "sh", "-c", "cd /given && find . -type f").splitlines() for one in images]
     committed = run("git", "-C", str(sources), "ls-files").stdout.split()

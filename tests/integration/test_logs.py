@@ -210,7 +210,7 @@ def test_several_hosts_are_told_apart(start: Start, tmp_path: Path) -> None:
         ({"docker_vps_container": "it-logs-nobody"}, "Container it-logs-nobody does not exist"),
         ({"docker_vps_logs_pattern": "("}, "pattern must be a regular expression"),
         ({"docker_vps_logs_since": "soon"}, "since must be a time such as"),
-        ({"docker_vps_logs_tail": -1}, "logs_tail must be a whole number of at least 0"),
+        ({"docker_vps_logs_tail": -1}, "docker_vps_logs_tail must be a whole number of at least 0"),
         ({"docker_vps_logs_follow": True, "docker_vps_logs_until": "1s"}, "follow and until exclude each other"),
     ],
 )

@@ -26,7 +26,7 @@ def app(make_app: MakeApp) -> Iterator[App]:
 def role(app: App, *arguments: str, engine: str = "", **variables: str) -> Played:
     task = {
         "ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.proxy_network"},
-        "vars": {"proxy_network_name": NAME, **variables},
+        "vars": {"docker_vps_network": NAME, **variables},
         "environment": {"DOCKER_HOST": engine} if engine else {},
     }
     return app.play(json.dumps([task]), *arguments)
@@ -35,21 +35,21 @@ def role(app: App, *arguments: str, engine: str = "", **variables: str) -> Playe
 def test_check_then_create_then_leave_alone(app: App) -> None:
     assert role(app, "--check").succeeded().recap["changed"] == 1
     assert docker("network", "ls", "--quiet", "--filter", f"name=^{NAME}$") == ""
-    assert role(app, proxy_network_subnet="10.213.0.0/24").succeeded().recap["changed"] == 1
+    assert role(app, docker_vps_network_subnet="10.213.0.0/24").succeeded().recap["changed"] == 1
     made = docker("network", "inspect", NAME, "--format", "{{.Id}} {{(index .IPAM.Config 0).Subnet}}")
     assert made.endswith("10.213.0.0/24")
     for arguments in ((), ("--check",)):
         assert role(app, *arguments).succeeded().recap["changed"] == 0
-        assert role(app, *arguments, proxy_network_subnet="10.213.0.0/24").succeeded().recap["changed"] == 0
+        assert role(app, *arguments, docker_vps_network_subnet="10.213.0.0/24").succeeded().recap["changed"] == 0
     assert docker("network", "inspect", NAME, "--format", "{{.Id}}") == made.split()[0]
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"proxy_network_subnet": "10.214.0.0/24"},
-        {"proxy_network_driver": "macvlan"},
-        {"proxy_network_driver": "overlay", "proxy_network_scope": "swarm"},
+        {"docker_vps_network_subnet": "10.214.0.0/24"},
+        {"docker_vps_network_driver": "macvlan"},
+        {"docker_vps_network_driver": "overlay", "docker_vps_network_scope": "swarm"},
     ],
 )
 def test_a_network_of_another_kind_is_refused_and_left_as_it_is(app: App, wanted: dict[str, str]) -> None:
@@ -65,13 +65,13 @@ def test_a_network_that_keeps_its_containers_apart_is_refused(app: App) -> None:
 
 
 def test_a_wrong_type_is_refused(app: App) -> None:
-    assert "proxy_network_driver" in role(app, proxy_network_driver="bridges").failed().text
+    assert "docker_vps_network_driver" in role(app, docker_vps_network_driver="bridges").failed().text
 
 
 def test_a_refusal_of_the_engine_is_told_at_once(app: App) -> None:
     docker("network", "create", "--subnet=10.213.0.0/24", OTHER)
     try:
-        played = role(app, proxy_network_subnet="10.213.0.128/25").failed()
+        played = role(app, docker_vps_network_subnet="10.213.0.128/25").failed()
     finally:
         docker("network", "rm", OTHER)
     assert f"The engine did not create the network {NAME}: " in played.text
@@ -121,7 +121,7 @@ def test_a_network_that_another_play_makes_at_the_same_moment_is_taken(app: App)
 
 def test_one_that_does_not_suit_is_left_as_it_is(app: App) -> None:
     with Meanwhile() as engine:
-        text = role(app, engine=engine.url, proxy_network_subnet="10.213.0.0/24").failed().text
+        text = role(app, engine=engine.url, docker_vps_network_subnet="10.213.0.0/24").failed().text
         assert f"The network {NAME} exists, but with driver bridge, scope local and subnet 1" in text
         assert docker("network", "ls", "--quiet", "--no-trunc", "--filter", f"name=^{NAME}$") == engine.made
         engine.shutdown()

@@ -60,15 +60,14 @@ class Replica:
         self.place, self.backups, self.target = place, place / "backups", place / "replica"
         as_the_application("chown", "1000:1000", "/data", user="0")
         self.words: dict[str, Any] = {
-            "replica_app": NAME,
-            "replica_project": CONTAINER,
-            "replica_container": CONTAINER,
-            "replica_directory": str(place / "project"),
-            "replica_image": image_of("litestream_image.sh"),
-            "replica_url": f"file://{self.target}",
-            "replica_environment": {"LITESTREAM_SECRET_ACCESS_KEY": SECRET},
-            "replica_volume": VOLUME,
-            "replica_backup_directory": str(self.backups),
+            "docker_vps_app": NAME,
+            "docker_vps_replica_container": CONTAINER,
+            "docker_vps_replica_directory": str(place / "project"),
+            "docker_vps_replica_image": image_of("litestream_image.sh"),
+            "docker_vps_replica_url": f"file://{self.target}",
+            "docker_vps_replica_environment": {"LITESTREAM_SECRET_ACCESS_KEY": SECRET},
+            "docker_vps_database_volume": VOLUME,
+            "docker_vps_backup_directory": str(self.backups),
         }
 
     def role(self, entry: str = "main", *arguments: str, **words: Any) -> Played:
@@ -116,7 +115,7 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     time.sleep(3)  # Litestream looks each second
     moment = written[20]
     asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    said = replica.role("point_in_time", replica_point_in_time=asked).succeeded()
+    said = replica.role("point_in_time", docker_vps_restore_point_in_time=asked).succeeded()
     got = re.search(
         rf"Asked for {re.escape(asked)}, got the database as of (\S+Z); the next change in the replica", said.text
     )
@@ -140,7 +139,7 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     replica.write(range(100, 103))
     time.sleep(3)
     late = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = replica.role("point_in_time", replica_point_in_time=late).succeeded()
+    said = replica.role("point_in_time", docker_vps_restore_point_in_time=late).succeeded()
     assert re.search(rf"Asked for {late}, got the database as of \S+Z, the newest state in the replica\.", said.text)
     newest, _unused = replica.sets()
     # Litestream keeps two small tables of its own in the database.
@@ -164,7 +163,7 @@ def test_a_moment_of_which_only_pieces_are_left(replica: Replica) -> None:
     time.sleep(8)  # until the pieces are made, and what they were made of is gone
     moment = written[30]
     asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    said = replica.role("point_in_time", replica_point_in_time=asked).succeeded()
+    said = replica.role("point_in_time", docker_vps_restore_point_in_time=asked).succeeded()
     got = re.search(
         r"got the database as of (\S+Z)\. The replica keeps what was written after that until (\S+Z)", said.text
     )
@@ -193,9 +192,9 @@ def test_secrets_are_in_one_file_only(replica: Replica) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ({"replica_point_in_time": "yesterday"}, "The point in time must be one such as"),
+        ({"docker_vps_restore_point_in_time": "yesterday"}, "The point in time must be one such as"),
         (
-            {"replica_point_in_time": "2020-01-01T00:00:00Z"},
+            {"docker_vps_restore_point_in_time": "2020-01-01T00:00:00Z"},
             "cannot be fetched from the replica: Error: no matching backup files available. Choose",
         ),
     ],
@@ -212,6 +211,6 @@ def test_a_moment_that_is_not_there(replica: Replica, words: dict[str, str], why
 
 def test_a_storage_that_does_not_answer(replica: Replica) -> None:
     replica.write(range(1))
-    failed = replica.role(replica_url="sftp://user:s3cr3t@127.0.0.1:9/replica").failed()
+    failed = replica.role(docker_vps_replica_url="sftp://user:s3cr3t@127.0.0.1:9/replica").failed()
     assert "the replica holds nothing of payload.db in the volume it-replica-db. Is the database there" in failed.text
     assert "s3cr3t" not in failed.output

@@ -68,17 +68,17 @@ class Scheduled:
         self.config = app.directory / "backup.json"
         self.cron = Path(f"/etc/cron.d/{app.name}-backup")
         self.variables: dict[str, Any] = {
-            "schedule_app": app.name,
-            "schedule_project_directory": str(app.directory),
-            "schedule_python": sys.executable,
-            "schedule_directory": str(app.backups),
-            "schedule_volumes": {"db": f"{app.name}-db", "media": f"{app.name}-media"},
-            "schedule_uploads_query": "",
-            "schedule_drill_env_file": str(app.directory / ".env.production"),
-            "schedule_drill_timeout": 30,
-            "schedule_notify_webhook": f"{listener.url}/hook-radish",
-            "schedule_notify_pings": {"backup": f"{listener.url}/ping-radish"},
-            "schedule_notify_command": ["tee", str(self.kept)],
+            "docker_vps_app": app.name,
+            "docker_vps_directory": str(app.directory),
+            "docker_vps_schedule_python": sys.executable,
+            "docker_vps_backup_directory": str(app.backups),
+            "docker_vps_backup_volumes": {"db": f"{app.name}-db", "media": f"{app.name}-media"},
+            "docker_vps_backup_uploads_query": "",
+            "docker_vps_env_file": str(app.directory / ".env.production"),
+            "docker_vps_health_wait": 30,
+            "docker_vps_notify_webhook": f"{listener.url}/hook-radish",
+            "docker_vps_notify_pings": {"backup": f"{listener.url}/ping-radish"},
+            "docker_vps_notify_command": ["tee", str(self.kept)],
         }
 
     def role(self, *arguments: str, entry: str = "main", **variables: Any) -> Played:
@@ -114,7 +114,10 @@ def test_check_mode_tells_what_would_come_and_writes_nothing(scheduled: Schedule
 
 @WITHOUT_SYSTEMD
 def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Scheduled) -> None:
-    offsite = {"schedule_offsite_repository": "sftp:nowhere:/srv", "schedule_offsite_password": PASSWORD}
+    offsite = {
+        "docker_vps_backup_offsite_repository": "sftp:nowhere:/srv",
+        "docker_vps_backup_offsite_password": PASSWORD,
+    }
     played = scheduled.role("--diff", "-vvv", **offsite).succeeded()
     assert PASSWORD not in played.output.split("TASK", 1)[1]
     assert "radish" not in played.output.split("TASK", 1)[1]
@@ -136,8 +139,8 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
     scheduled.role().succeeded()
     assert scheduled.role().succeeded().recap["changed"] == 0
     assert scheduled.role("--check", "--diff").succeeded().recap["changed"] == 0
-    assert scheduled.role("--check", schedule_keep_daily=9).succeeded().recap["changed"] == 1
-    played = scheduled.role("--check", "--diff", schedule_backup_cron="15 3 * * *").succeeded()
+    assert scheduled.role("--check", docker_vps_backup_keep_daily=9).succeeded().recap["changed"] == 1
+    played = scheduled.role("--check", "--diff", docker_vps_schedule_backup_cron="15 3 * * *").succeeded()
     assert played.recap["changed"] == 1
     assert "+15 3 * * * root nice" in played.output
 
@@ -145,12 +148,12 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
 @pytest.mark.parametrize(
     ("variables", "problem"),
     [
-        ({"schedule_backup_delay": "soon"}, "schedule_backup_delay must be a duration"),
-        ({"schedule_python": "/usr/bin/env"}, "/usr/bin/env on local cannot run docker-vps"),
-        ({"schedule_python": "/no/python"}, "/no/python on local cannot run docker-vps"),
-        ({"schedule_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
+        ({"docker_vps_schedule_backup_delay": "soon"}, "docker_vps_schedule_backup_delay must be a duration"),
+        ({"docker_vps_schedule_python": "/usr/bin/env"}, "/usr/bin/env on local cannot run docker-vps"),
+        ({"docker_vps_schedule_python": "/no/python"}, "/no/python on local cannot run docker-vps"),
+        ({"docker_vps_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
-            {"schedule_notify_pings": {"prune": "http://radish"}},
+            {"docker_vps_notify_pings": {"prune": "http://radish"}},
             "one or more of the jobs backup, verify, drill, recover",
         ),
     ],
@@ -163,8 +166,8 @@ def test_what_cannot_be_right_is_refused(scheduled: Scheduled, variables: dict[s
 
 @WITHOUT_SYSTEMD
 def test_a_wrong_cron_time_is_refused(scheduled: Scheduled) -> None:
-    played = scheduled.role(schedule_verify_cron="hourly").failed()
-    assert "schedule_verify_cron must be the five fields of crontab(5)" in played.text
+    played = scheduled.role(docker_vps_schedule_verify_cron="hourly").failed()
+    assert "docker_vps_schedule_verify_cron must be the five fields of crontab(5)" in played.text
 
 
 def test_the_installed_command_backs_up(scheduled: Scheduled, listener: Listener) -> None:
@@ -202,7 +205,9 @@ def test_the_installed_command_restores(scheduled: Scheduled) -> None:
 def test_the_installed_command_copies_off_site(scheduled: Scheduled, tmp_path: Path) -> None:
     run(str(SUPPORT / "packages.sh"), "restic")
     repository = str(tmp_path / "restic")
-    scheduled.role(schedule_offsite_repository=repository, schedule_offsite_password=PASSWORD).succeeded()
+    scheduled.role(
+        docker_vps_backup_offsite_repository=repository, docker_vps_backup_offsite_password=PASSWORD
+    ).succeeded()
     done = scheduled.command("backup")
     assert done.returncode == 0, done.stderr
     assert [repository in line for line in done.stdout.splitlines()] == [False, False, True, True]
@@ -225,7 +230,7 @@ def test_a_timer_that_is_stopped_ends_as_it_should(scheduled: Scheduled) -> None
 
 def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener) -> None:
     listener.heard.clear()
-    scheduled.role(schedule_volumes={"db": "it-schedule-gone"}).succeeded()
+    scheduled.role(docker_vps_backup_volumes={"db": "it-schedule-gone"}).succeeded()
     done = scheduled.command("backup")
     assert done.returncode == 1
     assert done.stderr.startswith("The volume it-schedule-gone does not exist")
@@ -248,7 +253,7 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho $1 >>'{told}'\n")
     (tmp_path / "systemctl").chmod(0o755)
     role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "systemd"}
-    odd = {**scheduled.variables, "schedule_project_directory": str(home), "__schedule_place": str(tmp_path)}
+    odd = {**scheduled.variables, "docker_vps_directory": str(home), "__schedule_place": str(tmp_path)}
     task = {"ansible.builtin.include_role": role, "vars": odd}
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     scheduled.app.play(yaml.safe_dump([{"block": [task], "environment": path}])).succeeded()
@@ -298,11 +303,11 @@ def test_every_calendar_comes_once_in_all_time_zones() -> None:
 def test_absent_removes_all_but_the_sets(scheduled: Scheduled) -> None:
     scheduled.role().succeeded()
     sets = sorted(scheduled.app.backups.iterdir())
-    assert scheduled.role("--check", schedule_state="absent").succeeded().recap["changed"] == 2
-    assert scheduled.role(schedule_state="absent").succeeded().recap["changed"] == 2
+    assert scheduled.role("--check", docker_vps_schedule_state="absent").succeeded().recap["changed"] == 2
+    assert scheduled.role(docker_vps_schedule_state="absent").succeeded().recap["changed"] == 2
     assert not scheduled.cron.exists()
     assert not scheduled.program.exists()
     assert not scheduled.config.exists()
     assert sorted(scheduled.app.backups.iterdir()) == sets
-    assert scheduled.role(schedule_state="absent").succeeded().recap["changed"] == 0
+    assert scheduled.role(docker_vps_schedule_state="absent").succeeded().recap["changed"] == 0
     assert docker("ps", "-q", "--filter", f"name={scheduled.app.container}")

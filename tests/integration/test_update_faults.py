@@ -263,7 +263,7 @@ def test_a_second_container_on_the_database(versions: Versions, before: Left) ->
     try:
         text = refused(versions, {"OTHER": "1"})
         assert f"{other} also runs on {versions.app.name}-db. Two containers on one database can lose data" in text
-        assert "Stop it (docker stop), or name it in stack_allowed_containers" in text
+        assert "Stop it (docker stop), or name it in docker_vps_allowed_containers" in text
         assert what_is_there(versions.app) == before
         versions.put({"OTHER": "1"}, allowed_containers=[other])
     finally:

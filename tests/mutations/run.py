@@ -258,18 +258,34 @@ MUTANTS = [
         "modules/test_notification.py",
     ),
     # Roles
-    in_role("preflight", "tasks/apply.yml", "{{ preflight_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
+    in_role("preflight", "tasks/apply.yml", "{{ docker_vps_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
     in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
     in_role("image", "templates/docker.sh.j2", "until flock -w 1 9", "until true", "test_image.py", "-k", "one_after"),
-    in_role("env_file", "tasks/apply.yml", "combine(env_file_extra)", "combine({})", "test_env_file.py"),
+    in_role("env_file", "tasks/apply.yml", "combine(docker_vps_env)", "combine({})", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "npm ci --include=dev", "false", "test_image.py", "-k", "labels"),
-    in_role("stack", "templates/compose.yml.j2", "{{ stack_health_retries }}", "5", "test_deploy.py"),
-    in_role("backup", "tasks/apply.yml", "when: backup_prune\n", "when: false\n", "test_lifecycle.py", "-k", "prunes"),
-    in_role("restore", "tasks/apply.yml", "else restore_set", "else 'latest'", "test_lifecycle.py", "-k", "named"),
+    in_role("stack", "templates/compose.yml.j2", "{{ docker_vps_health_retries }}", "5", "test_deploy.py"),
+    in_role(
+        "backup",
+        "tasks/apply.yml",
+        "when: docker_vps_backup_prune\n",
+        "when: false\n",
+        "test_lifecycle.py",
+        "-k",
+        "prunes",
+    ),
+    in_role(
+        "restore", "tasks/apply.yml", "else docker_vps_restore_set", "else 'latest'", "test_lifecycle.py", "-k", "named"
+    ),
     in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
     in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
     in_role(
-        "logs", "tasks/apply.yml", 'pattern: "{{ logs_pattern }}"', 'pattern: ""', "test_logs.py", "-k", "playbook"
+        "logs",
+        "tasks/apply.yml",
+        'pattern: "{{ docker_vps_logs_pattern }}"',
+        'pattern: ""',
+        "test_logs.py",
+        "-k",
+        "playbook",
     ),
 ]
 

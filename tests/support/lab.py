@@ -232,17 +232,7 @@ class App:
     def stack(self, entry: str) -> Played:
         """Run an entry of the role stack alone: absent or main, which is Compose's "down" or "up"."""
         compose = yaml.safe_load((self.directory / "compose.yml").read_text())
-        words = {
-            "stack_project": self.name,
-            "stack_directory": str(self.directory),
-            "stack_container": self.container,
-            "stack_image": compose["services"]["app"]["image"],
-            "stack_aliases": self.words.get("docker_vps_aliases", []),
-            "stack_network": self.network,
-            "stack_env_file": str(self.directory / ".env.production"),
-            "stack_database_volume": f"{self.name}-db",
-            "stack_media_volume": f"{self.name}-media",
-        }
+        words = {"stack_image": compose["services"]["app"]["image"]}
         role = {"name": "ptnextjs.docker_vps.stack", "tasks_from": entry}
         return self.play(yaml.safe_dump([{"ansible.builtin.import_role": role, "vars": words}]))
 

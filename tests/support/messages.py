@@ -468,9 +468,10 @@ def faults(text: str) -> list[str]:
 
 @functools.lru_cache(maxsize=None)
 def hidden() -> set[str]:
-    """Return the variables of roles that an inventory has under another name."""
-    wiring = yaml.safe_load((ROOT / "playbooks/roles/wiring/vars/main.yml").read_text())
-    return {name for name, template in wiring.items() if "docker_vps_" in str(template)} - {"stack_allowed_containers"}
+    """Return the variables of roles that no inventory has; stack_image is for who uses the role alone."""
+    files = (ROOT / "roles").glob("*/defaults/main.yml")
+    names = {name for path in files for name in yaml.safe_load(path.read_text(encoding="utf-8"))}
+    return {name for name in names if not name.startswith("docker_vps_")} - {"stack_image"}
 
 
 if __name__ == "__main__":

@@ -153,32 +153,6 @@ def test_every_script_names_its_licence(path: str) -> None:
     assert "# SPDX-License-Identifier: GPL-3.0-or-later" in lines[:2]
 
 
-def test_every_word_of_an_inventory_is_explained_and_no_other() -> None:
-    wiring = (ROOT / "playbooks/roles/wiring/vars/main.yml").read_text()
-    words = {*re.findall(r"(?<!_)docker_vps_[a-z0-9_]+", wiring), "docker_vps_hosts"}
-    explained = re.findall(r"^\| `(docker_vps_\w+)` \|", (ROOT / "docs/variables.md").read_text(), re.MULTILINE)
-    assert sorted(explained) == sorted(words)
-
-
-def plain(text: str) -> str:
-    """Return a default in one form, whichever quotes it has."""
-    return str(yaml.safe_load(text)) if text.startswith("[") else text.strip("'")
-
-
-def test_the_page_of_variables_has_the_defaults_of_the_plays() -> None:
-    given = r"(?<!_)(docker_vps_\w+) \| default\(('[^']*'|[\d.]+|true|false|\[[^]]*\]|\{\})(?:, true)?\)"
-    text = "".join(path.read_text() for path in sorted((ROOT / "playbooks").rglob("*.yml")))
-    defaults: dict[str, set[str]] = {}
-    for name, literal in re.findall(given, text):
-        defaults.setdefault(name, set()).add(plain(literal))
-    rows = re.findall(
-        r"^\| `(docker_vps_\w+)` \| (?:`([^`]*)`)? \|", (ROOT / "docs/variables.md").read_text(), re.MULTILINE
-    )
-    shown = {name: {plain(default)} for name, default in rows}  # without those that are explained in words
-    assert len(shown) >= 105
-    assert {name: defaults.get(name) for name in shown} == shown
-
-
 def test_no_two_files_of_integration_tests_have_an_application_in_common() -> None:
     # They run at the same time, on one engine.
     users: dict[str, list[str]] = {}

@@ -60,7 +60,7 @@ def test_each_says_what_to_do() -> None:
         ("It failed.. Try again.", "two full stops"),
         ("Error executing command.", "Error executing command"),
         ("There is no branch. There is no branch. Check it.", "a sentence twice"),
-        ("The host is too small: lower preflight_memory_min.", "a role's variable"),
+        ("The host is too small: see image_host.", "a role's variable"),
     ],
 )
 def test_each_rule_finds_what_it_is_for(text: str, fault: str) -> None:

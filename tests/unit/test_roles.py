@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the house for roles: spec, defaults, ranges, prefixes and wiring fit together."""
+"""The rules of the house for roles: variables, specs, defaults and prefixes fit together."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
@@ -15,12 +14,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
-from ansible_collections.ptnextjs.docker_vps.tests.support import messages
+from ansible_collections.ptnextjs.docker_vps.tests.support import variables
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from jinja2.nativetypes import NativeEnvironment
 
-WIRING: Mapping[str, Any] = yaml.safe_load((ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8"))
+MADE: Mapping[str, Any] = role_file("common", "vars/main.yml")
+OWN = [role for role in ROLES if role != "common"]
 
 
 def role_texts(role: str) -> Iterator[tuple[Path, str]]:
@@ -37,65 +37,110 @@ def names_made_by(task: Mapping[str, Any]) -> set[str]:
     return {name for name in made if not name.startswith("ansible_")}
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_spec_of_a_role_has_exactly_its_defaults(role: str) -> None:
-    assert list(spec_of_role(role)) == list(role_file(role, "defaults/main.yml"))
+def own_defaults(role: str) -> dict[str, Any]:
+    """Return the defaults of what only plays and other roles tell a role."""
+    path = ROOT / f"roles/{role}/defaults/main.yml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_values_stand_in_the_defaults_only(role: str) -> None:
-    for name, option in spec_of_role(role).items():
+def test_everything_that_is_written_from_the_variables_is_up_to_date() -> None:
+    stale = [path for path, text in variables.written().items() if path.read_text(encoding="utf-8") != text]
+    assert stale == [], "run python tests/support/variables.py"
+
+
+def test_a_variable_says_what_it_needs_and_no_more() -> None:
+    known = {"default", "type", "elements", "choices", "no_log", "kind", "required_by", "at_most", "env", "description"}
+    for name, about in variables.variables().items():
+        assert name.startswith("docker_vps_")
+        assert {"default", "type", "description"} <= set(about) <= known, name
+        assert ("elements" in about) is (about["type"] == "list"), name
+        assert set(about.get("required_by", ())) <= set(OWN), name
+        assert about.get("at_most", name) in variables.variables(), name
+
+
+def test_a_default_is_written_in_its_type() -> None:
+    plain = {name: about for name, about in variables.variables().items() if "{{" not in str(about["default"])}
+    assert len(plain) > 130
+    spec = {
+        name: {key: about[key] for key in ("type", "elements", "choices") if key in about}
+        for name, about in plain.items()
+    }
+    given = {name: about["default"] for name, about in plain.items()}
+    checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
+    assert checked.error_messages == []
+    for name, value in given.items():
+        assert type(checked.validated_parameters[name]) is type(value) or plain[name]["type"] == "float"
+
+
+def test_every_variable_is_read_by_a_role_or_a_play() -> None:
+    plays = [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
+    texts = [text for role in OWN for text in variables.texts_of(role)]
+    assert variables.read_by([*plays, *texts]) == list(variables.variables())
+
+
+@pytest.mark.parametrize("role", OWN)
+def test_the_spec_of_a_role_has_exactly_what_it_reads(role: str) -> None:
+    spec = spec_of_role(role)
+    read = variables.read_by(variables.texts_of(role))
+    assert list(spec) == [*own_defaults(role), *read]
+    for name, option in spec.items():
         assert not {"default", "required"} & set(option), name
         assert {"description", "type"} <= set(option), name
-        assert option["type"] != "list" or "elements" in option, name
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_spec_of_a_role_takes_its_defaults(role: str) -> None:
-    defaults = role_file(role, "defaults/main.yml")
-    checked = ArgumentSpecValidator(spec_of_role(role)).validate(defaults, validate_role_argument_spec=True)
-    assert checked.error_messages == []
-    # Not even converted: a default is written in its type.
-    assert checked.validated_parameters == defaults
-    for name, value in defaults.items():
-        assert type(checked.validated_parameters[name]) is type(value) or spec_of_role(role)[name]["type"] == "float"
+def files_of(play: Path) -> set[Path]:
+    """Return the files of a play, with the tasks files that it names, and those that they name."""
+    found: set[Path] = set()
+    ahead = [play]
+    while ahead:
+        path = ahead.pop()
+        if path not in found:
+            found.add(path)
+            names = re.findall(r"[\w/]+\.yml", path.read_text(encoding="utf-8"))
+            ahead += [tasks for name in names if (tasks := ROOT / "playbooks/tasks" / Path(name).name).exists()]
+    return found
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_the_ranges_of_a_role_fit_it(role: str) -> None:
-    ranges, spec, defaults = (
-        role_file(role, "meta/ranges.yml"),
-        spec_of_role(role),
-        role_file(role, "defaults/main.yml"),
-    )
-    named = [name for names in ranges["kinds"].values() for name in names]
-    assert set(named) <= set(spec)
-    assert len(named) == len(set(named))
-    required = {"env_file_server_url", "replica_url"}
-    judged = {kind: [name for name in names if name not in required] for kind, names in ranges["kinds"].items()}
-    assert validators.wrong(judged, defaults) == []
-    assert validators.excess(ranges.get("at_most", {}), defaults) == []
-    for chooser, needs in ranges.get("needs", {}).items():
-        assert set(needs) <= set(spec[chooser]["choices"])
-        assert set(needs.values()) <= set(spec)
+@pytest.mark.parametrize("play", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda play: play.stem)
+def test_a_play_checks_what_it_reads(play: Path) -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in files_of(play))
+    roles = {role for names in re.findall(r"validate_roles: \[(.*)\]", text) for role in names.split(", ")}
+    used = set(re.findall(r"name: ptnextjs\.docker_vps\.(\w+)\n", text)) & set(OWN)
+    assert used, "no role at all"
+    checked = {name for role in roles for name in spec_of_role(role)}
+    checked |= set(re.findall(r"^ +- (docker_vps_\w+)$", text, re.MULTILINE))
+    # Ansible itself reads some of them before any task, and flags are checked in each play.
+    others = {"docker_vps_hosts", "docker_vps_serial", "docker_vps_max_fail_percentage"}
+    read = [name for name in variables.read_by([text]) if variables.variables()[name]["type"] != "bool"]
+    assert [name for name in read if name not in checked | others] == []
+
+
+@pytest.mark.parametrize("path", sorted({*(ROOT / "roles").rglob("*"), *(ROOT / "playbooks").rglob("*.yml")}), ids=str)
+def test_a_flag_is_read_as_true_or_false(path: Path) -> None:
+    """With -e it is a string, of which each is true but the empty one."""
+    if not path.is_file() or {"meta", "defaults"} & {*path.parts}:
+        return
+    flags = [name for name, about in variables.variables().items() if about["type"] == "bool"]
+    read = re.findall(rf"(?<![\w-])(?:{'|'.join(flags)})(?!\w|:|=)(?! \| bool).*", path.read_text(encoding="utf-8"))
+    assert read == []
 
 
 def test_every_key_of_the_environment_that_has_a_rule_is_judged_in_advance() -> None:
-    sources = role_file("env_file", "meta/ranges.yml")["environment"]
+    keys = {about["env"]: name for name, about in variables.variables().items() if "env" in about}
     written = next(
         task["vars"]["__env_file_values"]
         for task in all_tasks("env_file")
         if "__env_file_values" in task.get("vars", {})
     )
-    assert set(sources["keys"]) == {key.name for key in environment.KEYS if key.required or key.wrong}
-    templates = {written[key].replace(" | string", "") for key in sources["keys"]}
-    assert templates == {f"{{{{ {name} }}}}" for name in sources["keys"].values()}
-    assert {*sources["keys"].values(), sources["extra"], sources["mount"]} <= set(spec_of_role("env_file"))
+    assert set(keys) == {key.name for key in environment.KEYS if key.required or key.wrong}
+    assert {name: written[key].replace(" | string", "") for key, name in keys.items()} == {
+        name: f"{{{{ {name} }}}}" for name in keys.values()
+    }
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", OWN)
 def test_variables_of_a_role_bear_its_name(role: str) -> None:
-    assert all(name.startswith(f"{role}_") for name in role_file(role, "defaults/main.yml"))
+    assert all(name.startswith(f"{role}_") for name in own_defaults(role))
     inner = ROOT / f"roles/{role}/vars/main.yml"
     made = set(yaml.safe_load(inner.read_text()) if inner.exists() else ())
     made |= {name for task in all_tasks(role) for name in names_made_by(task)}
@@ -103,30 +148,23 @@ def test_variables_of_a_role_bear_its_name(role: str) -> None:
 
 
 def foreign(text: str, role: str) -> list[str]:
-    """Return the variables of other roles, and of inventories, that a text mentions."""
-    prefixes = [*(other for other in ROLES if other != role), "docker_vps"]
-    return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{'|'.join(prefixes)})_[a-z0-9_]+", text)
+    """Return the variables of other roles that a text mentions."""
+    others = "|".join(other for other in OWN if other != role)
+    return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{others})_(?!drill\b)[a-z0-9_]+", text)
 
 
-def told(role: str) -> Iterator[str]:
-    """Yield the variables of inventories that messages of a role tell people to change."""
-    for one in messages.in_tasks():
-        if one.file.startswith(f"roles/{role}/"):
-            yield from re.findall(r"docker_vps_[a-z_]+", re.sub(r"<\w[^>]*>", " ", one.text))
-
-
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", OWN)
 def test_a_role_knows_no_other_one(role: str) -> None:
-    read = Counter(name for _path, text in role_texts(role) for name in foreign(text, role))
-    assert read - Counter(told(role)) == Counter()
+    assert [name for _path, text in role_texts(role) for name in foreign(text, role)] == []
+    assert role_file(role, "meta/main.yml") == {"dependencies": ["ptnextjs.docker_vps.common"]}
 
 
 def test_the_check_of_prefixes_itself() -> None:
-    assert foreign("{{ stack_port }} __image_look stack_image docker_vps_app", "stack") == [
+    assert foreign("{{ stack_image }} __image_look image_host docker_vps_app", "stack") == [
         "__image_look",
-        "docker_vps_app",
+        "image_host",
     ]
-    assert foreign("{{ stack_port }} ptnextjs.docker_vps.image: env_file:", "image") == ["stack_port"]
+    assert foreign("{{ stack_image }} ptnextjs.docker_vps.image: env_file:", "image") == ["stack_image"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -136,19 +174,15 @@ def test_tasks_are_named_after_the_role(role: str) -> None:
         assert task["name"].startswith(f"{title} | "), task["name"]
 
 
-def test_the_wiring_sets_only_variables_that_roles_have() -> None:
-    known = {name for role in ROLES for name in role_file(role, "defaults/main.yml")}
-    assert {name for name in WIRING if not name.startswith("__docker_vps_")} <= known
-
-
-def wired(given: Mapping[str, Any]) -> str:
-    """Return the database of a backup that the wiring makes of the words of an inventory."""
+def database_of(given: Mapping[str, Any]) -> str:
+    """Return the database of a backup that is made of the variables of an inventory."""
     templates = NativeEnvironment()
     templates.filters["ptnextjs.docker_vps.database_path"] = FilterModule().filters()["database_path"]
-    variables = {**given, "backup_volumes": {"db": "shop-db", "media": "shop-media"}}
-    for name in ("__docker_vps_database", "backup_database"):
-        variables[name] = templates.from_string(WIRING[name]).render(variables)
-    return str(variables["backup_database"])
+    values = {"docker_vps_env": {}, "docker_vps_database_uri": "file:///data/payload.db", **given}
+    values["docker_vps_backup_volumes"] = {"db": "shop-db", "media": "shop-media"}
+    for name in ("__docker_vps_env", "__docker_vps_database", "__docker_vps_backup_database"):
+        values[name] = templates.from_string(MADE[name]).render(values)
+    return str(values["__docker_vps_backup_database"])
 
 
 @pytest.mark.parametrize(
@@ -167,17 +201,25 @@ def wired(given: Mapping[str, Any]) -> str:
         "postgres://db.example.com/site",
     ],
 )
-def test_the_wiring_reads_the_database_as_the_check_of_the_environment_does(uri: str) -> None:
+def test_backups_read_the_database_as_the_check_of_the_environment_does(uri: str) -> None:
     path = environment.database_path(uri, "/data")
     for given in ({"docker_vps_database_uri": uri}, {"docker_vps_env": {"DATABASE_URI": uri}}):
-        assert wired(given) == (f"db/{path}" if path else "")
+        assert database_of(given) == (f"db/{path}" if path else "")
     refused = [one for one in environment.problems({"DATABASE_URI": uri}, "/data") if one.startswith("DATABASE_URI")]
     assert bool(refused) is (not path and uri.startswith("file:"))
 
 
-def test_the_wiring_knows_the_database_by_default() -> None:
-    assert wired({}) == "db/payload.db"
-    assert wired({"docker_vps_env": {"PORT": 1}}) == "db/payload.db"
+def test_the_database_is_known_by_default() -> None:
+    assert database_of({}) == "db/payload.db"
+    assert database_of({"docker_vps_env": {"PORT": 1}}) == "db/payload.db"
+
+
+def made(name: str, given: Mapping[str, Any]) -> Any:
+    """Return what roles make of the variables of an inventory."""
+    defaults = {name: about["default"] for name, about in variables.variables().items()}
+    templates = {**defaults, **MADE, **role_file("preflight", "vars/main.yml"), **given}
+    trusted = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in templates.items()}
+    return Templar(DataLoader(), variables=trusted).template(trusted[name])
 
 
 @pytest.mark.parametrize(
@@ -197,10 +239,10 @@ def test_the_wiring_knows_the_database_by_default() -> None:
 def test_public_variables_are_given_to_the_build_and_others_are_not(
     given: Mapping[str, Any], expected: Mapping[str, str]
 ) -> None:
-    variables = {"__docker_vps_server_url": "https://a", **given}
-    for name in ("__docker_vps_public", "image_build_args"):
-        variables[name] = Templar(DataLoader(), variables=variables).template(trust_as_template(WIRING[name]))
-    assert variables["image_build_args"] == {"NEXT_PUBLIC_SERVER_URL": "https://a", **expected}
+    assert made("__docker_vps_build_args", {"docker_vps_server_url": "https://a", **given}) == {
+        "NEXT_PUBLIC_SERVER_URL": "https://a",
+        **expected,
+    }
 
 
 @pytest.mark.parametrize(
@@ -221,10 +263,7 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
     ],
 )
 def test_the_host_needs_what_the_address_of_the_sources_asks_for(given: dict[str, Any], expected: list[str]) -> None:
-    variables = {name: trust_as_template(text) for name, text in WIRING.items() if re.match("image_(source|git)", name)}
-    variables |= given
-    commands = Templar(DataLoader(), variables=variables).template(trust_as_template(WIRING["preflight_commands"]))
-    assert commands == expected
+    assert made("__preflight_commands", given) == expected
 
 
 @pytest.mark.parametrize(
@@ -232,40 +271,20 @@ def test_the_host_needs_what_the_address_of_the_sources_asks_for(given: dict[str
 )
 def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: str, limit: int) -> None:
     template = trust_as_template(role_file("stack", "vars/main.yml")["__stack_probe_limit"])
-    found = Templar(DataLoader(), variables={"stack_health_timeout": timeout}).template(template)
+    found = Templar(DataLoader(), variables={"docker_vps_health_timeout": timeout}).template(template)
     assert int(found) == limit
 
 
 @pytest.mark.parametrize(
     ("name", "given", "fits"),
     [
-        ("stack_health_timeout", "2s", True),
-        ("stack_health_timeout", "1s", False),  # of which nothing is left for a probe that ends a second before
-        ("stack_health_timeout", "500ms", False),
-        ("stack_stop_grace_period", "10s", True),
-        ("stack_stop_grace_period", "500ms", False),  # which the engine would cut to 0, a kill at once
-        ("stack_stop_grace_period", "1500ms", False),
+        ("docker_vps_health_timeout", "2s", True),
+        ("docker_vps_health_timeout", "1s", False),  # of which nothing is left for a probe that ends a second before
+        ("docker_vps_health_timeout", "500ms", False),
+        ("docker_vps_stop_grace_period", "10s", True),
+        ("docker_vps_stop_grace_period", "500ms", False),  # which the engine would cut to 0, a kill at once
+        ("docker_vps_stop_grace_period", "1500ms", False),
     ],
 )
 def test_durations_of_which_something_would_be_lost_are_refused(name: str, given: str, fits: bool) -> None:
-    ranges = {kind: [name] for kind, names in role_file("stack", "meta/ranges.yml")["kinds"].items() if name in names}
-    assert (validators.wrong(ranges, {name: given}) == []) is fits
-
-
-def test_the_plays_have_the_defaults_of_the_roles() -> None:
-    given = r"\{\{ docker_vps_\w+ \| default\(('[^']*'|[\d.]+|true|false|\[[^]]*\])\)( \| bool)? \}\}"
-    found = {name: re.fullmatch(given, str(text).strip()) for name, text in WIRING.items() if not name.startswith("__")}
-    wired = {name: yaml.safe_load(match[1]) for name, match in found.items() if match}
-    assert {"schedule_backup_calendar", "schedule_drill_cron", "stack_monitor", "backup_keep_daily"} <= {*wired}
-    defaults = {name: value for role in ROLES for name, value in role_file(role, "defaults/main.yml").items()}
-    assert wired == {name: defaults[name] for name in wired}
-
-
-def test_the_wiring_names_no_role_variable_twice_and_uses_what_it_defines() -> None:
-    text = (ROOT / "playbooks/roles/wiring/vars/main.yml").read_text(encoding="utf-8")
-    names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
-    assert len(names) == len(set(names)) == len(WIRING)
-    own = {name for name in names if name.startswith("__")}
-    others = "".join(path.read_text() for path in (ROOT / "playbooks").rglob("*.yml"))
-    assert {name for name in own if len(re.findall(rf"\b{name}\b", others)) < 2} == set()
-    assert set(re.findall(r"\b__docker_vps_[a-z_]+", others)) == own
+    assert (validators.wrong({variables.variables()[name]["kind"]: [name]}, {name: given}) == []) is fits

@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import os
 import re
-from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from .errors import short
@@ -86,16 +86,16 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     # What both Docker and Ansible's human_to_bytes read, which knows no KiB.
     "size": (_matches(r"\d+(\.\d+)?([KMGTkmgt]|[KMGT]B)?"), "a size such as 512M or 2G"),
     "size_or_auto": (_matches(r"auto|\d+(\.\d+)?[KMGTkmgt]i?[bB]?|\d+"), "auto or a size such as 512M or 2G"),
+    "container": (
+        _matches(r"(?=..)[a-z0-9]+([._-]+[a-z0-9]+)*"),
+        "a name of small letters, digits, and dots, dashes and underscores between them",
+    ),
     "name": (_matches(_NAME), "a name of letters, digits, dots, dashes and underscores"),
     "names": (
         lambda value: isinstance(value, list) and all(map(_matches(_NAME), value)),
         "a list of names of letters, digits, dots, dashes and underscores",
     ),
     "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
-    "repository": (
-        _matches(r"[a-z0-9]+((:\d+/|[._/-]+)[a-z0-9]+)*"),
-        "the name of an image repository, in small letters and without a tag",
-    ),
     "http_url": (http_url, "an http:// or https:// address with a host name"),
     "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
     # Judged where this runs, which is the controller.
@@ -138,15 +138,45 @@ def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list
     return found
 
 
-def missing(needs: Mapping[str, Mapping[str, str]], values: Mapping[str, Any]) -> list[str]:
-    """Return one sentence per variable that must not be empty, given what another one says.
+def ruled(rules: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], roles: Collection[str]) -> list[str]:
+    """Return one sentence per value that a rule of its variable forbids.
 
     Args:
-        needs: per choosing variable, which variable each of its choices needs.
-        values: every variable's value.
+        rules: per variable its ``kind``, which variable it is to be ``at_most``, and the roles that it is
+            ``required_by``, without which an empty value is right.
+        values: every variable's value, converted to its type.
+        roles: those that will read the variables.
     """
-    needed = [(name, values[name], choices[values[name]]) for name, choices in needs.items() if values[name] in choices]
-    return [f"{other} must not be empty with {name}={value}." for name, value, other in needed if not values[other]]
+    kinds: dict[str, list[str]] = {}
+    for name in values:
+        rule = rules[name]
+        spared = values[name] in ("", None) and "required_by" in rule and not {*rule["required_by"]} & {*roles}
+        if rule.get("kind") in _KINDS and not spared:
+            kinds.setdefault(rule["kind"], []).append(name)
+    found = {sentence.split(" ", 1)[0]: sentence for sentence in wrong(kinds, values)}
+    pairs = {name: rules[name]["at_most"] for name in values if "at_most" in rules[name]}
+    return [*(found[name] for name in values if name in found), *excess(pairs, values)]
+
+
+def one_of(names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """Return a sentence unless exactly one of some variables has a value; an empty one is none."""
+    given = [name for name in names if values.get(name)]
+    if len(given) == 1:
+        return []
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return [f"One of {listed} must be set, but {' and '.join(given) + ' are' if given else 'none is'}."]
+
+
+def not_hooks(name: str, hooks: Sequence[Any]) -> list[str]:
+    """Return a sentence when hooks are something else than paths, and commands as lists; no command is shown."""
+
+    def right(hook: Any) -> bool:
+        return isinstance(hook, str) or (
+            isinstance(hook, list) and hook != [] and all(isinstance(word, str) for word in hook)
+        )
+
+    said = f"{name} must hold paths of tasks files, and commands as lists of strings."
+    return [] if all(right(hook) for hook in hooks) else [said]
 
 
 def excess(pairs: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
@@ -172,7 +202,7 @@ def _amount(value: Any) -> Optional[float]:
 def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
     """Return one sentence per variable that is text, or nothing, where only the thing itself works.
 
-    Ansible's own check accepts the text ``"false"`` or ``"[1]"`` for a bool or a list, and leaves it text.
+    Ansible's own check accepts the text ``"[1]"`` for a list, and leaves it text.
 
     Args:
         given: the variables' values.
@@ -180,11 +210,16 @@ def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
     """
     found = []
     for name, value in given.items():
-        if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0]):
+        if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0]) and not _flag(types[name], value):
             as_json = f"but is text; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
             empty = "but is empty: give it a value, or leave it out."
             found.append(f"{name} must be {_NATIVE[types[name]][1]}, {empty if value is None else as_json}")
     return found
+
+
+def _flag(type_: str, value: Any) -> bool:
+    """Return whether a value is true or false for the filter ``bool``, through which such variables are read."""
+    return type_ == "bool" and str(value).lower() in _FLAGS
 
 
 def not_flags(given: Mapping[str, Any]) -> list[str]:
@@ -325,33 +360,6 @@ def conflicts(
                 "or in one of them; of several applications on one machine, each is a host of its own (docs/deploy.md)."
             )
     return found
-
-
-def words_behind(prefix: str, wiring: Mapping[str, str]) -> dict[str, str]:
-    """Return the word of an inventory behind each variable that a play sets itself, where there is just one.
-
-    Args:
-        prefix: what words begin with.
-        wiring: the variables, with the templates that the play makes them of.
-    """
-    words: dict[str, str] = {}
-    for name, template in wiring.items():
-        # One that is read straight from the inventory, or else one behind a variable that bears its name.
-        for pattern in (rf"(?<!\w){prefix}\w+", rf"(?<=\b__){prefix}\w+"):
-            found = set(re.findall(pattern, template))
-            if len(found) == 1:
-                words.setdefault(name, found.pop())
-    return words
-
-
-def in_words(problems: Iterable[str], words: Mapping[str, str]) -> list[str]:
-    """Return sentences with the inventory's words in place of other variables, each sentence once.
-
-    The choice of a variable that no one word is behind is left out, as nobody has made it.
-    """
-    names, choice = re.compile(r"\w+"), re.compile(r" with (\w+)=\w+")
-    plain = [choice.sub(lambda one: one[0] if not words or one[1] in words else "", text) for text in problems]
-    return list(dict.fromkeys(names.sub(lambda one: words.get(one[0], one[0]), text) for text in plain))
 
 
 def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:

@@ -17,22 +17,35 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules.validate_roles impo
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+DEFAULTS = yaml.safe_load((ROOT / "roles/common/defaults/main.yml").read_text(encoding="utf-8"))
+MADE = yaml.safe_load((ROOT / "roles/common/vars/main.yml").read_text(encoding="utf-8"))
+MADE["__docker_vps_database"] = "payload.db"  # which a filter of this collection makes, for which plays have a loader
 
 
-def validated(variables: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+def trusting(value: Any) -> Any:
+    """Return a value whose strings are templates."""
+    if isinstance(value, dict):
+        return {key: trusting(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [trusting(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def validated(given: dict[str, Any], **arguments: Any) -> dict[str, Any]:
     loader = DataLoader()
     task = Task()
     task.args, task.async_val, task.check_mode = arguments, 0, True
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
-    trusted = {name: trust_as_template(value) if isinstance(value, str) else value for name, value in variables.items()}
+    variables = {"inventory_hostname": "one", **DEFAULTS, **MADE, **given}
+    trusted = {name: trusting(value) for name, value in variables.items()}
     action = ActionModule(task, connection, None, loader, Templar(loader=loader, variables=trusted), None)
     result: dict[str, Any] = action.run(task_vars=trusted)
     return result
 
 
-def problems(variables: dict[str, Any], **arguments: Any) -> list[str]:
+def problems(given: dict[str, Any], **arguments: Any) -> list[str]:
     """Return the problems, which are also what the failure says."""
-    result = validated(variables, **arguments)
+    result = validated(given, **arguments)
     assert result["changed"] is False
     assert result.get("failed", False) is bool(result["problems"])
     if result["problems"]:
@@ -44,35 +57,62 @@ def problems(variables: dict[str, Any], **arguments: Any) -> list[str]:
 
 # What a role wants beyond its defaults.
 WANTED = {
-    "image": {"image_git_url": "https://git.example.com/site.git"},
-    "env_file": {"env_file_server_url": "https://www.example.com"},
-    "replica": {"replica_url": "s3://bucket/path"},
+    "image": {"docker_vps_git_url": "https://git.example.com/site.git"},
+    "env_file": {"docker_vps_server_url": "https://www.example.com"},
+    "replica": {"docker_vps_replica_url": "s3://bucket/path"},
 }
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_defaults_of_every_role_are_right(role: str) -> None:
     assert problems(WANTED.get(role, {}), roles=[role]) == []
-    defaults = yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())
-    assert problems({**defaults, **WANTED.get(role, {})}, roles=[role]) == []
+    path = ROOT / f"roles/{role}/defaults/main.yml"
+    own = yaml.safe_load(path.read_text()) if path.exists() else {}
+    assert problems({**own, **WANTED.get(role, {})}, roles=[role]) == []
+
+
+@pytest.mark.parametrize("role", sorted(WANTED))
+def test_what_a_role_wants_is_asked_for_by_that_role_only(role: str) -> None:
+    others = [other for other in ROLES if other != role]
+    (told,) = problems({name: value for other in others for name, value in WANTED.get(other, {}).items()}, roles=ROLES)
+    assert told.startswith(
+        ("docker_vps_server_url must be", "docker_vps_replica_url must be", "One of docker_vps_git_url")
+    )
+    assert (
+        problems({name: value for other in others for name, value in WANTED.get(other, {}).items()}, roles=others) == []
+    )
 
 
 def test_every_kind_of_mistake_is_told_at_once() -> None:
-    variables = {"stack_port": 0, "stack_health_interval": "30", "env_file_puid": 0, "app_nmae": "x", "app_port": 1}
-    asked = {"roles": ["env_file", "stack"], "prefix": "app_", "words": ["app_name", "app_port"], "also": ["It rains."]}
-    assert problems(variables, **asked) == [
-        "Nothing reads app_nmae; is app_name meant?",
-        "env_file_server_url must be an http:// or https:// address with a host name, but is ''.",
-        "env_file_puid must be a number between 1 and 4294967294 (never 0, which is root), but is 0.",
-        "stack_port must be a port number between 1 and 65535, but is 0.",
-        "stack_health_interval must be a duration such as 30s or 1m30s, but is '30'.",
-        "It rains.",
+    variables = {
+        "docker_vps_port": 0,
+        "docker_vps_health_interval": "30",
+        "docker_vps_puid": 0,
+        "docker_vps_contaner": "x",
+        "docker_vps_hooks_on_failure": ["/nowhere/tell.yml", []],
+        "nobody_else": 1,
+    }
+    asked = {"roles": ["env_file", "stack", "image"], "variables": ["docker_vps_hooks_on_failure"]}
+    assert sorted(problems(variables, **asked)) == [
+        "Nothing reads docker_vps_contaner; is docker_vps_container meant?",
+        "One of docker_vps_git_url, docker_vps_source_path and docker_vps_image must be set, but none is.",
+        "docker_vps_health_interval must be a duration such as 30s or 1m30s, but is '30'.",
+        "docker_vps_hooks_on_failure must hold paths of tasks files, and commands as lists of strings.",
+        "docker_vps_hooks_on_failure names /nowhere/tell.yml, and there is no such file on the controller.",
+        "docker_vps_port must be a port number between 1 and 65535, but is 0.",
+        "docker_vps_puid must be a number between 1 and 4294967294 (never 0, which is root), but is 0.",
+        "docker_vps_server_url must be an http:// or https:// address with a host name, but is ''.",
     ]
 
 
+def test_two_sources_are_one_too_many() -> None:
+    (told,) = problems({**WANTED["image"], "docker_vps_image": "shop:1"}, roles=["image"])
+    assert told.endswith("must be set, but docker_vps_git_url and docker_vps_image are.")
+
+
 def test_the_environment_is_judged_before_anything_is_built() -> None:
-    variables = {**WANTED["env_file"], "env_file_payload_secret": "tok-4711", "env_file_extra": {"PGID": "0"}}
-    (told,) = problems({**variables, "env_file_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
+    variables = {**WANTED["env_file"], "docker_vps_payload_secret": "tok-4711", "docker_vps_env": {"PGID": "0"}}
+    (told,) = problems({**variables, "docker_vps_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
     assert told.startswith("The environment is not right: DATABASE_URI must name a file below /data/ ")
     assert "; PAYLOAD_SECRET has 8 characters and must have at least 32; " in told
     assert "; PGID must be " in told
@@ -98,7 +138,7 @@ right: "1.10"
 
 
 def test_a_value_that_yaml_made_something_else_of_is_refused_by_its_key() -> None:
-    told = problems({"env_file_extra": yaml.safe_load(YAML), **WANTED["env_file"]}, roles=["env_file"])
+    told = problems({"docker_vps_env": yaml.safe_load(YAML), **WANTED["env_file"]}, roles=["env_file"])
     hint = 'not a string: put the value in quotes, {0}: "…", or end its template with | string.'
     kinds = {
         **dict.fromkeys(("version", "mode", "time", "number"), "a number"),
@@ -110,14 +150,18 @@ def test_a_value_that_yaml_made_something_else_of_is_refused_by_its_key() -> Non
         "data": "binary data",
     }
     assert told == [
-        *(f"{key} in env_file_extra is {kind}, {hint.format(key)}" for key, kind in kinds.items()),
-        "env_file_extra has a key that is a date, not a string: put the key in quotes.",
+        *(f"{key} in docker_vps_env is {kind}, {hint.format(key)}" for key, kind in kinds.items()),
+        "docker_vps_env has a key that is a date, not a string: put the key in quotes.",
     ]
 
 
 @pytest.mark.parametrize(
     ("role", "name"),
-    [("image", "image_build_args"), ("backup", "backup_offsite_environment"), ("schedule", "schedule_notify_pings")],
+    [
+        ("image", "docker_vps_build_args"),
+        ("backup", "docker_vps_backup_offsite_environment"),
+        ("schedule", "docker_vps_notify_pings"),
+    ],
 )
 def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
     (told,) = problems({name: {"KEY": 0o755}, **WANTED.get(role, {})}, roles=[role])
@@ -127,15 +171,15 @@ def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("role", "written", "told"),
     [
-        ("image", "image_git_version: 1.10", "a number"),
-        ("image", "image_git_version: 0123456", "a number"),
-        ("image", "image_git_version: 2026-01-02", "a date"),
-        ("image", "image_git_token: 12345678901234567890", "a number"),
-        ("env_file", "env_file_email_from: NO", "true or false"),
-        ("env_file", "env_file_payload_secret: 12345678901234567890123456789012", "a number"),
-        ("schedule", "schedule_backup_calendar: 22:30", "a number"),
-        ("logs", "logs_pattern: [a]", "a list"),
-        ("preflight", "preflight_engine_version_min: 25.10", "a number"),
+        ("image", "docker_vps_git_version: 1.10", "a number"),
+        ("image", "docker_vps_git_version: 0123456", "a number"),
+        ("image", "docker_vps_git_version: 2026-01-02", "a date"),
+        ("image", "docker_vps_git_token: 12345678901234567890", "a number"),
+        ("env_file", "docker_vps_email_from: NO", "true or false"),
+        ("env_file", "docker_vps_payload_secret: 12345678901234567890123456789012", "a number"),
+        ("schedule", "docker_vps_schedule_backup_calendar: 22:30", "a number"),
+        ("logs", "docker_vps_logs_pattern: [a]", "a list"),
+        ("preflight", "docker_vps_engine_version_min: 25.10", "a number"),
     ],
 )
 def test_text_that_yaml_made_something_else_of_is_refused(role: str, written: str, told: str) -> None:
@@ -147,135 +191,94 @@ def test_text_that_yaml_made_something_else_of_is_refused(role: str, written: st
 
 
 def test_items_of_a_list_are_text_as_well() -> None:
-    (told,) = problems({"stack_smoke_test_command": ["chmod", 0o755, "x"]}, roles=["stack"])
-    assert told.startswith('Item 2 of stack_smoke_test_command is a number, not a string: put it in quotes, "…", or')
+    (told,) = problems({"docker_vps_smoke_test_command": ["chmod", 0o755, "x"]}, roles=["stack"])
+    assert told.startswith(
+        'Item 2 of docker_vps_smoke_test_command is a number, not a string: put it in quotes, "…", or'
+    )
 
 
 def test_a_number_for_text_that_is_one_an_empty_value_and_a_choice_are_taken() -> None:
-    written = "{stack_cpu_limit: 0.5, stack_memory_limit: 536870912, stack_restart: no, stack_revision: }"
+    written = """
+        docker_vps_cpu_limit: 0.5
+        docker_vps_memory_limit: 536870912
+        docker_vps_restart_policy: no
+        docker_vps_rollback_to:
+    """
     assert problems(yaml.safe_load(written), roles=["stack"]) == []
-    (told,) = problems({"stack_cpu_limit": True}, roles=["stack"])
-    assert told.startswith("stack_cpu_limit is true or false, not a string")
+    (told,) = problems({"docker_vps_cpu_limit": True}, roles=["stack"])
+    assert told.startswith("docker_vps_cpu_limit is true or false, not a string")
 
 
 def test_text_is_no_list_no_mapping_and_no_bool() -> None:
-    (told,) = problems({"stack_aliases": "shop"}, roles=["stack"])
-    assert told.startswith("stack_aliases must be a list, but is text; with -e, give it as JSON")
-    (told,) = problems({"stack_external_volumes": "false"}, roles=["stack"])
-    assert told.startswith("stack_external_volumes must be true or false, but is text")
-    (told,) = problems({"image_build_args": '{"A": "b"}', **WANTED["image"]}, roles=["image"])
-    assert told.startswith("image_build_args must be a mapping, but is text")
+    (told,) = problems({"docker_vps_aliases": "shop"}, roles=["stack"])
+    assert told.startswith("docker_vps_aliases must be a list, but is text; with -e, give it as JSON")
+    assert problems({"docker_vps_external_volumes": "false"}, roles=["stack"]) == []
+    (told,) = problems({"docker_vps_external_volumes": "flase"}, roles=["stack"])
+    assert told == "docker_vps_external_volumes must be true or false, but is 'flase'."
+    (told,) = problems({"docker_vps_build_args": '{"A": "b"}', **WANTED["image"]}, roles=["image"])
+    assert told.startswith("docker_vps_build_args must be a mapping, but is text")
 
 
-@pytest.mark.parametrize("name", ["stack_aliases", "stack_external_volumes", "image_build_args"])
+@pytest.mark.parametrize("name", ["docker_vps_aliases", "docker_vps_external_volumes", "docker_vps_build_args"])
 def test_nothing_is_not_called_text(name: str) -> None:
-    role = name.partition("_")[0]
-    (told,) = problems({name: None, **WANTED.get(role, {})}, roles=[role])
+    (told,) = problems({name: None, **WANTED["image"]}, roles=["stack", "image"])
     assert told.endswith(", but is empty: give it a value, or leave it out.")
 
 
-def test_a_word_that_cannot_be_read_is_named() -> None:
-    variables = {"app_env": "{{ nowhere }}", "app_name": "{{ 'x' }}", "stack_port": "{{ app_env }}"}
-    (told,) = problems(variables, roles=["stack"], words=["app_env", "app_name"], prefix="app_")
-    assert told.startswith("app_env cannot be read: ")
+def test_a_variable_that_cannot_be_read_is_named() -> None:
+    variables = {"docker_vps_aliases": "{{ nowhere }}", "docker_vps_logs_since": "{{ 'x' }}"}
+    (told,) = problems(variables, roles=["stack"])
+    assert told.startswith("docker_vps_aliases cannot be read: ")
     assert "'nowhere' is undefined" in told
     assert told.endswith(".")
     # One that this play does not need may be in a vault whose password is not at hand.
-    assert (
-        problems({**variables, "stack_port": 4000}, roles=["stack"], words=["app_env", "app_name"], prefix="app_") == []
-    )
+    assert problems(variables, roles=["logs"]) == []
     with pytest.raises(AnsibleError, match="'nowhere' is undefined"):
-        validated({"stack_port": "{{ nowhere }}"}, roles=["stack"], prefix="app_")
+        validated({"stack_image": "{{ nowhere }}"}, roles=["stack"])
 
 
 def test_a_misspelt_flag_is_not_taken_for_false() -> None:
-    flags = ["app_backup", "app_prune", "app_keep", "app_other"]
-    variables = {"app_backup": "{{ 'ture' }}", "app_prune": "No", "app_keep": True, "app_hidden": "x"}
-    assert problems(variables, roles=[], flags=flags) == ["app_backup must be true or false, but is 'ture'."]
-    assert problems({"app_backup": None, "app_prune": 1}, roles=[], flags=flags) == []
-
-
-def test_a_variable_that_the_play_sets_itself_has_no_effect_in_an_inventory() -> None:
-    inventory = {"stack_port": 4000, "stack_container": "given-with-e"}
-    variables = {"stack_port": "{{ word }}", "word": 3000, "stack_container": "given-with-e"}
-    variables |= {"inventory_hostname": "one", "hostvars": {"one": inventory}}
-    (told,) = problems(variables, roles=["stack"], wired=["stack_port", "stack_container", "stack_image"])
-    assert told.startswith("stack_port has no effect in this play; set the variable that stands for it instead")
-    app = {"app_port": 3000, "stack_port": "{{ app_port }}"}
-    asked = {"roles": ["stack"], "wired": ["stack_port"], "prefix": "app_", "words": ["app_port"]}
-    (told,) = problems({**variables, **app}, **asked)
-    assert told.startswith("stack_port has no effect in this play; set app_port instead")
-
-
-def test_a_problem_is_told_of_the_variable_in_the_inventory_and_once() -> None:
-    wiring = {
-        "stack_port": "{{ __app_port }}",
-        "env_file_port": "{{ app_port | default(3000) }}",
-        "stack_container": "{{ __app_name ~ '-app' }}",
-        "__app_port": "{{ app_env.PORT | default(app_port) }}",
-        "__app_name": "{{ app_name }}",
-    }
-    given = {"app_port": 0, "app_env": {}, "app_name": "a b", "inventory_hostname": "one", "hostvars": {"one": {}}}
-    told = problems(
-        {**WANTED["env_file"], **wiring, **given},
-        roles=["env_file", "stack"],
-        prefix="app_",
-        words=["app_port", "app_env", "app_name"],
-        wired=["stack_port", "env_file_port", "stack_container"],
-    )
-    assert told == [
-        "app_port must be a port number between 1 and 65535, but is 0.",
-        "app_name must be a name of letters, digits, dots, dashes and underscores, but is 'a b-app'.",
-    ]
+    variables = {"docker_vps_release_backup": "{{ 'ture' }}", "docker_vps_backup_prune": "No"}
+    assert problems(variables, roles=[]) == ["docker_vps_release_backup must be true or false, but is 'ture'."]
+    assert problems({"docker_vps_backup_prune": 1}, roles=[]) == []
 
 
 def test_a_reservation_beyond_its_limit_is_told() -> None:
-    (told,) = problems({"stack_memory_limit": "256M"}, roles=["stack"])
-    assert told == "stack_memory_reservation (512M) must not be more than stack_memory_limit (256M)."
-    assert problems({"stack_memory_limit": "auto", "stack_cpu_limit": 0.5}, roles=["stack"]) == []
+    (told,) = problems({"docker_vps_memory_limit": "256M"}, roles=["stack"])
+    assert told == "docker_vps_memory_reservation (512M) must not be more than docker_vps_memory_limit (256M)."
+    assert problems({"docker_vps_memory_limit": "auto", "docker_vps_cpu_limit": 0.5}, roles=["stack"]) == []
 
 
-@pytest.mark.parametrize("variables", [{}, {"stack_port": 0}])
+@pytest.mark.parametrize("variables", [{}, {"docker_vps_port": 0}])
 def test_the_result_is_what_is_documented(variables: dict[str, Any]) -> None:
     told = yaml.safe_load(RETURN)
     assert set(validated(variables, roles=["stack"])) - {"changed", "failed", "msg"} == set(told)
 
 
-def test_words_are_not_looked_at_without_a_prefix() -> None:
-    assert problems({"app_nmae": "x"}, roles=[], words=["app_name"]) == []
-
-
 def test_a_wrong_type_is_told() -> None:
-    (told,) = problems({"stack_port": "http"}, roles=["stack"])
-    assert told.startswith("stack_port must be a whole number, but is a string.")
+    (told,) = problems({"docker_vps_port": "http"}, roles=["stack"])
+    assert told.startswith("docker_vps_port must be a whole number, but is a string.")
     assert told.endswith(".")
 
 
 def test_a_wrong_choice_is_told() -> None:
-    (told,) = problems({"stack_restart": "sometimes"}, roles=["stack"])
-    assert "stack_restart" in told
+    (told,) = problems({"docker_vps_restart_policy": "sometimes"}, roles=["stack"])
+    assert "docker_vps_restart_policy" in told
     assert "unless-stopped" in told
 
 
-def test_a_choice_says_what_it_needs() -> None:
-    assert problems({"image_source": "path"}, roles=["image"]) == [
-        "image_path must not be empty with image_source=path."
-    ]
-    assert problems({"image_source": "path", "image_path": "/"}, roles=["image"]) == []
-
-
 def test_templates_are_resolved_first() -> None:
-    variables = {"base": 4, "stack_port": "{{ base * 1000 }}", "stack_container": "{{ 'a b' }}"}
+    variables = {"base": 4, "docker_vps_port": "{{ base * 1000 }}", "docker_vps_network": "{{ 'a b' }}"}
     assert problems(variables, roles=["stack"]) == [
-        "stack_container must be a name of letters, digits, dots, dashes and underscores, but is 'a b'."
+        "docker_vps_network must be a name of letters, digits, dots, dashes and underscores, but is 'a b'."
     ]
 
 
 def test_no_secret_is_shown() -> None:
     secret = {
-        "env_file_payload_secret": ["s3cr3t"],
-        "env_file_extra": "s3cr3t",
-        "env_file_sendgrid_api_key": {"a": "s3cr3t"},
+        "docker_vps_payload_secret": ["s3cr3t"],
+        "docker_vps_env": "s3cr3t",
+        "docker_vps_sendgrid_api_key": {"a": "s3cr3t"},
     }
     result = validated(secret, roles=["env_file"])
     assert result["failed"] is True

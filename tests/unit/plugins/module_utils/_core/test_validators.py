@@ -6,12 +6,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import short
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import excess, missing, unread, wrong
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import (
+    excess,
+    not_hooks,
+    one_of,
+    ruled,
+    unread,
+    wrong,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.support import variables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,13 +44,13 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ["", "M", "-1M", "1 G", "big", None, 512, "512i", "512Mi", "512MiB", "512Mb", "2gb"],
     ),
     "size_or_auto": (["auto", "512M", "2g", "1GiB", "1073741824"], ["", "AUTO", "auto ", "half", "1 G", None, 512]),
+    "container": (
+        ["ptnextjs-app", "a1", "a_b.c-d", "shop--1"],
+        ["", "a", "-a", "App", "a b", "a/b", "a-", "a..-", None, 12],
+    ),
     "name": (["proxy", "ptnextjs-app", "a1", "A_b.c-d"], ["", "a", "-a", ".a", "a b", "a/b", "ä1", None, 12, "a1\n"]),
     "names": ([[], ["proxy", "www.example.com"]], [["ok", ""], ["a b"], [5], [None], None, "ab", 5]),
     "project": (["ptnextjs", "a", "0", "a_b-c"], ["", "Site", "-a", "_a", "a.b", "a b", None]),
-    "repository": (
-        ["app", "ptnextjs-app", "registry.example.com/team/app", "localhost:5000/app", "a__b", "a.b/c-d"],
-        ["", "App", "app:1", "example.com/app:1", "app@sha256:0", "/app", "app/", "a b", None],
-    ),
     "git_url": (
         [
             "",
@@ -88,10 +94,8 @@ def test_a_wrong_value(kind: str, value: Any) -> None:
     assert told.endswith(f", but is {short(repr(value))}.")
 
 
-def test_every_kind_that_a_role_uses_is_tried_here() -> None:
-    ranges = [yaml.safe_load(path.read_text()) for path in (ROOT / "roles").glob("*/meta/ranges.yml")]
-    assert ranges
-    assert {kind for one in ranges for kind in one["kinds"]} <= set(CASES)
+def test_every_kind_of_a_variable_is_tried_here() -> None:
+    assert {about.get("kind") for about in variables.variables().values()} - {None, "strings", "hooks"} == set(CASES)
 
 
 def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
@@ -126,13 +130,43 @@ def test_every_size_that_is_right_can_be_read_by_the_modules(text: str) -> None:
         assert human_to_bytes(text) >= 0
 
 
-def test_what_a_choice_needs() -> None:
-    needs = {"source": {"git": "git_url", "path": "path"}}
-    values = {"git_url": "", "path": ""}
-    assert missing(needs, {**values, "source": "git"}) == ["git_url must not be empty with source=git."]
-    assert missing(needs, {**values, "source": "path", "path": "/src"}) == []
-    assert missing(needs, {**values, "source": "registry"}) == []
-    assert missing({}, {}) == []
+def test_an_empty_value_is_judged_where_a_role_wants_one() -> None:
+    rules = {"url": {"kind": "http_url", "required_by": ["env_file"]}, "port": {"kind": "port"}, "free": {}}
+    values = {"port": 80, "url": "", "free": ""}
+    assert ruled(rules, values, ["stack"]) == []
+    (told,) = ruled(rules, values, ["stack", "env_file"])
+    assert told.startswith("url must be an http:// or https:// address")
+    (told,) = ruled(rules, {**values, "url": "ftp://a"}, ["stack"])
+    assert told.endswith("but is 'ftp://a'.")
+
+
+def test_rules_are_told_in_the_order_of_the_values_and_amounts_last() -> None:
+    kinds = {"high": "size", "port": "port", "k": "hooks"}
+    rules = {name: {"kind": kind} for name, kind in kinds.items()} | {"low": {"kind": "size", "at_most": "high"}}
+    told = ruled(rules, {"port": 0, "k": [], "high": "x", "low": "1G"}, [])
+    assert [sentence.split(" must ")[0] for sentence in told] == ["port", "high"]
+    assert ruled(rules, {"low": "2G", "high": "1G"}, []) == ["low (2G) must not be more than high (1G)."]
+
+
+def test_exactly_one_of_some_variables_has_a_value() -> None:
+    assert one_of(["a", "b", "c"], {"a": "", "b": "x", "c": None}) == []
+    assert one_of(["a", "b", "c"], {}) == ["One of a, b and c must be set, but none is."]
+    assert one_of(["a", "b"], {"a": "x", "b": "y"}) == ["One of a and b must be set, but a and b are."]
+
+
+@pytest.mark.parametrize(
+    ("hooks", "right"),
+    [
+        ([], True),
+        (["tell.yml", ["curl", "https://example.com"]], True),
+        ([[]], False),
+        ([["curl", 1]], False),
+        ([{"a": "b"}], False),
+        ([None], False),
+    ],
+)
+def test_hooks_are_paths_and_commands(hooks: list[Any], right: bool) -> None:
+    assert (not_hooks("hooks", hooks) == []) is right
 
 
 def test_what_must_not_be_more() -> None:
@@ -174,26 +208,6 @@ def test_unrelated_groups_that_differ_are_told() -> None:
     over = {"all": {"app_name": "site"}, "eu": {"app_name": "eu"}, "blog": groups["blog"]}
     assert validators.conflicts("vps1", over, above, "app_", []) == []
     assert validators.conflicts("vps1", {**over, "shop": groups["shop"]}, above, "app_", ["app_url"]) == [told]
-
-
-def test_the_word_behind_a_variable_is_the_only_one_that_its_template_reads() -> None:
-    wiring = {
-        "a": "{{ app_a | default(1) }}",
-        "b": "{{ __app_b }}",
-        "c": "{{ app_c | combine(__app_b) }}",
-        "d": "{{ app_a ~ app_c }}",
-        "e": "{{ __app_b ~ __app_c }}",
-        "f": "text",
-    }
-    words = validators.words_behind("app_", wiring)
-    assert words == {"a": "app_a", "b": "app_b", "c": "app_c"}
-    assert validators.in_words(["a is b.", "app_a is b.", "ab is a.b"], words) == [
-        "app_a is app_b.",
-        "ab is app_a.app_b",
-    ]
-    assert validators.in_words(["a needs x with a=b."], {"a": "app_a"}) == ["app_a needs x with app_a=b."]
-    assert validators.in_words(["a needs x with c=b."], {"a": "app_a"}) == ["app_a needs x."]
-    assert validators.in_words(["a needs x with c=b."], {}) == ["a needs x with c=b."]
 
 
 @pytest.mark.parametrize(
