@@ -40,7 +40,7 @@ def held(app: App) -> Any:
 
 
 def write_lock(app: App, **changes: Any) -> None:
-    owner = {"who": "ann@elsewhere", "what": "deploy", "controller": "other", "process": "1:1", "host": "local"}
+    owner = {"who": "ann@elsewhere", "purpose": "deploy", "controller": "other", "process": "1:1", "host": "local"}
     since = changes.pop("since", 1_790_000_000)
     lock = {"owner": {**owner, **changes}, "since": since, "made_directory": False}
     lock_of(app).write_text(json.dumps(lock))

@@ -274,7 +274,7 @@ def test_a_second_container_on_the_database(versions: Versions, before: Left) ->
 def test_overlap_on_sqlite(versions: Versions, app: App, before: Left) -> None:
     text = refused(versions, {"OTHER": "start-first"}, strategy="start-first")
     assert f"{app.name}-db holds the SQLite database payload.db" in text
-    assert "overlap is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force" in text
+    assert "start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force" in text
     assert what_is_there(app) == before
 
     # The new one is healthy before the old one ends.

@@ -16,8 +16,8 @@ from .data_loss import counted
 _CAUSES = (
     # What the role's docker.sh adds.
     (
-        "ended after image_build_timeout",
-        "the build took longer than image_build_timeout allows, and was ended; raise that, or take a larger machine",
+        "ended after docker_vps_build_timeout",
+        "the build took longer than docker_vps_build_timeout allows, and was ended; raise that, or take a larger machine",
     ),
     (
         "no space left on device",

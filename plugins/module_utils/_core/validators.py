@@ -164,7 +164,7 @@ def one_of(names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     if len(given) == 1:
         return []
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return [f"One of {listed} must be set, but {' and '.join(given) + ' are' if given else 'none is'}."]
+    return [f"One of {listed} must be set, but {' and '.join(given) + ' are' if given else 'none is'} set."]
 
 
 def not_hooks(name: str, hooks: Sequence[Any]) -> list[str]:

@@ -222,7 +222,7 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
         run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(names)} also {run} on {params.database_volume}. Two containers on one database can lose data, "
-            f"so nothing was changed. Stop {it} (docker stop), or name {it} in stack_allowed_containers if {it_is} "
+            f"so nothing was changed. Stop {it} (docker stop), or name {it} in docker_vps_allowed_containers if {it_is} "
             "meant to be there."
         )
 

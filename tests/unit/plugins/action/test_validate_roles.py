@@ -95,7 +95,7 @@ def test_every_kind_of_mistake_is_told_at_once() -> None:
     asked = {"roles": ["env_file", "stack", "image"], "variables": ["docker_vps_hooks_on_failure"]}
     assert sorted(problems(variables, **asked)) == [
         "Nothing reads docker_vps_contaner; is docker_vps_container meant?",
-        "One of docker_vps_git_url, docker_vps_source_path and docker_vps_image must be set, but none is.",
+        "One of docker_vps_git_url, docker_vps_source_path and docker_vps_image must be set, but none is set.",
         "docker_vps_health_interval must be a duration such as 30s or 1m30s, but is '30'.",
         "docker_vps_hooks_on_failure must hold paths of tasks files, and commands as lists of strings.",
         "docker_vps_hooks_on_failure names /nowhere/tell.yml, and there is no such file on the controller.",
@@ -107,7 +107,7 @@ def test_every_kind_of_mistake_is_told_at_once() -> None:
 
 def test_two_sources_are_one_too_many() -> None:
     (told,) = problems({**WANTED["image"], "docker_vps_image": "shop:1"}, roles=["image"])
-    assert told.endswith("must be set, but docker_vps_git_url and docker_vps_image are.")
+    assert told.endswith("must be set, but docker_vps_git_url and docker_vps_image are set.")
 
 
 def test_the_environment_is_judged_before_anything_is_built() -> None:

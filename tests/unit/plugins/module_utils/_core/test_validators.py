@@ -150,8 +150,8 @@ def test_rules_are_told_in_the_order_of_the_values_and_amounts_last() -> None:
 
 def test_exactly_one_of_some_variables_has_a_value() -> None:
     assert one_of(["a", "b", "c"], {"a": "", "b": "x", "c": None}) == []
-    assert one_of(["a", "b", "c"], {}) == ["One of a, b and c must be set, but none is."]
-    assert one_of(["a", "b"], {"a": "x", "b": "y"}) == ["One of a and b must be set, but a and b are."]
+    assert one_of(["a", "b", "c"], {}) == ["One of a, b and c must be set, but none is set."]
+    assert one_of(["a", "b"], {"a": "x", "b": "y"}) == ["One of a and b must be set, but a and b are set."]
 
 
 @pytest.mark.parametrize(
