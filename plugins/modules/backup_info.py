@@ -37,10 +37,7 @@ options:
     default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
-  - ptnextjs.docker_vps.attributes
-attributes:
-  check_mode:
-    details: The same as without, since nothing is ever changed.
+  - ptnextjs.docker_vps.attributes.info
 seealso:
   - module: ptnextjs.docker_vps.volume_backup
   - module: ptnextjs.docker_vps.backup_drill

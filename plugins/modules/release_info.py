@@ -20,7 +20,7 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.engine
-  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.info
 seealso:
   - module: ptnextjs.docker_vps.release_cutover
   - module: ptnextjs.docker_vps.release_rollback

@@ -80,11 +80,11 @@ MUTANTS = [
         "modules/test_build_context.py",
     ),
     in_plugin(
-        "preflight: a wrong host is taken",
-        "modules/preflight.py",
+        "host_info: a wrong host is taken",
+        "modules/host_info.py",
         "    if wrong:",
         "    if not found:",
-        "modules/test_preflight.py",
+        "modules/test_host_info.py",
     ),
     in_plugin(
         "volume_backup: an archive of uploads that is not there is borne",

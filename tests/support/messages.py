@@ -64,7 +64,7 @@ SECTIONS = {
         "_core/host.py",
         "_engine/sdk.py",
         "_engine/compose.py",
-        "modules/preflight.py",
+        "modules/host_info.py",
     ],
     "The network": ["roles/proxy_network/tasks/*.yml"],
     "Sources": ["_core/git.py", "_engine/git.py", "_release/checkout.py", "_core/sources.py", "_core/dockerignore.py"],

@@ -27,7 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     deploy_lock,
     env_file,
     notification,
-    preflight,
+    host_info,
     release_cutover,
     release_info,
     release_recover,
@@ -76,6 +76,12 @@ def test_a_module_is_documented(module: str) -> None:
         assert {"description", "returned", "type"} <= set(entry), name
         for inner in entry.get("contains", {"": entry}).values():
             assert {"description", "type", "sample"} <= set(inner), name
+
+
+def test_what_only_reads_is_named_so() -> None:
+    fragment = f"{COLLECTION}.attributes.info"
+    reading = [module for module in MODULES if fragment in docs(module, "DOCUMENTATION")["extends_documentation_fragment"]]
+    assert reading == [module for module in MODULES if module.endswith("_info")]
 
 
 PLUGIN_FILES = [path for path in PYTHON if path.split("/")[0] in ("lookup", "filter")]
@@ -220,14 +226,14 @@ def result_of_env_file(place: Path) -> dict[str, Any]:
     return env_file.run(changed, lambda: "", check_mode=True)
 
 
-def result_of_preflight(place: Path) -> dict[str, Any]:
+def result_of_host_info(place: Path) -> dict[str, Any]:
     engine = FakeHostEngine(
         networks={"proxy": {"Driver": "bridge", "Scope": "local"}}, images={"app": ["app:1"]}, containers={"app": {}}
     )
-    params = preflight.Params(
+    params = host_info.Params(
         Needs("", "", False, 0, 0, ""), ("git",), ("app",), (), ("proxy",), ("app",), ("/etc/hostname",)
     )
-    return preflight.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
+    return host_info.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 
 
 def result_of_build_context(place: Path) -> dict[str, Any]:
@@ -337,7 +343,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "env_file": result_of_env_file,
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
-    "preflight": result_of_preflight,
+    "host_info": result_of_host_info,
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,

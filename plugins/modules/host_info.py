@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: preflight
+module: host_info
 short_description: Look at a host, and check whether it can take an application
 version_added: 0.1.0
 author:
@@ -88,13 +88,13 @@ options:
     default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
-  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.info
   - ptnextjs.docker_vps.attributes.action
 """
 
 EXAMPLES = r"""
 - name: Check the host before the first deploy
-  ptnextjs.docker_vps.preflight:
+  ptnextjs.docker_vps.host_info:
     project: ptnextjs
     containers: [ptnextjs-app]
     volumes: [ptnextjs-db, ptnextjs-media]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module preflight with a fake engine and a fake host, and its exits over a real socket."""
+"""The module host_info with a fake engine and a fake host, and its exits over a real socket."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     InvalidInput,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import PROJECT_LABEL, Needs
-from ansible_collections.ptnextjs.docker_vps.plugins.modules import preflight
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.preflight import Params, main, params_of, run
+from ansible_collections.ptnextjs.docker_vps.plugins.modules import host_info
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.host_info import Params, main, params_of, run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO, FakeHost, FakeHostEngine, inspected
 
@@ -306,8 +306,8 @@ def test_the_directory_of_another_application_is_refused(writer: str, right: boo
 
 
 def test_main_without_the_sdk(exit_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "SDK_MISSING", ImportError("No module named docker"))
-    monkeypatch.setattr(preflight.ThisHost, "sdk", False)
+    monkeypatch.setattr(host_info, "SDK_MISSING", ImportError("No module named docker"))
+    monkeypatch.setattr(host_info.ThisHost, "sdk", False)
     ended = exit_of(main, commands=["no-such-command"])
     assert ended.code == 1
     assert ended.result["msg"].startswith("This host cannot take the application yet: Docker SDK for Python: expected ")
