@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Optional
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, set_import
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, offsite_info, set_import
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
@@ -26,8 +26,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     container_logs,
     deploy_lock,
     env_file,
-    notification,
     host_info,
+    notification,
     release_cutover,
     release_info,
     release_recover,
@@ -80,7 +80,9 @@ def test_a_module_is_documented(module: str) -> None:
 
 def test_what_only_reads_is_named_so() -> None:
     fragment = f"{COLLECTION}.attributes.info"
-    reading = [module for module in MODULES if fragment in docs(module, "DOCUMENTATION")["extends_documentation_fragment"]]
+    reading = [
+        module for module in MODULES if fragment in docs(module, "DOCUMENTATION")["extends_documentation_fragment"]
+    ]
     assert reading == [module for module in MODULES if module.endswith("_info")]
 
 
@@ -273,6 +275,13 @@ def result_of_backup_offsite(place: Path) -> dict[str, Any]:
     return offsite.run(offsite.Params(), sets, FakeRepository(), FakeWallClock(), False)
 
 
+def result_of_backup_offsite_info(place: Path) -> dict[str, Any]:
+    sets, repository = Sets(str(place / "backups"), "shop"), FakeRepository()
+    publish_packed(sets, db=b"x")
+    offsite.run(offsite.Params(), sets, repository, FakeWallClock(), False)
+    return offsite_info.run(offsite_info.Params("shop"), repository)
+
+
 def result_of_backup_import(place: Path) -> dict[str, Any]:
     file = place / "payload.db"
     database(file)
@@ -335,6 +344,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,
     "backup_offsite": result_of_backup_offsite,
+    "backup_offsite_info": result_of_backup_offsite_info,
     "backup_prune": result_of_backup_prune,
     "build_context": result_of_build_context,
     "container_health": result_of_container_health,
