@@ -88,21 +88,11 @@ docker_cli:
   sample: /opt/shop/ansible.x1_k2.docker_vps/docker
 """
 
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.module_exit import finish
-from ..module_utils._store.build_context import Params, make
-
-
-def run(params: Params, check_mode: bool) -> dict[str, Any]:
-    """Make the directory and return the result.
-
-    Raises:
-        DockerVpsError: it cannot be made.
-    """
-    return {"changed": True, **({} if check_mode else make(params))}
+from ..module_utils._store.build_context import Params, run
 
 
 def main() -> None:

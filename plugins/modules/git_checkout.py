@@ -98,36 +98,30 @@ files:
   sample: [package.json, package-lock.json, src]
 """
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import validators
 from ..module_utils._core.errors import InvalidInput
-from ..module_utils._core.git import ACCEPT_NEW, ACCEPT_UNKEPT
-from ..module_utils._engine.git import Access, Git
+from ..module_utils._engine.git import Access
 from ..module_utils._module.module_exit import finish
-from ..module_utils._release import checkout
+from ..module_utils._release.checkout import Params, run
+
+ACCESS = ("key", "key_file", "submodule_keys", "known_hosts", "token")
 
 
-def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Check the version out and return the result.
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
 
     Raises:
         InvalidInput: a key of a submodule is no text.
-        DockerVpsError: it cannot be done.
     """
     wrong = validators.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
-    names = ("key", "key_file", "submodule_keys", "known_hosts", "token")
-    access = Access(**{name: given[name] for name in names})
-    if check_mode and access.known_hosts == ACCEPT_NEW:
-        access = replace(access, known_hosts=ACCEPT_UNKEPT)
-    params = checkout.Params(given["repository"], given["version"], given["path"])
-    with Git(given["path"], given["repository"], access, given["timeout"]) as git:
-        return checkout.run(params, git, check_mode)
+    access = Access(**{name: given[name] for name in ACCESS})
+    return Params(given["repository"], given["version"], given["path"], access, given["timeout"])
 
 
 def main() -> None:
@@ -147,7 +141,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    finish(module, lambda: run(module.params, module.check_mode))
+    finish(module, lambda: run(params_of(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

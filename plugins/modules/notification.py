@@ -83,36 +83,21 @@ problems:
   sample: ["The webhook failed: it answered 500."]
 """
 
-from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command.notify import Notify, tell
+from ..module_utils._command.notify import Notify, Params, run
 from ..module_utils._module.module_exit import finish
 
-# By key of the JSON: the option.
-NEWS = {"job": "job", "success": "success", "app": "app", "host": "host", "release": "release", "message": "message"}
-
-
-@dataclass(frozen=True)
-class Params:
-    """The module's parameters: whom to tell, and what."""
-
-    whom: Notify
-    news: Mapping[str, Any]
+NEWS = ("job", "success", "app", "host", "release", "message")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
     pings = {str(job): str(address) for job, address in given["pings"].items()}
     whom = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
-    return Params(whom, {key: given[option] for key, option in NEWS.items()})
-
-
-def run(params: Params, check_mode: bool) -> dict[str, Any]:
-    """Tell everyone, and return what went wrong with that."""
-    return {"changed": False, "problems": [] if check_mode else tell(params.whom, params.news)}
+    return Params(whom, {key: given[key] for key in NEWS})
 
 
 def main() -> None:
@@ -133,14 +118,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-
-    def told() -> Mapping[str, Any]:
-        result = run(params_of(module.params), module.check_mode)
-        for problem in result["problems"]:
-            module.warn(problem)
-        return result
-
-    finish(module, told)
+    finish(module, lambda: run(params_of(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -61,7 +62,10 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import World
-from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_container_logs import NOW, FakeLogEngine
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_container_logs import (
+    NOW,
+    FakeLogEngine,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
@@ -101,6 +105,9 @@ def test_a_plugin_is_documented(path: str) -> None:
 def test_the_action_group_has_all_modules() -> None:
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     assert runtime["action_groups"]["docker_vps"] == MODULES
+
+
+LONGEST = 30  # lines of a function in a module
 
 
 class Asked(Exception):
@@ -152,6 +159,22 @@ def documented(option: Mapping[str, Any]) -> dict[str, Any]:
     told = {key: option[key] for key in keys if key in option}
     inner = option.get("options") or option.get("suboptions")
     return {**told, "options": {name: documented(one) for name, one in inner.items()}} if inner else told
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_reads_parameters_and_exits_and_all_else_is_below(module: str) -> None:
+    tree = ast.parse((PLUGINS / f"modules/{module}.py").read_text(encoding="utf-8"))
+    if not any(isinstance(node, ast.FunctionDef) for node in tree.body):
+        assert (PLUGINS / f"action/{module}.py").exists()
+        return
+    assert not any(isinstance(node, ast.ClassDef) for node in tree.body)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert [one.name for one in functions] in (["main"], ["params_of", "main"])
+    lengths = {one.name: (one.end_lineno or 0) - one.lineno + 1 for one in functions}
+    assert max(lengths.values()) <= LONGEST, lengths
+    imported = [name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names]
+    assert "run" in imported
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.endswith("_json")]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -370,7 +393,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "list": (list,),
     "dict": (dict,),
 }
-COMMON = {"changed", "diff"}
+COMMON = {"changed", "diff", "warnings"}
 
 
 def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:

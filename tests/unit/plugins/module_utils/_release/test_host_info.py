@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The look at a host, with a fake engine and a fake host."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
+    EngineUnreachable,
+)
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import PROJECT_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_info import run
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.host_info import params_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO, FakeHost, FakeHostEngine, inspected
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_host_info import DEFAULTS
+
+GIB = 1024**3
+SDK = "Docker SDK for Python"
+ICC = "com.docker.network.bridge.enable_icc"
+
+
+def ran(engine: Optional[FakeHostEngine] = None, host: Optional[FakeHost] = None, **given: Any) -> dict[str, Any]:
+    return run(params_of({**DEFAULTS, **given}), lambda: engine or FakeHostEngine(), host or FakeHost())
+
+
+def checks(result: dict[str, Any]) -> dict[str, bool]:
+    return {one["check"]: one["ok"] for one in result["findings"]}
+
+
+def test_a_look_without_questions() -> None:
+    host = FakeHost()
+    assert ran(host=host) == {
+        "changed": False,
+        "findings": [
+            {
+                "check": "Docker SDK for Python",
+                "ok": True,
+                "expected": "installed",
+                "found": "installed",
+                "remedy": "install it for /usr/bin/python3, on Debian and Ubuntu with: apt-get install python3-docker",
+            },
+            {
+                "check": "memory",
+                "ok": True,
+                "expected": "at least 0 MiB",
+                "found": "4.0 GiB",
+                "remedy": "use a larger host or lower docker_vps_memory_min",
+            },
+            {
+                "check": "disk",
+                "ok": True,
+                "expected": "at least 0 MiB free",
+                "found": "20.0 GiB free",
+                "remedy": "free some with: docker builder prune --all",
+            },
+        ],
+        "engine_version": "26.1.5",
+        "compose_version": "",
+        "memory": 4 * GIB,
+        "memory_limit": "2G",
+        "disk_free": 20 * GIB,
+        "networks": {},
+        "images": [],
+        "up_to_date": False,
+        "files": {},
+        "matches": [],
+        "time": host.now,
+    }
+    assert host.asked == []
+
+
+def test_versions_are_asked_for_when_they_matter() -> None:
+    host = FakeHost()
+    result = ran(host=host, engine_version_min="23.0", compose_version_min="2.20", buildx=True)
+    assert host.asked == ["compose", "buildx"]
+    assert result["compose_version"] == "2.26.1"
+    assert checks(result) == dict.fromkeys([SDK, "compose", "buildx", "engine", "memory", "disk"], True)
+    only_buildx = FakeHost(plugins={"buildx": "0.13.1"})
+    assert checks(ran(host=only_buildx, buildx=True))["buildx"] is True
+    assert only_buildx.asked == ["buildx"]
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    engine = FakeHostEngine(
+        facts={"ServerVersion": "20.10.24", "MemTotal": GIB // 2, "DockerRootDir": "/var/lib/docker"},
+        containers={"app": {"Config": {"Labels": {PROJECT_LABEL: "blog"}}}},
+        volumes={"data": {"Labels": None}},
+    )
+    host = FakeHost(plugins={}, free={"/var/lib/docker": GIB}, sdk=False)
+    asked = {"engine_version_min": "23.0", "compose_version_min": "2.20", "buildx": True, "memory_min": "768M"}
+    names = {"containers": ["app"], "volumes": ["data"]}
+    with pytest.raises(DockerVpsError) as caught:
+        ran(engine, host, **asked, **names, disk_free_min="2G", commands=["git", "rsync"])
+    names_of_tools = [SDK, "compose", "buildx", "command rsync"]
+    wrong = [*names_of_tools, "engine", "memory", "disk", "container app", "volume data"]
+    assert checks(caught.value.evidence) == dict.fromkeys(wrong, False)
+    assert caught.value.message.startswith(
+        "This host cannot take the application yet: Docker SDK for Python: expected installed, found not installed; "
+    )
+    assert all(f" {check}: expected " in caught.value.message for check in wrong)
+    assert caught.value.evidence["memory_limit"] == "512M"
+
+
+def test_names_of_the_project_itself_are_no_trouble() -> None:
+    mine = {PROJECT_LABEL: "ptnextjs"}
+    engine = FakeHostEngine(containers={"app": {"Config": {"Labels": mine}}}, volumes={"data": {"Labels": mine}})
+    result = ran(engine, containers=["app", "absent"], volumes=["data", "absent"])
+    assert checks(result) == dict.fromkeys([SDK, "memory", "disk", "container app", "volume data"], True)
+
+
+def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
+    def connect() -> FakeHostEngine:
+        raise EngineUnreachable("No Docker engine answers at unix:///x.sock.")
+
+    asked = {**DEFAULTS, "compose_version_min": "2.20", "commands": ["git", "rsync", "ssh-keygen"]}
+    with pytest.raises(DockerVpsError) as caught:
+        run(params_of(asked), connect, FakeHost(plugins={}))
+    assert caught.value.message == (
+        "This host cannot take the application yet: "
+        "compose: expected 2.20 or newer, found not installed; "
+        "install the Compose plugin (docker-compose v1 is not enough). "
+        "command rsync: expected installed, found not installed; "
+        "install it, on Debian and Ubuntu with: apt-get install rsync. "
+        "command ssh-keygen: expected installed, found not installed; "
+        "install it, on Debian and Ubuntu with: apt-get install openssh-client. "
+        "No Docker engine answers at unix:///x.sock."
+    )
+    assert checks(caught.value.evidence) == {
+        SDK: True,
+        "compose": False,
+        "command rsync": False,
+        "command ssh-keygen": False,
+    }
+    assert caught.value.evidence["time"] == FakeHost.now
+
+
+def test_an_engine_that_keeps_its_data_elsewhere() -> None:
+    result = ran(host=FakeHost(free={}), disk_free_min="2G")
+    assert (result["disk_free"], checks(result)["disk"]) == (None, True)
+
+
+def test_the_disk_with_less_room_counts() -> None:
+    host = FakeHost(free={"/var/lib/docker": 20 * GIB, "/var/lib/containerd": GIB})
+    engine = FakeHostEngine(facts={**HOST_INFO, "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]})
+    with pytest.raises(DockerVpsError, match=r"expected at least 2\.0 GiB free, found 1\.0 GiB free"):
+        ran(engine, host, disk_free_min="2G")
+
+
+def test_what_is_returned_for_the_roles_that_follow() -> None:
+    pools = [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}, {"Subnet": ""}, {}]
+    engine = FakeHostEngine(
+        networks={
+            "proxy": {"Driver": "bridge", "Scope": "local", "IPAM": {"Config": pools}, "Options": {ICC: "true"}},
+            "apart": {"Driver": "bridge", "Scope": "local", "Options": {ICC: "false"}},
+            "bare": {"Driver": "overlay", "Scope": "swarm", "IPAM": None},
+            "other": {},
+        },
+        images={"app": ["app:1", "app:2"], "web": ["web:1"]},
+    )
+    host = FakeHost(files={"/opt/app/compose.yml": ("9f86d081", "0640"), "/other": ("0", "0644")})
+    result = ran(
+        engine,
+        host,
+        networks=["proxy", "bare", "apart", "absent"],
+        images=["web", "app", "absent"],
+        files=["/opt/app/compose.yml", "/absent"],
+        patterns=["/opt/app/*.yml", "/opt/app/none.*"],
+    )
+    assert result["networks"] == {
+        "proxy": {"driver": "bridge", "scope": "local", "icc": True, "subnets": ["172.18.0.0/16"]},
+        "bare": {"driver": "overlay", "scope": "swarm", "icc": True, "subnets": []},
+        "apart": {"driver": "bridge", "scope": "local", "icc": False, "subnets": []},
+    }
+    assert result["images"] == ["web:1", "app:1", "app:2"]
+    assert result["files"] == {"/opt/app/compose.yml": {"sha256": "9f86d081", "mode": "0640"}}
+    assert result["matches"] == ["/opt/app/compose.yml"]
+
+
+@pytest.mark.parametrize(
+    ("states", "said", "up_to_date"),
+    [
+        (["healthy"], "Container app  Running", True),
+        (["healthy", "healthy"], "Container app  Running", True),
+        (["healthy", "unhealthy"], "Container app  Running", False),
+        (["running"], "Container app  Running", False),
+        (["exited-healthy"], "Container app  Running", False),
+        (["paused"], "Container app  Running", False),
+        (["healthy", None], "Container app  Running", False),
+        (["healthy"], "Container app  Recreate", False),
+        (["healthy"], "", False),
+    ],
+)
+def test_up_to_date_needs_health_and_a_quiet_rehearsal(
+    states: list[Optional[str]], said: str, up_to_date: bool
+) -> None:
+    mine = {"Labels": {PROJECT_LABEL: "site"}}
+    containers = {str(number): {**inspected(state), "Config": mine} for number, state in enumerate(states) if state}
+    engine = FakeHostEngine(containers=containers)
+    host = FakeHost(rehearsals={("site", "/opt/site/compose.yml"): said})
+    names = [str(number) for number in range(len(states))]
+    asked = {"project": "site", "containers": names}
+    assert ran(engine, host, **asked, compose_file="/opt/site/compose.yml")["up_to_date"] is up_to_date
+    assert ran(engine, host, **asked)["up_to_date"] is False
+
+
+@pytest.mark.parametrize(("file", "right"), [("/opt/site/compose.yml", True), ("/home/me/compose.yml", False)])
+def test_a_project_of_the_same_name_from_another_file_is_of_somebody_else(file: str, right: bool) -> None:
+    container = inspected("healthy")
+    container["Config"]["Labels"] = {PROJECT_LABEL: "site", "com.docker.compose.project.config_files": file}
+    given = {"project": "site", "containers": ["site-app"], "compose_file": "/opt/site/compose.yml"}
+    engine = FakeHostEngine(containers={"site-app": container})
+    if right:
+        assert checks(ran(engine, **given))["container site-app"] is True
+    else:
+        with pytest.raises(DockerVpsError, match="it belongs to the Compose project site of /home/me/compose.yml"):
+            ran(engine, **given)
+
+
+@pytest.mark.parametrize(("writer", "right"), [("site", True), ("", True), ("blog", False)])
+def test_the_directory_of_another_application_is_refused(writer: str, right: bool) -> None:
+    host = FakeHost(composed={"/opt/site/compose.yml": writer})
+    given = {"project": "site", "compose_file": "/opt/site/compose.yml"}
+    if right:
+        assert all(checks(ran(host=host, **given)).values())
+    else:
+        told = "it belongs to the Compose project blog; give each application a docker_vps_directory of its own"
+        with pytest.raises(DockerVpsError, match=told):
+            ran(host=host, **given)
