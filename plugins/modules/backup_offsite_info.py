@@ -21,7 +21,9 @@ options:
     type: str
     default: ptnextjs
   verify:
-    description: Whether to run C(restic check) as well, which fails when the repository is damaged.
+    description:
+      - Whether to run C(restic check) as well, and fail when the repository is damaged.
+      - Restic locks the repository while it checks.
     type: bool
     default: false
   read_data:

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Makes a new directory on the host for one build, which whoever builds removes afterwards.
-  - Of sources on the controller it gets the files that the build would see, by their C(.dockerignore), or
+  - Makes a new directory on the host for one build; remove RV(place) after the build.
+  - From sources on the controller it copies the files that the build would see, by their C(.dockerignore), or
     C(Dockerfile.dockerignore) beside a Dockerfile of their own, as BuildKit reads it.
 options:
   directory:

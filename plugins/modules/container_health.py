@@ -46,7 +46,7 @@ options:
     default: false
   max_restarts:
     description:
-      - How many restarts by the engine are borne during the wait before it counts as a restart loop.
+      - How many restarts by the engine are tolerated during the wait; one more counts as a restart loop.
     type: int
     default: 0
   log_lines:

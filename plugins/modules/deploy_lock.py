@@ -43,15 +43,17 @@ options:
     default: false
   backups:
     description:
-      - The directory of backup sets, where a run that has stopped or paused containers is waited for before the lock is
-        taken. Nothing is waited for in check mode.
+      - The directory of backup sets. A backup or restore that works on them and has stopped or paused containers is
+        waited for, before the lock is taken. Nothing is waited for in check mode.
     type: path
   wait:
-    description: For how many seconds to wait for that run, before this fails with what it knows of it.
+    description:
+      - For how many seconds to wait for such a backup or restore; see O(backups). After that the module fails, and says
+        what runs.
     type: float
     default: 300
   owner:
-    description: Who takes it. This is found out on the controller, and what is given here is overwritten.
+    description: Who takes the lock. The action finds it out on the controller, and overwrites what is given here.
     type: dict
     suboptions:
       who:
@@ -75,7 +77,8 @@ options:
         type: str
         default: ""
   gone:
-    description: Processes of this controller that are gone. This is found out there, and overwritten likewise.
+    description:
+      - Processes of this controller that have ended. The action finds them out, and overwrites what is given here.
     type: list
     elements: str
     default: []

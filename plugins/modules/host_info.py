@@ -14,15 +14,15 @@ author:
 description:
   - Looks at the Docker engine, Compose, Buildx, memory, free disk, the clock, and at containers and volumes that bear
     the names the application wants, and fails with everything that is wrong at once. Changes nothing.
-  - What is not installed is told also when there is no engine that answers.
+  - Says what is not installed even when no engine answers.
   - What is not asked for is not checked. Everything seen is returned, so that one look serves a whole play.
 options:
   engine_version_min:
-    description: The oldest engine that will do, for example V(23.0); any will when empty.
+    description: The oldest version of the engine that is accepted, for example V(23.0); any version when empty.
     type: str
     default: ""
   compose_version_min:
-    description: The oldest Compose that will do, for example V(2.20); none is needed when empty.
+    description: The oldest version of Compose that is accepted, for example V(2.20); none is needed when empty.
     type: str
     default: ""
   buildx:
@@ -34,11 +34,11 @@ options:
     type: str
     default: "0"
   disk_free_min:
-    description: What must be free where the engine keeps images and volumes, for example V(2G).
+    description: The space that must be free where the engine keeps images and volumes, for example V(2G).
     type: str
     default: "0"
   commands:
-    description: Commands that must be there, such as V(git).
+    description: Commands that must be installed, such as V(git).
     type: list
     elements: str
     default: []
@@ -117,7 +117,7 @@ findings:
       type: str
       sample: engine
     ok:
-      description: Whether it will do.
+      description: Whether it is as expected.
       type: bool
       sample: true
     expected:
@@ -129,7 +129,7 @@ findings:
       type: str
       sample: 26.1.5
     remedy:
-      description: What to do when it will not do.
+      description: What to do when it is not.
       type: str
       sample: upgrade Docker
 engine_version:

@@ -13,7 +13,8 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Sends JSON with the keys C(job), C(success), C(app), C(host), C(release) and C(message) to a webhook and to the
-    standard input of a command, and visits an address as the likes of healthchecks.io expect it.
+    standard input of a command, and requests the ping address of the job, as healthchecks.io and similar services
+    expect it.
   - A notification that fails is a warning, and never fails the play.
 options:
   job:
@@ -37,11 +38,11 @@ options:
     type: str
     default: ""
   release:
-    description: The id of the release that it is about.
+    description: The id of the release.
     type: str
     default: ""
   webhook:
-    description: An address that is sent the JSON. It is a secret, since whoever knows it can write there.
+    description: The address that the JSON is posted to. It is a secret, since whoever knows it can write there.
     type: str
     default: ""
   command:
@@ -50,11 +51,11 @@ options:
     elements: str
     default: []
   pings:
-    description: Per job, an address that is visited, with C(/fail) appended after a failure. They are secrets too.
+    description: The ping address of each job, requested with C(/fail) appended after a failure. They are secrets too.
     type: dict
     default: {}
   on_success:
-    description: Tell webhook and command of what went well, too.
+    description: Tell webhook and command of successes, too.
     type: bool
     default: false
 extends_documentation_fragment:

@@ -13,7 +13,7 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Makes a container from a Compose definition, starts it under a name that no proxy asks for, waits until it is
-    healthy, gives it the name by which it is reached, watches it, and only then gives the old version up. A backup is
+    healthy, gives it the name by which it is reached, watches it, and only then removes the old version. A backup is
     made before.
   - When a step fails, and also when this module or its controller is killed, the old container, definition, environment
     and, if the new version has run on it, the database are put back as they were. A process that watches does it at
@@ -108,7 +108,7 @@ release:
     seconds: 14.2
     rolled_back_to: ""
 cautions:
-  description: What went wrong without being in the way.
+  description: What went wrong without stopping the release.
   returned: success
   type: list
   elements: str

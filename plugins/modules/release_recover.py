@@ -13,8 +13,8 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Waits for a cutover that is under way, and finishes or undoes one that was interrupted, by a power failure for
-    example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this is for whatever else touches the
-    application.
+    example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this module is for plays that do
+    something else with the application.
 options:
   put_back:
     description:

@@ -43,7 +43,7 @@ options:
   flags:
     description:
       - Variables that the play reads with the filter P(ansible.builtin.bool#filter), which takes every word that it
-        does not know for false.
+        does not know to mean false.
     type: list
     elements: str
     default: []
