@@ -25,7 +25,7 @@ options:
     description: Whether it went well.
     type: bool
     required: true
-  message:
+  text:
     description: A sentence about it, which is the C(message) of the JSON.
     type: str
     default: ""
@@ -70,7 +70,7 @@ EXAMPLES = r"""
   ptnextjs.docker_vps.notification:
     job: deploy
     success: true
-    message: The new shop is live.
+    text: The new shop is live.
     webhook: "{{ vault_webhook }}"
     on_success: true
 """
@@ -91,14 +91,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command.notify import Notify, Params, run
 from ..module_utils._module.module_exit import finish
 
-NEWS = ("job", "success", "app", "host", "release", "message")
+NEWS = ("job", "success", "app", "host", "release")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
     pings = {str(job): str(address) for job, address in given["pings"].items()}
     whom = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
-    return Params(whom, {key: given[key] for key in NEWS})
+    # Ansible keeps the name "message" of an option for itself.
+    return Params(whom, {**{key: given[key] for key in NEWS}, "message": given["text"]})
 
 
 def main() -> None:
@@ -108,7 +109,7 @@ def main() -> None:
         argument_spec={
             "job": {"type": "str", "required": True},
             "success": {"type": "bool", "required": True},
-            "message": text,
+            "text": text,
             "app": {"type": "str", "default": "ptnextjs"},
             "host": text,
             "release": text,

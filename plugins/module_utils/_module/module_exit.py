@@ -14,18 +14,20 @@ from .._store.files import unforeseen
 def finish(
     module: AnsibleModule, run: Callable[[], Mapping[str, Any]], shown: Optional[Mapping[str, Any]] = None
 ) -> None:
-    """Run the module's body and exit with its result or with its failure.
+    """Run the module's body, and exit with its result or with its failure; what is in ``warnings`` is shown as such.
 
     Args:
         shown: what -vvv shows of the parameters, when that is not all of them.
     """
     extra = {"invocation": shown} if shown else {}
     try:
-        result = run()
+        result = dict(run())
     except DockerVpsError as error:
         module.fail_json(msg=error.message, **error.evidence, **extra)
     except OSError as error:
         module.fail_json(msg=unforeseen("The task", error).message, **extra)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result, **extra)
 
 
