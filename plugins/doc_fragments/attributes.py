@@ -5,12 +5,19 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Each text is a fragment; all modules have the first."""
+    """Each text is a fragment; a module has the first, or INFO when it only reads."""
 
     DOCUMENTATION = r"""
 attributes:
   check_mode:
     description: Whether it says in check mode what it would do, and changes nothing.
+    support: full
+"""
+
+    INFO = r"""
+attributes:
+  check_mode:
+    description: Whether it runs in check mode. It only reads, so it does the same there as otherwise.
     support: full
 """
 

@@ -28,7 +28,7 @@ options:
   aliases:
     description:
       - Further names of the application on its networks.
-      - By these the new container is known from its start, not only when it is healthy.
+      - Unlike O(container), the new container has them from its start, before it is healthy.
     type: list
     elements: str
     default: []
@@ -47,7 +47,7 @@ options:
     choices: [stop-first, start-first]
     default: stop-first
   start_first_force:
-    description: Overlap also on an SQLite database.
+    description: Let two versions overlap even when the volume holds an SQLite database.
     type: bool
     default: false
   health_timeout:
@@ -67,7 +67,7 @@ options:
         otherwise, since users wait for it.
     type: float
   monitor:
-    description: Seconds for which the new version is watched once it serves, before the old one is given up.
+    description: Seconds for which the new version is watched once it serves, before the old one is removed.
     type: float
     default: 10
   smoke_test_command:
@@ -104,7 +104,8 @@ options:
     choices: [warn, fail]
     default: warn
   loss_ignore:
-    description: Patterns of the names of tables, or of the paths of databases, that come and go by themselves.
+    description:
+      - Patterns of the names of tables, or of the paths of databases, whose rows come and go in normal operation.
     type: list
     elements: str
     default: ["payload_locked_documents*", "payload_jobs*", payload_kv, users_sessions]

@@ -14,11 +14,11 @@ author:
 description:
   - Unpacks a set into throw-away volumes, verifying every byte, starts on them the image that ran when the set was
     made, waits until it is healthy, and compares the files and the rows of all tables with the manifest.
-  - Fewer files or rows, or a missing table, fail; what the start itself added is noted.
+  - Fails when files, rows or a table are missing; what the start itself added is noted.
   - Writes the result, also a failure, into the set's manifest, where M(ptnextjs.docker_vps.backup_info) finds it.
   - Leaves the running application alone. The drill's container is on a network of its own from which nothing outside
-    can be reached, has no published port, the limits of the application, and has to yield when memory or processors
-    are short.
+    can be reached, has no published port, the limits of the application, and gives way to everything else when memory
+    or CPU time is short.
   - Removes everything it made, also when it fails or is killed.
 options:
   set:
@@ -35,11 +35,11 @@ options:
     type: dict
     default: {db: /data, media: /app/public/media}
   port:
-    description: The port at which the application answers, unless E(PORT) in the env file says so.
+    description: The port at which the application answers, unless E(PORT) in the env file names another.
     type: int
     default: 3000
   health_path:
-    description: The path that answers when the application is healthy. C(wget) in the image asks for it.
+    description: The path that answers when the application is healthy. It is requested with the C(wget) of the image.
     type: str
     default: /api/health
   timeout:
@@ -93,12 +93,12 @@ files:
   type: int
   sample: 42
 tables:
-  description: How many tables its databases have.
+  description: How many tables the databases of the set have.
   returned: always
   type: int
   sample: 17
 rows:
-  description: How many rows these have together.
+  description: How many rows the tables of the set have together.
   returned: always
   type: int
   sample: 1204
@@ -114,7 +114,7 @@ notes:
   elements: str
   sample: ["the table sessions of payload.db has 2 rows, and the manifest says 1"]
 drill:
-  description: What was written into the manifest, with the seconds that all of it took; empty in check mode.
+  description: What was written into the manifest, with how many seconds the drill took; empty in check mode.
   returned: always
   type: dict
   sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}

@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Makes a set with one archive of a database file, for example one that Litestream restored to a point in time. It is
-    listed, verified and restored as any other set; archives that are not in it are left alone by a restore.
-  - The file is checked before. It stays as it is, and its owner also owns the restored database.
+  - Makes a set with one archive of a database file, for example one that Litestream restored to a point in time. It
+    is listed, verified and restored as any other set; a restore of it leaves the other volumes alone.
+  - The file is checked first and is not changed. The restored database has the same owner.
 options:
   file:
     description: The database file on the managed host.

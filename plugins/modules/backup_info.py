@@ -37,10 +37,7 @@ options:
     default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
-  - ptnextjs.docker_vps.attributes
-attributes:
-  check_mode:
-    details: The same as without, since nothing is ever changed.
+  - ptnextjs.docker_vps.attributes.info
 seealso:
   - module: ptnextjs.docker_vps.volume_backup
   - module: ptnextjs.docker_vps.backup_drill
@@ -81,11 +78,11 @@ sets:
       type: str
       sample: 20260131-020000
     time:
-      description: When it was begun (UTC).
+      description: When the backup began (UTC).
       type: str
       sample: "2026-01-31T02:00:00Z"
     age:
-      description: Seconds since then; below zero when it is dated in the future.
+      description: Its age in seconds; below zero when it is dated in the future.
       type: int
       sample: 86400
     reason:
@@ -93,19 +90,19 @@ sets:
       type: str
       sample: before the upgrade
     consistency:
-      description: Whether the application ran, was paused or was stopped meanwhile.
+      description: Whether the application ran, was paused or was stopped during the backup.
       type: str
       sample: online
     release:
-      description: The release that ran.
+      description: The release that ran when the set was made.
       type: str
       sample: 3f2a9c41d07b
     revision:
-      description: The revision of its sources.
+      description: The revision of the sources of that release.
       type: str
       sample: 3f2a9c41d07b5e8a
     image:
-      description: The image that ran.
+      description: The image that ran when the set was made.
       type: str
       sample: ptnextjs-app:3f2a9c41d07b
     bytes:
@@ -113,7 +110,7 @@ sets:
       type: int
       sample: 48211
     files:
-      description: How many files are in them.
+      description: How many files are in its archives.
       type: int
       sample: 42
     archives:
@@ -139,7 +136,7 @@ sets:
       elements: str
       sample: []
     losses:
-      description: What earlier sets have and this one has not.
+      description: What earlier sets have and this one lacks.
       type: list
       elements: str
       sample: ["Gone since set 20260130-020000: 480 of 500 rows of vendors in payload.db."]

@@ -25,12 +25,10 @@ options:
       - V(copied) sends sets that are not there, and makes the repository when there is none.
       - V(fetched) brings sets back from the repository into the directory, where they can be restored as any other.
         Their archives are not compressed then. A set that is whole there is left alone.
-      - V(listed) tells which sets are there.
       - V(pruned) removes the sets that no rule keeps, all of a set together, and what interrupted copies left. What is
         not understood stays, and nothing is removed where no set is whole.
-      - V(checked) has restic verify the repository.
     type: str
-    choices: [copied, fetched, listed, pruned, checked]
+    choices: [copied, fetched, pruned]
     default: copied
   set:
     description:
@@ -38,32 +36,6 @@ options:
       - A set to copy may also be named by the path of its manifest.
     type: str
     default: latest
-  repository:
-    description:
-      - The repository as in E(RESTIC_REPOSITORY), for example V(sftp:backup@backup.example.com:/srv/restic),
-        V(s3:https://s3.example.com/bucket) or V(rest:https://user:password@backup.example.com/).
-      - For SFTP, the user who runs this on the host needs a key without a passphrase, and the server in its
-        C(known_hosts).
-    type: str
-    required: true
-  password:
-    description: The password of the repository, which encrypts everything in it. Without it nobody can read the copies.
-    type: str
-    required: true
-  host:
-    description:
-      - Whose sets these are. It has to be different for each host that uses the repository.
-      - To fetch the sets of a host that is lost, give its name. By default the managed host's own name is taken.
-    type: str
-    default: ""
-  environment:
-    description: Further environment of restic, such as E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
-    type: dict
-    default: {}
-  options:
-    description: Extended options of restic (C(--option)), such as C(sftp.command). They are no place for secrets.
-    type: dict
-    default: {}
   only_kept:
     description:
       - Whether V(copied) with O(set=all) leaves out sets that V(pruned) with the same rules would remove at once.
@@ -90,21 +62,15 @@ options:
     description: For how many years that have a set the newest of the year is kept.
     type: int
     default: 0
-  read_data:
-    description:
-      - How much of the data V(checked) reads as well, for example V(5%), or V(1/7) for the first of seven parts.
-      - Only the structure is verified when it is empty.
-    type: str
-    default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.app
+  - ptnextjs.docker_vps.restic
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
     details: Reads the repository and says what would be sent, fetched or removed.
-requirements:
-  - restic 0.14 or newer on the managed host
 seealso:
+  - module: ptnextjs.docker_vps.backup_offsite_info
   - module: ptnextjs.docker_vps.volume_backup
   - module: ptnextjs.docker_vps.volume_restore
   - module: ptnextjs.docker_vps.backup_prune
@@ -223,7 +189,7 @@ from ..module_utils._core.retention import Policy
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
 from ..module_utils._module.module_exit import finish
-from ..module_utils._store.restic import Restic
+from ..module_utils._module.restic import RESTIC_ARGUMENTS, hide_secrets, restic_of
 
 RULES = ("last", "daily", "weekly", "monthly", "yearly")
 
@@ -238,30 +204,9 @@ def params_of(given: Mapping[str, Any]) -> Params:
         state=given["state"],
         which=given["set"],
         policy=Policy(**{rule: given[rule] for rule in RULES}),
-        read_data=given["read_data"],
         host=given["host"],
         only_kept=given["only_kept"],
     )
-
-
-def restic_of(given: Mapping[str, Any]) -> Restic:
-    """Return the repository that the parameters name."""
-    environment, options = (
-        {str(name): str(value) for name, value in given[key].items()} for key in ("environment", "options")
-    )
-    return Restic(given["repository"], given["password"], environment, options)
-
-
-def _hide_secrets(module: AnsibleModule, restic: Restic) -> dict[str, Any]:
-    """Return what may be shown of the parameters.
-
-    Declared no_log, they are kept out of syslog; but then Ansible also blanks the repository's address, and every
-    short value of the environment, in the whole result. So here it is told which of them are secrets.
-    """
-    module.no_log_values = set(restic.secrets)
-    hidden = dict.fromkeys(module.params["environment"], "(hidden)")
-    shown = {"repository": restic.name, "password": "(hidden)", "environment": hidden}
-    return {"module_args": {**module.params, **shown}}
 
 
 def main() -> None:
@@ -269,29 +214,20 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **APP_ARGUMENTS,
-            "state": {
-                "type": "str",
-                "choices": ["copied", "fetched", "listed", "pruned", "checked"],
-                "default": "copied",
-            },
+            **RESTIC_ARGUMENTS,
+            "state": {"type": "str", "choices": ["copied", "fetched", "pruned"], "default": "copied"},
             "set": {"type": "str", "default": "latest"},
-            "repository": {"type": "str", "required": True, "no_log": True},
-            "password": {"type": "str", "required": True, "no_log": True},
-            "host": {"type": "str", "default": ""},
-            "environment": {"type": "dict", "default": {}, "no_log": True},
-            "options": {"type": "dict", "default": {}},
             "only_kept": {"type": "bool", "default": False},
             "last": {"type": "int", "default": 0},
             "daily": {"type": "int", "default": 7},
             "weekly": {"type": "int", "default": 4},
             "monthly": {"type": "int", "default": 3},
             "yearly": {"type": "int", "default": 0},
-            "read_data": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     restic = restic_of(module.params)
-    shown = _hide_secrets(module, restic)
+    shown = hide_secrets(module, restic)
     finish(
         module,
         lambda: run(params_of(module.params), sets_of(module.params), restic, SystemClock(), module.check_mode),

@@ -41,19 +41,19 @@ options:
     default: 0
   verify:
     description:
-      - How closely sets are looked at, since a damaged one never has the place of a good one.
+      - How closely sets are looked at; a damaged one is never kept in place of a good one.
       - V(exists) compares the sizes of the files with the manifest, V(checksum) reads them and compares their SHA-256.
     type: str
     choices: [exists, checksum]
     default: exists
   before_days:
-    description: After how many days the data is removed that a restore replaced and kept beside the volumes.
+    description: After how many days to remove the data that a restore replaced and kept beside the volumes.
     type: float
     default: 7
   expected:
     description:
-      - The names of the archives of a set that a backup makes before this.
-      - Check mode counts such a set as one made now, since none was made. Otherwise this has no effect.
+      - The archives of the set that a backup makes before this module runs.
+      - Only check mode uses it, where no backup is made, to count such a set as one made now.
     type: list
     elements: str
     default: []
@@ -68,7 +68,7 @@ seealso:
   - module: ptnextjs.docker_vps.volume_backup
   - module: ptnextjs.docker_vps.backup_info
 notes:
-  - The engine is only asked when an earlier backup or restore was killed, to set right what that had begun.
+  - The engine is needed only when an earlier backup or restore was killed, to finish or undo that.
 """
 
 EXAMPLES = r"""

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Makes a new directory on the host for one build, which whoever builds removes afterwards.
-  - Of sources on the controller it gets the files that the build would see, by their C(.dockerignore), or
+  - Makes a new directory on the host for one build; remove RV(place) after the build.
+  - From sources on the controller it copies the files that the build would see, by their C(.dockerignore), or
     C(Dockerfile.dockerignore) beside a Dockerfile of their own, as BuildKit reads it.
 options:
   directory:
@@ -88,21 +88,11 @@ docker_cli:
   sample: /opt/shop/ansible.x1_k2.docker_vps/docker
 """
 
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.module_exit import finish
-from ..module_utils._store.build_context import Params, make
-
-
-def run(params: Params, check_mode: bool) -> dict[str, Any]:
-    """Make the directory and return the result.
-
-    Raises:
-        DockerVpsError: it cannot be made.
-    """
-    return {"changed": True, **({} if check_mode else make(params))}
+from ..module_utils._store.build_context import Params, run
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ options:
     default: false
   max_restarts:
     description:
-      - How many restarts by the engine are borne during the wait before it counts as a restart loop.
+      - How many restarts by the engine are tolerated during the wait; one more counts as a restart loop.
     type: int
     default: 0
   log_lines:
@@ -170,35 +170,16 @@ containers:
       sample: []
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, Mapping, Protocol
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
-from ..module_utils._core.health_wait import Clock, Ending, Wait, Waited, Watched
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._core.health import HealthRules, WantedHealth
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
-
-
-class HealthEngine(Watched, Protocol):
-    """What this module needs from an engine."""
-
-    def logs(self, name: str, lines: int) -> list[str]:
-        """Return the last lines a container wrote."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Params:
-    """The module's parameters; timeout in seconds."""
-
-    containers: tuple[str, ...]
-    rules: HealthRules
-    timeout: float
-    log_lines: int
+from ..module_utils._release.container_health import Params, run
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -215,59 +196,6 @@ def params_of(given: Mapping[str, Any]) -> Params:
             raise InvalidInput(f"{key} must not be below 0, but is {given[key]}.")
     rules = HealthRules(WantedHealth(given["state"]), given["tolerate_unhealthy"], given["max_restarts"])
     return Params(names, rules, given["timeout"], given["log_lines"])
-
-
-def run(params: Params, engine: HealthEngine, clock: Clock, check_mode: bool) -> dict[str, Any]:
-    """Wait and return the result.
-
-    Raises:
-        DockerVpsError: a container is not as wanted and cannot become so in time.
-        EngineError: the engine does not answer.
-    """
-    ending = Wait(engine, clock, params.containers, params.rules, 0 if check_mode else params.timeout).run()
-    result = _result(params, engine, ending)
-    if ending.reached or check_mode:
-        return result
-    raise DockerVpsError(_sentence(params, result), **result)
-
-
-def _result(params: Params, engine: HealthEngine, ending: Ending) -> dict[str, Any]:
-    return {
-        "changed": False,
-        "reached": ending.reached,
-        "waited": round(max(one.seconds for one in ending.containers), 3),
-        "engine_losses": ending.engine_losses,
-        "containers": [_row(params, engine, one) for one in ending.containers],
-    }
-
-
-def _row(params: Params, engine: HealthEngine, one: Waited) -> dict[str, Any]:
-    now = one.snapshot
-    failed = one.reason not in (Reason.REACHED, Reason.WAITING, Reason.NOT_FOUND, Reason.ENGINE_LOST)
-    return {
-        "name": now.name,
-        "id": now.id,
-        "image": now.image,
-        "state": now.state or "absent",
-        "health": now.health,
-        "reason": one.reason.value,
-        "message": explain(now, one.reason, params.rules.wanted, one.seconds),
-        "waited": round(one.seconds, 3),
-        "exit_code": now.exit_code,
-        "oom_killed": now.oom_killed,
-        "restart_count": now.restart_count,
-        "health_log": [asdict(probe) for probe in now.probes],
-        "logs": engine.logs(now.name, params.log_lines) if failed and params.log_lines else [],
-    }
-
-
-def _sentence(params: Params, result: Mapping[str, Any]) -> str:
-    text = []
-    for row in result["containers"]:
-        if row["reason"] in (Reason.REACHED.value, Reason.WAITING.value):
-            continue
-        text.append(row["message"] + log_lines(row["logs"]))
-    return "\n".join(text)
 
 
 def main() -> None:

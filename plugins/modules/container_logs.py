@@ -157,51 +157,17 @@ container:
 """
 
 import re
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import logs
-from ..module_utils._core.dotenv import parse
-from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._core.health import snapshot
-from ..module_utils._core.health_wait import Clock
-from ..module_utils._core.secrets import Mask, secrets_of
+from ..module_utils._core.errors import InvalidInput
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
-from ..module_utils._store import files
-
-END = 1000  # entries of the log that are read first, since they are mostly enough
-AGAIN = 0.25  # seconds between two looks of a wait
-
-
-class LogEngine(Protocol):
-    """What this module needs from an engine."""
-
-    def container(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return what the engine knows about a container, or None."""
-        raise NotImplementedError
-
-    def image(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return what the engine knows about an image, or None."""
-        raise NotImplementedError
-
-    def log(self, name: str, tail: int, since: str = "", until: str = "") -> Iterator[bytes]:
-        """Yield what a container wrote."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Params:
-    """The module's parameters; wait in seconds."""
-
-    container: str
-    wanted: logs.WantedLines
-    env_file: str
-    wait: float
+from ..module_utils._release.container_logs import Params, run
 
 
 def params_of(given: Mapping[str, Any], now: datetime) -> Params:
@@ -226,81 +192,6 @@ def params_of(given: Mapping[str, Any], now: datetime) -> Params:
         given["tail"], logs.after(given["since"], now), logs.moment("until", given["until"], now), pattern
     )
     return Params(name, wanted, given["env_file"] or "", given["wait"])
-
-
-def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
-    """Read the log, wait for a line if that is asked for, and return the result.
-
-    Raises:
-        DockerVpsError: there is no such container, or the env file cannot be read.
-        EngineError: the engine does not answer, or cannot read this log.
-    """
-    deadline = clock.now() + params.wait
-    wanted = params.wanted
-    while True:
-        inspected = engine.container(params.container)
-        if inspected is None:
-            raise DockerVpsError(
-                f"Container {params.container} does not exist; see which containers do with: docker ps --all.",
-                absent=True,
-            )
-        now = snapshot(params.container, inspected)
-        ended = now.state in ("exited", "dead")
-        found = _read(engine, params.container, wanted, bool(inspected["Config"].get("Tty")), ended)
-        left = deadline - clock.now()
-        if found.lines or found.damage or ended or left <= 0:
-            break
-        wanted = replace(wanted, after=found.last)
-        clock.sleep(min(AGAIN, left))
-    masked = _masks(params.env_file, engine, inspected)
-    return {
-        "changed": False,
-        "lines": [{"time": one.time, "stream": one.stream, "text": masked(one.text)} for one in found.lines],
-        "last": logs.place(found.last),
-        "truncated": found.truncated,
-        "damage": _damage(params.container, found.damage, inspected),
-        "container": {"name": now.name, "id": now.id, "state": now.state, "exit_code": now.exit_code},
-    }
-
-
-def _damage(name: str, said: str, inspected: Mapping[str, Any]) -> str:
-    if not said:
-        return ""
-    file = inspected.get("LogPath") or "its log"
-    return (
-        f"The log of container {name} is damaged, as after a power failure, and the engine shows nothing beyond that "
-        f"place, nor always all before ({said}). Read {file} on the host; the next release begins a new log."
-    )
-
-
-def _read(engine: LogEngine, name: str, wanted: logs.WantedLines, tty: bool, ended: bool) -> logs.FoundLines:
-    earliest = min(wanted.after.values())
-    if wanted.tail or earliest:
-        end = engine.log(name, max(END, 2 * wanted.tail))
-        found = logs.choose(logs.lines(logs.entries(end, tty), ended), wanted, whole=False)
-        if found.enough:
-            return found
-    everything = engine.log(name, 0, logs.unix(earliest), logs.unix(wanted.until))
-    return logs.choose(logs.lines(logs.entries(everything, tty), ended), wanted, whole=True)
-
-
-def _masks(env_file: str, engine: LogEngine, inspected: Mapping[str, Any]) -> Callable[[str], str]:
-    """Return the function that takes the secrets out of a text."""
-    image = engine.image(inspected["Image"]) or {}
-    public = (image.get("Config") or {}).get("Env") or ()
-    own = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or () if pair not in public)
-    masks = [Mask(secrets_of(own)), Mask(secrets_of(_values_of(env_file) if env_file else {}))]
-    return lambda text: masks[1](masks[0](text))[: logs.LONGEST]
-
-
-def _values_of(path: str) -> Mapping[str, str]:
-    kept = files.read(path)
-    if kept is None:
-        raise InvalidInput(f"env_file {path} must be an env file on the host, but there is none.")
-    try:
-        return parse(kept.text)
-    except InvalidInput as error:
-        raise InvalidInput(f"env_file {path} cannot be read: {error.message}.") from error
 
 
 def main() -> None:

@@ -43,15 +43,17 @@ options:
     default: false
   backups:
     description:
-      - The directory of backup sets, where a run that has stopped or paused containers is waited for before the lock is
-        taken. Nothing is waited for in check mode.
+      - The directory of backup sets. A backup or restore that works on them and has stopped or paused containers is
+        waited for, before the lock is taken. Nothing is waited for in check mode.
     type: path
   wait:
-    description: For how many seconds to wait for that run, before this fails with what it knows of it.
+    description:
+      - For how many seconds to wait for such a backup or restore; see O(backups). After that the module fails, and says
+        what runs.
     type: float
     default: 300
   owner:
-    description: Who takes it. This is found out on the controller, and what is given here is overwritten.
+    description: Who takes the lock. The action finds it out on the controller, and overwrites what is given here.
     type: dict
     suboptions:
       who:
@@ -75,7 +77,8 @@ options:
         type: str
         default: ""
   gone:
-    description: Processes of this controller that are gone. This is found out there, and overwritten likewise.
+    description:
+      - Processes of this controller that have ended. The action finds them out, and overwrites what is given here.
     type: list
     elements: str
     default: []
@@ -120,30 +123,14 @@ interrupted:
   sample: []
 """
 
-import os
 import time
-from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._backup.journal import wait_while_halted
-from ..module_utils._core.deploy_lock import LockRules, Owner, owner_of
+from ..module_utils._core.deploy_lock import LockRules, owner_of
 from ..module_utils._module.module_exit import finish
-from ..module_utils._store import deploy_lock
-from ..module_utils._store.releases import Releases
-from ..module_utils._store.sets import Sets
-
-
-@dataclass(frozen=True)
-class Params:
-    """The module's parameters."""
-
-    path: str
-    owner: Owner
-    rules: LockRules
-    backups: str = ""
-    wait: float = 0.0
+from ..module_utils._release.deploy_lock import Params, run
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -154,30 +141,6 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """
     rules = LockRules(given["max_age"], given["force"], tuple(given["gone"]))
     return Params(given["path"], owner_of(given["owner"]), rules, given["backups"] or "", given["wait"])
-
-
-def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
-    """Take the lock, or in check mode look who has it.
-
-    Args:
-        now: seconds since 1970.
-
-    Raises:
-        Held: another play has it.
-        Locked: a backup or restore that has halted the application does not end.
-        DockerVpsError: it cannot be written.
-    """
-    directory = os.path.dirname(params.path)
-    interrupted = Releases(directory, "").unfinished()
-    if check_mode:
-        there = deploy_lock.look(params.path)
-        other = there is not None and there.owner.key != params.owner.key
-        told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
-        return {"changed": False, "held": False, "message": told, "interrupted": interrupted}
-    if params.backups:
-        wait_while_halted(Sets(params.backups, ""), params.owner.purpose or "this play", params.wait)
-    told = deploy_lock.take(params.path, params.owner, params.rules, now)[1]
-    return {"changed": False, "held": True, "message": told, "interrupted": interrupted}
 
 
 def main() -> None:

@@ -113,36 +113,15 @@ generated:
   sample: [PAYLOAD_SECRET]
 """
 
-import grp
-import os
-import pwd
 import secrets
-from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import dotenv, environment, validators
-from ..module_utils._core.environment import SECRET
-from ..module_utils._core.errors import DockerVpsError, InvalidInput
-from ..module_utils._module.module_exit import finish
-from ..module_utils._store import files
-
-HEADER = "Written by ptnextjs.docker_vps from the inventory: changes made here are lost at the next deploy."
-MODE = 0o600
-EXPANDED = "\0"  # what no value is
-
-
-@dataclass(frozen=True)
-class Params:
-    """The module's parameters, owner and group as numbers."""
-
-    path: str
-    values: Mapping[str, str]
-    data_mount: str
-    uid: int
-    gid: int
-    example: bool
+from ..module_utils._core import validators
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._module.module_exit import finish, hide_values
+from ..module_utils._store.env_file import Params, group_id, run, user_id
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -158,100 +137,10 @@ def params_of(given: Mapping[str, Any]) -> Params:
         path=given["path"],
         values=given["values"],
         data_mount=given["data_mount"],
-        uid=_number(given["owner"], lambda name: pwd.getpwnam(name).pw_uid, "user"),
-        gid=_number(given["group"], lambda name: grp.getgrnam(name).gr_gid, "group"),
+        uid=user_id(given["owner"]),
+        gid=group_id(given["group"]),
         example=given["example"],
     )
-
-
-def _number(name: str, lookup: Callable[[str], int], kind: str) -> int:
-    if name.isdecimal():
-        return int(name)
-    try:
-        return lookup(name)
-    except KeyError:
-        raise InvalidInput(
-            f"There is no {kind} {name} on this host to own the env file. Make it, or name another."
-        ) from None
-
-
-def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict[str, Any]:
-    """Write the file when it differs and return the result.
-
-    Raises:
-        InvalidInput: keys are wrong; nothing was written.
-        DockerVpsError: the file cannot be read or written.
-    """
-    if os.path.islink(params.path):
-        raise DockerVpsError(
-            f"{params.path} is a link to {os.readlink(params.path)}, and this would replace it. Put what stands there "
-            "into the inventory, and remove the link."
-        )
-    there = files.read(params.path)
-    current = _parsed(params.path, there)
-    expanded = dotenv.expanded(there.text) if there else []
-    if SECRET in expanded and not params.values.get(SECRET):
-        raise DockerVpsError(
-            f"{SECRET} in {params.path} has a $ that Compose replaces, so the application has another value than "
-            f"stands there. Ask the container for it (printenv {SECRET}), and put it into the inventory."
-        )
-    # The container has other values of these than stand there, so whatever is wanted is another one.
-    current = {**current, **dict.fromkeys(expanded, EXPANDED)}
-    plan = environment.plan(params.values, current, params.data_mount, new_secret)
-    wanted = files.Kept(dotenv.dump(plan.values, HEADER), MODE, params.uid, params.gid)
-    example = params.path + ".example"
-    explained = files.Kept(environment.example(), 0o644, params.uid, params.gid)
-    writes_example = params.example and files.read(example) != explained
-    if not check_mode:
-        _apply(params.path, there, wanted)
-        if writes_example:
-            files.replace(example, explained)
-    return {
-        "changed": there != wanted or writes_example,
-        "path": params.path,
-        "previous": params.path + ".previous" if there and there.text != wanted.text else None,
-        "names": list(plan.values),
-        "added": list(plan.added),
-        "updated": list(plan.changed),
-        "removed": list(plan.removed),
-        "generated": list(plan.generated),
-        "diff": {
-            "before_header": params.path,
-            "after_header": params.path,
-            "before": plan.shown(before=True) if there else "",
-            "after": plan.shown(before=False),
-        },
-    }
-
-
-def _parsed(path: str, there: Optional[files.Kept]) -> Mapping[str, str]:
-    try:
-        return dotenv.parse(there.text) if there else {}
-    except InvalidInput as error:
-        raise DockerVpsError(
-            f"{path} cannot be understood: {error.message}. Mend that line or move the file away."
-        ) from None
-
-
-def _apply(path: str, there: Optional[files.Kept], wanted: files.Kept) -> None:
-    if there == wanted:
-        return
-    files.make_directory(os.path.dirname(path))
-    if there and there.text != wanted.text:
-        files.replace(path + ".previous", files.Kept(there.text, MODE, wanted.uid, wanted.gid))
-    files.replace(path, wanted)
-
-
-def _hide_values(module: AnsibleModule) -> dict[str, Any]:
-    """Return what may be shown of the parameters.
-
-    Declaring the values no_log keeps them out of syslog, but it also makes Ansible blank
-    every occurrence of every value in the result: with PUID=1000 and NODE_ENV=production
-    not even the path would be readable. Nothing in our results and messages holds a value,
-    so here the blanking ends and the parameters are shown without values.
-    """
-    module.no_log_values = set()
-    return {"module_args": {**module.params, "values": dict.fromkeys(module.params["values"], "(hidden)")}}
 
 
 def main() -> None:
@@ -267,7 +156,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    shown = _hide_values(module)
+    shown = hide_values(module, "values")
     finish(module, lambda: run(params_of(module.params), lambda: secrets.token_hex(32), module.check_mode), shown)
 
 

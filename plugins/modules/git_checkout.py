@@ -16,7 +16,8 @@ description:
     submodules and of Git LFS.
   - Follows the remote also when a tag or a branch was moved there, and finishes what a killed run left.
   - Leaves local changes alone, and fails when there are some.
-  - Keys and the token are in no file of the host, no argument of a command, and not in C(.git/config).
+  - Keys and the token are written to no file on the host, not even to C(.git/config), and are no argument of a
+    command.
   - In check mode the remote is asked what the version is, and nothing is fetched.
 options:
   repository:
@@ -32,15 +33,19 @@ options:
     type: path
     required: true
   key:
-    description: The private key to ask over SSH with, as text, without a passphrase; a deploy key will do.
+    description: The private key for SSH, such as a deploy key, as text and without a passphrase.
     type: str
     default: ""
   key_file:
-    description: The same as a file on the host, when O(key) is empty. Without both, SSH uses what the user has there.
+    description:
+      - The path of such a key on the host, used when O(key) is empty. Without either, SSH uses the keys of the user
+        on the host.
     type: str
     default: ""
   submodule_keys:
-    description: Private keys of repositories that need others, by their paths on the server, such as V(acme/ui).
+    description:
+      - Private keys for submodules whose repositories need a key of their own, by their paths on the server, such as
+        V(acme/ui).
     type: dict
     default: {}
   known_hosts:
@@ -52,7 +57,7 @@ options:
     type: str
     default: accept-new
   token:
-    description: A token to ask the repository's server over HTTPS with. No other server gets it.
+    description: A token for HTTPS. It is sent to the repository's server only.
     type: str
     default: ""
   timeout:
@@ -98,36 +103,30 @@ files:
   sample: [package.json, package-lock.json, src]
 """
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import validators
 from ..module_utils._core.errors import InvalidInput
-from ..module_utils._core.git import ACCEPT_NEW, ACCEPT_UNKEPT
-from ..module_utils._engine.git import Access, Git
+from ..module_utils._engine.git import Access
 from ..module_utils._module.module_exit import finish
-from ..module_utils._release import checkout
+from ..module_utils._release.checkout import Params, run
+
+ACCESS = ("key", "key_file", "submodule_keys", "known_hosts", "token")
 
 
-def run(given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Check the version out and return the result.
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
 
     Raises:
         InvalidInput: a key of a submodule is no text.
-        DockerVpsError: it cannot be done.
     """
     wrong = validators.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
-    names = ("key", "key_file", "submodule_keys", "known_hosts", "token")
-    access = Access(**{name: given[name] for name in names})
-    if check_mode and access.known_hosts == ACCEPT_NEW:
-        access = replace(access, known_hosts=ACCEPT_UNKEPT)
-    params = checkout.Params(given["repository"], given["version"], given["path"])
-    with Git(given["path"], given["repository"], access, given["timeout"]) as git:
-        return checkout.run(params, git, check_mode)
+    access = Access(**{name: given[name] for name in ACCESS})
+    return Params(given["repository"], given["version"], given["path"], access, given["timeout"])
 
 
 def main() -> None:
@@ -147,7 +146,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    finish(module, lambda: run(module.params, module.check_mode))
+    finish(module, lambda: run(params_of(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Sends JSON with the keys C(job), C(success), C(app), C(host), C(release) and C(message) to a webhook and to the
-    standard input of a command, and visits an address as the likes of healthchecks.io expect it.
+    standard input of a command, and requests the ping address of the job, as healthchecks.io and similar services
+    expect it.
   - A notification that fails is a warning, and never fails the play.
 options:
   job:
@@ -24,7 +25,7 @@ options:
     description: Whether it went well.
     type: bool
     required: true
-  message:
+  text:
     description: A sentence about it, which is the C(message) of the JSON.
     type: str
     default: ""
@@ -37,11 +38,11 @@ options:
     type: str
     default: ""
   release:
-    description: The id of the release that it is about.
+    description: The id of the release.
     type: str
     default: ""
   webhook:
-    description: An address that is sent the JSON. It is a secret, since whoever knows it can write there.
+    description: The address that the JSON is posted to. It is a secret, since whoever knows it can write there.
     type: str
     default: ""
   command:
@@ -50,11 +51,11 @@ options:
     elements: str
     default: []
   pings:
-    description: Per job, an address that is visited, with C(/fail) appended after a failure. They are secrets too.
+    description: The ping address of each job, requested with C(/fail) appended after a failure. They are secrets too.
     type: dict
     default: {}
   on_success:
-    description: Tell webhook and command of what went well, too.
+    description: Tell webhook and command of successes, too.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -69,7 +70,7 @@ EXAMPLES = r"""
   ptnextjs.docker_vps.notification:
     job: deploy
     success: true
-    message: The new shop is live.
+    text: The new shop is live.
     webhook: "{{ vault_webhook }}"
     on_success: true
 """
@@ -83,36 +84,22 @@ problems:
   sample: ["The webhook failed: it answered 500."]
 """
 
-from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command.notify import Notify, tell
+from ..module_utils._command.notify import Notify, Params, run
 from ..module_utils._module.module_exit import finish
 
-# By key of the JSON: the option.
-NEWS = {"job": "job", "success": "success", "app": "app", "host": "host", "release": "release", "message": "message"}
-
-
-@dataclass(frozen=True)
-class Params:
-    """The module's parameters: whom to tell, and what."""
-
-    whom: Notify
-    news: Mapping[str, Any]
+NEWS = ("job", "success", "app", "host", "release")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
     pings = {str(job): str(address) for job, address in given["pings"].items()}
     whom = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
-    return Params(whom, {key: given[option] for key, option in NEWS.items()})
-
-
-def run(params: Params, check_mode: bool) -> dict[str, Any]:
-    """Tell everyone, and return what went wrong with that."""
-    return {"changed": False, "problems": [] if check_mode else tell(params.whom, params.news)}
+    # Ansible keeps the name "message" of an option for itself.
+    return Params(whom, {**{key: given[key] for key in NEWS}, "message": given["text"]})
 
 
 def main() -> None:
@@ -122,7 +109,7 @@ def main() -> None:
         argument_spec={
             "job": {"type": "str", "required": True},
             "success": {"type": "bool", "required": True},
-            "message": text,
+            "text": text,
             "app": {"type": "str", "default": "ptnextjs"},
             "host": text,
             "release": text,
@@ -133,14 +120,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-
-    def told() -> Mapping[str, Any]:
-        result = run(params_of(module.params), module.check_mode)
-        for problem in result["problems"]:
-            module.warn(problem)
-        return result
-
-    finish(module, told)
+    finish(module, lambda: run(params_of(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

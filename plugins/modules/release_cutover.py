@@ -13,7 +13,7 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Makes a container from a Compose definition, starts it under a name that no proxy asks for, waits until it is
-    healthy, gives it the name by which it is reached, watches it, and only then gives the old version up. A backup is
+    healthy, gives it the name by which it is reached, watches it, and only then removes the old version. A backup is
     made before.
   - When a step fails, and also when this module or its controller is killed, the old container, definition, environment
     and, if the new version has run on it, the database are put back as they were. A process that watches does it at
@@ -108,7 +108,7 @@ release:
     seconds: 14.2
     rolled_back_to: ""
 cautions:
-  description: What went wrong without being in the way.
+  description: What went wrong without stopping the release.
   returned: success
   type: list
   elements: str
@@ -134,11 +134,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.module_exit import finish
-from ..module_utils._module.releases import CUTOVER_ARGUMENTS, WAYS, cutover_of, releases_of, sets_of_releases, world_of
+from ..module_utils._module.releases import CUTOVER_ARGUMENTS, WAYS, cutover_of, sets_of_releases, world_of
 from ..module_utils._release.cutover import run
 from ..module_utils._release.preconditions import Params
-from ..module_utils._store import files
-from ..module_utils._store.releases import DEFINITION
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -149,18 +147,6 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """
     more = {key: given[key] for key in ("definition", "image", "revision", "data_on_failure", "env_pending")}
     return cutover_of(given, **more)
-
-
-def diff_of(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the definition that lies on the host and the wanted one."""
-    path = releases_of(given).live[DEFINITION]
-    before = files.read(path)
-    return {
-        "before": before.text if before else "",
-        "after": given["definition"],
-        "before_header": path,
-        "after_header": path,
-    }
 
 
 def main() -> None:
@@ -179,13 +165,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-
-    def body() -> Mapping[str, Any]:
-        diff = diff_of(given)
-        result = run(params_of(given), sets_of_releases(given), world_of(module), module.check_mode)
-        return {**result, "diff": diff}
-
-    finish(module, body)
+    finish(
+        module,
+        lambda: run(params_of(given), sets_of_releases(given), world_of(module), module.check_mode),
+    )
 
 
 if __name__ == "__main__":

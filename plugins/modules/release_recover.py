@@ -13,8 +13,8 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Waits for a cutover that is under way, and finishes or undoes one that was interrupted, by a power failure for
-    example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this is for whatever else touches the
-    application.
+    example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this module is for plays that do
+    something else with the application.
 options:
   put_back:
     description:
@@ -63,36 +63,13 @@ summary:
   sample: ["Release 20260131-020000: failed. The run that was at it was killed. The version before was put back."]
 """
 
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import PLACE_ARGUMENTS, world_of
-from ..module_utils._release.cutover import recover_left
-from ..module_utils._release.cutover_state import CutoverWorld
-
-
-def run(app: str, put_back: bool, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
-    """Recover, and return what became of each release.
-
-    Raises:
-        DockerVpsError: something is under way for too long, the engine does not answer, or no release was ever live.
-    """
-    left = world.releases.unfinished()
-    if check_mode:
-        recovered, summary = left, [f"Release {one} would be recovered." for one in left]
-        files = world.releases.unreleased() if put_back else []
-    else:
-        done = recover_left(app, world) if left else []
-        recovered, summary = [one.release.id for one in done], [one.told for one in done]
-        files = world.releases.put_back() if put_back else []
-    verb = "would be put" if check_mode else "was put"
-    summary += [
-        f"{path} was not what is live, so that of release {world.releases.current()} {verb} back." for path in files
-    ]
-    return {"changed": bool(recovered or files), "recovered": recovered, "put_back": files, "summary": summary}
+from ..module_utils._release.release_recover import run
 
 
 def main() -> None:

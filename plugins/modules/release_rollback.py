@@ -18,7 +18,9 @@ description:
     anything changes.
 options:
   to:
-    description: The id of the release; empty for the one before the live one, after a rollback one further back.
+    description:
+      - The id of the release; empty for the one before the live one. After a rollback that is the one before the
+        release returned to.
     type: str
     default: ""
   rollback_data:
@@ -89,7 +91,7 @@ release:
     seconds: 14.2
     rolled_back_to: ""
 cautions:
-  description: What went wrong without being in the way.
+  description: What went wrong without stopping the rollback.
   returned: success
   type: list
   elements: str

@@ -45,7 +45,7 @@ digest:
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 files:
-  description: How many files there are.
+  description: How many files the digest is over.
   returned: success
   type: int
   sample: 212

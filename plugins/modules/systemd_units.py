@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Writes unit files, has systemd read them, enables and starts the timers among them, and stops and removes those that
-    are not wanted any more. Doing the same with a task for each takes a connection for each.
+  - Writes unit files, has systemd read them, enables and starts the timers among them, and stops and removes those
+    that are not wanted any more. One module does it, because a task for each unit would take a connection for each.
   - Services are not started; their timers do that.
 options:
   units:
@@ -21,7 +21,9 @@ options:
     type: dict
     required: true
   owned:
-    description: Names of files of which those that are not in O(units) are removed, timers after they were stopped.
+    description:
+      - The names of all files that belong to the application. Those that are not in O(units) are removed; timers are
+        stopped first.
     type: list
     elements: str
     default: []

@@ -48,7 +48,7 @@ options:
     default: online
   database:
     description:
-      - The application's database as archive/path, such as V(db/payload.db), as far as it is known.
+      - The application's database as archive/path, such as V(db/payload.db); empty when it is not known.
       - It is the application's own in whatever volume it lies. When it is absent or empty, the set warns of that.
       - An encrypted one cannot be copied while the application runs, so O(consistency) has to be V(pause) or V(stop).
         It is archived as it lies and counted as not checked. The same goes for those in the first volume.
@@ -85,7 +85,8 @@ options:
     type: float
     default: 50
   loss_ignore:
-    description: Patterns of the names of tables, or of the paths of databases, that come and go by themselves.
+    description:
+      - Patterns of the names of tables, or of the paths of databases, whose rows come and go in normal operation.
     type: list
     elements: str
     default: ["payload_locked_documents*", "payload_jobs*", payload_kv, users_sessions]

@@ -122,7 +122,7 @@ volumes:
   elements: str
   sample: [ptnextjs-db, ptnextjs-media]
 created:
-  description: Those of them that were missing and are made.
+  description: Those of the volumes that were missing and have been made.
   returned: success
   type: list
   elements: str
@@ -133,7 +133,7 @@ files:
   type: int
   sample: 214
 bytes:
-  description: Their size, in bytes.
+  description: The size of the restored files, in bytes.
   returned: success
   type: int
   sample: 52428800
@@ -156,7 +156,7 @@ stopped:
   elements: str
   sample: [ptnextjs-app]
 downtime:
-  description: For how many seconds they were stopped.
+  description: For how many seconds containers were stopped.
   returned: success
   type: float
   sample: 0.61

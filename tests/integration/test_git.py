@@ -225,7 +225,7 @@ def test_a_token_stands_nowhere(servers: Servers, author: Author, host: Host) ->
     assert host.page() == "first"
     elsewhere = f"http://localhost:{servers.http.server_address[1]}/acme/site.git"
     other = {**host.given, "repository": elsewhere, "token": TOKEN, "path": str(host.place.with_name("other"))}
-    assert git_checkout.run(other, False)["changed"]
+    assert git_checkout.run(git_checkout.params_of(other), False)["changed"]
     author.git("submodule", "--quiet", "add", str(author.bare), "again")
     author.git("config", "--file", ".gitmodules", "submodule.again.url", elsewhere)
     author.push()
@@ -293,7 +293,7 @@ import sys, json
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import git_checkout
 print("begun", flush=True)
-git_checkout.run(json.load(sys.stdin), False)
+git_checkout.run(git_checkout.params_of(json.load(sys.stdin)), False)
 """
 
 

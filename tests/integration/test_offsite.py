@@ -20,7 +20,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, offsite_info
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Database, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
@@ -141,8 +141,11 @@ class Host:
 
     def do(self, state: str, restic: Restic, which: str = "latest", check_mode: bool = False) -> Mapping[str, Any]:
         policy = Policy(last=1, daily=0, weekly=0, monthly=0)
-        params = offsite.Params(state, which, policy, "100%", self.name)
+        params = offsite.Params(state, which, policy, self.name)
         return offsite.run(params, self.sets, restic, SystemClock(), check_mode)
+
+    def info(self, restic: Restic, verify: bool = False) -> Mapping[str, Any]:
+        return offsite_info.run(offsite_info.Params(APP, self.name, verify, "100%"), restic)
 
     def module(self, words: Mapping[str, Any], *arguments: str) -> Played:
         """Run the module by Ansible, as whoever runs the tests."""
@@ -207,7 +210,7 @@ def test_sets_survive_the_loss_of_the_host(
     again = host.do("copied", restic, "all")
     assert not again["changed"]
     assert [row["status"] for row in again["sets"]] == ["there", "there"]
-    assert [row["set"] for row in host.do("listed", restic)["sets"]] == DAYS[::-1]
+    assert [row["set"] for row in host.info(restic)["sets"]] == DAYS[::-1]
 
     new = Host(tmp_path)
     fetched = new.do("fetched", restic)
@@ -224,7 +227,7 @@ def test_sets_survive_the_loss_of_the_host(
 
     pruned = host.do("pruned", restic)
     assert [row["status"] for row in pruned["sets"]] == ["kept", "removed"]
-    assert [row["set"] for row in host.do("checked", restic)["sets"]] == [DAYS[1]]
+    assert [row["set"] for row in host.info(restic, verify=True)["sets"]] == [DAYS[1]]
     assert not host.do("pruned", restic)["changed"]
 
 
@@ -310,7 +313,7 @@ def test_what_a_killed_copy_leaves_is_no_set_and_goes_with_the_next_prune(
     # restic takes what it has for the whole when the process that feeds it is killed.
     tags = [f"app={APP}", f"set={DAYS[0]}", "copy=0123456789abcdef"]
     restic.save("db.tar", [b"the first half"], host.name, time, tags)
-    assert host.do("listed", restic)["sets"] == []
+    assert host.info(restic)["sets"] == []
     assert host.do("copied", restic, DAYS[0])["changed"]
     assert len(restic.snapshots()) == 4
     assert host.do("pruned", restic)["changed"]
@@ -330,7 +333,7 @@ def test_an_archive_that_rotted_is_not_sent(servers: Mapping[str, Server], host:
     with pytest.raises(DockerVpsError, match="is damaged, so set 20260130-020000 was not sent"):
         rotten.do("copied", restic, DAYS[0])
     assert [one.name for one in restic.snapshots()] == ["db.tar"]
-    assert rotten.do("listed", restic)["sets"] == []
+    assert rotten.info(restic)["sets"] == []
 
 
 def newest_restic() -> str:
@@ -392,12 +395,9 @@ def test_a_repository_serves_hosts_and_outlives_what_is_done_to_it(
         run(program, "rewrite", "--forget", "--new-host", "web1", "--host", "web3", env=by_hand)
     assert not before & {each.id for each in restic.snapshots()}
     assert all(each.touched for each in restic.snapshots())
-    listed = one.do("listed", restic)
-    assert (outcome(listed), listed["hosts"], listed["unknown"]) == (
-        [(day, "there") for day in DAYS[::-1]],
-        {"web1": 2, "web2": 1},
-        0,
-    )
+    listed = one.info(restic)
+    assert [row["set"] for row in listed["sets"]] == DAYS[::-1]
+    assert (listed["hosts"], listed["unknown"]) == ({"web1": 2, "web2": 1}, 0)
     assert not one.do("copied", restic, "all")["changed"]
 
     # A copy of the repository is as good as the repository.
@@ -411,14 +411,14 @@ def test_a_repository_serves_hosts_and_outlives_what_is_done_to_it(
     assert (unpacked_bytes(fetched), fetched.absent()) == ([f"web1 {DAYS[0]}".encode(), b"the same everywhere"], [])
 
     assert outcome(one.do("pruned", restic)) == [(DAYS[1], "kept"), (DAYS[0], "removed")]
-    assert one.do("checked", restic)["hosts"] == {"web1": 1, "web2": 1}
+    assert one.info(restic, verify=True)["hosts"] == {"web1": 1, "web2": 1}
     assert not one.do("pruned", restic)["changed"]
 
     # Tags that nobody understands: nothing goes, and what is whole is still kept by the rules.
     run(program, "tag", "--set", "by-hand", "--host", "web1", "--path", "/manifest.json", env=by_hand)
     with pytest.raises(DockerVpsError, match="Nothing of shop on web1 .* no whole set, but 3 snapshots may be of one"):
         one.do("pruned", restic)
-    assert one.do("listed", restic)["unknown"] == 3
+    assert one.info(restic)["unknown"] == 3
     assert len(restic.snapshots()) == 6
 
 
@@ -438,7 +438,7 @@ def test_a_server_that_removes_nothing_is_told_and_no_data_is_lost(program: str,
             match=r"3 are still there after restic forget \(.*403 Forbidden.*no data was removed.*append-only",
         ):
             one.do("pruned", restic)
-        assert len(one.do("checked", restic)["sets"]) == 2  # every byte is read
+        assert len(one.info(restic, verify=True)["sets"]) == 2  # every byte is read
         assert run(program, "list", "locks", "--no-lock", env=server.environment("x")).stdout == ""
     finally:
         server.process.terminate()
@@ -470,12 +470,12 @@ def test_a_bucket_that_does_not_exist_is_made(program: str, tmp_path: Path) -> N
     with closing_server(S3(makes=True)) as server:
         restic, one = bucket(program, server.address("new")), small(tmp_path, "web1", DAYS[0])
         with pytest.raises(DockerVpsError, match="There is no restic repository at s3:"):
-            one.do("listed", restic)
+            one.info(restic)
         began = time.monotonic()
         done = one.do("copied", restic)
         assert (done["created"], done["changed"]) == (True, True)
         assert time.monotonic() - began < PATIENCE  # the old one was given up after that
-        assert outcome(one.do("listed", restic)) == [(DAYS[0], "there")]
+        assert [row["set"] for row in one.info(restic)["sets"]] == [DAYS[0]]
 
 
 def test_a_bucket_that_may_not_be_made_is_named(program: str, tmp_path: Path) -> None:
@@ -501,6 +501,6 @@ def test_old_and_new_versions_share_a_repository(servers: Mapping[str, Server], 
     assert one.do("copied", older, DAYS[1])["changed"]
     assert len(Host(tmp_path / "new").do("fetched", newer, "all")["sets"]) == 2
     with pytest.raises(DockerVpsError, match="wrong password or no key found. Give the password"):
-        one.do("listed", servers["sftp"].restic("versions", "another", program=newest_restic()))
+        one.info(servers["sftp"].restic("versions", "another", program=newest_restic()))
     with pytest.raises(DockerVpsError, match="There is no restic repository"):
-        one.do("listed", servers["sftp"].restic("absent", program=newest_restic()))
+        one.info(servers["sftp"].restic("absent", program=newest_restic()))

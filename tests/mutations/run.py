@@ -60,10 +60,10 @@ MUTANTS = [
     ),
     in_plugin(
         "env_file: the file is written in check mode",
-        "modules/env_file.py",
+        "module_utils/_store/env_file.py",
         "if not check_mode:",
         "if True:",
-        "modules/test_env_file.py",
+        "module_utils/_store/test_env_file.py",
     ),
     in_plugin(
         "dotenv: a dollar sign is expanded",
@@ -74,17 +74,17 @@ MUTANTS = [
     ),
     in_plugin(
         "build_context: the directory is made in check mode",
-        "modules/build_context.py",
+        "module_utils/_store/build_context.py",
         "if check_mode else",
         "if False else",
         "modules/test_build_context.py",
     ),
     in_plugin(
-        "preflight: a wrong host is taken",
-        "modules/preflight.py",
-        "    if wrong:",
+        "host_info: a wrong host is taken",
+        "module_utils/_release/host_info.py",
+        "    if refusal(found):",
         "    if not found:",
-        "modules/test_preflight.py",
+        "module_utils/_release/test_host_info.py",
     ),
     in_plugin(
         "volume_backup: an archive of uploads that is not there is borne",
@@ -231,17 +231,17 @@ MUTANTS = [
     ),
     in_plugin(
         "release_info: another image under the name is not told",
-        "modules/release_info.py",
+        "module_utils/_release/release_info.py",
         'there["Image"] != live.image_id',
         "False",
-        "modules/test_release_info.py",
+        "module_utils/_release/test_release_info.py",
     ),
     in_plugin(
         "release_recover: a rehearsal recovers",
-        "modules/release_recover.py",
+        "module_utils/_release/release_recover.py",
         "    if check_mode:",
         "    if False:",
-        "modules/test_release_recover.py",
+        "module_utils/_release/test_release_recover.py",
     ),
     in_plugin(
         "deploy_lock: the lock of a play at work is taken",
@@ -252,7 +252,7 @@ MUTANTS = [
     ),
     in_plugin(
         "notification: a rehearsal tells people",
-        "modules/notification.py",
+        "module_utils/_command/notify.py",
         "[] if check_mode else tell(",
         "tell(",
         "modules/test_notification.py",

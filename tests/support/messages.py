@@ -64,12 +64,12 @@ SECTIONS = {
         "_core/host.py",
         "_engine/sdk.py",
         "_engine/compose.py",
-        "modules/preflight.py",
+        "_release/host_info.py",
     ],
     "The network": ["roles/proxy_network/tasks/*.yml"],
     "Sources": ["_core/git.py", "_engine/git.py", "_release/checkout.py", "_core/sources.py", "_core/dockerignore.py"],
     "The build": ["_core/buildlog.py", "_store/build_context.py", "roles/image/tasks/*.yml"],
-    "The env file": ["modules/env_file.py"],
+    "The env file": ["_store/env_file.py"],
     "The lock of a play": ["_core/deploy_lock.py", "_store/deploy_lock.py", "action/deploy_lock.py"],
     "Health": ["_core/health.py", "_core/health_wait.py", "_release/health_probe.py", "modules/container_health.py"],
     "Releases": [
@@ -85,7 +85,7 @@ SECTIONS = {
         "roles/stack/tasks/*.yml",
         "playbooks/remove.yml",
     ],
-    "Logs": ["_core/logs.py", "modules/container_logs.py", "roles/logs/tasks/*.yml"],
+    "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [
         "_backup/backup.py",
         "_backup/databases.py",

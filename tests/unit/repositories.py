@@ -57,7 +57,7 @@ class Host:
         }
 
     def __call__(self, check_mode: bool = False, **given: Any) -> dict[str, Any]:
-        return git_checkout.run({**self.given, **given}, check_mode)
+        return git_checkout.run(git_checkout.params_of({**self.given, **given}), check_mode)
 
     def refused(self, **given: Any) -> str:
         with pytest.raises(DockerVpsError) as refused:

@@ -102,7 +102,7 @@ def test_imports_point_down(path: str) -> None:
         ("module_utils/_module/x.py", "from .._engine.sdk import Engine", []),
         ("module_utils/_module/x.py", "import docker", ["docker"]),
         ("modules/x.py", "from ..module_utils._core import kinds", []),
-        ("modules/x.py", "from .preflight import run", []),
+        ("modules/x.py", "from .host_info import run", []),
         ("modules/x.py", "from ..lookup.operator import LookupModule", ["lookup/operator/LookupModule"]),
         ("modules/x.py", "from docker.utils import exclude_paths", ["docker"]),
         ("lookup/x.py", f"from {PACKAGE}.plugins.module_utils._core import kinds", []),

@@ -13,7 +13,7 @@ EVERY = messages.every()
 # What these say is about a parameter, or becomes part of a message that has the next step.
 PARTS = re.compile(
     r"_core/(dockerignore|dotenv|environment|git|health|manifest|tar_members|validators)|_store/(archive|compression|sqlite)|_module/|"
-    r"modules/"
+    r"modules/|_release/container_logs"
 )
 # What follows these is what others said, or stands in a message that has the next step.
 BEGUN = (

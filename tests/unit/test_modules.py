@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Callable, Mapping, Optional
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, set_import
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, offsite_info, set_import
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
@@ -26,8 +27,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     container_logs,
     deploy_lock,
     env_file,
+    host_info,
     notification,
-    preflight,
     release_cutover,
     release_info,
     release_recover,
@@ -61,7 +62,10 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import World
-from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_container_logs import NOW, FakeLogEngine
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_container_logs import (
+    NOW,
+    FakeLogEngine,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
@@ -76,6 +80,14 @@ def test_a_module_is_documented(module: str) -> None:
         assert {"description", "returned", "type"} <= set(entry), name
         for inner in entry.get("contains", {"": entry}).values():
             assert {"description", "type", "sample"} <= set(inner), name
+
+
+def test_what_only_reads_is_named_so() -> None:
+    fragment = f"{COLLECTION}.attributes.info"
+    reading = [
+        module for module in MODULES if fragment in docs(module, "DOCUMENTATION")["extends_documentation_fragment"]
+    ]
+    assert reading == [module for module in MODULES if module.endswith("_info")]
 
 
 PLUGIN_FILES = [path for path in PYTHON if path.split("/")[0] in ("lookup", "filter")]
@@ -93,6 +105,9 @@ def test_a_plugin_is_documented(path: str) -> None:
 def test_the_action_group_has_all_modules() -> None:
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     assert runtime["action_groups"]["docker_vps"] == MODULES
+
+
+LONGEST = 30  # lines of a function in a module
 
 
 class Asked(Exception):
@@ -144,6 +159,22 @@ def documented(option: Mapping[str, Any]) -> dict[str, Any]:
     told = {key: option[key] for key in keys if key in option}
     inner = option.get("options") or option.get("suboptions")
     return {**told, "options": {name: documented(one) for name, one in inner.items()}} if inner else told
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_reads_parameters_and_exits_and_all_else_is_below(module: str) -> None:
+    tree = ast.parse((PLUGINS / f"modules/{module}.py").read_text(encoding="utf-8"))
+    if not any(isinstance(node, ast.FunctionDef) for node in tree.body):
+        assert (PLUGINS / f"action/{module}.py").exists()
+        return
+    assert not any(isinstance(node, ast.ClassDef) for node in tree.body)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert [one.name for one in functions] in (["main"], ["params_of", "main"])
+    lengths = {one.name: (one.end_lineno or 0) - one.lineno + 1 for one in functions}
+    assert max(lengths.values()) <= LONGEST, lengths
+    imported = [name.name for node in tree.body if isinstance(node, ast.ImportFrom) for name in node.names]
+    assert "run" in imported
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.endswith("_json")]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -220,14 +251,14 @@ def result_of_env_file(place: Path) -> dict[str, Any]:
     return env_file.run(changed, lambda: "", check_mode=True)
 
 
-def result_of_preflight(place: Path) -> dict[str, Any]:
+def result_of_host_info(place: Path) -> dict[str, Any]:
     engine = FakeHostEngine(
         networks={"proxy": {"Driver": "bridge", "Scope": "local"}}, images={"app": ["app:1"]}, containers={"app": {}}
     )
-    params = preflight.Params(
+    params = host_info.Params(
         Needs("", "", False, 0, 0, ""), ("git",), ("app",), (), ("proxy",), ("app",), ("/etc/hostname",)
     )
-    return preflight.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
+    return host_info.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 
 
 def result_of_build_context(place: Path) -> dict[str, Any]:
@@ -265,6 +296,13 @@ def result_of_backup_offsite(place: Path) -> dict[str, Any]:
     sets = Sets(str(place / "backups"), "shop")
     publish_packed(sets, db=b"x")
     return offsite.run(offsite.Params(), sets, FakeRepository(), FakeWallClock(), False)
+
+
+def result_of_backup_offsite_info(place: Path) -> dict[str, Any]:
+    sets, repository = Sets(str(place / "backups"), "shop"), FakeRepository()
+    publish_packed(sets, db=b"x")
+    offsite.run(offsite.Params(), sets, repository, FakeWallClock(), False)
+    return offsite_info.run(offsite_info.Params("shop"), repository)
 
 
 def result_of_backup_import(place: Path) -> dict[str, Any]:
@@ -329,6 +367,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,
     "backup_offsite": result_of_backup_offsite,
+    "backup_offsite_info": result_of_backup_offsite_info,
     "backup_prune": result_of_backup_prune,
     "build_context": result_of_build_context,
     "container_health": result_of_container_health,
@@ -337,7 +376,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "env_file": result_of_env_file,
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
-    "preflight": result_of_preflight,
+    "host_info": result_of_host_info,
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,
@@ -354,7 +393,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "list": (list,),
     "dict": (dict,),
 }
-COMMON = {"changed", "diff"}
+COMMON = {"changed", "diff", "warnings"}
 
 
 def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:

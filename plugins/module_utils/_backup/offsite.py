@@ -8,51 +8,40 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
-from .._core.data_loss import counted, held_back, listed
+from .._core.data_loss import held_back, listed
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.retention import Policy, decide
 from .._store import remote
 from .._store.lock import Locked, locked
-from .._store.remote import FoundSets, Remote
+from .._store.remote import Remote
 from .._store.sets import BackupSet, Sets, latest_of
-from . import offsite_removal
+from . import offsite_info, offsite_removal
 from .backup import RESERVE, WallClock, size
-from .offsite_removal import candidate, remove, snapshots, thin
+from .offsite_info import OffsiteSets, Rows, counted_sets, refuse_host
+from .offsite_removal import candidate, remove, thin
 from .verify import problems
 
 LOCK = ".lock-offsite"
 _OWN_NAMES = "Two hosts work under one name: give each host its own docker_vps_backup_offsite_host."
-_HOST = re.compile(r"[^\s,]{1,255}")
 
-Rows = List[Mapping[str, Any]]
 T = TypeVar("T")
 
 
-class Repository(offsite_removal.Repository, Protocol):
+class Repository(offsite_info.Repository, offsite_removal.Repository, Protocol):
     """What is needed of a repository; see _store/restic.py."""
-
-    def exists(self) -> bool:
-        """Return whether it is there."""
-        raise NotImplementedError
 
     def create(self) -> None:
         """Make it."""
         raise NotImplementedError
 
-    def check(self, read_data: str) -> None:
-        """Verify everything."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True)
 class Params:
-    """What to do: ``state`` is copied, fetched, listed, pruned or checked; ``which`` is latest, all, or a set.
+    """What to do: ``state`` is copied, fetched or pruned; ``which`` is latest, all, or a set.
 
     ``host`` is whose sets these are; empty means this one, by its own name. ``only_kept`` is whether a copy of all sets
     leaves out those that the policy would have removed at once.
@@ -64,16 +53,11 @@ class Params:
     state: str = "copied"
     which: str = "latest"
     policy: Policy = field(default_factory=Policy)
-    read_data: str = ""
     host: str = ""
     only_kept: bool = False
 
     def __post_init__(self) -> None:
-        if self.host and not _HOST.fullmatch(self.host):
-            raise InvalidInput(
-                f"{self.host!r} cannot be the name of a host: no spaces and no commas, and at most 255 characters. "
-                "Correct docker_vps_backup_offsite_host."
-            )
+        refuse_host(self.host)
 
 
 def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> dict[str, Any]:
@@ -86,82 +70,35 @@ def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, ch
     states: Mapping[str, Callable[[], Tuple[Rows, str]]] = {
         "copied": job.copied,
         "fetched": job.fetched,
-        "listed": job.listed,
         "pruned": job.pruned,
-        "checked": job.checked,
     }
     with job.alone():
-        job.look()
+        job.created = not job.look()
+        if job.created and params.state != "copied":
+            raise job.no_repository()
         rows, summary = states[params.state]()
-    return {
-        "changed": job.changed,
-        "repository": repository.name,
-        "created": job.created,
-        "host": job.host,
-        "hosts": job.hosts,
-        "sets": rows,
-        "unknown": len(job.found.unknown),
-        "summary": summary,
-    }
+    return {"changed": job.changed, "created": job.created, **job.result(rows, summary)}
 
 
-class _Offsite:
-    """The states, and what was there before: ``remotes`` are the sets of our host, the last made first."""
+class _Offsite(OffsiteSets):
+    """The states, and what was there before."""
+
+    repository: Repository
 
     def __init__(self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> None:
-        self.params, self.sets, self.repository = params, sets, repository
+        super().__init__(sets.app, params.host, repository)
+        self.params, self.sets = params, sets
         self.clock, self.check_mode = clock, check_mode
         self.changed = self.created = False
-        self.host = params.host or socket.gethostname()
-        self.found = FoundSets()
-        self.where = f"{sets.app} on {self.host} in {repository.name}"
-
-    @property
-    def remotes(self) -> Sequence[Remote]:
-        return [one for one in self.found.sets if one.host == self.host]
-
-    @property
-    def hosts(self) -> Mapping[str, int]:
-        return dict(sorted(Counter(one.host for one in self.found.sets).items()))
-
-    def others(self) -> str:
-        """Return which other hosts have sets there, as the end of a sentence; empty when none has."""
-        others = [f"{host} ({count})" for host, count in self.hosts.items() if host != self.host]
-        if not others:
-            return ""
-        return (
-            f" Of other hosts there are: {', '.join(others)}; docker_vps_backup_offsite_host says whose sets are meant."
-        )
-
-    def unknown(self) -> str:
-        """Return how many snapshots nobody may remove, as the end of a sentence."""
-        if not self.found.unknown:
-            return ""
-        return (
-            f" {snapshots(self.found.unknown)} there may be of sets of {self.sets.app} and make no whole one, since "
-            "somebody changed them: nothing of that is removed. See restic snapshots."
-        )
 
     def alone(self) -> ContextManager[None]:
         """Hold the lock that the state needs; a copy may take hours, and must not keep the next backup waiting."""
-        if self.check_mode or self.params.state in ("listed", "checked"):
+        if self.check_mode:
             return contextlib.nullcontext()
         self.sets.prepare()
         if self.params.state == "fetched":
             return self.sets.lock("a fetch of a set")
         return locked(os.path.join(self.sets.directory, LOCK), f"off-site work on the sets of {self.sets.app}")
-
-    def look(self) -> None:
-        """See what is there, before anything is done."""
-        if self.repository.exists():
-            self.found = remote.look(self.repository, self.sets.app)
-        elif self.params.state == "copied":
-            self.created = True
-        else:
-            raise DockerVpsError(
-                f"There is no restic repository at {self.repository.name}. Correct the address; "
-                "the first copy makes the repository."
-            )
 
     def copied(self) -> Tuple[Rows, str]:
         """Send what is not there."""
@@ -176,7 +113,7 @@ class _Offsite:
         def copy(one: BackupSet) -> Mapping[str, Any]:
             there, why = known.get(one.manifest.id), useless.get(one.manifest.id)
             if there:
-                return _told(there, "there")
+                return _remote_row(there, "there")
             return self.row(one, "left out", why=why) if why else self.send(one)
 
         rows = _each(chosen, copy)
@@ -251,7 +188,7 @@ class _Offsite:
             self.refuse_another(one, by_stamp[one.manifest.id], "Name another set, or fetch into another directory.")
         here = {one.manifest.id for one in local if not problems(one, "checksum")}
         self.refuse_full([one for one in wanted if one.id not in here])
-        rows = _each(wanted, lambda one: _told(one, "there") if one.id in here else self.fetch(one))
+        rows = _each(wanted, lambda one: _remote_row(one, "there") if one.id in here else self.fetch(one))
         new = [row for row in rows if row["status"] == "fetched"]
         self.changed = bool(new)
         if not new:
@@ -309,16 +246,10 @@ class _Offsite:
     def fetch(self, one: Remote) -> Mapping[str, Any]:
         """Bring back a set."""
         if self.check_mode:
-            return _told(one, "fetched")
+            return _remote_row(one, "fetched")
         began = self.clock.now()
         remote.fetch(one, self.repository, self.sets)
-        return _told(one, "fetched", seconds=self.clock.now() - began)
-
-    def listed(self) -> Tuple[Rows, str]:
-        """Tell what is there."""
-        rows = [_told(one, "there") for one in self.remotes]
-        told = f"{_count(rows)} of {self.where}{': ' if rows else ''}{', '.join(row['set'] for row in rows)}."
-        return rows, told + self.others() + self.unknown()
+        return _remote_row(one, "fetched", seconds=self.clock.now() - began)
 
     def pruned(self) -> Tuple[Rows, str]:
         """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
@@ -329,19 +260,13 @@ class _Offsite:
         if thinned.gone and not self.check_mode:
             remove(thinned.gone, self.repository, self.where)
         rows = [
-            _told(by_stamp[one.name], "kept" if one.keep else "removed", why=", ".join(one.reasons))
+            _remote_row(by_stamp[one.name], "kept" if one.keep else "removed", why=", ".join(one.reasons))
             for one in thinned.decisions
         ]
         dropped = [row for row in rows if row["status"] == "removed"]
         verb = "would be removed" if self.check_mode else "removed"
-        told = f"{_count(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
+        told = f"{counted_sets(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
         return rows, told + self.unknown()
-
-    def checked(self) -> Tuple[Rows, str]:
-        """Have the repository verified."""
-        self.repository.check(self.params.read_data)
-        rows = [_told(one, "there") for one in self.remotes]
-        return rows, f"{_count(rows)} of {self.where}: restic read {self.params.read_data or 'no'} data, no error."
 
 
 def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
@@ -368,7 +293,7 @@ def _archives(one: BackupSet) -> List[str]:
     return [archive.name for archive in one.manifest.archives]
 
 
-def _told(one: Remote, status: str, **more: Any) -> Mapping[str, Any]:
+def _remote_row(one: Remote, status: str, **more: Any) -> Mapping[str, Any]:
     return _row(one.id, status, one.archives, one.bytes, **more)
 
 
@@ -400,7 +325,3 @@ def _left_out(rows: Rows) -> str:
         return ""
     what = "stays here only: it" if len(rows) == 1 else "stay here only: they"
     return f" {_named(rows)} {what} would be removed there at once."
-
-
-def _count(things: Sequence[object]) -> str:
-    return counted(len(things), "set")

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tarfile
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import IO, Any, Iterator, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from .._core.data_loss import counted, held_back, listed, told, unaccepted
 from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
 from .._core.errors import DockerVpsError
 from .._core.manifest import Archive, Database, shown
-from .._core.tar_members import plain
+from .._core.tar_members import HARD_LINK, Member, plain
 from .._store import archive, tree
-from .._store.compression import Decompressed
 from .._store.examiner import Examiner
 from .._store.files import SCRATCH, open_regular
 from .._store.sets import BackupSet, Sets
@@ -190,49 +187,61 @@ def _full(path: str, told: Archive) -> Iterator[Finding]:
 
 
 def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
-    """Return copies of the databases in an archive that was examined; the last of several members wins.
-
-    One that is a further name (hard link) of a member has the content of that one, which came before it.
-    """
-    places = {database.path: os.path.join(scratch, str(number)) for number, database in enumerate(told.databases)}
+    """Return copies of the databases in an archive that was examined; the last of several members wins."""
     most = {database.path: database.bytes for database in told.databases}
-    found, links = _taken(path, told, places, most)
-    if not links:
-        return found
-    targets = {target: places[name] for name, target in links.items()}
-    behind, _unused = _taken(path, told, targets, {target: most[name] for name, target in links.items()})
-    return {**found, **{name: behind[target] for name, target in links.items() if target in behind}}
+    chosen = _taken(path, told, scratch, most)
+    if chosen.targets:
+        chosen = _taken(path, told, scratch, {**chosen.targets, **most})
+    return {name: os.path.join(scratch, chosen.there[name]) for name in most if name in chosen.there}
 
 
-def _taken(
-    path: str, told: Archive, wanted: Mapping[str, str], most: Mapping[str, int]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Copy the wanted members of an archive to their places; return these, and by name what others are links to.
+def _taken(path: str, told: Archive, scratch: str, most: Mapping[str, int]) -> _Databases:
+    chosen = _Databases(told.file, most)
+    archive.extract_content(
+        path,
+        told.compression,
+        scratch,
+        chosen,
+        allow_outside_links=told.outside_links > 0,
+    )
+    for name, place in chosen.there.items():
+        chosen.refuse_larger(name, os.path.getsize(os.path.join(scratch, place)))  # with the holes of a sparse file
+    return chosen
 
-    Args:
-        most: how many bytes a member may have.
+
+class _Databases:
+    """Chooses the databases in an archive: ``there`` is where they lie in it, by the names of a manifest.
+
+    One that is a further name (hard link) of a member has the content of that one, which came before it. When that was
+    not chosen, ``targets`` says how many bytes it may have.
     """
-    found: dict[str, str] = {}
-    links: dict[str, str] = {}
-    with open_regular(path) as file:
-        stream = cast(Any, Decompressed(file, told.compression))  # tarfile only reads
-        with tarfile.open(fileobj=stream, mode="r|") as members:
-            for member in members:
-                name = shown(plain(member.name))
-                if name not in wanted:
-                    continue
-                if member.islnk():
-                    found.pop(name, None)
-                    links[name] = shown(plain(member.linkname))
-                elif member.isreg():
-                    if member.size > most[name]:
-                        raise DockerVpsError(f"{told.file} has more bytes in {name} than the manifest says")
-                    links.pop(name, None)
-                    found[name] = wanted[name]
-                    data = cast(IO[bytes], members.extractfile(member))
-                    with open(wanted[name], "wb") as copy:
-                        shutil.copyfileobj(data, copy, _BLOCK)
-    return found, links
+
+    def __init__(self, file: str, most: Mapping[str, int]) -> None:
+        self.file, self.most = file, most
+        self.there: Dict[str, str] = {}
+        self.targets: Dict[str, int] = {}
+
+    def __call__(self, member: Member) -> bool:
+        name = shown(plain(member.name))
+        if not member.is_file or name not in self.most:
+            return False
+        if member.kind == HARD_LINK:
+            target = shown(plain(member.link))
+            if target not in self.there:
+                self.targets[target] = self.most[name]
+                return False
+        self.refuse_larger(name, member.size)
+        self.there[name] = plain(member.name)
+        return True
+
+    def refuse_larger(self, name: str, size: int) -> None:
+        """Refuse what would take more room than the manifest says.
+
+        Raises:
+            DockerVpsError: it has more bytes.
+        """
+        if size > self.most[name]:
+            raise DockerVpsError(f"{self.file} has more bytes in {name} than the manifest says")
 
 
 def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:

@@ -35,6 +35,20 @@ class Notify:
     on_success: bool = False
 
 
+@dataclass(frozen=True)
+class Params:
+    """Whom to tell, and what."""
+
+    whom: Notify
+    news: Mapping[str, Any]
+
+
+def run(params: Params, check_mode: bool) -> dict[str, Any]:
+    """Tell everyone, and return what went wrong with that, which warns and fails nothing."""
+    problems = [] if check_mode else tell(params.whom, params.news)
+    return {"changed": False, "problems": problems, "warnings": problems}
+
+
 def tell(whom: Notify, news: Mapping[str, Any], command_within: float = COMMAND_ENDS_WITHIN) -> list[str]:
     """Tell everyone, and return one sentence per notification that failed.
 

@@ -70,8 +70,13 @@ class Examined:
     outside_links: int
 
 
-def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
-    """Judge each member of an archive, then pass it on; nothing is passed on from the first that is refused.
+def every(_member: Member) -> bool:
+    """Choose every member."""
+    return True
+
+
+def walk(read: Read, allow_outside_links: bool, sink: Sink, chosen: Callable[[Member], bool] = every) -> Examined:
+    """Judge each member of an archive, then pass on what is chosen; nothing from the first that is refused.
 
     Raises:
         Damaged: the archive is, or members may not be restored; the first few are named.
@@ -89,7 +94,7 @@ def walk(read: Read, allow_outside_links: bool, sink: Sink) -> Examined:
         if reason:
             refused += 1
             reasons[_SHOWN:] = [f"{short(repr(member.name))}: {reason}"]
-        forward = _nowhere if refused else sink
+        forward = sink if not refused and chosen(member) else _nowhere
         forward(headers)
         _forward(read, padded(member.size), forward)
     if refused:

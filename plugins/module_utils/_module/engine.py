@@ -7,7 +7,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from .._engine.sdk import DEFAULT_ADDRESS, Address, Engine
+from .._core.errors import EngineError
+from .._engine.sdk import DEFAULT_ADDRESS, SDK_MISSING, Address, Engine
 
 ENGINE_ARGUMENTS: dict[str, Any] = {
     "docker_host": {"type": "str", "default": DEFAULT_ADDRESS, "fallback": (env_fallback, ["DOCKER_HOST"])},
@@ -26,3 +27,14 @@ def engine_of(module: AnsibleModule) -> Engine:
     """
     p = module.params
     return Engine(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))
+
+
+def engine_if_sdk(module: AnsibleModule) -> Engine:
+    """Connect to the engine for a module that tells by itself when the Docker SDK is missing.
+
+    Raises:
+        EngineError: it is missing, no engine answers, or it refuses us.
+    """
+    if SDK_MISSING:
+        raise EngineError("The engine was not asked for more.")
+    return engine_of(module)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place from which modules exit."""
+"""The one place from which modules exit, and what they show of their parameters."""
 
 from __future__ import annotations
 
@@ -14,16 +14,30 @@ from .._store.files import unforeseen
 def finish(
     module: AnsibleModule, run: Callable[[], Mapping[str, Any]], shown: Optional[Mapping[str, Any]] = None
 ) -> None:
-    """Run the module's body and exit with its result or with its failure.
+    """Run the module's body, and exit with its result or with its failure; what is in ``warnings`` is shown as such.
 
     Args:
         shown: what -vvv shows of the parameters, when that is not all of them.
     """
     extra = {"invocation": shown} if shown else {}
     try:
-        result = run()
+        result = dict(run())
     except DockerVpsError as error:
         module.fail_json(msg=error.message, **error.evidence, **extra)
     except OSError as error:
         module.fail_json(msg=unforeseen("The task", error).message, **extra)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result, **extra)
+
+
+def hide_values(module: AnsibleModule, name: str) -> dict[str, Any]:
+    """Return what may be shown of the parameters when the values of one are secret.
+
+    Declaring the values no_log keeps them out of syslog, but it also makes Ansible blank
+    every occurrence of every value in the result: with PUID=1000 and NODE_ENV=production
+    not even the path would be readable. Nothing in our results and messages holds a value,
+    so here the blanking ends and the parameters are shown without values.
+    """
+    module.no_log_values = set()
+    return {"module_args": {**module.params, name: dict.fromkeys(module.params[name], "(hidden)")}}

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core.data_loss import listed
 from .._core.errors import DockerVpsError
 from .._core.validators import without_password
+from .._engine.git import Access, Git
 from .._store import files
 
 _UNDER_WAY = "docker-vps-checkout"  # a file in .git, there while files are exchanged
@@ -33,14 +34,32 @@ class GitLike(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """Which version (branch, tag or commit) of which repository (URL) in which directory."""
+    """Which version (branch, tag or commit) of which repository (URL) in which directory, and how git may ask for it.
+
+    ``timeout`` is for each command of git, in seconds.
+    """
 
     url: str
     version: str
     directory: str
+    access: Access
+    timeout: int
 
 
-def run(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
+def run(params: Params, check_mode: bool) -> dict[str, Any]:
+    """Bring the directory to the version; see check_out. In check mode no server is remembered.
+
+    Raises:
+        DockerVpsError: it cannot be done.
+    """
+    access = params.access
+    if check_mode and access.known_hosts == rules.ACCEPT_NEW:
+        access = replace(access, known_hosts=rules.ACCEPT_UNKEPT)
+    with Git(params.directory, params.url, access, params.timeout) as git:
+        return check_out(params, git, check_mode)
+
+
+def check_out(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
     """Bring the directory to the version and return the commits before and after.
 
     In check mode the remote is asked what the version is, and nothing is written. An abbreviated commit that the

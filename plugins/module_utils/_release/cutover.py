@@ -56,6 +56,16 @@ _KILLED = 128 + 9  # the exit code after SIGKILL
 
 
 def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
+    """Put a version live unless it is, and return what was done, with the difference of the definitions.
+
+    Raises:
+        DockerVpsError: it is not live; what was before is, unless the message says otherwise.
+    """
+    diff = world.releases.definition_diff(params.definition)
+    return {**put_live(params, sets, world, check_mode), "diff": diff}
+
+
+def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
     """Put a version live unless it is, and return what was done.
 
     Raises:

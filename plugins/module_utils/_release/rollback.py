@@ -69,7 +69,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
         rolled_back_to=target.id,
         restore=restore,
     )
-    result = cutover.run(how, sets, world, check_mode)
+    result = cutover.put_live(how, sets, world, check_mode)
     lost = would_lose.get("summary", "The data stays as it is.")
     said = f"{result['summary']} It is release {target.id} of {target.at}. {lost}"
     return {**result, "summary": said, "rolled_back_to": target.id, "restored": restore, "would_lose": would_lose}

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
 
 from .._core.errors import DockerVpsError
-from .._core.tar_members import BLOCK, Damaged, Examined, parents, plain, unquoted, walk
+from .._core.tar_members import BLOCK, Damaged, Examined, Member, every, parents, plain, unquoted, walk
 from .compression import Compressor, Data, Decompressed
 from .files import open_regular, refused, unstarted
 from .folders import folders
@@ -46,6 +46,7 @@ _CREATE = (
     *("--quoting-style=escape", "--quote-chars= :", *_EVERYTHING),
 )
 _EXTRACT = ("--extract", "--file=-", "--preserve-permissions", "--same-owner", "--delay-directory-restore")
+_EXTRACT_CONTENT = ("--extract", "--file=-", "--no-same-permissions", "--no-same-owner")
 
 _NOTICE = re.compile(
     rb"tar: (?P<name>.+): (?:"
@@ -167,22 +168,54 @@ def extract(
         Damaged: see ``examine``.
         DockerVpsError: it cannot be read, or GNU tar cannot restore it.
     """
-    arguments = (*_EXTRACT, *_EVERYTHING, f"--directory={into}")
-    with _tar(arguments, stdin=subprocess.PIPE) as (tar, complaints):
-        examined = None
-        with suppress(BrokenPipeError):  # GNU tar gave up, and says why.
-            examined = _read(path, kind, sha256, plain_bytes, allow_outside_links, _pipe(tar.stdin).write)
-            _pipe(tar.stdin).close()
-        if tar.wait() or not examined:
-            raise DockerVpsError(
-                f"{path} cannot be restored into {into}: {_last_lines(complaints)}. Mend that, and run it again."
-            )
+    examined = _extracted(
+        path,
+        into,
+        (*_EXTRACT, *_EVERYTHING),
+        lambda sink: _read(path, kind, sha256, plain_bytes, allow_outside_links, sink),
+    )
     # Unlike os.sync this waits for one file system only; sync is of GNU coreutils.
     synced = subprocess.run(["sync", "--file-system", into], capture_output=True, check=False)
     if synced.returncode:
         raise DockerVpsError(
             f"{into} is restored, but may not last: {unquoted(synced.stderr).strip()}. Mend that, and run it again."
         )
+    return examined
+
+
+def extract_content(
+    path: str, kind: str, into: str, chosen: Callable[[Member], bool], *, allow_outside_links: bool
+) -> None:
+    """Restore what some members of an archive hold into a directory; arguments as of ``examine``.
+
+    Args:
+        chosen: whether a member is restored; asked about one after the other, and may raise.
+
+    Raises:
+        Damaged: see ``examine``.
+        DockerVpsError: see ``extract``.
+    """
+    _extracted(
+        path,
+        into,
+        _EXTRACT_CONTENT,
+        lambda sink: _read(path, kind, None, None, allow_outside_links, sink, chosen),
+    )
+
+
+def _extracted(
+    path: str, into: str, arguments: Sequence[str], read: Callable[[Callable[[Data], object]], Examined]
+) -> Examined:
+    """Have GNU tar restore what is read."""
+    with _tar((*arguments, f"--directory={into}"), stdin=subprocess.PIPE) as (tar, complaints):
+        examined = None
+        with suppress(BrokenPipeError):  # GNU tar gave up, and says why.
+            examined = read(_pipe(tar.stdin).write)
+            _pipe(tar.stdin).close()
+        if tar.wait() or not examined:
+            raise DockerVpsError(
+                f"{path} cannot be restored into {into}: {_last_lines(complaints)}. Mend that, and run it again."
+            )
     return examined
 
 
@@ -332,6 +365,7 @@ def _read(
     plain_bytes: Optional[int],
     outside: bool,
     sink: Callable[[Data], object],
+    chosen: Callable[[Member], bool] = every,
 ) -> Examined:
     try:
         with open_regular(path) as file:
@@ -344,7 +378,7 @@ def _read(
                 return data
 
             try:
-                examined = walk(read, outside, sink)
+                examined = walk(read, outside, sink, chosen)
             except Damaged as error:
                 raise Damaged(f"{path}: {error.message}") from error
     except BrokenPipeError:

@@ -26,6 +26,15 @@ class Params:
     docker_cli: str  # the text of a program
 
 
+def run(params: Params, check_mode: bool) -> dict[str, Any]:
+    """Make a directory for one build, always a new one, and return the result.
+
+    Raises:
+        DockerVpsError: it cannot be made.
+    """
+    return {"changed": True, **({} if check_mode else make(params))}
+
+
 def make(params: Params) -> dict[str, Any]:
     """Make a directory for one build and return where in it, or in the sources, lies what.
 

@@ -138,6 +138,17 @@ class Releases:
             )
         return [path for name, path in self.live.items() if files.read(path) != files.read(self.path(current, name))]
 
+    def definition_diff(self, wanted: str) -> dict[str, str]:
+        """Return the definition that lies on the host and the wanted one, as Ansible shows a difference."""
+        path = self.live[DEFINITION]
+        before = files.read(path)
+        return {
+            "before": before.text if before else "",
+            "after": wanted,
+            "before_header": path,
+            "after_header": path,
+        }
+
     def put_back(self) -> list[str]:
         """Put the live release's files in their places, and return where something else lay.
 

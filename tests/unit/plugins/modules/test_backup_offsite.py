@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_offsite import main, restic_of
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.backup_offsite import main
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeProgram, publish_packed
 
 LOGIN, PASSWORD, KEY = "l0gin-word", "repos1tory-word", "s3cr3t-key"
@@ -53,26 +53,8 @@ def test_a_copy(
     assert program.calls()[0][1]["NUMBER"] == "1"
 
 
-def test_a_failure_shows_no_secret(program: FakeProgram, tmp_path: Path, exit_of: Callable[..., Any]) -> None:
-    program.answer(cat={"code": 1, "err": f"Fatal: {REPOSITORY} {PASSWORD} {KEY} eu 1\n"})
-    ended = exit_of(main, state="listed", directory=str(tmp_path), **GIVEN)
-    assert ended.code == 1
-    assert "*** *** eu 1. Is the storage up" in ended.result["msg"]
-    for secret in (LOGIN, PASSWORD, KEY):
-        assert secret not in ended.text
-
-
 def test_a_retention_that_cannot_be_meant(program: FakeProgram, tmp_path: Path, exit_of: Callable[..., Any]) -> None:
     ended = exit_of(main, state="pruned", directory=str(tmp_path), daily=0, weekly=0, monthly=0, **GIVEN)
     assert ended.code == 1
     assert "would remove every set but the newest" in ended.result["msg"]
     assert program.calls() == []
-
-
-def test_options_reach_restic(program: FakeProgram) -> None:
-    given = {**GIVEN, "options": {"sftp.command": "ssh -p 2222 backup -s sftp", "rest.connections": 2}}
-    restic_of(given).exists()
-    assert program.calls()[0][0][:2] == [
-        "--option=sftp.command=ssh -p 2222 backup -s sftp",
-        "--option=rest.connections=2",
-    ]

@@ -12,7 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notif
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.notification import Params, main, params_of
 
 ABOUT = {"job": "deploy", "success": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
-ASKED = {**ABOUT, "message": "No."}
+ASKED = {**ABOUT, "text": "No."}
 NEWS = {**ABOUT, "message": "No."}
 
 
@@ -36,4 +36,5 @@ def test_main_tells_what_failed_and_shows_no_address(exit_of: Any) -> None:
     assert ended.code == 0
     assert len(ended.result["problems"]) == 3
     assert [one for one in ended.result["problems"] if one.startswith("The webhook failed: ")]
+    assert len(ended.result["warnings"]) == 3
     assert "s3cret-path" not in ended.text

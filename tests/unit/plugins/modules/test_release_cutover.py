@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module release_cutover: its parameters, its diff, and its exits over a real socket."""
+"""The module release_cutover: its parameters, and its exits over a real socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.release_cutover import diff_of, main, params_of
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.release_cutover import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._module.test_releases import DEFAULTS
 
@@ -26,19 +26,6 @@ def test_params_are_read() -> None:
     read = params_of(GIVEN)
     assert (read.definition, read.image, read.revision) == ("services: {}\n", "shop:1", "4f2c")
     assert (read.data_on_failure, read.env_pending) == ("keep", True)
-
-
-@pytest.mark.parametrize("before", ["", "services: {old: {}}\n"])
-def test_the_diff_is_of_the_definition(tmp_path: Path, before: str) -> None:
-    path = tmp_path / "compose.yml"
-    if before:
-        path.write_text(before)
-    assert diff_of({**GIVEN, "directory": str(tmp_path)}) == {
-        "before": before,
-        "after": "services: {}\n",
-        "before_header": str(path),
-        "after_header": str(path),
-    }
 
 
 @pytest.fixture

@@ -222,6 +222,14 @@ def rewritten(one: BackupSet, root: Path) -> BackupSet:
     return replace(one, manifest=replace(one.manifest, archives=(new,)))
 
 
+def test_a_database_that_is_mostly_a_hole_is_not_looked_at(sets: Sets, tmp_path: Path) -> None:
+    path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
+    os.truncate(path, 1 << 40)
+    assert verify.problems(rewritten(only(sets), path.parent), "full") == [
+        f"db-{STAMP}.tar.gz has more bytes in payload.db than the manifest says"
+    ]
+
+
 def test_a_damaged_database(sets: Sets, tmp_path: Path) -> None:
     path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
     data = path.read_bytes()

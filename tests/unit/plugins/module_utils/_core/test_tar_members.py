@@ -221,6 +221,20 @@ def test_an_archive_is_counted_and_passed_on() -> None:
     assert walked(END) == (Examined(0, 0, 1024, 0), END)
 
 
+def test_only_what_is_chosen_is_passed_on() -> None:
+    seen: list[bytes] = []
+    other = header(b"./other", size=b"00000000001\0") + b"y" * 512
+    asked: list[str] = []
+
+    def chosen(member: Member) -> bool:
+        asked.append(member.name)
+        return member.name == "./other"
+
+    walk(io.BytesIO(FILE + other + FILE + END).read, True, seen.append, chosen)
+    assert b"".join(seen) == other + END
+    assert len(asked) == 3
+
+
 def test_nothing_is_passed_on_from_the_first_that_is_refused() -> None:
     seen: list[bytes] = []
     bad = b"".join(header(b"../%d" % number, size=b"00000000001\0") + bytes(512) for number in range(7))

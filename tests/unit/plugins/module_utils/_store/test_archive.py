@@ -27,6 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive
     Written,
     examine,
     extract,
+    extract_content,
     write,
 )
 from hypothesis import given, settings
@@ -611,3 +612,30 @@ def test_deeper_mounts_are_not_followed_and_the_tree_may_be_one(tree: Path) -> N
             subprocess.run(["umount", place], capture_output=True, check=False)
     assert (written.files, written.skipped) == (1, ("mount",))
     assert sorted(path.name for path in restored(tree).rglob("*")) == ["file", "mount"]
+
+
+@KINDS
+def test_the_content_of_one_file_is_restored_with_its_holes(tree: Path, kind: str) -> None:
+    (tree / "deep").mkdir()
+    with (tree / "deep/sparse").open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(1 << 20)
+        file.write(b"data")
+    (tree / "other").write_bytes(b"other")
+    packed(tree, kind)
+    into = tree.parent / "content"
+    into.mkdir()
+    chosen = str(tree.parent / "archive"), kind, str(into), lambda member: member.name.endswith("sparse")
+    extract_content(*chosen, allow_outside_links=False)
+    (found,) = [path for path in into.rglob("*") if path.is_file()]
+    assert (found.relative_to(into), found.stat().st_size) == (Path("deep/sparse"), 1 << 30)
+    assert found.stat().st_blocks * 512 < 1 << 22
+
+
+def test_an_archive_that_changed_since_it_was_examined_gives_no_content(tree: Path) -> None:
+    (tree / "file").write_bytes(b"content")
+    packed(tree)
+    path = tree.parent / "archive"
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(Damaged):
+        extract_content(str(path), "none", str(tree.parent), lambda _member: True, allow_outside_links=False)

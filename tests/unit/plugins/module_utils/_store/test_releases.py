@@ -36,6 +36,19 @@ def begun(releases: Releases, release_id: str = ONE.id) -> Release:
     return one
 
 
+@pytest.mark.parametrize("before", ["", "services: {old: {}}\n"])
+def test_the_difference_of_the_definitions(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "compose.yml"
+    if before:
+        path.write_text(before)
+    assert Releases(str(tmp_path), "/x").definition_diff("services: {}\n") == {
+        "before": before,
+        "after": "services: {}\n",
+        "before_header": str(path),
+        "after_header": str(path),
+    }
+
+
 def test_nothing_is_there_at_first(tmp_path: Path) -> None:
     one = Releases(str(tmp_path / "opt"), "/x")
     assert (one.listing(), one.current(), one.unfinished(), one.read("x")) == ([], "", [], None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action preflight with a fake module that takes its time."""
+"""The action host_info with a fake module that takes its time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Mapping
 
 import pytest
 from ansible.playbook.task import Task
-from ansible_collections.ptnextjs.docker_vps.plugins.action.preflight import MODULE, ActionModule
+from ansible_collections.ptnextjs.docker_vps.plugins.action.host_info import MODULE, ActionModule
 
 GOOD = {"check": "memory", "ok": True, "expected": "1 GiB", "found": "2 GiB", "remedy": "buy more"}
 BAD = {**GOOD, "ok": False, "found": "0 GiB"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action preflight: asks the module of this name, and compares the clocks; documented there."""
+"""Action host_info: asks the module of this name, and compares the clocks; documented there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Finding, clock, refusal
 
-MODULE = "ptnextjs.docker_vps.preflight"
+MODULE = "ptnextjs.docker_vps.host_info"
 OWN: Mapping[str, Mapping[str, Any]] = {"clock_tolerance": {"type": "float", "default": 30}}  # seconds
 
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say which sets a repository off-site has, and have it verified. Nothing is changed.
+
+One repository may serve many hosts: a set is of one host and one application.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, List, Mapping, Protocol, Sequence
+
+from .._core.data_loss import counted
+from .._core.errors import DockerVpsError, InvalidInput
+from .._store import remote
+from .._store.remote import FoundSets, Remote
+from .offsite_removal import snapshots
+
+_HOST = re.compile(r"[^\s,]{1,255}")
+
+Rows = List[Mapping[str, Any]]
+
+
+class Repository(remote.Repository, Protocol):
+    """What is needed of a repository; see _store/restic.py."""
+
+    def exists(self) -> bool:
+        """Return whether it is there."""
+        raise NotImplementedError
+
+    def check(self, read_data: str) -> None:
+        """Verify everything."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """Whose sets to list, of this host by its own name when ``host`` is empty; and whether to verify the repository.
+
+    Raises:
+        InvalidInput: restic could not take the name of the host.
+    """
+
+    app: str
+    host: str = ""
+    verify: bool = False
+    read_data: str = ""
+
+    def __post_init__(self) -> None:
+        refuse_host(self.host)
+
+
+def run(params: Params, repository: Repository) -> dict[str, Any]:
+    """Return the sets of the host, the last made first.
+
+    Raises:
+        DockerVpsError: there is no repository, or it is damaged.
+    """
+    there = OffsiteSets(params.app, params.host, repository)
+    if not there.look():
+        raise there.no_repository()
+    rows: Rows = [{"set": one.id, "archives": list(one.archives), "bytes": one.bytes} for one in there.remotes]
+    told = f"{counted_sets(rows)} of {there.where}"
+    if params.verify:
+        repository.check(params.read_data)
+        summary = f"{told}: restic read {params.read_data or 'no'} data, no error."
+    else:
+        names = ", ".join(row["set"] for row in rows)
+        summary = f"{told}{': ' if rows else ''}{names}.{there.others()}{there.unknown()}"
+    return {"changed": False, **there.result(rows, summary)}
+
+
+def refuse_host(host: str) -> None:
+    """Refuse a name that no host can have; an empty one stands for this host.
+
+    Raises:
+        InvalidInput: restic could not take it.
+    """
+    if host and not _HOST.fullmatch(host):
+        raise InvalidInput(
+            f"{host!r} cannot be the name of a host: no spaces and no commas, and at most 255 characters. "
+            "Correct docker_vps_backup_offsite_host."
+        )
+
+
+class OffsiteSets:
+    """The sets of an application that are in a repository: ``remotes`` are those of the host, the last made first."""
+
+    def __init__(self, app: str, host: str, repository: Repository) -> None:
+        self.app, self.host, self.repository = app, host or socket.gethostname(), repository
+        self.found = FoundSets()
+        self.where = f"{app} on {self.host} in {repository.name}"
+
+    def look(self) -> bool:
+        """See what is there, and return whether there is a repository."""
+        if not self.repository.exists():
+            return False
+        self.found = remote.look(self.repository, self.app)
+        return True
+
+    def no_repository(self) -> DockerVpsError:
+        """Return the failure that there is no repository."""
+        return DockerVpsError(
+            f"There is no restic repository at {self.repository.name}. Correct the address; "
+            "the first copy makes the repository."
+        )
+
+    @property
+    def remotes(self) -> Sequence[Remote]:
+        """The sets of the host."""
+        return [one for one in self.found.sets if one.host == self.host]
+
+    @property
+    def hosts(self) -> Mapping[str, int]:
+        """How many sets each host has."""
+        return dict(sorted(Counter(one.host for one in self.found.sets).items()))
+
+    def others(self) -> str:
+        """Return which other hosts have sets there, as the end of a sentence; empty when none has."""
+        others = [f"{host} ({count})" for host, count in self.hosts.items() if host != self.host]
+        if not others:
+            return ""
+        return (
+            f" Of other hosts there are: {', '.join(others)}; docker_vps_backup_offsite_host says whose sets are meant."
+        )
+
+    def unknown(self) -> str:
+        """Return how many snapshots nobody may remove, as the end of a sentence."""
+        if not self.found.unknown:
+            return ""
+        return (
+            f" {snapshots(self.found.unknown)} there may be of sets of {self.app} and make no whole one, since "
+            "somebody changed them: nothing of that is removed. See restic snapshots."
+        )
+
+    def result(self, rows: Rows, summary: str) -> dict[str, Any]:
+        """Return what there is to tell of these sets and of the others."""
+        return {
+            "repository": self.repository.name,
+            "host": self.host,
+            "hosts": self.hosts,
+            "sets": rows,
+            "unknown": len(self.found.unknown),
+            "summary": summary,
+        }
+
+
+def counted_sets(things: Sequence[object]) -> str:
+    """Return how many sets these are."""
+    return counted(len(things), "set")

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host before anything is changed on it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+
+from .._core.errors import DockerVpsError, EngineError
+from .._core.health import snapshot
+from .._core.host import (
+    FILES_LABEL,
+    PROJECT_LABEL,
+    HostFacts,
+    Needs,
+    Tools,
+    disks,
+    findings,
+    installed,
+    memory_limit,
+    refusal,
+    up_to_date,
+)
+
+Json = Mapping[str, Any]
+_ICC = "com.docker.network.bridge.enable_icc"
+
+
+class HostEngine(Protocol):
+    """What is needed of an engine."""
+
+    def info(self) -> Json:
+        """Return the engine's facts."""
+        raise NotImplementedError
+
+    def container(self, name: str) -> Optional[Json]:
+        """Return a container or None."""
+        raise NotImplementedError
+
+    def volume(self, name: str) -> Optional[Json]:
+        """Return a volume or None."""
+        raise NotImplementedError
+
+    def network(self, name: str) -> Optional[Json]:
+        """Return a network or None."""
+        raise NotImplementedError
+
+    def tags(self, repository: str) -> Sequence[str]:
+        """Return the images of a name, as name:tag."""
+        raise NotImplementedError
+
+
+class Host(Protocol):
+    """What is needed of the host itself."""
+
+    python: str
+    sdk: bool
+
+    def absent(self, commands: Sequence[str]) -> list[str]:
+        """Return those of the commands that are not there."""
+        raise NotImplementedError
+
+    def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
+        """Return the versions of plugins of the docker command, empty for each that there is not."""
+        raise NotImplementedError
+
+    def disk_free(self, path: str) -> Optional[int]:
+        """Return the free bytes on the file system of a directory, None when it is not here."""
+        raise NotImplementedError
+
+    def time(self) -> float:
+        """Return seconds since 1970."""
+        raise NotImplementedError
+
+    def compose_rehearsal(self, project: str, file: str) -> str:
+        """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
+        raise NotImplementedError
+
+    def file(self, path: str) -> Optional[tuple[str, str]]:
+        """Return the SHA-256 and the mode of a file, None when there is none."""
+        raise NotImplementedError
+
+    def compose_owner(self, path: str) -> str:
+        """Return the project of a Compose file that the role stack has written, empty of any other and of none."""
+        raise NotImplementedError
+
+    def matches(self, pattern: str) -> list[str]:
+        """Return the paths that a pattern matches, which stands in their last part."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is needed, and what to look at."""
+
+    needs: Needs
+    commands: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    compose_file: str = ""
+
+
+def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[str, Any]:
+    """Look and return the result.
+
+    Raises:
+        DockerVpsError: something will not do; the message names all of it.
+        EngineError: the engine does not answer, and nothing else was seen to be wrong.
+    """
+    # Commands take far longer than the engine, so they run meanwhile.
+    with ThreadPoolExecutor() as pool:
+        tools = pool.submit(_tools, params, host)
+        rehearsal = pool.submit(host.compose_rehearsal, params.needs.project, params.compose_file)
+        try:
+            engine = connect()
+            facts = _look(params, engine, host)
+        except EngineError as error:
+            found = installed(tools.result(), params.needs)
+            evidence = {"findings": [asdict(one) for one in found], "time": host.time()}
+            raise DockerVpsError(f"{refusal(found)} {error.message}".strip(), **evidence) from error
+        there = tools.result()
+        found = [*installed(there, params.needs), *findings(facts, params.needs)]
+        result = {
+            "changed": False,
+            "findings": [asdict(one) for one in found],
+            "engine_version": facts.engine_version,
+            "compose_version": there.compose_version,
+            "memory": facts.memory,
+            "memory_limit": memory_limit(facts.memory),
+            "disk_free": facts.disk_free,
+            "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
+            "images": [tag for name in params.images for tag in engine.tags(name)],
+            "up_to_date": _up_to_date(params, engine, rehearsal.result()),
+            "files": {
+                path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
+            },
+            "matches": [path for pattern in params.patterns for path in host.matches(pattern)],
+            "time": host.time(),
+        }
+    if refusal(found):
+        raise DockerVpsError(refusal(found), **result)
+    return result
+
+
+def _tools(params: Params, host: Host) -> Tools:
+    needs = params.needs
+    plugins = [plugin for plugin, asked in (("compose", needs.compose_version), ("buildx", needs.buildx)) if asked]
+    versions = dict(zip(plugins, host.plugin_versions(plugins)))
+    return Tools(
+        python=host.python,
+        sdk=host.sdk,
+        compose_version=versions.get("compose", ""),
+        buildx_version=versions.get("buildx", ""),
+        absent=host.absent(params.commands),
+    )
+
+
+def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
+    info = engine.info()
+    looked = [("container", name, engine.container(name)) for name in params.containers]
+    looked += [("volume", name, engine.volume(name)) for name in params.volumes]
+    owners = {(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one}
+    writer = host.compose_owner(params.compose_file)
+    measured = [host.disk_free(place) for place in disks(info)]
+    free = [one for one in measured if one is not None]
+    return HostFacts(
+        engine_version=info["ServerVersion"],
+        memory=info["MemTotal"],
+        disk_free=min(free, default=None),
+        owners={**owners, **({("file", params.compose_file): writer} if writer else {})},
+    )
+
+
+def _up_to_date(params: Params, engine: HostEngine, rehearsal: str) -> bool:
+    if not params.compose_file:
+        return False
+    seen = [snapshot(name, engine.container(name)) for name in params.containers]
+    healthy = all(one.state == "running" and one.health == "healthy" for one in seen)
+    return healthy and up_to_date(rehearsal)
+
+
+def _project(one: Json, compose_file: str) -> str:
+    """Return the Compose project that a container or volume belongs to, empty for none.
+
+    A container of a project of the same name, but from another Compose file, is of somebody else.
+    """
+    labels = (one.get("Config") or one).get("Labels") or {}
+    project, file = str(labels.get(PROJECT_LABEL, "")), labels.get(FILES_LABEL, compose_file)
+    return project if file == compose_file or not compose_file else f"{project} of {file}"
+
+
+def _network(one: Json) -> dict[str, Any]:
+    pools = (one.get("IPAM") or {}).get("Config") or []
+    return {
+        "driver": one["Driver"],
+        "scope": one["Scope"],
+        "icc": (one.get("Options") or {}).get(_ICC) != "false",
+        "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
+    }

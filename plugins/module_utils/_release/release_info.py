@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List the releases, and say whether the live one runs. Nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Protocol
+
+from .._core.health import ContainerSnapshot
+from .._core.releases import HEALTHY, Release
+from .._store.releases import LOG, Releases
+
+REVISION = 12  # characters of a revision in a line
+
+
+class LookingEngine(Protocol):
+    """What is needed of an engine."""
+
+    def look(self, name: str) -> ContainerSnapshot:
+        """Return a container as it is now."""
+        raise NotImplementedError
+
+    def container(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about a container."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """The container to compare with."""
+
+    container: str
+
+
+def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, Any]:
+    """Return the releases.
+
+    Raises:
+        DockerVpsError: one cannot be read, or the engine does not answer.
+    """
+    known, current, under_way = releases.listing(), releases.current(), releases.unfinished()
+    seen = engine.look(params.container)
+    there = engine.container(params.container)
+    lines = [_line(one, one.id == current, one.id in under_way, releases) for one in known]
+    live = next((one for one in known if one.id == current), None)
+    if not known:
+        lines.append("There are no releases yet.")
+    elif live and (not there or there["Image"] != live.image_id):
+        what = f"{params.container} runs {seen.image}" if there else f"there is no container {params.container}"
+        lines.append(f"Release {live.id} should be live, but {what}. Run deploy.yml.")
+    elif live and seen.health != "healthy":
+        lines.append(f"{params.container} is {seen.status}.")
+    if under_way:
+        lines.append(
+            f"The cutover to {', '.join(under_way)} is under way or was interrupted; the next deploy recovers it."
+        )
+    return {
+        "changed": False,
+        "releases": [vars(one) for one in known],
+        "current": current,
+        "under_way": under_way,
+        "running": {"image": seen.image, "state": seen.status},
+        "summary": lines,
+    }
+
+
+def _line(one: Release, live: bool, under_way: bool, releases: Releases) -> str:
+    state = "under way" if under_way else "live" if live and one.result == HEALTHY else one.result
+    facts = []
+    if one.downtime:
+        facts.append(f"downtime {one.downtime:.1f} s")
+    if one.backup:
+        facts.append(f"backup {one.backup}")
+    if one.rolled_back_to:
+        facts.append(f"rolled back to {one.rolled_back_to}")
+    if one.message:
+        facts.append(one.message.split("\n")[0])
+        if releases.has_log(one.id):
+            facts.append(f"log {releases.path(one.id, LOG)}")
+    revision = one.revision[:REVISION] or "-"
+    return f"{one.id}  {state:<9}  {one.image}  {revision}  {one.deployed_by or '-'}  {', '.join(facts)}".rstrip()

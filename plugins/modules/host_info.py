@@ -1,0 +1,256 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at a host before anything is changed on it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Look at a host, and check whether it can take an application
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Looks at the Docker engine, Compose, Buildx, memory, free disk, the clock, and at containers and volumes that bear
+    the names the application wants, and fails with everything that is wrong at once. Changes nothing.
+  - Says what is not installed even when no engine answers.
+  - What is not asked for is not checked. Everything seen is returned, so that one look serves a whole play.
+options:
+  engine_version_min:
+    description: The oldest version of the engine that is accepted, for example V(23.0); any version when empty.
+    type: str
+    default: ""
+  compose_version_min:
+    description: The oldest version of Compose that is accepted, for example V(2.20); none is needed when empty.
+    type: str
+    default: ""
+  buildx:
+    description: Whether images will be built on the host, which needs Buildx.
+    type: bool
+    default: false
+  memory_min:
+    description: The memory the host must have, for example V(768M).
+    type: str
+    default: "0"
+  disk_free_min:
+    description: The space that must be free where the engine keeps images and volumes, for example V(2G).
+    type: str
+    default: "0"
+  commands:
+    description: Commands that must be installed, such as V(git).
+    type: list
+    elements: str
+    default: []
+  clock_tolerance:
+    description:
+      - Seconds by which the host's clock may differ from the controller's.
+      - The controller's is read before and after the host's, so the time that it takes to ask counts for neither side.
+    type: float
+    default: 30
+  project:
+    description: The Compose project that the application will be.
+    type: str
+    default: ptnextjs
+  containers:
+    description: Container names that must be free or of the project.
+    type: list
+    elements: str
+    default: []
+  volumes:
+    description: Volume names that must be free or of the project.
+    type: list
+    elements: str
+    default: []
+  networks:
+    description: Names of networks to look at.
+    type: list
+    elements: str
+    default: []
+  images:
+    description: Names of images without a tag, whose tags to look at.
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Paths of files to look at.
+    type: list
+    elements: path
+    default: []
+  patterns:
+    description: Paths to look for, whose last part may have a C(*) in it.
+    type: list
+    elements: path
+    default: []
+  compose_file:
+    description: The Compose file of O(project), to rehearse bringing it up; not rehearsed when empty.
+    type: path
+    default: ""
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes.info
+  - ptnextjs.docker_vps.attributes.action
+"""
+
+EXAMPLES = r"""
+- name: Check the host before the first deploy
+  ptnextjs.docker_vps.host_info:
+    project: ptnextjs
+    containers: [ptnextjs-app]
+    volumes: [ptnextjs-db, ptnextjs-media]
+    engine_version_min: "23.0"
+    compose_version_min: "2.20"
+    memory_min: 768M
+    disk_free_min: 6G
+    commands: [git]
+"""
+
+RETURN = r"""
+findings:
+  description: Everything that was looked at; only what is installed when there is no engine that answers.
+  returned: always, unless the host cannot be reached
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: What was looked at.
+      type: str
+      sample: engine
+    ok:
+      description: Whether it is as expected.
+      type: bool
+      sample: true
+    expected:
+      description: What is needed.
+      type: str
+      sample: 23.0 or newer
+    found:
+      description: What there is.
+      type: str
+      sample: 26.1.5
+    remedy:
+      description: What to do when it is not.
+      type: str
+      sample: upgrade Docker
+engine_version:
+  description: The engine's version.
+  returned: when the engine answers
+  type: str
+  sample: 26.1.5
+compose_version:
+  description: The version of Compose, empty when there is none.
+  returned: when the engine answers
+  type: str
+  sample: 2.26.1
+memory:
+  description: The host's memory in bytes.
+  returned: when the engine answers
+  type: int
+  sample: 4106039296
+memory_limit:
+  description: The memory limit for the application's container that suits the host.
+  returned: when the engine answers
+  type: str
+  sample: 2G
+disk_free:
+  description: Free bytes where the engine keeps its data; none when that is not on this host.
+  returned: when the engine answers
+  type: int
+  sample: 21474836480
+networks:
+  description: Of the networks asked for, those that exist, by name. With C(icc), containers on it reach each other.
+  returned: when the engine answers
+  type: dict
+  sample: {"proxy": {"driver": "bridge", "scope": "local", "icc": true, "subnets": ["172.18.0.0/16"]}}
+images:
+  description: The images there are of the names asked for, as C(name:tag).
+  returned: when the engine answers
+  type: list
+  elements: str
+  sample: ["ptnextjs-app:3f2a9c41d07b"]
+up_to_date:
+  description:
+    - Whether Compose would leave every container of O(compose_file) as it is, and all of O(containers) run and are
+      healthy.
+  returned: when the engine answers
+  type: bool
+  sample: true
+time:
+  description: The host's time in seconds since 1970.
+  returned: always, unless the host cannot be reached
+  type: float
+  sample: 1790000000.25
+files:
+  description: Of the files asked for, those that exist, by path, with SHA-256 and mode.
+  returned: when the engine answers
+  type: dict
+  sample: {"/opt/ptnextjs/compose.yml": {"sha256": "9f86d081884c7d65", "mode": "0640"}}
+matches:
+  description: The paths that O(patterns) match.
+  returned: when the engine answers
+  type: list
+  elements: str
+  sample: [/opt/ptnextjs/ansible.x7qz.docker_vps]
+"""
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._core.host import (
+    Needs,
+)
+from ..module_utils._engine.this_host import ThisHost
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_if_sdk
+from ..module_utils._module.module_exit import finish
+from ..module_utils._module.sizes import bytes_of
+from ..module_utils._release.host_info import Params, run
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a size is not one.
+    """
+    needs = Needs(
+        engine_version=given["engine_version_min"],
+        compose_version=given["compose_version_min"],
+        buildx=given["buildx"],
+        memory=bytes_of(given, "memory_min"),
+        disk_free=bytes_of(given, "disk_free_min"),
+        project=given["project"],
+    )
+    names = ("commands", "containers", "volumes", "networks", "images", "files", "patterns")
+    return Params(needs, compose_file=given["compose_file"], **{key: tuple(given[key]) for key in names})
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    names: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(
+        argument_spec={
+            "engine_version_min": {"type": "str", "default": ""},
+            "compose_version_min": {"type": "str", "default": ""},
+            "buildx": {"type": "bool", "default": False},
+            "memory_min": {"type": "str", "default": "0"},
+            "disk_free_min": {"type": "str", "default": "0"},
+            "commands": names,
+            "project": {"type": "str", "default": "ptnextjs"},
+            "containers": names,
+            "volumes": names,
+            "networks": names,
+            "images": names,
+            "compose_file": {"type": "path", "default": ""},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "patterns": {"type": "list", "elements": "path", "default": []},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    finish(module, lambda: run(params_of(module.params), lambda: engine_if_sdk(module), ThisHost()))
+
+
+if __name__ == "__main__":
+    main()
