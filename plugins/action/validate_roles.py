@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import tidy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             problems = self._unreadable(asked["prefix"], variables) if asked["prefix"] else []
             if not problems:
                 raise
-        problems = [tidy(one) for one in [*problems, *asked["also"]]]
+        problems = [tidy(worded(one)) for one in [*problems, *asked["also"]]]
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))

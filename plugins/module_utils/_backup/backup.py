@@ -26,6 +26,7 @@ from .._core.manifest import (
     check_names,
     shown,
 )
+from .._core.remedies import play, setting
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
@@ -204,7 +205,7 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
     if all(one.survey.files == 0 for one in sources.values()):
         raise DockerVpsError(
             f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
-            "Has the data been lost? restore.yml brings back the last set."
+            f"Has the data been lost? {play('restore')} brings back the last set."
         )
     if not params.accept_loss:
         _check_losses(sets.earlier(now), sources)
@@ -254,7 +255,7 @@ def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> N
     if free < needed:
         raise DockerVpsError(
             f"{sets.directory} has {free // 1024**2} MiB free, and the backup needs about {needed // 1024**2} MiB. "
-            "Remove old sets (docker-vps prune), or choose a directory on a larger disk.",
+            f"Remove old sets ({play('prune')}), or choose a directory on a larger disk.",
             free_bytes=free,
             needed_bytes=needed,
         )
@@ -482,7 +483,7 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
-        yield f"Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): {uploads.problem}"
+        yield f"Nothing proves that all uploads are in the set ({setting('backup_uploads_query')}): {uploads.problem}"
 
 
 def _iso(time: datetime) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Proto
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import ended_by_engine
 from .._core.health_wait import Clock
+from .._core.remedies import again
 from .._engine.systemd import engine_start
 from .._store import files
 from .._store.lock import locked
@@ -300,7 +301,7 @@ def carry_through(swaps: Sequence[Swap]) -> None:
         except OSError as error:
             raise DockerVpsError(
                 f"{swap.live} cannot be exchanged for {swap.staged}: {error.strerror}. What was stopped for it "
-                "stays so, because other volumes may be exchanged already; mend the cause and run the same play again."
+                f"stays so, because other volumes may be exchanged already; mend the cause and {again()}."
             ) from error
 
 
@@ -404,7 +405,7 @@ def patiently(connect: Callable[[], C], clock: Clock) -> C:
         except EngineUnreachable as error:
             if clock.now() >= until:
                 raise DockerVpsError(
-                    f"{error.message} Something was left half-done meanwhile; run the same play again when it answers."
+                    f"{error.message} Something was left half-done meanwhile; {again()} when it answers."
                 ) from error
             clock.sleep(1)
 

@@ -16,6 +16,7 @@ from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optio
 
 from .._core.data_loss import counted, held_back, listed
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.remedies import play, setting
 from .._core.retention import Policy, decide
 from .._store import remote
 from .._store.lock import Locked, locked
@@ -27,7 +28,7 @@ from .offsite_removal import candidate, remove, snapshots, thin
 from .verify import problems
 
 LOCK = ".lock-offsite"
-_OWN_NAMES = "Two hosts work under one name: give each host its own docker_vps_backup_offsite_host."
+_OWN_NAMES = f"Two hosts work under one name: give each host its own {setting('backup_offsite_host')}."
 _HOST = re.compile(r"[^\s,]{1,255}")
 
 Rows = List[Mapping[str, Any]]
@@ -72,7 +73,7 @@ class Params:
         if self.host and not _HOST.fullmatch(self.host):
             raise InvalidInput(
                 f"{self.host!r} cannot be the name of a host: no spaces and no commas, and at most 255 characters. "
-                "Correct docker_vps_backup_offsite_host."
+                f"Correct {setting('backup_offsite_host')}."
             )
 
 
@@ -129,9 +130,8 @@ class _Offsite:
         others = [f"{host} ({count})" for host, count in self.hosts.items() if host != self.host]
         if not others:
             return ""
-        return (
-            f" Of other hosts there are: {', '.join(others)}; docker_vps_backup_offsite_host says whose sets are meant."
-        )
+        whose = f"{setting('backup_offsite_host')} says whose sets are meant"
+        return f" Of other hosts there are: {', '.join(others)}; {whose}."
 
     def unknown(self) -> str:
         """Return how many snapshots nobody may remove, as the end of a sentence."""
@@ -303,7 +303,7 @@ class _Offsite:
             what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
             raise DockerVpsError(
                 f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
-                "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
+                f"Remove old sets ({play('prune')}), or choose a directory on a larger disk."
             )
 
     def fetch(self, one: Remote) -> Mapping[str, Any]:

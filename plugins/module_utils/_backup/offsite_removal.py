@@ -9,6 +9,7 @@ from typing import Iterable, Mapping, Optional, Protocol, Sequence
 
 from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
+from .._core.remedies import setting
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._store import remote
 from .._store.remote import FoundSets, Leftover
@@ -93,7 +94,7 @@ def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -
     if any(sign in against for sign in _REFUSALS):
         step = (
             "The storage takes copies and lets this host remove nothing, as an append-only server does: set "
-            "docker_vps_backup_offsite_prune: false, or prune on the server."
+            f"{setting('backup_offsite_prune', 'false')}, or prune on the server."
         )
     are = "is" if len(left) == 1 else "are"
     raise DockerVpsError(

@@ -7,6 +7,7 @@ from typing import Any, Iterable, Mapping, Optional
 
 from .._core.errors import DockerVpsError
 from .._core.host import PROJECT_LABEL
+from .._core.remedies import setting
 from .users import users
 from .volumes import VolumeEngine
 
@@ -29,7 +30,7 @@ def refuse_foreign(app: str, engine: VolumeEngine, volumes: Iterable[str]) -> No
             raise DockerVpsError(
                 f"The set names the volume {volume}, which belongs to {owner}, not to {app}, so nothing was restored. "
                 "Restore a set of this application; or name the volumes for it if that is what you want "
-                "(docker_vps_restore_volumes, volumes of the module volume_restore)."
+                f"({setting('restore_volumes')}, volumes of the module volume_restore)."
             )
 
 

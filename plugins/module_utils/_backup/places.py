@@ -7,6 +7,7 @@ import os
 from typing import Mapping
 
 from .._core.errors import DockerVpsError
+from .._core.remedies import setting
 from .._store.place import hindrance, holds
 from .users import Mounting, place_of
 
@@ -66,7 +67,7 @@ def refuse_new_place(volume: str, place: str) -> None:
     if not os.path.isdir(place):
         raise DockerVpsError(
             f"The volume {volume} was bound to the directory {place}, which is not on this host. Make it on the disk "
-            f"that is meant for it (mkdir -p {place}), or restore into another volume (docker_vps_restore_volumes). "
+            f"that is meant for it (mkdir -p {place}), or restore into another volume ({setting('restore_volumes')}). "
             "Nothing was changed."
         )
     if os.listdir(place) or any(holds(one, place) for one in _SYSTEM):

@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
 from .._core.manifest import new_stamp
+from .._core.remedies import once, setting
 from .._store.sets import RESTORE, Sets
 from .backup import WallClock, size
 from .journal import (
@@ -105,8 +106,8 @@ def _users(
         runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
-            f"{would_lose['summary']} Stop {it} first, or allow that with -e docker_vps_restore_stop_app=true "
-            f"(docker-vps restore --stop-app): {they_are} stopped for a moment, when everything is prepared.",
+            f"{would_lose['summary']} Stop {it} first, or allow that with {once('restore_stop_app', 'true')}: "
+            f"{they_are} stopped for a moment, when everything is prepared.",
             containers=_names(there),
             would_lose=would_lose,
         )
@@ -165,7 +166,7 @@ def _summary(
 
 def _kept(source: Source) -> str:
     """Return what undo could bring back; nothing was in a volume that this restore has made."""
-    kept = "is kept; docker_vps_restore_undo: true brings it back."
+    kept = f"is kept; {setting('restore_undo', 'true')} brings it back."
     if not source.created:
         return f" The data from before {kept}"
     were = "was" if len(source.created) == 1 else "were"

@@ -10,6 +10,7 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequenc
 from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import Archive, Database, shown
+from .._core.remedies import setting
 from .._core.tar_members import Damaged, Examined
 from .._store import archive, tree
 from .._store.examiner import Examiner
@@ -112,7 +113,7 @@ class FromSet:
         if manifest.app != self.params.app and not self.params.force:
             raise DockerVpsError(
                 f"The set {self.set} in {self.one.directory} is of {manifest.app}, not of {self.params.app}. "
-                "Name another set, or set docker_vps_restore_force: true if that is what you want."
+                f"Name another set, or set {setting('restore_force', 'true')} if that is what you want."
             )
 
     def _targets(self) -> list[Target]:

@@ -9,6 +9,7 @@ from typing import Any, Iterable, Mapping, Optional, Protocol
 
 from .._core.errors import DockerVpsError
 from .._core.manifest import ReleaseOfSet
+from .._core.remedies import as_root
 from .journal import Containers
 from .users import place_of, users
 
@@ -62,7 +63,7 @@ def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
     if not os.path.isdir(root):
         raise DockerVpsError(
             f"The directory {root} of the volume {name} is not on this host, or may not be read. "
-            "Run on the host of the engine, with become: true."
+            f"Run on the host of the engine, {as_root()}."
         )
     return Volume(name, root, found["Driver"], found.get("Labels") or {}, options)
 

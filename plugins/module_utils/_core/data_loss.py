@@ -12,14 +12,15 @@ from typing import Collection, Iterable, Iterator, Mapping, Optional, Sequence
 
 from .errors import short
 from .manifest import IMPORTED, Archive, Database, Manifest
+from .remedies import once, play
 
 IGNORED = ("payload_locked_documents*", "payload_jobs*", "payload_kv", "users_sessions")
 """What Payload itself writes and deletes from hour to hour."""
 COUNTS_FROM = 10  # rows or files; of fewer, half is soon gone
 NAMED = 12  # losses that a sentence names
 NEXT_STEP = (
-    "restore.yml brings the data back; if it is meant to be gone, make one backup with accept_loss "
-    "(-e docker_vps_backup_accept_loss=true)."
+    f"{play('restore')} brings the data back; if it is meant to be gone, make one backup with accept_loss "
+    f"({once('backup_accept_loss', 'true')})."
 )
 
 Rows = Mapping[str, Mapping[str, int]]

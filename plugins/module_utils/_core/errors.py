@@ -8,7 +8,9 @@ import os
 import re
 from typing import Mapping
 
-_BECOME = "Does the play need become: true?"
+from .remedies import is_it_root
+
+_BECOME = is_it_root()
 _NEXT_STEPS: Mapping[int, str] = {
     errno.EACCES: _BECOME,
     errno.EPERM: _BECOME,

@@ -17,6 +17,7 @@ from typing import Iterable, Iterator, Sequence
 
 from . import dockerignore
 from .errors import DockerVpsError, InvalidInput, next_step
+from .remedies import setting
 
 OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
 """Files of an application that the builder reads itself, whatever they leave out."""
@@ -33,15 +34,17 @@ def chosen(root: str, ignore: str) -> list[str]:
         DockerVpsError: it cannot be read.
     """
     if not os.path.isdir(root):
-        raise InvalidInput(f"The sources {root} are not a directory on the controller. Correct docker_vps_source_path.")
+        raise InvalidInput(
+            f"The sources {root} are not a directory on the controller. Correct {setting('source_path')}."
+        )
     with _readable(root):
         patterns = _patterns(root, ignore)
         own = [name for name in OWN if brings(root, name)]
         files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
     if not set(files) - set(OWN[1:]):
         raise InvalidInput(
-            f"The sources {root} hold no files, or .dockerignore leaves none. Correct docker_vps_source_path, or that "
-            "file."
+            f"The sources {root} hold no files, or .dockerignore leaves none. "
+            f"Correct {setting('source_path')}, or that file."
         )
     return files
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from .errors import short
+from .remedies import setting
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -101,8 +102,8 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
-        "a git URL without a password or token, which have variables of their own (docker_vps_git_token, "
-        "docker_vps_git_key)",
+        f"a git URL without a password or token, which have variables of their own ({setting('git_token')}, "
+        f"{setting('git_key')})",
     ),
     "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),

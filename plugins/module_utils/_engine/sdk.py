@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineUnreachable
 from .._core.health import ContainerSnapshot, asked_at, snapshot
+from .._core.remedies import as_root
 from .._core.secrets import Mask, secrets_of
 
 try:
@@ -387,7 +388,7 @@ class Engine:
         if any(isinstance(cause, PermissionError) for cause in causes):
             return EngineForbidden(
                 f"Permission denied at the Docker engine's address {where}. "
-                "Run with become: true, or add the user to the group docker."
+                f"Run {as_root()}, or add the user to the group docker."
             )
         if any(isinstance(cause, FileNotFoundError) for cause in causes):
             detail = "there is no such socket"

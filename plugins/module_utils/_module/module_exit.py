@@ -9,6 +9,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core.errors import DockerVpsError
 from .._store.files import unforeseen
+from .wording import worded
 
 
 def finish(
@@ -23,7 +24,7 @@ def finish(
     try:
         result = run()
     except DockerVpsError as error:
-        module.fail_json(msg=error.message, **error.evidence, **extra)
+        module.fail_json(msg=worded(error.message), **worded(error.evidence), **extra)
     except OSError as error:
-        module.fail_json(msg=unforeseen("The task", error).message, **extra)
-    module.exit_json(**result, **extra)
+        module.fail_json(msg=worded(unforeseen("The task", error).message), **extra)
+    module.exit_json(**worded(result), **extra)

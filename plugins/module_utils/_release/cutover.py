@@ -25,6 +25,7 @@ from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_wait import asked
 from .._core.manifest import new_stamp
 from .._core.releases import HEALTHY, NextStep, Release
+from .._core.remedies import play, setting
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
@@ -418,11 +419,11 @@ class _Cutover:
         self.lost = f"Since the new version started, the database has lost {listed(lost)}."
         if self.params.migration_loss == FAIL:
             self.way = self.way.write(self.releases, shrunk=True)
-            raise DockerVpsError(f"{self.lost} If that is meant, allow it with docker_vps_migration_loss: warn.")
+            raise DockerVpsError(f"{self.lost} If that is meant, allow it with {setting('migration_loss', 'warn')}.")
         backup = f" with the data of set {self.release.backup}" if self.release.backup else ""
         self.cautions.append(
-            f"{self.lost} If that was not meant, go back at once{backup}: rollback.yml with "
-            "docker_vps_rollback_data: restore."
+            f"{self.lost} If that was not meant, go back at once{backup}: {play('rollback')} with "
+            f"{setting('rollback_data', 'restore')}."
         )
 
     def _take_name(self) -> None:

@@ -18,6 +18,7 @@ from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
+from .._core.remedies import play, setting
 from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT
@@ -241,8 +242,8 @@ def _empty(engine: CutoverEngine, volume: str) -> bool:
 
 def _refuse_start_first(name: str, engine: CutoverEngine) -> None:
     instead = (
-        "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force: true if every "
-        "version bears it."
+        f"so start-first is refused. Set {setting('cutover', 'stop-first')}, or {setting('start_first_force', 'true')} "
+        "if every version bears it."
     )
     try:
         data = volume_of(engine, name)
@@ -275,7 +276,7 @@ def _source(
     if not params.restore:
         return None
     if not data:
-        why = told or f"The volume {params.database_volume} is missing; restore it with restore.yml."
+        why = told or f"The volume {params.database_volume} is missing; restore it with {play('restore')}."
         raise DockerVpsError(
             f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
         )

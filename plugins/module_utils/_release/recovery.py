@@ -31,6 +31,7 @@ from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, sente
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.releases import DEGRADED, FAILED, Release
+from .._core.remedies import play, setting
 from .._core.secrets import Mask, secrets_of
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
@@ -265,8 +266,8 @@ class _WayBack:
         self.world.releases.put_live(self.under_way.id, instead_of=self.under_way.previous)
         message = (
             f"{self.why} It had changed the database and taken requests, so it was left in place instead of going back."
-            f"{log} {lost} To go back and lose that, run rollback.yml with docker_vps_rollback_data: restore; "
-            "otherwise mend the application and run update.yml."
+            f"{log} {lost} To go back and lose that, run {play('rollback')} with {setting('rollback_data', 'restore')}"
+            f"; otherwise mend the application and run {play('update')}."
         )
         if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
             rename(self.engine, self.new["Id"], self.under_way.container)
@@ -376,5 +377,5 @@ class _WayBack:
     def _recorded(self) -> Release:
         found = self.world.releases.read(self.under_way.id)
         if found is None:
-            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run deploy.yml.")
+            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run {play('deploy')}.")
         return found

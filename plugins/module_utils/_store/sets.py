@@ -33,6 +33,7 @@ from .._core.manifest import (
     time_of,
     write,
 )
+from .._core.remedies import play, setting
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 
@@ -203,7 +204,7 @@ class Sets:
             stamp = stamp_of(file) or stamp_of(file, "archive")
             if stamp is None:
                 raise InvalidInput(
-                    f"{which} is neither a manifest nor an archive of a backup set; backup_list.yml shows them."
+                    f"{which} is neither a manifest nor an archive of a backup set; {play('backup_list')} shows them."
                 )
             return self._load(os.path.join(folder, manifest_file(stamp)))
         if which != "latest":
@@ -220,8 +221,8 @@ class Sets:
                 f"{here.sets[0].manifest.id}: is the clock right? Name it to use it.{more}"
             )
         raise DockerVpsError(
-            f"There is no backup set of {self.app} in {self.directory}. Make one with backup.yml, or correct "
-            f"docker_vps_backup_directory.{more}"
+            f"There is no backup set of {self.app} in {self.directory}. Make one with {play('backup')}, or correct "
+            f"{setting('backup_directory')}.{more}"
         )
 
     def taken(self) -> list[str]:
@@ -369,7 +370,9 @@ class Sets:
                     f"{', '.join(lone)} in {folder}: the manifest {file} is missing, so nothing can be verified. "
                     "Bring it back from another copy of the set, or unpack the archives by hand."
                 )
-            raise DockerVpsError(f"There is no backup set {stamp_of(file)} in {folder}; backup_list.yml shows them.")
+            raise DockerVpsError(
+                f"There is no backup set {stamp_of(file)} in {folder}; {play('backup_list')} shows them."
+            )
         return BackupSet(folder, parse(kept.text, file))
 
 

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
 from .._core.errors import DockerVpsError
+from .._core.remedies import setting
 from .files import refused
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
@@ -47,7 +48,7 @@ _CAUSES = (
     (
         "locked",
         "another process has kept it locked for {wait:g} seconds; an application with PRAGMA locking_mode = EXCLUSIVE "
-        "never lets go, so set docker_vps_backup_consistency to stop for it, and otherwise try again when the "
+        f"never lets go, so set {setting('backup_consistency')} to stop for it, and otherwise try again when the "
         "application is less busy",
     ),
     ("readonly", "a crash interrupted a write to it; start its application once, so that SQLite repairs it"),

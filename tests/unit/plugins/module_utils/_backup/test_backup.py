@@ -164,7 +164,7 @@ def test_a_disk_that_is_too_small(shop: Shop) -> None:
         made(shop, sets)
     assert caught.value.message == (
         f"{sets.directory} has 64 MiB free, and the backup needs about 64 MiB. "
-        "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
+        "Remove old sets (⟦play prune⟧), or choose a directory on a larger disk."
     )
     needed = RESERVE + occupied(shop.media) + 2 * occupied(shop.db)
     assert caught.value.evidence == {"free_bytes": RESERVE, "needed_bytes": needed}
@@ -374,7 +374,7 @@ def test_no_database_proves_nothing(shop: Shop) -> None:
     told = made(shop, volumes={"media": "shop-media"}, uploads=Query("SELECT 1", "media"))
     assert told["set"]["uploads"] == {"named": 0, "missing": (), "problem": "there is no database"}
     assert told["set"]["warnings"] == (
-        "Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): there is no database",
+        "Nothing proves that all uploads are in the set (⟦setting backup_uploads_query⟧): there is no database",
     )
     assert "0 databases, in" in told["summary"]
 
@@ -422,7 +422,7 @@ def test_warnings() -> None:
         "The database names uploads that are not in the volume: x.png, y.png",
     ]
     assert list(warnings([], Uploads(0, (), "no such table: media"))) == [
-        "Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): no such table: media"
+        "Nothing proves that all uploads are in the set (⟦setting backup_uploads_query⟧): no such table: media"
     ]
 
 
@@ -492,7 +492,7 @@ def test_a_loss_of_rows_and_files_is_told_and_the_set_is_made(shop: Shop) -> Non
     assert told["set"]["losses"] == (gone,)
     assert told["set"]["lost_since"] == (first.id,)
     assert told["cautions"][0] == gone
-    assert f"{gone} Set {first.id} stays until this is mended or accepted: restore.yml" in told["summary"]
+    assert f"{gone} Set {first.id} stays until this is mended or accepted: ⟦play restore⟧" in told["summary"]
     shop.clock.passed += 60
     assert made(shop)["set"]["lost_since"] == (first.id,)
     shop.clock.passed += 60

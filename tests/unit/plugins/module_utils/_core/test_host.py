@@ -54,7 +54,7 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
     ]
     assert findings(FACTS, NEEDS) == [
         Finding("engine", True, "23.0 or newer", "26.1.5", "upgrade Docker"),
-        Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower docker_vps_memory_min"),
+        Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower ⟦setting memory_min⟧"),
         Finding("disk", True, "at least 2.0 GiB free", "20.0 GiB free", "free some with: docker builder prune --all"),
     ]
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_seen_is_said_and_no_failure() -> None:
             "blog",
             False,
             "it belongs to the Compose project blog",
-            "choose another name, or set docker_vps_external_volumes: true to use it as it is",
+            "choose another name, or set ⟦setting external_volumes true⟧ to use it as it is",
         ),
     ],
 )

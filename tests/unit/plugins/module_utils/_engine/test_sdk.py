@@ -261,7 +261,7 @@ def test_a_socket_that_is_forbidden(serve_engine: ServeEngine, request: pytest.F
         engine_of(server)
     assert caught.value.message == (
         f"Permission denied at the Docker engine's address {server.url}. "
-        "Run with become: true, or add the user to the group docker."
+        "Run ⟦as_root⟧, or add the user to the group docker."
     )
 
 
