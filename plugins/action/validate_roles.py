@@ -12,7 +12,7 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import tidy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import tidy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
 ROLES = Path(__file__).parents[2] / "roles"

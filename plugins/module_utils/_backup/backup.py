@@ -11,22 +11,13 @@ from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
 
 from .._core import data_loss
-from .._core.data_loss import LossLimits, counted
+from .._core.data_loss import LossLimits
 from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.health_wait import Clock
-from .._core.manifest import (
-    FORMAT,
-    TOOL_VERSION,
-    Archive,
-    Database,
-    Manifest,
-    Uploads,
-    archive_file,
-    check_names,
-    shown,
-)
+from .._core.manifest import FORMAT, TOOL_VERSION, Archive, Database, Manifest, Uploads, archive_file, check_names
 from .._core.remedies import play, setting
+from .._core.text import counted, shown, size
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
@@ -163,15 +154,6 @@ def summary(made: BackupSet) -> str:
 def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
     archives = counted(len(params.volumes), "archive")
     return f"A set of {params.app} would be made: {archives}, at most {size(predicted)}, in {sets.directory}."
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people, as in 48 KiB."""
-    for unit in ("byte" if count == 1 else "bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
 
 
 @dataclass(frozen=True)

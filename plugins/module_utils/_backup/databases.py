@@ -20,10 +20,11 @@ from .._core.databases import (
     is_own,
     looks_random,
 )
-from .._core.errors import DockerVpsError, short
+from .._core.errors import DockerVpsError
 from .._core.health_wait import Clock
-from .._core.manifest import Archive, Database, Foreign, shown
+from .._core.manifest import Archive, Database, Foreign
 from .._core.remedies import setting
+from .._core.text import short, shown
 from .._store import sqlite, tree
 from .._store.examiner import FOREIGN, ExaminationLimits, Examiner
 

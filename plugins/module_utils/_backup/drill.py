@@ -12,18 +12,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core import dotenv
-from .._core.data_loss import counted
 from .._core.environment import database_path
-from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput, short
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.manifest import DrillResult
 from .._core.secrets import Mask, secrets_of
+from .._core.text import counted, short, size
 from .._store import archive, files
 from .._store.lock import Locked, locked
 from .._store.sets import BackupSet, Sets
 from .._store.watchdog import guarded
-from .backup import RESERVE, WallClock, size
+from .backup import RESERVE, WallClock
 from .databases import schemas, why_unused
 from .verify import ISO, compared
 from .volumes import VolumeEngine, volume_of

@@ -14,16 +14,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
-from .._core.data_loss import counted, held_back, listed
+from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.remedies import play, setting
 from .._core.retention import Policy, decide
+from .._core.text import counted, listed, size
 from .._store import remote
 from .._store.lock import Locked, locked
 from .._store.remote import FoundSets, Remote
 from .._store.sets import BackupSet, Sets, latest_of
 from . import offsite_removal
-from .backup import RESERVE, WallClock, size
+from .backup import RESERVE, WallClock
 from .offsite_removal import candidate, remove, snapshots, thin
 from .verify import problems
 

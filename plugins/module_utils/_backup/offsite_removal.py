@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Iterable, Mapping, Optional, Protocol, Sequence
 
-from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
 from .._core.remedies import setting
 from .._core.retention import Candidate, Decision, Policy, decide
+from .._core.text import counted
 from .._store import remote
 from .._store.remote import FoundSets, Leftover
 from .._store.restic import ResticSnapshot

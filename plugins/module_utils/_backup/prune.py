@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
-from .._core.data_loss import counted, held_back
+from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError
 from .._core.manifest import STAMP
 from .._core.retention import Candidate, Decision, Policy, decide
+from .._core.text import counted, size
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
-from .backup import WallClock, size
+from .backup import WallClock
 from .journal import Containers, cannot_be_removed, damage_of_record, recover_all, remembered, superseded
 from .verify import problems
 

@@ -11,12 +11,12 @@ import os
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
 from .._core.manifest import new_stamp
 from .._core.remedies import once, setting
+from .._core.text import counted, size
 from .._store.sets import RESTORE, Sets
-from .backup import WallClock, size
+from .backup import WallClock
 from .journal import (
     AT,
     Journal,

@@ -9,9 +9,10 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequenc
 
 from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.manifest import Archive, Database, shown
+from .._core.manifest import Archive, Database
 from .._core.remedies import setting
 from .._core.tar_members import Damaged, Examined
+from .._core.text import shown
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.sets import Sets

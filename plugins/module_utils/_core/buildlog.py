@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
-from .data_loss import counted
 from .remedies import setting
+from .text import counted
 
 _CAUSES = (
     # What the role's docker.sh adds.

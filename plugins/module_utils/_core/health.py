@@ -15,9 +15,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
-from .data_loss import counted
-from .errors import InvalidInput, short
+from .errors import InvalidInput
 from .logs import moment
+from .text import counted, short
 
 _OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
 _SHOWN = 300  # characters

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
 from .remedies import setting
+from .text import size
 
 GIB = 1024**3
 _LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
@@ -143,11 +144,6 @@ def memory_limit(memory: int) -> str:
     if memory >= 3.5 * GIB:
         return "2G"
     return "1G" if memory >= 1.75 * GIB else "512M"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 1024**2:.0f} MiB"
 
 
 def _version(check: str, found: str, wanted: str, remedy: str) -> list[Finding]:

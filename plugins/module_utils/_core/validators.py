@@ -11,8 +11,8 @@ import re
 from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
-from .errors import short
 from .remedies import setting
+from .text import short
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
-from .._core.data_loss import listed
 from .._core.errors import DockerVpsError
+from .._core.text import listed
 from .._core.validators import without_password
 from .._store import files
 

@@ -19,13 +19,13 @@ from .._backup.databases import schemas, why_unused
 from .._backup.journal import NotRunning, go_on
 from .._backup.volumes import Volume, running, volume_of
 from .._core import environment, passwd, releases
-from .._core.data_loss import listed
-from .._core.errors import DockerVpsError, EngineError, short
+from .._core.errors import DockerVpsError, EngineError
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_wait import asked
 from .._core.manifest import new_stamp
 from .._core.releases import HEALTHY, NextStep, Release
 from .._core.remedies import play, setting
+from .._core.text import listed, short
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases

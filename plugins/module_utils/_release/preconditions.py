@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Sequence
 
 from .._backup import backup, restore_source
-from .._backup.backup import RESERVE, size
+from .._backup.backup import RESERVE
 from .._backup.journal import STAGED
 from .._backup.places import why_not
 from .._backup.restore_source import FromSet
@@ -19,6 +19,7 @@ from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
 from .._core.remedies import play, setting
+from .._core.text import size
 from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT

@@ -27,12 +27,13 @@ from .._backup.journal import (
 )
 from .._backup.volumes import running
 from .._core import dotenv
-from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, sentence
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.releases import DEGRADED, FAILED, Release
 from .._core.remedies import play, setting
 from .._core.secrets import Mask, secrets_of
+from .._core.text import sentence
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
 from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverEngine, CutoverWorld, UnderWay, boot, read

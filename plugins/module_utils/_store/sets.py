@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
 
-from .._core.data_loss import counted
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
     IMPORTED,
@@ -34,6 +33,7 @@ from .._core.manifest import (
     write,
 )
 from .._core.remedies import play, setting
+from .._core.text import counted
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 

@@ -83,7 +83,7 @@ def test_a_look_without_questions() -> None:
             {
                 "check": "disk",
                 "ok": True,
-                "expected": "at least 0 MiB free",
+                "expected": "at least 0 bytes free",
                 "found": "20.0 GiB free",
                 "remedy": "free some with: docker builder prune --all",
             },

@@ -22,7 +22,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup
     Params,
     Query,
     run,
-    size,
     summary,
     warnings,
 )
@@ -34,6 +33,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     InvalidInput,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Uploads
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
@@ -436,21 +436,6 @@ def test_a_summary_is_short() -> None:
     assert told.endswith(" word …")
     assert len(told) < 300
     assert "proved" not in summary(BackupSet("/x", manifest_of(uploads=Uploads(0, (), "none"))))
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 bytes"),
-        (1, "1 byte"),
-        (1023, "1023 bytes"),
-        (49152, "48 KiB"),
-        (5 * MEBIBYTE, "5 MiB"),
-        (1536 * MEBIBYTE, "1.5 GiB"),
-    ],
-)
-def test_sizes_for_people(count: int, text: str) -> None:
-    assert size(count) == text
 
 
 @pytest.mark.parametrize(("lost", "what"), [("database", "database"), ("everything", "database"), ("media", "file")])

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import short
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import excess, missing, unread, wrong
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from hypothesis import given
