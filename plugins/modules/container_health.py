@@ -175,9 +175,10 @@ from typing import Any, Mapping, Protocol
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.clock import Clock
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
-from ..module_utils._core.health_wait import Clock, Ending, Wait, Waited, Watched
+from ..module_utils._core.health_wait import Ending, Wait, Waited, Watched
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish

@@ -164,10 +164,10 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import logs
+from ..module_utils._core.clock import Clock
 from ..module_utils._core.dotenv import parse
 from ..module_utils._core.errors import DockerVpsError, InvalidInput
 from ..module_utils._core.health import snapshot
-from ..module_utils._core.health_wait import Clock
 from ..module_utils._core.secrets import Mask, secrets_of
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of

@@ -8,16 +8,17 @@ import socket
 import textwrap
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 from .._core import data_loss
+from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.health_wait import Clock
 from .._core.manifest import FORMAT, TOOL_VERSION, Archive, Database, Manifest, Uploads, archive_file, check_names
 from .._core.remedies import play, setting
 from .._core.text import counted, shown, size
+from .._engine.port import EnginePort
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
@@ -28,20 +29,12 @@ from . import databases
 from .journal import Journal, go_on, recover_all, recovering
 from .places import holding_sets, why_not
 from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
-from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
+from .volumes import Volume, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
 QUIET_WITHIN = 5.0  # seconds that a backup waits for moments in which the application does not write
 SHORT = 160  # characters that a summary has of a warning
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
-
-
-class WallClock(Clock, Protocol):
-    """Monotonic time, and the calendar's."""
-
-    def utc(self) -> datetime:
-        """Return the time (UTC)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ class Params:
 
 
 def run(
-    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+    params: Params, sets: Sets, connect: Callable[[], EnginePort], clock: WallClock, check_mode: bool
 ) -> dict[str, Any]:
     """Make a set and return it with what it says about itself.
 
@@ -165,7 +158,7 @@ class _Source:
     databases: databases.FoundDatabases
 
 
-def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) -> dict[str, _Source]:
+def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) -> dict[str, _Source]:
     """Return the volumes, after checking that a set of them makes sense and has room."""
     sources = {}
     for name, volume in params.volumes.items():
@@ -250,7 +243,7 @@ class _Making:
         self,
         params: Params,
         sets: Sets,
-        engine: VolumeEngine,
+        engine: EnginePort,
         clock: WallClock,
         folder: str,
         stamp: str,

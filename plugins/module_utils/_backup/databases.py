@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import Iterator, Mapping, Sequence
 
+from .._core.clock import Clock
 from .._core.databases import (
     DAMAGED,
     LONGEST,
@@ -21,7 +22,6 @@ from .._core.databases import (
     looks_random,
 )
 from .._core.errors import DockerVpsError
-from .._core.health_wait import Clock
 from .._core.manifest import Archive, Database, Foreign
 from .._core.remedies import setting
 from .._core.text import short, shown

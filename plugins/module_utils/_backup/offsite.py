@@ -12,8 +12,9 @@ import re
 import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
+from .._core.clock import WallClock
 from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.remedies import play, setting
@@ -21,10 +22,9 @@ from .._core.retention import Policy, decide
 from .._core.text import counted, listed, size
 from .._store import remote
 from .._store.lock import Locked, locked
-from .._store.remote import FoundSets, Remote
+from .._store.remote import FoundSets, Remote, Repository
 from .._store.sets import BackupSet, Sets, latest_of
-from . import offsite_removal
-from .backup import RESERVE, WallClock
+from .backup import RESERVE
 from .offsite_removal import candidate, remove, snapshots, thin
 from .verify import problems
 
@@ -34,22 +34,6 @@ _HOST = re.compile(r"[^\s,]{1,255}")
 
 Rows = List[Mapping[str, Any]]
 T = TypeVar("T")
-
-
-class Repository(offsite_removal.Repository, Protocol):
-    """What is needed of a repository; see _store/restic.py."""
-
-    def exists(self) -> bool:
-        """Return whether it is there."""
-        raise NotImplementedError
-
-    def create(self) -> None:
-        """Make it."""
-        raise NotImplementedError
-
-    def check(self, read_data: str) -> None:
-        """Verify everything."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Iterable, Mapping, Optional, Protocol, Sequence
+from typing import Iterable, Mapping, Optional, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.remedies import setting
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._core.text import counted
-from .._store import remote
-from .._store.remote import FoundSets, Leftover
+from .._store.remote import FoundSets, Leftover, Repository
 from .._store.restic import ResticSnapshot
 
 _REFUSALS = ("403 Forbidden", "Access Denied", "AccessDenied")
-
-
-class Repository(remote.Repository, Protocol):
-    """What is needed of a repository; see _store/restic.py."""
-
-    def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
-        """Ask for the removal of snapshots, and return what is said against it."""
-        raise NotImplementedError
-
-    def prune(self) -> None:
-        """Remove the data that no snapshot needs."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import Any, Iterable, Mapping, Optional
 from .._core.errors import DockerVpsError
 from .._core.host import PROJECT_LABEL
 from .._core.remedies import setting
+from .._engine.port import EnginePort
 from .users import users
-from .volumes import VolumeEngine
 
 APP = "ptnextjs.docker_vps.app"
 """The label of what serves an application from a Compose project of its own, as its replica does."""
 
 
-def refuse_foreign(app: str, engine: VolumeEngine, volumes: Iterable[str]) -> None:
+def refuse_foreign(app: str, engine: EnginePort, volumes: Iterable[str]) -> None:
     """Refuse volumes that nobody but a manifest named, when they belong to another application.
 
     A volume belongs to the applications of the containers that use it, and to the Compose project in its labels. One
@@ -34,7 +34,7 @@ def refuse_foreign(app: str, engine: VolumeEngine, volumes: Iterable[str]) -> No
             )
 
 
-def _owner(engine: VolumeEngine, volume: str, app: str) -> Optional[str]:
+def _owner(engine: EnginePort, volume: str, app: str) -> Optional[str]:
     """Return which other application a volume belongs to; None when it is this one's or nobody's."""
     found = engine.volume(volume)
     if found is None:

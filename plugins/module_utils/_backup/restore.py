@@ -11,12 +11,13 @@ import os
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
+from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
 from .._core.manifest import new_stamp
 from .._core.remedies import once, setting
 from .._core.text import counted, size
+from .._engine.port import EnginePort
 from .._store.sets import RESTORE, Sets
-from .backup import WallClock
 from .journal import (
     AT,
     Journal,
@@ -30,11 +31,11 @@ from .journal import (
     recovering,
 )
 from .restore_source import FromSet, Params, SafetyCopies, Source, stamps_beside
-from .volumes import VolumeEngine, refuse_vanishing, running
+from .volumes import refuse_vanishing, running
 
 
 def run(
-    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+    params: Params, sets: Sets, connect: Callable[[], EnginePort], clock: WallClock, check_mode: bool
 ) -> dict[str, Any]:
     """Restore a set, or undo the last restore, and return what was done.
 
@@ -73,12 +74,12 @@ def run(
     return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *heard, *cannot_be_removed(left)])}
 
 
-def _source(params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> Source:
+def _source(params: Params, sets: Sets, engine: EnginePort, clock: WallClock) -> Source:
     return SafetyCopies(params, sets, engine) if params.undo else FromSet(params, sets, engine, clock)
 
 
 def _exchange(
-    engine: VolumeEngine,
+    engine: EnginePort,
     clock: WallClock,
     journal: Journal,
     swaps: Sequence[Swap],
@@ -98,7 +99,7 @@ def _exchange(
 
 
 def _users(
-    params: Params, engine: VolumeEngine, source: Source, would_lose: Mapping[str, Any]
+    params: Params, engine: EnginePort, source: Source, would_lose: Mapping[str, Any]
 ) -> Sequence[Mapping[str, Any]]:
     """Return the running containers that use the volumes, after refusing them unless they may be stopped."""
     there = running(engine, source.volumes)

@@ -7,23 +7,25 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
+from .._core.clock import WallClock
 from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import Archive, Database
 from .._core.remedies import setting
 from .._core.tar_members import Damaged, Examined
 from .._core.text import shown
+from .._engine.port import EnginePort
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.sets import Sets
-from .backup import RESERVE, WallClock
+from .backup import RESERVE
 from .data_loss import contents, losses
 from .journal import BEFORE, STAGED, Journal, Swap, remembered
 from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
 from .uploads import UploadsQuery, with_gone
 from .users import bound_to
-from .volumes import VolumeEngine, volume_of
+from .volumes import volume_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Target:
 class FromSet:
     """The archives of a set."""
 
-    def __init__(self, params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> None:
+    def __init__(self, params: Params, sets: Sets, engine: EnginePort, clock: WallClock) -> None:
         self.params, self.engine, self.directory = params, engine, sets.directory
         self.one = sets.find(params.set, clock.utc())
         self.set = self.one.manifest.id
@@ -275,7 +277,7 @@ def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) 
 class SafetyCopies:
     """The safety copies of the last restore."""
 
-    def __init__(self, params: Params, sets: Sets, engine: VolumeEngine) -> None:
+    def __init__(self, params: Params, sets: Sets, engine: EnginePort) -> None:
         last, wanted = remembered(sets), set(params.volumes.values())
         newest = max((one.at for one in last), default="")
         self.swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import IO, Any, Iterator, Mapping, Optional, Sequence, Tuple, cast
 
+from .._core.clock import WallClock
 from .._core.data_loss import held_back, told, unaccepted
 from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
 from .._core.errors import DockerVpsError
@@ -24,7 +25,6 @@ from .._store.examiner import Examiner
 from .._store.files import SCRATCH, open_regular
 from .._store.sets import BackupSet, Sets
 from . import job_history
-from .backup import WallClock
 
 LEVELS = ("exists", "checksum", "full")
 ISO = "%Y-%m-%dT%H:%M:%SZ"

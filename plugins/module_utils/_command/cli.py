@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
 from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
-from .._backup.backup import WallClock
 from .._backup.uploads import UploadsQuery
+from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.errors import DockerVpsError
 from .._core.health import Start

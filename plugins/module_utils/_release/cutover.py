@@ -26,12 +26,13 @@ from .._core.manifest import new_stamp
 from .._core.releases import HEALTHY, NextStep, Release
 from .._core.remedies import play, setting
 from .._core.text import listed, short
+from .._engine.port import EnginePort
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
-from .cutover_state import COPY, NEXT, OLD, CutoverEngine, CutoverWorld, UnderWay, boot
+from .cutover_state import COPY, NEXT, OLD, CutoverWorld, UnderWay, boot
 from .health_probe import Probed, command_of
 from .migration import UNLIMITED, Comparison
 from .preconditions import (
@@ -126,7 +127,7 @@ _REHEARSED = {
 
 
 def _looked_at(
-    params: Params, world: CutoverWorld, engine: CutoverEngine, env_pending: bool = False
+    params: Params, world: CutoverWorld, engine: EnginePort, env_pending: bool = False
 ) -> tuple[Release, NextStep]:
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     image = engine.image(params.image)
@@ -154,7 +155,7 @@ def _looked_at(
     return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
 
 
-def _started(params: Params, wanted: Release, world: CutoverWorld, engine: CutoverEngine) -> dict[str, Any]:
+def _started(params: Params, wanted: Release, world: CutoverWorld, engine: EnginePort) -> dict[str, Any]:
     """Bring up what is live already."""
     current = world.releases.current()
     old = old_of(params, engine)
@@ -185,7 +186,7 @@ def _told(changed: bool, wanted: Release, world: CutoverWorld, summary: str, **m
 class _Cutover:
     """One cutover, under the lock."""
 
-    def __init__(self, params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, wanted: Release) -> None:
+    def __init__(self, params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, wanted: Release) -> None:
         self.params, self.sets, self.world, self.engine = params, sets, world, engine
         self.clock, self.releases = world.clock, world.releases
         self.began = self.clock.now()

@@ -20,11 +20,12 @@ from .._core.errors import DockerVpsError
 from .._core.releases import Release
 from .._core.remedies import play, setting
 from .._core.text import size
+from .._engine.port import EnginePort
 from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
-from .cutover_state import AUTO, NEXT, CutoverEngine, CutoverWorld
+from .cutover_state import AUTO, NEXT, CutoverWorld
 
 SERVICE = "app"
 STOP_FIRST, START_FIRST = "stop-first", "start-first"
@@ -113,7 +114,7 @@ class Ready:
     cautions: tuple[str, ...]
 
 
-def prepare(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, release: Release) -> Ready:
+def prepare(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, release: Release) -> Ready:
     """Refuse what cannot go well, stage the data to restore, and make the backup.
 
     Raises:
@@ -148,7 +149,7 @@ class Seen:
     cautions: tuple[str, ...]
 
 
-def look(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine) -> Seen:
+def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> Seen:
     """Refuse whatever can be known to fail; a rehearsal does the same.
 
     Raises:
@@ -168,7 +169,7 @@ def look(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine)
     return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
 
 
-def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]:
+def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
     """Return the container that is live: the one of the name, or the project's own under the name it had before."""
     named = engine.container(params.container)
     if named:
@@ -181,7 +182,7 @@ def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]
     return None
 
 
-def data_of(params: Params, sets: Sets, engine: CutoverEngine) -> tuple[Optional[Volume], str]:
+def data_of(params: Params, sets: Sets, engine: EnginePort) -> tuple[Optional[Volume], str]:
     """Return the database's volume, if it can be copied and put back, or why it cannot."""
     try:
         found = volume_of(engine, params.database_volume)
@@ -202,7 +203,7 @@ def discard(staged: str) -> None:
         files.remove_tree(staged)
 
 
-def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
+def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
     """Refuse a second container on the database.
 
     Raises:
@@ -219,7 +220,7 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
         )
 
 
-def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[Mapping[str, Any]]) -> None:
+def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapping[str, Any]]) -> None:
     """Refuse an empty volume in place of the one that the live version has its data in."""
     had = [one.get("Name", "") for one in old["Mounts"]] if old else []
     if not old or params.database_volume in had or not _empty(engine, params.database_volume):
@@ -232,7 +233,7 @@ def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[M
     )
 
 
-def _empty(engine: CutoverEngine, volume: str) -> bool:
+def _empty(engine: EnginePort, volume: str) -> bool:
     """Whether a volume is missing or has no file, as far as can be told."""
     try:
         found = volume_of(engine, volume)
@@ -241,7 +242,7 @@ def _empty(engine: CutoverEngine, volume: str) -> bool:
         return False
 
 
-def _refuse_start_first(name: str, engine: CutoverEngine) -> None:
+def _refuse_start_first(name: str, engine: EnginePort) -> None:
     instead = (
         f"so start-first is refused. Set {setting('cutover', 'stop-first')}, or {setting('start_first_force', 'true')} "
         "if every version bears it."
@@ -271,7 +272,7 @@ def _check_room(data: Volume) -> None:
 
 
 def _source(
-    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, data: Optional[Volume], told: str
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, data: Optional[Volume], told: str
 ) -> Optional[FromSet]:
     """Return the backup set to restore, after looking whether it can be; None when nothing is to be restored."""
     if not params.restore:
@@ -309,7 +310,7 @@ def database_from(params: Params, stamp: str) -> restore_source.Params:
     )
 
 
-def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine) -> tuple[str, ...]:
+def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> tuple[str, ...]:
     """Do all that ``prepare`` does without a change, and return what people should know.
 
     Raises:
@@ -321,7 +322,7 @@ def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEng
 
 
 def _backup(
-    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, check_mode: bool = False
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, check_mode: bool = False
 ) -> tuple[str, Sequence[str]]:
     """Make a backup set, if there is data, and return its timestamp and what it tells of losses.
 

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional
 
-from .._backup.backup import WallClock
 from .._backup.data_loss import contents, losses
 from .._backup.databases import schemas
 from .._backup.journal import (
@@ -27,6 +26,7 @@ from .._backup.journal import (
 )
 from .._backup.volumes import running
 from .._core import dotenv
+from .._core.clock import WallClock
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
@@ -34,9 +34,10 @@ from .._core.releases import DEGRADED, FAILED, Release
 from .._core.remedies import play, setting
 from .._core.secrets import Mask, secrets_of
 from .._core.text import sentence
+from .._engine.port import EnginePort
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
-from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverEngine, CutoverWorld, UnderWay, boot, read
+from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverWorld, UnderWay, boot, read
 from .health_probe import Probed
 
 
@@ -56,7 +57,7 @@ def wait_until_healthy(engine: Watched, clock: WallClock, container: str, within
     return seen.seconds
 
 
-def rename(engine: CutoverEngine, container: str, name: str) -> None:
+def rename(engine: EnginePort, container: str, name: str) -> None:
     """Rename a container; one that keeps being restarted, whose place on the network comes and goes, is stopped for it.
 
     Raises:
@@ -71,7 +72,7 @@ def rename(engine: CutoverEngine, container: str, name: str) -> None:
         engine.rename(container, name)
 
 
-def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
+def last_lines(engine: EnginePort, container: str, number: int) -> str:
     """Return what a container wrote last, as an appendix to a sentence."""
     return log_lines(list(engine.logs(container, number)) if number > 0 else [])
 
@@ -131,7 +132,7 @@ def _recover(world: CutoverWorld, release_id: str, why: str) -> Optional[Recover
     return _WayBack(world, engine, under_way, why).go()
 
 
-def finish(world: CutoverWorld, engine: CutoverEngine, under_way: UnderWay) -> None:
+def finish(world: CutoverWorld, engine: EnginePort, under_way: UnderWay) -> None:
     """Remove what a decided cutover leaves."""
     gone = True
     try:
@@ -170,7 +171,7 @@ def left_beside(live: str) -> list[str]:
 class _WayBack:
     """From a failed version back to what was before."""
 
-    def __init__(self, world: CutoverWorld, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
+    def __init__(self, world: CutoverWorld, engine: EnginePort, under_way: UnderWay, why: str) -> None:
         self.world, self.engine, self.under_way, self.why = world, engine, under_way, sentence(why)
         stranger = self._stranger()
         self.reached = under_way.reachable or stranger is not None

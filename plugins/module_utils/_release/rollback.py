@@ -14,11 +14,12 @@ from .._core import releases
 from .._core.errors import DockerVpsError
 from .._core.releases import FAILED, Release
 from .._core.remedies import play, setting
+from .._engine.port import EnginePort
 from .._store import files
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import cutover, preconditions
-from .cutover_state import AUTO, RESTORE, CutoverEngine, CutoverWorld
+from .cutover_state import AUTO, RESTORE, CutoverWorld
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
 
 
 def _data(
-    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, known: Sequence[Release], target: Release
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, known: Sequence[Release], target: Release
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the backup set to restore, empty for none, and what that would lose."""
     if params.data not in (AUTO, RESTORE):

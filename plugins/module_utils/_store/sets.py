@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
 
+from .._core.clock import WallClock
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
     IMPORTED,
@@ -43,18 +44,6 @@ RESTORE = ".restore-"
 REMOVED = ".removed-"
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
-
-
-class Calendar(Protocol):
-    """What is needed of a clock."""
-
-    def utc(self) -> datetime:
-        """Return the time (UTC)."""
-        raise NotImplementedError
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        raise NotImplementedError
 
 
 class SetLike(Protocol):
@@ -231,7 +220,7 @@ class Sets:
         stamps = [stamp_of(file) or stamp_of(file, "archive") or _stamp_at_work(file) for file in files]
         return [stamp for stamp in stamps if stamp]
 
-    def next_stamp(self, clock: Calendar) -> str:
+    def next_stamp(self, clock: WallClock) -> str:
         """Return the timestamp for a set that is made now, when its second has come: later sets are dated later.
 
         So two sets of one second are a second apart, and the first is not the latest any more when this returns.

@@ -76,9 +76,9 @@ def test_a_look_without_questions() -> None:
             {
                 "check": "memory",
                 "ok": True,
-                "expected": "at least 0 MiB",
+                "expected": "at least 0 bytes",
                 "found": "4.0 GiB",
-                "remedy": "use a larger host or lower docker_vps_memory_min",
+                "remedy": "use a larger host or lower ⟦setting memory_min⟧",
             },
             {
                 "check": "disk",
@@ -268,7 +268,7 @@ def test_main_fails_with_all_that_was_seen(exit_of: Any, serve_engine: Serve) ->
     assert ended.result["msg"] == (
         "This host cannot take the application yet: "
         "engine: expected 99 or newer, found 26.1.5; upgrade Docker. "
-        "memory: expected at least 8.0 GiB, found 4.0 GiB; use a larger host or lower docker_vps_memory_min."
+        "memory: expected at least 8.0 GiB, found 4.0 GiB; use a larger host or lower ⟦setting memory_min⟧."
     )
     assert [one["ok"] for one in ended.result["findings"]] == [True, False, False, True]
     assert ended.result["memory_limit"] == "2G"
@@ -300,7 +300,7 @@ def test_the_directory_of_another_application_is_refused(writer: str, right: boo
     if right:
         assert all(checks(ran(host=host, **given)).values())
     else:
-        told = "it belongs to the Compose project blog; give each application a docker_vps_directory of its own"
+        told = "it belongs to the Compose project blog; give each application a ⟦setting directory⟧ of its own"
         with pytest.raises(DockerVpsError, match=told):
             ran(host=host, **given)
 
