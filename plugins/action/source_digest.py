@@ -8,9 +8,9 @@ from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sources
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed

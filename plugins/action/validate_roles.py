@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
@@ -130,7 +131,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         right = {name: checked.validated_parameters[name] for name in given}
         values = {**_read(role, "defaults/main.yml"), **right}
         found = [
-            *validators.wrong(ranges["kinds"], values),
+            *validators.wrong(ranges["kinds"], values, os.path.isdir),
             *validators.missing(ranges.get("needs", {}), values),
             *validators.excess(ranges.get("at_most", {}), values),
         ]

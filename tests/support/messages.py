@@ -71,7 +71,7 @@ SECTIONS = {
         "modules/preflight.py",
     ],
     "The network": ["roles/proxy_network/tasks/*.yml"],
-    "Sources": ["_core/git.py", "_engine/git.py", "_release/checkout.py", "_core/sources.py", "_core/dockerignore.py"],
+    "Sources": ["_core/git.py", "_engine/git.py", "_release/checkout.py", "_store/sources.py", "_core/dockerignore.py"],
     "The build": ["_core/buildlog.py", "_store/build_context.py", "roles/image/tasks/*.yml"],
     "The env file": ["modules/env_file.py"],
     "The lock of a play": ["_core/deploy_lock.py", "_store/deploy_lock.py", "action/deploy_lock.py"],

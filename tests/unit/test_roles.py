@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_the_ranges_of_a_role_fit_it(role: str) -> None:
     assert len(named) == len(set(named))
     required = {"env_file_server_url", "replica_url"}
     judged = {kind: [name for name in names if name not in required] for kind, names in ranges["kinds"].items()}
-    assert validators.wrong(judged, defaults) == []
+    assert validators.wrong(judged, defaults, os.path.isdir) == []
     assert validators.excess(ranges.get("at_most", {}), defaults) == []
     for chooser, needs in ranges.get("needs", {}).items():
         assert set(needs) <= set(spec[chooser]["choices"])
@@ -249,7 +250,7 @@ def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: st
 )
 def test_durations_of_which_something_would_be_lost_are_refused(name: str, given: str, fits: bool) -> None:
     ranges = {kind: [name] for kind, names in role_file("stack", "meta/ranges.yml")["kinds"].items() if name in names}
-    assert (validators.wrong(ranges, {name: given}) == []) is fits
+    assert (validators.wrong(ranges, {name: given}, os.path.isdir) == []) is fits
 
 
 def test_the_plays_have_the_defaults_of_the_roles() -> None:

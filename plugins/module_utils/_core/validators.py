@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime
 import difflib
 import ipaddress
-import os
 import re
 from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
@@ -95,11 +94,6 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "http_url": (http_url, "an http:// or https:// address with a host name"),
     "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
-    # Judged where this runs, which is the controller.
-    "source_directory": (
-        lambda value: value == "" or (isinstance(value, str) and os.path.isdir(value)),
-        "a directory on the controller",
-    ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
         f"a git URL without a password or token, which have variables of their own ({setting('git_token')}, "
@@ -120,19 +114,27 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub("//(hidden)@", text)
 
 
-def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list[str]:
+def wrong(
+    kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any], is_directory: Callable[[str], bool]
+) -> list[str]:
     """Return one sentence per value that is not of its kind.
 
     Args:
         kinds: per kind, the names of the variables of that kind.
         values: every variable's value.
+        is_directory: whether a path is that of a directory on the controller.
     """
     found = []
+    judges = {**_KINDS, "source_directory": (_empty_or(is_directory), "a directory on the controller")}
     for kind, names in kinds.items():
-        right, expected = _KINDS[kind]
+        right, expected = judges[kind]
         bad = [(name, short(without_password(repr(values[name])))) for name in names if not right(values[name])]
         found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
     return found
+
+
+def _empty_or(right: Callable[[str], bool]) -> Callable[[Any], bool]:
+    return lambda value: value == "" or (isinstance(value, str) and right(value))
 
 
 def missing(needs: Mapping[str, Mapping[str, str]], values: Mapping[str, Any]) -> list[str]:
@@ -315,10 +317,10 @@ def conflicts(
     found = []
     for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(decided)):
         there = {group for group, words in groups.items() if name in words}
-        setting = sorted(there - {over for group in there for over in above[group]})
-        if any(groups[group][name] != groups[setting[0]][name] for group in setting):
+        giving = sorted(there - {over for group in there for over in above[group]})
+        if any(groups[group][name] != groups[giving[0]][name] for group in giving):
             found.append(
-                f"{host} gets several values of {name}, from the groups {' and '.join(setting)}. Set it for the host, "
+                f"{host} gets several values of {name}, from the groups {' and '.join(giving)}. Set it for the host, "
                 "or in one of them; of several applications on one machine, each is a host of its own (docs/deploy.md)."
             )
     return found

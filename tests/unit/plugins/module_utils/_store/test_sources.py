@@ -11,7 +11,7 @@ from typing import Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import (
     archive,
     chosen,
     digest,
