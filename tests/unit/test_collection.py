@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import configparser
 import re
 import sys
@@ -146,6 +147,57 @@ def test_the_check_of_purity_itself() -> None:
     assert list(outside(right)) == []
     wrong = "import io\nfrom os import path\nopen('a')\nos.path.isdir('a')\n[os.stat]\nfrom pathlib import Path"
     assert sorted(outside(wrong)) == ["io", "open", "os", "os.path.isdir", "os.stat", "pathlib"]
+
+
+# What a constructor may call besides other constructors and what is built into Python: conversions, and reads of data.
+CONVERSIONS = {
+    "sentence",
+    "unquote",
+    "items",
+    "keys",
+    "values",
+    "join",
+    "startswith",
+    "sub",
+    "search",
+    "sha256",
+    "cpu_count",
+}
+# These choose a library for a kind of compression, and make a generator of it; nothing is read or written yet.
+WORKING = {"Compressor", "Decompressed"}
+
+
+def work(source: str) -> Iterator[str]:
+    """Yield what constructors do besides keeping what they are given."""
+    for one in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]:
+        for made in one.body:
+            if isinstance(made, ast.FunctionDef) and made.name == "__init__":
+                yield from (f"{one.name}: {ast.unparse(node)}" for node in _work(made))
+
+
+def _work(constructor: ast.FunctionDef) -> Iterator[ast.AST]:
+    explained = ast.get_docstring(constructor) is not None
+    yield from (node for node in constructor.body[explained:] if not isinstance(node, (ast.Assign, ast.AnnAssign)))
+    for node in ast.walk(constructor):
+        if isinstance(node, ast.Call):
+            name = str(getattr(node.func, "id", getattr(node.func, "attr", "")))
+            plain = isinstance(node.func, ast.Name) and hasattr(builtins, name) and name not in ("open", "exec", "eval")
+            if not (plain or name.lstrip("_")[:1].isupper() or name in CONVERSIONS):
+                yield node
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON if path.startswith((ENGINE, STORE, BACKUP, RELEASE))])
+def test_constructors_only_keep_what_they_are_given(path: str) -> None:
+    found = work((PLUGINS / path).read_text(encoding="utf-8"))
+    assert [one for one in found if one.split(":")[0] not in WORKING] == []
+
+
+def test_the_check_of_constructors_itself() -> None:
+    does = "class A:\n def __init__(self, a):\n  "
+    right = ("self.a = a", "self.b: int = len(a)", "self.c = [One(x) for x in a.values()]")
+    assert [list(work(does + line)) for line in right] == [[], [], []]
+    wrong = ("self.look()", "if a: self.a = a", "self.a = a.find()", "self.a = open(a)", "raise E(a)", "self.a = f(a)")
+    assert [line for line in wrong if not list(work(does + line))] == []
 
 
 SPEAKERS = ("_module/", "_command/")

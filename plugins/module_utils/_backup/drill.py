@@ -65,6 +65,7 @@ def run(
     home = Sets(one.directory, params.app)
     engine = connect()
     drill = _Drill(params, one, engine, clock)
+    drill.look()
     if check_mode:
         return drill.told(None)
     label = f"{LABEL}={params.app}"
@@ -117,25 +118,30 @@ def _record(home: Sets, stamp: str, result: DrillResult, clock: WallClock) -> No
 
 
 class _Drill:
-    """One drill. What cannot be tried at all is found out when it is made, or by ``prepare``."""
+    """One drill. What cannot be tried at all is found out by ``look`` and ``prepare``."""
 
     def __init__(self, params: Params, one: BackupSet, engine: EnginePort, clock: WallClock) -> None:
         self.params, self.one, self.engine, self.clock = params, one, engine, clock
         self.archives = one.manifest.archives
         self.name = f"{params.app}-drill-{one.manifest.id}"
-        homeless = [each.name for each in self.archives if each.name not in params.mounts]
-        if homeless:
-            belong = "belongs" if len(homeless) == 1 else "belong"
-            raise InvalidInput(
-                f"mounts must say where in the container {', '.join(homeless)} {belong}, as for db: /data."
-            )
-        self.env = _environment(params.env_file)
-        self.image = self.own_image()
+        self.env: Mapping[str, str] = {}
+        self.image = ""
         self.roots: dict[str, str] = {}
         self.logs: Sequence[str] = []
         self.notes: list[str] = []
         self.uncounted: list[str] = []
         self.healthy_after = 0.0
+
+    def look(self) -> None:
+        """Find what the application runs with, and refuse what cannot be tried."""
+        homeless = [each.name for each in self.archives if each.name not in self.params.mounts]
+        if homeless:
+            belong = "belongs" if len(homeless) == 1 else "belong"
+            raise InvalidInput(
+                f"mounts must say where in the container {', '.join(homeless)} {belong}, as for db: /data."
+            )
+        self.env = _environment(self.params.env_file)
+        self.image = self.own_image()
 
     def own_image(self) -> str:
         """Return the image that ran when the set was made."""

@@ -68,7 +68,7 @@ def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, ch
     Raises:
         DockerVpsError: it cannot be done. Sets that were copied or fetched before that stay.
     """
-    job = _Offsite(params, sets, repository, clock, check_mode)
+    job = _Offsite(params, sets, repository, clock, check_mode, params.host or socket.gethostname())
     states: Mapping[str, Callable[[], Tuple[Rows, str]]] = {
         "copied": job.copied,
         "fetched": job.fetched,
@@ -94,13 +94,15 @@ def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, ch
 class _Offsite:
     """The states, and what was there before: ``remotes`` are the sets of our host, the last made first."""
 
-    def __init__(self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> None:
+    def __init__(
+        self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool, host: str
+    ) -> None:
         self.params, self.sets, self.repository = params, sets, repository
         self.clock, self.check_mode = clock, check_mode
         self.changed = self.created = False
-        self.host = params.host or socket.gethostname()
+        self.host = host
         self.found = FoundSets()
-        self.where = f"{sets.app} on {self.host} in {repository.name}"
+        self.where = f"{sets.app} on {host} in {repository.name}"
 
     @property
     def remotes(self) -> Sequence[Remote]:

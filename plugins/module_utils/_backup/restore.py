@@ -75,7 +75,7 @@ def run(
 
 
 def _source(params: Params, sets: Sets, engine: EnginePort, clock: WallClock) -> Source:
-    return SafetyCopies(params, sets, engine) if params.undo else FromSet(params, sets, engine, clock)
+    return SafetyCopies.find(params, sets, engine) if params.undo else FromSet.find(params, sets, engine, clock)
 
 
 def _exchange(

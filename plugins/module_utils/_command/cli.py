@@ -66,7 +66,7 @@ def connected(address: str) -> Engine:
     Raises:
         DockerVpsError: the Docker SDK is missing, or no engine answers.
     """
-    return Engine(Address(address))
+    return Engine.connect(Address(address))
 
 
 def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:

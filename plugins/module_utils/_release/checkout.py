@@ -77,10 +77,11 @@ class _Checkout:
         self.params, self.git = params, git
         self.directory, self.own = params.directory, os.path.join(params.directory, ".git")
         self.under_way = os.path.join(self.own, _UNDER_WAY)
-        self.was_killed = os.path.exists(self.under_way)
+        self.was_killed = False
 
     def commit(self) -> str:
         """Return the commit that is there, empty when there is none; refuse what people left there."""
+        self.was_killed = os.path.exists(self.under_way)
         if not os.path.isdir(self.own):
             there = sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []
             if there:

@@ -41,6 +41,7 @@ from .preconditions import (
     START_FIRST,
     STOP_FIRST,
     Params,
+    Ready,
     data_of,
     discard,
     old_of,
@@ -86,7 +87,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
             elif plan is NextStep.START:
                 result = _started(params, wanted, world, engine)
             else:
-                result = _Cutover(params, sets, world, engine, wanted).run()
+                result = _Cutover.prepared(params, sets, world, engine, wanted).run()
     return {**result, "cautions": [*(one.told for one in recovered), *result["cautions"]]}
 
 
@@ -186,27 +187,42 @@ def _told(changed: bool, wanted: Release, world: CutoverWorld, summary: str, **m
 class _Cutover:
     """One cutover, under the lock."""
 
-    def __init__(self, params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, wanted: Release) -> None:
+    def __init__(
+        self,
+        params: Params,
+        sets: Sets,
+        world: CutoverWorld,
+        engine: EnginePort,
+        ready: Ready,
+        release: Release,
+        way: UnderWay,
+        began: float,
+    ) -> None:
         self.params, self.sets, self.world, self.engine = params, sets, world, engine
         self.clock, self.releases = world.clock, world.releases
-        self.began = self.clock.now()
-        current = self.releases.current()
-        self.previous = current if current and self.releases.read(current) else ""
-        self.ready = prepare(params, sets, world, engine, wanted)
-        self.release = replace(wanted, backup=self.ready.backup)
-        self.cautions = list(self.ready.cautions)
+        self.ready, self.release, self.way, self.began = ready, release, way, began
+        self.previous = way.previous
+        self.cautions = list(ready.cautions)
         self.comparison = Comparison(params.loss_ignore)
         self.lost = ""
         self.downtime_began: Optional[float] = None
         self.downtime = 0.0
-        self.way = UnderWay(
+
+    @classmethod
+    def prepared(cls, params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, wanted: Release) -> _Cutover:
+        """Refuse what cannot go well, make the backup and stage the data, so that the cutover can run."""
+        began = world.clock.now()
+        current = world.releases.current()
+        previous = current if current and world.releases.read(current) else ""
+        ready = prepare(params, sets, world, engine, wanted)
+        way = UnderWay(
             wanted.id,
             params.project,
             params.container,
-            previous=self.previous,
-            old=self.ready.old,
-            called=self.ready.called,
-            ran=self.ready.ran,
+            previous=previous,
+            old=ready.old,
+            called=ready.called,
+            ran=ready.ran,
             health_timeout=params.health_timeout,
             log_lines=params.log_lines,
             proxy_reload_command=tuple(params.proxy_reload_command),
@@ -214,6 +230,7 @@ class _Cutover:
             boot=boot(),
             reachable=bool(params.aliases),  # by those the new container is known from its start
         )
+        return cls(params, sets, world, engine, ready, replace(wanted, backup=ready.backup), way, began)
 
     def run(self) -> dict[str, Any]:
         """Cut over, or fail and leave what was before."""

@@ -282,7 +282,7 @@ def _source(
         raise DockerVpsError(
             f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
         )
-    return FromSet(database_from(params, params.restore), sets, engine, world.clock)
+    return FromSet.find(database_from(params, params.restore), sets, engine, world.clock)
 
 
 def _staged(seen: Seen, release: Release) -> str:

@@ -173,12 +173,12 @@ class _WayBack:
 
     def __init__(self, world: CutoverWorld, engine: EnginePort, under_way: UnderWay, why: str) -> None:
         self.world, self.engine, self.under_way, self.why = world, engine, under_way, sentence(why)
-        stranger = self._stranger()
-        self.reached = under_way.reachable or stranger is not None
-        self.new = stranger or self._new()
+        self.reached = under_way.reachable
+        self.new: Optional[Mapping[str, Any]] = None
 
     def go(self) -> Recovered:
         """Return to what was before, unless that would lose data and was not allowed to."""
+        self._find_new()
         evidence, log = self._evidence()
         lost = self._would_lose()
         if lost:
@@ -193,6 +193,12 @@ class _WayBack:
         self._record(FAILED, f"{self.why} {told}")
         _clear(self.world, self.under_way)
         return Recovered(self._recorded(), evidence)
+
+    def _find_new(self) -> None:
+        """Find the failed version's container, and whether users may have reached it."""
+        stranger = self._stranger()
+        self.reached = self.reached or stranger is not None
+        self.new = stranger or self._new()
 
     def _new(self) -> Optional[Mapping[str, Any]]:
         """Return the container of the failed version: the one that waits for the name, or has it already."""

@@ -96,7 +96,7 @@ def _data(
             f"There is no backup of the data as release {target.id} left it{gone}. Return to it with the data as it is "
             f"({setting('rollback_data', 'keep')}), or restore a set with {play('restore')}."
         )
-    source = FromSet(preconditions.database_from(params.how, stamp), sets, engine, world.clock)
+    source = FromSet.find(preconditions.database_from(params.how, stamp), sets, engine, world.clock)
     would_lose = source.would_lose()
     changed = "has changed since" if target.schema else "may not be that of"
     if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):

@@ -96,7 +96,7 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
     """
     about = header(live)
     with _made(target, about) as descriptor:
-        steps = _Steps(wait, pause)
+        steps = _Steps(wait, pause, time.monotonic())
         with opened(live, about, wait) as source, connected(target, "mode=rw") as copied:
             if not about.wal:
                 source.execute("PRAGMA busy_timeout = 0")  # the steps wait, or waiting would be taken for holding
@@ -219,13 +219,13 @@ class _Unrecovered(Exception):
 class _Steps:
     """Follows a copy from step to step; no lock is held while it is called."""
 
-    def __init__(self, wait: float, pause: Callable[[float], None]) -> None:
+    def __init__(self, wait: float, pause: Callable[[float], None], began: float) -> None:
         self.lock_seconds = 0.0
         self._wait = wait
         self._pause = pause
         self._restarts = 0
         self._remaining: Optional[int] = None
-        self._began = self._moved = time.monotonic()
+        self._began = self._moved = began
 
     def __call__(self, status: int, remaining: int, total: int) -> None:
         now = time.monotonic()
