@@ -141,7 +141,7 @@ def memory(which: str) -> float:
 
 def engine() -> sdk.Engine:
     """Return this machine's engine."""
-    return sdk.Engine(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
+    return sdk.Engine.connect(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
 
 
 def make_set(volume: str, directory: str, kind: str, without: Sequence[str] = ()) -> dict[str, Any]:

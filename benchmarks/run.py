@@ -98,7 +98,7 @@ def deploy_unchanged(scratch: Path) -> Section:
 def health_wait(scratch: Path) -> Section:
     """Compare the module's wait with the polling loop of shell scripts."""
     image = image_of("base_image.sh")
-    engine = sdk.Engine(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
+    engine = sdk.Engine.connect(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
 
     def library(name: str) -> None:
         params = container_health.Params((name,), HealthRules(WantedHealth.HEALTHY), timeout=30, log_lines=0)

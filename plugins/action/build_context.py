@@ -9,8 +9,9 @@ from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sources
 
 MODULE = "ptnextjs.docker_vps.build_context"
 
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 asked["archive"] = self._sent(os.path.expanduser(path), asked.get("ignore") or "")
             result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=asked, task_vars=task_vars)
         except DockerVpsError as error:
-            raise AnsibleActionFail(error.message) from error
+            raise AnsibleActionFail(worded(error.message)) from error
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result

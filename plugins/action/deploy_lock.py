@@ -14,7 +14,7 @@ from typing import Any, Mapping, Optional
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.operator import operator
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.operator import operator
 
 MODULE = "ptnextjs.docker_vps.deploy_lock"
 OWN: Mapping[str, Mapping[str, Any]] = {

@@ -8,8 +8,9 @@ from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sources
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
@@ -29,4 +30,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             files = sources.chosen(root, asked["ignore"])
             return {"changed": False, "digest": sources.digest(root, files), "files": len(files)}
         except DockerVpsError as error:
-            raise AnsibleActionFail(error.message) from error
+            raise AnsibleActionFail(worded(error.message)) from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence
 
@@ -13,7 +14,8 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import tidy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import tidy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
 ROLES = Path(__file__).parents[2] / "roles"
 PREFIX = "docker_vps_"
@@ -41,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             problems = self._unreadable(variables)
             if not problems:
                 raise
-        problems = [tidy(problem) for problem in problems]
+        problems = [tidy(worded(problem)) for problem in problems]
         result: dict[str, Any] = {"changed": False, "problems": problems}
         if problems:
             result.update(failed=True, msg="Nothing was touched, because variables are wrong: " + " ".join(problems))
@@ -115,7 +117,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             return text
         # The validator adds every variable that is not given, as None.
         values = {name: checked.validated_parameters[name] for name in given}
-        found = validators.ruled(judged, values, roles)
+        found = validators.ruled(judged, values, roles, os.path.isdir)
         hooks = [name for name in values if judged[name].get("kind") == "hooks"]
         found += [problem for name in hooks for problem in self._hooks(name, values[name])]
         found += [

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
 DOCUMENTATION = r"""
 name: build_failure
@@ -42,7 +43,7 @@ _value:
 def build_failure(log: str, lines: int = 30) -> dict[str, Any]:
     """Return sentence and lines of a failed build."""
     found = failure(log, lines)
-    return {"sentence": found.sentence, "lines": list(found.lines), "text": "\n".join(found.lines)}
+    return {"sentence": worded(found.sentence), "lines": list(found.lines), "text": "\n".join(found.lines)}
 
 
 class FilterModule:

@@ -35,7 +35,7 @@ _raw:
 from typing import Any, Mapping, Optional, Sequence
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.operator import operator
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.operator import operator
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core is not typed

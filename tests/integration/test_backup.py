@@ -103,7 +103,7 @@ class Hurried(Clock):
 def made(sets: Sets, volumes: Mapping[str, str], clock: Optional[Clock] = None, **given: Any) -> dict[str, Any]:
     """Make a set in this process."""
     params = backup.Params(app="shop", volumes=volumes, **given)
-    return backup.run(params, sets, lambda: Engine(Address()), clock or Clock(), False)
+    return backup.run(params, sets, lambda: Engine.connect(Address()), clock or Clock(), False)
 
 
 def begun(directory: str, volumes: Mapping[str, str], **given: Any) -> subprocess.Popen[str]:

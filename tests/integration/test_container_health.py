@@ -39,7 +39,7 @@ def start() -> Iterator[Start]:
 def wait(*names: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     given = {"state": "healthy", "timeout": 10, "tolerate_unhealthy": False, "max_restarts": 0, "log_lines": 50}
     params = params_of({"containers": list(names), **given, **options})
-    return run(params, Engine(Address(ENGINE)), SystemClock(), check_mode)
+    return run(params, Engine.connect(Address(ENGINE)), SystemClock(), check_mode)
 
 
 def failure(*names: str, **options: Any) -> DockerVpsError:
@@ -156,4 +156,4 @@ def test_check_mode_looks_once_and_never_fails(start: Start) -> None:
 
 def test_no_engine_is_its_own_outcome() -> None:
     with pytest.raises(EngineUnreachable, match="No Docker engine answers at unix:///nowhere.sock"):
-        Engine(Address("unix:///nowhere.sock"))
+        Engine.connect(Address("unix:///nowhere.sock"))

@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import chosen
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import chosen
 from lab import docker
 
 SETS, SEED, AT_ONCE = int(os.environ.get("SETS", "60")), int(os.environ.get("SEED", "16")), 60

@@ -44,7 +44,7 @@ def sets(app: App, tmp_path: Path) -> Sets:
     """A directory with one set of the running application."""
     sets = Sets(str(tmp_path / "backups"), NAME)
     params = backup.Params(app=NAME, volumes={"db": f"{NAME}-db", "media": f"{NAME}-media"})
-    backup.run(params, sets, lambda: Engine(Address()), SystemClock(), False)
+    backup.run(params, sets, lambda: Engine.connect(Address()), SystemClock(), False)
     return sets
 
 
@@ -78,7 +78,7 @@ def newest(sets: Sets) -> BackupSet:
 def drilled(sets: Sets, **given: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"env_file": f"/opt/{NAME}/.env.production", "mounts": MOUNTS, "timeout": 20.0, **given}
     params = drill.Params(app=NAME, set="latest", **values)
-    return drill.run(params, sets, lambda: Engine(Address()), SystemClock(), False)
+    return drill.run(params, sets, lambda: Engine.connect(Address()), SystemClock(), False)
 
 
 def failure(sets: Sets, **given: Any) -> DockerVpsError:
@@ -206,7 +206,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk im
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import drill
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 directory, params = json.loads(sys.argv[1])
-drill.run(drill.Params(**params), Sets(directory, params["app"]), lambda: Engine(Address()), SystemClock(), False)
+sets = Sets(directory, params["app"])
+drill.run(drill.Params(**params), sets, lambda: Engine.connect(Address()), SystemClock(), False)
 """
 
 

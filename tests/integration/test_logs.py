@@ -43,7 +43,7 @@ def start() -> Iterator[Start]:
 def read(name: str, **given: Any) -> dict[str, Any]:
     asked = {"container": name, "tail": 50, "since": "", "until": "", "pattern": "", "env_file": None, "wait": 0}
     clock = SystemClock()
-    return run(params_of({**asked, **given}, clock.utc()), Engine(Address()), clock)
+    return run(params_of({**asked, **given}, clock.utc()), Engine.connect(Address()), clock)
 
 
 def texts(result: dict[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ KILLS = 50
 
 
 def connect() -> Engine:
-    return Engine(Address("unix:///var/run/docker.sock"))
+    return Engine.connect(Address("unix:///var/run/docker.sock"))
 
 
 def root(volume: str) -> Path:

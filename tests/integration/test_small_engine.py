@@ -173,7 +173,7 @@ def restarted(engine: SmallEngine) -> None:
 def health(engine: SmallEngine, timeout: float) -> dict[str, object]:
     given = {"state": "healthy", "tolerate_unhealthy": False, "max_restarts": 0, "log_lines": 50}
     params = params_of({"containers": ["slow"], "timeout": timeout, **given})
-    return run(params, Engine(Address(engine.url)), SystemClock(), False)
+    return run(params, Engine.connect(Address(engine.url)), SystemClock(), False)
 
 
 def slow_container(engine: SmallEngine, seconds: float) -> None:

@@ -60,7 +60,7 @@ def volumes() -> dict[str, str]:
 
 def at_work(app: App, asked: Mapping[str, Any]) -> None:
     """Do what is asked for; this process may be killed at any moment."""
-    connect, sets, clock = functools.partial(Engine, Address(URL)), Sets(str(app.backups), NAME), SystemClock()
+    connect, sets, clock = functools.partial(Engine.connect, Address(URL)), Sets(str(app.backups), NAME), SystemClock()
     versions = Versions(app)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -36,7 +36,7 @@ def main(given: dict[str, Any]) -> None:
     sys.stdout.flush()
     before, began = memory("VmRSS"), time.monotonic()
     try:
-        told = run(Params(app="shop", **given), sets, lambda: Engine(address), SystemClock(), False)
+        told = run(Params(app="shop", **given), sets, lambda: Engine.connect(address), SystemClock(), False)
     except DockerVpsError as error:
         told = {"error": error.message}
     told["memory"], told["seconds"] = memory("VmHWM") - before, time.monotonic() - began

@@ -25,6 +25,10 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence, cast
 import yaml
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / ".ansible/collections"))  # when this is run as a program
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import CLOSE, OPEN
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import WORDS
+
 # What makes a failure besides the classes of errors, and what it adds to its first argument.
 MAKERS = {
     "refused": ": <cause>. <next step>",
@@ -67,7 +71,7 @@ SECTIONS = {
         "_release/host_info.py",
     ],
     "The network": ["roles/proxy_network/tasks/*.yml"],
-    "Sources": ["_core/git.py", "_engine/git.py", "_release/checkout.py", "_core/sources.py", "_core/dockerignore.py"],
+    "Sources": ["_core/git.py", "_engine/git.py", "_release/checkout.py", "_store/sources.py", "_core/dockerignore.py"],
     "The build": ["_core/buildlog.py", "_store/build_context.py", "roles/image/tasks/*.yml"],
     "The env file": ["_store/env_file.py"],
     "The lock of a play": ["_core/deploy_lock.py", "_store/deploy_lock.py", "action/deploy_lock.py"],
@@ -241,7 +245,9 @@ class Reader:
 
     @_read.register
     def _called(self, node: ast.Call) -> Iterator[str]:
-        if isinstance(node.func, ast.Subscript):
+        if isinstance(node.func, ast.Name) and node.func.id in WORDS:
+            yield WORDS[node.func.id](*(cast(ast.Constant, one).value for one in node.args))
+        elif isinstance(node.func, ast.Subscript):
             yield from self._read(node.func)
         else:
             yield from self._returned(_name(node.func))
@@ -276,7 +282,9 @@ def _name(node: ast.AST) -> str:
 
 def _says(node: ast.AST) -> bool:
     """Return whether words stand in an expression."""
-    return any(isinstance(one, ast.Constant) and " " in str(one.value) for one in ast.walk(node))
+    there = list(ast.walk(node))
+    remedy = any(isinstance(one, ast.Call) and _name(one.func) in WORDS for one in there)
+    return remedy or any(isinstance(one, ast.Constant) and " " in str(one.value) for one in there)
 
 
 def _words(node: ast.AST) -> str:
@@ -460,6 +468,7 @@ def faults(text: str) -> list[str]:
         "a backslash and an n": re.search(r"\\n", own),
         "two full stops": re.search(r"(?<![./])\.\.(?![./])", own),
         "Error executing command": re.search(r"Error executing command", own),
+        "a remedy in nobody's words": re.search(f"[{OPEN}{CLOSE}]", text),
         "a sentence twice": len(sentences) > len(set(sentences)),
         "a role's variable": [name for name in re.findall(r"(?<![\w/.{-])[a-z]+_[a-z0-9_]+", own) if name in hidden()],
     }

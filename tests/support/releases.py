@@ -34,7 +34,7 @@ class Versions:
     @property
     def world(self) -> CutoverWorld:
         """Where a cutover takes place; a connection of its own for each."""
-        return CutoverWorld(self.releases, lambda: Engine(Address(self.url)), Compose(self.url), SystemClock())
+        return CutoverWorld(self.releases, lambda: Engine.connect(Address(self.url)), Compose(self.url), SystemClock())
 
     def params(
         self, image: str = "", memory: str = "", volumes: Optional[Mapping[str, str]] = None, **how: Any

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from typing import Any, Iterator, Mapping
 
@@ -15,6 +16,20 @@ PLUGINS = ROOT / "plugins"
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
 PYTHON = sorted(path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("*.py"))
+
+
+def _remedies() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each call of a function of _core/remedies.py by name and arguments: what messages tell people to do."""
+    for path in PYTHON:
+        tree = ast.parse((PLUGINS / path).read_text(encoding="utf-8"))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+        kinds = {name.name for node in imports if node.module.endswith("remedies") for name in node.names}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+                yield node.func.id, tuple(ast.literal_eval(one) for one in node.args)
+
+
+REMEDIES = sorted(set(_remedies()))
 
 
 def role_file(role: str, name: str) -> Any:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import configparser
 import re
 import sys
@@ -36,9 +37,9 @@ MAY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     COMMAND: ((CORE, ENGINE, STORE, BACKUP, RELEASE), ()),
     MODULE: ((CORE, ENGINE, STORE, BACKUP, RELEASE, COMMAND), ("ansible",)),
     "modules": (UTILS, ("ansible",)),
-    "lookup": ((CORE,), ("ansible",)),
-    "filter": ((CORE,), ("ansible",)),
-    "action": ((CORE,), ("ansible", "yaml")),
+    "lookup": ((CORE, MODULE), ("ansible",)),
+    "filter": ((CORE, MODULE), ("ansible",)),
+    "action": ((CORE, STORE, MODULE), ("ansible", "yaml")),
     "doc_fragments": ((), ()),
 }
 
@@ -112,6 +113,114 @@ def test_imports_point_down(path: str) -> None:
 )
 def test_the_check_of_imports_itself(path: str, line: str, found: list[str]) -> None:
     assert upward(path, line) == found
+
+
+# What says nothing of this machine, or only its words for things.
+PURE = re.compile(
+    r"os\.(fsencode|fsdecode|strerror|sep|path\.(join|basename|dirname|normpath|split|splitext|isabs|relpath|commonpath))"
+)
+OUTSIDE = {"pathlib", "subprocess", "shutil", "tempfile", "socket", "glob", "getpass", "pwd", "fcntl", "io", "tarfile"}
+
+
+def outside(source: str) -> Iterator[str]:
+    """Yield what a program does or could do with files, processes and the machine."""
+    inner = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name in OUTSIDE)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ([str(node.module)] if str(node.module).split(".")[0] in {*OUTSIDE, "os"} else [])
+        elif isinstance(node, ast.Name) and node.id in ("open", "print", "input", "__import__"):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and node not in inner and re.fullmatch(r"os(\.\w+)+", ast.unparse(node)):
+            inner |= {one for one in ast.walk(node) if isinstance(one, ast.Attribute)}
+            yield from ([ast.unparse(node)] if not PURE.fullmatch(ast.unparse(node)) else [])
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON if path.startswith(f"{CORE}/")])
+def test_the_core_is_pure(path: str) -> None:
+    assert list(outside((PLUGINS / path).read_text(encoding="utf-8"))) == []
+
+
+def test_the_check_of_purity_itself() -> None:
+    right = "import os\nos.path.join(os.fsencode('a'))\nfrom .open import text\nself.open(1)\nos.fsencode('a').decode()"
+    assert list(outside(right)) == []
+    wrong = "import io\nfrom os import path\nopen('a')\nos.path.isdir('a')\n[os.stat]\nfrom pathlib import Path"
+    assert sorted(outside(wrong)) == ["io", "open", "os", "os.path.isdir", "os.stat", "pathlib"]
+
+
+# What a constructor may call besides other constructors and what is built into Python: conversions, and reads of data.
+CONVERSIONS = {
+    "sentence",
+    "unquote",
+    "items",
+    "keys",
+    "values",
+    "join",
+    "startswith",
+    "sub",
+    "search",
+    "sha256",
+    "cpu_count",
+}
+# These choose a library for a kind of compression, and make a generator of it; nothing is read or written yet.
+WORKING = {"Compressor", "Decompressed"}
+
+
+def work(source: str) -> Iterator[str]:
+    """Yield what constructors do besides keeping what they are given."""
+    for one in [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]:
+        for made in one.body:
+            if isinstance(made, ast.FunctionDef) and made.name == "__init__":
+                yield from (f"{one.name}: {ast.unparse(node)}" for node in _work(made))
+
+
+def _work(constructor: ast.FunctionDef) -> Iterator[ast.AST]:
+    explained = ast.get_docstring(constructor) is not None
+    kept = [node for node in constructor.body[explained:] if not ast.unparse(node).startswith("super().__init__(")]
+    yield from (node for node in kept if not isinstance(node, (ast.Assign, ast.AnnAssign)))
+    for node in [node for statement in kept for node in ast.walk(statement)]:
+        if isinstance(node, ast.Call):
+            name = str(getattr(node.func, "id", getattr(node.func, "attr", "")))
+            plain = isinstance(node.func, ast.Name) and hasattr(builtins, name) and name not in ("open", "exec", "eval")
+            if not (plain or name.lstrip("_")[:1].isupper() or name in CONVERSIONS):
+                yield node
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON if path.startswith((ENGINE, STORE, BACKUP, RELEASE))])
+def test_constructors_only_keep_what_they_are_given(path: str) -> None:
+    found = work((PLUGINS / path).read_text(encoding="utf-8"))
+    assert [one for one in found if one.split(":")[0] not in WORKING] == []
+
+
+def test_the_check_of_constructors_itself() -> None:
+    does = "class A:\n def __init__(self, a):\n  "
+    right = ("self.a = a", "self.b: int = len(a)", "self.c = [One(x) for x in a.values()]")
+    assert [list(work(does + line)) for line in right] == [[], [], []]
+    wrong = ("self.look()", "if a: self.a = a", "self.a = a.find()", "self.a = open(a)", "raise E(a)", "self.a = f(a)")
+    assert [line for line in wrong if not list(work(does + line))] == []
+
+
+SPEAKERS = ("_module/", "_command/")
+# Words of a speaker: a playbook, privileges, a variable of an inventory, a role.
+SPOKEN = re.compile(r"\w\.yml\b|\bbecome: |docker_vps_|\brole \b|\bdocker-vps [a-z]")
+NO_WORDS = {"compose.yml", "next.yml"}  # files of a release
+
+
+def texts(source: str) -> Iterator[str]:
+    """Yield all texts of a program but those that explain it."""
+    tree = ast.parse(source)
+    explained = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in explained:
+            yield node.value
+
+
+@pytest.mark.parametrize("path", [one for one in PYTHON if one.startswith("module_utils/")])
+def test_only_who_tells_a_failure_words_the_way_out(path: str) -> None:
+    if not any(folder in path for folder in SPEAKERS):
+        said = set(texts((PLUGINS / path).read_text(encoding="utf-8"))) - NO_WORDS
+        assert {text for text in said if SPOKEN.search(text)} == set(), "See _core/remedies.py"
 
 
 @pytest.mark.parametrize("path", PYTHON)

@@ -60,6 +60,7 @@ def test_each_says_what_to_do() -> None:
         ("It failed.. Try again.", "two full stops"),
         ("Error executing command.", "Error executing command"),
         ("There is no branch. There is no branch. Check it.", "a sentence twice"),
+        ("Run ⟦play deploy⟧.", "a remedy in nobody's words"),
         ("The host is too small: see image_host.", "a role's variable"),
     ],
 )

@@ -287,4 +287,4 @@ def test_a_health_check_ends_before_its_timeout_and_in_whole_seconds(timeout: st
     ],
 )
 def test_durations_of_which_something_would_be_lost_are_refused(name: str, given: str, fits: bool) -> None:
-    assert (validators.wrong({variables.variables()[name]["kind"]: [name]}, {name: given}) == []) is fits
+    assert (validators.wrong({variables.variables()[name]["kind"]: [name]}, {name: given}, bool) == []) is fits

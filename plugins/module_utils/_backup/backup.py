@@ -8,24 +8,17 @@ import socket
 import textwrap
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Callable, Iterator, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 from .._core import data_loss
-from .._core.data_loss import LossLimits, counted
+from .._core.clock import WallClock
+from .._core.data_loss import LossLimits
 from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.health_wait import Clock
-from .._core.manifest import (
-    FORMAT,
-    TOOL_VERSION,
-    Archive,
-    Database,
-    Manifest,
-    Uploads,
-    archive_file,
-    check_names,
-    shown,
-)
+from .._core.manifest import FORMAT, TOOL_VERSION, Archive, Database, Manifest, Uploads, archive_file, check_names
+from .._core.remedies import play, setting
+from .._core.text import counted, shown, size
+from .._engine.port import EnginePort
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
@@ -36,20 +29,12 @@ from . import databases
 from .journal import Journal, go_on, recover_all, recovering
 from .places import holding_sets, why_not
 from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
-from .volumes import Volume, VolumeEngine, refuse_vanishing, release_of, running, volume_of
+from .volumes import Volume, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
 QUIET_WITHIN = 5.0  # seconds that a backup waits for moments in which the application does not write
 SHORT = 160  # characters that a summary has of a warning
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
-
-
-class WallClock(Clock, Protocol):
-    """Monotonic time, and the calendar's."""
-
-    def utc(self) -> datetime:
-        """Return the time (UTC)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -86,7 +71,7 @@ class Params:
 
 
 def run(
-    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+    params: Params, sets: Sets, connect: Callable[[], EnginePort], clock: WallClock, check_mode: bool
 ) -> dict[str, Any]:
     """Make a set and return it with what it says about itself.
 
@@ -164,15 +149,6 @@ def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
     return f"A set of {params.app} would be made: {archives}, at most {size(predicted)}, in {sets.directory}."
 
 
-def size(count: float) -> str:
-    """Return a number of bytes for people, as in 48 KiB."""
-    for unit in ("byte" if count == 1 else "bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
-
-
 @dataclass(frozen=True)
 class _Source:
     """A volume to archive, and what lies in it."""
@@ -182,7 +158,7 @@ class _Source:
     databases: databases.FoundDatabases
 
 
-def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) -> dict[str, _Source]:
+def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) -> dict[str, _Source]:
     """Return the volumes, after checking that a set of them makes sense and has room."""
     sources = {}
     for name, volume in params.volumes.items():
@@ -204,7 +180,7 @@ def _looked_at(params: Params, sets: Sets, engine: VolumeEngine, now: datetime) 
     if all(one.survey.files == 0 for one in sources.values()):
         raise DockerVpsError(
             f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
-            "Has the data been lost? restore.yml brings back the last set."
+            f"Has the data been lost? {play('restore')} brings back the last set."
         )
     if not params.accept_loss:
         _check_losses(sets.earlier(now), sources)
@@ -254,7 +230,7 @@ def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> N
     if free < needed:
         raise DockerVpsError(
             f"{sets.directory} has {free // 1024**2} MiB free, and the backup needs about {needed // 1024**2} MiB. "
-            "Remove old sets (docker-vps prune), or choose a directory on a larger disk.",
+            f"Remove old sets ({play('prune')}), or choose a directory on a larger disk.",
             free_bytes=free,
             needed_bytes=needed,
         )
@@ -267,7 +243,7 @@ class _Making:
         self,
         params: Params,
         sets: Sets,
-        engine: VolumeEngine,
+        engine: EnginePort,
         clock: WallClock,
         folder: str,
         stamp: str,
@@ -482,7 +458,7 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
-        yield f"Nothing proves that all uploads are in the set (docker_vps_backup_uploads_query): {uploads.problem}"
+        yield f"Nothing proves that all uploads are in the set ({setting('backup_uploads_query')}): {uploads.problem}"
 
 
 def _iso(time: datetime) -> str:

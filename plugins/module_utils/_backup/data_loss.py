@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Collection, Dict, Mapping, Optional
 
-from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
-from .._core.manifest import shown
+from .._core.text import counted, shown
 from .._store import sqlite, tree
 
 

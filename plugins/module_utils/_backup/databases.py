@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import Iterator, Mapping, Sequence
 
+from .._core.clock import Clock
 from .._core.databases import (
     DAMAGED,
     LONGEST,
@@ -20,9 +21,10 @@ from .._core.databases import (
     is_own,
     looks_random,
 )
-from .._core.errors import DockerVpsError, short
-from .._core.health_wait import Clock
-from .._core.manifest import Archive, Database, Foreign, shown
+from .._core.errors import DockerVpsError
+from .._core.manifest import Archive, Database, Foreign
+from .._core.remedies import setting
+from .._core.text import short, shown
 from .._store import sqlite, tree
 from .._store.examiner import FOREIGN, ExaminationLimits, Examiner
 
@@ -166,7 +168,7 @@ def refuse_closed(volume: str, root: str, databases: FoundDatabases, wanted: Wan
         raise DockerVpsError(
             f"The database {shown(databases.sealed[0])} in the volume {volume} does not begin as a SQLite database "
             "does, so it is encrypted, and SQLite cannot copy it while its application runs. "
-            "Set docker_vps_backup_consistency to stop or pause, so that it is archived as it lies."
+            f"Set {setting('backup_consistency')} to stop or pause, so that it is archived as it lies."
         )
 
 
@@ -270,7 +272,7 @@ def cautions(archive: str, there: FoundDatabases, survey: tree.Survey, wanted: W
         yield (
             f"{archive}: the path of {shown(named)}, which DATABASE_URI names, has more than {LONGEST} bytes on this "
             "host, which SQLite does not open, so it is archived as it lies, and may be inconsistent if its "
-            "application runs; set docker_vps_backup_consistency to stop, and have shorter names of directories"
+            f"application runs; set {setting('backup_consistency')} to stop, and have shorter names of directories"
         )
     elif named and named not in {*there.own, *there.names, *there.sealed}:
         yield f"{archive}: there is no database {named}, or an empty one, and DATABASE_URI names it"
@@ -279,5 +281,5 @@ def cautions(archive: str, there: FoundDatabases, survey: tree.Survey, wanted: W
             if path not in there.sealed:
                 yield (
                     f"{archive}: {shown(path)} looks like an encrypted database, and may be inconsistent in a backup "
-                    "of a running application; set docker_vps_backup_consistency to stop or pause"
+                    f"of a running application; set {setting('backup_consistency')} to stop or pause"
                 )

@@ -9,54 +9,32 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .._core import dotenv
-from .._core.data_loss import counted
+from .._core.clock import WallClock
 from .._core.environment import database_path
-from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput, short
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
-from .._core.health_wait import Wait, Watched
+from .._core.health_wait import Wait
 from .._core.manifest import DrillResult
 from .._core.secrets import Mask, secrets_of
+from .._core.text import counted, short, size
+from .._engine.port import EnginePort
 from .._store import archive, files
 from .._store.lock import Locked, locked
 from .._store.sets import BackupSet, Sets
 from .._store.watchdog import guarded
-from .backup import RESERVE, WallClock, size
+from .backup import RESERVE
 from .databases import schemas, why_unused
 from .verify import ISO, compared
-from .volumes import VolumeEngine, volume_of
+from .volumes import volume_of
 
 LABEL = "ptnextjs.docker_vps.drill"
 LOCK_WITHIN = 120  # seconds that a drill waits for a backup at work, to write down how it ended
 SWEPT_WITHIN = 60  # seconds
 LOG_LINES = 50
 SECOND = 10**9  # the engine counts in nanoseconds
-
-
-class DrillEngine(VolumeEngine, Watched, Protocol):
-    """What a drill needs of an engine."""
-
-    def image(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return an image."""
-        raise NotImplementedError
-
-    def create_network(self, name: str, labels: Mapping[str, str], internal: bool) -> None:
-        """Create a network."""
-        raise NotImplementedError
-
-    def create_container(self, name: str, config: Mapping[str, Any]) -> None:
-        """Create a container."""
-        raise NotImplementedError
-
-    def logs(self, name: str, lines: int) -> list[str]:
-        """Return the last lines a container wrote."""
-        raise NotImplementedError
-
-    def remove_labelled(self, label: str) -> None:
-        """Remove the containers, networks and volumes with a label."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -76,7 +54,7 @@ class Params:
 
 
 def run(
-    params: Params, sets: Sets, connect: Callable[[], DrillEngine], clock: WallClock, check_mode: bool
+    params: Params, sets: Sets, connect: Callable[[], EnginePort], clock: WallClock, check_mode: bool
 ) -> dict[str, Any]:
     """Drill, write the result into the set's manifest, and return it. Nothing of the drill is left.
 
@@ -87,6 +65,7 @@ def run(
     home = Sets(one.directory, params.app)
     engine = connect()
     drill = _Drill(params, one, engine, clock)
+    drill.look()
     if check_mode:
         return drill.told(None)
     label = f"{LABEL}={params.app}"
@@ -108,7 +87,7 @@ def run(
     )
 
 
-def sweep(connect: Callable[[], DrillEngine], label: str, clock: WallClock) -> None:
+def sweep(connect: Callable[[], EnginePort], label: str, clock: WallClock) -> None:
     """Remove everything with a label after a kill: tar may still be ending, or the engine be away.
 
     Raises:
@@ -139,25 +118,30 @@ def _record(home: Sets, stamp: str, result: DrillResult, clock: WallClock) -> No
 
 
 class _Drill:
-    """One drill. What cannot be tried at all is found out when it is made, or by ``prepare``."""
+    """One drill. What cannot be tried at all is found out by ``look`` and ``prepare``."""
 
-    def __init__(self, params: Params, one: BackupSet, engine: DrillEngine, clock: WallClock) -> None:
+    def __init__(self, params: Params, one: BackupSet, engine: EnginePort, clock: WallClock) -> None:
         self.params, self.one, self.engine, self.clock = params, one, engine, clock
         self.archives = one.manifest.archives
         self.name = f"{params.app}-drill-{one.manifest.id}"
-        homeless = [each.name for each in self.archives if each.name not in params.mounts]
-        if homeless:
-            belong = "belongs" if len(homeless) == 1 else "belong"
-            raise InvalidInput(
-                f"mounts must say where in the container {', '.join(homeless)} {belong}, as for db: /data."
-            )
-        self.env = _environment(params.env_file)
-        self.image = self.own_image()
+        self.env: Mapping[str, str] = {}
+        self.image = ""
         self.roots: dict[str, str] = {}
         self.logs: Sequence[str] = []
         self.notes: list[str] = []
         self.uncounted: list[str] = []
         self.healthy_after = 0.0
+
+    def look(self) -> None:
+        """Find what the application runs with, and refuse what cannot be tried."""
+        homeless = [each.name for each in self.archives if each.name not in self.params.mounts]
+        if homeless:
+            belong = "belongs" if len(homeless) == 1 else "belong"
+            raise InvalidInput(
+                f"mounts must say where in the container {', '.join(homeless)} {belong}, as for db: /data."
+            )
+        self.env = _environment(self.params.env_file)
+        self.image = self.own_image()
 
     def own_image(self) -> str:
         """Return the image that ran when the set was made."""

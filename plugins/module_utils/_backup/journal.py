@@ -13,17 +13,19 @@ import os
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Protocol, Sequence, TypeVar
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
+from .._core.clock import Clock
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import ended_by_engine
-from .._core.health_wait import Clock
+from .._core.remedies import again
+from .._engine.port import EnginePort
 from .._engine.systemd import engine_start
 from .._store import files
 from .._store.lock import locked
 from .._store.sets import LOCK, Sets
 from .._store.watchdog import guarded
-from .users import Mounting, users
+from .users import users
 
 FILE = "journal.json"
 RECORD = "last-restore.json"
@@ -34,39 +36,8 @@ ENGINE_BACK_WITHIN = 120  # seconds; an engine with many containers takes its ti
 REMOVED_WITHIN = 5  # seconds; a killed run's tar may write into what is removed until it notices
 
 
-C = TypeVar("C")
-
-
 class NotRunning(DockerVpsError):
     """A container could not be let go on; everything else is set right."""
-
-
-class Containers(Mounting, Protocol):
-    """What is needed of an engine to set right what was begun."""
-
-    def volume(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return a volume."""
-        raise NotImplementedError
-
-    def start(self, container: str) -> None:
-        """Start one."""
-        raise NotImplementedError
-
-    def stop(self, container: str) -> None:
-        """Stop one."""
-        raise NotImplementedError
-
-    def pause(self, container: str) -> None:
-        """Freeze one."""
-        raise NotImplementedError
-
-    def unpause(self, container: str) -> None:
-        """Let a frozen one go on."""
-        raise NotImplementedError
-
-    def remove_volume(self, name: str) -> None:
-        """Remove a volume."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -175,7 +146,7 @@ def cannot_be_removed(left: Mapping[str, str]) -> list[str]:
     return [*told, step] if told else []
 
 
-def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> list[str]:
+def recover(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: Clock) -> list[str]:
     """Finish or undo what a journal says, let the containers go on, and remove the folder.
 
     Returns:
@@ -218,7 +189,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], Containers], clock: C
     return told
 
 
-def recover_unheard(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> None:
+def recover_unheard(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: Clock) -> None:
     """Recover where nobody hears what there is to tell, and leave that to the next one who recovers.
 
     Raises:
@@ -231,7 +202,7 @@ def recover_unheard(sets: Sets, folder: str, connect: Callable[[], Containers], 
 
 
 @contextlib.contextmanager
-def recovering(sets: Sets, folder: str, connect: Callable[[], Containers], clock: Clock) -> Iterator[None]:
+def recovering(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: Clock) -> Iterator[None]:
     """Have what was begun in the block undone or finished when it fails, or is killed.
 
     Raises:
@@ -248,7 +219,7 @@ def recovering(sets: Sets, folder: str, connect: Callable[[], Containers], clock
             raise
 
 
-def recover_all(sets: Sets, connect: Callable[[], Containers], clock: Clock) -> list[str]:
+def recover_all(sets: Sets, connect: Callable[[], EnginePort], clock: Clock) -> list[str]:
     """Recover what killed runs have left, and return what there is to tell; under the lock.
 
     Raises:
@@ -300,11 +271,11 @@ def carry_through(swaps: Sequence[Swap]) -> None:
         except OSError as error:
             raise DockerVpsError(
                 f"{swap.live} cannot be exchanged for {swap.staged}: {error.strerror}. What was stopped for it "
-                "stays so, because other volumes may be exchanged already; mend the cause and run the same play again."
+                f"stays so, because other volumes may be exchanged already; mend the cause and {again()}."
             ) from error
 
 
-def _finish(journal: Journal, connect: Callable[[], Containers], clock: Clock) -> Sequence[Swap]:
+def _finish(journal: Journal, connect: Callable[[], EnginePort], clock: Clock) -> Sequence[Swap]:
     """Carry a decided exchange through, and return the swaps for which nothing is left to do it with.
 
     Raises:
@@ -321,7 +292,7 @@ def _is_live(swap: Swap) -> bool:
     return os.path.isdir(swap.live) and swap.inode in (0, os.stat(swap.live).st_ino)
 
 
-def _refuse_users(engine: Containers, swaps: Sequence[Swap]) -> None:
+def _refuse_users(engine: EnginePort, swaps: Sequence[Swap]) -> None:
     there = {one["Name"].lstrip("/") for swap in swaps for one in users(engine, swap.volume) if one["State"]["Running"]}
     if there:
         names, were = ", ".join(sorted(there)), "was" if len(there) == 1 else "were"
@@ -332,7 +303,7 @@ def _refuse_users(engine: Containers, swaps: Sequence[Swap]) -> None:
         )
 
 
-def finish_stopping(engine: Containers, containers: Sequence[str]) -> None:
+def finish_stopping(engine: EnginePort, containers: Sequence[str]) -> None:
     """Wait for stops that are under way.
 
     An engine goes on stopping a container after whoever asked for it was killed, and until that is done, starting it
@@ -352,7 +323,7 @@ class Meanwhile(NamedTuple):
     let_run: list[str]
 
 
-def go_on(engine: Containers, containers: Sequence[str], frozen: bool = False) -> Meanwhile:
+def go_on(engine: EnginePort, containers: Sequence[str], frozen: bool = False) -> Meanwhile:
     """Let containers run that ran before, and return what somebody did to them meanwhile.
 
     One that is gone needs nothing. One that was frozen and was stopped since stays so, as whoever did that wants it.
@@ -377,7 +348,7 @@ def go_on(engine: Containers, containers: Sequence[str], frozen: bool = False) -
     return meanwhile
 
 
-def _go_on(engine: Containers, there: Mapping[str, Any], frozen: bool, meanwhile: Meanwhile) -> None:
+def _go_on(engine: EnginePort, there: Mapping[str, Any], frozen: bool, meanwhile: Meanwhile) -> None:
     name, state = there["Name"].lstrip("/"), there["State"]
     if state["Paused"]:
         engine.unpause(there["Id"])
@@ -391,7 +362,7 @@ def _go_on(engine: Containers, there: Mapping[str, Any], frozen: bool, meanwhile
             meanwhile.let_run.append(f"Somebody let {name} run meanwhile, so the data may be of different moments.")
 
 
-def patiently(connect: Callable[[], C], clock: Clock) -> C:
+def patiently(connect: Callable[[], EnginePort], clock: Clock) -> EnginePort:
     """Return a connection to an engine that may be restarting.
 
     Raises:
@@ -404,7 +375,7 @@ def patiently(connect: Callable[[], C], clock: Clock) -> C:
         except EngineUnreachable as error:
             if clock.now() >= until:
                 raise DockerVpsError(
-                    f"{error.message} Something was left half-done meanwhile; run the same play again when it answers."
+                    f"{error.message} Something was left half-done meanwhile; {again()} when it answers."
                 ) from error
             clock.sleep(1)
 
@@ -416,7 +387,7 @@ def _throw_away(staged: Sequence[str], clock: Clock) -> None:
             clock.sleep(0.1)
 
 
-def _remove_volumes(engine: Containers, created: Sequence[str]) -> None:
+def _remove_volumes(engine: EnginePort, created: Sequence[str]) -> None:
     for name in created:
         try:
             if engine.volume(name) is not None:

@@ -8,35 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
-from .._core.data_loss import held_back, listed
+from .._core.clock import WallClock
+from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.remedies import play, setting
 from .._core.retention import Policy, decide
+from .._core.text import listed, size
 from .._store import remote
 from .._store.lock import Locked, locked
-from .._store.remote import Remote
+from .._store.remote import Remote, Repository
 from .._store.sets import BackupSet, Sets, latest_of
-from . import offsite_info, offsite_removal
-from .backup import RESERVE, WallClock, size
+from .backup import RESERVE
 from .offsite_info import OffsiteSets, Rows, counted_sets, refuse_host
 from .offsite_removal import candidate, remove, thin
 from .verify import problems
 
 LOCK = ".lock-offsite"
-_OWN_NAMES = "Two hosts work under one name: give each host its own docker_vps_backup_offsite_host."
+_OWN_NAMES = f"Two hosts work under one name: give each host its own {setting('backup_offsite_host')}."
 
 T = TypeVar("T")
-
-
-class Repository(offsite_info.Repository, offsite_removal.Repository, Protocol):
-    """What is needed of a repository; see _store/restic.py."""
-
-    def create(self) -> None:
-        """Make it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, ch
     Raises:
         DockerVpsError: it cannot be done. Sets that were copied or fetched before that stay.
     """
-    job = _Offsite(params, sets, repository, clock, check_mode)
+    job = _Offsite(params, sets, repository, clock, check_mode, params.host or socket.gethostname())
     states: Mapping[str, Callable[[], Tuple[Rows, str]]] = {
         "copied": job.copied,
         "fetched": job.fetched,
@@ -83,10 +78,10 @@ def run(params: Params, sets: Sets, repository: Repository, clock: WallClock, ch
 class _Offsite(OffsiteSets):
     """The states, and what was there before."""
 
-    repository: Repository
-
-    def __init__(self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool) -> None:
-        super().__init__(sets.app, params.host, repository)
+    def __init__(
+        self, params: Params, sets: Sets, repository: Repository, clock: WallClock, check_mode: bool, host: str
+    ) -> None:
+        super().__init__(sets.app, host, repository)
         self.params, self.sets = params, sets
         self.clock, self.check_mode = clock, check_mode
         self.changed = self.created = False
@@ -240,7 +235,7 @@ class _Offsite(OffsiteSets):
             what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
             raise DockerVpsError(
                 f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
-                "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
+                f"Remove old sets ({play('prune')}), or choose a directory on a larger disk."
             )
 
     def fetch(self, one: Remote) -> Mapping[str, Any]:

@@ -10,29 +10,18 @@ import re
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Protocol, Sequence
+from typing import Any, List, Mapping, Sequence
 
-from .._core.data_loss import counted
 from .._core.errors import DockerVpsError, InvalidInput
+from .._core.remedies import setting
+from .._core.text import counted
 from .._store import remote
-from .._store.remote import FoundSets, Remote
+from .._store.remote import FoundSets, Remote, Repository
 from .offsite_removal import snapshots
 
 _HOST = re.compile(r"[^\s,]{1,255}")
 
 Rows = List[Mapping[str, Any]]
-
-
-class Repository(remote.Repository, Protocol):
-    """What is needed of a repository; see _store/restic.py."""
-
-    def exists(self) -> bool:
-        """Return whether it is there."""
-        raise NotImplementedError
-
-    def check(self, read_data: str) -> None:
-        """Verify everything."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ def run(params: Params, repository: Repository) -> dict[str, Any]:
     Raises:
         DockerVpsError: there is no repository, or it is damaged.
     """
-    there = OffsiteSets(params.app, params.host, repository)
+    there = OffsiteSets(params.app, params.host or socket.gethostname(), repository)
     if not there.look():
         raise there.no_repository()
     rows: Rows = [{"set": one.id, "archives": list(one.archives), "bytes": one.bytes} for one in there.remotes]
@@ -81,7 +70,7 @@ def refuse_host(host: str) -> None:
     if host and not _HOST.fullmatch(host):
         raise InvalidInput(
             f"{host!r} cannot be the name of a host: no spaces and no commas, and at most 255 characters. "
-            "Correct docker_vps_backup_offsite_host."
+            f"Correct {setting('backup_offsite_host')}."
         )
 
 
@@ -89,9 +78,9 @@ class OffsiteSets:
     """The sets of an application that are in a repository: ``remotes`` are those of the host, the last made first."""
 
     def __init__(self, app: str, host: str, repository: Repository) -> None:
-        self.app, self.host, self.repository = app, host or socket.gethostname(), repository
+        self.app, self.host, self.repository = app, host, repository
         self.found = FoundSets()
-        self.where = f"{app} on {self.host} in {repository.name}"
+        self.where = f"{app} on {host} in {repository.name}"
 
     def look(self) -> bool:
         """See what is there, and return whether there is a repository."""
@@ -122,9 +111,8 @@ class OffsiteSets:
         others = [f"{host} ({count})" for host, count in self.hosts.items() if host != self.host]
         if not others:
             return ""
-        return (
-            f" Of other hosts there are: {', '.join(others)}; docker_vps_backup_offsite_host says whose sets are meant."
-        )
+        whose = f"{setting('backup_offsite_host')} says whose sets are meant"
+        return f" Of other hosts there are: {', '.join(others)}; {whose}."
 
     def unknown(self) -> str:
         """Return how many snapshots nobody may remove, as the end of a sentence."""

@@ -5,28 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Iterable, Mapping, Optional, Protocol, Sequence
+from typing import Iterable, Mapping, Optional, Sequence
 
-from .._core.data_loss import counted
 from .._core.errors import DockerVpsError
+from .._core.remedies import setting
 from .._core.retention import Candidate, Decision, Policy, decide
-from .._store import remote
-from .._store.remote import FoundSets, Leftover
+from .._core.text import counted
+from .._store.remote import FoundSets, Leftover, Repository
 from .._store.restic import ResticSnapshot
 
 _REFUSALS = ("403 Forbidden", "Access Denied", "AccessDenied")
-
-
-class Repository(remote.Repository, Protocol):
-    """What is needed of a repository; see _store/restic.py."""
-
-    def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
-        """Ask for the removal of snapshots, and return what is said against it."""
-        raise NotImplementedError
-
-    def prune(self) -> None:
-        """Remove the data that no snapshot needs."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -93,7 +81,7 @@ def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -
     if any(sign in against for sign in _REFUSALS):
         step = (
             "The storage takes copies and lets this host remove nothing, as an append-only server does: set "
-            "docker_vps_backup_offsite_prune: false, or prune on the server."
+            f"{setting('backup_offsite_prune', 'false')}, or prune on the server."
         )
     are = "is" if len(left) == 1 else "are"
     raise DockerVpsError(

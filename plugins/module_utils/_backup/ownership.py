@@ -7,14 +7,15 @@ from typing import Any, Iterable, Mapping, Optional
 
 from .._core.errors import DockerVpsError
 from .._core.host import PROJECT_LABEL
+from .._core.remedies import setting
+from .._engine.port import EnginePort
 from .users import users
-from .volumes import VolumeEngine
 
 APP = "ptnextjs.docker_vps.app"
 """The label of what serves an application from a Compose project of its own, as its replica does."""
 
 
-def refuse_foreign(app: str, engine: VolumeEngine, volumes: Iterable[str]) -> None:
+def refuse_foreign(app: str, engine: EnginePort, volumes: Iterable[str]) -> None:
     """Refuse volumes that nobody but a manifest named, when they belong to another application.
 
     A volume belongs to the applications of the containers that use it, and to the Compose project in its labels. One
@@ -29,11 +30,11 @@ def refuse_foreign(app: str, engine: VolumeEngine, volumes: Iterable[str]) -> No
             raise DockerVpsError(
                 f"The set names the volume {volume}, which belongs to {owner}, not to {app}, so nothing was restored. "
                 "Restore a set of this application; or name the volumes for it if that is what you want "
-                "(docker_vps_restore_volumes, volumes of the module volume_restore)."
+                f"({setting('restore_volumes')}, volumes of the module volume_restore)."
             )
 
 
-def _owner(engine: VolumeEngine, volume: str, app: str) -> Optional[str]:
+def _owner(engine: EnginePort, volume: str, app: str) -> Optional[str]:
     """Return which other application a volume belongs to; None when it is this one's or nobody's."""
     found = engine.volume(volume)
     if found is None:

@@ -7,13 +7,15 @@ import os
 from typing import Mapping
 
 from .._core.errors import DockerVpsError
+from .._core.remedies import setting
+from .._engine.port import EnginePort
 from .._store.place import hindrance, holds
-from .users import Mounting, place_of
+from .users import place_of
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr")
 
 
-def refuse_places(places: Mapping[str, str], sets: str, engine: Mounting) -> None:
+def refuse_places(places: Mapping[str, str], sets: str, engine: EnginePort) -> None:
     """Refuse what would fail, or take more along than it should, when directories are exchanged for others.
 
     Args:
@@ -29,7 +31,7 @@ def refuse_places(places: Mapping[str, str], sets: str, engine: Mounting) -> Non
             raise DockerVpsError(f"{told} Nothing was changed.")
 
 
-def why_not(volume: str, places: Mapping[str, str], sets: str, engine: Mounting) -> str:
+def why_not(volume: str, places: Mapping[str, str], sets: str, engine: EnginePort) -> str:
     """Return why the data of one of these volumes cannot be exchanged, as sentences; empty when it can."""
     place = places[volume]
     return holding_sets(volume, place, sets) or _holding_others(volume, places, engine) or hindrance(place)
@@ -45,7 +47,7 @@ def holding_sets(volume: str, place: str, sets: str) -> str:
     )
 
 
-def _holding_others(volume: str, places: Mapping[str, str], engine: Mounting) -> str:
+def _holding_others(volume: str, places: Mapping[str, str], engine: EnginePort) -> str:
     place = places[volume]
     for name, other in {**{one["Name"]: place_of(one) for one in engine.all_volumes()}, **places}.items():
         # Another name of the same directory means no harm, unless both are to be exchanged.
@@ -66,7 +68,7 @@ def refuse_new_place(volume: str, place: str) -> None:
     if not os.path.isdir(place):
         raise DockerVpsError(
             f"The volume {volume} was bound to the directory {place}, which is not on this host. Make it on the disk "
-            f"that is meant for it (mkdir -p {place}), or restore into another volume (docker_vps_restore_volumes). "
+            f"that is meant for it (mkdir -p {place}), or restore into another volume ({setting('restore_volumes')}). "
             "Nothing was changed."
         )
     if os.listdir(place) or any(holds(one, place) for one in _SYSTEM):

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
-from .._core.data_loss import counted, held_back
+from .._core.clock import WallClock
+from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError
 from .._core.manifest import STAMP
 from .._core.retention import Candidate, Decision, Policy, decide
+from .._core.text import counted, size
+from .._engine.port import EnginePort
 from .._store import files, tree
 from .._store.sets import BackupSet, Listing, Sets
-from .backup import WallClock, size
-from .journal import Containers, cannot_be_removed, damage_of_record, recover_all, remembered, superseded
+from .journal import cannot_be_removed, damage_of_record, recover_all, remembered, superseded
 from .verify import problems
 
 SHOWN = 3
@@ -37,7 +39,7 @@ class Params:
 
 
 def run(
-    params: Params, sets: Sets, connect: Callable[[], Containers], clock: WallClock, check_mode: bool
+    params: Params, sets: Sets, connect: Callable[[], EnginePort], clock: WallClock, check_mode: bool
 ) -> dict[str, Any]:
     """Remove what no rule keeps, and say of every set why.
 

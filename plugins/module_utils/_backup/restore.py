@@ -11,11 +11,13 @@ import os
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from .._core.data_loss import counted
+from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
 from .._core.manifest import new_stamp
+from .._core.remedies import once, setting
+from .._core.text import counted, size
+from .._engine.port import EnginePort
 from .._store.sets import RESTORE, Sets
-from .backup import WallClock, size
 from .journal import (
     AT,
     Journal,
@@ -29,11 +31,11 @@ from .journal import (
     recovering,
 )
 from .restore_source import FromSet, Params, SafetyCopies, Source, stamps_beside
-from .volumes import VolumeEngine, refuse_vanishing, running
+from .volumes import refuse_vanishing, running
 
 
 def run(
-    params: Params, sets: Sets, connect: Callable[[], VolumeEngine], clock: WallClock, check_mode: bool
+    params: Params, sets: Sets, connect: Callable[[], EnginePort], clock: WallClock, check_mode: bool
 ) -> dict[str, Any]:
     """Restore a set, or undo the last restore, and return what was done.
 
@@ -72,12 +74,12 @@ def run(
     return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *heard, *cannot_be_removed(left)])}
 
 
-def _source(params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> Source:
-    return SafetyCopies(params, sets, engine) if params.undo else FromSet(params, sets, engine, clock)
+def _source(params: Params, sets: Sets, engine: EnginePort, clock: WallClock) -> Source:
+    return SafetyCopies.find(params, sets, engine) if params.undo else FromSet.find(params, sets, engine, clock)
 
 
 def _exchange(
-    engine: VolumeEngine,
+    engine: EnginePort,
     clock: WallClock,
     journal: Journal,
     swaps: Sequence[Swap],
@@ -97,7 +99,7 @@ def _exchange(
 
 
 def _users(
-    params: Params, engine: VolumeEngine, source: Source, would_lose: Mapping[str, Any]
+    params: Params, engine: EnginePort, source: Source, would_lose: Mapping[str, Any]
 ) -> Sequence[Mapping[str, Any]]:
     """Return the running containers that use the volumes, after refusing them unless they may be stopped."""
     there = running(engine, source.volumes)
@@ -105,8 +107,8 @@ def _users(
         runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
-            f"{would_lose['summary']} Stop {it} first, or allow that with -e docker_vps_restore_stop_app=true "
-            f"(docker-vps restore --stop-app): {they_are} stopped for a moment, when everything is prepared.",
+            f"{would_lose['summary']} Stop {it} first, or allow that with {once('restore_stop_app', 'true')}: "
+            f"{they_are} stopped for a moment, when everything is prepared.",
             containers=_names(there),
             would_lose=would_lose,
         )
@@ -165,7 +167,7 @@ def _summary(
 
 def _kept(source: Source) -> str:
     """Return what undo could bring back; nothing was in a volume that this restore has made."""
-    kept = "is kept; docker_vps_restore_undo: true brings it back."
+    kept = f"is kept; {setting('restore_undo', 'true')} brings it back."
     if not source.created:
         return f" The data from before {kept}"
     were = "was" if len(source.created) == 1 else "were"

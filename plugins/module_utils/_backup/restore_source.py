@@ -7,21 +7,25 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping, Optional, Protocol, Sequence
 
+from .._core.clock import WallClock
 from .._core.databases import DAMAGED, NOT_CHECKED, other_rows
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.manifest import Archive, Database, shown
+from .._core.manifest import Archive, Database
+from .._core.remedies import setting
 from .._core.tar_members import Damaged, Examined
+from .._core.text import shown
+from .._engine.port import EnginePort
 from .._store import archive, tree
 from .._store.examiner import Examiner
-from .._store.sets import Sets
-from .backup import RESERVE, WallClock
+from .._store.sets import BackupSet, Sets
+from .backup import RESERVE
 from .data_loss import contents, losses
 from .journal import BEFORE, STAGED, Journal, Swap, remembered
 from .ownership import refuse_foreign
 from .places import refuse_new_place, refuse_places
 from .uploads import UploadsQuery, with_gone
 from .users import bound_to
-from .volumes import VolumeEngine, volume_of
+from .volumes import volume_of
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,32 @@ class Target:
 class FromSet:
     """The archives of a set."""
 
-    def __init__(self, params: Params, sets: Sets, engine: VolumeEngine, clock: WallClock) -> None:
-        self.params, self.engine, self.directory = params, engine, sets.directory
-        self.one = sets.find(params.set, clock.utc())
-        self.set = self.one.manifest.id
-        self._refuse_wrong_set()
-        self.targets = self._targets()
-        self.volumes: Sequence[str] = [one.volume for one in self.targets]
-        self.roots: Sequence[str] = [place for place in map(self._place, self.targets) if place]
-        self.created: Sequence[str] = [one.volume for one in self.targets if not one.root]
+    def __init__(self, params: Params, one: BackupSet, directory: str, engine: EnginePort) -> None:
+        self.params, self.one, self.directory, self.engine = params, one, directory, engine
+        self.set = one.manifest.id
+        self.targets: Sequence[Target] = ()
+        self.volumes: Sequence[str] = ()
+        self.roots: Sequence[str] = ()
+        self.created: Sequence[str] = ()
         self.files = self.bytes = 0
         self.notes: Sequence[str] = ()
-        self.look()
-        self._check_room()
+
+    @classmethod
+    def find(cls, params: Params, sets: Sets, engine: EnginePort, clock: WallClock) -> FromSet:
+        """Find the set and the volumes for it, and refuse what cannot be restored."""
+        source = cls(params, sets.find(params.set, clock.utc()), sets.directory, engine)
+        source._refuse_wrong_set()
+        source._aim()
+        source.look()
+        source._check_room()
+        return source
+
+    def _aim(self) -> None:
+        """Find out which volume each archive is for."""
+        self.targets = self._targets()
+        self.volumes = [one.volume for one in self.targets]
+        self.roots = [place for place in map(self._place, self.targets) if place]
+        self.created = [one.volume for one in self.targets if not one.root]
 
     def look(self) -> None:
         """Refuse places in which the data cannot be exchanged."""
@@ -112,7 +129,7 @@ class FromSet:
         if manifest.app != self.params.app and not self.params.force:
             raise DockerVpsError(
                 f"The set {self.set} in {self.one.directory} is of {manifest.app}, not of {self.params.app}. "
-                "Name another set, or set docker_vps_restore_force: true if that is what you want."
+                f"Name another set, or set {setting('restore_force', 'true')} if that is what you want."
             )
 
     def _targets(self) -> list[Target]:
@@ -273,24 +290,31 @@ def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) 
 class SafetyCopies:
     """The safety copies of the last restore."""
 
-    def __init__(self, params: Params, sets: Sets, engine: VolumeEngine) -> None:
+    def __init__(self, swaps: Sequence[Swap], directory: str, engine: EnginePort) -> None:
+        self.swaps, self.directory, self.engine = swaps, directory, engine
+        self.set = swaps[0].set
+        self.volumes: Sequence[str] = [one.volume for one in swaps]
+        self.roots: Sequence[str] = [one.live for one in swaps]
+        self.created: Sequence[str] = []
+        self.files = self.bytes = 0
+        self.notes: Sequence[str] = ()
+
+    @classmethod
+    def find(cls, params: Params, sets: Sets, engine: EnginePort) -> SafetyCopies:
+        """Find what the last restore has left, and refuse what cannot be put back."""
         last, wanted = remembered(sets), set(params.volumes.values())
         newest = max((one.at for one in last), default="")
-        self.swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
-        kept = {one.volume for one in self.swaps if one.has_copy}
-        if not kept or kept != (wanted or {one.volume for one in self.swaps}):
+        swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
+        kept = {one.volume for one in swaps if one.has_copy}
+        if not kept or kept != (wanted or {one.volume for one in swaps}):
             raise DockerVpsError(
                 f"No restore from {sets.directory} has left safety copies of "
                 f"{', '.join(sorted(wanted)) or params.app}, or they are gone, so there is nothing to undo. "
                 "Restore a set instead."
             )
-        self.set, self.directory, self.engine = self.swaps[0].set, sets.directory, engine
-        self.volumes: Sequence[str] = [one.volume for one in self.swaps]
-        self.roots: Sequence[str] = [one.live for one in self.swaps]
-        self.created: Sequence[str] = []
-        self.files = self.bytes = 0
-        self.notes: Sequence[str] = ()
-        self.look()
+        source = cls(swaps, sets.directory, engine)
+        source.look()
+        return source
 
     def look(self) -> None:
         """Refuse places in which the data cannot be exchanged."""

@@ -9,6 +9,7 @@ import socket
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .._core.clock import WallClock
 from .._core.databases import DAMAGED
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
@@ -27,7 +28,7 @@ from .._core.manifest import (
 from .._store import archive
 from .._store.examiner import DatabaseFacts, Examiner, facts
 from .._store.sets import Sets
-from .backup import BUSY_TIMEOUT, WallClock, summary, told
+from .backup import BUSY_TIMEOUT, summary, told
 from .databases import warnings
 
 ROOT = "root"

@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping, Optional, Tuple
 
-from .._core.data_loss import counted, listed
 from .._core.errors import DockerVpsError
-from .._core.manifest import shown, upload_path
+from .._core.manifest import upload_path
+from .._core.text import counted, listed, shown
 from .._store import sqlite, tree
 from .._store.files import SCRATCH, refused
 

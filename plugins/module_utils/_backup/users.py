@@ -4,25 +4,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping, Optional, Protocol, Sequence
+from typing import Any, Mapping
 
+from .._engine.port import EnginePort
 from .._store.place import holds
-
-
-class Mounting(Protocol):
-    """What is needed of an engine to know who mounts what."""
-
-    def container(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return what the engine knows about a container."""
-        raise NotImplementedError
-
-    def all_containers(self) -> Sequence[Mapping[str, Any]]:
-        """Return all containers in short, with their mounts."""
-        raise NotImplementedError
-
-    def all_volumes(self) -> Sequence[Mapping[str, Any]]:
-        """Return all volumes."""
-        raise NotImplementedError
 
 
 def bound_to(options: Mapping[str, str]) -> str:
@@ -40,7 +25,7 @@ def place_of(volume: Mapping[str, Any]) -> str:
     return bound_to(options) or ("" if mounted_when_used else os.path.realpath(volume["Mountpoint"]))
 
 
-def users(engine: Mounting, volume: str) -> list[Mapping[str, Any]]:
+def users(engine: EnginePort, volume: str) -> list[Mapping[str, Any]]:
     """Return what the engine knows about the containers, also stopped ones, that use the data of a volume.
 
     That is by its name, by another volume of the same directory, or by a path: of the directory itself, of one below

@@ -10,17 +10,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
-from .._core.data_loss import counted, held_back, listed, told, unaccepted
+from .._core.clock import WallClock
+from .._core.data_loss import held_back, told, unaccepted
 from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
 from .._core.errors import DockerVpsError
-from .._core.manifest import Archive, Database, shown
+from .._core.manifest import Archive, Database
 from .._core.tar_members import HARD_LINK, Member, plain
+from .._core.text import counted, listed, shown, size
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.files import SCRATCH, open_regular
 from .._store.sets import BackupSet, Sets
 from . import job_history
-from .backup import WallClock, size
 
 LEVELS = ("exists", "checksum", "full")
 ISO = "%Y-%m-%dT%H:%M:%SZ"

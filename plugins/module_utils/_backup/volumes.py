@@ -5,30 +5,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, Optional, Protocol
+from typing import Any, Iterable, Mapping, Optional
 
 from .._core.errors import DockerVpsError
 from .._core.manifest import ReleaseOfSet
-from .journal import Containers
+from .._core.remedies import as_root
+from .._engine.port import EnginePort
 from .users import place_of, users
-
-
-class VolumeEngine(Containers, Protocol):
-    """What backup and restore need of an engine."""
-
-    def info(self) -> Mapping[str, Any]:
-        """Return facts about the engine."""
-        raise NotImplementedError
-
-    def volume(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return a volume."""
-        raise NotImplementedError
-
-    def create_volume(
-        self, name: str, driver: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None
-    ) -> None:
-        """Create a volume."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -42,7 +25,7 @@ class Volume:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
+def volume_of(engine: EnginePort, name: str) -> Optional[Volume]:
     """Return a volume whose data this host can reach, or None when there is no such volume.
 
     Raises:
@@ -62,12 +45,12 @@ def volume_of(engine: VolumeEngine, name: str) -> Optional[Volume]:
     if not os.path.isdir(root):
         raise DockerVpsError(
             f"The directory {root} of the volume {name} is not on this host, or may not be read. "
-            "Run on the host of the engine, with become: true."
+            f"Run on the host of the engine, {as_root()}."
         )
     return Volume(name, root, found["Driver"], found.get("Labels") or {}, options)
 
 
-def running(engine: VolumeEngine, volumes: Iterable[str]) -> list[Mapping[str, Any]]:
+def running(engine: EnginePort, volumes: Iterable[str]) -> list[Mapping[str, Any]]:
     """Return the running containers that use any of the volumes, each once, in the order of their names."""
     found = {one["Id"]: one for volume in volumes for one in users(engine, volume) if one["State"]["Running"]}
     return sorted(found.values(), key=lambda one: str(one["Name"]))
@@ -88,7 +71,7 @@ def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
         )
 
 
-def release_of(engine: VolumeEngine, volumes: Iterable[str]) -> ReleaseOfSet:
+def release_of(engine: EnginePort, volumes: Iterable[str]) -> ReleaseOfSet:
     """Return what runs, or ran last, on the volumes; the first container by name speaks for all.
 
     One that uses their data by a path does so only when nobody mounts them.

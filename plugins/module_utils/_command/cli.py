@@ -12,11 +12,11 @@ import socket
 import sys
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
 from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
-from .._backup.backup import WallClock
 from .._backup.uploads import UploadsQuery
+from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.errors import DockerVpsError
 from .._core.health import Start
@@ -31,6 +31,7 @@ from .._store.releases import Releases
 from .._store.restic import Restic
 from .._store.sets import Sets
 from .notify import Notify, tell
+from .wording import worded
 
 SCHEDULED = ("backup", "verify", "drill")  # their runs are kept, and told to whom the configuration names
 LOOK_AGAIN = 5.0  # seconds, for a lock that somebody holds
@@ -65,7 +66,7 @@ def connected(address: str) -> Engine:
     Raises:
         DockerVpsError: the Docker SDK is missing, or no engine answers.
     """
-    return Engine(Address(address))
+    return Engine.connect(Address(address))
 
 
 def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:
@@ -122,18 +123,22 @@ class _Told:
         self.lines += lines
         self.cautions += result.get("cautions", ())
         if not self.as_json:
-            self.world.out.writelines(f"{line}\n" for line in lines)
-            self.world.out.flush()
+            _say(self.world.out, lines)
 
     def end(self, job: str, seconds: float, problem: str, evidence: Mapping[str, Any]) -> int:
         if self.as_json:
             told = {"job": job, "success": not problem, "seconds": seconds, "problem": problem, "evidence": evidence}
             told["results"] = self.results
-            json.dump(told, self.world.out, indent=2, default=str)
+            json.dump(worded(told), self.world.out, indent=2, default=str)
             self.world.out.write("\n")
         if problem:
-            self.world.err.write(f"{problem}\n")
+            _say(self.world.err, [problem])
         return 1 if problem else 0
+
+
+def _say(stream: TextIO, lines: Iterable[str]) -> None:
+    stream.writelines(f"{worded(line)}\n" for line in lines)
+    stream.flush()
 
 
 class _App:
@@ -179,8 +184,7 @@ class _App:
             # Not before the exception is gone, with all that its frames held: an interrupt that comes while such things
             # are finalized is lost.
             if not told:
-                self.world.err.write(f"{busy}\n")
-                self.world.err.flush()
+                _say(self.world.err, [busy])
             told = busy
             self.clock.sleep(LOOK_AGAIN)
 
@@ -204,8 +208,7 @@ class _App:
         except DockerVpsError as error:
             problems.append(error.message)
         news = {"app": self.sets.app, "host": socket.gethostname(), "job": job, **asdict(run)}
-        problems += tell(self.whom, news)
-        self.world.err.writelines(f"{problem}\n" for problem in problems)
+        _say(self.world.err, [*problems, *tell(self.whom, worded(news))])
 
 
 def _read(path: str) -> Mapping[str, Any]:

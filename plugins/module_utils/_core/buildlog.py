@@ -11,13 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
-from .data_loss import counted
+from .remedies import setting
+from .text import counted
 
 _CAUSES = (
     # What the role's docker.sh adds.
     (
-        "ended after docker_vps_build_timeout",
-        "the build took longer than docker_vps_build_timeout allows, and was ended; raise that, or take a larger machine",
+        "The build was ended after ",
+        f"the build took longer than {setting('build_timeout')} allows, and was ended; raise that, or take a larger "
+        "machine",
     ),
     (
         "no space left on device",
@@ -30,7 +32,7 @@ _CAUSES = (
     ),
     (
         "failed to resolve source metadata",
-        "its base image is neither on the host nor can it be pulled; check docker_vps_base_image, or FROM in a "
+        f"its base image is neither on the host nor can it be pulled; check {setting('base_image')}, or FROM in a "
         "Dockerfile of the application's own, and the host's network",
     ),
     (
@@ -44,10 +46,10 @@ _CAUSES = (
     ),
     (
         "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-        "a certificate is not trusted; behind a proxy that inspects TLS, name its CA with docker_vps_build_ca",
+        f"a certificate is not trusted; behind a proxy that inspects TLS, name its CA with {setting('build_ca')}",
     ),
     ("there is no package-lock.json in", "the sources have no package-lock.json; run npm install and commit it"),
-    ("failed to stat", "a file that the build needs is not on the host; check docker_vps_build_ca"),
+    ("failed to stat", f"a file that the build needs is not on the host; check {setting('build_ca')}"),
     ("ENOTFOUND", "the host cannot resolve the package registry's name; check its DNS"),
     ("JavaScript heap out of memory", "the build ran out of memory; add swap, or build on a larger machine"),
     ("exit code: 137", "the build was killed, most likely because the host ran out of memory; add swap"),

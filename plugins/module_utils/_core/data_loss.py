@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Collection, Iterable, Iterator, Mapping, Optional, Sequence
 
-from .errors import short
 from .manifest import IMPORTED, Archive, Database, Manifest
+from .remedies import once, play
+from .text import counted, listed, short
 
 IGNORED = ("payload_locked_documents*", "payload_jobs*", "payload_kv", "users_sessions")
 """What Payload itself writes and deletes from hour to hour."""
 COUNTS_FROM = 10  # rows or files; of fewer, half is soon gone
-NAMED = 12  # losses that a sentence names
 NEXT_STEP = (
-    "restore.yml brings the data back; if it is meant to be gone, make one backup with accept_loss "
-    "(-e docker_vps_backup_accept_loss=true)."
+    f"{play('restore')} brings the data back; if it is meant to be gone, make one backup with accept_loss "
+    f"({once('backup_accept_loss', 'true')})."
 )
 
 Rows = Mapping[str, Mapping[str, int]]
@@ -112,18 +112,6 @@ def shrunk(before: Rows, after: Rows, ignore: Collection[str]) -> list[str]:
             if fewer > 0 and not _ignored(ignore, database, table):
                 found.append(f"{fewer} of {counted(had, 'row')} of {table}")
     return found
-
-
-def listed(names: Sequence[str], most: int = NAMED) -> str:
-    """Return names as a sentence has them, with the number of those that are too many."""
-    more = len(names) - most
-    told = ", ".join(map(short, names[:most]))
-    return told if more <= 0 else f"{told} and {more} more"
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things as people say it."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _gone(before: Archive, now: Archive, limits: LossLimits) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Mapping, Optional
 
 from .errors import DockerVpsError, InvalidInput
+from .remedies import once
 
 
 class Held(DockerVpsError):
@@ -129,7 +130,7 @@ def _refusal(there: Lock, wanted: Lock, path: str) -> str:
     return (
         f"Cannot begin {wanted.owner.purpose or 'this play'}: {there.said(wanted.since)}, "
         f"and holds {path}. Wait until it has ended; if it never will, "
-        f"take the lock with -e docker_vps_lock_force=true."
+        f"take the lock with {once('lock_force', 'true')}."
     )
 
 

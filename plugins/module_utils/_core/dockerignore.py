@@ -14,6 +14,8 @@ from typing import Callable, Iterator, List, Sequence, Tuple
 
 from .errors import InvalidInput
 
+OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
+"""Files of an application that the builder reads itself, whatever they leave out."""
 _BOM = b"\xef\xbb\xbf"
 _SPECIAL = re.compile(r"[*?\[\]\\]")
 _LITERAL = ".+()|{}$"
@@ -148,3 +150,16 @@ def _problem(pattern: str) -> str:
     except re.error as error:
         return str(error)
     return ""
+
+
+def ignore_files(own_dockerfile: bool) -> Sequence[str]:
+    """Return the ignore files that the builder looks for, the first of them that is there counts."""
+    return OWN[1 if own_dockerfile else 2 :]
+
+
+def default_ignore(own_dockerfile: bool, ignore: str) -> str:
+    """Return what is left out of sources without an ignore file, by whether they have a Dockerfile of their own.
+
+    With one it is git's directory alone, as for the builder when it takes sources from git itself.
+    """
+    return ".git\n" if own_dockerfile else ignore

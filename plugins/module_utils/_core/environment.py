@@ -15,8 +15,8 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from urllib.parse import unquote, unquote_to_bytes
 
 from . import dotenv, validators
-from .data_loss import counted
 from .errors import InvalidInput
+from .text import counted
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32

@@ -8,7 +8,10 @@ import os
 import re
 from typing import Mapping
 
-_BECOME = "Does the play need become: true?"
+from .remedies import is_it_root
+from .text import tidy
+
+_BECOME = is_it_root()
 _NEXT_STEPS: Mapping[int, str] = {
     errno.EACCES: _BECOME,
     errno.EPERM: _BECOME,
@@ -30,32 +33,6 @@ _NO_START: Mapping[int, str] = {
     errno.EACCES: "it may not be executed: its mode forbids it (ls -l), or its file system is mounted noexec (findmnt)",
     errno.E2BIG: "its arguments are too long: the kernel takes 131071 bytes for one, and about 2 MB for all",
 }
-
-_LONGEST_NAME = 200
-_LONGEST_WORD = 400
-
-
-def short(text: str, most: int = _LONGEST_NAME) -> str:
-    """Return a text that somebody else has chosen, of a long one the beginning, as sentences quote it."""
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
-def sentence(text: str) -> str:
-    """Return a text, such as the end of a command's output, so that a further sentence can follow."""
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def tidy(message: str) -> str:
-    """Return a message as people read it, whatever was put into it; lines after the first are evidence, and stay.
-
-    Words that are endless are shortened, two full stops are one, and a sentence is not said twice in a row.
-    """
-    said, *evidence = message.split("\n", 1)
-    said = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: short(word[0], _LONGEST_WORD), said)
-    said = re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", said)  # not those of paths
-    sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", said)
-    once = [one for before, one in zip(["", *sentences], sentences) if one != before]
-    return "\n".join([" ".join(once), *evidence])
 
 
 class DockerVpsError(Exception):

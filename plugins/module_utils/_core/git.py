@@ -11,6 +11,8 @@ import re
 import shlex
 from typing import Mapping, Optional, Sequence
 
+from .remedies import setting
+
 ACCEPT_NEW = "accept-new"
 """What stands for host keys that are accepted when a host is met for the first time, and never when they change."""
 ACCEPT_UNKEPT = "accept-unkept"
@@ -26,20 +28,20 @@ _SHOWN = 3  # lines of what git said
 _SIMILAR = 3  # names of branches and tags
 
 NO_KEY = (
-    "The key cannot be used: docker_vps_git_key must be a private key as ssh-keygen writes it, without a passphrase."
+    f"The key cannot be used: {setting('git_key')} must be a private key as ssh-keygen writes it, without a passphrase."
 )
 NO_LFS = "Large files of this version are kept by Git LFS: install git-lfs on the host (apt-get install git-lfs)."
 # What git and ssh say, why it is so, and what to do about it; the first that is found counts.
 _CAUSES: Sequence[tuple[str, str]] = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|Offending .* key in",
-        "The server has another host key than it had. If that was announced, correct docker_vps_git_known_hosts "
+        f"The server has another host key than it had. If that was announced, correct {setting('git_known_hosts')} "
         "(or the host's known_hosts); otherwise somebody may be listening.",
     ),
     (
         r"Host key verification failed|host key is known for",
         "The server's host key is not known. Compare what ssh-keyscan shows with what the provider publishes, and put "
-        "those lines into docker_vps_git_known_hosts, or say accept-new there.",
+        f"those lines into {setting('git_known_hosts')}, or say accept-new there.",
     ),
     (
         r"Load key .*: |error in libcrypto|invalid format",
@@ -47,13 +49,13 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"Permission denied \(",
-        "The server refuses the key, or none was given: give docker_vps_git_key, and allow its public half there (a "
+        f"The server refuses the key, or none was given: give {setting('git_key')}, and allow its public half there (a "
         "deploy key that may read is enough).",
     ),
     (
         r"could not read (Username|Password)|Authentication failed|HTTP Basic: Access denied|error: 40[13]|"
         r"Invalid username or (password|token)",
-        "The server wants a token, or refuses it: see docker_vps_git_token.",
+        f"The server wants a token, or refuses it: see {setting('git_token')}.",
     ),
     (
         r"transport '.*' not allowed",
@@ -61,18 +63,18 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"[Rr]epository .*not found|does not appear to be a git repository|does not exist|error: 404",
-        "There is no such repository, or it is shown to nobody without access: check docker_vps_git_url, and "
-        "docker_vps_git_key or docker_vps_git_token.",
+        f"There is no such repository, or it is shown to nobody without access: check {setting('git_url')}, and "
+        f"{setting('git_key')} or {setting('git_token')}.",
     ),
     (r"git-lfs.*not found", NO_LFS),
     (
         r"Could not resolve host|Name or service not known|Temporary failure in name resolution",
-        "The server's name is not known on the host: check docker_vps_git_url and the DNS.",
+        f"The server's name is not known on the host: check {setting('git_url')} and the DNS.",
     ),
     (
         r"[Tt]imed out|did not end within|Connection refused|No route to host|unreachable|Failed to connect|"
         r"Couldn't connect|Operation too slow|Connection reset|Broken pipe|unexpectedly|early EOF|hung up|kex_exchange",
-        "The server does not answer, or the connection broke: check docker_vps_git_url and the network of the host.",
+        f"The server does not answer, or the connection broke: check {setting('git_url')} and the network of the host.",
     ),
     (
         r"certificate|SSL|TLS",
@@ -100,7 +102,7 @@ _CAUSES: Sequence[tuple[str, str]] = (
     (
         r"not our ref|unadvertised object|remote ref|did not match any|not find remote|Needed a single revision|"
         r"unknown revision|not a tree",
-        "The repository has no such branch, tag or commit: check docker_vps_git_version, or that of the submodule.",
+        f"The repository has no such branch, tag or commit: check {setting('git_version')}, or that of the submodule.",
     ),
 )
 
@@ -139,7 +141,7 @@ def unknown(version: str, refs: Mapping[str, str]) -> str:
     close = difflib.get_close_matches(version, names, _SIMILAR) or sorted(names)[:_SIMILAR]
     more = " and others" if len(names) > len(close) else ""
     there = f" It has {', '.join(close)}{more}." if names else " It is empty."
-    return f"The repository has no branch, tag or commit {version}: check docker_vps_git_version.{there}"
+    return f"The repository has no branch, tag or commit {version}: check {setting('git_version')}.{there}"
 
 
 def why(said: str) -> str:

@@ -15,9 +15,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
-from .data_loss import counted
-from .errors import InvalidInput, short
+from .errors import InvalidInput
 from .logs import moment
+from .text import counted, short
 
 _OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
 _SHOWN = 300  # characters
@@ -155,7 +155,7 @@ Start = Optional[Tuple[str, str]]
 def ended_by_engine(inspected: Mapping[str, Any], start: Start) -> bool:
     """Return whether the engine ended a container while it came back after a crash, and leaves it so.
 
-    An engine that was killed ends, when it comes back, what ran on without it. Containers with the restart policy
+    An engine that was killed ends, when it comes back, what ran on without it. EnginePort with the restart policy
     always or on-failure it starts again; of those with unless-stopped it believes that a person had stopped them (seen
     with moby 26.1). Only time tells the two apart: nobody can stop a container before the engine answers.
     """

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Optional, Protocol, Sequence
 
+from .clock import Clock
 from .errors import EngineUnreachable
 from .health import ContainerSnapshot, HealthRules, Reason, WantedHealth, judge
 
@@ -55,18 +56,6 @@ def asked(engine: Watched, seen: ContainerSnapshot, reason: Reason) -> Container
     if reason in (Reason.UNHEALTHY, Reason.TIMEOUT) and seen.state == "running" and seen.health:
         return replace(seen, answer=engine.answer_of(seen.name))
     return seen
-
-
-class Clock(Protocol):
-    """Monotonic time in seconds."""
-
-    def now(self) -> float:
-        """Return the time."""
-        raise NotImplementedError
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

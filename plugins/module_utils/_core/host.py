@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
+from .remedies import setting
+from .text import size
+
 GIB = 1024**3
 _LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
 PROJECT_LABEL = "com.docker.compose.project"
@@ -143,11 +146,6 @@ def memory_limit(memory: int) -> str:
     return "1G" if memory >= 1.75 * GIB else "512M"
 
 
-def size(count: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 1024**2:.0f} MiB"
-
-
 def _version(check: str, found: str, wanted: str, remedy: str) -> list[Finding]:
     if not wanted:
         return []
@@ -178,7 +176,7 @@ def _memory(facts: HostFacts, needs: Needs) -> Finding:
         ok,
         f"at least {size(needs.memory)}",
         size(facts.memory),
-        "use a larger host or lower docker_vps_memory_min",
+        f"use a larger host or lower {setting('memory_min')}",
     )
 
 
@@ -208,8 +206,8 @@ def _disk(facts: HostFacts, needs: Needs) -> Finding:
 def _owner(kind: str, name: str, owner: str, project: str) -> Finding:
     found = f"it belongs to the Compose project {owner}" if owner else "it was not made by Compose"
     remedies = {
-        "file": "give each application a docker_vps_directory of its own",
-        "volume": "choose another name, or set docker_vps_external_volumes: true to use it as it is",
+        "file": f"give each application a {setting('directory')} of its own",
+        "volume": f"choose another name, or set {setting('external_volumes', 'true')} to use it as it is",
     }
     remedy = remedies.get(kind, f"choose another name, or remove it with: docker {kind} rm {name}")
     return Finding(f"{kind} {name}", owner == project, f"absent, or of the Compose project {project}", found, remedy)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import posixpath
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -251,11 +250,6 @@ def new_stamp(now: datetime, taken: Collection[str]) -> str:
     while now.strftime(STAMP) in taken:
         now += timedelta(seconds=1)
     return now.strftime(STAMP)
-
-
-def shown(path: str) -> str:
-    """Return a path as manifests and messages hold it; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def upload_path(name: str) -> str:

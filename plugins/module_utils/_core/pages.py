@@ -12,8 +12,8 @@ import struct
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from .data_loss import counted
 from .databases import HEADER
+from .text import counted
 
 MOST = 10
 """Findings that are kept."""

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
-from .data_loss import counted
-from .errors import DockerVpsError, short
+from .errors import DockerVpsError
+from .text import counted, short
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)

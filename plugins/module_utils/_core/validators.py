@@ -6,12 +6,12 @@ from __future__ import annotations
 import datetime
 import difflib
 import ipaddress
-import os
 import re
 from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from .errors import short
+from .remedies import setting
+from .text import short
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
@@ -98,15 +98,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
     "http_url": (http_url, "an http:// or https:// address with a host name"),
     "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
-    # Judged where this runs, which is the controller.
-    "source_directory": (
-        lambda value: value == "" or (isinstance(value, str) and os.path.isdir(value)),
-        "a directory on the controller",
-    ),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),
-        "a git URL without a password or token, which have variables of their own (docker_vps_git_token, "
-        "docker_vps_git_key)",
+        f"a git URL without a password or token, which have variables of their own ({setting('git_token')}, "
+        f"{setting('git_key')})",
     ),
     "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
@@ -123,22 +118,35 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub("//(hidden)@", text)
 
 
-def wrong(kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any]) -> list[str]:
+def wrong(
+    kinds: Mapping[str, Iterable[str]], values: Mapping[str, Any], is_directory: Callable[[str], bool]
+) -> list[str]:
     """Return one sentence per value that is not of its kind.
 
     Args:
         kinds: per kind, the names of the variables of that kind.
         values: every variable's value.
+        is_directory: whether a path is that of a directory on the controller.
     """
     found = []
+    judges = {**_KINDS, "source_directory": (_empty_or(is_directory), "a directory on the controller")}
     for kind, names in kinds.items():
-        right, expected = _KINDS[kind]
+        right, expected = judges[kind]
         bad = [(name, short(without_password(repr(values[name])))) for name in names if not right(values[name])]
         found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
     return found
 
 
-def ruled(rules: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], roles: Collection[str]) -> list[str]:
+def _empty_or(right: Callable[[str], bool]) -> Callable[[Any], bool]:
+    return lambda value: value == "" or (isinstance(value, str) and right(value))
+
+
+def ruled(
+    rules: Mapping[str, Mapping[str, Any]],
+    values: Mapping[str, Any],
+    roles: Collection[str],
+    is_directory: Callable[[str], bool],
+) -> list[str]:
     """Return one sentence per value that a rule of its variable forbids.
 
     Args:
@@ -146,6 +154,7 @@ def ruled(rules: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], rol
             ``required_by``, without which an empty value is right.
         values: every variable's value, converted to its type.
         roles: those that will read the variables.
+        is_directory: says whether a path is a directory on this machine.
     """
     kinds: dict[str, list[str]] = {}
     for name in values:
@@ -153,7 +162,7 @@ def ruled(rules: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], rol
         spared = values[name] in ("", None) and "required_by" in rule and not {*rule["required_by"]} & {*roles}
         if rule.get("kind") in _KINDS and not spared:
             kinds.setdefault(rule["kind"], []).append(name)
-    found = {sentence.split(" ", 1)[0]: sentence for sentence in wrong(kinds, values)}
+    found = {sentence.split(" ", 1)[0]: sentence for sentence in wrong(kinds, values, is_directory)}
     pairs = {name: rules[name]["at_most"] for name in values if "at_most" in rules[name]}
     return [*(found[name] for name in values if name in found), *excess(pairs, values)]
 
@@ -353,10 +362,10 @@ def conflicts(
     found = []
     for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(decided)):
         there = {group for group, words in groups.items() if name in words}
-        setting = sorted(there - {over for group in there for over in above[group]})
-        if any(groups[group][name] != groups[setting[0]][name] for group in setting):
+        giving = sorted(there - {over for group in there for over in above[group]})
+        if any(groups[group][name] != groups[giving[0]][name] for group in giving):
             found.append(
-                f"{host} gets several values of {name}, from the groups {' and '.join(setting)}. Set it for the host, "
+                f"{host} gets several values of {name}, from the groups {' and '.join(giving)}. Set it for the host, "
                 "or in one of them; of several applications on one machine, each is a host of its own (docs/deploy.md)."
             )
     return found

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineUnreachable
 from .._core.health import ContainerSnapshot, asked_at, snapshot
+from .._core.remedies import as_root
 from .._core.secrets import Mask, secrets_of
 
 try:
@@ -76,7 +77,11 @@ class EventFeed:
     def __init__(self, stream: Any, names: Sequence[str]) -> None:
         self._stream, self._names = stream, set(names)
         self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def begin(self) -> EventFeed:
+        """Begin to read, and return self."""
         threading.Thread(name="engine events", target=self._read, daemon=True).start()
+        return self
 
     def _read(self) -> None:
         try:
@@ -110,23 +115,30 @@ class EventFeed:
 
 
 class Engine:
-    """A Docker engine. Every failure is an EngineError with one clear sentence.
+    """A Docker engine. Every failure is an EngineError with one clear sentence."""
 
-    Raises:
-        DockerVpsError: this Python has no Docker SDK.
-    """
+    _api: docker.APIClient  # from ``connect`` on
 
     def __init__(self, address: Address) -> None:
+        self._address = address
+
+    @classmethod
+    def connect(cls, address: Address) -> Engine:
+        """Reach the engine at an address.
+
+        Raises:
+            DockerVpsError: this Python has no Docker SDK, or no engine answers.
+        """
         if SDK_MISSING:
             raise DockerVpsError(
                 f"{sys.executable} has no Docker SDK ({SDK_MISSING}), without which nothing here reaches the engine. "
                 "Install it; on Debian and Ubuntu: apt-get install python3-docker."
             )
-        self._address = address
-        tls = _tls(address)
-        self._api = self._asked(
+        engine, tls = cls(address), _tls(address)
+        engine._api = engine._asked(
             lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
         )
+        return engine
 
     def info(self) -> Mapping[str, Any]:
         """Return the engine's facts: memory, storage directory, time."""
@@ -292,7 +304,7 @@ class Engine:
         # closes that gap, and an old event costs only one look more.
         since = int(time.time()) - 1
         stream = self._asked(lambda: self._api.events(since=since, decode=True, filters={"type": "container"}))
-        return EventFeed(stream, names)
+        return EventFeed(stream, names).begin()
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about an image, by its name or id, or None."""
@@ -387,7 +399,7 @@ class Engine:
         if any(isinstance(cause, PermissionError) for cause in causes):
             return EngineForbidden(
                 f"Permission denied at the Docker engine's address {where}. "
-                "Run with become: true, or add the user to the group docker."
+                f"Run {as_root()}, or add the user to the group docker."
             )
         if any(isinstance(cause, FileNotFoundError) for cause in causes):
             detail = "there is no such socket"

@@ -26,7 +26,7 @@ def engine_of(module: AnsibleModule) -> Engine:
         DockerVpsError: the Docker SDK is missing, no engine answers, or it refuses us.
     """
     p = module.params
-    return Engine(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))
+    return Engine.connect(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))
 
 
 def engine_if_sdk(module: AnsibleModule) -> Engine:

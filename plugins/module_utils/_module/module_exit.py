@@ -9,6 +9,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core.errors import DockerVpsError
 from .._store.files import unforeseen
+from .wording import worded
 
 
 def finish(
@@ -23,12 +24,12 @@ def finish(
     try:
         result = dict(run())
     except DockerVpsError as error:
-        module.fail_json(msg=error.message, **error.evidence, **extra)
+        module.fail_json(msg=worded(error.message), **worded(error.evidence), **extra)
     except OSError as error:
-        module.fail_json(msg=unforeseen("The task", error).message, **extra)
+        module.fail_json(msg=worded(unforeseen("The task", error).message), **extra)
     for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result, **extra)
+        module.warn(worded(warning))
+    module.exit_json(**worded(result), **extra)
 
 
 def hide_values(module: AnsibleModule, name: str) -> dict[str, Any]:

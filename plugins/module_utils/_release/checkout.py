@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
-from .._core.data_loss import listed
 from .._core.errors import DockerVpsError
+from .._core.text import listed
 from .._core.validators import without_password
 from .._engine.git import Access, Git
 from .._store import files
@@ -96,10 +96,11 @@ class _Checkout:
         self.params, self.git = params, git
         self.directory, self.own = params.directory, os.path.join(params.directory, ".git")
         self.under_way = os.path.join(self.own, _UNDER_WAY)
-        self.was_killed = os.path.exists(self.under_way)
+        self.was_killed = False
 
     def commit(self) -> str:
         """Return the commit that is there, empty when there is none; refuse what people left there."""
+        self.was_killed = os.path.exists(self.under_way)
         if not os.path.isdir(self.own):
             there = sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []
             if there:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Mapping, Protocol
 
+from .._core.clock import Clock
 from .._core.errors import DockerVpsError
 from .._core.health import HealthRules, Reason, explain, log_lines
-from .._core.health_wait import Clock, Ending, Wait, Waited, Watched
+from .._core.health_wait import Ending, Wait, Waited, Watched
 
 
 class HealthEngine(Watched, Protocol):

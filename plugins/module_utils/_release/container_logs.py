@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
 
 from .._core import logs
+from .._core.clock import Clock
 from .._core.dotenv import parse
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.health import snapshot
-from .._core.health_wait import Clock
 from .._core.secrets import Mask, secrets_of
 from .._store import files
 

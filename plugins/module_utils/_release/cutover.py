@@ -19,18 +19,20 @@ from .._backup.databases import schemas, why_unused
 from .._backup.journal import NotRunning, go_on
 from .._backup.volumes import Volume, running, volume_of
 from .._core import environment, passwd, releases
-from .._core.data_loss import listed
-from .._core.errors import DockerVpsError, EngineError, short
+from .._core.errors import DockerVpsError, EngineError
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_wait import asked
 from .._core.manifest import new_stamp
 from .._core.releases import HEALTHY, NextStep, Release
+from .._core.remedies import play, setting
+from .._core.text import listed, short
+from .._engine.port import EnginePort
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
-from .cutover_state import COPY, NEXT, OLD, CutoverEngine, CutoverWorld, UnderWay, boot
+from .cutover_state import COPY, NEXT, OLD, CutoverWorld, UnderWay, boot
 from .health_probe import Probed, command_of
 from .migration import UNLIMITED, Comparison
 from .preconditions import (
@@ -39,6 +41,7 @@ from .preconditions import (
     START_FIRST,
     STOP_FIRST,
     Params,
+    Ready,
     data_of,
     discard,
     old_of,
@@ -94,7 +97,7 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
             elif plan is NextStep.START:
                 result = _started(params, wanted, world, engine)
             else:
-                result = _Cutover(params, sets, world, engine, wanted).run()
+                result = _Cutover.prepared(params, sets, world, engine, wanted).run()
     return {**result, "cautions": [*(one.told for one in recovered), *result["cautions"]]}
 
 
@@ -135,7 +138,7 @@ _REHEARSED = {
 
 
 def _looked_at(
-    params: Params, world: CutoverWorld, engine: CutoverEngine, env_pending: bool = False
+    params: Params, world: CutoverWorld, engine: EnginePort, env_pending: bool = False
 ) -> tuple[Release, NextStep]:
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     image = engine.image(params.image)
@@ -163,7 +166,7 @@ def _looked_at(
     return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
 
 
-def _started(params: Params, wanted: Release, world: CutoverWorld, engine: CutoverEngine) -> dict[str, Any]:
+def _started(params: Params, wanted: Release, world: CutoverWorld, engine: EnginePort) -> dict[str, Any]:
     """Bring up what is live already."""
     current = world.releases.current()
     old = old_of(params, engine)
@@ -194,27 +197,42 @@ def _told(changed: bool, wanted: Release, world: CutoverWorld, summary: str, **m
 class _Cutover:
     """One cutover, under the lock."""
 
-    def __init__(self, params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, wanted: Release) -> None:
+    def __init__(
+        self,
+        params: Params,
+        sets: Sets,
+        world: CutoverWorld,
+        engine: EnginePort,
+        ready: Ready,
+        release: Release,
+        way: UnderWay,
+        began: float,
+    ) -> None:
         self.params, self.sets, self.world, self.engine = params, sets, world, engine
         self.clock, self.releases = world.clock, world.releases
-        self.began = self.clock.now()
-        current = self.releases.current()
-        self.previous = current if current and self.releases.read(current) else ""
-        self.ready = prepare(params, sets, world, engine, wanted)
-        self.release = replace(wanted, backup=self.ready.backup)
-        self.cautions = list(self.ready.cautions)
+        self.ready, self.release, self.way, self.began = ready, release, way, began
+        self.previous = way.previous
+        self.cautions = list(ready.cautions)
         self.comparison = Comparison(params.loss_ignore)
         self.lost = ""
         self.downtime_began: Optional[float] = None
         self.downtime = 0.0
-        self.way = UnderWay(
+
+    @classmethod
+    def prepared(cls, params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, wanted: Release) -> _Cutover:
+        """Refuse what cannot go well, make the backup and stage the data, so that the cutover can run."""
+        began = world.clock.now()
+        current = world.releases.current()
+        previous = current if current and world.releases.read(current) else ""
+        ready = prepare(params, sets, world, engine, wanted)
+        way = UnderWay(
             wanted.id,
             params.project,
             params.container,
-            previous=self.previous,
-            old=self.ready.old,
-            called=self.ready.called,
-            ran=self.ready.ran,
+            previous=previous,
+            old=ready.old,
+            called=ready.called,
+            ran=ready.ran,
             health_timeout=params.health_timeout,
             log_lines=params.log_lines,
             proxy_reload_command=tuple(params.proxy_reload_command),
@@ -222,6 +240,7 @@ class _Cutover:
             boot=boot(),
             reachable=bool(params.aliases),  # by those the new container is known from its start
         )
+        return cls(params, sets, world, engine, ready, replace(wanted, backup=ready.backup), way, began)
 
     def run(self) -> dict[str, Any]:
         """Cut over, or fail and leave what was before."""
@@ -428,11 +447,11 @@ class _Cutover:
         self.lost = f"Since the new version started, the database has lost {listed(lost)}."
         if self.params.migration_loss == FAIL:
             self.way = self.way.write(self.releases, shrunk=True)
-            raise DockerVpsError(f"{self.lost} If that is meant, allow it with docker_vps_migration_loss: warn.")
+            raise DockerVpsError(f"{self.lost} If that is meant, allow it with {setting('migration_loss', 'warn')}.")
         backup = f" with the data of set {self.release.backup}" if self.release.backup else ""
         self.cautions.append(
-            f"{self.lost} If that was not meant, go back at once{backup}: rollback.yml with "
-            "docker_vps_rollback_data: restore."
+            f"{self.lost} If that was not meant, go back at once{backup}: {play('rollback')} with "
+            f"{setting('rollback_data', 'restore')}."
         )
 
     def _take_name(self) -> None:

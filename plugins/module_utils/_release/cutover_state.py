@@ -8,49 +8,16 @@ import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
-from .._backup.backup import WallClock
-from .._backup.volumes import VolumeEngine
+from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
+from .._engine.port import EnginePort
 from .._store import files
 from .._store.releases import JOURNAL, Releases
-from .health_probe import ProbedEngine
 
 NEXT, OLD = "-next", "-old"  # behind the name of the container
 COPY, SPOILT = ".release-", ".failed-"  # behind the directory of the volume
 AUTO, KEEP, RESTORE = "auto", "keep", "restore"  # what becomes of data on a way back
 _BOOT = "/proc/sys/kernel/random/boot_id"
-
-
-class CutoverEngine(VolumeEngine, ProbedEngine, Protocol):
-    """What a cutover needs of an engine."""
-
-    def image(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return an image."""
-        raise NotImplementedError
-
-    def rename(self, container: str, name: str) -> None:
-        """Give a container another name."""
-        raise NotImplementedError
-
-    def remove_container(self, container: str) -> None:
-        """Remove a container, also a running one."""
-        raise NotImplementedError
-
-    def recreate(self, container: str, name: str, labels: Mapping[str, str], aliases: Sequence[str]) -> str:
-        """Put a container that is known by nothing but its name in place of another one that never ran."""
-        raise NotImplementedError
-
-    def remove_image(self, name: str) -> None:
-        """Remove a name of an image."""
-        raise NotImplementedError
-
-    def text(self, container: str, path: str) -> str:
-        """Return a text file of a container."""
-        raise NotImplementedError
-
-    def logs(self, name: str, lines: int) -> Sequence[str]:
-        """Return the last lines a container wrote."""
-        raise NotImplementedError
 
 
 class Commands(Protocol):
@@ -82,7 +49,7 @@ class CutoverWorld:
     """Where a cutover takes place: its records, the engine, the commands, the time."""
 
     releases: Releases
-    connect: Callable[[], CutoverEngine]
+    connect: Callable[[], EnginePort]
     commands: Commands
     clock: WallClock
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from .._backup.journal import Containers
 from .._backup.ownership import app_of
 from .._core.health import Start, ended_by_engine
+from .._engine.port import EnginePort
 
 
-def bring_back(engine: Containers, app: str, start: Start) -> list[str]:
+def bring_back(engine: EnginePort, app: str, start: Start) -> list[str]:
     """Start the containers of an application, its replica's among them, that the engine ended; return sentences.
 
     Raises:

@@ -4,29 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping, Optional, Protocol, Sequence
+from typing import Any, Mapping, Sequence
 
+from .._core.clock import Clock
 from .._core.errors import EngineError, EngineUnreachable
 from .._core.health import ContainerSnapshot
-from .._core.health_wait import Clock, Feed, Watched
+from .._core.health_wait import Feed
+from .._engine.port import EnginePort
 
 ASK_EVERY = 0.15  # seconds; users wait for the answer
-
-
-class ProbedEngine(Watched, Protocol):
-    """What is needed of an engine."""
-
-    def container(self, name: str) -> Optional[Mapping[str, Any]]:
-        """Return what the engine knows about a container."""
-        raise NotImplementedError
-
-    def begin(self, container: str, command: Sequence[str]) -> str:
-        """Begin to run a command in a container."""
-        raise NotImplementedError
-
-    def ended(self, command: str) -> Optional[int]:
-        """Return with which code it ended, None while it runs."""
-        raise NotImplementedError
 
 
 class Probed:
@@ -36,7 +22,7 @@ class Probed:
     moment until its verdict is one that users wait. Its other verdicts stay.
     """
 
-    def __init__(self, engine: ProbedEngine, clock: Clock) -> None:
+    def __init__(self, engine: EnginePort, clock: Clock) -> None:
         self._engine, self._clock = engine, clock
         self._asked: dict[str, str] = {}
 

@@ -13,7 +13,7 @@ from typing import Collection, Mapping, Optional, Sequence
 
 from .._core.data_loss import shrunk
 from .._core.errors import DockerVpsError
-from .._core.manifest import shown
+from .._core.text import shown
 from .._store import sqlite, tree
 
 COUNTED_WITHIN = 2.0  # seconds; users wait for it when the new version has written something

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional, Sequence
 
 from .._backup import backup, restore_source
-from .._backup.backup import RESERVE, size
+from .._backup.backup import RESERVE
 from .._backup.journal import STAGED
 from .._backup.places import why_not
 from .._backup.restore_source import FromSet
@@ -18,11 +18,14 @@ from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
+from .._core.remedies import play, setting
+from .._core.text import size
+from .._engine.port import EnginePort
 from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
-from .cutover_state import AUTO, NEXT, CutoverEngine, CutoverWorld
+from .cutover_state import AUTO, NEXT, CutoverWorld
 
 SERVICE = "app"
 STOP_FIRST, START_FIRST = "stop-first", "start-first"
@@ -121,7 +124,7 @@ class Ready:
     cautions: tuple[str, ...]
 
 
-def prepare(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, release: Release) -> Ready:
+def prepare(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, release: Release) -> Ready:
     """Refuse what cannot go well, stage the data to restore, and make the backup.
 
     Raises:
@@ -156,7 +159,7 @@ class Seen:
     cautions: tuple[str, ...]
 
 
-def look(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine) -> Seen:
+def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> Seen:
     """Refuse whatever can be known to fail; a rehearsal does the same.
 
     Raises:
@@ -176,7 +179,7 @@ def look(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine)
     return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
 
 
-def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]:
+def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
     """Return the container that is live: the one of the name, or the project's own under the name it had before."""
     named = engine.container(params.container)
     if named:
@@ -189,7 +192,7 @@ def old_of(params: Params, engine: CutoverEngine) -> Optional[Mapping[str, Any]]
     return None
 
 
-def data_of(params: Params, sets: Sets, engine: CutoverEngine) -> tuple[Optional[Volume], str]:
+def data_of(params: Params, sets: Sets, engine: EnginePort) -> tuple[Optional[Volume], str]:
     """Return the database's volume, if it can be copied and put back, or why it cannot."""
     try:
         found = volume_of(engine, params.database_volume)
@@ -210,7 +213,7 @@ def discard(staged: str) -> None:
         files.remove_tree(staged)
 
 
-def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
+def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
     """Refuse a second container on the database.
 
     Raises:
@@ -222,12 +225,12 @@ def refuse_others(params: Params, engine: CutoverEngine, old: str) -> None:
         run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
             f"{', '.join(names)} also {run} on {params.database_volume}. Two containers on one database can lose data, "
-            f"so nothing was changed. Stop {it} (docker stop), or name {it} in docker_vps_allowed_containers if {it_is} "
-            "meant to be there."
+            f"so nothing was changed. Stop {it} (docker stop), or name {it} in {setting('allowed_containers')} if "
+            f"{it_is} meant to be there."
         )
 
 
-def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[Mapping[str, Any]]) -> None:
+def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapping[str, Any]]) -> None:
     """Refuse an empty volume in place of the one that the live version has its data in."""
     had = [one.get("Name", "") for one in old["Mounts"]] if old else []
     if not old or params.database_volume in had or not _empty(engine, params.database_volume):
@@ -240,7 +243,7 @@ def _refuse_to_leave_data(params: Params, engine: CutoverEngine, old: Optional[M
     )
 
 
-def _empty(engine: CutoverEngine, volume: str) -> bool:
+def _empty(engine: EnginePort, volume: str) -> bool:
     """Whether a volume is missing or has no file, as far as can be told."""
     try:
         found = volume_of(engine, volume)
@@ -249,10 +252,10 @@ def _empty(engine: CutoverEngine, volume: str) -> bool:
         return False
 
 
-def _refuse_start_first(name: str, engine: CutoverEngine) -> None:
+def _refuse_start_first(name: str, engine: EnginePort) -> None:
     instead = (
-        "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force: true if every "
-        "version bears it."
+        f"so start-first is refused. Set {setting('cutover', 'stop-first')}, or {setting('start_first_force', 'true')} "
+        "if every version bears it."
     )
     try:
         data = volume_of(engine, name)
@@ -279,17 +282,17 @@ def _check_room(data: Volume) -> None:
 
 
 def _source(
-    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, data: Optional[Volume], told: str
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, data: Optional[Volume], told: str
 ) -> Optional[FromSet]:
     """Return the backup set to restore, after looking whether it can be; None when nothing is to be restored."""
     if not params.restore:
         return None
     if not data:
-        why = told or f"The volume {params.database_volume} is missing; restore it with restore.yml."
+        why = told or f"The volume {params.database_volume} is missing; restore it with {play('restore')}."
         raise DockerVpsError(
             f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
         )
-    return FromSet(database_from(params, params.restore), sets, engine, world.clock)
+    return FromSet.find(database_from(params, params.restore), sets, engine, world.clock)
 
 
 def _staged(seen: Seen, release: Release) -> str:
@@ -317,7 +320,7 @@ def database_from(params: Params, stamp: str) -> restore_source.Params:
     )
 
 
-def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine) -> tuple[str, ...]:
+def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> tuple[str, ...]:
     """Do all that ``prepare`` does without a change, and return what people should know.
 
     Raises:
@@ -329,7 +332,7 @@ def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEng
 
 
 def _backup(
-    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, check_mode: bool = False
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, check_mode: bool = False
 ) -> tuple[str, Sequence[str]]:
     """Make a backup set, if there is data, and return its timestamp and what it tells of losses.
 

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional
 
-from .._backup.backup import WallClock
 from .._backup.data_loss import contents, losses
 from .._backup.databases import schemas
 from .._backup.journal import (
@@ -27,14 +26,18 @@ from .._backup.journal import (
 )
 from .._backup.volumes import running
 from .._core import dotenv
-from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, sentence
+from .._core.clock import WallClock
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.releases import DEGRADED, FAILED, Release
+from .._core.remedies import play, setting
 from .._core.secrets import Mask, secrets_of
+from .._core.text import sentence
+from .._engine.port import EnginePort
 from .._store import files, sqlite, tree
 from .._store.releases import DEFINITION, ENVIRONMENT, JOURNAL, Releases
-from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverEngine, CutoverWorld, UnderWay, boot, read
+from .cutover_state import AUTO, COPY, KEEP, NEXT, SPOILT, CutoverWorld, UnderWay, boot, read
 from .health_probe import Probed
 
 
@@ -54,7 +57,7 @@ def wait_until_healthy(engine: Watched, clock: WallClock, container: str, within
     return seen.seconds
 
 
-def rename(engine: CutoverEngine, container: str, name: str) -> None:
+def rename(engine: EnginePort, container: str, name: str) -> None:
     """Rename a container; one that keeps being restarted, whose place on the network comes and goes, is stopped for it.
 
     Raises:
@@ -69,7 +72,7 @@ def rename(engine: CutoverEngine, container: str, name: str) -> None:
         engine.rename(container, name)
 
 
-def last_lines(engine: CutoverEngine, container: str, number: int) -> str:
+def last_lines(engine: EnginePort, container: str, number: int) -> str:
     """Return what a container wrote last, as an appendix to a sentence."""
     return log_lines(list(engine.logs(container, number)) if number > 0 else [])
 
@@ -129,7 +132,7 @@ def _recover(world: CutoverWorld, release_id: str, why: str) -> Optional[Recover
     return _WayBack(world, engine, under_way, why).go()
 
 
-def finish(world: CutoverWorld, engine: CutoverEngine, under_way: UnderWay) -> None:
+def finish(world: CutoverWorld, engine: EnginePort, under_way: UnderWay) -> None:
     """Remove what a decided cutover leaves."""
     gone = True
     try:
@@ -168,14 +171,14 @@ def left_beside(live: str) -> list[str]:
 class _WayBack:
     """From a failed version back to what was before."""
 
-    def __init__(self, world: CutoverWorld, engine: CutoverEngine, under_way: UnderWay, why: str) -> None:
+    def __init__(self, world: CutoverWorld, engine: EnginePort, under_way: UnderWay, why: str) -> None:
         self.world, self.engine, self.under_way, self.why = world, engine, under_way, sentence(why)
-        stranger = self._stranger()
-        self.reached = under_way.reachable or stranger is not None
-        self.new = stranger or self._new()
+        self.reached = under_way.reachable
+        self.new: Optional[Mapping[str, Any]] = None
 
     def go(self) -> Recovered:
         """Return to what was before, unless that would lose data and was not allowed to."""
+        self._find_new()
         evidence, log = self._evidence()
         lost = self._would_lose()
         if lost:
@@ -190,6 +193,12 @@ class _WayBack:
         self._record(FAILED, f"{self.why} {told}")
         _clear(self.world, self.under_way)
         return Recovered(self._recorded(), evidence)
+
+    def _find_new(self) -> None:
+        """Find the failed version's container, and whether users may have reached it."""
+        stranger = self._stranger()
+        self.reached = self.reached or stranger is not None
+        self.new = stranger or self._new()
 
     def _new(self) -> Optional[Mapping[str, Any]]:
         """Return the container of the failed version: the one that waits for the name, or has it already."""
@@ -265,8 +274,8 @@ class _WayBack:
         self.world.releases.put_live(self.under_way.id, instead_of=self.under_way.previous)
         message = (
             f"{self.why} It had changed the database and taken requests, so it was left in place instead of going back."
-            f"{log} {lost} To go back and lose that, run rollback.yml with docker_vps_rollback_data: restore; "
-            "otherwise mend the application and run update.yml."
+            f"{log} {lost} To go back and lose that, run {play('rollback')} with {setting('rollback_data', 'restore')}"
+            f"; otherwise mend the application and run {play('update')}."
         )
         if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
             rename(self.engine, self.new["Id"], self.under_way.container)
@@ -376,5 +385,5 @@ class _WayBack:
     def _recorded(self) -> Release:
         found = self.world.releases.read(self.under_way.id)
         if found is None:
-            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run deploy.yml.")
+            raise DockerVpsError(f"The record of the release {self.under_way.id} is gone. Run {play('deploy')}.")
         return found

@@ -8,6 +8,7 @@ from typing import Any, Mapping, Optional, Protocol
 
 from .._core.health import ContainerSnapshot
 from .._core.releases import HEALTHY, Release
+from .._core.remedies import play
 from .._store.releases import LOG, Releases
 
 REVISION = 12  # characters of a revision in a line
@@ -47,7 +48,7 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
         lines.append("There are no releases yet.")
     elif live and (not there or there["Image"] != live.image_id):
         what = f"{params.container} runs {seen.image}" if there else f"there is no container {params.container}"
-        lines.append(f"Release {live.id} should be live, but {what}. Run deploy.yml.")
+        lines.append(f"Release {live.id} should be live, but {what}. Run {play('deploy')}.")
     elif live and seen.health != "healthy":
         lines.append(f"{params.container} is {seen.status}.")
     if under_way:

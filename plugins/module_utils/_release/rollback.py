@@ -13,11 +13,13 @@ from .._backup.volumes import volume_of
 from .._core import releases
 from .._core.errors import DockerVpsError
 from .._core.releases import FAILED, Release
+from .._core.remedies import play, setting
+from .._engine.port import EnginePort
 from .._store import files
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import cutover, preconditions
-from .cutover_state import AUTO, RESTORE, CutoverEngine, CutoverWorld
+from .cutover_state import AUTO, RESTORE, CutoverWorld
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
 
 
 def _data(
-    params: Params, sets: Sets, world: CutoverWorld, engine: CutoverEngine, known: Sequence[Release], target: Release
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, known: Sequence[Release], target: Release
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the backup set to restore, empty for none, and what that would lose."""
     if params.data not in (AUTO, RESTORE):
@@ -92,17 +94,17 @@ def _data(
         gone = f", since set {stamp} was removed from {sets.directory}" if stamp else ""
         raise DockerVpsError(
             f"There is no backup of the data as release {target.id} left it{gone}. Return to it with the data as it is "
-            "(docker_vps_rollback_data: keep), or restore a set with restore.yml."
+            f"({setting('rollback_data', 'keep')}), or restore a set with {play('restore')}."
         )
-    source = FromSet(preconditions.database_from(params.how, stamp), sets, engine, world.clock)
+    source = FromSet.find(preconditions.database_from(params.how, stamp), sets, engine, world.clock)
     would_lose = source.would_lose()
     changed = "has changed since" if target.schema else "may not be that of"
     if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):
         raise DockerVpsError(
             f"The schema of the database {changed} release {target.id}, which cannot be expected to work with it, so "
             f"nothing was changed. To restore the database as it was then, from set {stamp}, set "
-            f"docker_vps_rollback_data: restore. {would_lose['summary']} To return with the data as it is, set "
-            "docker_vps_rollback_data: keep.",
+            f"{setting('rollback_data', 'restore')}. {would_lose['summary']} To return with the data as it is, set "
+            f"{setting('rollback_data', 'keep')}.",
             would_lose=would_lose,
         )
     return stamp, would_lose

@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .._core import sources
-from . import files
+from .._core import dockerignore
+from . import files, sources
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ def make(params: Params) -> dict[str, Any]:
 
 def _filled(params: Params, place: str) -> dict[str, Any]:
     context = params.context or _unpacked(params.archive or "", os.path.join(place, "context"))
-    dockerfile, ignore_file, _common = sources.OWN
+    dockerfile, ignore_file, _common = dockerignore.OWN
     own = os.path.join(context, dockerfile)
     brings_dockerfile = sources.brings(context, dockerfile)
-    brings_ignore = any(sources.brings(context, name) for name in sources.ignore_files(brings_dockerfile))
+    brings_ignore = any(sources.brings(context, name) for name in dockerignore.ignore_files(brings_dockerfile))
     # What the sources do not bring lies beside them, so that their directory stays as it is.
     used = context if brings_dockerfile and brings_ignore else place
     if not brings_dockerfile:
@@ -68,7 +68,7 @@ def _filled(params: Params, place: str) -> dict[str, Any]:
     elif used == place:
         shutil.copyfile(own, os.path.join(place, dockerfile))
     if not brings_ignore:
-        _write(os.path.join(place, ignore_file), sources.default_ignore(brings_dockerfile, params.ignore))
+        _write(os.path.join(place, ignore_file), dockerignore.default_ignore(brings_dockerfile, params.ignore))
     docker_cli = os.path.join(place, "docker")
     _write(docker_cli, params.docker_cli)
     os.chmod(docker_cli, 0o700)

@@ -19,8 +19,8 @@ from typing import Any, Callable, Mapping, Optional, Tuple
 
 from .._core.databases import LONGEST, NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
-from .._core.manifest import shown
 from .._core.sqlite_versions import known_data_loss, text
+from .._core.text import shown
 from . import examination, sqlite
 
 _MIB = 1024**2

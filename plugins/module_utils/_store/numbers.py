@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 from typing import Iterable, List
 
-from .._core.data_loss import listed
+from .._core.text import listed
 from .sqlite import FAILURES, quoted
 
 LARGEST = 2**53 - 1  # Number.MAX_SAFE_INTEGER: libsql, for one, throws for a row with a larger one

@@ -11,8 +11,8 @@ import re
 import struct
 from typing import Iterator, Sequence
 
-from .._core.data_loss import listed
 from .._core.errors import next_step
+from .._core.text import listed
 from .folders import folders
 
 LOOK = ".docker-vps-look"

@@ -12,7 +12,7 @@ import os
 import time
 from typing import Tuple
 
-from .._core.health_wait import Clock
+from .._core.clock import Clock
 
 LULL = 0.15  # seconds without a write
 _FILES = ("", "-wal", "-journal")

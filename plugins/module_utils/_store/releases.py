@@ -16,6 +16,7 @@ from typing import ContextManager, Optional
 from .._core import releases
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
+from .._core.remedies import play
 from . import files
 from .lock import locked
 
@@ -116,7 +117,7 @@ class Releases:
             if kept is None:
                 raise DockerVpsError(
                     f"{self.path(release_id, name)} is gone, so the release {release_id} cannot be put live. "
-                    "Run deploy.yml."
+                    f"Run {play('deploy')}."
                 )
             there = files.read(path)
             to_go = files.read(self.path(instead_of, name)) if instead_of else None
@@ -134,7 +135,7 @@ class Releases:
         if not current:
             raise DockerVpsError(
                 f"No release is live in {self.home}: the application was never deployed here, or was removed. "
-                "Run deploy.yml."
+                f"Run {play('deploy')}."
             )
         return [path for name, path in self.live.items() if files.read(path) != files.read(self.path(current, name))]
 

@@ -64,6 +64,26 @@ class Repository(Protocol):
         """Yield the blocks of a file."""
         raise NotImplementedError
 
+    def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
+        """Ask for the removal of snapshots, and return what is said against it."""
+        raise NotImplementedError
+
+    def prune(self) -> None:
+        """Remove the data that no snapshot needs."""
+        raise NotImplementedError
+
+    def exists(self) -> bool:
+        """Return whether it is there."""
+        raise NotImplementedError
+
+    def create(self) -> None:
+        """Make it."""
+        raise NotImplementedError
+
+    def check(self, read_data: str) -> None:
+        """Verify everything."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Remote:

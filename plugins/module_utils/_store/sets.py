@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
 
-from .._core.data_loss import counted
+from .._core.clock import WallClock
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
     IMPORTED,
@@ -33,6 +33,8 @@ from .._core.manifest import (
     time_of,
     write,
 )
+from .._core.remedies import play, setting
+from .._core.text import counted
 from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
 from .lock import locked
 
@@ -42,18 +44,6 @@ RESTORE = ".restore-"
 REMOVED = ".removed-"
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
-
-
-class Calendar(Protocol):
-    """What is needed of a clock."""
-
-    def utc(self) -> datetime:
-        """Return the time (UTC)."""
-        raise NotImplementedError
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        raise NotImplementedError
 
 
 class SetLike(Protocol):
@@ -203,7 +193,7 @@ class Sets:
             stamp = stamp_of(file) or stamp_of(file, "archive")
             if stamp is None:
                 raise InvalidInput(
-                    f"{which} is neither a manifest nor an archive of a backup set; backup_list.yml shows them."
+                    f"{which} is neither a manifest nor an archive of a backup set; {play('backup_list')} shows them."
                 )
             return self._load(os.path.join(folder, manifest_file(stamp)))
         if which != "latest":
@@ -220,8 +210,8 @@ class Sets:
                 f"{here.sets[0].manifest.id}: is the clock right? Name it to use it.{more}"
             )
         raise DockerVpsError(
-            f"There is no backup set of {self.app} in {self.directory}. Make one with backup.yml, or correct "
-            f"docker_vps_backup_directory.{more}"
+            f"There is no backup set of {self.app} in {self.directory}. Make one with {play('backup')}, or correct "
+            f"{setting('backup_directory')}.{more}"
         )
 
     def taken(self) -> list[str]:
@@ -230,7 +220,7 @@ class Sets:
         stamps = [stamp_of(file) or stamp_of(file, "archive") or _stamp_at_work(file) for file in files]
         return [stamp for stamp in stamps if stamp]
 
-    def next_stamp(self, clock: Calendar) -> str:
+    def next_stamp(self, clock: WallClock) -> str:
         """Return the timestamp for a set that is made now, when its second has come: later sets are dated later.
 
         So two sets of one second are a second apart, and the first is not the latest any more when this returns.
@@ -369,7 +359,9 @@ class Sets:
                     f"{', '.join(lone)} in {folder}: the manifest {file} is missing, so nothing can be verified. "
                     "Bring it back from another copy of the set, or unpack the archives by hand."
                 )
-            raise DockerVpsError(f"There is no backup set {stamp_of(file)} in {folder}; backup_list.yml shows them.")
+            raise DockerVpsError(
+                f"There is no backup set {stamp_of(file)} in {folder}; {play('backup_list')} shows them."
+            )
         return BackupSet(folder, parse(kept.text, file))
 
 

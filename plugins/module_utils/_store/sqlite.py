@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
 from .._core.errors import DockerVpsError
+from .._core.remedies import setting
 from .files import refused
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
@@ -47,7 +48,7 @@ _CAUSES = (
     (
         "locked",
         "another process has kept it locked for {wait:g} seconds; an application with PRAGMA locking_mode = EXCLUSIVE "
-        "never lets go, so set docker_vps_backup_consistency to stop for it, and otherwise try again when the "
+        f"never lets go, so set {setting('backup_consistency')} to stop for it, and otherwise try again when the "
         "application is less busy",
     ),
     ("readonly", "a crash interrupted a write to it; start its application once, so that SQLite repairs it"),
@@ -95,7 +96,7 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
     """
     about = header(live)
     with _made(target, about) as descriptor:
-        steps = _Steps(wait, pause)
+        steps = _Steps(wait, pause, time.monotonic())
         with opened(live, about, wait) as source, connected(target, "mode=rw") as copied:
             if not about.wal:
                 source.execute("PRAGMA busy_timeout = 0")  # the steps wait, or waiting would be taken for holding
@@ -218,13 +219,13 @@ class _Unrecovered(Exception):
 class _Steps:
     """Follows a copy from step to step; no lock is held while it is called."""
 
-    def __init__(self, wait: float, pause: Callable[[float], None]) -> None:
+    def __init__(self, wait: float, pause: Callable[[float], None], began: float) -> None:
         self.lock_seconds = 0.0
         self._wait = wait
         self._pause = pause
         self._restarts = 0
         self._remaining: Optional[int] = None
-        self._began = self._moved = time.monotonic()
+        self._began = self._moved = began
 
     def __call__(self, status: int, remaining: int, total: int) -> None:
         now = time.monotonic()

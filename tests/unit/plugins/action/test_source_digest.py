@@ -11,7 +11,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible_collections.ptnextjs.docker_vps.plugins.action.source_digest import ActionModule
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import digest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import digest
 
 
 def acted(**arguments: Any) -> dict[str, Any]:

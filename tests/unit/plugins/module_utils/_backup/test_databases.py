@@ -190,7 +190,7 @@ def test_an_encrypted_database_is_refused_while_the_application_runs(shop: Shop,
     (shop.db / "secret.db").write_bytes(os.urandom(8192))
     start = bytes.fromhex("377f0682") if beside == "-wal" else JOURNAL
     (shop.db / f"secret.db{beside}").write_bytes(start + os.urandom(4000))
-    with pytest.raises(DockerVpsError, match="secret.db .* is encrypted.* Set docker_vps_backup_consistency to stop"):
+    with pytest.raises(DockerVpsError, match="secret.db .* is encrypted.* Set ⟦setting backup_consistency⟧ to stop"):
         shop.back_up()
     before = tree_of(shop.db)
     one = shop.back_up(consistency="stop")

@@ -420,7 +420,7 @@ def test_a_killed_copy_alone_is_not_removed(host: Host) -> None:
     [
         (
             "unexpected HTTP response (403): 403 Forbidden",
-            "as an append-only server does: set docker_vps_backup_offsite_pr",
+            "as an append-only server does: set ⟦setting backup_offsite_prune false⟧",
         ),
         ("client.RemoveObject: Access Denied.", "or prune on the server"),
         ("connection reset by peer", "Correct what this host may do there"),
@@ -457,7 +457,7 @@ def test_hosts_do_not_meet_in_a_repository(host: Host, two: Host) -> None:
     assert (done["host"], done["hosts"]) == ("web1", {"web1": 1, "web2": 1})
     assert done["summary"] == (
         f"1 set of shop on web1 in memory:shop: {FIRST}. Of other hosts there are: web2 (1); "
-        "docker_vps_backup_offsite_host says whose sets are meant."
+        "⟦setting backup_offsite_host⟧ says whose sets are meant."
     )
 
 

@@ -66,5 +66,5 @@ def test_a_repository_that_is_not_there_is_not_made(there: FakeRepository, verif
 @pytest.mark.parametrize("name", ["web 1", "a,b", "x" * 256, "a\nb"])
 @pytest.mark.parametrize("params", [lambda host: Params("shop", host), lambda host: offsite.Params(host=host)])
 def test_a_name_that_no_host_has(params: Any, name: str) -> None:
-    with pytest.raises(InvalidInput, match="cannot be the name of a host.*docker_vps_backup_offsite_host"):
+    with pytest.raises(InvalidInput, match="cannot be the name of a host.*⟦setting backup_offsite_host⟧"):
         params(name)

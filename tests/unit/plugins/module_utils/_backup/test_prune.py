@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import RECORD, Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.prune import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import STAMP
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, Shop

@@ -64,7 +64,7 @@ def test_a_restore(shop: Shop) -> None:
         "left": [],
         "notes": [],
         "summary": f"Set 20260201-020000 of shop is in shop-db, shop-media: 2 files, {size // 1024} KiB. "
-        "Stopped for 1 s: app. The data from before is kept; docker_vps_restore_undo: true brings it back.",
+        "Stopped for 1 s: app. The data from before is kept; ⟦setting restore_undo true⟧ brings it back.",
     }
     assert (Path(before[1]) / "b.png").exists()
     assert [swap.safety_copy for swap in remembered(shop.sets)] == before
@@ -126,7 +126,7 @@ def test_refused_while_a_container_runs(shop: Shop) -> None:
     assert caught.value.message == (
         "app, other run on shop-db, shop-media, so nothing was restored. Would be lost: 2 rows of vendors, what "
         "changed in 3 files since 2026-02-01 02:00:00 UTC. Stop them first, or allow that with "
-        "-e docker_vps_restore_stop_app=true (docker-vps restore --stop-app): they are stopped for a moment, when "
+        "⟦once restore_stop_app true⟧: they are stopped for a moment, when "
         "everything is prepared."
     )
     assert caught.value.evidence["containers"] == ["app", "other"]
@@ -194,7 +194,7 @@ def test_missing_volumes_are_made_as_compose_made_them(shop: Shop) -> None:
     )
     shop.engine.remove_volume("shop-media")
     half = restore(shop)["summary"]
-    assert "The data from before of shop-db is kept; docker_vps_restore_undo: true brings it back." in half
+    assert "The data from before of shop-db is kept; ⟦setting restore_undo true⟧ brings it back." in half
     assert "shop-media was not there before" in half
     assert result["would_lose"]["summary"] == "Nothing would be lost."
     assert shop.engine.volumes["shop-db"]["Labels"] == LABELS

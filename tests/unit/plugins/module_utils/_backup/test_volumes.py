@@ -77,7 +77,7 @@ def test_a_directory_that_is_not_on_this_host(engine: FakeVolumeEngine) -> None:
         volume_of(engine, "db")
     assert caught.value.message == (
         f"The directory {place} of the volume db is not on this host, or may not be read. "
-        "Run on the host of the engine, with become: true."
+        "Run on the host of the engine, ⟦as_root⟧."
     )
 
 

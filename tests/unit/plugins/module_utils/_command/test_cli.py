@@ -270,6 +270,15 @@ def test_a_drill_without_a_set(host: Host) -> None:
     assert [news["job"] for news in host.news()] == ["drill"]
 
 
+def test_what_helps_is_said_in_the_words_of_the_command(host: Host) -> None:
+    helps = "Make one with docker-vps backup, or correct directory in the configuration."
+    for argv in (["drill"], ["--json", "drill"], ["status"], ["--json", "status"]):
+        assert host.run(*argv) == 1
+        assert helps in host.out + host.err
+        assert "⟦" not in host.out + host.err
+    assert [one["message"].partition(". ")[2] for one in host.news()] == [helps, helps]
+
+
 def test_restore_and_undo(host: Host) -> None:
     root = host.deploy()
     host.engine.add_container("app", "shop-db")

@@ -10,9 +10,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import (
     NEXT_STEP,
     LossLimits,
-    counted,
     held_back,
-    listed,
     lost,
     shrunk,
     told,
@@ -200,10 +198,3 @@ def test_a_loss_is_told_where_rows_went_and_nowhere_else(before: dict[str, int],
     found = lost([db(2, **after)], [a_set(1, db(1, **before))], LossLimits(rows=0, ignore=()))
     assert bool(found) == any(before[table] >= 10 for table in gone)
     assert lost([db(2, **before)], [a_set(1, db(1, **before))], LossLimits(rows=0, files=0, ignore=())) == {}
-
-
-def test_words() -> None:
-    assert listed([]) == ""
-    assert listed(["a", "b"], 2) == "a, b"
-    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
-    assert (counted(1, "row"), counted(2, "row")) == ("1 row", "2 rows")

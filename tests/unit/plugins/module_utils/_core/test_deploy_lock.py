@@ -48,7 +48,7 @@ def test_another_play_is_told_who_is_at_work_since_when_and_how_to_go_on(owner: 
     assert caught.value.message == (
         f"Cannot begin {owner.purpose}: deploy of ann@desk (process 41) has been at work for 35 s, since 2026-09-21 "
         "14:13:20 UTC, and holds /opt/shop/deploy.lock. Wait until it has ended; if it never will, take the lock with "
-        "-e docker_vps_lock_force=true."
+        "⟦once lock_force true⟧."
     )
     facts: Any = caught.value.evidence["lock"]
     assert (facts["controller"], facts["process"], facts["age"]) == ("desk-1", "41:900", 35)

@@ -48,7 +48,7 @@ def test_an_empty_repository_has_no_versions() -> None:
     assert git.refs_of("") == {}
     assert (
         git.unknown("main", {})
-        == "The repository has no branch, tag or commit main: check docker_vps_git_version. It is empty."
+        == "The repository has no branch, tag or commit main: check ⟦setting git_version⟧. It is empty."
     )
 
 
@@ -59,7 +59,7 @@ def test_what_may_be_the_beginning_of_a_commit(text: str, short: bool) -> None:
 
 def test_names_that_are_like_the_one_asked_for_are_told() -> None:
     refs = git.refs_of(LISTED)
-    assert git.unknown("mian", refs).endswith("check docker_vps_git_version. It has main and others.")
+    assert git.unknown("mian", refs).endswith("check ⟦setting git_version⟧. It has main and others.")
     assert git.unknown("zzz", refs).endswith("It has main, v1, v1 and others.")
 
 
@@ -72,15 +72,15 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
         ),
         (
             "No ED25519 host key is known for git.example.com\nHost key verification failed.",
-            "docker_vps_git_known_hosts",
+            "⟦setting git_known_hosts⟧",
         ),
-        ("git@git.example.com: Permission denied (publickey).", "docker_vps_git_key"),
+        ("git@git.example.com: Permission denied (publickey).", "⟦setting git_key⟧"),
         ('Load key "/x": error in libcrypto\ngit@x: Permission denied (publickey).', "without a passphrase"),
         (
             "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled",
-            "docker_vps_git_token",
+            "⟦setting git_token⟧",
         ),
-        ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/'", "docker_vps_git_token"),
+        ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/'", "⟦setting git_token⟧"),
         ("remote: Repository not found.\nfatal: repository 'https://x/' not found", "no such repository"),
         ("fatal: '/srv/x' does not appear to be a git repository", "no such repository"),
         ("ssh: Could not resolve hostname x: Name or service not known", "DNS"),
@@ -93,7 +93,7 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
         ("error: The following untracked working tree files would be overwritten by checkout:\n\tpage", "in the way"),
         ("fatal: Unable to create '/x/.git/index.lock': File exists.", "Another git"),
         ("error: object file .git/objects/aa/bb is empty\nfatal: loose object aabb is corrupt", "damaged"),
-        ("fatal: remote error: upload-pack: not our ref 123", "docker_vps_git_version"),
+        ("fatal: remote error: upload-pack: not our ref 123", "⟦setting git_version⟧"),
         ("fatal: transport 'file' not allowed", "submodule"),
         (
             "git-lfs filter-process: 1: git-lfs: not found\nfatal: the remote end hung up unexpectedly",

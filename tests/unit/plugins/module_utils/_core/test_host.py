@@ -20,7 +20,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
     installed,
     memory_limit,
     refusal,
-    size,
     up_to_date,
     version,
 )
@@ -54,7 +53,7 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
     ]
     assert findings(FACTS, NEEDS) == [
         Finding("engine", True, "23.0 or newer", "26.1.5", "upgrade Docker"),
-        Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower docker_vps_memory_min"),
+        Finding("memory", True, "at least 768 MiB", "4.0 GiB", "use a larger host or lower ⟦setting memory_min⟧"),
         Finding("disk", True, "at least 2.0 GiB free", "20.0 GiB free", "free some with: docker builder prune --all"),
     ]
 
@@ -66,7 +65,7 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
         ({"engine_version": ""}, "engine", "not installed"),
         ({"memory": 768 * MIB - 1}, "memory", "768 MiB"),
         ({"disk_free": 2 * GIB - 1}, "disk", "2.0 GiB free"),
-        ({"disk_free": 0}, "disk", "0 MiB free"),
+        ({"disk_free": 0}, "disk", "0 bytes free"),
     ],
 )
 def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, said: str) -> None:
@@ -173,7 +172,7 @@ def test_what_cannot_be_seen_is_said_and_no_failure() -> None:
             "blog",
             False,
             "it belongs to the Compose project blog",
-            "choose another name, or set docker_vps_external_volumes: true to use it as it is",
+            "choose another name, or set ⟦setting external_volumes true⟧ to use it as it is",
         ),
     ],
 )
@@ -248,14 +247,6 @@ def test_only_running_containers_are_up_to_date(said: str, quiet: bool) -> None:
 )
 def test_the_memory_limit_suits_the_host(memory: int, limit: str) -> None:
     assert memory_limit(memory) == limit
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 MiB"), (768 * MIB, "768 MiB"), (GIB - 1, "1024 MiB"), (GIB, "1.0 GiB"), (int(1.25 * GIB), "1.2 GiB")],
-)
-def test_sizes_for_people(count: int, text: str) -> None:
-    assert size(count) == text
 
 
 SNAPSHOTTER = [["driver-type", "io.containerd.snapshotter.v1"]]

@@ -20,7 +20,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest
     manifest_file,
     new_stamp,
     parse,
-    shown,
     stamp_of,
     time_of,
     upload_path,
@@ -187,11 +186,6 @@ def test_what_is_no_manifest_is_told_and_why(text: str, why: str) -> None:
     assert FILE in caught.value.message
     assert why in caught.value.message
     assert len(caught.value.message) < 600
-
-
-@pytest.mark.parametrize(("name", "told"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
-def test_names_as_text(name: str, told: str) -> None:
-    assert shown(name) == told
 
 
 def test_what_has_a_default_may_be_missing_so_that_versions_read_each_others_manifests() -> None:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import short
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import (
     excess,
     not_hooks,
@@ -84,12 +85,12 @@ WRONG = [(kind, value) for kind, (_unused, refused) in CASES.items() for value i
 
 @pytest.mark.parametrize(("kind", "value"), RIGHT)
 def test_a_right_value(kind: str, value: Any) -> None:
-    assert wrong({kind: ["x"]}, {"x": value}) == []
+    assert wrong({kind: ["x"]}, {"x": value}, os.path.isdir) == []
 
 
 @pytest.mark.parametrize(("kind", "value"), WRONG)
 def test_a_wrong_value(kind: str, value: Any) -> None:
-    (told,) = wrong({kind: ["role_x"]}, {"role_x": value})
+    (told,) = wrong({kind: ["role_x"]}, {"role_x": value}, os.path.isdir)
     assert told.startswith("role_x must be ")
     assert told.endswith(f", but is {short(repr(value))}.")
 
@@ -99,20 +100,20 @@ def test_every_kind_of_a_variable_is_tried_here() -> None:
 
 
 def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
-    (told,) = wrong({"name": ["app"]}, {"app": "two words " * 500})
+    (told,) = wrong({"name": ["app"]}, {"app": "two words " * 500}, os.path.isdir)
     assert told.startswith("app must be a name of letters")
     assert len(told) < 350
 
 
 def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
-    (told,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"})
+    (told,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"}, os.path.isdir)
     assert told.startswith("url must be a git URL without a password")
     assert told.endswith("but is 'https://(hidden)@git.example.com/a.git'.")
 
 
 def test_every_wrong_value_is_told_and_no_other() -> None:
     values = {"a": 0, "b": 80, "c": "x", "d": "/opt", "e": "opt"}
-    assert wrong({"port": ["a", "b", "c"], "path": ["d", "e"]}, values) == [
+    assert wrong({"port": ["a", "b", "c"], "path": ["d", "e"]}, values, os.path.isdir) == [
         "a must be a port number between 1 and 65535, but is 0.",
         "c must be a port number between 1 and 65535, but is 'x'.",
         "e must be an absolute path without a colon or a dollar sign, but is 'opt'.",
@@ -121,31 +122,31 @@ def test_every_wrong_value_is_told_and_no_other() -> None:
 
 @given(st.sampled_from(sorted(CASES)), st.none() | st.booleans() | st.integers() | st.floats() | st.text())
 def test_any_value_is_judged(kind: str, value: Any) -> None:
-    assert len(wrong({kind: ["x"]}, {"x": value})) <= 1
+    assert len(wrong({kind: ["x"]}, {"x": value}, os.path.isdir)) <= 1
 
 
 @given(st.from_regex(r"[0-9]{1,6}(\.[0-9]{1,2})?[KMGTkmgtiBb]{0,3}", fullmatch=True))
 def test_every_size_that_is_right_can_be_read_by_the_modules(text: str) -> None:
-    if not wrong({"size": ["x"]}, {"x": text}):
+    if not wrong({"size": ["x"]}, {"x": text}, os.path.isdir):
         assert human_to_bytes(text) >= 0
 
 
 def test_an_empty_value_is_judged_where_a_role_wants_one() -> None:
     rules = {"url": {"kind": "http_url", "required_by": ["env_file"]}, "port": {"kind": "port"}, "free": {}}
     values = {"port": 80, "url": "", "free": ""}
-    assert ruled(rules, values, ["stack"]) == []
-    (told,) = ruled(rules, values, ["stack", "env_file"])
+    assert ruled(rules, values, ["stack"], bool) == []
+    (told,) = ruled(rules, values, ["stack", "env_file"], bool)
     assert told.startswith("url must be an http:// or https:// address")
-    (told,) = ruled(rules, {**values, "url": "ftp://a"}, ["stack"])
+    (told,) = ruled(rules, {**values, "url": "ftp://a"}, ["stack"], bool)
     assert told.endswith("but is 'ftp://a'.")
 
 
 def test_rules_are_told_in_the_order_of_the_values_and_amounts_last() -> None:
     kinds = {"high": "size", "port": "port", "k": "hooks"}
     rules = {name: {"kind": kind} for name, kind in kinds.items()} | {"low": {"kind": "size", "at_most": "high"}}
-    told = ruled(rules, {"port": 0, "k": [], "high": "x", "low": "1G"}, [])
+    told = ruled(rules, {"port": 0, "k": [], "high": "x", "low": "1G"}, [], bool)
     assert [sentence.split(" must ")[0] for sentence in told] == ["port", "high"]
-    assert ruled(rules, {"low": "2G", "high": "1G"}, []) == ["low (2G) must not be more than high (1G)."]
+    assert ruled(rules, {"low": "2G", "high": "1G"}, [], bool) == ["low (2G) must not be more than high (1G)."]
 
 
 def test_exactly_one_of_some_variables_has_a_value() -> None:

@@ -99,13 +99,13 @@ def test_a_token_is_given_to_its_server_alone_and_stands_in_no_argument(tmp_path
 
 @pytest.mark.parametrize("access", [{"key": "not a key"}, {"submodule_keys": {"acme/ui": "not a key"}}])
 def test_what_is_no_key_is_told_before_anybody_is_asked(tmp_path: Path, access: dict[str, Any]) -> None:
-    with pytest.raises(GitError, match="docker_vps_git_key must be a private key"):
+    with pytest.raises(GitError, match="⟦setting git_key⟧ must be a private key"):
         called(tmp_path, "fetch", **access)
 
 
 def test_a_refusal_has_its_cause(tmp_path: Path) -> None:
     with Git(str(tmp_path), URL, Access(), 5) as git:
-        with pytest.raises(GitError, match="check docker_vps_git_url and the DNS"):
+        with pytest.raises(GitError, match="check ⟦setting git_url⟧ and the DNS"):
             git("fail")
         assert not git.has("fail")
         assert git.has("status")

@@ -43,7 +43,7 @@ REFUSED = (500, {"message": "the disk is on fire"})
 
 
 def engine_of(server: EngineServer) -> Engine:
-    return Engine(Address(server.url))
+    return Engine.connect(Address(server.url))
 
 
 def event(name: str = "app", key: str = "5b2b24f90fbe") -> dict[str, Any]:
@@ -215,7 +215,7 @@ def test_something_else_that_speaks_http_is_no_engine(serve_engine: ServeEngine)
 
 def test_a_missing_socket(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable) as caught:
-        Engine(Address(f"unix://{tmp_path}/none.sock"))
+        Engine.connect(Address(f"unix://{tmp_path}/none.sock"))
     assert caught.value.message == (
         f"No Docker engine answers at unix://{tmp_path}/none.sock: there is no such socket. "
         "Is it installed and running (systemctl status docker)?"
@@ -227,7 +227,7 @@ def test_a_socket_at_which_nobody_listens(tmp_path_factory: pytest.TempPathFacto
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     with pytest.raises(EngineUnreachable, match="nothing listens there"):
-        Engine(Address(f"unix://{path}"))
+        Engine.connect(Address(f"unix://{path}"))
 
 
 def test_a_port_at_which_nobody_listens() -> None:
@@ -235,12 +235,12 @@ def test_a_port_at_which_nobody_listens() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(EngineUnreachable, match="nothing listens there"):
-        Engine(Address(f"tcp://127.0.0.1:{port}"))
+        Engine.connect(Address(f"tcp://127.0.0.1:{port}"))
 
 
 def test_an_address_that_is_none() -> None:
     with pytest.raises(EngineUnreachable, match="No Docker engine answers at gopher://x:1: Invalid bind address"):
-        Engine(Address("gopher://x:1"))
+        Engine.connect(Address("gopher://x:1"))
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_a_socket_that_is_forbidden(serve_engine: ServeEngine, request: pytest.F
         engine_of(server)
     assert caught.value.message == (
         f"Permission denied at the Docker engine's address {server.url}. "
-        "Run with become: true, or add the user to the group docker."
+        "Run ⟦as_root⟧, or add the user to the group docker."
     )
 
 
@@ -274,7 +274,7 @@ def test_a_socket_that_is_forbidden(serve_engine: ServeEngine, request: pytest.F
 )
 def test_tls_files_that_are_not_there(address: dict[str, str]) -> None:
     with pytest.raises(EngineError, match="The TLS files for the Docker engine at tcp://192.0.2.1:2376 cannot be used"):
-        Engine(Address("tcp://192.0.2.1:2376", **address))
+        Engine.connect(Address("tcp://192.0.2.1:2376", **address))
 
 
 def test_an_engine_that_goes_away(serve_engine: ServeEngine) -> None:
@@ -355,7 +355,7 @@ def test_a_stream_that_cannot_be_closed_any_more(error: Exception) -> None:
         def close(self) -> None:
             raise error
 
-    feed = EventFeed(Broken(), ["app"])
+    feed = EventFeed(Broken(), ["app"]).begin()
     feed.close()
     assert feed.wait(LONG) is True
 
@@ -368,7 +368,7 @@ def test_a_stream_that_breaks_has_ended(error: Exception) -> None:
         yield event()
         raise error
 
-    feed = EventFeed(stream(), ["app"])
+    feed = EventFeed(stream(), ["app"]).begin()
     assert feed.wait(LONG) is True
     with pytest.raises(EngineUnreachable):
         feed.wait(LONG)

@@ -82,4 +82,4 @@ def test_without_the_sdk_the_module_says_what_to_install(exit_of: Any, monkeypat
 def test_after_that_the_sdk_is_back() -> None:
     assert importlib.import_module(engine.__name__) is engine
     with pytest.raises(EngineUnreachable):
-        Engine(Address("unix:///nowhere.sock"))
+        Engine.connect(Address("unix:///nowhere.sock"))

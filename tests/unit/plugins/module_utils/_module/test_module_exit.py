@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import as_root, play, setting
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.module_exit import finish
 
 
@@ -43,6 +44,30 @@ def test_a_refusal_of_the_system(exit_of: Any) -> None:
     ended = exit_of(main_of(refused), name="app")
     assert ended.code == 1
     assert ended.result["msg"].startswith("The task failed at /x/y: Read-only file system. That file system is mounted")
+
+
+def remedied() -> Mapping[str, Any]:
+    raise EngineError(f"It broke. Run {play('deploy')}.", why=[f"Set {setting('cutover')}."])
+
+
+def forbidden() -> Mapping[str, Any]:
+    raise PermissionError(errno.EACCES, "Permission denied", "/x")
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (remedied, ["It broke. Run deploy.yml.", "Set docker_vps_cutover."]),
+        (forbidden, ["Permission denied. Does the play need become: true?"]),
+        (lambda: {"rows": [{"why": f"Run {play('deploy')}."}], "diff": {"after": as_root()}}, ["Run deploy.yml."]),
+    ],
+)
+def test_what_helps_is_said_in_the_words_of_plays(
+    exit_of: Any, run: Callable[[], Mapping[str, Any]], said: list[str]
+) -> None:
+    text = exit_of(main_of(run), name="app").text
+    assert [one for one in said if one not in text] == []
+    assert [mark for mark in ("⟦", "\\u27e6") if mark in text] == []
 
 
 @pytest.mark.parametrize("run", [failing, lambda: {"changed": False}])

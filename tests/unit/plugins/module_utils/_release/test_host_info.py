@@ -44,14 +44,14 @@ def test_a_look_without_questions() -> None:
             {
                 "check": "memory",
                 "ok": True,
-                "expected": "at least 0 MiB",
+                "expected": "at least 0 bytes",
                 "found": "4.0 GiB",
-                "remedy": "use a larger host or lower docker_vps_memory_min",
+                "remedy": "use a larger host or lower ⟦setting memory_min⟧",
             },
             {
                 "check": "disk",
                 "ok": True,
-                "expected": "at least 0 MiB free",
+                "expected": "at least 0 bytes free",
                 "found": "20.0 GiB free",
                 "remedy": "free some with: docker builder prune --all",
             },
@@ -225,6 +225,6 @@ def test_the_directory_of_another_application_is_refused(writer: str, right: boo
     if right:
         assert all(checks(ran(host=host, **given)).values())
     else:
-        told = "it belongs to the Compose project blog; give each application a docker_vps_directory of its own"
+        told = "it belongs to the Compose project blog; give each application a ⟦setting directory⟧ of its own"
         with pytest.raises(DockerVpsError, match=told):
             ran(host=host, **given)

@@ -56,8 +56,8 @@ def test_what_shrank_is_named(site: Site, version: Version) -> None:
     (caution,) = result["cautions"]
     live = site.live()
     assert caution == (
-        f"{LOST} If that was not meant, go back at once with the data of set {live.backup}: rollback.yml with "
-        "docker_vps_rollback_data: restore."
+        f"{LOST} If that was not meant, go back at once with the data of set {live.backup}: ⟦play rollback⟧ with "
+        "⟦setting rollback_data restore⟧."
     )
     assert (live.image, live.result, live.message) == ("shop:2", HEALTHY, LOST)
     assert result["summary"].endswith(caution)
@@ -69,7 +69,7 @@ def test_what_shrank_is_named(site: Site, version: Version) -> None:
 def test_the_release_is_undone_by_choice(site: Site, version: Version, aliases: list[str]) -> None:
     before, rows = site.state(), site.counted()
     error = failed(site, version, aliases=aliases)
-    assert f"{LOST} If that is meant, allow it with docker_vps_migration_loss: warn." in error.message
+    assert f"{LOST} If that is meant, allow it with ⟦setting migration_loss warn⟧." in error.message
     assert "The data is as it was before." in error.message
     assert site.counted() == rows
     after = site.state()

@@ -102,7 +102,7 @@ def test_holes_need_no_room(site: Site) -> None:
 def test_overlap_on_sqlite(site: Site) -> None:
     message = refused(site, strategy="start-first").message
     assert "shop-db holds the SQLite database payload.db" in message
-    assert "so start-first is refused. Set docker_vps_cutover: stop-first, or docker_vps_start_first_force" in message
+    assert "so start-first is refused. Set ⟦setting cutover stop-first⟧, or ⟦setting start_first_force true⟧" in message
     site.run(site.params("shop:2", strategy="start-first", start_first_force=True))
     assert site.live().image == "shop:2"
 

@@ -116,7 +116,7 @@ def test_users_newer_data_in_another_schema_stays_with_the_version_that_can_read
     one = site.live()
     assert (one.image, one.result) == ("shop:2", DEGRADED)
     assert "Would be lost: 2 rows of vendors." in error.message
-    assert "docker_vps_rollback_data: restore" in error.message
+    assert "⟦setting rollback_data restore⟧" in error.message
     assert error.evidence["release"] == vars(one)
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
     assert site.engine.names() == {APP: "shop:2"}
@@ -568,7 +568,7 @@ def test_an_engine_that_does_not_come_back(site: Site) -> None:
     site.engine.on["start", NEXT] = leave
     error = failed(site)
     assert "failed, and what was before is not back yet." in error.message
-    assert "run the same play again when it answers" in error.message
+    assert "⟦again⟧ when it answers" in error.message
     site.engine.on.clear()
     site.clock.passed += 300
     assert site.deploy("shop:3")["changed"] is True

@@ -80,5 +80,5 @@ def test_a_file_that_is_gone_is_put_back(site: Site) -> None:
 
 def test_what_was_never_deployed_has_nothing_to_start(tmp_path: Path) -> None:
     empty = Site(tmp_path)
-    with pytest.raises(DockerVpsError, match="was never deployed here, or was removed. Run deploy.yml"):
+    with pytest.raises(DockerVpsError, match="was never deployed here, or was removed. Run ⟦play deploy⟧"):
         run("shop", True, empty.world, check_mode=True)

@@ -177,7 +177,7 @@ def test_without_the_set_of_then(tmp_path: Path) -> None:
     site.deploy("shop:1")
     site.deploy("shop:2", Version(migrates=migrate), backup=site.backing_up())
     site.sets.remove(site.sets.listing().sets)
-    with pytest.raises(DockerVpsError, match="left it, since set .* was removed from .*docker_vps_rollback_data: keep"):
+    with pytest.raises(DockerVpsError, match="left it, since set .* was removed from .*⟦setting rollback_data keep⟧"):
         returned(site, data="restore")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import sources
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sources
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.build_context import Params, make
 
 

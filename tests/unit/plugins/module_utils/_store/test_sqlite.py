@@ -30,7 +30,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite 
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
 MODES = ("wal", "delete")
-EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* docker_vps_backup_consistency to stop"
+EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* ⟦setting backup_consistency⟧ to stop"
 
 
 def copy(live: str, target: str, **options: Any) -> DatabaseFacts:

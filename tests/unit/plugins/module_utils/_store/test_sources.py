@@ -11,7 +11,7 @@ from typing import Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sources import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import (
     archive,
     chosen,
     digest,
@@ -122,9 +122,9 @@ def test_a_dockerfile_that_leads_to_no_file_of_the_sources_is_refused(root: Path
 @pytest.mark.parametrize(
     ("name", "ignore", "said"),
     [
-        ("nowhere", "", "nowhere are not a directory on the controller. Correct docker_vps_source_path."),
-        ("package.json", "", "package.json are not a directory on the controller. Correct docker_vps_source_path."),
-        ("", "*", " hold no files, or .dockerignore leaves none. Correct docker_vps_source_path, or that file."),
+        ("nowhere", "", "nowhere are not a directory on the controller. Correct ⟦setting source_path⟧."),
+        ("package.json", "", "package.json are not a directory on the controller. Correct ⟦setting source_path⟧."),
+        ("", "*", " hold no files, or .dockerignore leaves none. Correct ⟦setting source_path⟧, or that file."),
     ],
 )
 def test_no_sources_are_refused(root: Path, name: str, ignore: str, said: str) -> None:

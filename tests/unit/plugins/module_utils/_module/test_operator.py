@@ -7,7 +7,7 @@ import getpass
 import os
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.operator import operator
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.operator import operator
 
 HERE = os.uname().nodename
 

@@ -13,19 +13,18 @@ import os
 import stat
 import tarfile
 from contextlib import contextmanager
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Iterator
 
-from . import dockerignore
-from .errors import DockerVpsError, InvalidInput, next_step
-
-OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
-"""Files of an application that the builder reads itself, whatever they leave out."""
+from .._core import dockerignore
+from .._core.dockerignore import OWN
+from .._core.errors import DockerVpsError, InvalidInput, next_step
+from .._core.remedies import setting
 
 
 def chosen(root: str, ignore: str) -> list[str]:
     """Return the files of the sources, relative to ``root`` and sorted.
 
-    Which of its ignore files counts is decided as the builder does it. Without one see default_ignore.
+    Which of its ignore files counts is decided as the builder does it. Without one see dockerignore.default_ignore.
 
     Raises:
         InvalidInput: there is no such directory, it holds no files, a line of its ignore file is no pattern, or a link
@@ -33,15 +32,17 @@ def chosen(root: str, ignore: str) -> list[str]:
         DockerVpsError: it cannot be read.
     """
     if not os.path.isdir(root):
-        raise InvalidInput(f"The sources {root} are not a directory on the controller. Correct docker_vps_source_path.")
+        raise InvalidInput(
+            f"The sources {root} are not a directory on the controller. Correct {setting('source_path')}."
+        )
     with _readable(root):
         patterns = _patterns(root, ignore)
         own = [name for name in OWN if brings(root, name)]
         files = sorted({*dockerignore.kept(patterns, lambda folder: _entries(os.path.join(root, folder))), *own})
     if not set(files) - set(OWN[1:]):
         raise InvalidInput(
-            f"The sources {root} hold no files, or .dockerignore leaves none. Correct docker_vps_source_path, or that "
-            "file."
+            f"The sources {root} hold no files, or .dockerignore leaves none. "
+            f"Correct {setting('source_path')}, or that file."
         )
     return files
 
@@ -69,26 +70,13 @@ def _place(root: str, name: str) -> str:
     return os.path.realpath(path) if name in OWN else path
 
 
-def ignore_files(own_dockerfile: bool) -> Sequence[str]:
-    """Return the ignore files that the builder looks for, the first of them that is there counts."""
-    return OWN[1 if own_dockerfile else 2 :]
-
-
-def default_ignore(own_dockerfile: bool, ignore: str) -> str:
-    """Return what is left out of sources without an ignore file, by whether they have a Dockerfile of their own.
-
-    With one it is git's directory alone, as for the builder when it takes sources from git itself.
-    """
-    return ".git\n" if own_dockerfile else ignore
-
-
 def _patterns(root: str, ignore: str) -> list[dockerignore.Pattern]:
     own = brings(root, OWN[0])
-    for name in ignore_files(own):
+    for name in dockerignore.ignore_files(own):
         if brings(root, name):
             with open(os.path.join(root, name), "rb") as file:
                 return dockerignore.patterns_of(file.read(), name)
-    return dockerignore.patterns_of(default_ignore(own, ignore).encode(), "the default list")
+    return dockerignore.patterns_of(dockerignore.default_ignore(own, ignore).encode(), "the default list")
 
 
 def _entries(folder: str) -> list[tuple[str, bool]]:
