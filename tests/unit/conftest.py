@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional
+from unittest import mock
 
 import pytest
+from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.common.parameters import PASS_VARS
 from ansible.module_utils.testing import patch_module_args
@@ -56,7 +58,9 @@ def exit_of(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., 
             asked["_ansible_inject_invocation"] = True
         warnings._global_warnings.clear()  # those of a module before, which had a process of its own
         capfd.readouterr()
-        with patch_module_args(asked), pytest.raises(SystemExit) as ended:
+        # A module runs on a host, though tests of actions in the same process have loaded what is the controller's.
+        on_a_host = mock.patch.object(_internal, "is_controller", False)
+        with on_a_host, patch_module_args(asked), pytest.raises(SystemExit) as ended:
             main()
         out, err = capfd.readouterr()
         return Exit(ended.value.code, json.loads(out.splitlines()[-1]), out + err)

@@ -62,11 +62,12 @@ def test_what_does_not_agree(tmp_path: Path) -> None:
     assert told(site)[-1] == f"{APP} is running (unhealthy)."
     site.engine.remove_container(APP)
     assert (
-        told(site)[-1] == f"Release {site.live().id} should be live, but there is no container {APP}. Run deploy.yml."
+        told(site)[-1]
+        == f"Release {site.live().id} should be live, but there is no container {APP}. Run ⟦play deploy⟧."
     )
     site.engine.add_image("shop:9")
     site.engine.place_container(APP, "shop:9", {}, [])
-    assert told(site)[-1] == f"Release {site.live().id} should be live, but {APP} runs shop:9. Run deploy.yml."
+    assert told(site)[-1] == f"Release {site.live().id} should be live, but {APP} runs shop:9. Run ⟦play deploy⟧."
 
 
 def test_releases_of_which_none_is_live(tmp_path: Path) -> None:
