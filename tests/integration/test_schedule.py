@@ -281,12 +281,12 @@ def zones() -> list[str]:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_every_calendar_comes_once_in_all_time_zones() -> None:
-    defaults = yaml.safe_load((ROOT / "roles/schedule/defaults/main.yml").read_text())
+    defaults = yaml.safe_load((ROOT / "roles/common/defaults/main.yml").read_text())
     steps = {"backup": {1}, "verify": {7}, "drill": {28, 29, 30, 31}}
     everywhere = zones()
     assert len(everywhere) > 40
     for job, days in steps.items():
-        calendar = defaults[f"schedule_{job}_calendar"]
+        calendar = defaults[f"docker_vps_schedule_{job}_calendar"]
         number = 731 // min(days)
         for zone in everywhere:
             command = ("systemd-analyze", "calendar", f"--iterations={number}", calendar)
