@@ -13,6 +13,7 @@ from typing import Iterator, Mapping
 
 import pytest
 import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import manifest
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import MODULES, PACKAGE, PLUGINS, PYTHON, ROLES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
@@ -260,6 +261,11 @@ SCRIPTS = sorted(
 def test_every_script_names_its_licence(path: str) -> None:
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     assert "# SPDX-License-Identifier: GPL-3.0-or-later" in lines[:2]
+
+
+def test_manifests_name_the_version_of_the_collection() -> None:
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    assert manifest.TOOL_VERSION == galaxy["version"]
 
 
 def test_no_two_files_of_integration_tests_have_an_application_in_common() -> None:
