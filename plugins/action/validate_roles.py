@@ -55,13 +55,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         problems += self._conflicts(variables)
         flags = {name: variables[name] for name in known if known[name]["type"] == "bool" and name in variables}
         no_flags = validators.not_flags(self._templar.template(flags))
-        told = {sentence.split(" ", 1)[0] for sentence in no_flags}
+        unclear = {sentence.split(" ", 1)[0] for sentence in no_flags}
         spec = {name: option for role in asked["roles"] for name, option in _spec(role).items()}
         spec.update({name: _option(known[name]) for name in asked["variables"]})
         given = self._templar.template(
-            {name: variables[name] for name in spec if name in variables and name not in told}
+            {name: variables[name] for name in spec if name in variables and name not in unclear}
         )
-        return [*problems, *no_flags, *self._wrong(asked["roles"], spec, given)]
+        return [*problems, *no_flags, *_wrong(asked["roles"], spec, given, variables.get("inventory_dir") or ".")]
 
     def _unreadable(self, variables: Mapping[str, Any]) -> list[str]:
         """Return the variables whose templates or vaults cannot be read, which Ansible itself would not name."""
@@ -96,49 +96,58 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             found += validators.conflicts(host.name, groups, above, PREFIX, decided)
         return found
 
-    def _wrong(
-        self, roles: Sequence[str], spec: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
-    ) -> Sequence[str]:
-        rules = _variables()
-        judged = {name: rules.get(name, {}) for name in spec}
-        # First, since the validator ends with an exception at a date.
-        strings = [name for name in given if judged[name].get("kind") == "strings" and isinstance(given[name], Mapping)]
-        wrong = [problem for name in strings for problem in validators.not_strings(name, given[name])]
-        wrong += validators.not_text(
-            given, spec, [name for name in spec if judged[name].get("kind") in validators.NUMBERS]
-        )
-        if wrong:
-            return wrong
-        checked = ArgumentSpecValidator(spec).validate(given, validate_role_argument_spec=True)
-        if checked.error_messages:
-            return [f"{validators.unconvertible(message)}." for message in checked.error_messages]
-        text = validators.coerced(given, {name: spec[name]["type"] for name in given})
-        if text:
-            return text
-        # The validator adds every variable that is not given, as None.
-        values = {name: checked.validated_parameters[name] for name in given}
-        found = validators.ruled(judged, values, roles, os.path.isdir)
-        hooks = [name for name in values if judged[name].get("kind") == "hooks"]
-        found += [problem for name in hooks for problem in self._hooks(name, values[name])]
-        found += [
-            problem
-            for section in _sections()
-            if {*roles} & {*section.get("required_by", ())}
-            for problem in validators.one_of(section["one_of"], values)
-        ]
-        if "env_file" in roles:
-            keys = environment.foreseen(_environment(rules), values, found)
-            found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
-        return found
 
-    def _hooks(self, name: str, hooks: Sequence[Any]) -> list[str]:
-        """Return what is wrong with hooks, whose files lie where the inventory does, or are named by a whole path."""
-        directory = Path(self._templar.template("{{ inventory_dir | default('.', true) }}"))
-        paths = [directory / hook for hook in hooks if isinstance(hook, str)]
-        gone = [
-            f"{name} names {path}, and there is no such file on the controller." for path in paths if not path.is_file()
-        ]
-        return [*validators.not_hooks(name, hooks), *gone]
+def _wrong(
+    roles: Sequence[str], spec: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], inventory: str
+) -> list[str]:
+    """Return what is wrong with values; of those whose type is wrong, that only.
+
+    Args:
+        inventory: the directory of the inventory, where the files of hooks lie.
+    """
+    rules = _variables()
+    found: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        option, kind = spec[name], rules.get(name, {}).get("kind", "")
+        mistyped = _mistyped(name, value, option, kind)
+        found += mistyped
+        if not mistyped:
+            checked = ArgumentSpecValidator({name: option}).validate({name: value}, validate_role_argument_spec=True)
+            values[name] = checked.validated_parameters[name]
+    found += validators.ruled({name: rules.get(name, {}) for name in values}, values, roles, os.path.isdir)
+    for name in [name for name in values if rules.get(name, {}).get("kind") == "hooks"]:
+        found += _hooks(name, values[name], inventory)
+    for section in _sections():
+        names = section.get("one_of", ())
+        if {*roles} & {*section.get("required_by", ())} and {*names} <= {*values}:
+            found += validators.one_of(names, values)
+    sources = _environment(rules)
+    if "env_file" in roles and {*sources["keys"].values(), sources["extra"], sources["mount"]} <= {*values}:
+        keys = environment.foreseen(sources, values, found)
+        found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
+    return found
+
+
+def _mistyped(name: str, value: Any, option: Mapping[str, Any], kind: str) -> list[str]:
+    """Return what is wrong with the type of a value."""
+    # First, since the validator ends with an exception at a date.
+    wrong = validators.not_strings(name, value) if kind == "strings" and isinstance(value, Mapping) else []
+    wrong += validators.not_text({name: value}, {name: option}, [name] if kind in validators.NUMBERS else [])
+    if wrong:
+        return wrong
+    checked = ArgumentSpecValidator({name: option}).validate({name: value}, validate_role_argument_spec=True)
+    wrong = [f"{validators.unconvertible(message)}." for message in checked.error_messages]
+    return wrong or validators.coerced({name: value}, {name: option["type"]})
+
+
+def _hooks(name: str, hooks: Sequence[Any], inventory: str) -> list[str]:
+    """Return what is wrong with hooks, whose files lie where the inventory does, or are named by a whole path."""
+    paths = [Path(inventory) / hook for hook in hooks if isinstance(hook, str)]
+    gone = [
+        f"{name} names {path}, and there is no such file on the controller." for path in paths if not path.is_file()
+    ]
+    return [*validators.not_hooks(name, hooks), *gone]
 
 
 def _read(path: str) -> Any:

@@ -192,8 +192,8 @@ def test_a_hook_that_fails_after_the_cutover_fails_the_play_and_undoes_nothing(a
 
 WRONG_HOOKS = [
     (["no/such.yml"], "no/such.yml, and there is no such file on the controller."),
-    ([["true"], []], "must hold paths of tasks files, and commands as lists of texts."),
-    ([[1]], "must hold paths of tasks files, and commands as lists of texts."),
+    ([["true"], []], "must hold paths of tasks files, and commands as lists of strings."),
+    ([[1]], "must hold paths of tasks files, and commands as lists of strings."),
     ({"a": 1}, "docker_vps_hooks_after_cutover must be a list"),
     ("text", "docker_vps_hooks_after_cutover must be a list"),
 ]
@@ -201,8 +201,8 @@ WRONG_HOOKS = [
 
 WRONG_NOTIFICATIONS = {
     "docker_vps_notify_pings": ("text", "docker_vps_notify_pings must be a mapping"),
-    "docker_vps_notify_command": ("text", "docker_vps_notify_command must be a list of texts"),
-    "docker_vps_notify_webhook": (["text"], "docker_vps_notify_webhook must be an address"),
+    "docker_vps_notify_command": ("text", "docker_vps_notify_command must be a list, but is text"),
+    "docker_vps_notify_webhook": (["text"], "docker_vps_notify_webhook is a list, not a string"),
 }
 
 
@@ -216,15 +216,14 @@ def test_hooks_and_notifications_that_could_not_run_are_refused_first(make_app: 
         sentences[name] = sentence
     mixed = {"docker_vps_build_args": "text", "docker_vps_port": 0, "docker_vps_hooks_on_failure": "text"}
     apps["together"] = make_app("it-hooks-together", docker_vps_notify_pings="text", **mixed)
-    sentences["together"] = (
-        "docker_vps_hooks_on_failure must be a list; with -e, give it as JSON. docker_vps_notify_pings must"
-    )
+    sentences["together"] = "docker_vps_hooks_on_failure must be a list, but is text; with -e, give it as JSON"
     played = deploy_all(apps)
     for name, app in apps.items():
         assert sentences[name] in played[name].text, name
         assert not app.directory.exists(), name
     assert "docker_vps_build_args must be a mapping, but is a string" in played["together"].text
     assert "docker_vps_port must be a port number" in played["together"].text
+    assert "docker_vps_notify_pings must be a mapping" in played["together"].text
 
 
 class Listener:

@@ -163,7 +163,7 @@ def ruled(
         if rule.get("kind") in _KINDS and not spared:
             kinds.setdefault(rule["kind"], []).append(name)
     found = {sentence.split(" ", 1)[0]: sentence for sentence in wrong(kinds, values, is_directory)}
-    pairs = {name: rules[name]["at_most"] for name in values if "at_most" in rules[name]}
+    pairs = {name: rules[name]["at_most"] for name in values if rules[name].get("at_most") in values}
     return [*(found[name] for name in values if name in found), *excess(pairs, values)]
 
 
