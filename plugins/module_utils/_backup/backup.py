@@ -115,14 +115,14 @@ def run(
     }
 
 
-def told(one: BackupSet) -> dict[str, Any]:
+def told(backup_set: BackupSet) -> dict[str, Any]:
     """Return a set as modules tell it."""
     return {
         "set": {
-            **asdict(one.manifest),
-            "directory": one.directory,
-            "bytes": sum(archive.bytes for archive in one.manifest.archives),
-            "verified": one.manifest.verified,
+            **asdict(backup_set.manifest),
+            "directory": backup_set.directory,
+            "bytes": sum(archive.bytes for archive in backup_set.manifest.archives),
+            "verified": backup_set.manifest.verified,
         }
     }
 
@@ -137,11 +137,11 @@ def summary(made: BackupSet) -> str:
     ]
     if manifest.uploads.named and not manifest.uploads.problem:
         parts.append(counted(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
-    cautions = [textwrap.shorten(one, SHORT, placeholder=" …") for one in manifest.warnings]
+    cautions = [textwrap.shorten(warning, SHORT, placeholder=" …") for warning in manifest.warnings]
     cautions += data_loss.told(manifest)
     parts[-1] += f", in {made.directory}"
     sentences = [f"Set {manifest.id} of {manifest.app}: {', '.join(parts)}", *cautions]
-    return " ".join(one if one.endswith((".", "…")) else f"{one}." for one in sentences)
+    return " ".join(sentence if sentence.endswith((".", "…")) else f"{sentence}." for sentence in sentences)
 
 
 def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
@@ -172,12 +172,12 @@ def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) ->
         if inside:
             raise DockerVpsError(inside)
         survey = tree.survey(found.root)
-        there = databases.found(name, found.root, survey, params.wanted)
-        databases.refuse_closed(volume, found.root, there, params.wanted)
-        sources[name] = _Source(found, survey, there)
+        found_databases = databases.found(name, found.root, survey, params.wanted)
+        databases.refuse_closed(volume, found.root, found_databases, params.wanted)
+        sources[name] = _Source(found, survey, found_databases)
     if params.consistency == "stop":
         refuse_vanishing(running(engine, params.volumes.values()))
-    if all(one.survey.files == 0 for one in sources.values()):
+    if all(source.survey.files == 0 for source in sources.values()):
         raise DockerVpsError(
             f"There is not one file in {', '.join(params.volumes.values())}: an empty set would push out good ones. "
             f"Has the data been lost? {play('restore')} brings back the last set."
@@ -192,9 +192,9 @@ def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) ->
 def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -> None:
     """Refuse a set that would stand for good ones although all databases or files of a volume are gone."""
     for name, source in sources.items():
-        before = next((one for _unused, one in data_loss.holders(name, earlier)), None)
-        now, there = source.survey, source.databases
-        left = there.own or there.sealed or there.distant
+        before = next((archive for _unused, archive in data_loss.holders(name, earlier)), None)
+        now, found_databases = source.survey, source.databases
+        left = found_databases.own or found_databases.sealed or found_databases.distant
         gone = before and ((before.databases and not left) or (before.files and not now.files))
         if before and gone:
             what = "database" if before.databases else "file"
@@ -209,7 +209,7 @@ def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> in
 
     A volume that has grown is counted as if the growth could not be compressed.
     """
-    last = {one.name: one for found in sets.listing().sets[:1] for one in found.manifest.archives}
+    last = {archive.name: archive for backup_set in sets.listing().sets[:1] for archive in backup_set.manifest.archives}
     total = 0
     for name, source in sources.items():
         before, now = last.get(name), source.survey.disk
@@ -222,9 +222,9 @@ def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> in
 
 def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> None:
     copies = sum(
-        os.stat(os.path.join(source.volume.root, one)).st_blocks * 512
+        os.stat(os.path.join(source.volume.root, path)).st_blocks * 512
         for source in sources.values()
-        for one in source.databases.own
+        for path in source.databases.own
     )
     needed, free = _predicted(sets, params, sources) + copies + RESERVE, sets.free()
     if free < needed:
@@ -316,14 +316,14 @@ class _Making:
         began = self.clock.now()
         if self.params.consistency == "online":
             return began
-        there = running(self.engine, self.params.volumes.values())
-        containers = tuple(one["Id"] for one in there if not one["State"]["Paused"])
+        users = running(self.engine, self.params.volumes.values())
+        containers = tuple(container["Id"] for container in users if not container["State"]["Paused"])
         self.journal = self.journal.write(containers=containers, frozen=self.params.consistency == "pause")
-        for one in containers:
+        for container_id in containers:
             if self.params.consistency == "pause":
-                self.engine.pause(one)
+                self.engine.pause(container_id)
             else:
-                self.engine.stop(one)
+                self.engine.stop(container_id)
         return began
 
     def go_on(self, halted: float) -> float:
@@ -337,9 +337,9 @@ class _Making:
 
     def copy_databases(self, name: str, source: _Source, quiet_until: float) -> None:
         """Copy the application's databases in a volume, and refuse damaged ones."""
-        root, there = source.volume.root, source.databases
-        self.databases[name] += [databases.sealed(root, path) for path in there.sealed]
-        for path in there.own:
+        root, found_databases = source.volume.root, source.databases
+        self.databases[name] += [databases.sealed(root, path) for path in found_databases.sealed]
+        for path in found_databases.own:
             copy = os.path.join(self.folder, f"copy-{name}-{len(self.copies[name])}")
             lull = self.params.consistency != "online" or quiet(os.path.join(root, path), quiet_until, self.clock)
             facts = self.examiner.copy(os.path.join(root, path), copy, wait=BUSY_TIMEOUT)
@@ -356,9 +356,11 @@ class _Making:
         """Look at the databases that are none of the application's."""
         until = self.clock.now() + databases.FOREIGN_SECONDS
         return [
-            replace(one, foreign=tuple(databases.examined(source.volume.root, paths, self.examiner, self.clock, until)))
-            for one in archives
-            for source in (self.sources[one.name],)
+            replace(
+                archive, foreign=tuple(databases.examined(source.volume.root, paths, self.examiner, self.clock, until))
+            )
+            for archive in archives
+            for source in (self.sources[archive.name],)
             for paths in (source.databases.foreign,)
         ]
 
@@ -377,17 +379,17 @@ class _Making:
     def archive(self, name: str, source: _Source, wanted: Sequence[str]) -> tuple[Archive, Sequence[str]]:
         """Archive a volume, and return which of the wanted files are not in it."""
         file = archive_file(name, self.stamp, self.params.compression)
-        survey, there = source.survey, source.databases
+        survey, found_databases = source.survey, source.databases
         copies = self.copies[name]
         written = archive.write(
             os.path.join(self.folder, file),
             source.volume.root,
             self.params.compression,
-            instead={**copies, **{path: copies[used] for path, used in there.names.items()}},
-            leave_out=[*there.beside, *survey.sockets, *survey.devices, *survey.too_long],
+            instead={**copies, **{path: copies[used] for path, used in found_databases.names.items()}},
+            leave_out=[*found_databases.beside, *survey.sockets, *survey.devices, *survey.too_long],
             wanted=wanted,
         )
-        databases.refuse_journals(source.volume.root, there)
+        databases.refuse_journals(source.volume.root, found_databases)
         made = Archive(
             name=name,
             volume=source.volume.name,
@@ -414,23 +416,23 @@ class _Making:
         """Yield why volumes could not take the set back."""
         places = {source.volume.name: source.volume.root for source in self.sources.values()}
         for name, source in self.sources.items():
-            told = why_not(source.volume.name, places, self.sets.directory, self.engine)
-            if told:
-                yield f"{name}: as it is now, the set could not be restored into {source.volume.name}. {told}"
+            why = why_not(source.volume.name, places, self.sets.directory, self.engine)
+            if why:
+                yield f"{name}: as it is now, the set could not be restored into {source.volume.name}. {why}"
 
     def left_out(self, archives: Sequence[Archive]) -> Iterator[str]:
         """Yield what is not in the set because of what it is, or where it lies."""
-        for one in archives:
-            survey = self.sources[one.name].survey
+        for entry in archives:
+            survey = self.sources[entry.name].survey
             mounts, too_long = (list(map(shown, paths)) for paths in (survey.mounts, survey.too_long))
-            nodes = [path for path in one.skipped if path not in {*mounts, *too_long}]
+            nodes = [path for path in entry.skipped if path not in {*mounts, *too_long}]
             if nodes:
-                yield f"{one.name}: sockets and devices are not in the set: {', '.join(nodes)}"
+                yield f"{entry.name}: sockets and devices are not in the set: {', '.join(nodes)}"
             if mounts:
-                yield f"{one.name}: other file systems are mounted there, which are not in the set: {few(mounts)}"
+                yield f"{entry.name}: other file systems are mounted there, which are not in the set: {few(mounts)}"
             if too_long:
                 yield (
-                    f"{one.name}: GNU tar could not restore paths of more than {LONGEST} bytes, so these are not in "
+                    f"{entry.name}: GNU tar could not restore paths of more than {LONGEST} bytes, so these are not in "
                     f"the set: {few(too_long)}"
                 )
 
@@ -447,14 +449,14 @@ def clock_warning(after: str) -> list[str]:
 
 def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     """Yield what whoever relies on a set should know."""
-    for one in archives:
-        yield from databases.warnings(one)
-        if one.inconsistent:
-            names = ", ".join(one.inconsistent)
-            yield f"{one.name}: these changed each time they were read and may be inconsistent: {names}"
-        if one.outside_links:
-            links = "1 link leads" if one.outside_links == 1 else f"{one.outside_links} links lead"
-            yield f"{one.name}: {links} out of the volume; restoring needs allow_outside_links"
+    for entry in archives:
+        yield from databases.warnings(entry)
+        if entry.inconsistent:
+            names = ", ".join(entry.inconsistent)
+            yield f"{entry.name}: these changed each time they were read and may be inconsistent: {names}"
+        if entry.outside_links:
+            links = "1 link leads" if entry.outside_links == 1 else f"{entry.outside_links} links lead"
+            yield f"{entry.name}: {links} out of the volume; restoring needs allow_outside_links"
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:

@@ -128,13 +128,13 @@ def schemas(root: str) -> dict[str, str]:
 
     One that cannot be read has the reason in place of a fingerprint.
     """
-    found = {}
+    fingerprints = {}
     for path in tree.survey(root).databases:
         try:
-            found[path] = sqlite.schema(os.path.join(root, path))
+            fingerprints[path] = sqlite.schema(os.path.join(root, path))
         except DockerVpsError as error:
-            found[path] = error.message
-    return found
+            fingerprints[path] = error.message
+    return fingerprints
 
 
 def why_unused(root: str, path: str, schemas: Mapping[str, str]) -> str:
@@ -243,20 +243,20 @@ def examined(root: str, paths: Sequence[str], examiner: Examiner, clock: Clock, 
 
 def warnings(archive: Archive) -> Iterator[str]:
     """Yield what whoever relies on an archive should know about the databases in it."""
-    for one in archive.databases:
-        if one.check == NOT_CHECKED:
-            yield f"{archive.name}: the database {one.path} was not checked: {one.why}"
-        elif one.why:
-            yield f"{archive.name}: the database {one.path} is {one.check}, but {one.why}"
-        if not one.quiet:
+    for database in archive.databases:
+        if database.check == NOT_CHECKED:
+            yield f"{archive.name}: the database {database.path} was not checked: {database.why}"
+        elif database.why:
+            yield f"{archive.name}: the database {database.path} is {database.check}, but {database.why}"
+        if not database.quiet:
             yield (
-                f"{archive.name}: the database {one.path} was written all the time, so the set may hold a part of what "
-                "its application changes in several transactions"
+                f"{archive.name}: the database {database.path} was written all the time, so the set may hold a part "
+                "of what its application changes in several transactions"
             )
-        if one.warning:
-            yield f"{archive.name}: {one.path}: {one.warning}"
+        if database.warning:
+            yield f"{archive.name}: {database.path}: {database.warning}"
     for check in (DAMAGED, NOT_CHECKED):
-        wrong = [f"{short(one.path)} ({one.why})" for one in archive.foreign if one.check == check]
+        wrong = [f"{short(foreign.path)} ({foreign.why})" for foreign in archive.foreign if foreign.check == check]
         if wrong:
             more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
             yield (
@@ -265,20 +265,20 @@ def warnings(archive: Archive) -> Iterator[str]:
             )
 
 
-def cautions(archive: str, there: FoundDatabases, survey: tree.Survey, wanted: WantedDatabase) -> Iterator[str]:
+def cautions(archive: str, databases: FoundDatabases, survey: tree.Survey, wanted: WantedDatabase) -> Iterator[str]:
     """Yield what may be wrong with the databases in a volume, before anything is copied."""
     named = named_by(archive, wanted.database)
-    if named in there.distant:
+    if named in databases.distant:
         yield (
             f"{archive}: the path of {shown(named)}, which DATABASE_URI names, has more than {LONGEST} bytes on this "
             "host, which SQLite does not open, so it is archived as it lies, and may be inconsistent if its "
             f"application runs; set {setting('backup_consistency')} to stop, and have shorter names of directories"
         )
-    elif named and named not in {*there.own, *there.names, *there.sealed}:
+    elif named and named not in {*databases.own, *databases.names, *databases.sealed}:
         yield f"{archive}: there is no database {named}, or an empty one, and DATABASE_URI names it"
     if archive == wanted.first and wanted.consistency == "online":
         for path in survey.noise:
-            if path not in there.sealed:
+            if path not in databases.sealed:
                 yield (
                     f"{archive}: {shown(path)} looks like an encrypted database, and may be inconsistent in a backup "
                     f"of a running application; set {setting('backup_consistency')} to stop or pause"

@@ -61,13 +61,13 @@ def run(
     Raises:
         DockerVpsError: the set did not pass, which is written down too; or nothing could be tried, and is not.
     """
-    one = sets.find(params.set, clock.utc())
-    home = Sets(one.directory, params.app)
+    backup_set = sets.find(params.set, clock.utc())
+    home = Sets(backup_set.directory, params.app)
     engine = connect()
-    drill = _Drill(params, one, engine, clock)
+    drill = _Drill(params, backup_set, engine, clock)
     drill.look()
     if check_mode:
-        return drill.told(None)
+        return drill.report(None)
     label = f"{LABEL}={params.app}"
     with locked(os.path.join(home.directory, ".drill.lock"), f"a restore drill of {params.app}"):
         engine.remove_labelled(label)
@@ -76,13 +76,13 @@ def run(
                 result = drill.run()
             finally:
                 engine.remove_labelled(label)
-        _record(home, one.manifest.id, result, clock)
-    told = drill.told(result)
+        _record(home, backup_set.manifest.id, result, clock)
+    report = drill.report(result)
     if result.passed:
-        return told
+        return report
     raise DockerVpsError(
-        f"{told['summary']} Drill an older set, and make a new backup.{log_lines(drill.logs)}",
-        **told,
+        f"{report['summary']} Drill an older set, and make a new backup.{log_lines(drill.logs)}",
+        **report,
         logs=drill.logs,
     )
 
@@ -120,10 +120,10 @@ def _record(home: Sets, stamp: str, result: DrillResult, clock: WallClock) -> No
 class _Drill:
     """One drill. What cannot be tried at all is found out by ``look`` and ``prepare``."""
 
-    def __init__(self, params: Params, one: BackupSet, engine: EnginePort, clock: WallClock) -> None:
-        self.params, self.one, self.engine, self.clock = params, one, engine, clock
-        self.archives = one.manifest.archives
-        self.name = f"{params.app}-drill-{one.manifest.id}"
+    def __init__(self, params: Params, backup_set: BackupSet, engine: EnginePort, clock: WallClock) -> None:
+        self.params, self.backup_set, self.engine, self.clock = params, backup_set, engine, clock
+        self.archives = backup_set.manifest.archives
+        self.name = f"{params.app}-drill-{backup_set.manifest.id}"
         self.env: Mapping[str, str] = {}
         self.image = ""
         self.roots: dict[str, str] = {}
@@ -145,13 +145,13 @@ class _Drill:
 
     def own_image(self) -> str:
         """Return the image that ran when the set was made."""
-        release = self.one.manifest.release
+        release = self.backup_set.manifest.release
         name = release.image_id or release.image  # under the same name may be another release by now
         if name and self.engine.image(name):
             return name
         what = f"The image {release.image} ({release.image_id}) is gone" if name else "Nothing ran"
         raise DockerVpsError(
-            f"{what}, with which the set {self.one.manifest.id} was made, so it cannot be started as it was. "
+            f"{what}, with which the set {self.backup_set.manifest.id} was made, so it cannot be started as it was. "
             "Build or pull that release, or drill a newer set."
         )
 
@@ -187,7 +187,7 @@ class _Drill:
             free = facts.f_bavail * facts.f_frsize
             if free < needed:
                 raise DockerVpsError(
-                    f"A drill of the set {self.one.manifest.id} needs {size(needed)} beside the volumes, and "
+                    f"A drill of the set {self.backup_set.manifest.id} needs {size(needed)} beside the volumes, and "
                     f"{size(free)} are free. Free some, or drill on another host.",
                     free_bytes=free,
                     needed_bytes=needed,
@@ -196,8 +196,10 @@ class _Drill:
     def refuse_without_database(self) -> None:
         """Refuse a set without what the application lives on: it would start on nothing, and be healthy."""
         uri = self.env.get("DATABASE_URI", "")
-        told = [database for each in self.archives for database in each.databases]
-        if uri.startswith("file:") and not any(one.tables or one.uncounted or not one.schema for one in told):
+        databases = [database for each in self.archives for database in each.databases]
+        if uri.startswith("file:") and not any(
+            database.tables or database.uncounted or not database.schema for database in databases
+        ):
             raise DockerVpsError(
                 f"The set holds no database with a table, and DATABASE_URI names {uri}: what is healthy without it "
                 "proves nothing. Did the migrations run?"
@@ -205,12 +207,12 @@ class _Drill:
 
     def restore(self) -> None:
         """Unpack every archive, verified in the same pass."""
-        absent = self.one.absent()
+        absent = self.backup_set.absent()
         if absent:
             raise DockerVpsError(f"{'; '.join(absent)}.")
         for each in self.archives:
             archive.extract(
-                self.one.path(each),
+                self.backup_set.path(each),
                 each.compression,
                 self.roots[each.name],
                 sha256=each.sha256,
@@ -226,7 +228,7 @@ class _Drill:
         inner = sorted((path, name) for name, path in places.items() if path)
         if not inner:
             return
-        path, name = min(inner, key=lambda one: len(one[0]))  # of mounts in each other, the inner one
+        path, name = min(inner, key=lambda pair: len(pair[0]))  # of mounts in each other, the inner one
         why = why_unused(self.roots[name], path, schemas(self.roots[name]))
         if why:
             raise DockerVpsError(
@@ -250,7 +252,7 @@ class _Drill:
         """Return the container as the engine's API wants it; the environment is in no argument of any process."""
         port = self.env.get("PORT") or self.params.port
         url = f"http://127.0.0.1:{port}{self.params.health_path}"
-        release = self.one.manifest.release
+        release = self.backup_set.manifest.release
         live = (self.engine.container(release.container) if release.container else None) or {}
         limits = live.get("HostConfig") or {}
         return {
@@ -292,14 +294,14 @@ class _Drill:
 
     def compare(self) -> None:
         """Compare what the started application has with what the manifest says; less is a failure, more is noted."""
-        found = [one for each in self.archives for one in compared(each, self.roots[each.name])]
-        self.notes = [one.sentence for one in found if not one.lost]
-        self.uncounted = [one.sentence for one in found if one.uncounted]
-        lost = [one.sentence for one in found if one.lost]
+        differences = [difference for each in self.archives for difference in compared(each, self.roots[each.name])]
+        self.notes = [difference.sentence for difference in differences if not difference.lost]
+        self.uncounted = [difference.sentence for difference in differences if difference.uncounted]
+        lost = [difference.sentence for difference in differences if difference.lost]
         if lost:
             raise DockerVpsError(f"Not everything is there after the start: {'; '.join(lost)}.")
 
-    def told(self, result: Optional[DrillResult]) -> dict[str, Any]:
+    def report(self, result: Optional[DrillResult]) -> dict[str, Any]:
         """Return the result: of the drill, or of one that would be made."""
         databases = [database for each in self.archives for database in each.databases]
         counts = {
@@ -309,7 +311,7 @@ class _Drill:
         }
         return {
             "changed": True,
-            "set": self.one.manifest.id,
+            "set": self.backup_set.manifest.id,
             "image": self.image,
             **counts,
             "healthy_after": self.healthy_after,
@@ -320,18 +322,18 @@ class _Drill:
 
     def summary(self, result: Optional[DrillResult], counts: Mapping[str, int]) -> str:
         """Return the result in one sentence."""
-        what = f"set {self.one.manifest.id} of {self.params.app}"
+        what = f"set {self.backup_set.manifest.id} of {self.params.app}"
         if result is None:
             needed = size(sum(each.room for each in self.archives))
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not result.passed:
             return f"The {what} did not pass its restore drill: {result.reason}"
         members, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
-        there = f"{members} and {rows} in {counted(counts['tables'], 'table')}"
+        contents = f"{members} and {rows} in {counted(counts['tables'], 'table')}"
         if self.uncounted:
-            there = f"{members}, and rows were not compared: {'; '.join(self.uncounted)}"
+            contents = f"{members}, and rows were not compared: {'; '.join(self.uncounted)}"
         healthy = f"its image was healthy {self.healthy_after:.1f} s after its start"
-        return f"The {what} is verified: {healthy}, with all {there}."
+        return f"The {what} is verified: {healthy}, with all {contents}."
 
 
 def _environment(path: str) -> Mapping[str, str]:

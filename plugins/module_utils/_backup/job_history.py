@@ -110,7 +110,9 @@ def _last(path: str) -> Optional[Run]:
 def _parsed(path: str, text: bytes) -> Run:
     try:
         given = json.loads(text)
-        values: Mapping[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+        values: Mapping[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+        }
         run = Run(**values)
         if not isinstance(run.at, str) or not isinstance(run.message, str) or not isinstance(run.seconds, (int, float)):
             raise ValueError(run)

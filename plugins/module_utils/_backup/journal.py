@@ -106,7 +106,7 @@ def read(folder: str) -> Journal:
         return Journal(folder)
     with _sound(path):
         swaps = _swaps(given)
-        if not all(_is_beside(one.live, one.staged, STAGED, BEFORE) for one in swaps):
+        if not all(_is_beside(swap.live, swap.staged, STAGED, BEFORE) for swap in swaps):
             raise ValueError
         return Journal(
             folder,
@@ -127,23 +127,23 @@ def remembered(sets: Sets) -> tuple[Swap, ...]:
 
 def superseded(sets: Sets) -> tuple[Swap, ...]:
     """Return earlier swaps whose safety copies are not needed any more, and could not be removed so far."""
-    return tuple(one for one in _swaps(_record(sets), "superseded") if one.has_copy)
+    return tuple(swap for swap in _swaps(_record(sets), "superseded") if swap.has_copy)
 
 
 def left_behind(sets: Sets) -> dict[str, str]:
     """Return the safety copies that are not needed any more and cannot be removed, and why; under the lock."""
-    tried = {one.safety_copy: files.remove_tree(one.safety_copy) for one in superseded(sets)}
+    tried = {swap.safety_copy: files.remove_tree(swap.safety_copy) for swap in superseded(sets)}
     return {path: why for path, why in tried.items() if why}
 
 
 def cannot_be_removed(left: Mapping[str, str]) -> list[str]:
     """Return sentences about safety copies that stay, given why."""
-    told = [
+    sentences = [
         f"The safety copy {path} is not needed any more, and cannot be removed: {why}."
         for path, why in sorted(left.items())
     ]
     step = "It is tried again each time; chattr -R -i and -a take away attributes that forbid it."
-    return [*told, step] if told else []
+    return [*sentences, step] if sentences else []
 
 
 def recover(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: Clock) -> list[str]:
@@ -159,7 +159,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: C
     if not os.path.isdir(folder):
         return []
     journal = read(folder)
-    told = list(journal.told)
+    sentences = list(journal.told)
     lost = _finish(journal, connect, clock) if journal.decided else ()
     refused: Optional[NotRunning] = None
     undone = () if journal.decided else journal.created
@@ -168,7 +168,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: C
         try:
             if not journal.frozen:
                 finish_stopping(engine, journal.containers)
-            told += go_on(engine, journal.containers, journal.frozen).stopped
+            sentences += go_on(engine, journal.containers, journal.frozen).stopped
         except NotRunning as error:
             refused = error
     if journal.decided:
@@ -186,7 +186,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: C
         )
     if refused:
         raise refused
-    return told
+    return sentences
 
 
 def recover_unheard(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: Clock) -> None:
@@ -195,10 +195,10 @@ def recover_unheard(sets: Sets, folder: str, connect: Callable[[], EnginePort], 
     Raises:
         DockerVpsError: as recover does.
     """
-    told = recover(sets, folder, connect, clock)
-    if told:
+    sentences = recover(sets, folder, connect, clock)
+    if sentences:
         os.mkdir(folder, 0o700)
-        Journal(folder).write(told=tuple(told))
+        Journal(folder).write(told=tuple(sentences))
 
 
 @contextlib.contextmanager
@@ -225,7 +225,7 @@ def recover_all(sets: Sets, connect: Callable[[], EnginePort], clock: Clock) -> 
     Raises:
         DockerVpsError: as recover does.
     """
-    return [one for folder in sets.leftovers() for one in recover(sets, folder, connect, clock)]
+    return [sentence for folder in sets.leftovers() for sentence in recover(sets, folder, connect, clock)]
 
 
 def wait_while_halted(sets: Sets, what: str, wait: float) -> None:
@@ -293,9 +293,14 @@ def _is_live(swap: Swap) -> bool:
 
 
 def _refuse_users(engine: EnginePort, swaps: Sequence[Swap]) -> None:
-    there = {one["Name"].lstrip("/") for swap in swaps for one in users(engine, swap.volume) if one["State"]["Running"]}
-    if there:
-        names, were = ", ".join(sorted(there)), "was" if len(there) == 1 else "were"
+    running = {
+        container["Name"].lstrip("/")
+        for swap in swaps
+        for container in users(engine, swap.volume)
+        if container["State"]["Running"]
+    }
+    if running:
+        names, were = ", ".join(sorted(running)), "was" if len(running) == 1 else "were"
         raise DockerVpsError(
             f"A restore of set {swaps[0].set} was interrupted before its exchange, and {names} {were} started "
             f"since, on the data from before. To finish the restore, stop {names} and run the same again; to keep the "
@@ -310,8 +315,8 @@ def finish_stopping(engine: EnginePort, containers: Sequence[str]) -> None:
     has no effect.
     """
     for name in containers:
-        there = engine.container(name)
-        if there and there["State"]["Running"]:
+        container = engine.container(name)
+        if container and container["State"]["Running"]:
             with contextlib.suppress(EngineError):  # what counts is whether it can be started
                 engine.stop(name)
 
@@ -333,31 +338,31 @@ def go_on(engine: EnginePort, containers: Sequence[str], frozen: bool = False) -
     """
     refused, meanwhile = [], Meanwhile([], [])
     for name in containers:
-        there = engine.container(name)
-        if there is None:
+        container = engine.container(name)
+        if container is None:
             continue
         try:
-            _go_on(engine, there, frozen, meanwhile)
+            _go_on(engine, container, frozen, meanwhile)
         except EngineUnreachable:
             raise
         except EngineError as error:
-            refused.append(f"{there['Name'].lstrip('/')} does not run again: {error.message}")
+            refused.append(f"{container['Name'].lstrip('/')} does not run again: {error.message}")
     if refused:
         what = "it" if len(refused) == 1 else "them"
         raise NotRunning(" ".join(refused) + f" Mend that, and start {what} with docker start.")
     return meanwhile
 
 
-def _go_on(engine: EnginePort, there: Mapping[str, Any], frozen: bool, meanwhile: Meanwhile) -> None:
-    name, state = there["Name"].lstrip("/"), there["State"]
+def _go_on(engine: EnginePort, container: Mapping[str, Any], frozen: bool, meanwhile: Meanwhile) -> None:
+    name, state = container["Name"].lstrip("/"), container["State"]
     if state["Paused"]:
-        engine.unpause(there["Id"])
-    elif frozen and not state["Running"] and not ended_by_engine(there, engine_start()):
+        engine.unpause(container["Id"])
+    elif frozen and not state["Running"] and not ended_by_engine(container, engine_start()):
         meanwhile.stopped.append(
             f"Somebody stopped {name} while it was paused, so it stays stopped; docker start {name} starts it."
         )
     else:
-        engine.start(there["Id"])
+        engine.start(container["Id"])
         if state["Running"]:
             meanwhile.let_run.append(f"Somebody let {name} run meanwhile, so the data may be of different moments.")
 
@@ -455,11 +460,11 @@ def _swaps(given: Mapping[str, Any], key: str = "swaps") -> tuple[Swap, ...]:
     Raises:
         ValueError, TypeError: it is not that.
     """
-    swaps = tuple(Swap(**one) for one in given.get(key, ()))
-    for one in swaps:
-        if any(type(getattr(one, each.name)).__name__ != each.type for each in fields(one)):
+    swaps = tuple(Swap(**row) for row in given.get(key, ()))
+    for swap in swaps:
+        if any(type(getattr(swap, each.name)).__name__ != each.type for each in fields(swap)):
             raise TypeError
-        if not one.made or not _is_beside(one.live, one.safety_copy, BEFORE):
+        if not swap.made or not _is_beside(swap.live, swap.safety_copy, BEFORE):
             raise ValueError
     return swaps
 
@@ -471,7 +476,7 @@ def _is_beside(live: str, path: str, *kinds: str) -> bool:
 
 
 def _names(given: Sequence[Any]) -> tuple[str, ...]:
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise TypeError
     return tuple(given)
 

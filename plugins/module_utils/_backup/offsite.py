@@ -97,27 +97,29 @@ class _Offsite(OffsiteSets):
 
     def copied(self) -> Tuple[Rows, str]:
         """Send what is not there."""
-        known = {one.id: one for one in self.remotes}
+        known = {remote_set.id: remote_set for remote_set in self.remotes}
         chosen = self.local()
-        for one in chosen:
-            self.refuse_another(one, known.get(one.manifest.id), _OWN_NAMES)
+        for backup_set in chosen:
+            self.refuse_another(backup_set, known.get(backup_set.manifest.id), _OWN_NAMES)
         if self.created and not self.check_mode:
             self.repository.create()
         useless = self.useless(chosen, known) if self.params.only_kept and self.params.which == "all" else {}
 
-        def copy(one: BackupSet) -> Mapping[str, Any]:
-            there, why = known.get(one.manifest.id), useless.get(one.manifest.id)
-            if there:
-                return _remote_row(there, "there")
-            return self.row(one, "left out", why=why) if why else self.send(one)
+        def copy(backup_set: BackupSet) -> Mapping[str, Any]:
+            existing, why = known.get(backup_set.manifest.id), useless.get(backup_set.manifest.id)
+            if existing:
+                return _remote_row(existing, "there")
+            return self.row(backup_set, "left out", why=why) if why else self.send(backup_set)
 
         rows = _each(chosen, copy)
-        sent, there, left = ([row for row in rows if row["status"] == one] for one in ("sent", "there", "left out"))
+        sent, present, left = (
+            [row for row in rows if row["status"] == status] for status in ("sent", "there", "left out")
+        )
         self.changed = bool(sent)
         more = _left_out(left)
         if not sent:
-            told = f": {_named(there)} of {self.where} {_is(there)} there already" if there else ""
-            return rows, f"Nothing to send{told}.{more}"
+            already = f": {_named(present)} of {self.where} {_is(present)} there already" if present else ""
+            return rows, f"Nothing to send{already}.{more}"
         total, added = (size(sum(row[key] for row in sent)) for key in ("bytes", "added"))
         if self.check_mode:
             return rows, f"{_named(sent)} of {self.where} would be sent: {total} before deduplication.{more}"
@@ -129,27 +131,31 @@ class _Offsite(OffsiteSets):
         The oldest set here is kept for being that, and need not be the oldest one there.
         """
         now, held = self.clock.utc(), self.held()
-        new = [one for one in chosen if one.manifest.id not in known and not one.absent()]
-        candidates = [candidate(one.id, one.time, one.archives, held) for one in known.values()]
-        candidates += [candidate(one.manifest.id, one.time, _archives(one), held) for one in new]
+        new = [backup_set for backup_set in chosen if backup_set.manifest.id not in known and not backup_set.absent()]
+        candidates = [
+            candidate(remote_set.id, remote_set.time, remote_set.archives, held) for remote_set in known.values()
+        ]
+        candidates += [
+            candidate(backup_set.manifest.id, backup_set.time, _archives(backup_set), held) for backup_set in new
+        ]
         decisions = decide(candidates, self.params.policy, now)
-        return {one.name: ", ".join(one.reasons) for one in decisions if not one.keep}
+        return {decision.name: ", ".join(decision.reasons) for decision in decisions if not decision.keep}
 
     def held(self) -> Mapping[str, str]:
         """Return why sets are held back, by their timestamps."""
         now = self.clock.utc()
-        return held_back(one.manifest for one in self.sets.listing().sets if one.time <= now)
+        return held_back(backup_set.manifest for backup_set in self.sets.listing().sets if backup_set.time <= now)
 
-    def refuse_another(self, here: BackupSet, there: Optional[Remote], step: str) -> None:
+    def refuse_another(self, backup_set: BackupSet, remote_set: Optional[Remote], step: str) -> None:
         """Refuse to take a set that is there for one that is here, if they only have their timestamp in common.
 
         Raises:
             DockerVpsError: they are different sets.
         """
-        if there and remote.fingerprint(here.manifest) != there.facts:
+        if remote_set and remote.fingerprint(backup_set.manifest) != remote_set.facts:
             raise DockerVpsError(
-                f"Set {there.id} of {self.where} is another one than set {there.id} in {self.sets.directory}, "
-                f"which was made on {here.manifest.host}. {step}"
+                f"Set {remote_set.id} of {self.where} is another one than set {remote_set.id} in "
+                f"{self.sets.directory}, which was made on {backup_set.manifest.host}. {step}"
             )
 
     def local(self) -> Sequence[BackupSet]:
@@ -157,38 +163,46 @@ class _Offsite(OffsiteSets):
         here = self.sets.listing().sets
         if self.params.which == "all" and here:
             return here
-        one = self.sets.find("latest" if self.params.which == "all" else self.params.which, self.clock.utc())
-        if one.manifest.app != self.sets.app:
+        backup_set = self.sets.find("latest" if self.params.which == "all" else self.params.which, self.clock.utc())
+        if backup_set.manifest.app != self.sets.app:
             raise InvalidInput(
-                f"Set {one.manifest.id} is of {one.manifest.app}, not of {self.sets.app}; name the right app."
+                f"Set {backup_set.manifest.id} is of {backup_set.manifest.app}, not of {self.sets.app}; "
+                "name the right app."
             )
-        return [one]
+        return [backup_set]
 
-    def send(self, one: BackupSet) -> Mapping[str, Any]:
+    def send(self, backup_set: BackupSet) -> Mapping[str, Any]:
         """Send a set."""
         began = self.clock.now()
-        added = 0 if self.check_mode else remote.send(one, self.repository, self.sets.app, self.host)
-        return self.row(one, "sent", added=added, seconds=self.clock.now() - began)
+        added = 0 if self.check_mode else remote.send(backup_set, self.repository, self.sets.app, self.host)
+        return self.row(backup_set, "sent", added=added, seconds=self.clock.now() - began)
 
-    def row(self, one: BackupSet, status: str, **more: Any) -> Mapping[str, Any]:
+    def row(self, backup_set: BackupSet, status: str, **more: Any) -> Mapping[str, Any]:
         """Return what became of a set of here."""
-        return _row(one.manifest.id, status, _archives(one), remote.plain_bytes(one), **more)
+        return _row(backup_set.manifest.id, status, _archives(backup_set), remote.plain_bytes(backup_set), **more)
 
     def fetched(self) -> Tuple[Rows, str]:
         """Bring back what is not here, or not whole."""
         wanted = self.wanted()
-        by_stamp = {one.id: one for one in wanted}
-        local = [one for one in self.sets.listing().sets if one.manifest.id in by_stamp]
-        for one in local:
-            self.refuse_another(one, by_stamp[one.manifest.id], "Name another set, or fetch into another directory.")
-        here = {one.manifest.id for one in local if not problems(one, "checksum")}
-        self.refuse_full([one for one in wanted if one.id not in here])
-        rows = _each(wanted, lambda one: _remote_row(one, "there") if one.id in here else self.fetch(one))
+        by_stamp = {remote_set.id: remote_set for remote_set in wanted}
+        local = [backup_set for backup_set in self.sets.listing().sets if backup_set.manifest.id in by_stamp]
+        for backup_set in local:
+            self.refuse_another(
+                backup_set, by_stamp[backup_set.manifest.id], "Name another set, or fetch into another directory."
+            )
+        here = {backup_set.manifest.id for backup_set in local if not problems(backup_set, "checksum")}
+        self.refuse_full([remote_set for remote_set in wanted if remote_set.id not in here])
+        rows = _each(
+            wanted,
+            lambda remote_set: _remote_row(remote_set, "there") if remote_set.id in here else self.fetch(remote_set),
+        )
         new = [row for row in rows if row["status"] == "fetched"]
         self.changed = bool(new)
         if not new:
-            told = f"Nothing to fetch: {_named(rows)} of {self.sets.app} {_is(rows)} in {self.sets.directory} already."
-            return rows, told + self.others()
+            sentence = (
+                f"Nothing to fetch: {_named(rows)} of {self.sets.app} {_is(rows)} in {self.sets.directory} already."
+            )
+            return rows, sentence + self.others()
         total, verb = size(sum(row["bytes"] for row in new)), "would be fetched" if self.check_mode else "fetched"
         return rows, f"{_named(new)} of {self.where}: {total} {verb} into {self.sets.directory}.{self.others()}"
 
@@ -198,15 +212,15 @@ class _Offsite(OffsiteSets):
         if which == "latest":
             found = list(filter(None, [latest_of(self.remotes, self.clock.utc())]))
         else:
-            found = [one for one in self.remotes if which in ("all", one.id)]
+            found = [remote_set for remote_set in self.remotes if which in ("all", remote_set.id)]
         if not found:
-            there = ", ".join(one.id for one in self.remotes) or "none"
+            stamps = ", ".join(remote_set.id for remote_set in self.remotes) or "none"
             if which == "latest" and self.remotes:
                 raise DockerVpsError(
                     f"Every set of {self.where} is dated later than now: is the clock right? Name one to fetch it; "
-                    f"there are: {there}.{self.others()}"
+                    f"there are: {stamps}.{self.others()}"
                 )
-            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {there}.{self.others()}")
+            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {stamps}.{self.others()}")
         self.refuse_mixed(found)
         return found
 
@@ -216,7 +230,7 @@ class _Offsite(OffsiteSets):
         Raises:
             DockerVpsError: there are such; then it is not known which one is ours.
         """
-        twice = [stamp for stamp, count in Counter(one.id for one in sets).items() if count > 1]
+        twice = [stamp for stamp, count in Counter(remote_set.id for remote_set in sets).items() if count > 1]
         if twice:
             raise DockerVpsError(
                 f"There are different sets {', '.join(twice)} of {self.where}. {_OWN_NAMES} "
@@ -229,39 +243,41 @@ class _Offsite(OffsiteSets):
         Raises:
             DockerVpsError: there is not enough for all of them.
         """
-        needed, free = sum(one.bytes for one in wanted) + RESERVE, self.sets.free()
+        needed, free = sum(remote_set.bytes for remote_set in wanted) + RESERVE, self.sets.free()
         if wanted and free < needed:
-            named = listed([one.id for one in wanted])
+            named = listed([remote_set.id for remote_set in wanted])
             what = f"set {named} needs" if len(wanted) == 1 else f"sets {named} need"
             raise DockerVpsError(
                 f"{self.sets.directory} has {size(free)} free, and {what} {size(needed)}. "
                 f"Remove old sets ({play('prune')}), or choose a directory on a larger disk."
             )
 
-    def fetch(self, one: Remote) -> Mapping[str, Any]:
+    def fetch(self, remote_set: Remote) -> Mapping[str, Any]:
         """Bring back a set."""
         if self.check_mode:
-            return _remote_row(one, "fetched")
+            return _remote_row(remote_set, "fetched")
         began = self.clock.now()
-        remote.fetch(one, self.repository, self.sets)
-        return _remote_row(one, "fetched", seconds=self.clock.now() - began)
+        remote.fetch(remote_set, self.repository, self.sets)
+        return _remote_row(remote_set, "fetched", seconds=self.clock.now() - began)
 
     def pruned(self) -> Tuple[Rows, str]:
         """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
         self.refuse_mixed(self.remotes)
-        by_stamp = {one.id: one for one in self.remotes}
+        by_stamp = {remote_set.id: remote_set for remote_set in self.remotes}
         thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc(), self.held())
         self.changed = bool(thinned.gone)
         if thinned.gone and not self.check_mode:
             remove(thinned.gone, self.repository, self.where)
         rows = [
-            _remote_row(by_stamp[one.name], "kept" if one.keep else "removed", why=", ".join(one.reasons))
-            for one in thinned.decisions
+            _remote_row(
+                by_stamp[decision.name], "kept" if decision.keep else "removed", why=", ".join(decision.reasons)
+            )
+            for decision in thinned.decisions
         ]
         dropped = [row for row in rows if row["status"] == "removed"]
         verb = "would be removed" if self.check_mode else "removed"
-        told = f"{counted_sets(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
-        return rows, told + self.unknown()
+        sentence = f"{counted_sets(dropped)} of {self.where} {verb}, {len(rows) - len(dropped)} kept."
+        return rows, sentence + self.unknown()
 
 
 def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
@@ -272,9 +288,9 @@ def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
         DockerVpsError: it failed for some; the others are done.
     """
     rows, failed = [], []
-    for one in sets:
+    for backup_set in sets:
         try:
-            rows.append(step(one))
+            rows.append(step(backup_set))
         except Locked:
             raise
         except DockerVpsError as error:
@@ -284,12 +300,12 @@ def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
     return rows
 
 
-def _archives(one: BackupSet) -> List[str]:
-    return [archive.name for archive in one.manifest.archives]
+def _archives(backup_set: BackupSet) -> List[str]:
+    return [archive.name for archive in backup_set.manifest.archives]
 
 
-def _remote_row(one: Remote, status: str, **more: Any) -> Mapping[str, Any]:
-    return _row(one.id, status, one.archives, one.bytes, **more)
+def _remote_row(remote_set: Remote, status: str, **more: Any) -> Mapping[str, Any]:
+    return _row(remote_set.id, status, remote_set.archives, remote_set.bytes, **more)
 
 
 def _row(

@@ -47,18 +47,21 @@ def run(params: Params, repository: Repository) -> dict[str, Any]:
     Raises:
         DockerVpsError: there is no repository, or it is damaged.
     """
-    there = OffsiteSets(params.app, params.host or socket.gethostname(), repository)
-    if not there.look():
-        raise there.no_repository()
-    rows: Rows = [{"set": one.id, "archives": list(one.archives), "bytes": one.bytes} for one in there.remotes]
-    told = f"{counted_sets(rows)} of {there.where}"
+    offsite_sets = OffsiteSets(params.app, params.host or socket.gethostname(), repository)
+    if not offsite_sets.look():
+        raise offsite_sets.no_repository()
+    rows: Rows = [
+        {"set": remote_set.id, "archives": list(remote_set.archives), "bytes": remote_set.bytes}
+        for remote_set in offsite_sets.remotes
+    ]
+    amount = f"{counted_sets(rows)} of {offsite_sets.where}"
     if params.verify:
         repository.check(params.read_data)
-        summary = f"{told}: restic read {params.read_data or 'no'} data, no error."
+        summary = f"{amount}: restic read {params.read_data or 'no'} data, no error."
     else:
         names = ", ".join(row["set"] for row in rows)
-        summary = f"{told}{': ' if rows else ''}{names}.{there.others()}{there.unknown()}"
-    return {"changed": False, **there.result(rows, summary)}
+        summary = f"{amount}{': ' if rows else ''}{names}.{offsite_sets.others()}{offsite_sets.unknown()}"
+    return {"changed": False, **offsite_sets.result(rows, summary)}
 
 
 def refuse_host(host: str) -> None:
@@ -99,12 +102,12 @@ class OffsiteSets:
     @property
     def remotes(self) -> Sequence[Remote]:
         """The sets of the host."""
-        return [one for one in self.found.sets if one.host == self.host]
+        return [remote_set for remote_set in self.found.sets if remote_set.host == self.host]
 
     @property
     def hosts(self) -> Mapping[str, int]:
         """How many sets each host has."""
-        return dict(sorted(Counter(one.host for one in self.found.sets).items()))
+        return dict(sorted(Counter(remote_set.host for remote_set in self.found.sets).items()))
 
     def others(self) -> str:
         """Return which other hosts have sets there, as the end of a sentence; empty when none has."""

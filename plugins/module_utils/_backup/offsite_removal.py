@@ -36,19 +36,26 @@ def thin(
     Raises:
         DockerVpsError: there is no whole set of it, so what is there may be all that somebody has.
     """
-    ours = [one for one in found.sets if one.host == host]
-    leftovers = [one for one in found.leftovers if one.host == host]
-    loose = [*found.unknown, *(part for one in leftovers for part in one.snapshots)]
+    ours = [remote_set for remote_set in found.sets if remote_set.host == host]
+    leftovers = [leftover for leftover in found.leftovers if leftover.host == host]
+    loose = [*found.unknown, *(part for leftover in leftovers for part in leftover.snapshots)]
     if loose and not ours:
         raise DockerVpsError(
             f"Nothing of {where} was removed: there is no whole set, but {snapshots(loose)} may be of one. "
             "Look at restic snapshots, and copy a set before anything is removed."
         )
-    decisions = decide([candidate(one.id, one.time, one.archives, held or {}) for one in ours], policy, now)
-    dropped = {one.name for one in decisions if not one.keep}
-    gone = [part for one in ours if one.id in dropped for part in one.snapshots]
-    whole = {one.id for one in ours}
-    gone += [part for one in leftovers if _is_of_no_use(one, whole, bool(found.unknown)) for part in one.snapshots]
+    decisions = decide(
+        [candidate(remote_set.id, remote_set.time, remote_set.archives, held or {}) for remote_set in ours], policy, now
+    )
+    dropped = {decision.name for decision in decisions if not decision.keep}
+    gone = [part for remote_set in ours if remote_set.id in dropped for part in remote_set.snapshots]
+    whole = {remote_set.id for remote_set in ours}
+    gone += [
+        part
+        for leftover in leftovers
+        if _is_of_no_use(leftover, whole, bool(found.unknown))
+        for part in leftover.snapshots
+    ]
     return Thinned(decisions, gone)
 
 
@@ -57,12 +64,12 @@ def candidate(stamp: str, time: datetime, archives: Iterable[str], held: Mapping
     return Candidate(stamp, time, kind=" ".join(sorted(archives)), held=held.get(stamp, ""))
 
 
-def _is_of_no_use(one: Leftover, whole: set[str], doubt: bool) -> bool:
+def _is_of_no_use(leftover: Leftover, whole: set[str], doubt: bool) -> bool:
     """Return whether a newer set stands for what an interrupted copy or removal left.
 
     A part that nobody changed may be of a manifest that somebody did change. Where such are, only the same set will do.
     """
-    return one.id in whole or (not doubt and one.id < max(whole))
+    return leftover.id in whole or (not doubt and leftover.id < max(whole))
 
 
 def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -> None:
@@ -72,8 +79,8 @@ def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -
         DockerVpsError: some are still there.
     """
     against = repository.forget(gone)
-    there = {one.id for one in repository.snapshots()}
-    left = [one for one in gone if one.id in there]
+    remaining = {snapshot.id for snapshot in repository.snapshots()}
+    left = [snapshot for snapshot in gone if snapshot.id in remaining]
     if not left:
         repository.prune()
         return

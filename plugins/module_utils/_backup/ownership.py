@@ -39,7 +39,7 @@ def _owner(engine: EnginePort, volume: str, app: str) -> Optional[str]:
     found = engine.volume(volume)
     if found is None:
         return None
-    theirs = sorted({app_of(one["Config"].get("Labels")) for one in users(engine, volume)} - {""})
+    theirs = sorted({app_of(container["Config"].get("Labels")) for container in users(engine, volume)} - {""})
     owners = [*theirs, app_of(found.get("Labels"))]
     return None if app in owners else owners[0] or None
 

@@ -26,9 +26,9 @@ def refuse_places(places: Mapping[str, str], sets: str, engine: EnginePort) -> N
         DockerVpsError: which directory, why, and what to do.
     """
     for volume in places:
-        told = why_not(volume, places, sets, engine)
-        if told:
-            raise DockerVpsError(f"{told} Nothing was changed.")
+        why = why_not(volume, places, sets, engine)
+        if why:
+            raise DockerVpsError(f"{why} Nothing was changed.")
 
 
 def why_not(volume: str, places: Mapping[str, str], sets: str, engine: EnginePort) -> str:
@@ -49,7 +49,7 @@ def holding_sets(volume: str, place: str, sets: str) -> str:
 
 def _holding_others(volume: str, places: Mapping[str, str], engine: EnginePort) -> str:
     place = places[volume]
-    for name, other in {**{one["Name"]: place_of(one) for one in engine.all_volumes()}, **places}.items():
+    for name, other in {**{entry["Name"]: place_of(entry) for entry in engine.all_volumes()}, **places}.items():
         # Another name of the same directory means no harm, unless both are to be exchanged.
         if name != volume and other and holds(place, other) and (other != place or name in places):
             return (
@@ -71,7 +71,7 @@ def refuse_new_place(volume: str, place: str) -> None:
             f"that is meant for it (mkdir -p {place}), or restore into another volume ({setting('restore_volumes')}). "
             "Nothing was changed."
         )
-    if os.listdir(place) or any(holds(one, place) for one in _SYSTEM):
+    if os.listdir(place) or any(holds(directory, place) for directory in _SYSTEM):
         raise DockerVpsError(
             f"The volume {volume} was bound to the directory {place}, in which something else lies on this host. Empty "
             "it, or make the volume yourself (docker volume create) if that may be replaced. Nothing was changed."

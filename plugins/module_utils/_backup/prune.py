@@ -50,42 +50,42 @@ def run(
         return _pruned(params, sets, clock.utc(), really=False)
     with sets.lock("a removal of old backups"):
         heard = recover_all(sets, connect, clock)
-        told = _pruned(params, sets, clock.utc(), really=True)
-    return {**told, "summary": " ".join([told["summary"], *heard])}
+        result = _pruned(params, sets, clock.utc(), really=True)
+    return {**result, "summary": " ".join([result["summary"], *heard])}
 
 
 def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
     here = sets.listing()
-    held = held_back(one.manifest for one in here.sets if one.time <= now)
-    candidates = [_candidate(one, params.level, held) for one in here.sets]
+    held = held_back(backup_set.manifest for backup_set in here.sets if backup_set.time <= now)
+    candidates = [_candidate(backup_set, params.level, held) for backup_set in here.sets]
     if params.expected and not really:
         candidates.append(Candidate(now.strftime(STAMP), now, True, " ".join(sorted(params.expected))))
     decisions = decide(candidates, params.policy, now)
-    gone = {one.name for one in decisions if not one.keep}
-    doomed = [one for one in here.sets if one.manifest.id in gone]
+    gone = {decision.name for decision in decisions if not decision.keep}
+    doomed = [backup_set for backup_set in here.sets if backup_set.manifest.id in gone]
     copies = _old_copies(sets, now - timedelta(days=params.before_days))
-    freed = sum(each.bytes for one in doomed for each in one.manifest.archives)
+    freed = sum(archive.bytes for backup_set in doomed for archive in backup_set.manifest.archives)
     sizes = {path: tree.survey(path).disk for path in copies}
     left: dict[str, str] = {}
     if really:
         stay = sets.remove(doomed)
         left = {path: why for path in copies for why in [files.remove_tree(path)] if why}
         _refuse_what_stays(sets, stay)
-    copies = [one for one in copies if one not in left]
-    freed += sum(sizes[one] for one in copies)
+    copies = [path for path in copies if path not in left]
+    freed += sum(sizes[path] for path in copies)
     return _told(sets, here, decisions, copies, left, freed, really)
 
 
 def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
     if problems:
-        told = " ".join(problem.message for problem in problems[:SHOWN])
+        messages = " ".join(problem.message for problem in problems[:SHOWN])
         more = f" And {len(problems) - SHOWN} more." if len(problems) > SHOWN else ""
-        raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {told}{more}")
+        raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {messages}{more}")
 
 
-def _candidate(one: BackupSet, level: str, held: Mapping[str, str]) -> Candidate:
-    stamp = one.manifest.id
-    return Candidate(stamp, one.time, not problems(one, level), one.holds, held.get(stamp, ""))
+def _candidate(backup_set: BackupSet, level: str, held: Mapping[str, str]) -> Candidate:
+    stamp = backup_set.manifest.id
+    return Candidate(stamp, backup_set.time, not problems(backup_set, level), backup_set.holds, held.get(stamp, ""))
 
 
 def _told(
@@ -97,14 +97,16 @@ def _told(
     freed: int,
     really: bool,
 ) -> dict[str, Any]:
-    kept = [one.name for one in decisions if one.keep]
-    removed = [one.name for one in decisions if not one.keep]
-    before = [*(one.name for one in decisions), *copies]
+    kept = [decision.name for decision in decisions if decision.keep]
+    removed = [decision.name for decision in decisions if not decision.keep]
+    before = [*(decision.name for decision in decisions), *copies]
     what = "copy" if len(copies) == 1 else "copies"
     copied = f" and {len(copies)} {what} that restores had kept" if copies else ""
     return {
         "changed": bool(removed or copies),
-        "decisions": [{"id": one.name, "keep": one.keep, "reasons": list(one.reasons)} for one in decisions],
+        "decisions": [
+            {"id": decision.name, "keep": decision.keep, "reasons": list(decision.reasons)} for decision in decisions
+        ],
         "removed": removed,
         "kept": kept,
         "safety_copies": list(copies),
@@ -115,12 +117,12 @@ def _told(
         "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "
         f"{len(kept)} {'stays' if len(kept) == 1 else 'stay'} in {sets.directory}."
-        + "".join(f" {one}" for one in cannot_be_removed(left)),
+        + "".join(f" {sentence}" for sentence in cannot_be_removed(left)),
         "diff": {
             "before_header": sets.directory,
             "after_header": sets.directory,
-            "before": "".join(f"{one}\n" for one in before),
-            "after": "".join(f"{one}\n" for one in kept),
+            "before": "".join(f"{name}\n" for name in before),
+            "after": "".join(f"{name}\n" for name in kept),
         },
     }
 
@@ -128,4 +130,4 @@ def _told(
 def _old_copies(sets: Sets, limit: datetime) -> list[str]:
     """Return what restores left beside the live volumes before a time (UTC), or could not remove themselves."""
     old = [swap for swap in remembered(sets) if swap.has_copy and swap.made < limit]
-    return list({one.safety_copy: one for one in [*old, *superseded(sets)]})
+    return list({swap.safety_copy: swap for swap in [*old, *superseded(sets)]})

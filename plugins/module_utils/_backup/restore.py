@@ -64,14 +64,14 @@ def run(
         with recovering(sets, folder, connect, clock):
             sets.begin(stamp, RESTORE)
             ready = source.prepare(Journal(folder, safety_copy=params.safety_copy), stamp, now.strftime(AT))
-            there = _users(params, engine, source, would_lose)
+            containers = _users(params, engine, source, would_lose)
             source.look()
-            downtime = _exchange(engine, clock, *ready, there)
+            downtime = _exchange(engine, clock, *ready, containers)
             recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
         left = left_behind(sets)
     before = [swap.safety_copy for swap in ready[1]] if params.safety_copy else []
-    told = _told(params, source, would_lose, stopped=_names(there), downtime=downtime, before=before)
-    return {**told, "left": sorted(left), "summary": " ".join([told["summary"], *heard, *cannot_be_removed(left)])}
+    result = _told(params, source, would_lose, stopped=_names(containers), downtime=downtime, before=before)
+    return {**result, "left": sorted(left), "summary": " ".join([result["summary"], *heard, *cannot_be_removed(left)])}
 
 
 def _source(params: Params, sets: Sets, engine: EnginePort, clock: WallClock) -> Source:
@@ -87,9 +87,9 @@ def _exchange(
 ) -> float:
     """Stop who uses the volumes, exchange the data, start them again; return for how many seconds they were away."""
     began = clock.now()
-    journal = journal.write(containers=tuple(one["Id"] for one in users))
-    for one in journal.containers:
-        engine.stop(one)
+    journal = journal.write(containers=tuple(container["Id"] for container in users))
+    for container_id in journal.containers:
+        engine.stop(container_id)
     known = tuple(replace(swap, inode=os.stat(swap.staged).st_ino) for swap in swaps)
     journal = journal.write(swaps=known, decided=True)
     carry_through(journal.swaps)
@@ -102,22 +102,22 @@ def _users(
     params: Params, engine: EnginePort, source: Source, would_lose: Mapping[str, Any]
 ) -> Sequence[Mapping[str, Any]]:
     """Return the running containers that use the volumes, after refusing them unless they may be stopped."""
-    there = running(engine, source.volumes)
-    if there and not params.stop_app:
-        runs, it, they_are = ("runs", "it", "it is") if len(there) == 1 else ("run", "them", "they are")
+    containers = running(engine, source.volumes)
+    if containers and not params.stop_app:
+        runs, it, they_are = ("runs", "it", "it is") if len(containers) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
-            f"{', '.join(_names(there))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
+            f"{', '.join(_names(containers))} {runs} on {', '.join(source.volumes)}, so nothing was restored. "
             f"{would_lose['summary']} Stop {it} first, or allow that with {once('restore_stop_app', 'true')}: "
             f"{they_are} stopped for a moment, when everything is prepared.",
-            containers=_names(there),
+            containers=_names(containers),
             would_lose=would_lose,
         )
-    refuse_vanishing(there)
-    return there
+    refuse_vanishing(containers)
+    return containers
 
 
 def _names(containers: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [one["Name"].lstrip("/") for one in containers]
+    return [container["Name"].lstrip("/") for container in containers]
 
 
 def _told(

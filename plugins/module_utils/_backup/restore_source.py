@@ -89,9 +89,9 @@ class Target:
 class FromSet:
     """The archives of a set."""
 
-    def __init__(self, params: Params, one: BackupSet, directory: str, engine: EnginePort) -> None:
-        self.params, self.one, self.directory, self.engine = params, one, directory, engine
-        self.set = one.manifest.id
+    def __init__(self, params: Params, backup_set: BackupSet, directory: str, engine: EnginePort) -> None:
+        self.params, self.backup_set, self.directory, self.engine = params, backup_set, directory, engine
+        self.set = backup_set.manifest.id
         self.targets: Sequence[Target] = ()
         self.volumes: Sequence[str] = ()
         self.roots: Sequence[str] = ()
@@ -112,29 +112,29 @@ class FromSet:
     def _aim(self) -> None:
         """Find out which volume each archive is for."""
         self.targets = self._targets()
-        self.volumes = [one.volume for one in self.targets]
+        self.volumes = [target.volume for target in self.targets]
         self.roots = [place for place in map(self._place, self.targets) if place]
-        self.created = [one.volume for one in self.targets if not one.root]
+        self.created = [target.volume for target in self.targets if not target.root]
 
     def look(self) -> None:
         """Refuse places in which the data cannot be exchanged."""
-        places = {one.volume: self._place(one) for one in self.targets if self._place(one)}
+        places = {target.volume: self._place(target) for target in self.targets if self._place(target)}
         for volume in places:
             if volume in self.created:
                 refuse_new_place(volume, places[volume])
         refuse_places(places, self.directory, self.engine)
 
     def _refuse_wrong_set(self) -> None:
-        manifest = self.one.manifest
+        manifest = self.backup_set.manifest
         if manifest.app != self.params.app and not self.params.force:
             raise DockerVpsError(
-                f"The set {self.set} in {self.one.directory} is of {manifest.app}, not of {self.params.app}. "
+                f"The set {self.set} in {self.backup_set.directory} is of {manifest.app}, not of {self.params.app}. "
                 f"Name another set, or set {setting('restore_force', 'true')} if that is what you want."
             )
 
     def _targets(self) -> list[Target]:
-        archives = {one.name: one for one in self.one.manifest.archives}
-        wanted = self.params.volumes or {one.name: one.volume for one in archives.values()}
+        archives = {archive.name: archive for archive in self.backup_set.manifest.archives}
+        wanted = self.params.volumes or {archive.name: archive.volume for archive in archives.values()}
         unknown = [name for name in wanted if name not in archives]
         if unknown:
             raise InvalidInput(
@@ -144,21 +144,25 @@ class FromSet:
             raise InvalidInput(f"Each archive must have its own volume, but they are {', '.join(wanted.values())}.")
         if not self.params.volumes and not self.params.force:
             refuse_foreign(self.params.app, self.engine, wanted.values())
-        absent = [one for one in self.one.absent() if any(one.startswith(archives[name].file) for name in wanted)]
+        absent = [
+            sentence
+            for sentence in self.backup_set.absent()
+            if any(sentence.startswith(archives[name].file) for name in wanted)
+        ]
         if absent:
             raise DockerVpsError(
-                f"The set {self.set} in {self.one.directory} is not whole: {'; '.join(absent)}. "
+                f"The set {self.set} in {self.backup_set.directory} is not whole: {'; '.join(absent)}. "
                 "Bring the files back from another copy of the set, or name another set."
             )
         return [Target(archives[name], volume, self._root(volume)) for name, volume in wanted.items()]
 
-    def _place(self, one: Target) -> str:
+    def _place(self, target: Target) -> str:
         """Return the directory that is to be exchanged; empty for that of a volume which the engine is yet to make."""
-        return one.root or bound_to(self._options(one))
+        return target.root or bound_to(self._options(target))
 
-    def _options(self, one: Target) -> Mapping[str, str]:
+    def _options(self, target: Target) -> Mapping[str, str]:
         """Return the driver's options for a volume that is missing; another volume than it was is a plain one."""
-        return one.archive.options if one.volume == one.archive.volume else {}
+        return target.archive.options if target.volume == target.archive.volume else {}
 
     def _root(self, volume: str) -> Optional[str]:
         found = volume_of(self.engine, volume)
@@ -167,12 +171,16 @@ class FromSet:
     def _check_room(self) -> None:
         """Add up what is needed on each file system."""
         needed: dict[int, int] = {}
-        for one in self.targets:
-            place = os.path.dirname(self._place(one)) if self._place(one) else str(self.engine.info()["DockerRootDir"])
+        for target in self.targets:
+            place = (
+                os.path.dirname(self._place(target))
+                if self._place(target)
+                else str(self.engine.info()["DockerRootDir"])
+            )
             if not os.path.isdir(place):
                 continue  # of another host; volume_of will say so
             device, facts = os.stat(place).st_dev, os.statvfs(place)
-            needed[device] = needed.get(device, RESERVE) + one.archive.room
+            needed[device] = needed.get(device, RESERVE) + target.archive.room
             free = facts.f_bavail * facts.f_frsize
             if free < needed[device]:
                 raise DockerVpsError(
@@ -184,58 +192,66 @@ class FromSet:
 
     def examine(self) -> None:
         """Read the archives to their ends."""
-        for one in self.targets:
-            self._count(archive.examine(self.one.path(one.archive), one.archive.compression, **self._conditions(one)))
+        for target in self.targets:
+            self._count(
+                archive.examine(
+                    self.backup_set.path(target.archive), target.archive.compression, **self._conditions(target)
+                )
+            )
 
-    def _is_own(self, one: Target) -> bool:
+    def _is_own(self, target: Target) -> bool:
         """Return whether the databases in a volume are the application's."""
-        return bool(one.archive.databases) or one.archive in self.one.manifest.archives[:1]
+        return bool(target.archive.databases) or target.archive in self.backup_set.manifest.archives[:1]
 
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with what the manifest says."""
-        since = self.one.time
-        own = {one.volume for one in self.targets if self._is_own(one)}
-        live = contents({one.volume: one.root for one in self.targets if one.root}, since.timestamp(), own)
+        since = self.backup_set.time
+        own = {target.volume for target in self.targets if self._is_own(target)}
+        live = contents({target.volume: target.root for target in self.targets if target.root}, since.timestamp(), own)
         kept = {
-            f"{one.volume}/{database.path}": database.tables
-            for one in self.targets
-            for database in one.archive.databases
+            f"{target.volume}/{database.path}": database.tables
+            for target in self.targets
+            for database in target.archive.databases
         }
         lost, asked = losses(live, kept, since), self.params.uploads
-        from_it = [one for one in self.targets if one.archive.databases]
+        from_it = [target for target in self.targets if target.archive.databases]
         if not asked or not from_it or asked.volume in self.volumes:
             return lost
-        return with_gone(lost, asked, self._root(asked.volume), sum(one.archive.room for one in from_it), self._unpack)
+        return with_gone(
+            lost, asked, self._root(asked.volume), sum(target.archive.room for target in from_it), self._unpack
+        )
 
     def _unpack(self, into: str) -> None:
         """Lay what has databases into a directory, to be looked at."""
-        for one in self.targets:
-            if one.archive.databases:
-                place = os.path.join(into, one.archive.name)
+        for target in self.targets:
+            if target.archive.databases:
+                place = os.path.join(into, target.archive.name)
                 os.mkdir(place, mode=0o700)
-                archive.extract(self.one.path(one.archive), one.archive.compression, place, **self._conditions(one))
+                archive.extract(
+                    self.backup_set.path(target.archive), target.archive.compression, place, **self._conditions(target)
+                )
 
     def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Make missing volumes, and extract and prove the archives beside the live data."""
         journal = journal.write(created=tuple(self.created))
-        for one in self.targets:
-            if not one.root:
+        for target in self.targets:
+            if not target.root:
                 # Labels as Compose set them, so that it takes the volume for its own; another volume is not.
-                labels = one.archive.labels if one.volume == one.archive.volume else {}
-                self.engine.create_volume(one.volume, one.archive.driver, labels, self._options(one))
+                labels = target.archive.labels if target.volume == target.archive.volume else {}
+                self.engine.create_volume(target.volume, target.archive.driver, labels, self._options(target))
         swaps = []
-        for one in self.targets:
-            live = one.root or self._root(one.volume)
+        for target in self.targets:
+            live = target.root or self._root(target.volume)
             if not live:
-                raise DockerVpsError(f"The volume {one.volume} was removed as soon as it was made. Try again.")
+                raise DockerVpsError(f"The volume {target.volume} was removed as soon as it was made. Try again.")
             staged, before = live + STAGED + stamp, live + BEFORE + stamp
-            swaps.append(Swap(one.volume, live, staged, before, self.set, at, own=self._is_own(one)))
+            swaps.append(Swap(target.volume, live, staged, before, self.set, at, own=self._is_own(target)))
         journal = journal.write(swaps=tuple(swaps))
-        for one, swap in zip(self.targets, swaps):
-            self.stage(one, swap.staged)
+        for target, swap in zip(self.targets, swaps):
+            self.stage(target, swap.staged)
         return journal, swaps
 
-    def stage(self, one: Target, staged: str) -> None:
+    def stage(self, target: Target, staged: str) -> None:
         """Extract an archive into a new directory and prove what came out."""
         try:
             os.mkdir(staged, mode=0o700)
@@ -244,15 +260,15 @@ class FromSet:
                 f"{staged} cannot be made: {error.strerror}. The data of a volume is prepared beside it; "
                 "mend that and try again. Nothing was changed."
             ) from error
-        path = self.one.path(one.archive)
+        path = self.backup_set.path(target.archive)
         try:
-            self._count(archive.extract(path, one.archive.compression, staged, **self._conditions(one)))
+            self._count(archive.extract(path, target.archive.compression, staged, **self._conditions(target)))
         except Damaged as error:
             step = "Bring that file back from another copy of the set, or name another set; nothing was changed."
             raise Damaged(f"{error.message} {step}") from error
-        found = {shown(one): one for one in tree.survey(staged).databases}
+        found = {shown(name): name for name in tree.survey(staged).databases}
         with Examiner() as examiner:
-            for database in one.archive.databases:
+            for database in target.archive.databases:
                 if database.path in found:
                     place = os.path.join(staged, found[database.path])
                     self.notes = (*self.notes, *_refuse_other(path, database, place, examiner))
@@ -262,10 +278,10 @@ class FromSet:
                         "nothing was changed."
                     )
 
-    def _conditions(self, one: Target) -> dict[str, Any]:
+    def _conditions(self, target: Target) -> dict[str, Any]:
         return {
-            "sha256": one.archive.sha256,
-            "plain_bytes": one.archive.plain_bytes,
+            "sha256": target.archive.sha256,
+            "plain_bytes": target.archive.plain_bytes,
             "allow_outside_links": self.params.allow_outside_links,
         }
 
@@ -274,17 +290,17 @@ class FromSet:
         self.bytes += examined.plain_bytes
 
 
-def _refuse_other(archived: str, told: Database, path: str, examiner: Examiner) -> list[str]:
+def _refuse_other(archived: str, recorded: Database, path: str, examiner: Examiner) -> list[str]:
     """Refuse a database that is not as it was backed up, and return why that is not known."""
     facts = examiner.facts(path)
-    rows = other_rows(told, facts)
+    rows = other_rows(recorded, facts)
     if facts.check == DAMAGED or rows:
         why = facts.why if facts.check == DAMAGED else "other numbers of rows than its manifest says"
         raise DockerVpsError(
-            f"The database {told.path} in {archived} is not as it was backed up: {why}. Name another set; "
+            f"The database {recorded.path} in {archived} is not as it was backed up: {why}. Name another set; "
             "nothing was changed."
         )
-    return [f"The database {told.path} was not checked: {facts.why}."] if facts.check == NOT_CHECKED else []
+    return [f"The database {recorded.path} was not checked: {facts.why}."] if facts.check == NOT_CHECKED else []
 
 
 class SafetyCopies:
@@ -293,8 +309,8 @@ class SafetyCopies:
     def __init__(self, swaps: Sequence[Swap], directory: str, engine: EnginePort) -> None:
         self.swaps, self.directory, self.engine = swaps, directory, engine
         self.set = swaps[0].set
-        self.volumes: Sequence[str] = [one.volume for one in swaps]
-        self.roots: Sequence[str] = [one.live for one in swaps]
+        self.volumes: Sequence[str] = [swap.volume for swap in swaps]
+        self.roots: Sequence[str] = [swap.live for swap in swaps]
         self.created: Sequence[str] = []
         self.files = self.bytes = 0
         self.notes: Sequence[str] = ()
@@ -303,10 +319,10 @@ class SafetyCopies:
     def find(cls, params: Params, sets: Sets, engine: EnginePort) -> SafetyCopies:
         """Find what the last restore has left, and refuse what cannot be put back."""
         last, wanted = remembered(sets), set(params.volumes.values())
-        newest = max((one.at for one in last), default="")
-        swaps = [one for one in last if (one.volume in wanted if wanted else one.at == newest)]
-        kept = {one.volume for one in swaps if one.has_copy}
-        if not kept or kept != (wanted or {one.volume for one in swaps}):
+        newest = max((swap.at for swap in last), default="")
+        swaps = [swap for swap in last if (swap.volume in wanted if wanted else swap.at == newest)]
+        kept = {swap.volume for swap in swaps if swap.has_copy}
+        if not kept or kept != (wanted or {swap.volume for swap in swaps}):
             raise DockerVpsError(
                 f"No restore from {sets.directory} has left safety copies of "
                 f"{', '.join(sorted(wanted)) or params.app}, or they are gone, so there is nothing to undo. "
@@ -318,27 +334,27 @@ class SafetyCopies:
 
     def look(self) -> None:
         """Refuse places in which the data cannot be exchanged."""
-        there = {one.volume: one.live for one in self.swaps if os.path.isdir(one.live)}
-        refuse_places(there, self.directory, self.engine)
-        refuse_places({one.volume: one.safety_copy for one in self.swaps}, self.directory, self.engine)
+        places = {swap.volume: swap.live for swap in self.swaps if os.path.isdir(swap.live)}
+        refuse_places(places, self.directory, self.engine)
+        refuse_places({swap.volume: swap.safety_copy for swap in self.swaps}, self.directory, self.engine)
 
     def examine(self) -> None:
         """Count."""
-        surveys = [tree.survey(one.safety_copy) for one in self.swaps]
-        self.files, self.bytes = sum(one.files for one in surveys), sum(one.bytes for one in surveys)
+        surveys = [tree.survey(swap.safety_copy) for swap in self.swaps]
+        self.files, self.bytes = sum(survey.files for survey in surveys), sum(survey.bytes for survey in surveys)
 
     def would_lose(self) -> dict[str, Any]:
         """Compare the live data with the safety copies."""
-        since, own = min(one.made for one in self.swaps), {one.volume for one in self.swaps if one.own}
-        live = contents({one.volume: one.live for one in self.swaps}, since.timestamp(), own)
-        return losses(live, contents({one.volume: one.safety_copy for one in self.swaps}, own=own).tables, since)
+        since, own = min(swap.made for swap in self.swaps), {swap.volume for swap in self.swaps if swap.own}
+        live = contents({swap.volume: swap.live for swap in self.swaps}, since.timestamp(), own)
+        return losses(live, contents({swap.volume: swap.safety_copy for swap in self.swaps}, own=own).tables, since)
 
     def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Write nothing down yet: what is staged in an undecided journal is thrown away, and this is all there is."""
         self.examine()
         return journal, [
-            Swap(one.volume, one.live, one.safety_copy, one.live + BEFORE + stamp, one.set, at, own=one.own)
-            for one in self.swaps
+            Swap(swap.volume, swap.live, swap.safety_copy, swap.live + BEFORE + stamp, swap.set, at, own=swap.own)
+            for swap in self.swaps
         ]
 
 
@@ -346,4 +362,4 @@ def stamps_beside(roots: Iterable[str]) -> Iterator[str]:
     """Yield the timestamps of all safety copies, also of forgotten ones."""
     for root in roots:
         folder, name = os.path.split(root + BEFORE)
-        yield from (one[len(name) :] for one in os.listdir(folder) if one.startswith(name))
+        yield from (entry[len(name) :] for entry in os.listdir(folder) if entry.startswith(name))

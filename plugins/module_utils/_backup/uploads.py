@@ -47,13 +47,13 @@ def with_gone(
     try:
         gone = sorted(name for name in _named_by_set(asked.query, needed, unpack) if not _is_there(root, name))
     except DockerVpsError as error:
-        told = f"Which uploads its rows name that are gone cannot be told: {error.message.rstrip('.')}."
-        return {**would_lose, "summary": f"{would_lose['summary']} {told}"}
+        sentence = f"Which uploads its rows name that are gone cannot be told: {error.message.rstrip('.')}."
+        return {**would_lose, "summary": f"{would_lose['summary']} {sentence}"}
     if not gone:
         return dict(would_lose)
     number = f"{counted(len(gone), 'upload')} that its rows name {'is' if len(gone) == 1 else 'are'}"
-    told = f"{number} not in {asked.volume}: {listed(list(map(shown, gone)))}."
-    return {**would_lose, "uploads_gone": len(gone), "summary": f"{would_lose['summary']} {told}"}
+    sentence = f"{number} not in {asked.volume}: {listed(list(map(shown, gone)))}."
+    return {**would_lose, "uploads_gone": len(gone), "summary": f"{would_lose['summary']} {sentence}"}
 
 
 def uploads_named(query: str, databases: Iterable[Tuple[str, str]], within: float = WITHIN) -> frozenset[str]:
@@ -91,7 +91,7 @@ def _named_by_set(query: str, needed: int, unpack: Callable[[str], None]) -> fro
             os.mkdir(place, mode=0o700)
             unpack(place)
             return uploads_named(
-                query, [(shown(one), os.path.join(place, one)) for one in tree.survey(place).databases]
+                query, [(shown(path), os.path.join(place, path)) for path in tree.survey(place).databases]
             )
     except OSError as error:
         raise refused(f"{SCRATCH} cannot take the databases of the set", error, SCRATCH) from error

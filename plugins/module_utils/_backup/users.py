@@ -12,7 +12,7 @@ from .._store.place import holds
 
 def bound_to(options: Mapping[str, str]) -> str:
     """Return the directory to which a driver's options bind a volume; empty when they do not."""
-    words = {one.strip() for one in options.get("o", "").split(",")}
+    words = {word.strip() for word in options.get("o", "").split(",")}
     return os.path.realpath(options["device"]) if {"bind", "rbind"} & words and options.get("device") else ""
 
 
@@ -32,8 +32,8 @@ def users(engine: EnginePort, volume: str) -> list[Mapping[str, Any]]:
     it, or of one above it that they may write to. What mounts the directory of all volumes, or one above that, is a
     tool for the whole host and no user of one volume.
     """
-    volumes = {one["Name"]: one for one in engine.all_volumes()}
-    places = {name: place_of(one) for name, one in volumes.items()}
+    volumes = {entry["Name"]: entry for entry in engine.all_volumes()}
+    places = {name: place_of(entry) for name, entry in volumes.items()}
     place = places.get(volume, "")
     shelf = os.path.dirname(os.path.dirname(os.path.realpath(volumes[volume]["Mountpoint"]))) if place else ""
 
@@ -45,5 +45,9 @@ def users(engine: EnginePort, volume: str) -> list[Mapping[str, Any]]:
             return False
         return holds(place, path) or (holds(path, place) and not holds(path, shelf) and bool(mount.get("RW", True)))
 
-    found = [one["Id"] for one in engine.all_containers() if any(uses(mount) for mount in one.get("Mounts") or ())]
-    return [one for one in map(engine.container, found) if one]
+    ids = [
+        container["Id"]
+        for container in engine.all_containers()
+        if any(uses(mount) for mount in container.get("Mounts") or ())
+    ]
+    return [container for container in map(engine.container, ids) if container]

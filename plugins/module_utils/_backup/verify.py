@@ -62,9 +62,12 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     now = clock.utc()
     here = sets.listing()
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
-    past = [one.manifest for one in here.sets if one.time <= now]
+    past = [backup_set.manifest for backup_set in here.sets if backup_set.time <= now]
     held = held_back(past)
-    rows = [_row(one, findings(one, params.level), held.get(one.manifest.id, ""), now) for one in looked_at]
+    rows = [
+        _row(backup_set, findings(backup_set, params.level), held.get(backup_set.manifest.id, ""), now)
+        for backup_set in looked_at
+    ]
     result = {
         "changed": False,
         "directory": sets.directory,
@@ -73,8 +76,8 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
         "orphaned": list(here.orphaned),
         "newest_good": _newest_good(rows),
         "last_verified": _last_verified(looked_at, now),
-        "cautions": [" ".join(told(one)) for one in unaccepted(past)],
-        "runs": {job: asdict(one) for job, one in job_history.read(sets.directory).items()},
+        "cautions": [" ".join(told(manifest)) for manifest in unaccepted(past)],
+        "runs": {job: asdict(last) for job, last in job_history.read(sets.directory).items()},
     }
     result["summary"] = list(_summary(sets, result))
     wrong = [f"{row['id']}: {_joined(row['problems'])}" for row in rows if row["problems"]] + list(here.unreadable)
@@ -87,63 +90,63 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     return result
 
 
-def problems(one: BackupSet, level: str) -> list[str]:
+def problems(backup_set: BackupSet, level: str) -> list[str]:
     """Return what is wrong with a set, as far as a level looks; see findings."""
-    return [finding for is_wrong, finding in findings(one, level) if is_wrong]
+    return [finding for is_wrong, finding in findings(backup_set, level) if is_wrong]
 
 
-def findings(one: BackupSet, level: str) -> list[Finding]:
+def findings(backup_set: BackupSet, level: str) -> list[Finding]:
     """Return what is wrong with a set, and what could not be told, as far as a level looks.
 
     ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
     every archive too, and opens every database.
     """
-    found = [(True, absent) for absent in one.absent()]
+    found = [(True, absent) for absent in backup_set.absent()]
     if found or level == "exists":
         return found
     look = _checksum if level == "checksum" else _full
-    for each in one.manifest.archives:
+    for each in backup_set.manifest.archives:
         try:
-            found += look(one.path(each), each)
+            found += look(backup_set.path(each), each)
         except DockerVpsError as error:
             found.append((True, error.message))
     return found
 
 
-def compared(told: Archive, root: str) -> Iterator[Difference]:
+def compared(recorded: Archive, root: str) -> Iterator[Difference]:
     """Yield how a restored volume that may be in use differs from its manifest."""
     survey = tree.survey(root)
-    there = {shown(path): path for path in survey.databases}
-    beside = {database.path + suffix for database in told.databases for suffix in SIDECARS}
+    paths = {shown(path): path for path in survey.databases}
+    beside = {database.path + suffix for database in recorded.databases for suffix in SIDECARS}
     count = survey.files - len(beside & {*map(shown, survey.sidecars)})
     # What the application keeps beside an encrypted database comes and goes.
-    some = len(SIDECARS) * sum(not database.journal_mode for database in told.databases)
-    if not told.files - some <= count <= told.files + some:
-        said = f"{told.name} has {counted(count, 'file')}, and the manifest says {told.files}"
-        yield Difference(count < told.files, said)
+    some = len(SIDECARS) * sum(not database.journal_mode for database in recorded.databases)
+    if not recorded.files - some <= count <= recorded.files + some:
+        said = f"{recorded.name} has {counted(count, 'file')}, and the manifest says {recorded.files}"
+        yield Difference(count < recorded.files, said)
     with Examiner() as examiner:
-        for database in told.databases:
-            if database.path in there:
-                yield from _compared(database, os.path.join(root, there[database.path]), examiner)
+        for database in recorded.databases:
+            if database.path in paths:
+                yield from _compared(database, os.path.join(root, paths[database.path]), examiner)
             elif database.journal_mode or not os.path.isfile(os.path.join(root, database.path)):
-                yield Difference(True, f"{told.name} has no database {database.path}")
+                yield Difference(True, f"{recorded.name} has no database {database.path}")
 
 
-def _compared(told: Database, path: str, examiner: Examiner) -> Iterator[Difference]:
+def _compared(recorded: Database, path: str, examiner: Examiner) -> Iterator[Difference]:
     facts = examiner.facts(path, live=True)
     if facts.check == DAMAGED:
-        yield Difference(True, f"the database {told.path} is damaged: {facts.why}")
+        yield Difference(True, f"the database {recorded.path} is damaged: {facts.why}")
     elif facts.check == NOT_CHECKED:
-        said = f"the database {told.path} was not checked: {facts.why}"
+        said = f"the database {recorded.path} was not checked: {facts.why}"
         yield Difference(False, said, uncounted=not facts.schema)
     elif facts.why:
-        yield Difference(False, f"the database {told.path} is sound, but {facts.why}")
-    yield from _tables(told.path, *comparable(told, facts))
+        yield Difference(False, f"the database {recorded.path} is sound, but {facts.why}")
+    yield from _tables(recorded.path, *comparable(recorded, facts))
 
 
-def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Difference]:
-    for table in sorted({*told, *now}):
-        before, after = told.get(table), now.get(table)
+def _tables(path: str, recorded: Mapping[str, int], now: Mapping[str, int]) -> Iterator[Difference]:
+    for table in sorted({*recorded, *now}):
+        before, after = recorded.get(table), now.get(table)
         if after is None:
             yield Difference(True, f"the table {table} of {path} is missing")
         elif before is None:
@@ -153,65 +156,65 @@ def _tables(path: str, told: Mapping[str, int], now: Mapping[str, int]) -> Itera
             yield Difference(after < before, said)
 
 
-def _checksum(path: str, told: Archive) -> Iterator[Finding]:
+def _checksum(path: str, recorded: Archive) -> Iterator[Finding]:
     digest = hashlib.sha256()
     try:
         with open_regular(path) as file:
             for block in iter(lambda: file.read(_BLOCK), b""):
                 digest.update(block)
     except OSError as error:
-        raise DockerVpsError(f"{told.file} cannot be read: {error.strerror}") from error
-    if digest.hexdigest() != told.sha256:
-        yield True, f"{told.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {told.sha256}"
+        raise DockerVpsError(f"{recorded.file} cannot be read: {error.strerror}") from error
+    if digest.hexdigest() != recorded.sha256:
+        yield True, f"{recorded.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {recorded.sha256}"
 
 
-def _full(path: str, told: Archive) -> Iterator[Finding]:
+def _full(path: str, recorded: Archive) -> Iterator[Finding]:
     archive.examine(
         path,
-        told.compression,
-        sha256=told.sha256,
-        plain_bytes=told.plain_bytes,
-        allow_outside_links=told.outside_links > 0,
+        recorded.compression,
+        sha256=recorded.sha256,
+        plain_bytes=recorded.plain_bytes,
+        allow_outside_links=recorded.outside_links > 0,
     )
-    if told.databases:
+    if recorded.databases:
         try:
             with tempfile.TemporaryDirectory(
                 prefix="docker-vps-verify-", dir=SCRATCH
             ) as scratch, Examiner() as examiner:
-                copies = _unpacked(path, told, scratch)
-                for database in told.databases:
-                    yield from _differences(told.file, database, copies.get(database.path), examiner)
+                copies = _unpacked(path, recorded, scratch)
+                for database in recorded.databases:
+                    yield from _differences(recorded.file, database, copies.get(database.path), examiner)
         except OSError as error:
             raise DockerVpsError(
-                f"The databases of {told.file} could not be looked at in {SCRATCH}: {error.strerror or error}"
+                f"The databases of {recorded.file} could not be looked at in {SCRATCH}: {error.strerror or error}"
             ) from error
 
 
-def _unpacked(path: str, told: Archive, scratch: str) -> Mapping[str, str]:
+def _unpacked(path: str, recorded: Archive, scratch: str) -> Mapping[str, str]:
     """Return copies of the databases in an archive that was examined; the last of several members wins."""
-    most = {database.path: database.bytes for database in told.databases}
-    chosen = _taken(path, told, scratch, most)
+    most = {database.path: database.bytes for database in recorded.databases}
+    chosen = _taken(path, recorded, scratch, most)
     if chosen.targets:
-        chosen = _taken(path, told, scratch, {**chosen.targets, **most})
-    return {name: os.path.join(scratch, chosen.there[name]) for name in most if name in chosen.there}
+        chosen = _taken(path, recorded, scratch, {**chosen.targets, **most})
+    return {name: os.path.join(scratch, chosen.places[name]) for name in most if name in chosen.places}
 
 
-def _taken(path: str, told: Archive, scratch: str, most: Mapping[str, int]) -> _Databases:
-    chosen = _Databases(told.file, most)
+def _taken(path: str, recorded: Archive, scratch: str, most: Mapping[str, int]) -> _Databases:
+    chosen = _Databases(recorded.file, most)
     archive.extract_content(
         path,
-        told.compression,
+        recorded.compression,
         scratch,
         chosen,
-        allow_outside_links=told.outside_links > 0,
+        allow_outside_links=recorded.outside_links > 0,
     )
-    for name, place in chosen.there.items():
+    for name, place in chosen.places.items():
         chosen.refuse_larger(name, os.path.getsize(os.path.join(scratch, place)))  # with the holes of a sparse file
     return chosen
 
 
 class _Databases:
-    """Chooses the databases in an archive: ``there`` is where they lie in it, by the names of a manifest.
+    """Chooses the databases in an archive: ``places`` is where they lie in it, by the names of a manifest.
 
     One that is a further name (hard link) of a member has the content of that one, which came before it. When that was
     not chosen, ``targets`` says how many bytes it may have.
@@ -219,7 +222,7 @@ class _Databases:
 
     def __init__(self, file: str, most: Mapping[str, int]) -> None:
         self.file, self.most = file, most
-        self.there: Dict[str, str] = {}
+        self.places: Dict[str, str] = {}
         self.targets: Dict[str, int] = {}
 
     def __call__(self, member: Member) -> bool:
@@ -228,11 +231,11 @@ class _Databases:
             return False
         if member.kind == HARD_LINK:
             target = shown(plain(member.link))
-            if target not in self.there:
+            if target not in self.places:
                 self.targets[target] = self.most[name]
                 return False
         self.refuse_larger(name, member.size)
-        self.there[name] = plain(member.name)
+        self.places[name] = plain(member.name)
         return True
 
     def refuse_larger(self, name: str, size: int) -> None:
@@ -245,28 +248,31 @@ class _Databases:
             raise DockerVpsError(f"{self.file} has more bytes in {name} than the manifest says")
 
 
-def _differences(file: str, told: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:
+def _differences(file: str, recorded: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:
     if copy is None:
-        yield True, f"{file} has no database {told.path}, and the manifest names it"
-    elif told.journal_mode:  # others are encrypted, and the archive's checksum is all there is to compare
+        yield True, f"{file} has no database {recorded.path}, and the manifest names it"
+    elif recorded.journal_mode:  # others are encrypted, and the archive's checksum is all there is to compare
         facts = examiner.facts(copy)
-        wrong = other_rows(told, facts)
+        wrong = other_rows(recorded, facts)
         if facts.check == DAMAGED:
-            yield True, f"The database {told.path} in {file} is damaged: {facts.why}"
+            yield True, f"The database {recorded.path} in {file} is damaged: {facts.why}"
         elif wrong:
-            rows = [f"{one} {facts.tables.get(one)}, not {told.tables.get(one)}" for one in wrong]
-            yield True, f"The database {told.path} in {file} has other rows than the manifest says: {', '.join(rows)}"
+            rows = [f"{table} {facts.tables.get(table)}, not {recorded.tables.get(table)}" for table in wrong]
+            yield (
+                True,
+                f"The database {recorded.path} in {file} has other rows than the manifest says: {', '.join(rows)}",
+            )
         if facts.check == NOT_CHECKED:
-            yield False, f"The database {told.path} in {file} was not checked: {facts.why}"
+            yield False, f"The database {recorded.path} in {file} was not checked: {facts.why}"
 
 
-def _row(one: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> dict[str, Any]:
-    manifest = one.manifest
+def _row(backup_set: BackupSet, found: Sequence[Finding], held: str, now: datetime) -> dict[str, Any]:
+    manifest = backup_set.manifest
     checks = [check for each in manifest.archives for check in each.checks]
     return {
         "id": manifest.id,
-        "time": one.time.strftime(ISO),
-        "age": int((now - one.time).total_seconds()),
+        "time": backup_set.time.strftime(ISO),
+        "age": int((now - backup_set.time).total_seconds()),
         "reason": manifest.reason,
         "consistency": manifest.consistency,
         "release": manifest.release.release,
@@ -306,8 +312,13 @@ def _newest_good(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _last_verified(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, Any]:
     """Return which set a drill proved last, and how long ago in seconds."""
-    drills = [(_parsed(proof.at), one) for one in looked_at for proof in one.manifest.drills if proof.passed]
-    dated = [(at, one.manifest.id) for at, one in drills if at]
+    drills = [
+        (_parsed(proof.at), backup_set)
+        for backup_set in looked_at
+        for proof in backup_set.manifest.drills
+        if proof.passed
+    ]
+    dated = [(at, backup_set.manifest.id) for at, backup_set in drills if at]
     if not dated:
         return {}
     at, stamp = max(dated)
@@ -326,12 +337,12 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
     if not result["sets"]:
         yield f"There is no backup set of {sets.app} in {sets.directory}."
     for row in result["sets"]:
-        rows = sum(sum(one["tables"].values()) for one in row["databases"])
+        rows = sum(sum(database["tables"].values()) for database in row["databases"])
         facts = [
             _ago(row["age"]),
             size(row["bytes"]),
             f"files: {row['files']}",
-            tally(one["check"] for one in row["databases"]),
+            tally(database["check"] for database in row["databases"]),
             f"rows in databases: {rows}",
             f"of {row['image'] or 'no image'}",
             "verified by a drill" if row["verified"] else "not verified by a drill",
@@ -346,17 +357,17 @@ def _summary(sets: Sets, result: Mapping[str, Any]) -> Iterator[str]:
         if verified
         else "No set was ever verified by a drill."
     )
-    yield from (f"Lost: {one}" for one in result["cautions"])
+    yield from (f"Lost: {caution}" for caution in result["cautions"])
     yield from _missing_uploads(result["sets"])
-    yield from (f"Unreadable: {one}" for one in result["unreadable"])
-    yield from (f"Without a manifest: {one}" for one in result["orphaned"])
+    yield from (f"Unreadable: {problem}" for problem in result["unreadable"])
+    yield from (f"Without a manifest: {file}" for file in result["orphaned"])
     for job, last in result["runs"].items():
         yield f"Last {job} at {last['at']} {'succeeded' if last['success'] else 'FAILED'}: {last['message']}"
 
 
 def _joined(problems: Sequence[str]) -> str:
     """Return problems as one sentence; some end with a full stop."""
-    return "; ".join(one.rstrip(".") for one in problems)
+    return "; ".join(problem.rstrip(".") for problem in problems)
 
 
 def _missing_uploads(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

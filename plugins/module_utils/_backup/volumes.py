@@ -52,8 +52,13 @@ def volume_of(engine: EnginePort, name: str) -> Optional[Volume]:
 
 def running(engine: EnginePort, volumes: Iterable[str]) -> list[Mapping[str, Any]]:
     """Return the running containers that use any of the volumes, each once, in the order of their names."""
-    found = {one["Id"]: one for volume in volumes for one in users(engine, volume) if one["State"]["Running"]}
-    return sorted(found.values(), key=lambda one: str(one["Name"]))
+    containers = {
+        container["Id"]: container
+        for volume in volumes
+        for container in users(engine, volume)
+        if container["State"]["Running"]
+    }
+    return sorted(containers.values(), key=lambda container: str(container["Name"]))
 
 
 def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
@@ -62,7 +67,11 @@ def refuse_vanishing(containers: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         DockerVpsError: one is such.
     """
-    names = [one["Name"].lstrip("/") for one in containers if (one.get("HostConfig") or {}).get("AutoRemove")]
+    names = [
+        container["Name"].lstrip("/")
+        for container in containers
+        if (container.get("HostConfig") or {}).get("AutoRemove")
+    ]
     if names:
         was, it, them = ("was", "it", "it") if len(names) == 1 else ("were", "they", "them")
         raise DockerVpsError(
@@ -77,16 +86,18 @@ def release_of(engine: EnginePort, volumes: Iterable[str]) -> ReleaseOfSet:
     One that uses their data by a path does so only when nobody mounts them.
     """
     names = list(volumes)
-    there = sorted((one for name in names for one in users(engine, name)), key=lambda one: str(one["Name"]))
-    there.sort(key=lambda one: not one["State"]["Running"])
-    there.sort(key=lambda one: not any(mount.get("Name") in names for mount in one["Mounts"]))
-    if not there:
+    containers = sorted(
+        (container for name in names for container in users(engine, name)), key=lambda container: str(container["Name"])
+    )
+    containers.sort(key=lambda container: not container["State"]["Running"])
+    containers.sort(key=lambda container: not any(mount.get("Name") in names for mount in container["Mounts"]))
+    if not containers:
         return ReleaseOfSet("", "", "", "", "")
-    labels = there[0]["Config"].get("Labels") or {}
+    labels = containers[0]["Config"].get("Labels") or {}
     return ReleaseOfSet(
-        there[0]["Name"].lstrip("/"),
-        there[0]["Config"]["Image"],
-        there[0]["Image"],
+        containers[0]["Name"].lstrip("/"),
+        containers[0]["Config"]["Image"],
+        containers[0]["Image"],
         labels.get("org.opencontainers.image.revision", ""),
         labels.get("org.opencontainers.image.version", ""),
     )

@@ -244,8 +244,10 @@ class _Passes:
         self._scratch = scratch
 
     def tree(self, leave_out: Sequence[str]) -> None:
-        told = self._run(["--anchored", "--no-wildcards", *self._excluded(leave_out), f"--directory={self._root}", "."])
-        self.inconsistent, self.vanished, self.skipped = told["changed"], told["vanished"], told["skipped"]
+        notices = self._run(
+            ["--anchored", "--no-wildcards", *self._excluded(leave_out), f"--directory={self._root}", "."]
+        )
+        self.inconsistent, self.vanished, self.skipped = notices["changed"], notices["vanished"], notices["skipped"]
 
     def _excluded(self, paths: Sequence[str]) -> List[str]:
         """Return the arguments for what is left out, as a file, since there may be too many for a command line.
@@ -269,9 +271,9 @@ class _Passes:
             link = os.path.join(links, path)
             os.makedirs(os.path.dirname(link), exist_ok=True)
             os.symlink(os.path.abspath(file), link)
-        told = self._run(["--dereference", *self._only(links, instead)])
-        if any(told.values()):
-            names = ", ".join(sorted(set().union(*told.values())))
+        notices = self._run(["--dereference", *self._only(links, instead)])
+        if any(notices.values()):
+            names = ", ".join(sorted(set().union(*notices.values())))
             raise DockerVpsError(f"The copy of {names} changed while it was archived. Run the backup again.")
 
     def changed_files(self, left_out: Set[str]) -> None:
@@ -284,8 +286,8 @@ class _Passes:
             again |= {path for path in names if left_out.isdisjoint({path, *parents(path)})}
         self.inconsistent -= again
         if again:
-            told = self._run(["--pax-option=comment:=again", *self._only(self._root, again)], repeated=True)
-            self.inconsistent |= told["changed"] | told["vanished"]
+            notices = self._run(["--pax-option=comment:=again", *self._only(self._root, again)], repeated=True)
+            self.inconsistent |= notices["changed"] | notices["vanished"]
 
     def end(self) -> None:
         """Write two blocks of zeros, and fill a record of the usual size."""
@@ -306,24 +308,24 @@ class _Passes:
         ):
             _copy_to_the_last_member(_pipe(tar.stdout), self._out)
             status = tar.wait()
-            told = self._told(complaints)
-            if status not in (0, 1, 2) or told["other"]:
+            notices = self._notices(complaints)
+            if status not in (0, 1, 2) or notices["other"]:
                 raise DockerVpsError(f"{self._root} cannot be archived: {_last_lines(complaints)}.")
         self._count(index, repeated)
-        return told
+        return notices
 
-    def _told(self, complaints: BinaryIO) -> Dict[str, Set[str]]:
-        told: Dict[str, Set[str]] = {"changed": set(), "vanished": set(), "skipped": set(), "other": set()}
+    def _notices(self, complaints: BinaryIO) -> Dict[str, Set[str]]:
+        notices: Dict[str, Set[str]] = {"changed": set(), "vanished": set(), "skipped": set(), "other": set()}
         complaints.seek(0)
         for line in complaints:
             notice = _NOTICE.fullmatch(line)
             if notice:
-                told[str(notice.lastgroup)].add(plain(unquoted(notice["name"])))
+                notices[str(notice.lastgroup)].add(plain(unquoted(notice["name"])))
             elif line != _FOLLOWS:
-                told["other"].add(unquoted(line))
+                notices["other"].add(unquoted(line))
         # That names came and went in a directory does not make it inconsistent.
-        told["changed"] = {path for path in told["changed"] if not _is_directory(self._root, path)}
-        return told
+        notices["changed"] = {path for path in notices["changed"] if not _is_directory(self._root, path)}
+        return notices
 
     def _count(self, index: str, repeated: bool) -> None:
         with open(index, "rb") as lines:
@@ -350,8 +352,8 @@ def _copy_to_the_last_member(stream: BinaryIO, out: Compressor) -> None:
     held: List[bytes] = []
     for data in iter(lambda: stream.read(_READ), b""):
         if len(held) > 1 or data.rstrip(b"\0"):
-            for one in held:
-                out.write(one)
+            for block in held:
+                out.write(block)
             held = []
         held.append(data)
     out.write(b"".join(held).rstrip(b"\0"))
@@ -446,4 +448,4 @@ def _is_directory(root: str, path: str) -> bool:
 def _names_of(root: str, inodes: Set[int]) -> Iterator[str]:
     for folder, descriptor in folders(root):
         with os.scandir(descriptor) as entries:
-            yield from (os.path.join(folder, one.name) for one in entries if one.inode() in inodes)
+            yield from (os.path.join(folder, entry.name) for entry in entries if entry.inode() in inodes)

@@ -34,14 +34,14 @@ def take(path: str, owner: Owner, rules: LockRules, now: float) -> tuple[Lock, s
     files.make_directory(directory)
     try:
         with _exchange(path) as descriptor:
-            lock, told = taken(_text(descriptor), Lock(owner, int(now), made), rules, path)
+            lock, notice = taken(_text(descriptor), Lock(owner, int(now), made), rules, path)
             os.fchmod(descriptor, 0o600)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, text_of(lock).encode(), 0)
             os.fsync(descriptor)
     except OSError as error:
         raise files.refused(f"The lock {path} cannot be written", error, path) from error
-    return lock, told
+    return lock, notice
 
 
 def look(path: str) -> Optional[Lock]:

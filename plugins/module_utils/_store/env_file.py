@@ -72,9 +72,9 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
             f"{params.path} is a link to {os.readlink(params.path)}, and this would replace it. Put what stands there "
             "into the inventory, and remove the link."
         )
-    there = files.read(params.path)
-    current = _parsed(params.path, there)
-    expanded = dotenv.expanded(there.text) if there else []
+    existing = files.read(params.path)
+    current = _parsed(params.path, existing)
+    expanded = dotenv.expanded(existing.text) if existing else []
     if SECRET in expanded and not params.values.get(SECRET):
         raise DockerVpsError(
             f"{SECRET} in {params.path} has a $ that Compose replaces, so the application has another value than "
@@ -88,13 +88,13 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
     explained = files.Kept(environment.example(), 0o644, params.uid, params.gid)
     writes_example = params.example and files.read(example) != explained
     if not check_mode:
-        _apply(params.path, there, wanted)
+        _apply(params.path, existing, wanted)
         if writes_example:
             files.replace(example, explained)
     return {
-        "changed": there != wanted or writes_example,
+        "changed": existing != wanted or writes_example,
         "path": params.path,
-        "previous": params.path + ".previous" if there and there.text != wanted.text else None,
+        "previous": params.path + ".previous" if existing and existing.text != wanted.text else None,
         "names": list(plan.values),
         "added": list(plan.added),
         "updated": list(plan.changed),
@@ -103,25 +103,25 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
         "diff": {
             "before_header": params.path,
             "after_header": params.path,
-            "before": plan.shown(before=True) if there else "",
+            "before": plan.shown(before=True) if existing else "",
             "after": plan.shown(before=False),
         },
     }
 
 
-def _parsed(path: str, there: Optional[files.Kept]) -> Mapping[str, str]:
+def _parsed(path: str, existing: Optional[files.Kept]) -> Mapping[str, str]:
     try:
-        return dotenv.parse(there.text) if there else {}
+        return dotenv.parse(existing.text) if existing else {}
     except InvalidInput as error:
         raise DockerVpsError(
             f"{path} cannot be understood: {error.message}. Mend that line or move the file away."
         ) from None
 
 
-def _apply(path: str, there: Optional[files.Kept], wanted: files.Kept) -> None:
-    if there == wanted:
+def _apply(path: str, existing: Optional[files.Kept], wanted: files.Kept) -> None:
+    if existing == wanted:
         return
     files.make_directory(os.path.dirname(path))
-    if there and there.text != wanted.text:
-        files.replace(path + ".previous", files.Kept(there.text, MODE, wanted.uid, wanted.gid))
+    if existing and existing.text != wanted.text:
+        files.replace(path + ".previous", files.Kept(existing.text, MODE, wanted.uid, wanted.gid))
     files.replace(path, wanted)

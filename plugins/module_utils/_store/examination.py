@@ -94,7 +94,7 @@ def _examined(path: str, live: bool, seconds: float, memory: int, wait: float) -
         found = {"check": check, "why": why, "schema": "", "tables": {}, "uncounted": []}
         with contextlib.suppress(*FAILURES, MemoryError), _within(connection, began + seconds * _COUNTED) as until:
             bear(connection)
-            pages, size = (connection.execute(f"PRAGMA page_{one}").fetchone()[0] for one in ("count", "size"))
+            pages, size = (connection.execute(f"PRAGMA page_{field}").fetchone()[0] for field in ("count", "size"))
             found["bytes"] = pages * size
             found["uncounted"] = tables(connection)  # until they are
             found["schema"] = schema_fingerprint(connection)
@@ -128,14 +128,14 @@ def _checked(connection: sqlite3.Connection, about: Header, seconds: float, memo
         with _within(connection, time.monotonic() + seconds):
             return judged([line for (line,) in connection.execute(f"PRAGMA integrity_check({MOST})")])
     except FAILURES as error:
-        told = said(error)
-        if is_finding(told):
-            return DAMAGED, told
-        if "interrupted" in told:
+        message = said(error)
+        if is_finding(message):
+            return DAMAGED, message
+        if "interrupted" in message:
             return NOT_CHECKED, f"its check took longer than {seconds:g} seconds"
-        if "out of memory" in told:
+        if "out of memory" in message:
             return NOT_CHECKED, f"its check needs more than {memory // 1024**2} MiB of memory"
-        return NOT_CHECKED, unable(told, HOST, 0 if about.version == HOST else about.version)
+        return NOT_CHECKED, unable(message, HOST, 0 if about.version == HOST else about.version)
     except MemoryError:
         return NOT_CHECKED, f"its check needs more than {memory // 1024**2} MiB of memory"
 

@@ -229,7 +229,7 @@ def sync_tree(path: str) -> None:
     try:
         for _folder, descriptor in folders(path):
             with os.scandir(descriptor) as entries:
-                for name in [one.name for one in entries if one.is_file(follow_symlinks=False)]:
+                for name in [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]:
                     _sync(name, os.O_RDONLY | os.O_NOFOLLOW, descriptor)
             _sync(".", os.O_RDONLY | os.O_DIRECTORY, descriptor)
         sync_directory(os.path.dirname(path) or ".")

@@ -65,4 +65,4 @@ def _opened(folder: str, top: int) -> Optional[int]:
 
 def _below(folder: str, descriptor: int) -> List[str]:
     with os.scandir(descriptor) as entries:
-        return [os.path.join(folder, one.name) for one in entries if one.is_dir(follow_symlinks=False)]
+        return [os.path.join(folder, entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]

@@ -33,14 +33,18 @@ def unreadable(connection: sqlite3.Connection, tables: Iterable[str]) -> str:
 
 def _columns(connection: sqlite3.Connection, table: str) -> List[str]:
     with contextlib.suppress(*FAILURES):
-        told = connection.execute("SELECT name, upper(type) FROM pragma_table_info(?)", (table,)).fetchall()
+        columns = connection.execute("SELECT name, upper(type) FROM pragma_table_info(?)", (table,)).fetchall()
         beyond = {
-            name: _beyond(name) for name, kind in told if "INT" in kind or not any(one in kind for one in _NEVER_WHOLE)
+            name: _beyond(name)
+            for name, kind in columns
+            if "INT" in kind or not any(word in kind for word in _NEVER_WHOLE)
         }
         source = f"FROM {quoted(table)}"
         # Most tables have none, and one question for all columns is quick.
         if beyond and connection.execute(f"SELECT 1 {source} WHERE {' OR '.join(beyond.values())} LIMIT 1").fetchone():
-            found = connection.execute(f"SELECT {', '.join(f'max({one})' for one in beyond.values())} {source}")
+            found = connection.execute(
+                f"SELECT {', '.join(f'max({condition})' for condition in beyond.values())} {source}"
+            )
             return [f"{table}.{name}" for name, is_beyond in zip(beyond, found.fetchone()) if is_beyond]
     return []
 

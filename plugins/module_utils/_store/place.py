@@ -114,7 +114,7 @@ def _tried_by_name(folder: str) -> str:
         os.mkdir(first, mode=0o700)
         descriptor = os.open(first, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            told = _given_away(folder, descriptor)
+            refusal = _given_away(folder, descriptor)
         finally:
             os.close(descriptor)
         os.rename(first, second)
@@ -124,7 +124,7 @@ def _tried_by_name(folder: str) -> str:
         return _refused(folder, "made, renamed and removed", error)
     finally:
         _remove(first, second)
-    return told
+    return refusal
 
 
 def _remove(*paths: str) -> None:

@@ -61,7 +61,7 @@ class Releases:
             DockerVpsError: one cannot be read.
         """
         found = [self.read(name) for name in self._folders()]
-        return sorted((one for one in found if one), key=lambda one: one.id, reverse=True)
+        return sorted((release for release in found if release), key=lambda release: release.id, reverse=True)
 
     def read(self, release_id: str) -> Optional[Release]:
         """Return a release, or None when nothing was written down under that id.
@@ -119,10 +119,10 @@ class Releases:
                     f"{self.path(release_id, name)} is gone, so the release {release_id} cannot be put live. "
                     f"Run {play('deploy')}."
                 )
-            there = files.read(path)
+            existing = files.read(path)
             to_go = files.read(self.path(instead_of, name)) if instead_of else None
-            wanted_next = there and to_go and there.text not in (to_go.text, kept.text)
-            if there != kept and not wanted_next:
+            wanted_next = existing and to_go and existing.text not in (to_go.text, kept.text)
+            if existing != kept and not wanted_next:
                 files.replace(path, kept)
 
     def unreleased(self) -> list[str]:
@@ -158,13 +158,13 @@ class Releases:
         Raises:
             DockerVpsError: no release is live, or they cannot be read or written.
         """
-        found = self.unreleased()
-        for path in found:
-            there = files.read(path)
-            if there:
-                files.replace(path + PREVIOUS, replace(there, mode=0o600))
+        paths = self.unreleased()
+        for path in paths:
+            existing = files.read(path)
+            if existing:
+                files.replace(path + PREVIOUS, replace(existing, mode=0o600))
         self.put_live(self.current())
-        return found
+        return paths
 
     def make_current(self, release_id: str) -> None:
         """Say, in one step and durably, that a release is live."""
@@ -189,7 +189,7 @@ class Releases:
 
     def _folders(self) -> list[str]:
         try:
-            return sorted(one.name for one in os.scandir(self.directory) if one.is_dir(follow_symlinks=False))
+            return sorted(entry.name for entry in os.scandir(self.directory) if entry.is_dir(follow_symlinks=False))
         except FileNotFoundError:
             return []
         except OSError as error:

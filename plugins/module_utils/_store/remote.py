@@ -146,57 +146,61 @@ def look(repository: Repository, app: str) -> FoundSets:
     """
     sendings: Dict[Tuple[str, str, str], List[ResticSnapshot]] = {}
     unknown: List[ResticSnapshot] = []
-    for one in repository.snapshots():
-        key = _sending(one, app)
+    for snapshot in repository.snapshots():
+        key = _sending(snapshot, app)
         if key:
-            sendings.setdefault(key, []).append(one)
-        elif _may_be_of(one, app):
-            unknown.append(one)
+            sendings.setdefault(key, []).append(snapshot)
+        elif _may_be_of(snapshot, app):
+            unknown.append(snapshot)
     whole: Dict[Tuple[str, str, str], Remote] = {}
     leftovers: List[Leftover] = []
     for (host, stamp, _unused), ours in sendings.items():
-        found = _whole(host, stamp, ours)
-        if found:
-            same = whole.get((stamp, host, found.facts))  # sent twice, or to two repositories of which one was copied
-            joined = replace(found, snapshots=(*same.snapshots, *ours)) if same else found
-            whole[(stamp, host, found.facts)] = joined
-        elif any(_changed(one) for one in ours):
+        remote_set = _whole(host, stamp, ours)
+        if remote_set:
+            same = whole.get(
+                (stamp, host, remote_set.facts)
+            )  # sent twice, or to two repositories of which one was copied
+            joined = replace(remote_set, snapshots=(*same.snapshots, *ours)) if same else remote_set
+            whole[(stamp, host, remote_set.facts)] = joined
+        elif any(_changed(snapshot) for snapshot in ours):
             unknown += ours
         else:
             leftovers.append(Leftover(host, stamp, tuple(ours)))
-    last_first = sorted(whole.values(), key=lambda one: (one.made, one.host, one.facts), reverse=True)
+    last_first = sorted(
+        whole.values(), key=lambda remote_set: (remote_set.made, remote_set.host, remote_set.facts), reverse=True
+    )
     return FoundSets(last_first, leftovers, unknown)
 
 
-def _sending(one: ResticSnapshot, app: str) -> Optional[Tuple[str, str, str]]:
+def _sending(snapshot: ResticSnapshot, app: str) -> Optional[Tuple[str, str, str]]:
     """Return which sending a snapshot belongs to, by host, timestamp and its random tag; None when it does not say."""
-    stamps, copies = _tags(one, "set"), _tags(one, "copy")
-    if _tags(one, "app") != [app] or len(stamps) != 1 or len(copies) != 1 or not _has_our_name(one):
+    stamps, copies = _tags(snapshot, "set"), _tags(snapshot, "copy")
+    if _tags(snapshot, "app") != [app] or len(stamps) != 1 or len(copies) != 1 or not _has_our_name(snapshot):
         return None
     try:
         time_of(stamps[0])
     except InvalidInput:
         return None
-    return one.host, stamps[0], copies[0]
+    return snapshot.host, stamps[0], copies[0]
 
 
-def _may_be_of(one: ResticSnapshot, app: str) -> bool:
+def _may_be_of(snapshot: ResticSnapshot, app: str) -> bool:
     """Return whether a snapshot may be of a set whose tags were changed; a repository also holds what is nobody's."""
-    apps = _tags(one, "app")
-    return _has_our_name(one) and (app in apps or (one.touched and not apps))
+    apps = _tags(snapshot, "app")
+    return _has_our_name(snapshot) and (app in apps or (snapshot.touched and not apps))
 
 
-def _has_our_name(one: ResticSnapshot) -> bool:
-    return one.name == MANIFEST or one.name.endswith(SUFFIX)
+def _has_our_name(snapshot: ResticSnapshot) -> bool:
+    return snapshot.name == MANIFEST or snapshot.name.endswith(SUFFIX)
 
 
-def _changed(one: ResticSnapshot) -> bool:
-    return one.touched or any(tag.partition("=")[0] not in _TAGS for tag in one.tags)
+def _changed(snapshot: ResticSnapshot) -> bool:
+    return snapshot.touched or any(tag.partition("=")[0] not in _TAGS for tag in snapshot.tags)
 
 
 def _whole(host: str, stamp: str, ours: Sequence[ResticSnapshot]) -> Optional[Remote]:
     """Return the set that snapshots of one sending make; rewritten ones may lie beside those that they come from."""
-    files = {one.name: one for one in ours}
+    files = {snapshot.name: snapshot for snapshot in ours}
     manifest = files.get(MANIFEST)
     if not manifest:
         return None
@@ -223,48 +227,50 @@ def fingerprint(manifest: Manifest) -> str:
         manifest.host,
         manifest.release.image_id,
     )
-    archives = sorted(f"{one.name} {one.volume} {one.plain_bytes} {one.files}" for one in manifest.archives)
+    archives = sorted(
+        f"{archive.name} {archive.volume} {archive.plain_bytes} {archive.files}" for archive in manifest.archives
+    )
     facts = [*of_all, *archives]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
-def plain_bytes(one: BackupSet) -> int:
+def plain_bytes(backup_set: BackupSet) -> int:
     """Return how many bytes of a set are sent before deduplication."""
-    return sum(archive.plain_bytes for archive in one.manifest.archives)
+    return sum(archive.plain_bytes for archive in backup_set.manifest.archives)
 
 
-def send(one: BackupSet, repository: Repository, app: str, host: str) -> int:
+def send(backup_set: BackupSet, repository: Repository, app: str, host: str) -> int:
     """Send a set, and return how many bytes the repository did not have yet.
 
     Raises:
         DockerVpsError: a file is missing or damaged, or cannot be stored; then the set is not there.
     """
-    tags = [f"app={app}", f"set={one.manifest.id}", f"copy={secrets.token_hex(8)}"]
+    tags = [f"app={app}", f"set={backup_set.manifest.id}", f"copy={secrets.token_hex(8)}"]
     with contextlib.ExitStack() as stack:
         # All are open before the first is sent, so that a prune meanwhile takes nothing away.
-        files = [stack.enter_context(_opened(one, archive)) for archive in one.manifest.archives]
+        files = [stack.enter_context(_opened(backup_set, archive)) for archive in backup_set.manifest.archives]
         added = sum(
-            repository.save(archive.name + SUFFIX, _plain(one, archive, file), host, one.time, tags)
-            for archive, file in zip(one.manifest.archives, files)
+            repository.save(archive.name + SUFFIX, _plain(backup_set, archive, file), host, backup_set.time, tags)
+            for archive, file in zip(backup_set.manifest.archives, files)
         )
-    tags += [f"bytes={plain_bytes(one)}", f"facts={fingerprint(one.manifest)}"]
-    tags += [f"part={archive.name}" for archive in one.manifest.archives]
-    tags += [f"consistency={one.manifest.consistency}"]
-    tags += [f"after={one.manifest.after}"] if one.manifest.after else []
-    return added + repository.save(MANIFEST, [write(one.manifest).encode()], host, one.time, tags)
+    tags += [f"bytes={plain_bytes(backup_set)}", f"facts={fingerprint(backup_set.manifest)}"]
+    tags += [f"part={archive.name}" for archive in backup_set.manifest.archives]
+    tags += [f"consistency={backup_set.manifest.consistency}"]
+    tags += [f"after={backup_set.manifest.after}"] if backup_set.manifest.after else []
+    return added + repository.save(MANIFEST, [write(backup_set.manifest).encode()], host, backup_set.time, tags)
 
 
-def _opened(one: BackupSet, archive: Archive) -> BinaryIO:
+def _opened(backup_set: BackupSet, archive: Archive) -> BinaryIO:
     try:
-        return open_regular(one.path(archive))
+        return open_regular(backup_set.path(archive))
     except OSError as error:
         raise DockerVpsError(
-            f"{one.path(archive)} cannot be read: {error.strerror}, so nothing of set {one.manifest.id} was sent. "
-            "Make a new backup, and copy that."
+            f"{backup_set.path(archive)} cannot be read: {error.strerror}, so nothing of set "
+            f"{backup_set.manifest.id} was sent. Make a new backup, and copy that."
         ) from error
 
 
-def _plain(one: BackupSet, archive: Archive, file: BinaryIO) -> Iterator[bytes]:
+def _plain(backup_set: BackupSet, archive: Archive, file: BinaryIO) -> Iterator[bytes]:
     """Yield an archive's plain bytes; a damaged one ends with an exception, so that no copy of it is kept."""
     stream = Decompressed(file, archive.compression)
     try:
@@ -273,63 +279,64 @@ def _plain(one: BackupSet, archive: Archive, file: BinaryIO) -> Iterator[bytes]:
             raise Damaged("Its sha256 is not that of the manifest.")
     except Damaged as error:
         raise Damaged(
-            f"{one.path(archive)} is damaged, so set {one.manifest.id} was not sent: {error.message} "
+            f"{backup_set.path(archive)} is damaged, so set {backup_set.manifest.id} was not sent: {error.message} "
             "Make a new backup, and copy that."
         ) from error
 
 
-def fetch(one: Remote, repository: Repository, sets: Sets) -> BackupSet:
+def fetch(remote_set: Remote, repository: Repository, sets: Sets) -> BackupSet:
     """Bring a set back, with its archives not compressed, in the place of a broken one; under the lock of the sets.
 
     Raises:
         DockerVpsError: it cannot be read, or is not what its manifest says; then everything is as before.
     """
-    folder = os.path.join(sets.directory, RESTORE + one.id + FETCHED)
+    folder = os.path.join(sets.directory, RESTORE + remote_set.id + FETCHED)
     if os.path.isdir(folder):  # a killed fetch left it
         sets.discard(folder)
-    sets.begin(one.id + FETCHED, RESTORE)
+    sets.begin(remote_set.id + FETCHED, RESTORE)
     try:
-        manifest = _manifest(one, repository)
-        if fingerprint(manifest) != one.facts or {archive.name for archive in manifest.archives} != set(one.archives):
+        manifest = _manifest(remote_set, repository)
+        names = {archive.name for archive in manifest.archives}
+        if fingerprint(manifest) != remote_set.facts or names != set(remote_set.archives):
             raise Damaged(
-                f"Set {one.id} in {repository.name} is not what its manifest describes: somebody has changed its "
-                "snapshots. Fetch another set."
+                f"Set {remote_set.id} in {repository.name} is not what its manifest describes: somebody has changed "
+                "its snapshots. Fetch another set."
             )
-        archives = tuple(_brought(folder, one, archive, repository) for archive in manifest.archives)
+        archives = tuple(_brought(folder, remote_set, archive, repository) for archive in manifest.archives)
     except BaseException:
         sets.discard(folder)
         raise
     published = sets.publish(folder, replace(manifest, archives=archives))
     for archive in manifest.archives:  # what is left of it in another compression belongs to no manifest now
-        if archive.file != archive_file(archive.name, one.id, "none"):
+        if archive.file != archive_file(archive.name, remote_set.id, "none"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(published.path(archive))
     return published
 
 
-def _manifest(one: Remote, repository: Repository) -> Manifest:
+def _manifest(remote_set: Remote, repository: Repository) -> Manifest:
     """Return the manifest of a set.
 
     Raises:
         DockerVpsError: it cannot be read, or is none; of an endless one little is read beyond what a manifest may have.
     """
     text = bytearray()
-    for block in repository.load(one.manifest):
+    for block in repository.load(remote_set.manifest):
         text += block
         if len(text) > LARGEST:
             raise Damaged(
-                f"The manifest of set {one.id} in {repository.name} has more than {LARGEST} bytes, so it is none. "
-                "Fetch another set."
+                f"The manifest of set {remote_set.id} in {repository.name} has more than {LARGEST} bytes, so it is "
+                "none. Fetch another set."
             )
-    return parse(text.decode("utf-8", "replace"), manifest_file(one.id))
+    return parse(text.decode("utf-8", "replace"), manifest_file(remote_set.id))
 
 
-def _brought(folder: str, one: Remote, archive: Archive, repository: Repository) -> Archive:
+def _brought(folder: str, remote_set: Remote, archive: Archive, repository: Repository) -> Archive:
     """Write an archive into a folder, durably, and return what its manifest has to say now."""
-    file = archive_file(archive.name, one.id, "none")
+    file = archive_file(archive.name, remote_set.id, "none")
     digest, count = hashlib.sha256(), 0
     with open(os.path.join(folder, file), "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-        for block in repository.load(one.archives[archive.name]):
+        for block in repository.load(remote_set.archives[archive.name]):
             count += len(block)
             if count > archive.plain_bytes:
                 break  # it would fill the disk with what nobody looked for room for
@@ -339,7 +346,7 @@ def _brought(folder: str, one: Remote, archive: Archive, repository: Repository)
         os.fsync(out.fileno())
     if count != archive.plain_bytes:
         raise Damaged(
-            f"The archive {archive.name} of set {one.id} in {repository.name} does not have the "
+            f"The archive {archive.name} of set {remote_set.id} in {repository.name} does not have the "
             f"{archive.plain_bytes} bytes that its manifest says. Fetch another set."
         )
     return replace(archive, file=file, compression="none", sha256=digest.hexdigest(), bytes=count)

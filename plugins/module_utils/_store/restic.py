@@ -67,7 +67,7 @@ class Restic:
         login = _LOGIN.search(repository)
         hidden = [password, *environment.values(), *((login[2], unquote(login[2])) if login else ())]
         self.name = _LOGIN.sub(r"\1***@", repository)
-        self.secrets = sorted({one for one in hidden if len(one) >= SHORTEST}, key=len, reverse=True)
+        self.secrets = sorted({secret for secret in hidden if len(secret) >= SHORTEST}, key=len, reverse=True)
         self._command = [program, *(f"--option={name}={value}" for name, value in options.items())]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESTIC_")}
         access = {"RESTIC_REPOSITORY": repository, "RESTIC_PASSWORD": password}
@@ -100,7 +100,7 @@ class Restic:
         Raises:
             DockerVpsError: the repository cannot be read.
         """
-        return [_snapshot(one) for one in json.loads(self._do("list", "snapshots", "--json", "--no-lock")) or ()]
+        return [_snapshot(row) for row in json.loads(self._do("list", "snapshots", "--json", "--no-lock")) or ()]
 
     def save(self, name: str, blocks: Iterable[bytes], host: str, time: datetime, tags: Sequence[str]) -> int:
         """Send a file, and return how many bytes of it the repository did not have yet.
@@ -125,15 +125,16 @@ class Restic:
         Raises:
             DockerVpsError: it cannot be read to its end.
         """
-        with TemporaryFile() as said, self._started(["dump", snapshot.id, snapshot.name], subprocess.PIPE, said) as run:
+        arguments = ["dump", snapshot.id, snapshot.name]
+        with TemporaryFile() as stderr, self._started(arguments, subprocess.PIPE, stderr) as run:
             _stdin(run).close()
             try:
-                out: Any = run.stdout
-                yield from iter(lambda: out.read(_READ), b"")
+                stdout: Any = run.stdout
+                yield from iter(lambda: stdout.read(_READ), b"")
             except BaseException:
                 run.kill()
                 raise
-            self._check(run.wait(), _text(said), f"read {snapshot.name} from")
+            self._check(run.wait(), _text(stderr), f"read {snapshot.name} from")
 
     def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
         """Ask for the removal of snapshots, and return what the storage says against it.
@@ -145,7 +146,7 @@ class Restic:
         """
         against = ""
         for first in range(0, len(snapshots), _BATCH):
-            batch = [one.id for one in snapshots[first : first + _BATCH]]
+            batch = [snapshot.id for snapshot in snapshots[first : first + _BATCH]]
             code, said, _unused = self._unlocked(["forget", "--quiet", *batch])
             if LOCKED in said:
                 self._check(code, said, "prune")
@@ -191,7 +192,7 @@ class Restic:
         ``restic unlock`` also removes what other hosts have left for STALE. It is not for us to say that they are dead,
         so with such a lock there nothing is removed.
         """
-        locks = [self._run(["cat", "lock", one, "--no-lock"])[2] for one in self._lock_ids()]
+        locks = [self._run(["cat", "lock", lock_id, "--no-lock"])[2] for lock_id in self._lock_ids()]
         stale = {host for host, is_stale in map(judged, filter(None, locks)) if is_stale}
         return stale == {socket.gethostname()} and self._run(["unlock"])[0] == 0
 
@@ -202,18 +203,18 @@ class Restic:
         self, arguments: Sequence[str], blocks: Iterable[bytes] = (), timeout: Optional[float] = None
     ) -> Tuple[int, str, str]:
         """Return the exit code, what was said about it, and the output."""
-        with TemporaryFile() as out, TemporaryFile() as said, self._started(arguments, out, said) as run:
+        with TemporaryFile() as stdout, TemporaryFile() as stderr, self._started(arguments, stdout, stderr) as run:
             try:
                 _feed(_stdin(run), blocks)
                 # What was sent is there, and must not be called off because of a lock that cannot be removed.
-                stopped = "" if blocks else _watched(run, said, timeout)
+                stopped = "" if blocks else _watched(run, stderr, timeout)
             except BaseException:
                 run.kill()  # at the end of its input it would take what it has for the whole
                 raise
             code = run.wait()
-            return (code or 1, stopped, "") if stopped else (code, _text(said), _text(out))
+            return (code or 1, stopped, "") if stopped else (code, _text(stderr), _text(stdout))
 
-    def _started(self, arguments: Sequence[str], out: Any, said: Any) -> subprocess.Popen[bytes]:
+    def _started(self, arguments: Sequence[str], stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
         command = [*self._command, *arguments]
         try:
             # In a session of its own ssh has no terminal and cannot wait for somebody to type a password.
@@ -221,8 +222,8 @@ class Restic:
                 command,
                 bufsize=0,
                 stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=said,
+                stdout=stdout,
+                stderr=stderr,
                 env=self._environment,
                 start_new_session=True,
             )
@@ -250,7 +251,7 @@ def _snapshot(given: Mapping[str, Any]) -> ResticSnapshot:
     return ResticSnapshot(given["id"], name, given.get("hostname", ""), tags, touched=bool(given.get("original")))
 
 
-def _watched(run: subprocess.Popen[bytes], said: IO[bytes], timeout: Optional[float]) -> str:
+def _watched(run: subprocess.Popen[bytes], stderr: IO[bytes], timeout: Optional[float]) -> str:
     """Wait for the end, and return what had been said when it was stopped: for its slowness, or as it tries in vain."""
     until = time.monotonic() + (timeout or float("inf"))
     while True:
@@ -259,7 +260,7 @@ def _watched(run: subprocess.Popen[bytes], said: IO[bytes], timeout: Optional[fl
             run.wait(max(0.0, min(left, _LOOK_AGAIN)))
             return ""
         # Not by the file's position, which is where restic writes.
-        text = os.pread(said.fileno(), _READ, 0).decode("utf-8", "replace")
+        text = os.pread(stderr.fileno(), _READ, 0).decode("utf-8", "replace")
         if left <= 0 or IN_VAIN.search(text):
             _stop(run)
             return text or f"no answer within {timeout:.0f} s"

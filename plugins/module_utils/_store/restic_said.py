@@ -48,7 +48,7 @@ def next_step(said: str) -> str:
 
 def cause(said: str) -> str:
     """Return the line that tells most, without what it is wrapped in."""
-    lines = [line for one in said.splitlines() for line in _plain(one).splitlines() if line.strip()]
+    lines = [line for raw in said.splitlines() for line in _plain(raw).splitlines() if line.strip()]
     # Of Go's stack traces every second line is indented, and tells where the one before it is.
     lines = [line for line, after in zip(lines, [*lines[1:], ""]) if "\t" not in (line[:1], after[:1])]
     lines = [line for line in lines if IN_VAIN.search(line)] or lines

@@ -165,20 +165,24 @@ class Sets:
             if stamp_of(file) is None:
                 continue
             try:
-                one = self._load(os.path.join(self.directory, file))
+                backup_set = self._load(os.path.join(self.directory, file))
             except DockerVpsError as error:
                 unreadable.append(error.message)
                 continue
-            known.update(archive.file for archive in one.manifest.archives)
-            if one.manifest.app == self.app:
-                sets.append(one)
+            known.update(archive.file for archive in backup_set.manifest.archives)
+            if backup_set.manifest.app == self.app:
+                sets.append(backup_set)
         at_work = {stamp for stamp in map(_stamp_at_work, files) if stamp}
         lone = [f for f in files if f not in known and stamp_of(f, "archive") not in (None, *at_work)]
-        return Listing(sorted(sets, key=lambda one: one.manifest.made, reverse=True), unreadable, lone)
+        return Listing(sorted(sets, key=lambda backup_set: backup_set.manifest.made, reverse=True), unreadable, lone)
 
     def earlier(self, now: datetime) -> list[Manifest]:
         """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
-        return [one.manifest for one in self.listing().sets if one.time <= now and not one.absent()]
+        return [
+            backup_set.manifest
+            for backup_set in self.listing().sets
+            if backup_set.time <= now and not backup_set.absent()
+        ]
 
     def find(self, which: str, now: datetime) -> BackupSet:
         """Return a set by ``latest``, its timestamp, or the path of its manifest or of one of its archives.
@@ -233,7 +237,9 @@ class Sets:
 
     def after(self, stamp: str) -> str:
         """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
-        latest = max((max(one.manifest.id, one.manifest.after) for one in self.listing().sets), default="")
+        latest = max(
+            (max(backup_set.manifest.id, backup_set.manifest.after) for backup_set in self.listing().sets), default=""
+        )
         return latest if latest > stamp else ""
 
     def leftovers(self) -> list[str]:
@@ -279,8 +285,8 @@ class Sets:
         It waits for the disk twice in all, however many there are.
         """
         stamps, problems = [], []
-        for one in doomed:
-            stamp = one.manifest.id
+        for backup_set in doomed:
+            stamp = backup_set.manifest.id
             try:
                 _hide(os.path.join(self.directory, manifest_file(stamp)), os.path.join(self.directory, REMOVED + stamp))
                 stamps.append(stamp)
@@ -353,7 +359,7 @@ class Sets:
         kept = read(path, links=False, limit=LARGEST)
         folder, file = os.path.split(path)
         if kept is None:
-            lone = [one for one in _names(folder) if stamp_of(one, "archive") == stamp_of(file)]
+            lone = [name for name in _names(folder) if stamp_of(name, "archive") == stamp_of(file)]
             if lone:
                 raise BadManifest(
                     f"{', '.join(lone)} in {folder}: the manifest {file} is missing, so nothing can be verified. "
@@ -400,5 +406,5 @@ def latest_of(sets: Sequence[Dated], now: datetime) -> Optional[Dated]:
     This is what "the last set" means wherever something is compared with it. A set that was imported
     from elsewhere is only the latest when there is no other, since it does not hold everything.
     """
-    past = [one for one in sets if one.time <= now]
-    return next((one for one in past if not one.imported), past[0] if past else None)
+    past = [backup_set for backup_set in sets if backup_set.time <= now]
+    return next((backup_set for backup_set in past if not backup_set.imported), past[0] if past else None)

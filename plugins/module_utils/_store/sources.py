@@ -83,9 +83,9 @@ def _entries(folder: str) -> list[tuple[str, bool]]:
     """Return what a build could take of a directory: files, links and directories."""
     with os.scandir(folder) as found:
         return [
-            (one.name, one.is_dir(follow_symlinks=False))
-            for one in found
-            if one.is_dir(follow_symlinks=False) or one.is_file(follow_symlinks=False) or one.is_symlink()
+            (entry.name, entry.is_dir(follow_symlinks=False))
+            for entry in found
+            if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False) or entry.is_symlink()
         ]
 
 
@@ -117,13 +117,13 @@ def _digest(root: str, files: Iterable[str]) -> str:
         mode = os.lstat(path).st_mode
         kind = b"l" if stat.S_ISLNK(mode) else b"x" if mode & stat.S_IXUSR else b"f"
         total.update(kind + os.fsencode(name) + b"\0")
-        one = hashlib.sha256()
+        content = hashlib.sha256()
         if stat.S_ISLNK(mode):
-            one.update(os.fsencode(os.readlink(path)))
+            content.update(os.fsencode(os.readlink(path)))
         else:
             for block in _blocks(path):
-                one.update(block)
-        total.update(one.digest())
+                content.update(block)
+        total.update(content.digest())
     return total.hexdigest()
 
 

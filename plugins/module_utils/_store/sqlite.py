@@ -404,9 +404,9 @@ def _said(path: str, wait: float) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        told = said(error)
-        why = next((cause.format(wait=wait) for sign, cause in _CAUSES if sign in told), "is it damaged or in use?")
-        raise DockerVpsError(f"SQLite cannot read {path} ({brief(told)}): {why}.") from error
+        message = said(error)
+        why = next((cause.format(wait=wait) for sign, cause in _CAUSES if sign in message), "is it damaged or in use?")
+        raise DockerVpsError(f"SQLite cannot read {path} ({brief(message)}): {why}.") from error
 
 
 def said(error: Exception) -> str:

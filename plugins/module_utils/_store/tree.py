@@ -145,7 +145,7 @@ class _Walk:
             self._noise.add(path)
 
     def result(self, root: str) -> Survey:
-        beside = {one + suffix for one in self._databases for suffix in SIDECARS} & self._beside.keys()
+        beside = {path + suffix for path in self._databases for suffix in SIDECARS} & self._beside.keys()
         sidecars = {path for path in beside if belongs(path, self._beside[path])}
         sealed = {_base(path) for path, start in self._beside.items() if holds_changes(start)} - self._databases.keys()
         sealed = {path for path in sealed if os.path.isfile(os.path.join(root, path))}
