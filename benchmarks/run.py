@@ -146,7 +146,8 @@ def builder(scratch: Path) -> Iterator[Callable[..., tuple[str, str]]]:
     made: list[str] = []
     template = Environment(trim_blocks=True).from_string((ROLE / "templates/Dockerfile.j2").read_text())
     files = {"lookup": lambda _, name: (ROLE / "files" / name).read_text().rstrip()}
-    (scratch / "Dockerfile").write_text(template.render(docker_vps_build_args={}, docker_vps_container="bench", **files))
+    values = {"__docker_vps_build_args": {}, "docker_vps_container": "bench"}
+    (scratch / "Dockerfile").write_text(template.render(**values, **files))
     (scratch / "Single").write_text(SINGLE_STAGE)
     for name in ("Dockerfile", "Single"):
         shutil.copy(ROLE / "files/dockerignore", scratch / f"{name}.dockerignore")
