@@ -140,8 +140,8 @@ def unknown(version: str, refs: Mapping[str, str]) -> str:
     names = [re.sub("^refs/(heads|tags)/", "", name) for name in refs if name.startswith(("refs/heads/", "refs/tags/"))]
     close = difflib.get_close_matches(version, names, _SIMILAR) or sorted(names)[:_SIMILAR]
     more = " and others" if len(names) > len(close) else ""
-    there = f" It has {', '.join(close)}{more}." if names else " It is empty."
-    return f"The repository has no branch, tag or commit {version}: check {setting('git_version')}.{there}"
+    hint = f" It has {', '.join(close)}{more}." if names else " It is empty."
+    return f"The repository has no branch, tag or commit {version}: check {setting('git_version')}.{hint}"
 
 
 def why(said: str) -> str:
@@ -186,9 +186,9 @@ def ssh(key: str, submodule_keys: Mapping[str, str], known_hosts: str) -> str:
     )
 
 
-def same_repository(one: str, other: str) -> bool:
+def same_repository(address: str, other: str) -> bool:
     """Return whether two addresses name one repository, whatever the protocol, the user and the port."""
-    return _place_of(one) == _place_of(other)
+    return _place_of(address) == _place_of(other)
 
 
 def _place_of(url: str) -> tuple[str, str]:

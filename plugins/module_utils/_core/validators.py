@@ -40,7 +40,9 @@ def _lasts(low: float) -> Callable[[Any], bool]:
     """Return what judges a duration, which must have so many seconds."""
     parts = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)", re.ASCII)
     whole = _matches(f"(?:{parts.pattern})+")
-    return lambda value: whole(value) and sum(float(one) * _UNITS[unit] for one, unit in parts.findall(value)) >= low
+    return lambda value: (
+        whole(value) and sum(float(number) * _UNITS[unit] for number, unit in parts.findall(value)) >= low
+    )
 
 
 def _subnet(value: Any) -> bool:
@@ -279,15 +281,15 @@ def not_text(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], nu
     found = []
     for name, value in given.items():
         if spec[name]["type"] == "list" and spec[name].get("elements") == "str" and isinstance(value, (list, tuple)):
-            items = [(f"Item {number} of {name}", one, '"…"') for number, one in enumerate(value, 1)]
+            items = [(f"Item {number} of {name}", item, '"…"') for number, item in enumerate(value, 1)]
         elif spec[name]["type"] == "str" and "choices" not in spec[name] and value is not None:
             items = [(name, value, f'{name}: "…"')]
         else:
             continue
         found += [
-            f"{what} is {_read_as(one)}, not a string: put it in quotes, {quoted}, or end its template with | string."
-            for what, one, quoted in items
-            if not isinstance(one, str) and not (name in numbers and _read_as(one) == "a number")
+            f"{what} is {_read_as(item)}, not a string: put it in quotes, {quoted}, or end its template with | string."
+            for what, item, quoted in items
+            if not isinstance(item, str) and not (name in numbers and _read_as(item) == "a number")
         ]
     return found
 
@@ -361,8 +363,8 @@ def conflicts(
     """
     found = []
     for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(decided)):
-        there = {group for group, words in groups.items() if name in words}
-        giving = sorted(there - {over for group in there for over in above[group]})
+        sources = {group for group, words in groups.items() if name in words}
+        giving = sorted(sources - {over for group in sources for over in above[group]})
         if any(groups[group][name] != groups[giving[0]][name] for group in giving):
             found.append(
                 f"{host} gets several values of {name}, from the groups {' and '.join(giving)}. Set it for the host, "
