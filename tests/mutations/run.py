@@ -232,7 +232,7 @@ MUTANTS = [
     in_plugin(
         "release_info: another image under the name is not told",
         "module_utils/_release/release_info.py",
-        'there["Image"] != live.image_id',
+        'container["Image"] != live.image_id',
         "False",
         "module_utils/_release/test_release_info.py",
     ),
