@@ -55,11 +55,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         problems += self._conflicts(variables)
         flags = {name: variables[name] for name in known if known[name]["type"] == "bool" and name in variables}
         no_flags = validators.not_flags(self._templar.template(flags))
-        told = {sentence.split(" ", 1)[0] for sentence in no_flags}
+        reported = {sentence.split(" ", 1)[0] for sentence in no_flags}
         spec = {name: option for role in asked["roles"] for name, option in _spec(role).items()}
         spec.update({name: _option(known[name]) for name in asked["variables"]})
         given = self._templar.template(
-            {name: variables[name] for name in spec if name in variables and name not in told}
+            {name: variables[name] for name in spec if name in variables and name not in reported}
         )
         return [*problems, *no_flags, *self._wrong(asked["roles"], spec, given)]
 
@@ -80,17 +80,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if host is None:
             return []
 
-        def words(one: Any) -> dict[str, Any]:
-            files = get_vars_from_inventory_sources(self._loader, manager._inventory._sources, [one], "task")
-            beside = get_vars_from_path(self._loader, self._loader.get_basedir(), [one], "task")
-            return {**one.get_vars(), **files, **beside}
+        def words(entity: Any) -> dict[str, Any]:
+            files = get_vars_from_inventory_sources(self._loader, manager._inventory._sources, [entity], "task")
+            beside = get_vars_from_path(self._loader, self._loader.get_basedir(), [entity], "task")
+            return {**entity.get_vars(), **files, **beside}
 
         found: list[str] = []
         ranks: dict[int, dict[str, Any]] = {}
         above: dict[str, list[str]] = {}
         for group in host.get_groups():
             ranks.setdefault(group.priority, {})[group.name] = words(group)
-            above[group.name] = [one.name for one in group.get_ancestors()]
+            above[group.name] = [ancestor.name for ancestor in group.get_ancestors()]
         decided = {*words(host), *manager.extra_vars}
         for groups in ranks.values():
             found += validators.conflicts(host.name, groups, above, PREFIX, decided)
