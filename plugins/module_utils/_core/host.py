@@ -130,8 +130,8 @@ def refusal(found: Sequence[Finding]) -> str:
 
 def version(text: str) -> tuple[int, ...]:
     """Return the leading numbers of a version, ``v2.26.1-ds1`` as (2, 26, 1)."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)", text)
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+    match = re.match(r"v?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
 def up_to_date(rehearsal: str) -> bool:
