@@ -201,6 +201,46 @@ def test_the_check_of_constructors_itself() -> None:
     assert [line for line in wrong if not list(work(does + line))] == []
 
 
+# Names that say nothing of what they hold.
+EMPTY = {"one", "told", "there", "whom"}
+
+
+def empty_names(source: str) -> Iterator[str]:
+    """Yield where a program gives a variable or an argument a name that says nothing, as line and name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names = [node.id]
+        elif isinstance(node, ast.ExceptHandler):
+            names = [node.name]
+        else:
+            names = [node.arg] if isinstance(node, ast.arg) else []
+        yield from (f"{node.lineno} {name}" for name in names if name in EMPTY)
+
+
+@pytest.mark.parametrize("path", PYTHON)
+def test_names_say_what_they_hold(path: str) -> None:
+    assert list(empty_names((PLUGINS / path).read_text(encoding="utf-8"))) == []
+
+
+def test_the_check_of_names_itself() -> None:
+    wrong = (
+        "one = 1",
+        "one: int",
+        "for told in a: b",
+        "there, b = a",
+        "[a for whom in a]",
+        "lambda one: 1",
+        "def f(*, told): ...",
+        "def f(*there): ...",
+        "if one := a: ...",
+        "with a as one: ...",
+        "try: ...\nexcept a as told: ...",
+    )
+    assert [len(list(empty_names(line))) for line in wrong] == [1] * len(wrong)
+    right = "one(there)\na.told = whom.one\ndef told(row): ...\nf(one=1)\n'one'"
+    assert list(empty_names(right)) == []
+
+
 SPEAKERS = ("_module/", "_command/")
 # Words of a speaker: a playbook, privileges, a variable of an inventory, a role.
 SPOKEN = re.compile(r"\w\.yml\b|\bbecome: |docker_vps_|\brole \b|\bdocker-vps [a-z]")
