@@ -84,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         mark = json.dumps({name: owner[name] for name in ("controller", "process", "host")})[1:-1]
         words = {"path": path, "directory": os.path.dirname(path), "mark": mark}
         done = self._low_level_execute_command(
-            RELEASE.format(**{name: shlex.quote(one) for name, one in words.items()})
+            RELEASE.format(**{name: shlex.quote(word) for name, word in words.items()})
         )
         if done["rc"]:
             result["message"] = f"The lock {path} could not be released: {done['stderr'].strip()}. It will expire."

@@ -29,7 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if "time" not in result:
             return result
         found = clock(before, result["time"], self.now(), tolerance)
-        seen = [Finding(**one) for one in result["findings"]]
+        seen = [Finding(**finding) for finding in result["findings"]]
         if not found.ok:
             rest = str(result.get("msg", ""))[len(refusal(seen)) :].strip()
             result.update(failed=True, msg=f"{refusal([*seen, found])} {rest}".strip())

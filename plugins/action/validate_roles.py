@@ -80,17 +80,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if host is None:
             return []
 
-        def words(one: Any) -> dict[str, Any]:
-            files = get_vars_from_inventory_sources(self._loader, manager._inventory._sources, [one], "task")
-            beside = get_vars_from_path(self._loader, self._loader.get_basedir(), [one], "task")
-            return {**one.get_vars(), **files, **beside}
+        def words(entity: Any) -> dict[str, Any]:
+            files = get_vars_from_inventory_sources(self._loader, manager._inventory._sources, [entity], "task")
+            beside = get_vars_from_path(self._loader, self._loader.get_basedir(), [entity], "task")
+            return {**entity.get_vars(), **files, **beside}
 
         found: list[str] = []
         ranks: dict[int, dict[str, Any]] = {}
         above: dict[str, list[str]] = {}
         for group in host.get_groups():
             ranks.setdefault(group.priority, {})[group.name] = words(group)
-            above[group.name] = [one.name for one in group.get_ancestors()]
+            above[group.name] = [ancestor.name for ancestor in group.get_ancestors()]
         decided = {*words(host), *manager.extra_vars}
         for groups in ranks.values():
             found += validators.conflicts(host.name, groups, above, PREFIX, decided)

@@ -53,18 +53,18 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core is not typ
             return terms
         groups = (variables or {}).get("groups", {})
         lookup = inventory_hostnames.LookupModule(loader=self._loader, templar=self._templar)
-        there_are = {"groups": groups}
-        hosts = set(lookup.run(list(terms), variables=there_are))
+        inventory = {"groups": groups}
+        hosts = set(lookup.run(list(terms), variables=inventory))
         limit = str(context.CLIARGS.get("subset") or "")
-        if hosts and limit and not limit.startswith("@") and not hosts & set(lookup.run([limit], variables=there_are)):
+        if hosts and limit and not limit.startswith("@") and not hosts & set(lookup.run([limit], variables=inventory)):
             raise AnsibleLookupError(
                 f"No host of {', '.join(terms)} is in --limit {limit}, so nothing was done. Is docker_vps_hosts right?"
             )
         if not hosts:
             named = sorted(set(groups) - {"all", "ungrouped"})
-            there = f"the groups {', '.join(named)}" if named else "no group"
+            known = f"the groups {', '.join(named)}" if named else "no group"
             raise AnsibleLookupError(
-                f"No host matches {', '.join(terms)}, so nothing was done. The inventory has {there}. "
+                f"No host matches {', '.join(terms)}, so nothing was done. The inventory has {known}. "
                 "Was it given with -i, and is docker_vps_hosts right?"
             )
         return terms

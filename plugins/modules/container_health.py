@@ -208,7 +208,7 @@ def main() -> None:
                 "required": True,
                 "aliases": ["name", "names", "container"],
             },
-            "state": {"type": "str", "choices": [one.value for one in WantedHealth], "default": "healthy"},
+            "state": {"type": "str", "choices": [wanted.value for wanted in WantedHealth], "default": "healthy"},
             "timeout": {"type": "float", "default": 60},
             "tolerate_unhealthy": {"type": "bool", "default": False},
             "max_restarts": {"type": "int", "default": 0},

@@ -97,9 +97,9 @@ NEWS = ("job", "success", "app", "host", "release")
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
     pings = {str(job): str(address) for job, address in given["pings"].items()}
-    whom = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
+    channels = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
     # Ansible keeps the name "message" of an option for itself.
-    return Params(whom, {**{key: given[key] for key in NEWS}, "message": given["text"]})
+    return Params(channels, {**{key: given[key] for key in NEWS}, "message": given["text"]})
 
 
 def main() -> None:

@@ -300,7 +300,7 @@ def test_a_disk_that_is_full_before(make_volume: MakeVolume, tmp_path: Path) -> 
             made(sets, {"media": "it-backup-full"})
         assert caught.value.message == (
             f"{place} has 39 MiB free, and the backup needs about 72 MiB. "
-            "Remove old sets (docker-vps prune), or choose a directory on a larger disk."
+            "Remove old sets (⟦play prune⟧), or choose a directory on a larger disk."
         )
         assert whole(sets) == 0
 

@@ -14,6 +14,7 @@ from typing import Iterator, Mapping
 import pytest
 import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import manifest
+from ansible_collections.ptnextjs.docker_vps.tests.mutations import run as mutations
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import MODULES, PACKAGE, PLUGINS, PYTHON, ROLES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
@@ -202,6 +203,46 @@ def test_the_check_of_constructors_itself() -> None:
     assert [line for line in wrong if not list(work(does + line))] == []
 
 
+# Names that say nothing of what they hold.
+EMPTY = {"one", "told", "there", "whom"}
+
+
+def empty_names(source: str) -> Iterator[str]:
+    """Yield where a program gives a variable or an argument a name that says nothing, as line and name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names = [node.id]
+        elif isinstance(node, ast.ExceptHandler):
+            names = [node.name]
+        else:
+            names = [node.arg] if isinstance(node, ast.arg) else []
+        yield from (f"{node.lineno} {name}" for name in names if name in EMPTY)
+
+
+@pytest.mark.parametrize("path", PYTHON)
+def test_names_say_what_they_hold(path: str) -> None:
+    assert list(empty_names((PLUGINS / path).read_text(encoding="utf-8"))) == []
+
+
+def test_the_check_of_names_itself() -> None:
+    wrong = (
+        "one = 1",
+        "one: int",
+        "for told in a: b",
+        "there, b = a",
+        "[a for whom in a]",
+        "lambda one: 1",
+        "def f(*, told): ...",
+        "def f(*there): ...",
+        "if one := a: ...",
+        "with a as one: ...",
+        "try: ...\nexcept a as told: ...",
+    )
+    assert [len(list(empty_names(line))) for line in wrong] == [1] * len(wrong)
+    right = "one(there)\na.told = whom.one\ndef told(row): ...\nf(one=1)\n'one'"
+    assert list(empty_names(right)) == []
+
+
 SPEAKERS = ("_module/", "_command/")
 # Words of a speaker: a playbook, privileges, a variable of an inventory, a role.
 SPOKEN = re.compile(r"\w\.yml\b|\bbecome: |docker_vps_|\brole \b|\bdocker-vps [a-z]")
@@ -265,7 +306,13 @@ def test_every_script_names_its_licence(path: str) -> None:
 
 def test_manifests_name_the_version_of_the_collection() -> None:
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
-    assert manifest.TOOL_VERSION == galaxy["version"]
+    assert galaxy["version"] == manifest.TOOL_VERSION
+
+
+def test_every_mutant_is_of_a_text_that_is_there() -> None:
+    for mutant in mutations.MUTANTS:
+        assert mutant.right in (ROOT / mutant.file).read_text(encoding="utf-8"), mutant.name
+        assert (ROOT / mutant.tests[0]).exists(), mutant.name
 
 
 def test_no_two_files_of_integration_tests_have_an_application_in_common() -> None:

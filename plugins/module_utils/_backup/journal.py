@@ -75,7 +75,7 @@ class Journal:
 
     Until ``decided``, what was prepared is thrown away, with the volumes ``created`` for it; from then on the swaps are
     carried through, and what was there before is removed in the end unless it is to be kept. The containers were
-    stopped, or ``frozen``. ``told`` is what somebody has yet to hear.
+    stopped, or ``frozen``. ``notices`` is what somebody has yet to hear.
     """
 
     folder: str
@@ -85,7 +85,7 @@ class Journal:
     safety_copy: bool = True
     decided: bool = False
     frozen: bool = False
-    told: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def write(self, **changes: Any) -> Journal:
         """Change the journal durably and return it."""
@@ -116,7 +116,7 @@ def read(folder: str) -> Journal:
             given["safety_copy"],
             given["decided"],
             given["frozen"],
-            _names(given.get("told", [])),
+            _names(given.get("notices", [])),
         )
 
 
@@ -159,7 +159,7 @@ def recover(sets: Sets, folder: str, connect: Callable[[], EnginePort], clock: C
     if not os.path.isdir(folder):
         return []
     journal = read(folder)
-    sentences = list(journal.told)
+    sentences = list(journal.notices)
     lost = _finish(journal, connect, clock) if journal.decided else ()
     refused: Optional[NotRunning] = None
     undone = () if journal.decided else journal.created
@@ -198,7 +198,7 @@ def recover_unheard(sets: Sets, folder: str, connect: Callable[[], EnginePort], 
     sentences = recover(sets, folder, connect, clock)
     if sentences:
         os.mkdir(folder, 0o700)
-        Journal(folder).write(told=tuple(sentences))
+        Journal(folder).write(notices=tuple(sentences))
 
 
 @contextlib.contextmanager

@@ -78,23 +78,23 @@ def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:
     """
     asked = _parser(config).parse_args(argv)
     began, at = world.clock.now(), world.clock.utc().strftime("%Y-%m-%dT%H:%M:%SZ")
-    told = _Told(asked.json, world)
+    report = _Report(asked.json, world)
     try:
         app = _App(asked, world)
     except DockerVpsError as error:
-        return told.end(asked.job, 0.0, error.message, {})
+        return report.end(asked.job, 0.0, error.message, {})
 
     def ended(problem: str, evidence: Mapping[str, Any]) -> int:
         seconds = round(world.clock.now() - began, 1)
         if asked.job in SCHEDULED:
-            message = problem.split("\n")[0] or " ".join(told.lines)  # without the log lines of a drill
-            app.note(asked.job, job_history.Run(at, not problem, seconds, message, tuple(told.cautions)))
-        return told.end(asked.job, seconds, problem, evidence)
+            message = problem.split("\n")[0] or " ".join(report.lines)  # without the log lines of a drill
+            app.note(asked.job, job_history.Run(at, not problem, seconds, message, tuple(report.cautions)))
+        return report.end(asked.job, seconds, problem, evidence)
 
     with app.begun(asked.job):
         try:
             for name, result in _JOBS[asked.job].steps(app):
-                told.step(name, result)
+                report.step(name, result)
         except DockerVpsError as error:
             return ended(error.message, error.evidence)
         except OSError as error:
@@ -107,7 +107,7 @@ def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:
         return ended("", {})
 
 
-class _Told:
+class _Report:
     """What is written: the summary of each step as it ends, or everything as JSON at the end."""
 
     def __init__(self, as_json: bool, world: CommandWorld) -> None:
@@ -127,9 +127,9 @@ class _Told:
 
     def end(self, job: str, seconds: float, problem: str, evidence: Mapping[str, Any]) -> int:
         if self.as_json:
-            told = {"job": job, "success": not problem, "seconds": seconds, "problem": problem, "evidence": evidence}
-            told["results"] = self.results
-            json.dump(worded(told), self.world.out, indent=2, default=str)
+            report = {"job": job, "success": not problem, "seconds": seconds, "problem": problem, "evidence": evidence}
+            report["results"] = self.results
+            json.dump(worded(report), self.world.out, indent=2, default=str)
             self.world.out.write("\n")
         if problem:
             _say(self.world.err, [problem])
@@ -148,7 +148,9 @@ class _App:
         self.asked, self.world, self.clock = asked, world, world.clock
         self.config = _read(asked.config)
         self.sets = self.of(lambda given: Sets(given["directory"], given["app"]))
-        self.whom = self.of(lambda given: Notify(**{**given["notify"], "command": tuple(given["notify"]["command"])}))
+        self.channels = self.of(
+            lambda given: Notify(**{**given["notify"], "command": tuple(given["notify"]["command"])})
+        )
 
     def of(self, build: Callable[[Mapping[str, Any]], T]) -> T:
         """Return something built from the configuration.
@@ -173,7 +175,7 @@ class _App:
             Locked: they are still at work.
         """
         until = self.clock.now() + self.asked.wait
-        told = ""
+        shown = ""
         while True:
             try:
                 return step()
@@ -183,9 +185,9 @@ class _App:
                 busy = error.message
             # Not before the exception is gone, with all that its frames held: an interrupt that comes while such things
             # are finalized is lost.
-            if not told:
+            if not shown:
                 _say(self.world.err, [busy])
-            told = busy
+            shown = busy
             self.clock.sleep(LOOK_AGAIN)
 
     @contextlib.contextmanager
@@ -208,7 +210,7 @@ class _App:
         except DockerVpsError as error:
             problems.append(error.message)
         news = {"app": self.sets.app, "host": socket.gethostname(), "job": job, **asdict(run)}
-        _say(self.world.err, [*problems, *tell(self.whom, worded(news))])
+        _say(self.world.err, [*problems, *tell(self.channels, worded(news))])
 
 
 def _read(path: str) -> Mapping[str, Any]:
@@ -275,12 +277,12 @@ def _recover(app: _App) -> Steps:
 
     def recovered() -> list[str]:
         with releases.lock("recovering what was interrupted", 0.0):
-            told = [one.told for one in cutover.recover_all(world)] if releases.unfinished() else []
+            sentences = [recovery.told for recovery in cutover.recover_all(world)] if releases.unfinished() else []
             back = engine_restart.bring_back(app.connect(), app.sets.app, app.world.engine_start())
-            return [*told, *back]
+            return [*sentences, *back]
 
-    told = app.patiently(recovered) if os.path.isdir(releases.directory) else []
-    yield "recover", {"summary": told or "No cutover was interrupted."}
+    summary = app.patiently(recovered) if os.path.isdir(releases.directory) else []
+    yield "recover", {"summary": summary or "No cutover was interrupted."}
 
 
 def _verify(app: _App) -> Steps:
@@ -364,17 +366,23 @@ def _parser(config: str) -> argparse.ArgumentParser:
     _add_common(after)
     jobs = parser.add_subparsers(dest="job", metavar="JOB", required=True)
     for name, job in _JOBS.items():
-        one = jobs.add_parser(name, parents=[after], help=job.help, description=job.help)
+        subparser = jobs.add_parser(name, parents=[after], help=job.help, description=job.help)
         if name == "backup":
-            one.add_argument(
+            subparser.add_argument(
                 "--accept-loss", action="store_true", help="what is gone since earlier sets is gone for good"
             )
         if name in ("drill", "restore"):
-            one.add_argument("set", nargs="?", default="latest", help="latest, a timestamp or a path")
+            subparser.add_argument("set", nargs="?", default="latest", help="latest, a timestamp or a path")
         if name == "restore":
-            one.add_argument("--stop-app", action="store_true", help="stop a running application for the exchange")
-            one.add_argument("--undo", action="store_true", help="put back what was there before the last restore")
-            one.add_argument("--allow-outside-links", action="store_true", help="let links lead out of the volume")
+            subparser.add_argument(
+                "--stop-app", action="store_true", help="stop a running application for the exchange"
+            )
+            subparser.add_argument(
+                "--undo", action="store_true", help="put back what was there before the last restore"
+            )
+            subparser.add_argument(
+                "--allow-outside-links", action="store_true", help="let links lead out of the volume"
+            )
     return parser
 
 

@@ -39,43 +39,43 @@ class Notify:
 class Params:
     """Whom to tell, and what."""
 
-    whom: Notify
+    channels: Notify
     news: Mapping[str, Any]
 
 
 def run(params: Params, check_mode: bool) -> dict[str, Any]:
     """Tell everyone, and return what went wrong with that, which warns and fails nothing."""
-    problems = [] if check_mode else tell(params.whom, params.news)
+    problems = [] if check_mode else tell(params.channels, params.news)
     return {"changed": False, "problems": problems, "warnings": problems}
 
 
-def tell(whom: Notify, news: Mapping[str, Any], command_within: float = COMMAND_ENDS_WITHIN) -> list[str]:
+def tell(channels: Notify, news: Mapping[str, Any], command_within: float = COMMAND_ENDS_WITHIN) -> list[str]:
     """Tell everyone, and return one sentence per notification that failed.
 
     Args:
         news: at least ``job`` and ``success``, and ``cautions`` if there are any; all of it can be JSON.
         command_within: for how many seconds the command may run.
     """
-    return list(_told(whom, news, command_within))
+    return list(_told(channels, news, command_within))
 
 
-def _told(whom: Notify, news: Mapping[str, Any], command_within: float) -> Iterator[str]:
+def _told(channels: Notify, news: Mapping[str, Any], command_within: float) -> Iterator[str]:
     body = json.dumps(news).encode()
-    ping = whom.pings.get(news["job"])
+    ping = channels.pings.get(news["job"])
     if ping:
         problem = _visited(ping if news["success"] else ping.rstrip("/") + "/fail", None)
         if problem:
             yield f"The ping of {news['job']} failed: {problem}."
-    if news["success"] and not news.get("cautions") and not whom.on_success:
+    if news["success"] and not news.get("cautions") and not channels.on_success:
         return
-    if whom.webhook:
-        problem = _visited(whom.webhook, body)
+    if channels.webhook:
+        problem = _visited(channels.webhook, body)
         if problem:
             yield f"The webhook failed: {problem}."
-    if whom.command:
-        problem = _commanded(whom.command, body, command_within)
+    if channels.command:
+        problem = _commanded(channels.command, body, command_within)
         if problem:
-            yield f"The notification command {whom.command[0]} failed: {problem}."
+            yield f"The notification command {channels.command[0]} failed: {problem}."
 
 
 def _visited(url: str, body: Optional[bytes]) -> str:

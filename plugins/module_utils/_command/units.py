@@ -33,11 +33,11 @@ def run(params: Params, systemctl: Systemctl, check_mode: bool) -> dict[str, Any
     wrong = [name for name in (*params.units, *params.owned) if not name or "/" in name]
     if wrong:
         raise InvalidInput(f"Units must have names of files such as shop-backup.timer, but one has {wrong[0]!r}.")
-    there = {name: _text(params, name) for name in {*params.units, *params.owned}}
-    written = sorted(name for name, text in params.units.items() if there[name] != text)
-    removed = sorted(name for name in params.owned if name not in params.units and there[name] is not None)
+    existing = {name: _text(params, name) for name in {*params.units, *params.owned}}
+    written = sorted(name for name, text in params.units.items() if existing[name] != text)
+    removed = sorted(name for name in params.owned if name not in params.units and existing[name] is not None)
     timers = [name for name in params.units if name.endswith(".timer")]
-    enabled, active = _enabled_and_active(systemctl, [name for name in timers if there[name] is not None])
+    enabled, active = _enabled_and_active(systemctl, [name for name in timers if existing[name] is not None])
     linked = [name for name in timers if name in written or name not in enabled]
     started = [name for name in timers if name not in active]
     owner = (os.geteuid(), os.getegid())
@@ -51,7 +51,7 @@ def run(params: Params, systemctl: Systemctl, check_mode: bool) -> dict[str, Any
         "written": written,
         "removed": removed,
         "started": started,
-        "diff": [_diff(params, name, there[name]) for name in (*written, *removed)],
+        "diff": [_diff(params, name, existing[name]) for name in (*written, *removed)],
     }
 
 
@@ -66,8 +66,8 @@ def _enabled_and_active(systemctl: Systemctl, timers: Sequence[str]) -> tuple[se
         return set(), set()
     said = systemctl("show", "--property=Id,UnitFileState,ActiveState", *timers)
     states = [dict(line.split("=", 1) for line in block.splitlines()) for block in said.strip().split("\n\n")]
-    enabled = {one["Id"] for one in states if one["UnitFileState"] == "enabled"}
-    return enabled, {one["Id"] for one in states if one["ActiveState"] == "active"}
+    enabled = {state["Id"] for state in states if state["UnitFileState"] == "enabled"}
+    return enabled, {state["Id"] for state in states if state["ActiveState"] == "active"}
 
 
 def _remove(params: Params, systemctl: Systemctl, names: Sequence[str]) -> None:

@@ -87,14 +87,14 @@ def failure(log: str, lines: int) -> BuildFailure:
 
     Those are the first error with what follows it, and the end.
     """
-    cause = next((told for sign, told in _CAUSES if sign in log), "")
+    cause = next((explanation for sign, explanation in _CAUSES if sign in log), "")
     failed = _FAILED.search(log) or _CANCELED.search(log)
     name = failed and re.search(_NAME.format(failed[1]), log, re.MULTILINE)
     if not failed or not name:
         last = [line for line in log.strip().splitlines() if line.strip()]
         return BuildFailure("of the builder before the first line of the Dockerfile", cause, tuple(last[-lines:]))
     said = re.findall(_OUTPUT.format(failed[1]), log, re.MULTILINE)
-    return BuildFailure(_shown(name[1]), cause, tuple(_worth_reading([one for one in said if one.strip()], lines)))
+    return BuildFailure(_shown(name[1]), cause, tuple(_worth_reading([line for line in said if line.strip()], lines)))
 
 
 def _shown(name: str) -> str:

@@ -44,9 +44,9 @@ def holders(archive: str, sets: Iterable[Manifest]) -> Iterator[tuple[Manifest, 
 
     A set that was imported is passed over: it holds the data of another place or moment.
     """
-    for one in sets:
-        if one.consistency != IMPORTED:
-            yield from ((one, each) for each in one.archives if each.name == archive)
+    for manifest in sets:
+        if manifest.consistency != IMPORTED:
+            yield from ((manifest, each) for each in manifest.archives if each.name == archive)
 
 
 def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: LossLimits) -> dict[str, str]:
@@ -59,14 +59,14 @@ def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: LossLimits
         now: the archives of the new set.
         earlier: sets that are not dated later than now, newest first.
     """
-    by_stamp = {one.id: one for one in earlier}
+    by_stamp = {manifest.id: manifest for manifest in earlier}
     gone: dict[str, list[str]] = {}
     for archive in now:
-        last = next((one for one, _unused in holders(archive.name, earlier)), None)
+        last = next((manifest for manifest, _unused in holders(archive.name, earlier)), None)
         stamps = (*last.lost_since, last.id) if last else ()
         bases = (by_stamp[stamp] for stamp in stamps if stamp in by_stamp)
-        for one, before in holders(archive.name, bases):
-            gone.setdefault(one.id, []).extend(_gone(before, archive, limits))
+        for manifest, before in holders(archive.name, bases):
+            gone.setdefault(manifest.id, []).extend(_gone(before, archive, limits))
     return {stamp: f"Gone since set {stamp}: {listed(what)}." for stamp, what in sorted(gone.items()) if what}
 
 
@@ -78,29 +78,30 @@ def unaccepted(sets: Iterable[Manifest]) -> list[Manifest]:
     """
     found = []
     seen: set[str] = set()
-    for one in sets:
-        names = {archive.name for archive in one.archives}
-        if one.consistency != IMPORTED and not names <= seen:
+    for manifest in sets:
+        names = {archive.name for archive in manifest.archives}
+        if manifest.consistency != IMPORTED and not names <= seen:
             seen |= names
-            found += [one] if one.lost_since else []
+            found += [manifest] if manifest.lost_since else []
     return found
 
 
 def held_back(sets: Iterable[Manifest]) -> dict[str, str]:
     """Return by the timestamps of sets why they have to stay; see unaccepted."""
     return {
-        stamp: f"the last before a loss that set {one.id} tells of"
-        for one in unaccepted(sets)
-        for stamp in one.lost_since
+        stamp: f"the last before a loss that set {manifest.id} tells of"
+        for manifest in unaccepted(sets)
+        for stamp in manifest.lost_since
     }
 
 
-def told(one: Manifest) -> list[str]:
+def told(manifest: Manifest) -> list[str]:
     """Return what a set tells of losses, and what to do, as sentences."""
-    if not one.lost_since:
-        return [*one.losses, "That was accepted."] if one.losses else []
-    stays = f"Set {one.lost_since[0]} stays" if len(one.lost_since) == 1 else f"Sets {listed(one.lost_since)} stay"
-    return [*one.losses, f"{stays} until this is mended or accepted: {NEXT_STEP}"]
+    if not manifest.lost_since:
+        return [*manifest.losses, "That was accepted."] if manifest.losses else []
+    since = manifest.lost_since
+    stays = f"Set {since[0]} stays" if len(since) == 1 else f"Sets {listed(since)} stay"
+    return [*manifest.losses, f"{stays} until this is mended or accepted: {NEXT_STEP}"]
 
 
 def shrunk(before: Rows, after: Rows, ignore: Collection[str]) -> list[str]:
@@ -115,10 +116,10 @@ def shrunk(before: Rows, after: Rows, ignore: Collection[str]) -> list[str]:
 
 
 def _gone(before: Archive, now: Archive, limits: LossLimits) -> Iterator[str]:
-    there = {database.path: database for database in now.databases}
+    by_path = {database.path: database for database in now.databases}
     for database in before.databases:
-        yield from _rows_gone(database, there.get(database.path), limits)
-    had, has = (one.files - one.replica_files for one in (before, now))
+        yield from _rows_gone(database, by_path.get(database.path), limits)
+    had, has = (archive.files - archive.replica_files for archive in (before, now))
     if _is_loss(had, has, limits.files):
         yield f"{had - has} of {counted(had, 'file')} of {now.name}"
 
@@ -141,4 +142,4 @@ def _is_loss(had: int, has: int, percent: float) -> bool:
 
 
 def _ignored(patterns: Collection[str], database: str, table: str) -> bool:
-    return any(fnmatchcase(name, one) for one in patterns for name in (database, table))
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in (database, table))

@@ -137,20 +137,21 @@ class Counted(Protocol):
         raise NotImplementedError
 
 
-def comparable(told: Counted, found: Counted) -> Tuple[Dict[str, int], Dict[str, int]]:
+def comparable(recorded: Counted, found: Counted) -> Tuple[Dict[str, int], Dict[str, int]]:
     """Return the rows by table of a database as they were and as they are; what was or is not counted says nothing."""
-    if not told.schema or not found.schema:
+    if not recorded.schema or not found.schema:
         return {}, {}
-    passed_over = {*told.uncounted, *found.uncounted}
+    passed_over = {*recorded.uncounted, *found.uncounted}
     before, now = (
-        {table: rows for table, rows in one.tables.items() if table not in passed_over} for one in (told, found)
+        {table: rows for table, rows in database.tables.items() if table not in passed_over}
+        for database in (recorded, found)
     )
     return before, now
 
 
-def other_rows(told: Counted, found: Counted) -> Tuple[str, ...]:
+def other_rows(recorded: Counted, found: Counted) -> Tuple[str, ...]:
     """Return the tables whose rows are not as they were, as far as that is known."""
-    before, now = comparable(told, found)
+    before, now = comparable(recorded, found)
     return tuple(table for table in sorted({*before, *now}) if before.get(table) != now.get(table))
 
 

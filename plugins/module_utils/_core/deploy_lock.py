@@ -103,32 +103,32 @@ def taken(text: str, wanted: Lock, rules: LockRules, path: str) -> tuple[Lock, s
     Raises:
         Held: another play holds it.
     """
-    there = parse(text)
-    if there is None:
+    existing = parse(text)
+    if existing is None:
         return wanted, f"{path} was damaged, so it was taken as free." if text.strip() else ""
-    wanted = replace(wanted, made_directory=wanted.made_directory or there.made_directory)
-    if there.owner.key == wanted.owner.key:
-        return replace(wanted, since=there.since), ""
-    why = _why_free(there, wanted, rules)
+    wanted = replace(wanted, made_directory=wanted.made_directory or existing.made_directory)
+    if existing.owner.key == wanted.owner.key:
+        return replace(wanted, since=existing.since), ""
+    why = _why_free(existing, wanted, rules)
     if not why:
-        raise Held(_refusal(there, wanted, path), lock=there.facts(wanted.since))
-    return wanted, f"Took the lock over from {there.play}, {why}."
+        raise Held(_refusal(existing, wanted, path), lock=existing.facts(wanted.since))
+    return wanted, f"Took the lock over from {existing.play}, {why}."
 
 
-def _why_free(there: Lock, wanted: Lock, rules: LockRules) -> str:
-    if there.owner.controller == wanted.owner.controller and there.owner.process in rules.gone:
+def _why_free(existing: Lock, wanted: Lock, rules: LockRules) -> str:
+    if existing.owner.controller == wanted.owner.controller and existing.owner.process in rules.gone:
         return "whose process is gone"
     if rules.force:
         return "by force"
     # Whether a process of this controller is at work is known, however long it takes.
-    if there.owner.controller != wanted.owner.controller and there.age(wanted.since) > rules.max_age:
+    if existing.owner.controller != wanted.owner.controller and existing.age(wanted.since) > rules.max_age:
         return f"since it is older than {rules.max_age:g} s"
     return ""
 
 
-def _refusal(there: Lock, wanted: Lock, path: str) -> str:
+def _refusal(existing: Lock, wanted: Lock, path: str) -> str:
     return (
-        f"Cannot begin {wanted.owner.purpose or 'this play'}: {there.said(wanted.since)}, "
+        f"Cannot begin {wanted.owner.purpose or 'this play'}: {existing.said(wanted.since)}, "
         f"and holds {path}. Wait until it has ended; if it never will, "
         f"take the lock with {once('lock_force', 'true')}."
     )

@@ -74,7 +74,7 @@ def _below(
         if not is_folder:
             if not left_out:
                 yield path
-        elif not left_out or any(one.again for one in patterns):
+        elif not left_out or any(pattern.again for pattern in patterns):
             yield from _below(path, patterns, matched, entries)
 
 

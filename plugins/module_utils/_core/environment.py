@@ -63,9 +63,9 @@ def database_in(container: Mapping[str, Any], volume: str) -> str:
     Args:
         container: what the engine knows about it.
     """
-    values = dict(one.partition("=")[::2] for one in container.get("Config", {}).get("Env") or ())
+    values = dict(pair.partition("=")[::2] for pair in container.get("Config", {}).get("Env") or ())
     uri = values.get("DATABASE_URI", "")
-    mounts = [one["Destination"] for one in container.get("Mounts") or () if one.get("Name") == volume]
+    mounts = [mount["Destination"] for mount in container.get("Mounts") or () if mount.get("Name") == volume]
     return next(filter(None, (database_path(uri, mount) for mount in mounts)), "")
 
 
@@ -207,10 +207,12 @@ def foreseen(sources: Mapping[str, Any], variables: Mapping[str, Any], refused: 
     """
     extra = variables[sources["extra"]] or {}
     values = {key: str(variables[name]) for key, name in sources["keys"].items()}
-    told = [key for key, name in sources["keys"].items() if any(one.startswith(f"{name} ") for one in refused)]
-    known = {*(key for key in told if key not in extra), *(() if {**values, **extra}.get(SECRET) else (SECRET,))}
+    reported = [
+        key for key, name in sources["keys"].items() if any(sentence.startswith(f"{name} ") for sentence in refused)
+    ]
+    known = {*(key for key in reported if key not in extra), *(() if {**values, **extra}.get(SECRET) else (SECRET,))}
     found = problems({**values, **extra}, variables[sources["mount"]])
-    return [one for one in found if one.split(" ", 1)[0] not in known]
+    return [problem for problem in found if problem.split(" ", 1)[0] not in known]
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,8 @@ _CAUSES: Sequence[tuple[str, str]] = (
 def refs_of(listed: str) -> Mapping[str, str]:
     """Read what ``git ls-remote`` writes: the commit of each name; of an annotated tag, what it points at."""
     lines = [line.partition("\t") for line in listed.splitlines()]
-    found = {name: commit for commit, _tab, name in lines if name}
-    return {name: found.get(f"{name}^{{}}", commit) for name, commit in found.items() if not name.endswith("^{}")}
+    commits = {name: commit for commit, _tab, name in lines if name}
+    return {name: commits.get(f"{name}^{{}}", commit) for name, commit in commits.items() if not name.endswith("^{}")}
 
 
 def resolved(version: str, refs: Mapping[str, str]) -> Optional[str]:
@@ -140,8 +140,8 @@ def unknown(version: str, refs: Mapping[str, str]) -> str:
     names = [re.sub("^refs/(heads|tags)/", "", name) for name in refs if name.startswith(("refs/heads/", "refs/tags/"))]
     close = difflib.get_close_matches(version, names, _SIMILAR) or sorted(names)[:_SIMILAR]
     more = " and others" if len(names) > len(close) else ""
-    there = f" It has {', '.join(close)}{more}." if names else " It is empty."
-    return f"The repository has no branch, tag or commit {version}: check {setting('git_version')}.{there}"
+    hint = f" It has {', '.join(close)}{more}." if names else " It is empty."
+    return f"The repository has no branch, tag or commit {version}: check {setting('git_version')}.{hint}"
 
 
 def why(said: str) -> str:
@@ -186,20 +186,20 @@ def ssh(key: str, submodule_keys: Mapping[str, str], known_hosts: str) -> str:
     )
 
 
-def same_repository(one: str, other: str) -> bool:
+def same_repository(address: str, other: str) -> bool:
     """Return whether two addresses name one repository, whatever the protocol, the user and the port."""
-    return _place_of(one) == _place_of(other)
+    return _place_of(address) == _place_of(other)
 
 
 def _place_of(url: str) -> tuple[str, str]:
     rest = re.sub(r"(\.git)?/*$", "", url)
-    found = re.match(r"(?:\w+://)(?:[^@/]*@)?([^:/]*)(?::\d+)?/*(.*)", rest) or re.match(
+    match = re.match(r"(?:\w+://)(?:[^@/]*@)?([^:/]*)(?::\d+)?/*(.*)", rest) or re.match(
         r"(?:[^@/]*@)?([^:/]+):/*(.*)", rest
     )
-    return (found[1].lower(), found[2]) if found else ("", rest.lstrip("/"))
+    return (match[1].lower(), match[2]) if match else ("", rest.lstrip("/"))
 
 
 def host_of(url: str) -> str:
     """Return the part of an address over HTTP for which a token counts (https://git.example.com); else empty."""
-    found = re.match(r"(https?://)(?:[^/@]*@)?([^/]+)", url)
-    return "".join(found.groups()) if found else ""
+    match = re.match(r"(https?://)(?:[^/@]*@)?([^/]+)", url)
+    return "".join(match.groups()) if match else ""

@@ -136,7 +136,7 @@ def asked_at(inspected: Mapping[str, Any]) -> str:
     check = (inspected.get("Config") or {}).get("Healthcheck") or {}
     found = _OWN_ADDRESS.search(" ".join(check.get("Test") or ()))
     networks = (inspected.get("NetworkSettings") or {}).get("Networks") or {}
-    places = [one["IPAddress"] for one in networks.values() if one.get("IPAddress")]
+    places = [network["IPAddress"] for network in networks.values() if network.get("IPAddress")]
     return f"http://{places[0]}{found[1]}" if found and places else ""
 
 

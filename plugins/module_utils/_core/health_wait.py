@@ -77,7 +77,7 @@ class Ending:
     @property
     def reached(self) -> bool:
         """Whether every container is what was wanted."""
-        return all(one.reason is Reason.REACHED for one in self.containers)
+        return all(waited.reason is Reason.REACHED for waited in self.containers)
 
 
 class Wait:
@@ -136,7 +136,7 @@ class Wait:
             reason = judge(seen, self._rules, before)
             if reason.final:
                 self._done[name] = Waited(seen, reason, self._clock.now() - self._start)
-        failed = any(one.reason is not Reason.REACHED for one in self._done.values())
+        failed = any(waited.reason is not Reason.REACHED for waited in self._done.values())
         return failed or len(self._done) == len(self._names)
 
     def _wait_for_engine(self) -> bool:
@@ -156,7 +156,7 @@ class Wait:
         undecided = {name: Waited(seen, why, seconds) for name, seen in self._last.items()}
         ended = [{**undecided, **self._done}[name] for name in self._names]
         if self._rules.wanted is WantedHealth.HEALTHY:
-            ended = [replace(one, snapshot=asked(self._engine, one.snapshot, one.reason)) for one in ended]
+            ended = [replace(waited, snapshot=asked(self._engine, waited.snapshot, waited.reason)) for waited in ended]
         return Ending(tuple(ended), self._losses)
 
     @staticmethod

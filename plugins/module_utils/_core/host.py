@@ -96,18 +96,18 @@ def findings(facts: HostFacts, needs: Needs) -> list[Finding]:
     ]
 
 
-def clock(before: float, there: float, after: float, tolerance: float) -> Finding:
+def clock(before: float, remote: float, after: float, tolerance: float) -> Finding:
     """Return whether a host's clock is right, as far as two readings of the controller's tell.
 
     The module is sent and started between them, which may take longer than the tolerance.
 
     Args:
         before: the controller's time before the host's was read, in seconds since 1970.
-        there: the host's.
+        remote: the host's.
         after: the controller's when the answer was there.
         tolerance: seconds by which the clocks may differ.
     """
-    least, most = there - after, there - before  # by how much the host may be ahead
+    least, most = remote - after, remote - before  # by how much the host may be ahead
     off = least if least > tolerance else most if most < -tolerance else 0.0
     return Finding(
         "clock",
@@ -120,14 +120,18 @@ def clock(before: float, there: float, after: float, tolerance: float) -> Findin
 
 def refusal(found: Sequence[Finding]) -> str:
     """Return one sentence per bad finding, after one that says what they mean; nothing when all are good."""
-    wrong = [f"{one.check}: expected {one.expected}, found {one.found}; {one.remedy}." for one in found if not one.ok]
+    wrong = [
+        f"{finding.check}: expected {finding.expected}, found {finding.found}; {finding.remedy}."
+        for finding in found
+        if not finding.ok
+    ]
     return " ".join(["This host cannot take the application yet:", *wrong]) if wrong else ""
 
 
 def version(text: str) -> tuple[int, ...]:
     """Return the leading numbers of a version, ``v2.26.1-ds1`` as (2, 26, 1)."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)", text)
-    return tuple(int(part) for part in found[1].split(".")) if found else ()
+    match = re.match(r"v?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
 def up_to_date(rehearsal: str) -> bool:

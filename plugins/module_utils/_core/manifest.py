@@ -126,7 +126,7 @@ class Archive:
     @property
     def checks(self) -> tuple[str, ...]:
         """What the checks of the application's databases said."""
-        return tuple(one.check for one in self.databases)
+        return tuple(database.check for database in self.databases)
 
 
 @dataclass(frozen=True)
@@ -320,9 +320,9 @@ def _parsed(text: str, file: str) -> Manifest:
         Manifest,
         given,
         release=_built(ReleaseOfSet, given["release"]),
-        archives=tuple(_archive(one) for one in given["archives"]),
+        archives=tuple(_archive(archive) for archive in given["archives"]),
         uploads=_built(Uploads, given["uploads"]),
-        drills=tuple(_built(DrillResult, one) for one in given.get("drills", ())),
+        drills=tuple(_built(DrillResult, drill) for drill in given.get("drills", ())),
     )
     _consistent(manifest, file)
     return manifest
@@ -389,9 +389,9 @@ def _consistent(manifest: Manifest, file: str) -> None:
 
 
 def _archive(given: Mapping[str, Any]) -> Archive:
-    databases = tuple(_built(Database, one) for one in given["databases"])
-    foreign = tuple(_built(Foreign, one) for one in given.get("foreign", ()))
-    for check in (*(one.check for one in databases), *(one.check for one in foreign)):
+    databases = tuple(_built(Database, database) for database in given["databases"])
+    foreign = tuple(_built(Foreign, database) for database in given.get("foreign", ()))
+    for check in (*(database.check for database in databases), *(database.check for database in foreign)):
         if check not in CHECKS:
             raise ValueError(f"the check of a database is {check!r:.80}")
     return _built(Archive, given, databases=databases, foreign=foreign)
@@ -432,8 +432,8 @@ _JSON: Mapping[str, Callable[[Any], bool]] = {
 def _fields(kind: Type[Any]) -> Sequence[Tuple[str, Optional[Callable[[Any], bool]], bool]]:
     """Return the fields of a class: name, what is right for it, and whether it may be missing."""
     return [
-        (one.name, _JSON.get(str(one.type)), (one.default, one.default_factory) != (MISSING, MISSING))
-        for one in fields(kind)
+        (field.name, _JSON.get(str(field.type)), (field.default, field.default_factory) != (MISSING, MISSING))
+        for field in fields(kind)
     ]
 
 

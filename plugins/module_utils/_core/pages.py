@@ -47,11 +47,11 @@ def look(read: Read, size: int) -> Pages:
         size: of the file, in bytes.
     """
     try:
-        one = _Look(read, size)
+        database = _Look(read, size)
     except _Wrong as error:
         return Pages((str(error),), {})
-    rows = one.everything()
-    return Pages(tuple(one.findings[:MOST]), rows)
+    rows = database.everything()
+    return Pages(tuple(database.findings[:MOST]), rows)
 
 
 class _Look:
@@ -70,12 +70,12 @@ class _Look:
         self._most = {_INDEX_NODE: index, _INDEX_LEAF: index, _TABLE_LEAF: self._usable - 35}
         self._least = (self._usable - 12) * 32 // 255 - 23
 
-    def _counted(self, there: int) -> int:
+    def _counted(self, existing: int) -> int:
         """Return how many pages there are; the header's number counts when the last writer wrote it."""
-        told = _number(self._header, 28) if self._header[24:28] == self._header[92:96] else 0
-        if told > there:
-            raise _Wrong(f"the file ends after {there} of {counted(told, 'page')}")
-        return told or there
+        claimed = _number(self._header, 28) if self._header[24:28] == self._header[92:96] else 0
+        if claimed > existing:
+            raise _Wrong(f"the file ends after {existing} of {counted(claimed, 'page')}")
+        return claimed or existing
 
     def everything(self) -> Mapping[str, int]:
         """Look at everything, and return the rows by table."""
@@ -110,8 +110,8 @@ class _Look:
             if int.from_bytes(root, "big"):  # views, triggers and virtual tables have no pages
                 wide = _WIDE.get(_number(self._header, 56))
                 kind_, name_ = (
-                    one.decode(wide, "replace") if wide else one.decode("utf-8", "surrogateescape")
-                    for one in (kind, name)
+                    value.decode(wide, "replace") if wide else value.decode("utf-8", "surrogateescape")
+                    for value in (kind, name)
                 )
                 yield kind_, name_, int.from_bytes(root, "big")
 

@@ -89,9 +89,9 @@ def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: s
     Raises:
         DockerVpsError: there is none.
     """
-    known = ", ".join(one.id for one in releases if one.result == HEALTHY) or "none"
+    known = ", ".join(release.id for release in releases if release.result == HEALTHY) or "none"
     if wanted:
-        found = next((one for one in releases if one.id == wanted), None)
+        found = next((release for release in releases if release.id == wanted), None)
         if found is None:
             raise DockerVpsError(f"There is no release {wanted}; the releases that were healthy are: {known}.")
         if found.result != HEALTHY:
@@ -105,9 +105,9 @@ def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: s
 
 def _before(releases: Sequence[Release], live: Optional[Release]) -> Optional[Release]:
     before = (live.rolled_back_to or live.id) if live else "~"
-    candidates = [one for one in releases if one.result == HEALTHY and one.id < before]
-    candidates = [one for one in candidates if live is None or one.content != live.content]
-    return max(candidates, key=lambda one: one.id, default=None)
+    candidates = [release for release in releases if release.result == HEALTHY and release.id < before]
+    candidates = [release for release in candidates if live is None or release.content != live.content]
+    return max(candidates, key=lambda release: release.id, default=None)
 
 
 def superseded(releases: Sequence[Release], live: str, keep: int) -> list[Release]:
@@ -116,15 +116,15 @@ def superseded(releases: Sequence[Release], live: str, keep: int) -> list[Releas
     The one to return to from the live one, which after rollbacks is not among the newest, is kept, and with it all
     healthy ones since: the backup of the one that took its place has its data.
     """
-    newest_first = sorted(releases, key=lambda one: one.id, reverse=True)
-    healthy = [one.id for one in newest_first if one.result == HEALTHY]
-    before = _before(releases, next((one for one in releases if one.id == live), None))
+    newest_first = sorted(releases, key=lambda release: release.id, reverse=True)
+    healthy = [release.id for release in newest_first if release.result == HEALTHY]
+    before = _before(releases, next((release for release in releases if release.id == live), None))
     number = max(keep, KEEP_AT_LEAST, healthy.index(before.id) + 1 if before else 0)
     healthy = healthy[:number]
     oldest = healthy[-1] if healthy else ""
-    failed = [one.id for one in newest_first if one.result != HEALTHY and one.id > oldest][: max(keep, KEEP_AT_LEAST)]
-    kept = {live, *healthy, *failed}
-    return [one for one in releases if one.id not in kept]
+    failed = [release.id for release in newest_first if release.result != HEALTHY and release.id > oldest]
+    kept = {live, *healthy, *failed[: max(keep, KEEP_AT_LEAST)]}
+    return [release for release in releases if release.id not in kept]
 
 
 def fingerprint(text: str) -> str:
@@ -148,7 +148,7 @@ def parse(text: str, path: str) -> Release:
     Raises:
         DockerVpsError: it is not one.
     """
-    known = {one.name for one in fields(Release)}
+    known = {field.name for field in fields(Release)}
     try:
         return Release(**{key: value for key, value in json.loads(text).items() if key in known})
     except (ValueError, TypeError, AttributeError) as error:

@@ -57,9 +57,9 @@ def worded(value: Any, words: Words) -> Any:
     if isinstance(value, str):
         return _MARKED.sub(lambda found: _said(found, words), value) if OPEN in value else value
     if isinstance(value, Mapping):
-        return {worded(key, words): worded(one, words) for key, one in value.items()}
+        return {worded(key, words): worded(item, words) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [worded(one, words) for one in value]
+        return [worded(item, words) for item in value]
     return value
 
 

@@ -29,11 +29,11 @@ def moment(restored: str, listed: str, asked: str) -> Moment:
     """
     try:
         last = int(_parsed(restored, "{")["txid"], 16)
-        files = [_File.of(one) for one in _parsed(listed, "[")]
+        files = [_File.of(entry) for entry in _parsed(listed, "[")]
     except (ValueError, KeyError, TypeError):
         return Moment("", UNKNOWN)
-    files.sort(key=lambda one: one.level)  # the lower, the fewer transactions in one file
-    got = next((one.at for one in files if one.last == last), "")
+    files.sort(key=lambda file: file.level)  # the lower, the fewer transactions in one file
+    got = next((file.at for file in files if file.last == last), "")
     if not got:
         return Moment("", UNKNOWN)
     return Moment(got, f"Asked for {asked}, got the database as of {got}{_why(files, last)}")
@@ -49,8 +49,8 @@ class _File:
     at: str
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> _File:
-        return cls(int(told["level"]), int(told["min_txid"], 16), int(told["max_txid"], 16), str(told["timestamp"]))
+    def of(cls, entry: Mapping[str, Any]) -> _File:
+        return cls(int(entry["level"]), int(entry["min_txid"], 16), int(entry["max_txid"], 16), str(entry["timestamp"]))
 
 
 def _parsed(printed: str, opening: str) -> Any:
@@ -66,7 +66,7 @@ def _parsed(printed: str, opening: str) -> Any:
 
 def _why(files: Sequence[_File], last: int) -> str:
     """Return the end of the sentence: what came after the state that was got."""
-    after: Optional[_File] = next((one for one in files if one.first <= last + 1 <= one.last), None)
+    after: Optional[_File] = next((file for file in files if file.first <= last + 1 <= file.last), None)
     if after is None:
         return ", the newest state in the replica."
     if after.first == after.last:

@@ -86,47 +86,48 @@ def decide(candidates: Sequence[Candidate], policy: Policy, now: datetime) -> tu
     - The newest good set is always kept, and so is one that is held.
     - Sets of different kinds, which do not hold the same, never take each other's place: each kind is decided alone.
     """
-    kinds = {one.kind for one in candidates}
+    kinds = {candidate.kind for candidate in candidates}
     if len(kinds) > 1:
-        alone = [decide([one for one in candidates if one.kind == kind], policy, now) for kind in kinds]
-        order = {one.name: (one.time, one.name) for one in candidates}
-        return tuple(sorted((one for some in alone for one in some), key=lambda one: order[one.name], reverse=True))
-    newest_first = sorted(candidates, key=lambda one: (one.time, one.name), reverse=True)
-    counted = [one for one in newest_first if one.good and one.time <= now]
+        by_kind = [[candidate for candidate in candidates if candidate.kind == kind] for kind in kinds]
+        decided = [decision for alone in by_kind for decision in decide(alone, policy, now)]
+        order = {candidate.name: (candidate.time, candidate.name) for candidate in candidates}
+        return tuple(sorted(decided, key=lambda decision: order[decision.name], reverse=True))
+    newest_first = sorted(candidates, key=lambda candidate: (candidate.time, candidate.name), reverse=True)
+    counted = [candidate for candidate in newest_first if candidate.good and candidate.time <= now]
     rules = [_Rule(word, count) for word, count in asdict(policy).items() if count]
     decisions = []
     good_seen = 0
-    for one in newest_first:
-        if one.time > now:
-            decisions.append(Decision(one.name, True, ("dated in the future",)))
-        elif not one.good:
-            decisions.append(_of_damaged(one, newer_good=counted[good_seen - 1] if good_seen else None))
+    for candidate in newest_first:
+        if candidate.time > now:
+            decisions.append(Decision(candidate.name, True, ("dated in the future",)))
+        elif not candidate.good:
+            decisions.append(_of_damaged(candidate, newer_good=counted[good_seen - 1] if good_seen else None))
         else:
             good_seen += 1
-            decisions.append(_of_good(one, good_seen, good_seen == len(counted), rules))
+            decisions.append(_of_good(candidate, good_seen, good_seen == len(counted), rules))
     return tuple(map(_held, newest_first, decisions))
 
 
-def _held(one: Candidate, decision: Decision) -> Decision:
-    if not one.held:
+def _held(candidate: Candidate, decision: Decision) -> Decision:
+    if not candidate.held:
         return decision
-    return Decision(one.name, True, (*(decision.reasons if decision.keep else ()), one.held))
+    return Decision(candidate.name, True, (*(decision.reasons if decision.keep else ()), candidate.held))
 
 
-def _of_damaged(one: Candidate, newer_good: Optional[Candidate]) -> Decision:
+def _of_damaged(candidate: Candidate, newer_good: Optional[Candidate]) -> Decision:
     if newer_good:
-        return Decision(one.name, False, (f"it is damaged and {newer_good.name} is good and newer",))
-    return Decision(one.name, True, ("damaged, but no good set is newer",))
+        return Decision(candidate.name, False, (f"it is damaged and {newer_good.name} is good and newer",))
+    return Decision(candidate.name, True, ("damaged, but no good set is newer",))
 
 
-def _of_good(one: Candidate, number: int, oldest: bool, rules: Sequence[_Rule]) -> Decision:
-    answers = [rule.offer(one, number, oldest) for rule in rules]
+def _of_good(candidate: Candidate, number: int, oldest: bool, rules: Sequence[_Rule]) -> Decision:
+    answers = [rule.offer(candidate, number, oldest) for rule in rules]
     kept = [reason for keep, reason in answers if keep]
     if number == 1:
         kept.append("newest good set")
     if kept:
-        return Decision(one.name, True, tuple(kept))
-    return Decision(one.name, False, ("no rule keeps it: " + ", ".join(reason for _unused, reason in answers),))
+        return Decision(candidate.name, True, tuple(kept))
+    return Decision(candidate.name, False, ("no rule keeps it: " + ", ".join(reason for _unused, reason in answers),))
 
 
 class _Rule:
@@ -138,9 +139,9 @@ class _Rule:
         self._left = count
         self._latest = ""
 
-    def offer(self, one: Candidate, number: int, oldest: bool) -> tuple[bool, str]:
+    def offer(self, candidate: Candidate, number: int, oldest: bool) -> tuple[bool, str]:
         """Return whether the rule keeps the set, and why or why not."""
-        unit, period = _period(self._word, one.time.astimezone(timezone.utc), number)
+        unit, period = _period(self._word, candidate.time.astimezone(timezone.utc), number)
         again = period == self._latest
         if self._left and (oldest or not again):
             self._left -= 1

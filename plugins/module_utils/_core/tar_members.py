@@ -109,12 +109,12 @@ def _behind(member: Member, links: Dict[str, str], allow_outside_links: bool) ->
 
     A hard link to a symbolic link is one more name of that: it leads somewhere else where it lies deeper or higher.
     """
-    if links and any(one in links for one in parents(member.name)):
+    if links and any(parent in links for parent in parents(member.name)):
         return "it lies behind a symbolic link"
     if member.kind == SYMBOLIC_LINK:
         links[plain(member.name)] = member.link
     elif links and member.kind == HARD_LINK:
-        if any(one in links for one in parents(member.link)):
+        if any(parent in links for parent in parents(member.link)):
             return f"it is a hard link to {member.link}, which lies behind a symbolic link"
         target = links.get(plain(member.link))
         if target is not None:

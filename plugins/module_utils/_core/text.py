@@ -31,7 +31,7 @@ def tidy(message: str) -> str:
     said = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: short(word[0], _LONGEST_WORD), said)
     said = re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", said)  # not those of paths
     sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", said)
-    once = [one for before, one in zip(["", *sentences], sentences) if one != before]
+    once = [sentence for before, sentence in zip(["", *sentences], sentences) if sentence != before]
     return "\n".join([" ".join(once), *evidence])
 
 
@@ -43,8 +43,8 @@ def shown(path: str) -> str:
 def listed(names: Sequence[str], most: int = _NAMED) -> str:
     """Return names as a sentence has them, with the number of those that are too many."""
     more = len(names) - most
-    told = ", ".join(map(short, names[:most]))
-    return told if more <= 0 else f"{told} and {more} more"
+    shown = ", ".join(map(short, names[:most]))
+    return shown if more <= 0 else f"{shown} and {more} more"
 
 
 def counted(number: int, what: str) -> str:

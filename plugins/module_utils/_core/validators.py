@@ -40,7 +40,9 @@ def _lasts(low: float) -> Callable[[Any], bool]:
     """Return what judges a duration, which must have so many seconds."""
     parts = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)", re.ASCII)
     whole = _matches(f"(?:{parts.pattern})+")
-    return lambda value: whole(value) and sum(float(one) * _UNITS[unit] for one, unit in parts.findall(value)) >= low
+    return lambda value: (
+        whole(value) and sum(float(number) * _UNITS[unit] for number, unit in parts.findall(value)) >= low
+    )
 
 
 def _subnet(value: Any) -> bool:
@@ -128,13 +130,13 @@ def wrong(
         values: every variable's value.
         is_directory: whether a path is that of a directory on the controller.
     """
-    found = []
+    sentences = []
     judges = {**_KINDS, "source_directory": (_empty_or(is_directory), "a directory on the controller")}
     for kind, names in kinds.items():
         right, expected = judges[kind]
         bad = [(name, short(without_password(repr(values[name])))) for name in names if not right(values[name])]
-        found += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
-    return found
+        sentences += [f"{name} must be {expected}, but is {shown}." for name, shown in bad]
+    return sentences
 
 
 def _empty_or(right: Callable[[str], bool]) -> Callable[[Any], bool]:
@@ -162,9 +164,9 @@ def ruled(
         spared = values[name] in ("", None) and "required_by" in rule and not {*rule["required_by"]} & {*roles}
         if rule.get("kind") in _KINDS and not spared:
             kinds.setdefault(rule["kind"], []).append(name)
-    found = {sentence.split(" ", 1)[0]: sentence for sentence in wrong(kinds, values, is_directory)}
+    by_name = {sentence.split(" ", 1)[0]: sentence for sentence in wrong(kinds, values, is_directory)}
     pairs = {name: rules[name]["at_most"] for name in values if rules[name].get("at_most") in values}
-    return [*(found[name] for name in values if name in found), *excess(pairs, values)]
+    return [*(by_name[name] for name in values if name in by_name), *excess(pairs, values)]
 
 
 def one_of(names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
@@ -204,8 +206,8 @@ def excess(pairs: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
 
 
 def _amount(value: Any) -> Optional[float]:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", str(value).lower())
-    return float(found[1]) * 1024 ** " kmgt".index(found[2] or " ") if found else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", str(value).lower())
+    return float(match[1]) * 1024 ** " kmgt".index(match[2] or " ") if match else None
 
 
 def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
@@ -217,13 +219,13 @@ def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
         given: the variables' values.
         types: the type that each variable has by its argument spec.
     """
-    found = []
+    sentences = []
     for name, value in given.items():
         if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0]) and not _flag(types[name], value):
             as_json = f"but is text; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
             empty = "but is empty: give it a value, or leave it out."
-            found.append(f"{name} must be {_NATIVE[types[name]][1]}, {empty if value is None else as_json}")
-    return found
+            sentences.append(f"{name} must be {_NATIVE[types[name]][1]}, {empty if value is None else as_json}")
+    return sentences
 
 
 def _flag(type_: str, value: Any) -> bool:
@@ -253,16 +255,16 @@ def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
     Args:
         name: the variable that holds the mapping.
     """
-    found = []
+    sentences = []
     for key, value in values.items():
         if not isinstance(key, str):
-            found.append(f"{name} has a key that is {_read_as(key)}, not a string: put the key in quotes.")
+            sentences.append(f"{name} has a key that is {_read_as(key)}, not a string: put the key in quotes.")
         elif not isinstance(value, str):
-            found.append(
+            sentences.append(
                 f'{key} in {name} is {_read_as(value)}, not a string: put the value in quotes, {key}: "…", '
                 "or end its template with | string."
             )
-    return found
+    return sentences
 
 
 def not_text(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], numbers: Collection[str]) -> list[str]:
@@ -276,29 +278,29 @@ def not_text(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], nu
         spec: their options, as in an argument spec.
         numbers: those for which a number is as good as its text.
     """
-    found = []
+    sentences = []
     for name, value in given.items():
         if spec[name]["type"] == "list" and spec[name].get("elements") == "str" and isinstance(value, (list, tuple)):
-            items = [(f"Item {number} of {name}", one, '"…"') for number, one in enumerate(value, 1)]
+            items = [(f"Item {number} of {name}", item, '"…"') for number, item in enumerate(value, 1)]
         elif spec[name]["type"] == "str" and "choices" not in spec[name] and value is not None:
             items = [(name, value, f'{name}: "…"')]
         else:
             continue
-        found += [
-            f"{what} is {_read_as(one)}, not a string: put it in quotes, {quoted}, or end its template with | string."
-            for what, one, quoted in items
-            if not isinstance(one, str) and not (name in numbers and _read_as(one) == "a number")
+        sentences += [
+            f"{what} is {_read_as(item)}, not a string: put it in quotes, {quoted}, or end its template with | string."
+            for what, item, quoted in items
+            if not isinstance(item, str) and not (name in numbers and _read_as(item) == "a number")
         ]
-    return found
+    return sentences
 
 
 def unconvertible(message: str) -> str:
     """Return what Ansible says of a value of another type, without the classes of Python that it names."""
-    found = _UNCONVERTIBLE.match(message)
-    if not found:
+    match = _UNCONVERTIBLE.match(message)
+    if not match:
         return message
-    name = f"Each item of {found[1]}" if message.startswith("Elements") else found[1]
-    wanted, given = (_TYPES.get(kind, "of another type") for kind in (found[3], found[2]))
+    name = f"Each item of {match[1]}" if message.startswith("Elements") else match[1]
+    wanted, given = (_TYPES.get(kind, "of another type") for kind in (match[3], match[2]))
     return f"{name} must be {wanted}, but is {given}"
 
 
@@ -359,24 +361,24 @@ def conflicts(
         prefix: what words begin with.
         decided: words that the host itself or the command line sets.
     """
-    found = []
+    sentences = []
     for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(decided)):
-        there = {group for group, words in groups.items() if name in words}
-        giving = sorted(there - {over for group in there for over in above[group]})
+        sources = {group for group, words in groups.items() if name in words}
+        giving = sorted(sources - {over for group in sources for over in above[group]})
         if any(groups[group][name] != groups[giving[0]][name] for group in giving):
-            found.append(
+            sentences.append(
                 f"{host} gets several values of {name}, from the groups {' and '.join(giving)}. Set it for the host, "
                 "or in one of them; of several applications on one machine, each is a host of its own (docs/deploy.md)."
             )
-    return found
+    return sentences
 
 
 def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:
     """Return one sentence per name with the prefix that is none of the words, with the likeliest one meant."""
     known = sorted(set(words))
-    found = []
+    sentences = []
     for name in sorted(set(names) - set(known)):
         if name.startswith(prefix):
             close = difflib.get_close_matches(name, known, n=1)
-            found.append(f"Nothing reads {name}; " + (f"is {close[0]} meant?" if close else "is it misspelt?"))
-    return found
+            sentences.append(f"Nothing reads {name}; " + (f"is {close[0]} meant?" if close else "is it misspelt?"))
+    return sentences

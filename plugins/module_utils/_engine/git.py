@@ -93,9 +93,9 @@ class Git:
             GitError: it refuses.
             DockerVpsError: git is not there.
         """
-        there = ["-C", self.directory] if os.path.isdir(self.directory) else []
+        directory = ["-C", self.directory] if os.path.isdir(self.directory) else []
         try:
-            done = complete(["git", *there, *self._options, *command], self.within, self._environment, given)
+            done = complete(["git", *directory, *self._options, *command], self.within, self._environment, given)
         except TimeoutError as error:
             raise GitError(rules.why(f"git {command[0]} {error}")) from error
         if done.returncode:

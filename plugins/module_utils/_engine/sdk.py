@@ -177,8 +177,8 @@ class Engine:
 
     def stop(self, container: str) -> None:
         """Stop a container within the grace period that it was created with, or 10 seconds."""
-        there = self.container(container) or {}
-        grace = (there.get("Config") or {}).get("StopTimeout")
+        inspected = self.container(container) or {}
+        grace = (inspected.get("Config") or {}).get("StopTimeout")
         self._asked(lambda: self._api.stop(container, timeout=10 if grace is None else grace))
 
     def rename(self, container: str, name: str) -> None:
@@ -222,7 +222,7 @@ class Engine:
                 container,
                 network,
                 aliases=endpoint["Aliases"],
-                links=[tuple(one.split(":")) for one in endpoint.get("Links") or ()],
+                links=[tuple(link.split(":")) for link in endpoint.get("Links") or ()],
                 ipv4_address=addresses.get("IPv4Address"),
                 ipv6_address=addresses.get("IPv6Address"),
                 driver_opt=endpoint.get("DriverOpts"),
@@ -259,7 +259,7 @@ class Engine:
         """Return what the engine knows about the network of exactly this name, or None."""
         # Inspecting by name would also accept the beginning of an id.
         found = self._asked(lambda: self._api.networks(names=[name]))
-        return next((one for one in found if one["Name"] == name), None)
+        return next((network for network in found if network["Name"] == name), None)
 
     def tags(self, repository: str) -> list[str]:
         """Return the images of a name, as name:tag, in alphabetical order."""
@@ -285,8 +285,8 @@ class Engine:
 
         It is asked from this host, past any proxy; empty when it is not here, or does not answer.
         """
-        there = (self.container(name) if self._address.url.startswith("unix:") else None) or {}
-        place = urlsplit(asked_at(there))
+        inspected = (self.container(name) if self._address.url.startswith("unix:") else None) or {}
+        place = urlsplit(asked_at(inspected))
         if not place.hostname:
             return ""
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=APPLICATION_ANSWERS_WITHIN)
@@ -294,7 +294,7 @@ class Engine:
             connection.request("GET", urlunsplit(("", "", place.path or "/", place.query, "")))
             said = connection.getresponse()
             text = said.read1(PIECE).decode("utf-8", "replace")
-            environment = dict(pair.partition("=")[::2] for pair in there["Config"].get("Env") or ())
+            environment = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or ())
             return Mask(secrets_of(environment))(f"{said.status}: {text}")
         return ""
 
@@ -322,12 +322,12 @@ class Engine:
     def remove_labelled(self, label: str) -> None:
         """Remove the containers, with their unnamed volumes, the networks and the volumes that bear a label."""
         api, chosen = self._api, {"label": label}
-        for one in self._asked(lambda: api.containers(all=True, filters=chosen)):
-            self._gone(api.remove_container, one["Id"], force=True, v=True)
-        for one in self._asked(lambda: api.networks(filters=chosen)):
-            self._gone(api.remove_network, one["Id"])
-        for one in self._asked(lambda: api.volumes(filters=chosen))["Volumes"] or ():
-            self._gone(api.remove_volume, one["Name"])
+        for container in self._asked(lambda: api.containers(all=True, filters=chosen)):
+            self._gone(api.remove_container, container["Id"], force=True, v=True)
+        for network in self._asked(lambda: api.networks(filters=chosen)):
+            self._gone(api.remove_network, network["Id"])
+        for volume in self._asked(lambda: api.volumes(filters=chosen))["Volumes"] or ():
+            self._gone(api.remove_volume, volume["Name"])
 
     def text(self, container: str, path: str) -> str:
         """Return a text file of a container, which need not run; empty when there is none."""
@@ -438,12 +438,12 @@ def _chain(error: Optional[BaseException]) -> Iterator[BaseException]:
     seen: set[int] = set()
     todo = [error]
     while todo:
-        one = todo.pop()
-        if one is None or id(one) in seen:
+        current = todo.pop()
+        if current is None or id(current) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        todo += [one.__cause__, one.__context__]
-        todo += [inner for inner in one.args if isinstance(inner, BaseException)]
-        reason = getattr(one, "reason", None)
+        seen.add(id(current))
+        yield current
+        todo += [current.__cause__, current.__context__]
+        todo += [inner for inner in current.args if isinstance(inner, BaseException)]
+        reason = getattr(current, "reason", None)
         todo += [reason] if isinstance(reason, BaseException) else []

@@ -102,9 +102,9 @@ class _Checkout:
         """Return the commit that is there, empty when there is none; refuse what people left there."""
         self.was_killed = os.path.exists(self.under_way)
         if not os.path.isdir(self.own):
-            there = sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []
-            if there:
-                raise DockerVpsError(f"That directory is no git checkout and holds {_some(there)}. Move it away.")
+            existing = sorted(os.listdir(self.directory)) if os.path.isdir(self.directory) else []
+            if existing:
+                raise DockerVpsError(f"That directory is no git checkout and holds {_some(existing)}. Move it away.")
             return ""
         self.git("rev-parse", "--git-dir")  # says what is wrong with it
         known = self.git("config", "--default", "", "--get", "remote.origin.url").strip()
@@ -195,15 +195,15 @@ class _Checkout:
 
     def _pointers(self, place: str) -> Iterator[str]:
         """Fetch what Git LFS keeps for one of them, and yield the files of which only pointers are here."""
-        there = ("-C", os.path.join(self.directory, place))
+        options = ("-C", os.path.join(self.directory, place))
         attributes = (".gitattributes", "**/.gitattributes")
-        if not self.git.has(*there, "grep", "--quiet", "--cached", "filter=lfs", "--", *attributes):
+        if not self.git.has(*options, "grep", "--quiet", "--cached", "filter=lfs", "--", *attributes):
             return
-        if self.git.has(*there, "lfs", "version"):
-            self.git(*there, "lfs", "install", "--local")
-            self.git(*there, "lfs", "pull")
-        names = self.git(*there, "ls-files", "-z")
-        said = self.git(*there, "check-attr", "-z", "--stdin", "filter", given=names).split("\0")
+        if self.git.has(*options, "lfs", "version"):
+            self.git(*options, "lfs", "install", "--local")
+            self.git(*options, "lfs", "pull")
+        names = self.git(*options, "ls-files", "-z")
+        said = self.git(*options, "check-attr", "-z", "--stdin", "filter", given=names).split("\0")
         for name, _unused, value in zip(said[::3], said[1::3], said[2::3]):
             path = os.path.join(place, name)
             if value == "lfs" and _is_pointer(os.path.join(self.directory, path)):
@@ -225,13 +225,13 @@ class _Checkout:
         """Remove locks that a killed git left: nobody is at work in the directory."""
         locks = list(_locks(self.own))
         if locks and not _git_works_in(self.directory):
-            for one in locks:
-                os.unlink(one)
+            for lock in locks:
+                os.unlink(lock)
 
 
 def _locks(own: str) -> Iterator[str]:
     for folder, folders, names in os.walk(own):
-        folders[:] = [one for one in folders if one != "objects"]  # many, and no lock there stops a checkout
+        folders[:] = [name for name in folders if name != "objects"]  # many, and no lock there stops a checkout
         yield from (os.path.join(folder, name) for name in names if name.endswith(".lock"))
 
 

@@ -48,24 +48,24 @@ def _result(params: Params, engine: HealthEngine, ending: Ending) -> dict[str, A
     return {
         "changed": False,
         "reached": ending.reached,
-        "waited": round(max(one.seconds for one in ending.containers), 3),
+        "waited": round(max(waited.seconds for waited in ending.containers), 3),
         "engine_losses": ending.engine_losses,
-        "containers": [_row(params, engine, one) for one in ending.containers],
+        "containers": [_row(params, engine, waited) for waited in ending.containers],
     }
 
 
-def _row(params: Params, engine: HealthEngine, one: Waited) -> dict[str, Any]:
-    now = one.snapshot
-    failed = one.reason not in (Reason.REACHED, Reason.WAITING, Reason.NOT_FOUND, Reason.ENGINE_LOST)
+def _row(params: Params, engine: HealthEngine, waited: Waited) -> dict[str, Any]:
+    now = waited.snapshot
+    failed = waited.reason not in (Reason.REACHED, Reason.WAITING, Reason.NOT_FOUND, Reason.ENGINE_LOST)
     return {
         "name": now.name,
         "id": now.id,
         "image": now.image,
         "state": now.state or "absent",
         "health": now.health,
-        "reason": one.reason.value,
-        "message": explain(now, one.reason, params.rules.wanted, one.seconds),
-        "waited": round(one.seconds, 3),
+        "reason": waited.reason.value,
+        "message": explain(now, waited.reason, params.rules.wanted, waited.seconds),
+        "waited": round(waited.seconds, 3),
         "exit_code": now.exit_code,
         "oom_killed": now.oom_killed,
         "restart_count": now.restart_count,

@@ -71,7 +71,7 @@ def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
     masked = _masks(params.env_file, engine, inspected)
     return {
         "changed": False,
-        "lines": [{"time": one.time, "stream": one.stream, "text": masked(one.text)} for one in found.lines],
+        "lines": [{"time": line.time, "stream": line.stream, "text": masked(line.text)} for line in found.lines],
         "last": logs.place(found.last),
         "truncated": found.truncated,
         "damage": _damage(params.container, found.damage, inspected),

@@ -79,12 +79,12 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         params = replace(params, strategy=STOP_FIRST)  # nobody may write while the data is exchanged
     if check_mode:
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
-        said = _REHEARSED[plan].format(one=wanted, how=params.strategy)
-        told = _told(plan is not NextStep.NOTHING, wanted, world, said)
+        said = _REHEARSED[plan].format(release=wanted, how=params.strategy)
+        result = _told(plan is not NextStep.NOTHING, wanted, world, said)
         if plan not in (NextStep.FIRST, NextStep.CUTOVER):
-            return told
+            return result
         cautions = rehearse(params, sets, world, engine)
-        return {**told, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
+        return {**result, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
             world.releases.prepare()
@@ -98,7 +98,7 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
                 result = _started(params, wanted, world, engine)
             else:
                 result = _Cutover.prepared(params, sets, world, engine, wanted).run()
-    return {**result, "cautions": [*(one.told for one in recovered), *result["cautions"]]}
+    return {**result, "cautions": [*(recovery.told for recovery in recovered), *result["cautions"]]}
 
 
 @contextlib.contextmanager
@@ -125,15 +125,17 @@ def recover_left(app: str, world: CutoverWorld) -> list[Recovered]:
 
 def recover_all(world: CutoverWorld) -> list[Recovered]:
     """Finish or undo what killed runs have left; under the lock."""
-    left = [recover(world, one, "The run that was at it was killed.") for one in world.releases.unfinished()]
-    return [one for one in left if one]
+    left = [
+        recover(world, release_id, "The run that was at it was killed.") for release_id in world.releases.unfinished()
+    ]
+    return [recovery for recovery in left if recovery]
 
 
 _REHEARSED = {
     NextStep.NOTHING: "This version is live already.",
     NextStep.START: "This version would be started; it is the live one, and does not run as it should.",
-    NextStep.FIRST: "{one.image} would be started as the first release.",
-    NextStep.CUTOVER: "{one.image} would take the place of the live version ({how}).",
+    NextStep.FIRST: "{release.image} would be started as the first release.",
+    NextStep.CUTOVER: "{release.image} would take the place of the live version ({how}).",
 }
 
 
@@ -157,7 +159,7 @@ def _looked_at(
         message="It was interrupted before anything had changed.",
         rolled_back_to=params.rolled_back_to,
     )
-    live = next((one for one in known if one.id == world.releases.current()), None)
+    live = next((release for release in known if release.id == world.releases.current()), None)
     seen = engine.look(params.container)
     named = engine.container(params.container)
     own = bool(named and named["Image"] == wanted.image_id)
@@ -358,11 +360,11 @@ class _Cutover:
             self.clock.sleep(self.params.drain_timeout)
         self._hear_out()
         self.engine.stop(self.way.old)
-        there = self.engine.container(self.way.old)
-        if there and there["State"]["Running"]:
+        old = self.engine.container(self.way.old)
+        if old and old["State"]["Running"]:
             name = self.params.container + OLD
             raise DockerVpsError(f"The old version in {name} does not end. See why with docker logs {name}.")
-        if there and there["State"].get("ExitCode") == _KILLED:
+        if old and old["State"].get("ExitCode") == _KILLED:
             self.cautions.append(
                 "The old version did not end at SIGTERM and was killed after its grace period, for which users waited. "
                 'If a shell is its first process, start it without: CMD ["node", "server.js"] in its Dockerfile.'
@@ -374,8 +376,8 @@ class _Cutover:
         One that still waits when a server stops listening is reset by the kernel, and a proxy cannot send a POST again.
         They are accepted in the order in which they came, so an answer to one more tells that all were.
         """
-        there = self.engine.container(self.way.old) or {}
-        command = command_of((there.get("Config") or {}).get("Healthcheck") or {})
+        old = self.engine.container(self.way.old) or {}
+        command = command_of((old.get("Config") or {}).get("Healthcheck") or {})
         until = self.clock.now() + HEARD_OUT_WITHIN
         with contextlib.suppress(EngineError):
             asked = self.engine.begin(self.way.old, command) if command else ""
@@ -383,8 +385,8 @@ class _Cutover:
                 self.clock.sleep(HEARD_OUT_WITHIN / 100)
 
     def _let_go_of_name(self) -> None:
-        there = self.engine.container(self.way.old)
-        if there and there["Name"].lstrip("/") != self.params.container + OLD:
+        old = self.engine.container(self.way.old)
+        if old and old["Name"].lstrip("/") != self.params.container + OLD:
             left = self.engine.container(self.params.container + OLD)
             if left:
                 self.engine.remove_container(left["Id"])
@@ -397,10 +399,10 @@ class _Cutover:
             return
         live, copy = data.root, data.root + COPY + self.release.id
         # A replica writes, too, and would stay with a directory that is renamed.
-        others = tuple(one["Id"] for one in running(self.engine, [data.name]))
+        others = tuple(container["Id"] for container in running(self.engine, [data.name]))
         self.way = self.way.write(self.releases, copy=copy, others=others)
-        for one in others:
-            self.engine.stop(one)
+        for container_id in others:
+            self.engine.stop(container_id)
         if self.ready.staged:
             self.way = self.way.write(self.releases, copied=True, durable=True, exchanged=True)
             os.rename(live, copy)
@@ -475,9 +477,9 @@ class _Cutover:
 
         Nothing is counted for it, since users wait; what is not known counts as users'.
         """
-        one = self.way
+        way = self.way
         with contextlib.suppress(DockerVpsError):
-            if one.copied and (one.exchanged or schemas(one.live) != schemas(one.copy)):
+            if way.copied and (way.exchanged or schemas(way.live) != schemas(way.copy)):
                 return self.comparison.latest
         return {}
 
@@ -494,8 +496,8 @@ class _Cutover:
             reason = judge(seen, HealthRules(WantedHealth.HEALTHY), restarts)
             if reason not in (Reason.REACHED, Reason.WAITING):
                 watched = self.params.monitor - (until - self.clock.now())
-                told = explain(asked(self.engine, seen, reason), reason, WantedHealth.HEALTHY, watched)
-                raise DockerVpsError(f"It was healthy at first, and then: {told}")
+                explanation = explain(asked(self.engine, seen, reason), reason, WantedHealth.HEALTHY, watched)
+                raise DockerVpsError(f"It was healthy at first, and then: {explanation}")
         wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)  # somebody may have restarted it
 
     def _commit(self) -> None:
@@ -554,10 +556,10 @@ class _Cutover:
             if isinstance(error, OSError):
                 raise DockerVpsError(f"The release could not be written down: {error}. Nothing was changed.") from error
         elif recovered.release.result != HEALTHY and isinstance(error, Exception):
-            one = recovered.release
+            release = recovered.release
             cautions = "".join(f" {caution}" for caution in self.cautions)
-            said = f"Release {one.id}, {one.image}, failed. {one.message}{cautions}{recovered.evidence}"
-            raise DockerVpsError(said, release=vars(one)) from error
+            said = f"Release {release.id}, {release.image}, failed. {release.message}{cautions}{recovered.evidence}"
+            raise DockerVpsError(said, release=vars(release)) from error
 
     def _unattended(self) -> None:
         """What the watcher does when this process was killed."""
@@ -577,13 +579,13 @@ class _Cutover:
         """Forget old releases and remove the images that only they or failures need; return what was removed."""
         known = self.releases.listing()
         old = releases.superseded(known, self.release.id, self.params.retain_releases)
-        for one in old:
-            self.releases.forget(one.id)
-        kept = {one.image_id for one in known if one not in old and one.result != releases.FAILED}
+        for release in old:
+            self.releases.forget(release.id)
+        kept = {release.image_id for release in known if release not in old and release.result != releases.FAILED}
         removed = []
-        for image in sorted({one.image for one in known if one.image_id not in kept}):
-            there = self.engine.image(image)
-            if there is None or there["Id"] in kept:  # the name may be another image's by now
+        for image in sorted({release.image for release in known if release.image_id not in kept}):
+            inspected = self.engine.image(image)
+            if inspected is None or inspected["Id"] in kept:  # the name may be another image's by now
                 continue
             with contextlib.suppress(EngineError):  # something else uses it
                 self.engine.remove_image(image)
@@ -591,8 +593,8 @@ class _Cutover:
         return removed
 
     def _summary(self) -> str:
-        one = self.release
-        what = f"Release {one.id}, {one.image}, is live and healthy after {one.seconds:.1f} s"
-        pause = f"; for {one.downtime:.1f} s nothing served" if self.way.ran else ""
-        kept = f", with backup {one.backup} made before" if one.backup else ""
+        release = self.release
+        what = f"Release {release.id}, {release.image}, is live and healthy after {release.seconds:.1f} s"
+        pause = f"; for {release.downtime:.1f} s nothing served" if self.way.ran else ""
+        kept = f", with backup {release.backup} made before" if release.backup else ""
         return f"{what}{pause}{kept}." + "".join(f" {caution}" for caution in self.cautions)

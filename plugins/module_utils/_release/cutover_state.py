@@ -110,11 +110,11 @@ def read(releases: Releases, release_id: str) -> Optional[UnderWay]:
     kept = files.read(releases.path(release_id, JOURNAL))
     if kept is None:
         return None
-    known = {one.name for one in fields(UnderWay)}  # a later version may write more
+    known = {field.name for field in fields(UnderWay)}  # a later version may write more
     try:
         given: dict[str, Any] = json.loads(kept.text)
         facts: dict[str, Any] = {
-            key: tuple(one) if isinstance(one, list) else one for key, one in given.items() if key in known
+            key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if key in known
         }
         return UnderWay(**facts)
     except (ValueError, TypeError, AttributeError) as error:

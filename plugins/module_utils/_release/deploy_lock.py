@@ -39,11 +39,11 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
     directory = os.path.dirname(params.path)
     interrupted = Releases(directory, "").unfinished()
     if check_mode:
-        there = deploy_lock.look(params.path)
-        other = there is not None and there.owner.key != params.owner.key
-        told = f"{there.said(now)}, and holds {params.path}." if there and other else ""
-        return {"changed": False, "held": False, "message": told, "interrupted": interrupted}
+        existing = deploy_lock.look(params.path)
+        other = existing is not None and existing.owner.key != params.owner.key
+        message = f"{existing.said(now)}, and holds {params.path}." if existing and other else ""
+        return {"changed": False, "held": False, "message": message, "interrupted": interrupted}
     if params.backups:
         wait_while_halted(Sets(params.backups, ""), params.owner.purpose or "this play", params.wait)
-    told = deploy_lock.take(params.path, params.owner, params.rules, now)[1]
-    return {"changed": False, "held": True, "message": told, "interrupted": interrupted}
+    message = deploy_lock.take(params.path, params.owner, params.rules, now)[1]
+    return {"changed": False, "held": True, "message": message, "interrupted": interrupted}

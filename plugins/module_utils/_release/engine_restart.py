@@ -14,11 +14,11 @@ def bring_back(engine: EnginePort, app: str, start: Start) -> list[str]:
     Raises:
         DockerVpsError: the engine refuses.
     """
-    ids = [one["Id"] for one in engine.all_containers() if app_of(one.get("Labels")) == app]
-    there = [one for one in map(engine.container, ids) if one and ended_by_engine(one, start)]
-    for one in there:
-        engine.start(one["Id"])
+    ids = [container["Id"] for container in engine.all_containers() if app_of(container.get("Labels")) == app]
+    ended = [container for container in map(engine.container, ids) if container and ended_by_engine(container, start)]
+    for container in ended:
+        engine.start(container["Id"])
     return [
-        f"{one['Name'].lstrip('/')} was ended by the engine when that came back, and was started again."
-        for one in there
+        f"{container['Name'].lstrip('/')} was ended by the engine when that came back, and was started again."
+        for container in ended
     ]

@@ -57,8 +57,8 @@ class Probed:
         return code == 0
 
     def _begin(self, name: str) -> None:
-        there = self._engine.container(name) or {}
-        command = command_of((there.get("Config") or {}).get("Healthcheck") or {})
+        container = self._engine.container(name) or {}
+        command = command_of((container.get("Config") or {}).get("Healthcheck") or {})
         if command:
             self._asked[name] = self._engine.begin(name, command)
 

@@ -114,30 +114,35 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
     """
     # Commands take far longer than the engine, so they run meanwhile.
     with ThreadPoolExecutor() as pool:
-        tools = pool.submit(_tools, params, host)
+        pending_tools = pool.submit(_tools, params, host)
         rehearsal = pool.submit(host.compose_rehearsal, params.needs.project, params.compose_file)
         try:
             engine = connect()
             facts = _look(params, engine, host)
         except EngineError as error:
-            found = installed(tools.result(), params.needs)
-            evidence = {"findings": [asdict(one) for one in found], "time": host.time()}
+            found = installed(pending_tools.result(), params.needs)
+            evidence = {"findings": [asdict(finding) for finding in found], "time": host.time()}
             raise DockerVpsError(f"{refusal(found)} {error.message}".strip(), **evidence) from error
-        there = tools.result()
-        found = [*installed(there, params.needs), *findings(facts, params.needs)]
+        tools = pending_tools.result()
+        found = [*installed(tools, params.needs), *findings(facts, params.needs)]
         result = {
             "changed": False,
-            "findings": [asdict(one) for one in found],
+            "findings": [asdict(finding) for finding in found],
             "engine_version": facts.engine_version,
-            "compose_version": there.compose_version,
+            "compose_version": tools.compose_version,
             "memory": facts.memory,
             "memory_limit": memory_limit(facts.memory),
             "disk_free": facts.disk_free,
-            "networks": {name: _network(one) for name in params.networks for one in [engine.network(name)] if one},
+            "networks": {
+                name: _network(network) for name in params.networks for network in [engine.network(name)] if network
+            },
             "images": [tag for name in params.images for tag in engine.tags(name)],
             "up_to_date": _up_to_date(params, engine, rehearsal.result()),
             "files": {
-                path: {"sha256": one[0], "mode": one[1]} for path in params.files for one in [host.file(path)] if one
+                path: {"sha256": file[0], "mode": file[1]}
+                for path in params.files
+                for file in [host.file(path)]
+                if file
             },
             "matches": [path for pattern in params.patterns for path in host.matches(pattern)],
             "time": host.time(),
@@ -164,10 +169,10 @@ def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
     info = engine.info()
     looked = [("container", name, engine.container(name)) for name in params.containers]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
-    owners = {(kind, name): _project(one, params.compose_file) for kind, name, one in looked if one}
+    owners = {(kind, name): _project(inspected, params.compose_file) for kind, name, inspected in looked if inspected}
     writer = host.compose_owner(params.compose_file)
     measured = [host.disk_free(place) for place in disks(info)]
-    free = [one for one in measured if one is not None]
+    free = [room for room in measured if room is not None]
     return HostFacts(
         engine_version=info["ServerVersion"],
         memory=info["MemTotal"],
@@ -180,25 +185,25 @@ def _up_to_date(params: Params, engine: HostEngine, rehearsal: str) -> bool:
     if not params.compose_file:
         return False
     seen = [snapshot(name, engine.container(name)) for name in params.containers]
-    healthy = all(one.state == "running" and one.health == "healthy" for one in seen)
+    healthy = all(container.state == "running" and container.health == "healthy" for container in seen)
     return healthy and up_to_date(rehearsal)
 
 
-def _project(one: Json, compose_file: str) -> str:
+def _project(inspected: Json, compose_file: str) -> str:
     """Return the Compose project that a container or volume belongs to, empty for none.
 
     A container of a project of the same name, but from another Compose file, is of somebody else.
     """
-    labels = (one.get("Config") or one).get("Labels") or {}
+    labels = (inspected.get("Config") or inspected).get("Labels") or {}
     project, file = str(labels.get(PROJECT_LABEL, "")), labels.get(FILES_LABEL, compose_file)
     return project if file == compose_file or not compose_file else f"{project} of {file}"
 
 
-def _network(one: Json) -> dict[str, Any]:
-    pools = (one.get("IPAM") or {}).get("Config") or []
+def _network(network: Json) -> dict[str, Any]:
+    pools = (network.get("IPAM") or {}).get("Config") or []
     return {
-        "driver": one["Driver"],
-        "scope": one["Scope"],
-        "icc": (one.get("Options") or {}).get(_ICC) != "false",
+        "driver": network["Driver"],
+        "scope": network["Scope"],
+        "icc": (network.get("Options") or {}).get(_ICC) != "false",
         "subnets": [pool["Subnet"] for pool in pools if pool.get("Subnet")],
     }

@@ -138,14 +138,14 @@ def prepare(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort,
     seen = look(params, sets, world, engine)
     staged = _staged(seen, release)
     try:
-        made, told = _backup(params, sets, world, engine)
+        made, backup_cautions = _backup(params, sets, world, engine)
     except BaseException:
         discard(staged)
         raise
     old = seen.old
     ran = bool(old and old["State"]["Running"])
     called = old["Name"].lstrip("/") if old else ""
-    cautions = (*seen.cautions, *told, *(seen.source.notes if seen.source else ()))
+    cautions = (*seen.cautions, *backup_cautions, *(seen.source.notes if seen.source else ()))
     return Ready(environment, old["Id"] if old else "", called, ran, seen.data, staged, made, cautions)
 
 
@@ -170,13 +170,13 @@ def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) ->
     _refuse_to_leave_data(params, engine, old)
     to_stop = running(engine, [params.database_volume]) if params.strategy == STOP_FIRST else []
     refuse_vanishing([*to_stop, *([old] if old and old["State"]["Running"] and old not in to_stop else [])])
-    data, told = data_of(params, sets, engine)
+    data, problem = data_of(params, sets, engine)
     if data and params.strategy == STOP_FIRST and not params.restore:
         _check_room(data)
     if params.strategy == START_FIRST and not params.start_first_force:
         _refuse_start_first(params.database_volume, engine)
-    cautions = (f"The data would not be put back if this release failed. {told}",) if told else ()
-    return Seen(old, data, _source(params, sets, world, engine, data, told), cautions)
+    cautions = (f"The data would not be put back if this release failed. {problem}",) if problem else ()
+    return Seen(old, data, _source(params, sets, world, engine, data, problem), cautions)
 
 
 def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
@@ -184,11 +184,11 @@ def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
     named = engine.container(params.container)
     if named:
         return named
-    for one in users(engine, params.database_volume):
-        labels = one["Config"].get("Labels") or {}
+    for container in users(engine, params.database_volume):
+        labels = container["Config"].get("Labels") or {}
         own = (labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service"))
-        if own == (params.project, SERVICE) and one["Name"].lstrip("/") != params.container + NEXT:
-            return one
+        if own == (params.project, SERVICE) and container["Name"].lstrip("/") != params.container + NEXT:
+            return container
     return None
 
 
@@ -198,13 +198,13 @@ def data_of(params: Params, sets: Sets, engine: EnginePort) -> tuple[Optional[Vo
         found = volume_of(engine, params.database_volume)
         if not found:
             return None, ""
-        told = why_not(found.name, {found.name: found.root}, sets.directory, engine)
-        too_long = () if told else tree.survey(found.root).too_long
+        problem = why_not(found.name, {found.name: found.root}, sets.directory, engine)
+        too_long = () if problem else tree.survey(found.root).too_long
     except DockerVpsError as error:
         return None, error.message
     if too_long:
-        told = f"Paths in {found.root} are too long to be copied: {few(too_long)}."
-    return (None, told) if told else (found, "")
+        problem = f"Paths in {found.root} are too long to be copied: {few(too_long)}."
+    return (None, problem) if problem else (found, "")
 
 
 def discard(staged: str) -> None:
@@ -219,8 +219,12 @@ def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
     Raises:
         DockerVpsError: there is one.
     """
-    there = [one["Name"].lstrip("/") for one in running(engine, [params.database_volume]) if one["Id"] != old]
-    names = [one for one in there if one not in (*params.allowed_containers, params.container + NEXT)]
+    others = [
+        container["Name"].lstrip("/")
+        for container in running(engine, [params.database_volume])
+        if container["Id"] != old
+    ]
+    names = [name for name in others if name not in (*params.allowed_containers, params.container + NEXT)]
     if names:
         run, it, it_is = ("runs", "it", "it is") if len(names) == 1 else ("run", "them", "they are")
         raise DockerVpsError(
@@ -232,7 +236,7 @@ def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
 
 def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapping[str, Any]]) -> None:
     """Refuse an empty volume in place of the one that the live version has its data in."""
-    had = [one.get("Name", "") for one in old["Mounts"]] if old else []
+    had = [mount.get("Name", "") for mount in old["Mounts"]] if old else []
     if not old or params.database_volume in had or not _empty(engine, params.database_volume):
         return
     has = ", ".join(filter(None, had)) or "no volume"
@@ -282,13 +286,13 @@ def _check_room(data: Volume) -> None:
 
 
 def _source(
-    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, data: Optional[Volume], told: str
+    params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort, data: Optional[Volume], problem: str
 ) -> Optional[FromSet]:
     """Return the backup set to restore, after looking whether it can be; None when nothing is to be restored."""
     if not params.restore:
         return None
     if not data:
-        why = told or f"The volume {params.database_volume} is missing; restore it with {play('restore')}."
+        why = problem or f"The volume {params.database_volume} is missing; restore it with {play('restore')}."
         raise DockerVpsError(
             f"The data of release {params.rolled_back_to} cannot be put back, so nothing was changed. {why}"
         )
@@ -327,8 +331,8 @@ def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort
         DockerVpsError: the cutover cannot be tried.
     """
     cautions = look(params, sets, world, engine).cautions
-    _unused, told = _backup(params, sets, world, engine, check_mode=True)
-    return (*cautions, *told)
+    _unused, backup_cautions = _backup(params, sets, world, engine, check_mode=True)
+    return (*cautions, *backup_cautions)
 
 
 def _backup(
@@ -340,11 +344,11 @@ def _backup(
     """
     if not params.backup or engine.volume(params.database_volume) is None:
         return "", ()
-    there = {name: one for name, one in params.backup.volumes.items() if engine.volume(one)}
-    if all(_empty(engine, one) for one in there.values()) and not sets.listing().sets:
+    volumes = {name: volume for name, volume in params.backup.volumes.items() if engine.volume(volume)}
+    if all(_empty(engine, volume) for volume in volumes.values()) and not sets.listing().sets:
         return "", ()  # an application that has written nothing yet
-    wanted = replace(params.backup, volumes=there)
-    if wanted.uploads and wanted.uploads.archive not in there:
+    wanted = replace(params.backup, volumes=volumes)
+    if wanted.uploads and wanted.uploads.archive not in volumes:
         wanted = replace(wanted, uploads=None)
     try:
         made = backup.run(wanted, sets, world.connect, world.clock, check_mode)

@@ -79,7 +79,7 @@ def last_lines(engine: EnginePort, container: str, number: int) -> str:
 
 def masked(releases: Releases, text: str, *release_ids: str) -> str:
     """Return a text without the secrets in the environments of releases; nothing of it if those cannot be read."""
-    for path in [releases.path(one, ENVIRONMENT) for one in release_ids if one]:
+    for path in [releases.path(release_id, ENVIRONMENT) for release_id in release_ids if release_id]:
         try:
             environment = files.read(path)
             text = Mask(secrets_of(dotenv.parse(environment.text)))(text) if environment else text
@@ -144,8 +144,8 @@ def finish(world: CutoverWorld, engine: EnginePort, under_way: UnderWay) -> None
 
 
 def _clear(world: CutoverWorld, under_way: UnderWay, ended: bool = True) -> None:
-    one = under_way
-    for path in (one.copy, *(one.live + what + one.id for what in (SPOILT, STAGED) if one.live)):
+    beside = [under_way.live + what + under_way.id for what in (SPOILT, STAGED) if under_way.live]
+    for path in (under_way.copy, *beside):
         if path:
             files.remove_tree(path)
     if ended:
@@ -160,11 +160,13 @@ def left_beside(live: str) -> list[str]:
     """
     folder, name = os.path.split(live)
     left = re.compile(re.escape(name) + f"({re.escape(COPY)}|{re.escape(SPOILT)})" + r"\d{8}-\d{6}")
-    told = {one: files.remove_tree(os.path.join(folder, one)) for one in os.listdir(folder) if left.fullmatch(one)}
+    problems = {
+        entry: files.remove_tree(os.path.join(folder, entry)) for entry in os.listdir(folder) if left.fullmatch(entry)
+    }
     return [
-        f"{os.path.join(folder, one)} is not needed any more, and cannot be removed: {told[one]}. Remove it."
-        for one in sorted(told)
-        if told[one]
+        f"{os.path.join(folder, entry)} is not needed any more, and cannot be removed: {problems[entry]}. Remove it."
+        for entry in sorted(problems)
+        if problems[entry]
     ]
 
 
@@ -183,14 +185,14 @@ class _WayBack:
         lost = self._would_lose()
         if lost:
             return Recovered(self._stay(lost, log), evidence)
-        told = self._remove_new()
-        told += self._put_data_back()
-        files_told = self._put_files_back()
-        told = f"{self._start_old()}{told}{files_told}{self._let_others_go_on()}{log}"
+        outcome = self._remove_new()
+        outcome += self._put_data_back()
+        files_outcome = self._put_files_back()
+        outcome = f"{self._start_old()}{outcome}{files_outcome}{self._let_others_go_on()}{log}"
         if self.under_way.proxy_reload_command:
             with contextlib.suppress(DockerVpsError):
                 self.world.commands.here(self.under_way.proxy_reload_command, self.under_way.health_timeout)
-        self._record(FAILED, f"{self.why} {told}")
+        self._record(FAILED, f"{self.why} {outcome}")
         _clear(self.world, self.under_way)
         return Recovered(self._recorded(), evidence)
 
@@ -208,11 +210,11 @@ class _WayBack:
 
     def _stranger(self) -> Optional[Mapping[str, Any]]:
         """Return what somebody has brought up under the name since, which users may have reached."""
-        one = self.under_way
-        named = self.engine.container(one.container)
-        if not one.new or not named or named["Id"] in (one.old, one.new):
+        cutover = self.under_way
+        named = self.engine.container(cutover.container)
+        if not cutover.new or not named or named["Id"] in (cutover.old, cutover.new):
             return None
-        self.engine.remove_container(one.container + NEXT)
+        self.engine.remove_container(cutover.container + NEXT)
         return named
 
     def _evidence(self) -> tuple[str, str]:
@@ -235,17 +237,19 @@ class _WayBack:
 
     def _usable(self) -> bool:
         """Whether the copy of the data is there and whole."""
-        one = self.under_way
-        return one.copied and (one.durable or one.boot == boot()) and os.path.isdir(one.copy)
+        cutover = self.under_way
+        return cutover.copied and (cutover.durable or cutover.boot == boot()) and os.path.isdir(cutover.copy)
 
     def _has_to_be_put_back(self) -> bool:
         """Whether the old version cannot do with the data as it is now."""
-        one = self.under_way
+        cutover = self.under_way
         if not self._usable() or self._is_back():
             return False
-        if not self.reached or not os.path.isdir(one.live):  # it was about to be
+        if not self.reached or not os.path.isdir(cutover.live):  # it was about to be
             return True
-        return one.exchanged or (one.data != KEEP and (one.shrunk or schemas(one.live) != schemas(one.copy)))
+        return cutover.exchanged or (
+            cutover.data != KEEP and (cutover.shrunk or schemas(cutover.live) != schemas(cutover.copy))
+        )
 
     def _is_back(self) -> bool:
         """Whether somebody has started the old version since, so that the data is its own again."""
@@ -254,17 +258,17 @@ class _WayBack:
 
     def _would_lose(self) -> str:
         """Return what the way back would lose that nobody allowed to be lost, empty for nothing."""
-        one = self.under_way
-        if not self.reached or one.data != AUTO or not os.path.isdir(one.live):
+        cutover = self.under_way
+        if not self.reached or cutover.data != AUTO or not os.path.isdir(cutover.live):
             return ""
         if self._usable() and not self._is_back():
             self._stop_new()  # or it would take more, which nobody counts
-            for path in tree.survey(one.live).databases:
-                sqlite.recover_crash(os.path.join(one.live, path))
+            for path in tree.survey(cutover.live).databases:
+                sqlite.recover_crash(os.path.join(cutover.live, path))
         if not self._has_to_be_put_back():
             return ""
-        live = contents({one.volume: one.live})
-        lost = losses(live, one.rows or contents({one.volume: one.copy}).tables, self.world.clock.utc())
+        live = contents({cutover.volume: cutover.live})
+        lost = losses(live, cutover.rows or contents({cutover.volume: cutover.copy}).tables, self.world.clock.utc())
         if live.unreadable:
             return f"What would be lost cannot be told: {' '.join(live.unreadable)}"
         return str(lost["summary"]) if lost["tables"] else ""
@@ -296,24 +300,24 @@ class _WayBack:
         return self._recorded()
 
     def _remove_new(self) -> str:
-        one = self.under_way
+        cutover = self.under_way
         if not self.new:
             return ""
-        alone = not one.old and not one.previous
+        alone = not cutover.old and not cutover.previous
         if alone and self.new["State"]["Status"] != "created":
             # There is nothing else, so it stays for people to look at, under its proper name.
-            if self.new["Name"].lstrip("/") != one.container:
-                rename(self.engine, self.new["Id"], one.container)
+            if self.new["Name"].lstrip("/") != cutover.container:
+                rename(self.engine, self.new["Id"], cutover.container)
             if not self._has_to_be_put_back():
                 return ""
             self._stop_new()
-            return f" {one.container} was stopped, and is there to be looked at."
+            return f" {cutover.container} was stopped, and is there to be looked at."
         self._stop_new()
         self.engine.remove_container(self.new["Id"])
-        left = self.engine.container(one.container)
-        if left and left["Id"] != one.old:  # somebody has brought the new version up by hand meanwhile
+        left = self.engine.container(cutover.container)
+        if left and left["Id"] != cutover.old:  # somebody has brought the new version up by hand meanwhile
             self.engine.remove_container(left["Id"])
-        return f" {one.container} had never run, and was removed." if alone else ""
+        return f" {cutover.container} had never run, and was removed." if alone else ""
 
     def _stop_new(self) -> None:
         if self.new:
@@ -322,16 +326,18 @@ class _WayBack:
 
     def _put_data_back(self) -> str:
         """Exchange the data for the copy, unless the users' newer data fits the old version."""
-        one = self.under_way
+        cutover = self.under_way
         if not self._has_to_be_put_back():
             return ""
-        others = tuple(sorted({*one.others, *(user["Id"] for user in running(self.engine, [one.volume]))}))
-        one = self.under_way = one.write(self.world.releases, others=others)
+        others = tuple(sorted({*cutover.others, *(user["Id"] for user in running(self.engine, [cutover.volume]))}))
+        cutover = self.under_way = cutover.write(self.world.releases, others=others)
         for container in others:
             if self.engine.container(container):
                 self.engine.stop(container)
         at = self.world.clock.utc().isoformat()
-        carry_through([Swap(one.volume, one.live, one.copy, one.live + SPOILT + one.id, one.id, at)])
+        carry_through(
+            [Swap(cutover.volume, cutover.live, cutover.copy, cutover.live + SPOILT + cutover.id, cutover.id, at)]
+        )
         return " The data is as it was before."
 
     def _let_others_go_on(self) -> str:
@@ -351,31 +357,31 @@ class _WayBack:
 
     def _start_old(self) -> str:
         """Start what was before and return a sentence about it."""
-        one, releases = self.under_way, self.world.releases
-        name = one.called or one.container
-        there = self.engine.container(one.old) if one.old else None
-        if there is None and not one.previous:
+        cutover, releases = self.under_way, self.world.releases
+        name = cutover.called or cutover.container
+        old = self.engine.container(cutover.old) if cutover.old else None
+        if old is None and not cutover.previous:
             return "There is no earlier healthy version to put back."
-        if there and there["Name"].lstrip("/") != name:
-            rename(self.engine, one.old, name)
-        if there and not one.ran:
+        if old and old["Name"].lstrip("/") != name:
+            rename(self.engine, cutover.old, name)
+        if old and not cutover.ran:
             return "What was there before did not run either, and is as it was."
         try:
-            if there:
-                if one.retired:
-                    finish_stopping(self.engine, [one.old])
-                self.engine.start(one.old)
+            if old:
+                if cutover.retired:
+                    finish_stopping(self.engine, [cutover.old])
+                self.engine.start(cutover.old)
             else:
-                self.world.commands.up(one.project, releases.home, releases.live[DEFINITION])
+                self.world.commands.up(cutover.project, releases.home, releases.live[DEFINITION])
             probed = Probed(self.engine, self.world.clock)
-            seconds = wait_until_healthy(probed, self.world.clock, name, one.health_timeout)
+            seconds = wait_until_healthy(probed, self.world.clock, name, cutover.health_timeout)
         except EngineUnreachable:
             raise  # it is tried again
         except DockerVpsError as error:
-            lines = last_lines(self.engine, name, one.log_lines)
+            lines = last_lines(self.engine, name, cutover.log_lines)
             return self._masked(f"The version before could not be put back either: {error.message}{lines}")
         image = self.engine.look(name).image
-        if there and not one.retired:
+        if old and not cutover.retired:
             return f"The version before, {image}, runs on and is healthy."
         return f"The version before, {image}, was put back and is healthy after {seconds:.1f} s."
 

@@ -41,13 +41,13 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
     """
     known, current, under_way = releases.listing(), releases.current(), releases.unfinished()
     seen = engine.look(params.container)
-    there = engine.container(params.container)
-    lines = [_line(one, one.id == current, one.id in under_way, releases) for one in known]
-    live = next((one for one in known if one.id == current), None)
+    container = engine.container(params.container)
+    lines = [_line(release, release.id == current, release.id in under_way, releases) for release in known]
+    live = next((release for release in known if release.id == current), None)
     if not known:
         lines.append("There are no releases yet.")
-    elif live and (not there or there["Image"] != live.image_id):
-        what = f"{params.container} runs {seen.image}" if there else f"there is no container {params.container}"
+    elif live and (not container or container["Image"] != live.image_id):
+        what = f"{params.container} runs {seen.image}" if container else f"there is no container {params.container}"
         lines.append(f"Release {live.id} should be live, but {what}. Run {play('deploy')}.")
     elif live and seen.health != "healthy":
         lines.append(f"{params.container} is {seen.status}.")
@@ -57,7 +57,7 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
         )
     return {
         "changed": False,
-        "releases": [vars(one) for one in known],
+        "releases": [vars(release) for release in known],
         "current": current,
         "under_way": under_way,
         "running": {"image": seen.image, "state": seen.status},
@@ -65,18 +65,18 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
     }
 
 
-def _line(one: Release, live: bool, under_way: bool, releases: Releases) -> str:
-    state = "under way" if under_way else "live" if live and one.result == HEALTHY else one.result
+def _line(release: Release, live: bool, under_way: bool, releases: Releases) -> str:
+    state = "under way" if under_way else "live" if live and release.result == HEALTHY else release.result
     facts = []
-    if one.downtime:
-        facts.append(f"downtime {one.downtime:.1f} s")
-    if one.backup:
-        facts.append(f"backup {one.backup}")
-    if one.rolled_back_to:
-        facts.append(f"rolled back to {one.rolled_back_to}")
-    if one.message:
-        facts.append(one.message.split("\n")[0])
-        if releases.has_log(one.id):
-            facts.append(f"log {releases.path(one.id, LOG)}")
-    revision = one.revision[:REVISION] or "-"
-    return f"{one.id}  {state:<9}  {one.image}  {revision}  {one.deployed_by or '-'}  {', '.join(facts)}".rstrip()
+    if release.downtime:
+        facts.append(f"downtime {release.downtime:.1f} s")
+    if release.backup:
+        facts.append(f"backup {release.backup}")
+    if release.rolled_back_to:
+        facts.append(f"rolled back to {release.rolled_back_to}")
+    if release.message:
+        facts.append(release.message.split("\n")[0])
+        if releases.has_log(release.id):
+            facts.append(f"log {releases.path(release.id, LOG)}")
+    revision, deployer = release.revision[:REVISION] or "-", release.deployed_by or "-"
+    return f"{release.id}  {state:<9}  {release.image}  {revision}  {deployer}  {', '.join(facts)}".rstrip()

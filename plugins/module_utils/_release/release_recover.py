@@ -17,11 +17,11 @@ def run(app: str, put_back: bool, world: CutoverWorld, check_mode: bool) -> dict
     """
     left = world.releases.unfinished()
     if check_mode:
-        recovered, summary = left, [f"Release {one} would be recovered." for one in left]
+        recovered, summary = left, [f"Release {release_id} would be recovered." for release_id in left]
         files = world.releases.unreleased() if put_back else []
     else:
         done = recover_left(app, world) if left else []
-        recovered, summary = [one.release.id for one in done], [one.told for one in done]
+        recovered, summary = [recovery.release.id for recovery in done], [recovery.told for recovery in done]
         files = world.releases.put_back() if put_back else []
     verb = "would be put" if check_mode else "was put"
     summary += [

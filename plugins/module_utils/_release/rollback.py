@@ -43,7 +43,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
     if not check_mode:
         cutover.recover_left(params.how.app, world)  # or what a killed run has left would be taken for what is live
     known = world.releases.listing()
-    live = next((one for one in known if one.id == world.releases.current()), None)
+    live = next((release for release in known if release.id == world.releases.current()), None)
     target = releases.to_return_to(known, live, params.to)
     definition, environment = (files.read(world.releases.path(target.id, name)) for name in (DEFINITION, ENVIRONMENT))
     engine = world.connect()
@@ -88,8 +88,8 @@ def _data(
         return "", {}
     # The set made before whatever took the place of the target has the data as the target left it.
     # One that failed did not take it, and the target went on after the backup.
-    took = [one for one in known if one.id > target.id and one.result != FAILED]
-    stamp = min(took, key=lambda one: one.id).backup if took else ""
+    took = [release for release in known if release.id > target.id and release.result != FAILED]
+    stamp = min(took, key=lambda release: release.id).backup if took else ""
     if stamp not in sets.taken():
         gone = f", since set {stamp} was removed from {sets.directory}" if stamp else ""
         raise DockerVpsError(
