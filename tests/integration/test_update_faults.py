@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover
 from lab import App, MakeApp, docker, image_of, inspect, run, until
 from processes import Family, alive, kill
@@ -55,7 +56,7 @@ def refused(versions: Versions, env: Mapping[str, str], **how: Any) -> str:
     """Put a version live that cannot be, and return the sentences."""
     with pytest.raises(DockerVpsError) as caught:
         versions.put(env, **how)
-    return " ".join(caught.value.message.split())
+    return " ".join(worded(caught.value.message).split())
 
 
 def failed(versions: Versions) -> Mapping[str, Any]:
@@ -493,7 +494,7 @@ def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, a
     for check_mode in (True, False):
         with pytest.raises(DockerVpsError, match="Would be lost: 2 rows of vendors") as caught:
             versions.back(check_mode=check_mode)
-        assert "docker_vps_rollback_data: restore" in caught.value.message
+        assert "docker_vps_rollback_data: restore" in worded(caught.value.message)
         assert what_is_there(app) == before
     result = versions.back(second, "keep", retain_releases=20)
     assert result["restored"] == ""

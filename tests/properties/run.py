@@ -172,7 +172,7 @@ def encrypted(place: Path) -> tuple[str, str]:
         one.back_up()
     except DockerVpsError as error:
         refusal = error.message
-    if "docker_vps_backup_consistency" not in refusal:
+    if "setting backup_consistency" not in refusal:
         one.end()
         return f"**A database that libsql encrypts was not refused online with the way out: {refusal}.**", ""
     copied = one.back_up("stop")
