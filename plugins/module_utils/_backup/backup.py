@@ -33,7 +33,7 @@ from .volumes import Volume, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
 QUIET_WITHIN = 5.0  # seconds that a backup waits for moments in which the application does not write
-SHORT = 160  # characters that a summary has of a warning
+SHORT = 160  # characters of a warning that a summary shows
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
 
 

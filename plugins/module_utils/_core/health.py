@@ -172,7 +172,7 @@ class HealthRules:
     Attributes:
         wanted: what is waited for.
         tolerate_unhealthy: keep waiting when the engine says unhealthy; it may recover.
-        max_restarts: restarts by the engine that are borne before it counts as a loop.
+        max_restarts: restarts by the engine that are tolerated before it counts as a loop.
     """
 
     wanted: WantedHealth
@@ -195,7 +195,7 @@ def judge(now: ContainerSnapshot, rules: HealthRules, restarts_before: int) -> R
     if ended:
         return ended
     if now.state != "running":
-        return Reason.WAITING  # created, removing, or a restart that is borne
+        return Reason.WAITING  # created, removing, or a restart that is tolerated
     if rules.wanted is WantedHealth.RUNNING:
         return Reason.REACHED
     return _judge_health(now, rules)

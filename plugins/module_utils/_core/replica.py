@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
-UNKNOWN = "Litestream did not say which moment the database is of."
+UNKNOWN = "Litestream did not say of which point in time the database is."
 
 
 @dataclass(frozen=True)
