@@ -34,7 +34,9 @@ options:
 EXAMPLES = r"""
 - name: Say what was got
   ansible.builtin.debug:
-    msg: "{{ (restored.stdout | ptnextjs.docker_vps.replica_point_in_time(listed.stdout, '2026-01-31T14:30:00Z')).sentence }}"
+    msg: "{{ (restored.stdout | ptnextjs.docker_vps.replica_point_in_time(listed.stdout, asked)).sentence }}"
+  vars:
+    asked: "2026-01-31T14:30:00Z"
 """
 
 RETURN = r"""

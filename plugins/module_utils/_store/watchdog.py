@@ -13,8 +13,8 @@ from typing import Callable, Iterator
 def guarded(recover: Callable[[], None]) -> Iterator[None]:
     """Have ``recover`` called by a watching process if this one dies inside the block, by SIGKILL for example.
 
-    When the block ends by itself, also by an exception, the watcher ends without doing anything: cleaning up is then this
-    process's own affair. The watcher keeps what this process has open, its locks among it, until it is done.
+    When the block ends by itself, also by an exception, the watcher ends without doing anything: cleaning up is then
+    this process's own affair. The watcher keeps what this process has open, its locks among it, until it is done.
     Begin before any thread does; ``recover`` must open its own connections.
     """
     ear, mouth = os.pipe()
