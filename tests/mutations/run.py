@@ -244,6 +244,20 @@ MUTANTS = [
         "module_utils/_release/test_release_recover.py",
     ),
     in_plugin(
+        "app_remove: it goes without its name typed",
+        "module_utils/_release/removal.py",
+        "    if params.confirm == params.app:",
+        "    if True:",
+        "module_utils/_release/test_removal.py",
+    ),
+    in_plugin(
+        "app_remove: the env file goes although the data stays",
+        "module_utils/_release/removal.py",
+        ".union(() if params.data else secrets)",
+        "",
+        "module_utils/_release/test_removal.py",
+    ),
+    in_plugin(
         "deploy_lock: the lock of a play at work is taken",
         "module_utils/_core/deploy_lock.py",
         "    if not why:",

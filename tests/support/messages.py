@@ -87,8 +87,8 @@ SECTIONS = {
         "_store/releases.py",
         "playbooks/tasks/*.yml",
         "roles/stack/tasks/*.yml",
-        "playbooks/remove.yml",
     ],
+    "Removal": ["_release/removal.py", "playbooks/remove.yml"],
     "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [
         "_backup/backup.py",
@@ -246,7 +246,8 @@ class Reader:
     @_read.register
     def _called(self, node: ast.Call) -> Iterator[str]:
         if isinstance(node.func, ast.Name) and node.func.id in WORDS:
-            yield WORDS[node.func.id](*(cast(ast.Constant, one).value for one in node.args))
+            given = (one.value if isinstance(one, ast.Constant) else f"<{_words(one)}>" for one in node.args)
+            yield WORDS[node.func.id](*given)
         elif isinstance(node.func, ast.Subscript):
             yield from self._read(node.func)
         else:

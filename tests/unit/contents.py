@@ -26,7 +26,10 @@ def _remedies() -> Iterator[tuple[str, tuple[str, ...]]]:
         kinds = {name.name for node in imports if node.module.endswith("remedies") for name in node.names}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
-                yield node.func.id, tuple(ast.literal_eval(one) for one in node.args)
+                yield (
+                    node.func.id,
+                    tuple(str(one.value) if isinstance(one, ast.Constant) else "value" for one in node.args),
+                )
 
 
 REMEDIES = sorted(set(_remedies()))

@@ -176,6 +176,32 @@ class FakeReleaseEngine(FakeVolumeEngine):
             self._live_on(found)
         return found
 
+    def all_containers(self) -> Sequence[Mapping[str, Any]]:
+        """Return them as the engine lists them, which is not as it inspects them."""
+        return [
+            {
+                "Id": key,
+                "Names": [one["Name"]],
+                "Image": one["Config"]["Image"],
+                "ImageID": one["Image"],
+                "Labels": one["Config"]["Labels"],
+                "State": "running" if one["State"]["Running"] else "exited",
+                "Mounts": one["Mounts"],
+            }
+            for key, one in self.containers.items()
+        ]
+
+    def images_of(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """Return them by their ids; one that is known by its id alone has no name."""
+        ids = dict.fromkeys(one["Id"] for name, one in self.images.items() if name.startswith((repository, "sha256:")))
+        return [
+            {
+                "Id": key,
+                "RepoTags": [name for name, one in self.images.items() if one["Id"] == key and name != key],
+            }
+            for key in ids
+        ]
+
     def look(self, name: str) -> ContainerSnapshot:
         return snapshot(name, self.container(name))
 

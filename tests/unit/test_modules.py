@@ -20,6 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
+    app_remove,
     backup_info,
     backup_prune,
     build_context,
@@ -217,6 +218,15 @@ def test_roles_use_our_modules_by_their_options(role: str) -> None:
         assert set(task[f"{COLLECTION}.{module}"]) <= set(options_of(module)), task["name"]
 
 
+def result_of_app_remove(place: Path) -> dict[str, Any]:
+    site = Site(place)
+    site.deploy("shop:1")
+    volumes = {"db": "shop-db", "media": "shop-media"}
+    owned = (str(site.home), str(site.home / ".env.production"), "shop", tuple(volumes.values()))
+    params = app_remove.Params("shop", *owned, str(place / "backups"), "vps", True, "shop", False, volumes)
+    return app_remove.run(params, site.engine, check_mode=False)
+
+
 def result_of_container_health(place: Path) -> dict[str, Any]:
     clock = FakeClock()
     engine = FakeEngine(clock, {"app": [(0, seen("starting")), (2.5, seen("healthy"))]}, lines={"app": ["x"]})
@@ -363,6 +373,7 @@ def result_of_systemd_units(place: Path) -> dict[str, Any]:
 
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "app_remove": result_of_app_remove,
     "backup_import": result_of_backup_import,
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,

@@ -93,6 +93,10 @@ class EnginePort(Watched, Protocol):
         """Return an image."""
         raise NotImplementedError
 
+    def images_of(self, repository: str) -> Sequence[Mapping[str, Any]]:
+        """Return the images of a name in short."""
+        raise NotImplementedError
+
     def remove_image(self, name: str) -> None:
         """Remove a name of an image."""
         raise NotImplementedError

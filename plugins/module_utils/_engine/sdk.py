@@ -241,8 +241,11 @@ class Engine:
         return None if facts["Running"] else facts["ExitCode"]
 
     def remove_image(self, name: str) -> None:
-        """Remove a name of an image, and with its last name the image; nothing happens when there is none."""
-        self._gone(self._api.remove_image, name)
+        """Remove a name of an image, and with its last name the image; nothing happens when there is none.
+
+        By its id, which is for one without a tag, it goes with all digests.
+        """
+        self._gone(self._api.remove_image, name, force=name.startswith("sha256:"))
 
     def create_volume(
         self, name: str, driver: str, labels: Mapping[str, str], options: Optional[Mapping[str, str]] = None
@@ -261,9 +264,14 @@ class Engine:
         found = self._asked(lambda: self._api.networks(names=[name]))
         return next((network for network in found if network["Name"] == name), None)
 
+    def images_of(self, repository: str) -> list[Mapping[str, Any]]:
+        """Return the images of a name in short, also those that have no tag any more."""
+        found: list[Mapping[str, Any]] = self._asked(lambda: self._api.images(name=repository))
+        return found
+
     def tags(self, repository: str) -> list[str]:
         """Return the images of a name, as name:tag, in alphabetical order."""
-        images = self._asked(lambda: self._api.images(name=repository))
+        images = self.images_of(repository)
         return sorted(
             tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(repository + ":")
         )

@@ -163,6 +163,7 @@ def test_tags_of_exactly_one_repository(serve_engine: ServeEngine) -> None:
     ]
     server = serve_engine({"/images/json": (200, images)})
     assert engine_of(server).tags("app") == ["app:1", "app:2"]
+    assert engine_of(server).images_of("app") == images
 
 
 def test_the_last_lines_of_a_container(serve_engine: ServeEngine) -> None:
@@ -556,9 +557,10 @@ def test_a_container_is_removed_also_when_it_runs(serve_engine: ServeEngine) -> 
 def test_a_name_of_an_image_is_removed(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/images/app:1": (200, []), "/images/app:3": (409, {"message": "a container uses it"})})
     engine = engine_of(server)
-    engine.remove_image("app:1")
-    engine.remove_image("app:2")
-    assert [path for method, path, _unused in server.told if method == "DELETE"] == ["/images/app:1", "/images/app:2"]
+    for name in ("app:1", "app:2", "sha256:ab"):
+        engine.remove_image(name)
+    forced = [(path, query["force"]) for path, query in server.asked if path.startswith("/images/")]
+    assert forced == [("/images/app:1", ["False"]), ("/images/app:2", ["False"]), ("/images/sha256:ab", ["True"])]
     with pytest.raises(EngineError, match="a container uses it"):
         engine.remove_image("app:3")
 
