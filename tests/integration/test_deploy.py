@@ -207,7 +207,7 @@ WRONG = {
     "docker_vps_release_backup": ("ture", "docker_vps_release_backup must be true or false, but is 'ture'."),
     "docker_vps_lock_force": ("fasle", "docker_vps_lock_force must be true or false, but is 'fasle'."),
     "docker_vps_image": ("shop:1", "but docker_vps_source_path and docker_vps_image are set."),
-    "docker_vps_source_path": ("", "docker_vps_image says where the image comes from, but none is set."),
+    "docker_vps_source_path": ("", "docker_vps_image must be set, but none is set."),
     "docker_vps_hostname": ("x", "Nothing reads docker_vps_hostname"),
 }
 
