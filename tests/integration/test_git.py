@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import git_checkout
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 from lab import ROOT, SUPPORT, MakeApp, run
@@ -163,7 +164,7 @@ def test_each_cause_has_its_own_sentence(
         given = {"key": servers.key(given["key"])}
     if given.get("known_hosts") == "another":
         given = {"known_hosts": f"[127.0.0.1]:{servers.sshd.port} {servers.public('ui')}"}
-    said = over_ssh.refused(**given)
+    said = worded(over_ssh.refused(**given))
     assert cause in said, said
     assert "PRIVATE KEY" not in said
 
@@ -199,8 +200,8 @@ def test_submodules_are_asked_with_their_own_keys(
 
 def test_a_token_stands_nowhere(servers: Servers, author: Author, host: Host) -> None:
     address = f"http://127.0.0.1:{servers.http.server_address[1]}/acme/site.git"
-    assert "docker_vps_git_token" in host.refused(repository=address)
-    assert "docker_vps_git_token" in host.refused(repository=address, token="another")
+    assert "⟦setting git_token⟧" in host.refused(repository=address)
+    assert "⟦setting git_token⟧" in host.refused(repository=address, token="another")
     seen: set[bytes] = set()
     over = threading.Event()
 
@@ -229,7 +230,7 @@ def test_a_token_stands_nowhere(servers: Servers, author: Author, host: Host) ->
     author.git("submodule", "--quiet", "add", str(author.bare), "again")
     author.git("config", "--file", ".gitmodules", "submodule.again.url", elsewhere)
     author.push()
-    assert "docker_vps_git_token" in host.refused(repository=address, token=TOKEN)  # another server's
+    assert "⟦setting git_token⟧" in host.refused(repository=address, token=TOKEN)  # another server's
 
 
 def test_large_files_are_fetched_or_refused(author: Author, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

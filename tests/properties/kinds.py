@@ -417,7 +417,7 @@ def encrypted(volume: Volume, chance: random.Random) -> Path:
     Path(f"{path}-wal").write_bytes(header + chance.randbytes(24 + 4096))
     Path(f"{path}-shm").write_bytes(bytes(32768))
     if volume.own and not volume.stops:
-        volume.refused[volume.path(path)] = "docker_vps_backup_consistency"
+        volume.refused[volume.path(path)] = "setting backup_consistency"
     return path
 
 

@@ -38,6 +38,11 @@ class Access:
     token: str = field(default="", repr=False)
 
 
+# A fetch of fewer than 100 objects would write them one by one, the commit first: killed meanwhile, it leaves a commit
+# that git has and whose files it has not. A pack is there when it is whole (git-config(1), fetch.unpackLimit).
+_WHOLE = ("-c", "fetch.unpackLimit=1")
+
+
 class Git:
     """Git commands in a directory. What ssh reads is in this process's memory only, as long as the context lasts."""
 
@@ -49,7 +54,8 @@ class Git:
             within: seconds that a command may take.
         """
         self.directory, self.url, self.access, self.within = directory, url, access, within
-        self._open, self._options, self._environment = ExitStack(), [], {}  # type: ExitStack, list[str], dict[str, str]
+        self._open, self._options = ExitStack(), list(_WHOLE)  # type: ExitStack, list[str]
+        self._environment: dict[str, str] = {}
 
     def __enter__(self) -> Git:
         """Make what the commands need.
@@ -78,7 +84,7 @@ class Git:
             self._environment[_TOKEN] = access.token
             # Run by a shell; a server that takes tokens takes any name with them, and GitLab's want one.
             helper = f'!f() {{ test "$1" != get || printf "username=x-access-token\\npassword=%s\\n" "${_TOKEN}"; }}; f'
-            self._options = ["-c", f"credential.{server}.helper=", "-c", f"credential.{server}.helper={helper}"]
+            self._options += ["-c", f"credential.{server}.helper=", "-c", f"credential.{server}.helper={helper}"]
         return self
 
     def __exit__(

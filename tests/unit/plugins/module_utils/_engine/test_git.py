@@ -59,7 +59,7 @@ def called(place: Path, *command: str, url: str = URL, **access: Any) -> dict[st
 
 def test_a_command_has_no_terminal_no_other_repository_and_english_messages(tmp_path: Path) -> None:
     seen = called(tmp_path, "status")
-    assert seen["arguments"] == ["-C", str(tmp_path), "status"]
+    assert seen["arguments"] == ["-C", str(tmp_path), "-c", "fetch.unpackLimit=1", "status"]
     assert seen["given"] == "text"
     environment = seen["environment"]
     assert "GIT_DIR" not in environment

@@ -46,6 +46,16 @@ def test_the_remote_is_followed_and_a_second_run_changes_nothing(author: Author,
         assert not host(version=version)["changed"]
 
 
+def test_what_is_fetched_comes_at_once_or_not_at_all(author: Author, host: Host) -> None:
+    """A fetch that is killed while it writes objects one by one leaves a commit without its files."""
+    objects = host.place / ".git/objects"
+    for text in ("first", "second"):
+        author.push(page=text)
+        host()
+        assert {path.name for path in objects.iterdir()} == {"info", "pack"}
+    assert len([*objects.glob("pack/*.idx")]) == 2
+
+
 def test_what_was_moved_there_is_moved_here(author: Author, host: Host) -> None:
     author.git("tag", "--annotate", "--message", "one", "v1")
     author.git("branch", "feature")
