@@ -78,6 +78,17 @@ def test_every_variable_is_read_by_a_role_or_a_play() -> None:
     assert variables.read_by([*plays, *texts]) == list(variables.variables())
 
 
+def test_nothing_names_a_variable_that_is_none() -> None:
+    known = {*variables.variables(), "docker_vps_failure"}  # which hooks are given
+    found = set()
+    for folder in (".config", "docs", "examples", "inventories", "molecule", "playbooks", "roles"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".md", ".yml", ".j2") and "node_modules" not in path.parts:
+                names = re.findall(r"(?<![\w.])docker_vps_[a-z_0-9]*[a-z0-9]\b(?!_)", path.read_text(encoding="utf-8"))
+                found |= {f"{path}: {name}" for name in set(names) - known}
+    assert found == set()
+
+
 @pytest.mark.parametrize("role", OWN)
 def test_the_spec_of_a_role_has_exactly_what_it_reads(role: str) -> None:
     spec = spec_of_role(role)

@@ -64,7 +64,7 @@ def test_a_command_has_no_terminal_no_other_repository_and_english_messages(tmp_
     environment = seen["environment"]
     assert "GIT_DIR" not in environment
     assert (environment["LC_ALL"], environment["GIT_TERMINAL_PROMPT"]) == ("C", "0")
-    assert called(tmp_path / "absent", "ls-remote")["arguments"] == ["ls-remote"]
+    assert called(tmp_path / "absent", "ls-remote")["arguments"] == ["-c", "fetch.unpackLimit=1", "ls-remote"]
 
 
 def test_keys_and_host_keys_are_files_of_this_process_alone(tmp_path: Path) -> None:
