@@ -78,13 +78,7 @@ def run(
     Raises:
         DockerVpsError: the set could not be made; nothing of it is left, and the application runs as before.
     """
-    check_names(list(params.volumes))
-    if params.uploads and params.uploads.archive not in params.volumes:
-        raise InvalidInput(
-            f"uploads.archive is {params.uploads.archive!r}, which names no archive of this backup. Correct it."
-        )
-    if params.database and not all(params.database.partition("/")):
-        raise InvalidInput(f"database is {params.database!r}, but must be <archive>/<path>, such as db/payload.db.")
+    _refuse_wrong(params)
     engine = connect()
     if check_mode:
         predicted = _predicted(sets, params, _looked_at(params, sets, engine, clock.utc()))
@@ -113,6 +107,16 @@ def run(
         "cautions": [*heard, *cautions],
         "summary": " ".join([summary(made), *heard]),
     }
+
+
+def _refuse_wrong(params: Params) -> None:
+    check_names(list(params.volumes))
+    if params.uploads and params.uploads.archive not in params.volumes:
+        raise InvalidInput(
+            f"uploads.archive is {params.uploads.archive!r}, which names no archive of this backup. Correct it."
+        )
+    if params.database and not all(params.database.partition("/")):
+        raise InvalidInput(f"database is {params.database!r}, but must be <archive>/<path>, such as db/payload.db.")
 
 
 def told(backup_set: BackupSet) -> dict[str, Any]:

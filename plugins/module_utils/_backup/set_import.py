@@ -78,7 +78,8 @@ def _whole(params: Params, found: DatabaseFacts) -> DatabaseFacts:
     return found
 
 
-def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
+def _archived(params: Params, stamp: str, folder: str) -> Archive:
+    """Make the archive of the database, as the only file of a volume."""
     root = os.path.join(folder, ROOT)
     path = os.path.join(root, params.path)
     os.makedirs(os.path.dirname(path), mode=0o755)
@@ -91,26 +92,28 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
     file = archive_file(params.archive, stamp, KIND)
     written = archive.write(os.path.join(folder, file), root, KIND, instead={}, leave_out=[])
     shutil.rmtree(root)
-    at = time_of(stamp).strftime("%Y-%m-%dT%H:%M:%SZ")
-    archives = (
-        Archive(
-            name=params.archive,
-            volume=params.volume,
-            file=file,
-            compression=KIND,
-            sha256=written.sha256,
-            bytes=written.bytes,
-            plain_bytes=written.plain_bytes,
-            files=written.files,
-            driver="local",
-            labels={},
-            databases=(Database(path=params.path, **asdict(copied)),),
-            inconsistent=(),
-            vanished=(),
-            skipped=(),
-            outside_links=0,
-        ),
+    return Archive(
+        name=params.archive,
+        volume=params.volume,
+        file=file,
+        compression=KIND,
+        sha256=written.sha256,
+        bytes=written.bytes,
+        plain_bytes=written.plain_bytes,
+        files=written.files,
+        driver="local",
+        labels={},
+        databases=(Database(path=params.path, **asdict(copied)),),
+        inconsistent=(),
+        vanished=(),
+        skipped=(),
+        outside_links=0,
     )
+
+
+def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
+    made = _archived(params, stamp, folder)
+    at = time_of(stamp).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Manifest(
         format=FORMAT,
         app=app,
@@ -125,10 +128,10 @@ def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
         engine="",
         host=socket.gethostname(),
         tool_version=TOOL_VERSION,
-        archives=archives,
+        archives=(made,),
         uploads=Uploads(0, (), ""),
         warnings=(
             f"Only the archive {params.archive} is in this set, made of {os.path.basename(params.file)}",
-            *warnings(archives[0]),
+            *warnings(made),
         ),
     )
