@@ -131,7 +131,7 @@ def outside(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name in OUTSIDE)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield from ([str(node.module)] if str(node.module).split(".")[0] in {*OUTSIDE, "os"} else [])
+            yield from ([str(node.module)] if str(node.module).partition(".")[0] in {*OUTSIDE, "os"} else [])
         elif isinstance(node, ast.Name) and node.id in ("open", "print", "input", "__import__"):
             yield node.id
         elif isinstance(node, ast.Attribute) and node not in inner and re.fullmatch(r"os(\.\w+)+", ast.unparse(node)):
