@@ -105,40 +105,39 @@ def _wrong(
     Args:
         inventory: the directory of the inventory, where the files of hooks lie.
     """
-    rules = _variables()
+    variables = _variables()
+    rules = {name: variables.get(name, {}) for name in given}
     found: list[str] = []
     values: dict[str, Any] = {}
     for name, value in given.items():
-        option, kind = spec[name], rules.get(name, {}).get("kind", "")
-        mistyped = _mistyped(name, value, option, kind)
+        mistyped, converted = _typed(name, value, spec[name], rules[name].get("kind", ""))
         found += mistyped
         if not mistyped:
-            checked = ArgumentSpecValidator({name: option}).validate({name: value}, validate_role_argument_spec=True)
-            values[name] = checked.validated_parameters[name]
-    found += validators.ruled({name: rules.get(name, {}) for name in values}, values, roles, os.path.isdir)
-    for name in [name for name in values if rules.get(name, {}).get("kind") == "hooks"]:
+            values[name] = converted
+    found += validators.ruled(rules, values, roles, os.path.isdir)
+    for name in [name for name in values if rules[name].get("kind") == "hooks"]:
         found += _hooks(name, values[name], inventory)
     for section in _sections():
         names = section.get("one_of", ())
         if {*roles} & {*section.get("required_by", ())} and {*names} <= {*values}:
             found += validators.one_of(names, values)
-    sources = _environment(rules)
+    sources = _environment(variables)
     if "env_file" in roles and {*sources["keys"].values(), sources["extra"], sources["mount"]} <= {*values}:
         keys = environment.foreseen(sources, values, found)
         found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
     return found
 
 
-def _mistyped(name: str, value: Any, option: Mapping[str, Any], kind: str) -> list[str]:
-    """Return what is wrong with the type of a value."""
+def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple[list[str], Any]:
+    """Return what is wrong with the type of a value, and the value converted to its type."""
     # First, since the validator ends with an exception at a date.
     wrong = validators.not_strings(name, value) if kind == "strings" and isinstance(value, Mapping) else []
     wrong += validators.not_text({name: value}, {name: option}, [name] if kind in validators.NUMBERS else [])
     if wrong:
-        return wrong
+        return wrong, None
     checked = ArgumentSpecValidator({name: option}).validate({name: value}, validate_role_argument_spec=True)
     wrong = [f"{validators.unconvertible(message)}." for message in checked.error_messages]
-    return wrong or validators.coerced({name: value}, {name: option["type"]})
+    return wrong or validators.coerced({name: value}, {name: option["type"]}), checked.validated_parameters[name]
 
 
 def _hooks(name: str, hooks: Sequence[Any], inventory: str) -> list[str]:
