@@ -55,27 +55,7 @@ options:
   owner:
     description: Who takes the lock. The action finds it out on the controller, and overwrites what is given here.
     type: dict
-    suboptions:
-      who:
-        description: The user, and the controller.
-        type: str
-        default: ""
-      purpose:
-        description: What the play does.
-        type: str
-        default: ""
-      controller:
-        description: A fingerprint of the controller since its last start.
-        type: str
-        default: ""
-      process:
-        description: The id of the play's process on the controller, and when it started.
-        type: str
-        default: ""
-      host:
-        description: The name of the managed host in the inventory.
-        type: str
-        default: ""
+    default: {}
   gone:
     description:
       - Processes of this controller that have ended. The action finds them out, and overwrites what is given here.
@@ -145,7 +125,6 @@ def params_of(given: Mapping[str, Any]) -> Params:
 
 def main() -> None:
     """Run as an Ansible module."""
-    text = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -153,10 +132,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "backups": {"type": "path"},
             "wait": {"type": "float", "default": 300},
-            "owner": {
-                "type": "dict",
-                "options": {"who": text, "purpose": text, "controller": text, "process": text, "host": text},
-            },
+            "owner": {"type": "dict", "default": {}},
             "gone": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,

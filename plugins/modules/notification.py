@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Sends JSON with the keys C(job), C(success), C(app), C(host), C(release) and C(message) to a webhook and to the
-    standard input of a command, and requests the ping address of the job, as healthchecks.io and similar services
-    expect it.
+  - Sends JSON with the keys C(job), C(success), C(app), C(host), C(release), C(message) and C(cautions) to a webhook
+    and to the standard input of a command, and requests the ping address of the job, as healthchecks.io and similar
+    services expect it.
   - A notification that fails is a warning, and never fails the play.
 options:
   job:
@@ -29,6 +29,11 @@ options:
     description: A sentence about it, which is the C(message) of the JSON.
     type: str
     default: ""
+  cautions:
+    description: What went wrong without making it fail. Webhook and command are told of it as of a failure.
+    type: list
+    elements: str
+    default: []
   app:
     description: The name of the application.
     type: str
@@ -55,7 +60,7 @@ options:
     type: dict
     default: {}
   on_success:
-    description: Tell webhook and command of successes, too.
+    description: Tell webhook and command of successes without cautions, too.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -91,7 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._command.notify import Notify, Params, run
 from ..module_utils._module.module_exit import finish
 
-NEWS = ("job", "success", "app", "host", "release")
+NEWS = ("job", "success", "app", "host", "release", "cautions")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -110,6 +115,7 @@ def main() -> None:
             "job": {"type": "str", "required": True},
             "success": {"type": "bool", "required": True},
             "text": text,
+            "cautions": {"type": "list", "elements": "str", "default": []},
             "app": {"type": "str", "default": "ptnextjs"},
             "host": text,
             "release": text,

@@ -291,6 +291,17 @@ def test_a_success_is_told_when_that_is_wanted(app: App, listener: Listener) -> 
     assert len(listener.heard) == 3
 
 
+def test_a_success_with_a_caution_is_told_without_being_asked_for(app: App, listener: Listener) -> None:
+    words = listener.words(docker_vps_env={"A": "cautious"}, docker_vps_proxy_reload_command=["false"])
+    played = app.deploy(**words).succeeded()
+    path, news = listener.heard[-1]
+    assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
+    (caution,) = news["cautions"]
+    assert caution.startswith("The proxy may look for the old address: The command false ended with 1")
+    assert news["message"].endswith("made before.")
+    assert f"Warning: {caution}" in played.text
+
+
 def test_a_notification_that_fails_is_a_warning(app: App) -> None:
     words = {"docker_vps_notify_webhook": f"http://127.0.0.1:9/{SECRET_PATH}", "docker_vps_notify_on_success": True}
     played = app.deploy(**words, docker_vps_env={"A": "told"}).succeeded()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Mapping, Optional
 
 from .errors import DockerVpsError, InvalidInput
@@ -138,13 +138,13 @@ def _moment(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
-def owner_of(given: Optional[Mapping[str, Any]]) -> Owner:
+def owner_of(given: Mapping[str, Any]) -> Owner:
     """Read an owner.
 
     Raises:
         InvalidInput: it is not one that could be told apart from others.
     """
-    owner = Owner(**(given or {}))
+    owner = Owner(**{field.name: str(given.get(field.name, "")) for field in fields(Owner)})
     if not all(owner.key):
         raise InvalidInput("The owner of a lock needs controller, process and host; the action deploy_lock gives them.")
     return owner

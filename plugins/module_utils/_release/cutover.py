@@ -83,8 +83,7 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         result = _told(plan is not NextStep.NOTHING, wanted, world, said)
         if plan not in (NextStep.FIRST, NextStep.CUTOVER):
             return result
-        cautions = rehearse(params, sets, world, engine)
-        return {**result, "release": vars(wanted), "cautions": list(cautions), "summary": " ".join([said, *cautions])}
+        return {**result, "release": vars(wanted), "cautions": list(rehearse(params, sets, world, engine))}
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
             world.releases.prepare()
@@ -597,4 +596,4 @@ class _Cutover:
         what = f"Release {release.id}, {release.image}, is live and healthy after {release.seconds:.1f} s"
         pause = f"; for {release.downtime:.1f} s nothing served" if self.way.ran else ""
         kept = f", with backup {release.backup} made before" if release.backup else ""
-        return f"{what}{pause}{kept}." + "".join(f" {caution}" for caution in self.cautions)
+        return f"{what}{pause}{kept}."

@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.notification import Params, main, params_of
 
-ABOUT = {"job": "deploy", "success": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
+SHOP = {"job": "deploy", "success": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
+ABOUT = {**SHOP, "cautions": ["Slow."]}
 ASKED = {**ABOUT, "text": "No."}
 NEWS = {**ABOUT, "message": "No."}
 

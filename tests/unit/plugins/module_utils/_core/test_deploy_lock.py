@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Optional
+from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import (
@@ -106,7 +106,7 @@ def test_garbage_is_free_and_told(text: str) -> None:
     assert told == f"{PATH} was damaged, so it was taken as free."
 
 
-@pytest.mark.parametrize("given", [None, {}, {"controller": "a", "process": "1:2"}])
-def test_an_owner_that_cannot_be_told_apart_is_refused(given: Optional[dict[str, str]]) -> None:
+@pytest.mark.parametrize("given", [{}, {"controller": "a", "process": "1:2"}])
+def test_an_owner_that_cannot_be_told_apart_is_refused(given: dict[str, str]) -> None:
     with pytest.raises(InvalidInput, match="needs controller, process and host"):
         owner_of(given)

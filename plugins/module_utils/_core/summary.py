@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a play says in the end of what its modules have done."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+_KILLED = 137  # 128 + SIGKILL, as an exit code
+
+
+def release(
+    released: Mapping[str, Any],
+    image: Mapping[str, Any],
+    *,
+    container: str,
+    network: str,
+    port: object,
+    server_url: str,
+    directory: str,
+    phases: Sequence[Mapping[str, Any]],
+    ended: float,
+    other_values: Sequence[str],
+    check_mode: bool,
+) -> list[str]:
+    """Return the lines of a play that has put a release live, or found that there was nothing to do.
+
+    Args:
+        released: the result of module release_cutover, empty when it was not needed.
+        image: ``reference``, ``revision``, ``release`` and ``cautions`` of the image; empty when it was not looked for.
+        port: on which the application listens in its container.
+        phases: the ``name`` of each phase, and ``at``, when it began (seconds since 1970).
+        ended: when the last phase ended (seconds since 1970).
+        other_values: the variables that are compiled into code for browsers, where that was done with values that may
+            be others.
+    """
+    nothing = not released.get("changed")
+    cautions = [*image.get("cautions", ()), *released.get("cautions", ())]
+    if other_values and not nothing:
+        cautions.insert(
+            0,
+            f"Code for browsers keeps the values of {', '.join(other_values)} with which its image was built, since "
+            "Next.js compiles them in.",
+        )
+    lines = [
+        f"Nothing to do: what is live is what was asked for, and {container} is healthy." if nothing else "",
+        "This was a dry run; nothing was changed." if check_mode and not nothing else "",
+        released.get("summary", "") if not nothing else "",
+        f"{container} is healthy. The reverse proxy reaches it on the network {network} at http://{container}:{port}"
+        if not check_mode
+        else "",
+        f"Public address: {server_url}",
+        f"Image: {image['reference']}" if image else "",
+        f"Revision: {image['revision']}, release {image['release']}" if image else "",
+        f"Seconds: {', '.join(_seconds(phases, ended))}",
+        f"Logs: docker logs --tail 50 {container}; files: {directory}" if not check_mode else "",
+    ]
+    return [*filter(None, lines), *(f"Warning: {caution}" for caution in cautions)]
+
+
+def _seconds(phases: Sequence[Mapping[str, Any]], ended: float) -> list[str]:
+    ends = [*(phase["at"] for phase in phases[1:]), ended]
+    return [f"{phase['name']} {until - phase['at']:.1f}" for phase, until in zip(phases, ends)]
+
+
+def stop(before: Mapping[str, Any], stopped: Mapping[str, Any], container: str, grace: float, check_mode: bool) -> str:
+    """Return what stopping a container came to.
+
+    Args:
+        before: the container as the engine described it, empty when there is none.
+        stopped: the result of the task that stopped it: ``changed``, and ``container`` as it is now.
+        grace: the seconds between SIGTERM and SIGKILL.
+    """
+    if not before:
+        return f"There is no container {container}, so there is nothing to stop."
+    if stopped.get("changed") and check_mode:
+        return f"{container} would be stopped, with {grace} s to end after SIGTERM."
+    code = (stopped.get("container") or before)["State"]["ExitCode"]
+    if not stopped.get("changed"):
+        return f"{container} does not run; its last exit code is {code}."
+    if code == _KILLED:
+        return (
+            f"Warning: {container} did not end within {grace} s of SIGTERM and was killed (exit code {code}), so its "
+            "last work may be lost. Let it handle SIGTERM, or deploy it with a longer stop grace period."
+        )
+    return f"{container} was stopped and ended by itself with exit code {code}."

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a play says in the end."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import summary
+
+IMAGE = {"reference": "shop-app:3f2a", "revision": "4f2c", "release": "3f2a"}
+RELEASED = {"changed": True, "summary": "Release 1 is live.", "cautions": ["It was slow."]}
+NOTHING = "Nothing to do: what is live is what was asked for, and shop-app is healthy."
+LIVE = "shop-app is healthy. The reverse proxy reaches it on the network proxy at http://shop-app:3000"
+ADDRESS = "Public address: https://shop.example"
+BUILT = ["Image: shop-app:3f2a", "Revision: 4f2c, release 3f2a"]
+SECONDS = "Seconds: preflight 1.5, stack and health 2.0"
+FILES = "Logs: docker logs --tail 50 shop-app; files: /opt/shop"
+
+
+def lines(
+    released: Mapping[str, Any], image: Mapping[str, Any], other_values: tuple[str, ...] = (), check_mode: bool = False
+) -> list[str]:
+    return summary.release(
+        released,
+        image,
+        container="shop-app",
+        network="proxy",
+        port="3000",
+        server_url="https://shop.example",
+        directory="/opt/shop",
+        phases=[{"name": "preflight", "at": 10.0}, {"name": "stack and health", "at": 11.5}],
+        ended=13.5,
+        other_values=other_values,
+        check_mode=check_mode,
+    )
+
+
+def test_a_release_is_told_with_its_cautions() -> None:
+    said = lines(RELEASED, {**IMAGE, "cautions": ["No ARG."]}, ("NEXT_PUBLIC_A", "NEXT_PUBLIC_B"))
+    values = (
+        "Warning: Code for browsers keeps the values of NEXT_PUBLIC_A, NEXT_PUBLIC_B with which its image was built, "
+        "since Next.js compiles them in."
+    )
+    cautions = [values, "Warning: No ARG.", "Warning: It was slow."]
+    assert said == ["Release 1 is live.", LIVE, ADDRESS, *BUILT, SECONDS, FILES, *cautions]
+
+
+def test_nothing_to_do_is_told_first() -> None:
+    assert lines({}, {}, ("NEXT_PUBLIC_A",)) == [NOTHING, LIVE, ADDRESS, SECONDS, FILES]
+    assert lines({**RELEASED, "changed": False}, IMAGE)[0] == NOTHING
+
+
+def test_a_dry_run_says_what_would_be_done_and_not_what_there_is() -> None:
+    said = lines({"changed": True, "summary": "It would be started.", "cautions": []}, IMAGE, check_mode=True)
+    assert said == ["This was a dry run; nothing was changed.", "It would be started.", ADDRESS, *BUILT, SECONDS]
+    assert lines({}, {}, check_mode=True) == [NOTHING, ADDRESS, SECONDS]
+
+
+def container(code: int) -> dict[str, Any]:
+    return {"State": {"ExitCode": code}}
+
+
+@pytest.mark.parametrize(
+    ("before", "stopped", "check_mode", "said"),
+    [
+        ({}, {"skipped": True}, False, "There is no container shop-app, so there is nothing to stop."),
+        (container(3), {"changed": False}, False, "shop-app does not run; its last exit code is 3."),
+        (container(3), {"changed": False}, True, "shop-app does not run; its last exit code is 3."),
+        (container(0), {"changed": True}, True, "shop-app would be stopped, with 7 s to end after SIGTERM."),
+        (
+            container(0),
+            {"changed": True, "container": container(143)},
+            False,
+            "shop-app was stopped and ended by itself with exit code 143.",
+        ),
+        (
+            container(0),
+            {"changed": True, "container": container(137)},
+            False,
+            "Warning: shop-app did not end within 7 s of SIGTERM and was killed (exit code 137), so its last work may "
+            "be lost. Let it handle SIGTERM, or deploy it with a longer stop grace period.",
+        ),
+    ],
+)
+def test_how_a_container_ended(before: dict[str, Any], stopped: dict[str, Any], check_mode: bool, said: str) -> None:
+    assert summary.stop(before, stopped, "shop-app", 7, check_mode) == said
