@@ -137,7 +137,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters.
 
     Raises:
-        InvalidInput: the owner is not told.
+        InvalidInput: there is no owner.
     """
     rules = LockRules(given["max_age"], given["force"], tuple(given["gone"]))
     return Params(given["path"], owner_of(given["owner"]), rules, given["backups"] or "", given["wait"])
@@ -145,7 +145,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
 
 def main() -> None:
     """Run as an Ansible module."""
-    text = {"type": "str", "default": ""}
+    string = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -155,7 +155,7 @@ def main() -> None:
             "wait": {"type": "float", "default": 300},
             "owner": {
                 "type": "dict",
-                "options": {"who": text, "purpose": text, "controller": text, "process": text, "host": text},
+                "options": {"who": string, "purpose": string, "controller": string, "process": string, "host": string},
             },
             "gone": {"type": "list", "elements": "str", "default": []},
         },
