@@ -50,9 +50,9 @@ integration: engine $(ready) ## Test roles and modules on the engine, with the s
 	tests/support/base_image.sh
 	pytest tests/integration --numprocesses $(WAITING_JOBS) --dist loadfile --no-loadscope-reorder $(times)
 
-mutations: engine $(ready) ## See that tests catch faults in every role and module (minutes); WORDS=plugins/ for those in modules alone
+mutations: engine $(ready) ## See that tests catch faults in every role and module (minutes); ONLY=plugins/ for those in modules alone
 	tests/support/base_image.sh
-	python tests/mutations/run.py $(WORDS)
+	python tests/mutations/run.py $(ONLY)
 
 mutations-all: $(ready) ## See that tests notice every change of retention and dotenv that Cosmic Ray knows (minutes)
 	python tests/mutations/every.py
@@ -60,9 +60,9 @@ mutations-all: $(ready) ## See that tests notice every change of retention and d
 properties: $(ready) ## Back up and restore 500 random volumes, and compare all that comes back (minutes); VOLUMES=50 for fewer, SEED=1 for the same again
 	python tests/properties/run.py --jobs $(JOBS) $(if $(VOLUMES),--volumes $(VOLUMES)) $(if $(SEED),--seed $(SEED))
 
-kills: engine $(ready) ## Kill backups, restores and updates at any moment under a writer (minutes); WORDS=updates for one kind
+kills: engine $(ready) ## Kill backups, restores and updates at any time under a writer (minutes); ONLY=updates for one kind
 	tests/support/base_image.sh
-	python tests/properties/kills.py $(WORDS) $(if $(SEED),--seed $(SEED))
+	python tests/properties/kills.py $(ONLY) $(if $(SEED),--seed $(SEED))
 
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, JOBS at once; SCENARIO=backup for one
 	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)

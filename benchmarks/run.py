@@ -71,8 +71,8 @@ def seconds(action: Callable[[], object]) -> float:
 def deploy_unchanged(scratch: Path) -> Section:
     """Compare a deploy that changes nothing with a playbook of a single ping."""
     # An address of its own gives the image an id of its own, so that its removal takes no other application's along.
-    words = {"docker_vps_source_path": str(STANDIN), "docker_vps_server_url": "https://bench-unchanged.example.com"}
-    app = App("bench-unchanged", scratch, **words)
+    variables = {"docker_vps_source_path": str(STANDIN), "docker_vps_server_url": "https://bench-unchanged.example.com"}
+    app = App("bench-unchanged", scratch, **variables)
 
     def unchanged(play: Callable[[], Played]) -> None:
         played = play().succeeded()
@@ -245,8 +245,8 @@ def demo(scratch: Path, cold: bool) -> Section:
     """Run the demo twice from nothing and compare."""
 
     def once() -> dict[str, float]:
-        said = run("make", "-C", str(ROOT), "demo").stdout
-        (line,) = re.findall("^Seconds: .*", said, flags=re.MULTILINE)
+        output = run("make", "-C", str(ROOT), "demo").stdout
+        (line,) = re.findall("^Seconds: .*", output, flags=re.MULTILINE)
         phases = re.findall(r" ([a-z][a-z ]*) (\d+) s", line) + re.findall(r"()(\d+) s in all", line)
         return {name or "in all": float(took) for name, took in phases}
 

@@ -68,10 +68,10 @@ class Site:
         """Change the sources, so that an image has to be built."""
         (self.sources / "version.js").write_text(f"// {next(self.versions)}\n")
 
-    def update(self, **words: Any) -> Met:
+    def update(self, **variables: Any) -> Met:
         """Update to a new version."""
         self.new_version()
-        return self.during(lambda: self.app.playbook("update", **words).succeeded())
+        return self.during(lambda: self.app.playbook("update", **variables).succeeded())
 
     def unchanged(self) -> Met:
         """Run an update that has nothing to do."""
@@ -91,8 +91,8 @@ class Site:
     def fail(self) -> Met:
         """Update to a version that never becomes healthy."""
         self.new_version()
-        words = {"docker_vps_env": {"STANDIN_UNHEALTHY": "1"}, "docker_vps_health_wait": HEALTH_WAIT}
-        return self.during(lambda: self.app.playbook("update", **words).failed())
+        variables = {"docker_vps_env": {"STANDIN_UNHEALTHY": "1"}, "docker_vps_health_wait": HEALTH_WAIT}
+        return self.during(lambda: self.app.playbook("update", **variables).failed())
 
     def answers(self) -> bool:
         """Whether the application itself answers."""
@@ -114,8 +114,8 @@ class Site:
 def events(since: float, clock: float) -> list[Event]:
     """Return what the engine has done since a monotonic time; ``clock`` is what its own clock is ahead of that."""
     period = ("--since", f"{since + clock:.9f}", "--until", f"{time.time():.9f}")
-    said = docker("events", *period, "--filter", "type=container", "--format", "{{json .}}").splitlines()
-    every = (json.loads(line) for line in said)
+    printed = docker("printed", *period, "--filter", "type=container", "--format", "{{json .}}").splitlines()
+    every = (json.loads(line) for line in printed)
     return [Event(one["timeNano"] / 1e9 - clock, one["Actor"]["Attributes"]["name"], one["Action"]) for one in every]
 
 
@@ -230,5 +230,5 @@ def nothing_lost(name: str, met: Sequence[Met]) -> str:
 
 def at_most(wanted: str, found: Sequence[float], limits: Sequence[float]) -> str:
     """Say whether each round kept to its limit."""
-    said = ", ".join(f"{one:.2f} s of {limit:.2f} s" for one, limit in zip(found, limits))
-    return judged(wanted, said, all(one <= limit for one, limit in zip(found, limits)))
+    figures = ", ".join(f"{one:.2f} s of {limit:.2f} s" for one, limit in zip(found, limits))
+    return judged(wanted, figures, all(one <= limit for one, limit in zip(found, limits)))

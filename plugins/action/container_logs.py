@@ -133,6 +133,6 @@ def _runs(result: Mapping[str, Any]) -> bool:
     return result["container"]["state"] not in ("exited", "dead", GONE)
 
 
-def _short(moment: str) -> str:
+def _short(stamp: str) -> str:
     """Return a time with nine digits with the first three of them."""
-    return f"{moment[:23]}Z"
+    return f"{stamp[:23]}Z"

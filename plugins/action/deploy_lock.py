@@ -82,9 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if self._task.check_mode:
             return result
         mark = json.dumps({name: owner[name] for name in ("controller", "process", "host")})[1:-1]
-        words = {"path": path, "directory": os.path.dirname(path), "mark": mark}
+        parts = {"path": path, "directory": os.path.dirname(path), "mark": mark}
         done = self._low_level_execute_command(
-            RELEASE.format(**{name: shlex.quote(word) for name, word in words.items()})
+            RELEASE.format(**{name: shlex.quote(value) for name, value in parts.items()})
         )
         if done["rc"]:
             result["message"] = f"The lock {path} could not be released: {done['stderr'].strip()}. It will expire."
@@ -94,9 +94,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
 def controller() -> str:
     """Return what distinguishes this machine, as it runs since its last start, from every other one."""
-    texts = [_text("/etc/machine-id"), _text("/proc/sys/kernel/random/boot_id"), os.uname().nodename]
-    texts += [os.readlink(link) for link in ("/proc/self/ns/pid",) if os.path.islink(link)]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    identity = [_text("/etc/machine-id"), _text("/proc/sys/kernel/random/boot_id"), os.uname().nodename]
+    identity += [os.readlink(link) for link in ("/proc/self/ns/pid",) if os.path.islink(link)]
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
 
 
 def play_process() -> str:
@@ -108,23 +108,23 @@ def play_process() -> str:
 
 def alive(process: str) -> bool:
     """Return whether a process of this machine, with its start, is there."""
-    text, _unused, started = process.partition(":")
-    if not text.isdecimal():
+    pid, _unused, started = process.partition(":")
+    if not pid.isdecimal():
         return True
     try:
-        os.kill(int(text), 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
         pass
-    return _started(int(text)) == started
+    return _started(int(pid)) == started
 
 
 def _started(pid: Optional[int]) -> str:
-    """Return when a process started, in a unit of the kernel's; empty where that is not told, or when it has ended."""
-    # The name in parentheses, the second word, may hold spaces. The third is the state, and the 22nd the start.
-    words = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return words[19] if len(words) > 19 and words[0] not in "ZX" else ""
+    """Return when a process started, in a unit of the kernel's; empty if that is not known, or it has ended."""
+    # The name in parentheses, the second field, may hold spaces. The third is the state, and the 22nd the start.
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
 
 
 def _text(path: str) -> str:

@@ -80,7 +80,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if host is None:
             return []
 
-        def words(entity: Any) -> dict[str, Any]:
+        def variables_of(entity: Any) -> dict[str, Any]:
             files = get_vars_from_inventory_sources(self._loader, manager._inventory._sources, [entity], "task")
             beside = get_vars_from_path(self._loader, self._loader.get_basedir(), [entity], "task")
             return {**entity.get_vars(), **files, **beside}
@@ -89,9 +89,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         ranks: dict[int, dict[str, Any]] = {}
         above: dict[str, list[str]] = {}
         for group in host.get_groups():
-            ranks.setdefault(group.priority, {})[group.name] = words(group)
+            ranks.setdefault(group.priority, {})[group.name] = variables_of(group)
             above[group.name] = [ancestor.name for ancestor in group.get_ancestors()]
-        decided = {*words(host), *manager.extra_vars}
+        decided = {*variables_of(host), *manager.extra_vars}
         for groups in ranks.values():
             found += validators.conflicts(host.name, groups, above, PREFIX, decided)
         return found
@@ -132,7 +132,7 @@ def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple
     """Return what is wrong with the type of a value, and the value converted to its type."""
     # First, since the validator ends with an exception at a date.
     wrong = validators.not_strings(name, value) if kind == "strings" and isinstance(value, Mapping) else []
-    wrong += validators.not_text({name: value}, {name: option}, [name] if kind in validators.NUMBERS else [])
+    wrong += validators.mistyped({name: value}, {name: option}, [name] if kind in validators.NUMBERS else [])
     if wrong:
         return wrong, None
     checked = ArgumentSpecValidator({name: option}).validate({name: value}, validate_role_argument_spec=True)

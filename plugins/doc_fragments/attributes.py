@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Each text is a fragment; a module has the first, or INFO when it only reads."""
+    """Each string is a fragment; a module has the first, or INFO when it only reads."""
 
     DOCUMENTATION = r"""
 attributes:

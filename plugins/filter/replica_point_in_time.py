@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.replica import moment
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.replica import point_in_time
 
 DOCUMENTATION = r"""
 name: replica_point_in_time
@@ -48,7 +48,7 @@ _value:
 
 def replica_point_in_time(restored: str, listed: str, asked: str) -> dict[str, Any]:
     """Return of which point in time a restored database is, and a sentence about it."""
-    found = moment(restored, listed, asked)
+    found = point_in_time(restored, listed, asked)
     return {"got": found.got, "sentence": found.sentence}
 
 

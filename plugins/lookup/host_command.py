@@ -66,8 +66,8 @@ def packed(python: str, utils: Path = UTILS) -> bytes:
     content = io.BytesIO()
     content.write(f"#!{python}\n".encode())
     with zipfile.ZipFile(content, "a", zipfile.ZIP_STORED) as archive:
-        for name, text in sorted(_files(utils)):
-            archive.writestr(zipfile.ZipInfo(name), text)
+        for name, source in sorted(_files(utils)):
+            archive.writestr(zipfile.ZipInfo(name), source)
     return content.getvalue()
 
 

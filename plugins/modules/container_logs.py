@@ -189,7 +189,7 @@ def params_of(given: Mapping[str, Any], now: datetime) -> Params:
             f"pattern must be a regular expression, but {given['pattern']!r} is none: {error}."
         ) from error
     wanted = logs.WantedLines(
-        given["tail"], logs.after(given["since"], now), logs.moment("until", given["until"], now), pattern
+        given["tail"], logs.after(given["since"], now), logs.parse_time("until", given["until"], now), pattern
     )
     return Params(name, wanted, given["env_file"] or "", given["wait"])
 

@@ -117,7 +117,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters.
 
     Raises:
-        InvalidInput: the owner is not told.
+        InvalidInput: there is no owner.
     """
     rules = LockRules(given["max_age"], given["force"], tuple(given["gone"]))
     return Params(given["path"], owner_of(given["owner"]), rules, given["backups"] or "", given["wait"])

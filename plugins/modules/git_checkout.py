@@ -120,7 +120,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters.
 
     Raises:
-        InvalidInput: a key of a submodule is no text.
+        InvalidInput: a key of a submodule is not a string.
     """
     wrong = validators.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
@@ -131,17 +131,17 @@ def params_of(given: Mapping[str, Any]) -> Params:
 
 def main() -> None:
     """Run as an Ansible module."""
-    text = {"type": "str", "default": ""}
+    string = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
             "repository": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "path": {"type": "path", "required": True},
-            "key": {**text, "no_log": True},
-            "key_file": {**text, "no_log": False},
+            "key": {**string, "no_log": True},
+            "key_file": {**string, "no_log": False},
             "submodule_keys": {"type": "dict", "default": {}, "no_log": True},
             "known_hosts": {"type": "str", "default": "accept-new"},
-            "token": {**text, "no_log": True},
+            "token": {**string, "no_log": True},
             "timeout": {"type": "int", "default": 1800},
         },
         supports_check_mode=True,

@@ -83,7 +83,7 @@ options:
     elements: path
     default: []
   compose_file:
-    description: The Compose file of O(project), to rehearse bringing it up; not rehearsed when empty.
+    description: The Compose file of O(project), for C(docker compose up --dry-run); empty to leave that out.
     type: path
     default: ""
 extends_documentation_fragment:

@@ -109,17 +109,17 @@ def params_of(given: Mapping[str, Any]) -> Params:
 
 def main() -> None:
     """Run as an Ansible module."""
-    text = {"type": "str", "default": ""}
+    string = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
             "job": {"type": "str", "required": True},
             "success": {"type": "bool", "required": True},
-            "text": text,
+            "text": string,
             "cautions": {"type": "list", "elements": "str", "default": []},
             "app": {"type": "str", "default": "ptnextjs"},
-            "host": text,
-            "release": text,
-            "webhook": {**text, "no_log": True},
+            "host": string,
+            "release": string,
+            "webhook": {**string, "no_log": True},
             "command": {"type": "list", "elements": "str", "default": []},
             "pings": {"type": "dict", "default": {}, "no_log": True},
             "on_success": {"type": "bool", "default": False},

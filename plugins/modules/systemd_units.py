@@ -83,7 +83,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters.
 
     Raises:
-        InvalidInput: a unit is not text.
+        InvalidInput: a unit is not a string.
     """
     wrong = not_strings("units", given["units"])
     if wrong:

@@ -201,7 +201,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters.
 
     Raises:
-        InvalidInput: a volume is not named by a text.
+        InvalidInput: the name of a volume is not a string.
     """
     return Params(
         app=given["app"],

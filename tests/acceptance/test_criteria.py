@@ -24,13 +24,13 @@ SECRET = "c0ffee5eed5a1ad0" * 4
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The real application, deployed on what was a clean host."""
-    words = {
+    variables = {
         "docker_vps_source_path": str(ROOT / "examples/payload-app"),
         "docker_vps_payload_secret": SECRET,
         "docker_vps_aliases": ["ptnextjs-app"],
         "docker_vps_health_wait": 60,
     }
-    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **words)
+    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **variables)
     app.remove()
     app.deployed = app.deploy().succeeded()  # type: ignore[attr-defined]
     yield app
@@ -81,9 +81,9 @@ def test_03_container_is_healthy_within_60_seconds(app: App) -> None:
 
 
 def test_04_health_endpoint_returns_200(app: App) -> None:
-    said = json.loads(docker("exec", app.container, "wget", "-q", "-O-", "http://localhost:3000/api/health"))
-    assert (said["status"], said["database"], said["vendorCount"]) == ("healthy", "connected", 0)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", said["timestamp"])
+    answer = json.loads(docker("exec", app.container, "wget", "-q", "-O-", "http://localhost:3000/api/health"))
+    assert (answer["status"], answer["database"], answer["vendorCount"]) == ("healthy", "connected", 0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", answer["timestamp"])
 
 
 def test_04_health_endpoint_reads_rows(site: Site) -> None:
@@ -118,8 +118,8 @@ def test_07_the_reverse_proxy_reaches_the_application_by_name(site: Site) -> Non
     assert site.ask("/api/health").json["status"] == "healthy"
     assert inspect(site.app.container)["HostConfig"]["PortBindings"] == {}
     proxy = docker("ps", "--quiet", "--filter", "label=com.docker.compose.project=acceptance-proxy")
-    said = docker("exec", proxy, "wget", "-q", "-O-", "http://ptnextjs-app:3000/api/health")
-    assert json.loads(said)["status"] == "healthy"
+    answer = docker("exec", proxy, "wget", "-q", "-O-", "http://ptnextjs-app:3000/api/health")
+    assert json.loads(answer)["status"] == "healthy"
 
 
 def test_07_nginx_finds_the_application_even_at_a_new_address(site: Site) -> None:
@@ -203,7 +203,7 @@ def test_12_backup_creates_a_valid_backup(site: Site) -> None:
 
 
 def test_12_no_copy_holds_half_a_document(site: Site) -> None:
-    """Whatever moment a copy is of; and editors who work at the same time are not turned away."""
+    """Whatever time a copy is of; and editors who work at the same time are not turned away."""
 
     def written(number: int) -> dict[str, object]:
         return {"name": str(number), "links": [{"url": str(number)}] * 30}

@@ -62,13 +62,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[Site]:
     """The application as it was, with some content, behind the documented reverse proxy."""
-    words = {
+    variables = {
         "docker_vps_git_url": f"file://{sources}",
         "docker_vps_payload_secret": SECRET,
         "docker_vps_health_wait": 60,
     }
     # Named as in the other module, whose build of the same sources is then used again.
-    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **words)
+    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **variables)
     app.remove()
     try:
         app.deploy().succeeded()
@@ -108,12 +108,12 @@ def test_10_a_migration_that_fails_half_way_takes_no_data_along(site: Site, sour
     site.app.becomes_healthy()
     assert inspect(site.app.container)["Image"] == image
 
-    said = re.search(r"Release (\d{8}-\d{6}), acceptance-app:\w+, failed\. [^\n]+", failed.text)
-    assert said, failed.output
-    assert "was put back and is healthy" in said[0]
-    assert "The data is as it was before." in said[0]
-    log = site.app.directory / f"releases/{said[1]}/log"
-    assert str(log) in said[0]
+    message = re.search(r"Release (\d{8}-\d{6}), acceptance-app:\w+, failed\. [^\n]+", failed.text)
+    assert message, failed.output
+    assert "was put back and is healthy" in message[0]
+    assert "The data is as it was before." in message[0]
+    log = site.app.directory / f"releases/{message[1]}/log"
+    assert str(log) in message[0]
     assert "UNIQUE constraint failed: vendors.name" in log.read_text()
     assert json.loads((log.parent / "release.json").read_text())["result"] == "failed"
     assert SECRET not in failed.output + log.read_text()

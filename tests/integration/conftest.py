@@ -48,8 +48,8 @@ def make_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeApp]:
     """Make applications that are removed with all their data after the module."""
     made: list[App] = []
 
-    def make(name: str, **words: object) -> App:
-        app = App(name, tmp_path_factory.mktemp(name), **{**DEFAULTS, **words})
+    def make(name: str, **variables: object) -> App:
+        app = App(name, tmp_path_factory.mktemp(name), **{**DEFAULTS, **variables})
         app.remove()
         made.append(app)
         return app

@@ -125,15 +125,15 @@ def begun(directory: str, volumes: Mapping[str, str], **given: Any) -> subproces
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Return what the process said at its end."""
-    said, _unused = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    told: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return told
+    output, _unused = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    result: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return result
 
 
-def content(sets: Sets, told: Mapping[str, Any], name: str) -> tarfile.TarFile:
+def content(sets: Sets, result: Mapping[str, Any], name: str) -> tarfile.TarFile:
     """Open an archive of a set."""
-    file = next(one["file"] for one in told["set"]["archives"] if one["name"] == name)
+    file = next(one["file"] for one in result["set"]["archives"] if one["name"] == name)
     return tarfile.open(Path(sets.directory) / file)
 
 
@@ -192,9 +192,9 @@ def writer(database: Path, mode: str) -> Iterator[None]:
         assert process.poll() is None
     finally:
         process.terminate()
-        said, _unused = process.communicate(timeout=30)
-    assert process.returncode == 0, said
-    assert int(said) > 100
+        output, _unused = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert int(output) > 100
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
@@ -205,9 +205,9 @@ def test_a_writer_is_neither_disturbed_nor_cut_in_two(
     rows = []
     with writer(place / "payload.db", mode):
         for number in range(20):
-            told = made(sets, {"db": "it-backup-db"}, Hurried())  # since there is no quiet moment
-            assert told["set"]["downtime"] == 0
-            with content(sets, told, "db") as opened:
+            result = made(sets, {"db": "it-backup-db"}, Hurried())  # since there is no quiet moment
+            assert result["set"]["downtime"] == 0
+            with content(sets, result, "db") as opened:
                 assert {os.path.normpath(name) for name in opened.getnames()} == {".", "payload.db"}
                 archived = opened.extractfile("./payload.db")
                 assert archived
@@ -216,7 +216,7 @@ def test_a_writer_is_neither_disturbed_nor_cut_in_two(
                 assert copied.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
                 count, last, total = copied.execute("SELECT count(*), max(id), sum(id) FROM written").fetchone()
             assert (count, total) == (last, last * (last + 1) // 2)
-            assert told["set"]["archives"][0]["databases"][0]["tables"] == {"written": last}
+            assert result["set"]["archives"][0]["databases"][0]["tables"] == {"written": last}
             rows.append(last)
     assert rows == sorted(set(rows))
     assert whole(sets) == 20
@@ -271,10 +271,10 @@ def test_a_failure_in_the_middle_lets_the_containers_go_on(
     assert whole(sets) == 0
     (place / "payload.db").unlink()
     (place / "file").write_text("x")
-    told = made(sets, {"db": "it-backup-bad"}, consistency=consistency)
+    result = made(sets, {"db": "it-backup-bad"}, consistency=consistency)
     assert state(container) == "running"
-    assert 0 < told["set"]["downtime"] < 5
-    assert told["set"]["release"]["container"] == container
+    assert 0 < result["set"]["downtime"] < 5
+    assert result["set"]["release"]["container"] == container
 
 
 def test_the_next_backup_sets_right_what_a_power_failure_left(make_volume: MakeVolume, sets: Sets) -> None:
@@ -357,9 +357,9 @@ def test_an_engine_that_is_restarted_meanwhile(small_engine: SmallEngine, tmp_pa
             small_engine.start()
         finally:
             process.send_signal(signal.SIGCONT)
-        told = ended(process)
+        result = ended(process)
         assert state(container, *engine) == "running"
-        return told
+        return result
 
     assert "set" in restarted("stop", 0)
     assert "No Docker engine answers" in restarted("stop", 3)["error"]
@@ -380,11 +380,11 @@ def test_two_at_once(make_volume: MakeVolume, sets: Sets) -> None:
         assert time.monotonic() - began < 5
     finally:
         first.send_signal(signal.SIGCONT)
-    told = ended(first)
+    result = ended(first)
     assert f"Cannot begin a backup of shop: a backup of shop (process {first.pid}) has been at work for" in str(
         caught.value
     )
-    assert [one.manifest.id for one in sets.listing().sets] == [told["set"]["id"]]
+    assert [one.manifest.id for one in sets.listing().sets] == [result["set"]["id"]]
     assert whole(sets) == 1
 
 
@@ -394,8 +394,8 @@ def test_a_clock_that_steps_back(make_volume: MakeVolume, sets: Sets) -> None:
     ahead = made(sets, volumes, Clock(timedelta(days=1)))
     right = made(sets, volumes)
     same_second = made(sets, volumes)
-    for told in (right, same_second):
-        assert told["set"]["warnings"] == (
+    for result in (right, same_second):
+        assert result["set"]["warnings"] == (
             f"The newest set is dated {ahead['set']['id']}, later than now: did the clock step back?",
         )
     now = datetime.now(timezone.utc) + timedelta(seconds=2)
@@ -487,12 +487,12 @@ def test_everything_special_comes_back(make_volume: MakeVolume, sets: Sets) -> N
     listener.bind(str(place / "socket"))
     os.mknod(place / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
     os.utime(place, ns=(1, 10**18))
-    told = made(sets, {"media": "it-backup-odd"})
+    result = made(sets, {"media": "it-backup-odd"})
     listener.close()
     (found,) = sets.listing().sets[0].manifest.archives
     assert found.skipped == ("device", "socket")
     assert (found.inconsistent, found.vanished, found.outside_links) == ((), (), 2)
-    assert told["set"]["warnings"] == (
+    assert result["set"]["warnings"] == (
         "media: 2 links lead out of the volume; restoring needs allow_outside_links",
         "media: sockets and devices are not in the set: device, socket",
     )
@@ -509,11 +509,11 @@ def test_memory_is_bounded(make_volume: MakeVolume, sets: Sets, capsys: pytest.C
         noise(place / f"noise-{number}", 64)
         (place / f"text-{number}").write_bytes(text)
     for compression in ("gzip", "zstd"):
-        told = ended(begun(sets.directory, {"media": "it-backup-large"}, compression=compression))
+        result = ended(begun(sets.directory, {"media": "it-backup-large"}, compression=compression))
         with capsys.disabled():
-            said = f"{told['memory'] / MEBIBYTE:.0f} MiB of memory, {told['seconds']:.1f} s"
-            sys.stdout.write(f" [512 MiB with {compression}: {said}] ")
-        assert told["memory"] < 64 * MEBIBYTE
+            used = f"{result['memory'] / MEBIBYTE:.0f} MiB of memory, {result['seconds']:.1f} s"
+            sys.stdout.write(f" [512 MiB with {compression}: {used}] ")
+        assert result["memory"] < 64 * MEBIBYTE
 
 
 def test_the_playbook(make_app: MakeApp) -> None:
@@ -521,8 +521,8 @@ def test_the_playbook(make_app: MakeApp) -> None:
     app.deploy().succeeded()
     app.post("/api/vendors", {"name": "Ada"})
     secret = app.env_keys()["PAYLOAD_SECRET"]
-    rehearsed = app.playbook("backup", "--check").succeeded()
-    assert "A set of it-backup would be made: 2 archives, at most" in rehearsed.text
+    dry_run = app.playbook("backup", "--check").succeeded()
+    assert "A set of it-backup would be made: 2 archives, at most" in dry_run.text
     assert not app.backups.exists()
     sets = Sets(str(app.backups), "it-backup")
     for count in (1, 2):

@@ -15,8 +15,8 @@ SECRET = "7f3d9c0e51b24a86" * 4
 @pytest.fixture(scope="module")
 def app(make_app: MakeApp) -> App:
     """A deployed application with one vendor."""
-    words = {"docker_vps_health_start_interval": None}  # by default
-    app = make_app("it-deploy", docker_vps_env={"API_TOKEN": "tok-sesame-4711"}, **words)
+    variables = {"docker_vps_health_start_interval": None}  # by default
+    app = make_app("it-deploy", docker_vps_env={"API_TOKEN": "tok-sesame-4711"}, **variables)
     app.deploy().succeeded()
     assert app.post("/api/vendors", {"name": "before"}).status == 201
     return app
@@ -123,11 +123,11 @@ def test_tags_run_one_phase(app: App) -> None:
 def test_a_stack_without_an_image_asked_for_keeps_the_live_one(app: App, sources: Path) -> None:
     live = inspect(app.container)["Config"]["Image"]
     copied(STANDIN, sources, **{"other.js": "// newer\n"})
-    words = {"docker_vps_source_path": str(sources), "docker_vps_env": {"API_TOKEN": "tok-kept"}}
-    app.deploy("--tags", "env_file,stack", **words).succeeded()
+    variables = {"docker_vps_source_path": str(sources), "docker_vps_env": {"API_TOKEN": "tok-kept"}}
+    app.deploy("--tags", "env_file,stack", **variables).succeeded()
     assert app.env_keys()["API_TOKEN"] == "tok-kept"
     assert inspect(app.container)["Config"]["Image"] == live
-    assert app.deploy("--skip-tags", "image", **words).succeeded().recap["changed"] == 0
+    assert app.deploy("--skip-tags", "image", **variables).succeeded().recap["changed"] == 0
     app.deploy().succeeded()
 
 
@@ -168,9 +168,9 @@ def test_data_survives_down_and_up_by_the_role(app: App) -> None:
 
 def test_groups_that_mix_two_applications_on_one_host_are_refused(make_app: MakeApp, tmp_path: Path) -> None:
     app = make_app("it-mixed")
-    words = {**app.host(), "docker_vps_app": None}
+    variables = {**app.host(), "docker_vps_app": None}
     groups = {
-        "shop": {"hosts": {"vps1": {name: value for name, value in words.items() if value is not None}}},
+        "shop": {"hosts": {"vps1": {name: value for name, value in variables.items() if value is not None}}},
         "blog": {"hosts": {"vps1": {}}},
         "docker_vps": {"children": {"shop": {}, "blog": {}}, "vars": {"docker_vps_server_url": "http://localhost"}},
     }

@@ -85,7 +85,7 @@ def build(tmp_path: Path, contexts: dict[str, Path]) -> Path:
     lines = ["FROM scratch", *(f"COPY --from={name} . /{name}/" for name in contexts)]
     file, out = tmp_path / "Dockerfile", tmp_path / f"out-{next(iter(contexts))}"
     file.write_text("\n".join(lines) + "\n")
-    given = [word for name, place in contexts.items() for word in ("--build-context", f"{name}={place}")]
-    words = ["--quiet", "--file", str(file), "--output", f"type=local,dest={out}", *given, str(tmp_path / "empty")]
-    docker("buildx", "build", *words)
+    given = [option for name, place in contexts.items() for option in ("--build-context", f"{name}={place}")]
+    options = ["--quiet", "--file", str(file), "--output", f"type=local,dest={out}", *given, str(tmp_path / "empty")]
+    docker("buildx", "build", *options)
     return out

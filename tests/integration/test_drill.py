@@ -106,7 +106,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
             change(root)
         file = archive_file(each.name, stamp, "gzip")
         written = archive.write(str(folder / file), str(root), "gzip", instead={}, leave_out=())
-        told = replace(
+        result = replace(
             each,
             file=file,
             sha256=written.sha256,
@@ -114,7 +114,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
             files=written.files,
             plain_bytes=written.plain_bytes,
         )
-        archives.append(replace(told, **about) if each.name == "db" else told)
+        archives.append(replace(result, **about) if each.name == "db" else result)
     sets.publish(str(folder), replace(one.manifest, id=stamp, archives=tuple(archives)))
     sets.remove([one])
 
@@ -125,9 +125,9 @@ def test_a_good_set_is_verified(sets: Sets) -> None:
     assert (result["rows"], result["tables"], result["files"]) == (3, 1, 2)
     assert 0 < result["healthy_after"] < result["drill"]["seconds"] < 30
     assert newest(sets).manifest.verified
-    told = verify.run(verify.Params(level="full"), sets, SystemClock())
-    assert told["last_verified"]["id"] == result["set"]
-    assert told["sets"][0]["problems"] == []
+    info = verify.run(verify.Params(level="full"), sets, SystemClock())
+    assert info["last_verified"]["id"] == result["set"]
+    assert info["sets"][0]["problems"] == []
 
 
 def test_through_the_playbook(app: App) -> None:
@@ -163,14 +163,16 @@ def test_a_database_on_which_the_application_crashes(sets: Sets, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("DROP TABLE vendors; CREATE VIEW vendors AS SELECT * FROM nowhere", "no such table: main.nowhere"),
         # It can be counted, and compared with the manifest, but JavaScript has no such number.
         (f"INSERT INTO vendors VALUES ({2**53 + 1}, 'no reader')", "Value is too large to be represented"),
     ],
 )
-def test_a_database_on_which_the_application_is_unhealthy(sets: Sets, tmp_path: Path, change: str, said: str) -> None:
+def test_a_database_on_which_the_application_is_unhealthy(
+    sets: Sets, tmp_path: Path, change: str, message: str
+) -> None:
     def spoil(root: Path) -> None:
         with closing(sqlite3.connect(root / "payload.db")) as database:
             database.executescript(f"CREATE TABLE kept (id); {change}")
@@ -179,7 +181,7 @@ def test_a_database_on_which_the_application_is_unhealthy(sets: Sets, tmp_path: 
     doctored(sets, tmp_path, spoil, databases=(replace(database, tables={"kept": 0}),))
     error = failure(sets, timeout=4.0)
     assert "was not healthy within 4 s" in error.message
-    assert said in error.message
+    assert message in error.message
 
 
 def test_rows_that_are_missing(sets: Sets, tmp_path: Path) -> None:

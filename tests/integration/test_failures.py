@@ -44,8 +44,8 @@ def untouched(app: App) -> Iterator[App]:
 
 def test_a_missing_git_ref(untouched: App, sources: Path) -> None:
     commit(copied(STANDIN, sources))
-    words = {"docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "no-such-branch"}
-    text = untouched.deploy(docker_vps_source_path=None, **words).failed().text
+    variables = {"docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "no-such-branch"}
+    text = untouched.deploy(docker_vps_source_path=None, **variables).failed().text
     assert (
         "The repository has no branch, tag or commit no-such-branch: check docker_vps_git_version. It has main." in text
     )
@@ -101,16 +101,16 @@ def test_a_lockfile_that_does_not_agree(untouched: App, sources: Path) -> None:
 def test_sources_that_npm_cannot_install(untouched: App, sources: Path, lockfile: str, way: str) -> None:
     copied(STANDIN, sources, **({lockfile: ""} if lockfile else {}))
     (sources / "package-lock.json").unlink()
-    words: dict[str, object] = {"docker_vps_source_path": str(sources)}
+    variables: dict[str, object] = {"docker_vps_source_path": str(sources)}
     if way == "git":
         commit(sources)
-        words = {"docker_vps_source_path": None, "docker_vps_git_url": f"file://{sources}"}
-    played = untouched.deploy(**words).failed()
+        variables = {"docker_vps_source_path": None, "docker_vps_git_url": f"file://{sources}"}
+    played = untouched.deploy(**variables).failed()
     assert f"have {f'{lockfile} and ' if lockfile else ''}no package-lock.json" in played.text
     assert "or bring a Dockerfile" in played.text
     assert "Image | Build it" not in played.output
     if way == "path":
-        assert "no package-lock.json" in untouched.deploy("--check", **words).failed().text
+        assert "no package-lock.json" in untouched.deploy("--check", **variables).failed().text
 
 
 def test_a_build_without_standalone_output(untouched: App, sources: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_build_without_standalone_output(untouched: App, sources: Path) -> Non
     assert "set output: 'standalone' in next.config" in text
 
 
-@pytest.mark.parametrize("word", ["docker_vps_build_disk", "docker_vps_disk_free_min"])
-def test_too_little_disk(untouched: App, sources: Path, word: str) -> None:
+@pytest.mark.parametrize("variable", ["docker_vps_build_disk", "docker_vps_disk_free_min"])
+def test_too_little_disk(untouched: App, sources: Path, variable: str) -> None:
     copied(STANDIN, sources, README="changed\n")
-    text = untouched.deploy(docker_vps_source_path=str(sources), **{word: "900T"}).failed().text
+    text = untouched.deploy(docker_vps_source_path=str(sources), **{variable: "900T"}).failed().text
     assert "disk: expected at least 921600.0 GiB free, found" in text
 
 
@@ -139,8 +139,8 @@ def test_a_version_that_exits_at_once(app: App) -> None:
 
 
 def test_a_version_under_another_name_that_fails(app: App) -> None:
-    words = {"docker_vps_container": "it-fail-renamed", "docker_vps_env": {"STANDIN_CRASH": "7"}}
-    assert "was put back and is healthy" in app.deploy(**words).failed().text
+    variables = {"docker_vps_container": "it-fail-renamed", "docker_vps_env": {"STANDIN_CRASH": "7"}}
+    assert "was put back and is healthy" in app.deploy(**variables).failed().text
 
 
 def test_a_version_that_never_becomes_healthy(app: App) -> None:
@@ -183,10 +183,10 @@ def test_a_first_version_that_cannot_be_started_one_that_exits_at_once_and_one_t
 
 
 def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:
-    words = {"docker_vps_payload_secret": "changeme-changeme-changeme-changeme"}
+    variables = {"docker_vps_payload_secret": "changeme-changeme-changeme-changeme"}
     text = (
         untouched.deploy(
-            **words,
+            **variables,
             docker_vps_database_uri="file:/tmp/x.db",
             docker_vps_env={"A-B": "1", "NEXT_PUBLIC_SERVER_URL": "ftp://x"},
         )
@@ -201,7 +201,7 @@ def test_a_broken_environment_names_every_wrong_key(untouched: App) -> None:
 def test_a_container_and_a_volume_of_somebody_else(make_app: MakeApp) -> None:
     app = make_app("it-taken")
     docker("volume", "create", f"{app.name}-db")
-    docker("create", "--name", app.container, app.words["docker_vps_base_image"], "true")
+    docker("create", "--name", app.container, app.variables["docker_vps_base_image"], "true")
     try:
         text = app.deploy().failed().text
         assert f"container {app.container}: expected absent, or of the Compose project it-taken" in text
@@ -215,7 +215,7 @@ def test_a_container_and_a_volume_of_somebody_else(make_app: MakeApp) -> None:
 
 def test_a_compose_project_of_somebody_else_with_the_same_name(make_app: MakeApp, tmp_path: Path) -> None:
     app = make_app("it-project")
-    image = app.words["docker_vps_base_image"]
+    image = app.variables["docker_vps_base_image"]
     services = {name: {"image": image, "command": "sleep 600"} for name in ("worker", "app")}
     services["app"]["container_name"] = app.container
     (tmp_path / "compose.yml").write_text(json.dumps({"name": app.name, "services": services}))
@@ -240,8 +240,8 @@ def test_no_engine(make_app: MakeApp, tmp_path: Path) -> None:
 def test_a_host_without_the_docker_sdk(make_app: MakeApp, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare")
     python = str(tmp_path / "bare/bin/python")
-    words = {"docker_vps_replica_url": f"file://{tmp_path}/replica", "docker_vps_schedule_python": python}
-    app = make_app("it-bare", ansible_python_interpreter=python, **words)
+    variables = {"docker_vps_replica_url": f"file://{tmp_path}/replica", "docker_vps_schedule_python": python}
+    app = make_app("it-bare", ansible_python_interpreter=python, **variables)
     for name in ("backup", "logs", "releases", "remove", "replica", "restore", "stop"):
         text = app.playbook(name).failed().text
         assert f"{python} has no Docker SDK (No module named ''docker'')" in text, name

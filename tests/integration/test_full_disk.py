@@ -93,9 +93,9 @@ def test_a_backup_fails_in_one_sentence_and_counts_as_failed(host: Host) -> None
     assert host.run("status") == 0
     before = sorted(os.listdir(host.sets.directory))
     assert host.run("backup") == 1
-    told = host.err.splitlines()
-    assert told[-1].startswith(f"{host.sets.directory} has 0 MiB free, and the backup needs about ")
-    assert all(f"No space left on device (the disk at {host.disk} has 0 KiB" in one for one in told[:-1])
+    errors = host.err.splitlines()
+    assert errors[-1].startswith(f"{host.sets.directory} has 0 MiB free, and the backup needs about ")
+    assert all(f"No space left on device (the disk at {host.disk} has 0 KiB" in one for one in errors[:-1])
     assert sorted(os.listdir(host.sets.directory)) == before
     assert host.run("status") == 1
     assert host.out.startswith("backup: FAILED, ")

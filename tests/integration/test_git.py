@@ -164,9 +164,9 @@ def test_each_cause_has_its_own_sentence(
         given = {"key": servers.key(given["key"])}
     if given.get("known_hosts") == "another":
         given = {"known_hosts": f"[127.0.0.1]:{servers.sshd.port} {servers.public('ui')}"}
-    said = worded(over_ssh.refused(**given))
-    assert cause in said, said
-    assert "PRIVATE KEY" not in said
+    message = worded(over_ssh.refused(**given))
+    assert cause in message, message
+    assert "PRIVATE KEY" not in message
 
 
 def test_a_key_that_lost_its_last_line_end_and_one_in_a_file(author: Author, servers: Servers, over_ssh: Host) -> None:
@@ -184,8 +184,8 @@ def test_submodules_are_asked_with_their_own_keys(
     author.git("submodule", "--quiet", "add", str(ui.bare), "ui")
     author.git("config", "--file", ".gitmodules", "submodule.ui.url", "../ui.git")
     author.push()
-    said = over_ssh.refused()
-    assert "Repository not found" in said
+    message = over_ssh.refused()
+    assert "Repository not found" in message
     keys = {"submodule_keys": {"acme/ui": servers.key("ui")}}
     assert over_ssh(**keys)["changed"]  # what the refused run left is finished
     assert (over_ssh.place / "ui/button").read_text() == "round"
@@ -241,10 +241,10 @@ def test_large_files_are_fetched_or_refused(author: Author, host: Host, monkeypa
     assert not host()["changed"]
     shutil.rmtree(host.place)
     monkeypatch.setenv("PATH", str(without_lfs(host.place.parent / "bin")))
-    said = host.refused()
+    message = host.refused()
     # With what the package of git-lfs writes into /etc/gitconfig, git refuses itself.
-    assert "install git-lfs on the host" in said
-    assert "Only pointers are here: logo.png." in said or "git-lfs: not found" in said
+    assert "install git-lfs on the host" in message
+    assert "Only pointers are here: logo.png." in message or "git-lfs: not found" in message
     monkeypatch.undo()
     assert host()["changed"]
     assert (host.place / "logo.png").read_text() == "picture"
@@ -266,9 +266,9 @@ def test_large_files_of_a_submodule_are_fetched_or_refused(
     try:
         with monkeypatch.context() as bare:
             bare.setenv("PATH", str(without_lfs(tmp_path / "bin")))
-            said = host.refused()
-            assert "install git-lfs on the host" in said
-            assert "Only pointers are here: parts/ui/icons/logo.png." in said
+            message = host.refused()
+            assert "install git-lfs on the host" in message
+            assert "Only pointers are here: parts/ui/icons/logo.png." in message
         assert host()["changed"]
         assert (host.place / "parts/ui/icons/logo.png").read_text() == "picture"
         assert not host()["changed"]
@@ -341,13 +341,13 @@ def test_a_checkout_that_is_killed_is_finished_by_the_next_run(author: Author, h
 def test_a_play_checks_out_with_the_variables_of_the_inventory(
     servers: Servers, author: Author, make_app: MakeApp
 ) -> None:
-    words = {
+    variables = {
         "docker_vps_source_path": None,
         "docker_vps_git_url": servers.ssh("site"),
         "docker_vps_git_key": servers.key("site"),
         "docker_vps_git_known_hosts": servers.sshd.known_hosts,
     }
-    app = make_app("it-git-ssh", **words)
+    app = make_app("it-git-ssh", **variables)
     played = app.deploy("-vvv", docker_vps_git_version="mian", docker_vps_git_token=TOKEN).failed()
     assert "check docker_vps_git_version. It has main." in played.text
     assert "image_git" not in played.output.split("TASK [Failure")[-1]

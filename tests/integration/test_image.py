@@ -218,10 +218,10 @@ def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
     (tmp_path / "none/package.json").write_text("{}")
     (tmp_path / "inputs.js").write_text((ROOT / "roles/image/files/install-inputs.js").read_text())
     script = "cd /trees; for one in none [0-9]*; do node inputs.js $one out/$one 2>&1; done"
-    said = docker(
+    output = docker(
         "run", "--rm", "--network=none", f"--volume={tmp_path}:/trees", image_of("base_image.sh"), "sh", "-c", script
     )
-    assert "there is no package-lock.json in the sources" in said
+    assert "there is no package-lock.json in the sources" in output
     for number, (manifest, files, expected) in enumerate(INPUTS):
         found = {path.name for path in (tmp_path / f"out/{number}").iterdir()}
         top = {name.partition("/")[0] for name in files}
@@ -256,24 +256,24 @@ def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: Mak
 
 
 def processes_of(text: str) -> list[int]:
-    """Return the processes whose command has a text in it."""
+    """Return the processes whose command has a string in it."""
     found = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
     return [one for one in found if text.encode() in command_of(one)]
 
 
-# Each tells when it is at work; its text is unlike that of all others, so that nothing is cached.
+# Each tells when it is at work; its content is unlike that of all others, so that nothing is cached.
 SLOW = """FROM {base}
 RUN echo {unlike_others}; date +%s.%N; sleep {seconds}; date +%s.%N
 """
 
 
-def build_role(apps: list[App], sources: Path, seconds: float, **words: Any) -> Played:
+def build_role(apps: list[App], sources: Path, seconds: float, **variables: Any) -> Played:
     """Build the images of applications by the role alone, all at once, each for so many seconds at least."""
     hosts = {}
     for app in apps:
         dockerfile = SLOW.format(base=image_of("base_image.sh"), unlike_others=time.time_ns(), seconds=seconds)
         copied(STANDIN, sources / app.name, Dockerfile=dockerfile)
-        hosts[app.name] = {**app.host(), "docker_vps_source_path": str(sources / app.name), **words}
+        hosts[app.name] = {**app.host(), "docker_vps_source_path": str(sources / app.name), **variables}
     (sources / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
     task = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
     (sources / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
@@ -285,12 +285,12 @@ def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: 
     # Both together take longer than one of them may.
     build_role(apps, sources, seconds=6, docker_vps_build_timeout=10).succeeded()
     logs = [(app.directory / "build.log").read_text() for app in apps]
-    moments = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
-    first, second = sorted(moments)
+    times = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
+    first, second = sorted(times)
     assert first[1] - first[0] >= 6
     assert first[1] < second[0], "they were at work at the same time"
     waited = "Another build is at work on this host. This one begins when that has ended."
-    assert waited in logs[moments.index(second)]
+    assert waited in logs[times.index(second)]
 
 
 def test_a_build_that_takes_too_long_is_ended(make_app: MakeApp, sources: Path) -> None:
@@ -376,8 +376,8 @@ def test_an_own_dockerfile_is_given_the_same_from_a_directory_and_from_git(make_
     app = make_app("it-given")
     directory = f"{app.directory}/source"
     git = {"docker_vps_source_path": "", "docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "main"}
-    for source, words in (("path", {"docker_vps_source_path": str(sources)}), ("git", git)):
-        build_role([app], sources.with_name(source), 0, **words).succeeded()
+    for source, variables in (("path", {"docker_vps_source_path": str(sources)}), ("git", git)):
+        build_role([app], sources.with_name(source), 0, **variables).succeeded()
     images = docker("images", "--quiet", app.container).split()
     given = [docker("run", "--rm", one, "sh", "-c", "cd /given && find . -type f").splitlines() for one in images]
     committed = run("git", "-C", str(sources), "ls-files").stdout.split()
@@ -452,10 +452,10 @@ def start(app: App, *options: str, command: tuple[str, ...] = ("id",)) -> str:
 
 @pytest.mark.parametrize(("user", "group"), [("1000", "1000"), ("1005", "997"), ("33", "33"), ("65534", "4")])
 def test_it_runs_as_puid_and_pgid_whether_they_exist_or_not(app: App, user: str, group: str) -> None:
-    told = start(app, "--env", f"PUID={user}", "--env", f"PGID={group}")
-    assert told.startswith(f"uid={user}")
-    assert f"gid={group}" in told
-    assert "uid=0" not in told
+    output = start(app, "--env", f"PUID={user}", "--env", f"PGID={group}")
+    assert output.startswith(f"uid={user}")
+    assert f"gid={group}" in output
+    assert "uid=0" not in output
 
 
 @pytest.mark.parametrize("wrong", ["0", "00", "-1", "abc", "1 0", ""])

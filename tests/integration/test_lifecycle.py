@@ -53,9 +53,9 @@ def sets(app: App) -> list[str]:
 
 def test_stop_and_start(app: App) -> None:
     before, data = inspect(app.container), vendors(app)
-    rehearsed = app.playbook("stop", "--check").succeeded()
-    assert rehearsed.recap["changed"] == 1
-    assert f"{app.container} would be stopped, with 10 s to end" in rehearsed.text
+    dry_run = app.playbook("stop", "--check").succeeded()
+    assert dry_run.recap["changed"] == 1
+    assert f"{app.container} would be stopped, with 10 s to end" in dry_run.text
     assert state(app)["Status"] == "running"
 
     stopped = app.playbook("stop").succeeded()
@@ -74,9 +74,9 @@ def test_stop_and_start(app: App) -> None:
         assert f"{app.container} does not run; its last exit code is 0" in again.text
     assert state(app) == was
 
-    rehearsed = app.playbook("start", "--check").succeeded()
-    assert rehearsed.recap["changed"] == 1
-    assert "would be started" in rehearsed.text
+    dry_run = app.playbook("start", "--check").succeeded()
+    assert dry_run.recap["changed"] == 1
+    assert "would be started" in dry_run.text
     assert state(app) == was
 
     started = app.playbook("start").succeeded()
@@ -105,8 +105,8 @@ def test_a_network_that_was_made_anew_meanwhile(app: App, playbook: str) -> None
 
 def test_restart(app: App) -> None:
     began, data = inspect(app.container)["State"]["StartedAt"], vendors(app)
-    rehearsed = app.playbook("restart", "--check").succeeded()
-    assert "would be stopped" in rehearsed.text
+    dry_run = app.playbook("restart", "--check").succeeded()
+    assert "would be stopped" in dry_run.text
     assert inspect(app.container)["State"]["StartedAt"] == began
     restarted = app.playbook("restart").succeeded()
     assert inspect(app.container)["State"]["StartedAt"] != began
@@ -129,9 +129,9 @@ def test_start_shows_the_log_of_what_does_not_become_healthy(app: App) -> None:
     finally:
         released.write_text(text)
     # Now that env file is one that was never released.
-    rehearsed = app.playbook("restart", "--check").succeeded()
-    assert f"{env_file} was not what is live, so that of release" in rehearsed.text
-    assert "would be put back" in rehearsed.text
+    dry_run = app.playbook("restart", "--check").succeeded()
+    assert f"{env_file} was not what is live, so that of release" in dry_run.text
+    assert "would be put back" in dry_run.text
     assert "STANDIN_CRASH" in env_file.read_text()
     started = app.playbook("start").succeeded()
     assert "was put back" in started.text
@@ -168,8 +168,8 @@ def test_what_ignores_sigterm_is_killed_and_said_to_be(make_app: MakeApp, source
     handler = "process.on('SIGTERM', () => server.close(() => process.exit(0)))"
     assert handler in server
     deaf = {"server.js": server.replace(handler, "process.on('SIGTERM', () => {})")}
-    words = {"docker_vps_source_path": str(copied(STANDIN, sources, **deaf)), "docker_vps_stop_grace_period": "2s"}
-    app = make_app("it-life-deaf", **words)
+    variables = {"docker_vps_source_path": str(copied(STANDIN, sources, **deaf)), "docker_vps_stop_grace_period": "2s"}
+    app = make_app("it-life-deaf", **variables)
     app.deploy().succeeded()
     stopped = app.playbook("stop").succeeded()
     assert state(app)["ExitCode"] == 137
@@ -196,25 +196,25 @@ def test_a_named_set_is_restored_rather_than_the_latest(app: App) -> None:
     app.playbook("backup", docker_vps_backup_prune=False).succeeded()
     upload = Path(json.loads(docker("volume", "inspect", VOLUMES[1]))[0]["Mountpoint"], "square.png")
     upload.rename(f"{upload}.aside")
-    words = {"docker_vps_restore_set": named, "docker_vps_restore_stop_app": True}
+    variables = {"docker_vps_restore_set": named, "docker_vps_restore_stop_app": True}
     query = "SELECT 'square.png' FROM vendors"
     alone = {"docker_vps_restore_volumes": {"db": VOLUMES[0]}, "docker_vps_backup_uploads_query": query}
-    told = app.playbook("restore", "--check", **words, **alone).succeeded()
-    assert f"1 upload that its rows name is not in {VOLUMES[1]}: square.png" in told.text
+    played = app.playbook("restore", "--check", **variables, **alone).succeeded()
+    assert f"1 upload that its rows name is not in {VOLUMES[1]}: square.png" in played.text
     Path(f"{upload}.aside").rename(upload)
-    app.playbook("restore", **words).succeeded()
+    app.playbook("restore", **variables).succeeded()
     assert vendors(app) == data
 
 
 def test_remove_asks_for_the_name(app: App) -> None:
-    for words, said in (
+    for variables, message in (
         ({}, "Nothing was removed"),
         ({"docker_vps_remove_confirm": "it-lief"}, "docker_vps_remove_confirm is it-lief, which is not the name"),
         ({"docker_vps_remove_data": True}, "- volumes it-life-db ("),
     ):
-        refused = app.playbook("remove", **words).failed()
+        refused = app.playbook("remove", **variables).failed()
         assert refused.recap["changed"] == 0
-        assert said in refused.text
+        assert message in refused.text
         assert f"-e docker_vps_remove_confirm={NAME}" in refused.text
         listed = (f"containers {app.container}", images(app)[0], f"in {app.directory}:", "compose.yml", VOLUMES[0])
         assert [part for part in listed if part not in refused.text] == []
@@ -226,9 +226,9 @@ def test_remove_keeps_the_data_and_its_secret(app: App) -> None:
     made = sets(app)
     scheduled = Path(f"/etc/cron.d/{NAME}-backup")
     scheduled.write_text("# as schedule.yml writes it on a host without systemd\n")
-    rehearsed = app.playbook("remove", "--check").succeeded()
-    assert f"Would go: containers {app.container}" in rehearsed.text
-    assert f"Would go: scheduled jobs {scheduled}" in rehearsed.text
+    dry_run = app.playbook("remove", "--check").succeeded()
+    assert f"Would go: containers {app.container}" in dry_run.text
+    assert f"Would go: scheduled jobs {scheduled}" in dry_run.text
     assert scheduled.exists()
     assert state(app)["Status"] == "running"
 
@@ -254,13 +254,13 @@ def test_remove_keeps_the_data_and_its_secret(app: App) -> None:
 
 def test_remove_with_the_data_makes_a_last_set_that_restores(app: App) -> None:
     data, made = vendors(app), sets(app)
-    words = {"docker_vps_remove_confirm": NAME, "docker_vps_remove_data": True}
-    rehearsed = app.playbook("remove", "--check", **words).succeeded()
-    assert "A set of it-life would be made" in rehearsed.text
-    assert "Would go: volumes it-life-db (" in rehearsed.text
+    variables = {"docker_vps_remove_confirm": NAME, "docker_vps_remove_data": True}
+    dry_run = app.playbook("remove", "--check", **variables).succeeded()
+    assert "A set of it-life would be made" in dry_run.text
+    assert "Would go: volumes it-life-db (" in dry_run.text
     assert (state(app)["Status"], sets(app)) == ("running", made)
 
-    removed = app.playbook("remove", **words).succeeded()
+    removed = app.playbook("remove", **variables).succeeded()
     assert "ended by itself with exit code 0" in removed.text
     assert "Set " in removed.text
     assert "before removal" in (app.backups / sets(app)[-1]).read_text()
@@ -268,7 +268,7 @@ def test_remove_with_the_data_makes_a_last_set_that_restores(app: App) -> None:
     assert volumes() == []
     assert not app.directory.exists()
     assert docker("network", "ls", "--quiet", "--filter", f"name={app.network}")
-    assert app.playbook("remove", **words).succeeded().recap["changed"] == 0
+    assert app.playbook("remove", **variables).succeeded().recap["changed"] == 0
     assert len(sets(app)) == len(made) + 1
 
     app.playbook("restore").succeeded()
@@ -278,20 +278,21 @@ def test_remove_with_the_data_makes_a_last_set_that_restores(app: App) -> None:
 
 
 def test_remove_with_the_data_refuses_without_a_backup_of_it(app: App) -> None:
-    words = {"docker_vps_remove_confirm": NAME, "docker_vps_remove_data": True}
-    left_out = app.playbook("remove", docker_vps_backup_volumes={"db": VOLUMES[0]}, **words).failed()
+    variables = {"docker_vps_remove_confirm": NAME, "docker_vps_remove_data": True}
+    left_out = app.playbook("remove", docker_vps_backup_volumes={"db": VOLUMES[0]}, **variables).failed()
     assert "docker_vps_backup_volumes leaves out it-life-media" in left_out.text
     other = ("--name", f"{NAME}-other", "--volume", f"{VOLUMES[1]}:/x:ro", "--network=none", images(app)[0])
     docker("create", *other)
     try:
-        used = app.playbook("remove", **words).failed()
+        used = app.playbook("remove", **variables).failed()
     finally:
         docker("rm", f"{NAME}-other")
     assert f"{NAME}-other also use" in used.text
     assert state(app)["Status"] == "running"
 
     # No directory can be made below a file.
-    failed = app.playbook("remove", docker_vps_backup_directory=f"{app.directory}/compose.yml/sets", **words).failed()
+    variables["docker_vps_backup_directory"] = f"{app.directory}/compose.yml/sets"
+    failed = app.playbook("remove", **variables).failed()
     assert "Without a last backup nothing is removed" in failed.text
     assert volumes() == VOLUMES
     assert state(app)["Status"] == "exited"

@@ -66,8 +66,8 @@ def at_work(app: App, tmp_path: Path) -> Iterator[AtWork]:
     go = tmp_path / "go"
     hook = ["sh", "-c", 'until test -e "$0"; do sleep 0.1; done', str(go)]
     ended: list[Played] = []
-    words = {"docker_vps_hooks_before_build": [hook]}
-    thread = threading.Thread(target=lambda: ended.append(app.playbook("update", **words)))
+    variables = {"docker_vps_hooks_before_build": [hook]}
+    thread = threading.Thread(target=lambda: ended.append(app.playbook("update", **variables)))
     thread.start()
     until(lambda: held(app), 60, "taking the lock")
     one = AtWork(thread, go, ended)
@@ -132,8 +132,8 @@ def test_check_mode_only_looks_at_the_lock(app: App) -> None:
     assert not lock_of(app).exists()
 
 
-def appending(file: Path, word: str) -> list[str]:
-    return ["sh", "-c", 'echo "$1" >>"$0"', str(file), word]
+def appending(file: Path, line: str) -> list[str]:
+    return ["sh", "-c", 'echo "$1" >>"$0"', str(file), line]
 
 
 def test_hooks_run_in_their_places_and_leave_what_they_are_given(app: App, tmp_path: Path) -> None:
@@ -160,18 +160,18 @@ def test_hooks_run_in_their_places_and_leave_what_they_are_given(app: App, tmp_p
 def test_a_hook_that_fails_before_the_cutover_leaves_everything_as_it_is(app: App, tmp_path: Path, place: str) -> None:
     env = app.directory / ".env.production"
     before = (env.read_bytes(), inspect(app.container)["Id"], inspect(app.container)["State"]["StartedAt"])
-    told = tmp_path / "told.yml"
+    hook = tmp_path / "hook.yml"
     step = {
         "name": "Note",
-        "ansible.builtin.copy": {"content": "{{ docker_vps_failure }}", "dest": str(tmp_path / "told")},
+        "ansible.builtin.copy": {"content": "{{ docker_vps_failure }}", "dest": str(tmp_path / "failure")},
     }
-    told.write_text(yaml.safe_dump([step]))
+    hook.write_text(yaml.safe_dump([step]))
     hooks = {f"docker_vps_hooks_{place}": [["sh", "-c", "echo no good >&2; exit 3"]]}
     broken = [["/nowhere"]]
-    words = {**hooks, "docker_vps_hooks_on_failure": [str(told), *broken], "docker_vps_env": {"A": place}}
-    played = app.deploy(**words).failed()
+    variables = {**hooks, "docker_vps_hooks_on_failure": [str(hook), *broken], "docker_vps_env": {"A": place}}
+    played = app.deploy(**variables).failed()
     sentence = f"The command sh of docker_vps_hooks_{place} ended with 3: no good"
-    assert (tmp_path / "told").read_text() == sentence
+    assert (tmp_path / "failure").read_text() == sentence
     missing = (
         "The command /nowhere of docker_vps_hooks_on_failure cannot be started: there is no such file on the host, or"
     )
@@ -201,7 +201,7 @@ WRONG_HOOKS = [
 
 WRONG_NOTIFICATIONS = {
     "docker_vps_notify_pings": ("text", "docker_vps_notify_pings must be a mapping"),
-    "docker_vps_notify_command": ("text", "docker_vps_notify_command must be a list, but is text"),
+    "docker_vps_notify_command": ("text", "docker_vps_notify_command must be a list, but is a string"),
     "docker_vps_notify_webhook": (["text"], "docker_vps_notify_webhook is a list, not a string"),
 }
 
@@ -216,7 +216,7 @@ def test_hooks_and_notifications_that_could_not_run_are_refused_first(make_app: 
         sentences[name] = sentence
     mixed = {"docker_vps_build_args": "text", "docker_vps_port": 0, "docker_vps_hooks_on_failure": "text"}
     apps["together"] = make_app("it-hooks-together", docker_vps_notify_pings="text", **mixed)
-    sentences["together"] = "docker_vps_hooks_on_failure must be a list, but is text; with -e, give it as JSON"
+    sentences["together"] = "docker_vps_hooks_on_failure must be a list, but is a string; with -e, give it as JSON"
     played = deploy_all(apps)
     for name, app in apps.items():
         assert sentences[name] in played[name].text, name
@@ -249,12 +249,12 @@ class Listener:
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def words(self, **words: Any) -> Mapping[str, Any]:
+    def variables(self, **variables: Any) -> Mapping[str, Any]:
         url = f"http://127.0.0.1:{self.server.server_port}/{SECRET_PATH}"
         return {
             "docker_vps_notify_webhook": f"{url}/hook",
             "docker_vps_notify_pings": {"deploy": f"{url}/ping"},
-            **words,
+            **variables,
         }
 
 
@@ -268,8 +268,8 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
 
 
 def test_a_failure_before_the_cutover_is_told_and_no_address_is_shown(app: App, listener: Listener) -> None:
-    words = listener.words(docker_vps_hooks_before_build=[["false"]])
-    played = app.deploy("-vvv", **words).failed()
+    variables = listener.variables(docker_vps_hooks_before_build=[["false"]])
+    played = app.deploy("-vvv", **variables).failed()
     (ping, nothing), (hook, news) = listener.heard
     assert (ping, nothing) == (f"/{SECRET_PATH}/ping/fail", None)
     assert hook == f"/{SECRET_PATH}/hook"
@@ -280,14 +280,14 @@ def test_a_failure_before_the_cutover_is_told_and_no_address_is_shown(app: App, 
 
 
 def test_a_success_is_told_when_that_is_wanted(app: App, listener: Listener) -> None:
-    app.deploy(**listener.words()).succeeded()
+    app.deploy(**listener.variables()).succeeded()
     assert [path for path, _unused in listener.heard] == [f"/{SECRET_PATH}/ping"]
-    app.deploy(**listener.words(docker_vps_notify_on_success=True, docker_vps_env={"A": "told"})).succeeded()
+    app.deploy(**listener.variables(docker_vps_notify_on_success=True, docker_vps_env={"A": "changed"})).succeeded()
     path, news = listener.heard[-1]
     assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
     assert news["release"] == os.readlink(app.directory / "releases/current")
     assert news["release"] in news["message"]
-    assert app.deploy("--check", **listener.words(docker_vps_notify_on_success=True)).succeeded()
+    assert app.deploy("--check", **listener.variables(docker_vps_notify_on_success=True)).succeeded()
     assert len(listener.heard) == 3
 
 
@@ -303,8 +303,8 @@ def test_a_success_with_a_caution_is_told_without_being_asked_for(app: App, list
 
 
 def test_a_notification_that_fails_is_a_warning(app: App) -> None:
-    words = {"docker_vps_notify_webhook": f"http://127.0.0.1:9/{SECRET_PATH}", "docker_vps_notify_on_success": True}
-    played = app.deploy(**words, docker_vps_env={"A": "told"}).succeeded()
+    variables = {"docker_vps_notify_webhook": f"http://127.0.0.1:9/{SECRET_PATH}", "docker_vps_notify_on_success": True}
+    played = app.deploy(**variables, docker_vps_env={"A": "changed"}).succeeded()
     assert "The webhook failed: " in played.text
     assert SECRET_PATH not in played.output
 
@@ -332,8 +332,8 @@ def test_a_wrong_environment_is_refused_before_there_is_a_network(make_app: Make
     app = make_app("it-hooks-wrong")
     wrong = {"docker_vps_payload_secret": "tok-4711", "docker_vps_env": {"PUID": "0"}}
     played = app.deploy(**wrong, docker_vps_database_uri="file:///tmp/x.db").failed()
-    for said in ("DATABASE_URI must name a file below /data/", "PAYLOAD_SECRET has 8 characters", "PUID must be"):
-        assert said in played.text
+    for message in ("DATABASE_URI must name a file below /data/", "PAYLOAD_SECRET has 8 characters", "PUID must be"):
+        assert message in played.text
     assert "tok-4711" not in played.output
     assert not app.directory.exists()
     assert app.network not in docker("network", "ls", "--format", "{{.Name}}").split()
@@ -353,8 +353,8 @@ def test_releases_are_listed_and_one_can_return(app: App) -> None:
     second = os.readlink(app.directory / "releases/current")
     text = app.playbook("releases").succeeded().text
     assert text.index(second) < text.index(first)
-    told = app.playbook("rollback", "--check").succeeded()
-    assert first in told.text
+    played = app.playbook("rollback", "--check").succeeded()
+    assert first in played.text
     assert app.env_keys()["B"] == "two"
     assert os.readlink(app.directory / "releases/current") == second
     app.playbook("rollback").succeeded()
@@ -366,26 +366,26 @@ def test_releases_are_listed_and_one_can_return(app: App) -> None:
 
 def test_the_flag_for_the_proxys_page_is_there_while_the_application_is_stopped(app: App, tmp_path: Path) -> None:
     flag = tmp_path / "pages/maintenance"
-    words: dict[str, Any] = {"docker_vps_maintenance_flag": str(flag)}
-    assert app.playbook("stop", "--check", **words).succeeded().recap["changed"] >= 2
+    variables: dict[str, Any] = {"docker_vps_maintenance_flag": str(flag)}
+    assert app.playbook("stop", "--check", **variables).succeeded().recap["changed"] >= 2
     assert not flag.parent.exists()
-    app.playbook("stop", **words).succeeded()
+    app.playbook("stop", **variables).succeeded()
     assert flag.exists()
-    assert app.playbook("stop", **words).succeeded().recap["changed"] == 0
-    app.playbook("start", "--check", **words).succeeded()
+    assert app.playbook("stop", **variables).succeeded().recap["changed"] == 0
+    app.playbook("start", "--check", **variables).succeeded()
     assert flag.exists()
-    app.playbook("start", **words).succeeded()
+    app.playbook("start", **variables).succeeded()
     assert not flag.exists()
-    app.deploy(**words).succeeded()
+    app.deploy(**variables).succeeded()
     flag.touch()
-    assert app.deploy(**words).succeeded().recap["changed"] == 1
+    assert app.deploy(**variables).succeeded().recap["changed"] == 1
     assert not flag.exists()
-    words |= {"docker_vps_backup_directory": str(tmp_path / "sets"), "docker_vps_restore_stop_app": True}
-    app.playbook("backup", docker_vps_backup_uploads_query="", **words).succeeded()
+    variables |= {"docker_vps_backup_directory": str(tmp_path / "sets"), "docker_vps_restore_stop_app": True}
+    app.playbook("backup", docker_vps_backup_uploads_query="", **variables).succeeded()
     for starts in ("restart", "restore"):
-        app.playbook("stop", **words).succeeded()
+        app.playbook("stop", **variables).succeeded()
         assert flag.exists()
-        app.playbook(starts, **words).succeeded()
+        app.playbook(starts, **variables).succeeded()
         assert not flag.exists()
 
 
@@ -409,6 +409,6 @@ def test_a_bad_release_stops_after_the_first_host(make_app: MakeApp, tmp_path: P
     assert started() == ["it-hooks-one"]
     assert not two.directory.exists()
     # Otherwise both begin.
-    words = {"docker_vps_serial": ["100%"], "docker_vps_max_fail_percentage": 100}
-    play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(words)).failed()
+    variables = {"docker_vps_serial": ["100%"], "docker_vps_max_fail_percentage": 100}
+    play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(variables)).failed()
     assert started() == ["it-hooks-one", "it-hooks-two"]

@@ -87,13 +87,13 @@ NASTY = "\"'`\\/ !*()~_-.&<>%+=#?:@$,;[]{}|^ä\u00a0\u2028\ufeff\U0001f600\n\t\x
 def test_every_form_in_which_node_writes_a_secret_is_hidden(start: Start) -> None:
     chance = random.Random(16)
     secrets = {f"TOKEN_{n}": "".join(chance.choices(NASTY + "aB3", k=12)).strip() + "end" for n in range(60)}
-    words = [word for name, secret in secrets.items() for word in ("--env", f"{name}={secret}")]
-    name = start("node", 'exec node -e "$NODE"', "--env", f"NODE={NODE}", *words)
+    options = [option for name, secret in secrets.items() for option in ("--env", f"{name}={secret}")]
+    name = start("node", 'exec node -e "$NODE"', "--env", f"NODE={NODE}", *options)
     ended(name)
-    said = [text for text in texts(read(name, tail=0)) if text.count("|") >= 2]
-    assert len(said) >= 60 * 15
+    lines = [text for text in texts(read(name, tail=0)) if text.count("|") >= 2]
+    assert len(lines) >= 60 * 15
     whole = re.compile(r"\|(<TOKEN_\d+>)+\|")
-    assert [text for text in said if not whole.fullmatch(text)] == []
+    assert [text for text in lines if not whole.fullmatch(text)] == []
 
 
 @pytest.mark.parametrize("options", [[], ["--tty"]])
@@ -166,16 +166,16 @@ def test_a_wait_ends_with_the_next_line(start: Start) -> None:
     assert 1 < time.monotonic() - began < 5
 
 
-def inventory(place: Path, container: str, *hosts: str, **words: object) -> Path:
+def inventory(place: Path, container: str, *hosts: str, **variables: object) -> Path:
     host = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     path = place / "hosts.yml"
-    wanted = {"docker_vps_container": container, **words}
+    wanted = {"docker_vps_container": container, **variables}
     path.write_text(yaml.safe_dump({"docker_vps": {"hosts": dict.fromkeys(hosts or ("one",), host), "vars": wanted}}))
     return path
 
 
-def shown(place: Path, container: str, *hosts: str, **words: object) -> Played:
-    return play(ROOT / "playbooks/logs.yml", inventory(place, container, *hosts, **words))
+def shown(place: Path, container: str, *hosts: str, **variables: object) -> Played:
+    return play(ROOT / "playbooks/logs.yml", inventory(place, container, *hosts, **variables))
 
 
 def printed(played: Played) -> list[str]:
@@ -205,7 +205,7 @@ def test_several_hosts_are_told_apart(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("variables", "message"),
     [
         ({"docker_vps_container": "it-logs-nobody"}, "Container it-logs-nobody does not exist"),
         ({"docker_vps_logs_pattern": "("}, "pattern must be a regular expression"),
@@ -214,16 +214,16 @@ def test_several_hosts_are_told_apart(start: Start, tmp_path: Path) -> None:
         ({"docker_vps_logs_follow": True, "docker_vps_logs_until": "1s"}, "follow and until exclude each other"),
     ],
 )
-def test_what_is_wrong_is_told(start: Start, tmp_path: Path, words: dict[str, object], told: str) -> None:
+def test_what_is_wrong_is_told(start: Start, tmp_path: Path, variables: dict[str, object], message: str) -> None:
     name = start("wrong", "sleep 60")
-    assert told in shown(tmp_path, **{"container": name, **words}).failed().text  # type: ignore[arg-type]
+    assert message in shown(tmp_path, **{"container": name, **variables}).failed().text  # type: ignore[arg-type]
 
 
 class Following:
     """ansible-playbook without a terminal, whose lines are read with the time at which each came."""
 
-    def __init__(self, place: Path, container: str, **words: object) -> None:
-        path = inventory(place, container, docker_vps_logs_follow=True, docker_vps_logs_timestamps=False, **words)
+    def __init__(self, place: Path, container: str, **variables: object) -> None:
+        path = inventory(place, container, docker_vps_logs_follow=True, docker_vps_logs_timestamps=False, **variables)
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "playbooks/logs.yml", "-i", str(path)]
         # What Python does by itself with a pipe, whatever whoever runs the tests has set.
         environment = {**clean_environment(), "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": ""}
@@ -252,9 +252,9 @@ def test_followed_lines_come_while_the_container_writes_them(start: Start, tmp_p
     name = start("follow", "for n in 1 2 3 4 5 6 7 8 9 10; do echo tick $n $(date +%s.%N); sleep 1; done; exit 3")
     came = list(Following(tmp_path, name).lines())
     ticks = [(at, line.split()) for at, line in came if line.startswith("tick ")]
-    assert [int(words[1]) for _unused, words in ticks] == [*range(1, 11)]
+    assert [int(tick[1]) for _unused, tick in ticks] == [*range(1, 11)]
     came_at = [at for at, _unused in ticks]
-    written_at = [float(words[2]) for _unused, words in ticks]
+    written_at = [float(tick[2]) for _unused, tick in ticks]
     late = [came - written for came, written in zip(came_at[5:], written_at[8:])]  # the play takes its time to begin
     assert max(late) < 0, f"a line came after the third that followed it had been written: {late}"
     text = "\n".join(line for _unused, line in came)

@@ -51,7 +51,7 @@ class Server:
     address: str
     options: Mapping[str, str] = field(default_factory=dict)
 
-    def words(self, name: str, password: str = PASSWORD) -> dict[str, Any]:
+    def variables(self, name: str, password: str = PASSWORD) -> dict[str, Any]:
         return {"repository": f"{self.address}/{name}", "password": password, "options": dict(self.options)}
 
     def environment(self, name: str) -> dict[str, str]:
@@ -147,9 +147,9 @@ class Host:
     def info(self, restic: Restic, verify: bool = False) -> Mapping[str, Any]:
         return offsite_info.run(offsite_info.Params(APP, self.name, verify, "100%"), restic)
 
-    def module(self, words: Mapping[str, Any], *arguments: str) -> Played:
+    def module(self, variables: Mapping[str, Any], *arguments: str) -> Played:
         """Run the module by Ansible, as whoever runs the tests."""
-        task = {"ptnextjs.docker_vps.backup_offsite": {"app": APP, "directory": self.sets.directory, **words}}
+        task = {"ptnextjs.docker_vps.backup_offsite": {"app": APP, "directory": self.sets.directory, **variables}}
         book, inventory = self.place / "play.yml", self.place / "inventory.yml"
         tasks = [{**task, "register": "done"}, {"ansible.builtin.debug": {"var": "done"}}]
         book.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
@@ -194,8 +194,8 @@ def test_sets_survive_the_loss_of_the_host(
 ) -> None:
     server = servers[kind]
     restic = server.restic("days")
-    rehearsed = host.do("copied", restic, DAYS[0], check_mode=True)
-    assert (rehearsed["changed"], rehearsed["created"]) == (True, True)
+    dry_run = host.do("copied", restic, DAYS[0], check_mode=True)
+    assert (dry_run["changed"], dry_run["created"]) == (True, True)
     assert not restic.exists()
 
     first = host.do("copied", restic, DAYS[0])
@@ -232,7 +232,7 @@ def test_sets_survive_the_loss_of_the_host(
 
 
 def test_the_module_copies_and_shows_no_secret(servers: Mapping[str, Server], host: Host) -> None:
-    words = {**servers["rest"].words("module"), "environment": {"TOKEN": TOKEN, "SHORT": "eu"}}
+    variables = {**servers["rest"].variables("module"), "environment": {"TOKEN": TOKEN, "SHORT": "eu"}}
     seen: list[str] = []
     done = threading.Event()
 
@@ -243,7 +243,7 @@ def test_the_module_copies_and_shows_no_secret(servers: Mapping[str, Server], ho
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        copied = host.module(words, "-vvv").succeeded()
+        copied = host.module(variables, "-vvv").succeeded()
     finally:
         done.set()
         watcher.join()
@@ -253,8 +253,8 @@ def test_the_module_copies_and_shows_no_secret(servers: Mapping[str, Server], ho
     for secret in (LOGIN, PASSWORD, TOKEN):
         assert secret not in copied.output
         assert not [line for line in seen if secret in line]
-    assert host.module(words).succeeded().recap["changed"] == 0
-    wrong = host.module({**words, "password": "another-password"}, "-vvv").failed()
+    assert host.module(variables).succeeded().recap["changed"] == 0
+    wrong = host.module({**variables, "password": "another-password"}, "-vvv").failed()
     assert "wrong password or no key found. Give the password with which the repository was made" in wrong.text
     assert "another-password" not in wrong.output
 

@@ -24,8 +24,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import Sit
 GIBIBYTE = 1024**3
 
 
-def command(*words: object) -> None:
-    subprocess.run([str(word) for word in words], check=True, capture_output=True)
+def command(*arguments: object) -> None:
+    subprocess.run([str(argument) for argument in arguments], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +64,19 @@ def restored(shop: Shop, check_mode: bool = False, **params: Any) -> dict[str, A
 
 
 def refused(shop: Shop, **params: Any) -> str:
-    """Be refused, in a rehearsal and in earnest, before anything is touched; the next backup is not in the way."""
+    """Be refused, in a dry run and in earnest, before anything is touched; the next backup is not in the way."""
     data, beside = shop.data(), shop.folders()
-    told = []
+    messages = []
     for check_mode in (True, False):
         with pytest.raises(DockerVpsError) as caught:
             restored(shop, check_mode, **params)
-        told.append(caught.value.message)
-    assert told[0] == told[1]
-    assert told[0].endswith("Nothing was changed.")
+        messages.append(caught.value.message)
+    assert messages[0] == messages[1]
+    assert messages[0].endswith("Nothing was changed.")
     assert (shop.data(), shop.folders(), shop.sets.leftovers()) == (data, beside, [])
     assert shop.engine.calls == []
     assert shop.engine.running() == ["APP"]
-    return told[0]
+    return messages[0]
 
 
 @contextmanager
@@ -89,9 +89,9 @@ def attribute(path: Path, letter: str) -> Iterator[None]:
 
 
 @contextmanager
-def mounted(path: Path, *words: object) -> Iterator[Path]:
+def mounted(path: Path, *arguments: object) -> Iterator[Path]:
     path.mkdir(exist_ok=True)
-    command("mount", *words, path)
+    command("mount", *arguments, path)
     try:
         yield path
     finally:
@@ -149,10 +149,10 @@ def same_disk(path: Path) -> Any:
 def test_a_mount_in_a_volume(shop: Shop, kind: Callable[[Path], Any]) -> None:
     with kind(shop.media / "cache") as place:
         (place / "thumb.png").write_bytes(b"t")
-        told = f"Another file system is mounted at {place}, which is not in the set, and would be moved aside with"
-        assert told in refused(shop)
+        message = f"Another file system is mounted at {place}, which is not in the set, and would be moved aside with"
+        assert message in refused(shop)
         (warning,) = [one for one in shop.back_up().manifest.warnings if "could not be restored" in one]
-        assert warning.startswith(f"media: as it is now, the set could not be restored into shop-media. {told}")
+        assert warning.startswith(f"media: as it is now, the set could not be restored into shop-media. {message}")
         assert restored(shop, volumes={"db": "shop-db"})["volumes"] == ["shop-db"]
     restored(shop)
 
@@ -189,11 +189,11 @@ def test_a_file_system_that_is_read_only(shop: Shop) -> None:
     folder = shop.media.parent
     with mounted(folder, "--bind", folder):
         command("mount", "-o", "remount,bind,ro", folder)
-        told = refused(shop)
+        message = refused(shop)
         command("mount", "-o", "remount,bind,rw", folder)
-    assert f"Nothing can be made in {folder}: Read-only file system." in told
-    assert "That file system is mounted read-only" in told
-    assert "is_it_root" not in told
+    assert f"Nothing can be made in {folder}: Read-only file system." in message
+    assert "That file system is mounted read-only" in message
+    assert "is_it_root" not in message
 
 
 def test_a_database_at_rest_is_backed_up_where_nothing_can_be_written(shop: Shop, here: Path) -> None:
@@ -260,8 +260,8 @@ def test_a_cutover_and_a_rollback_look_first(here: Path) -> None:
     site.engine.calls.clear()
     with attribute(site.db, "a"):
         caution = "The data would not be put back if this release failed."
-        told = site.run(site.params("shop:3"), check=True)
-        assert told["cautions"][0].startswith(f"{caution} {site.db} has the attribute append-only")
+        result = site.run(site.params("shop:3"), check=True)
+        assert result["cautions"][0].startswith(f"{caution} {site.db} has the attribute append-only")
         before = site.state()
         for check_mode in (True, False):
             with pytest.raises(DockerVpsError, match="has the attribute append-only"):
@@ -301,11 +301,11 @@ def test_what_a_cutover_cannot_remove_is_named_until_it_is_gone(here: Path) -> N
     site.deploy("shop:2", backup=site.backing_up())
     (site.db / "legal.pdf").write_bytes(b"x")
     command("chattr", "+i", site.db / "legal.pdf")
-    told = rollback.run(rollback.Params("", "restore", site.params("shop:2")), site.sets, site.world, False)
+    result = rollback.run(rollback.Params("", "restore", site.params("shop:2")), site.sets, site.world, False)
     (left,) = site.beside()
     copy = site.engine.place / left
     try:
-        assert f"{copy} is not needed any more, and cannot be removed" in told["summary"]
+        assert f"{copy} is not needed any more, and cannot be removed" in result["summary"]
         assert str(copy) in site.deploy("shop:3")["cautions"][0]
     finally:
         command("chattr", "-i", copy / "legal.pdf")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Continuous replication by the real Litestream, and the database of a moment in between."""
+"""Continuous replication by the real Litestream, and the database of a point in time in between."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Replica:
     def __init__(self, place: Path) -> None:
         self.place, self.backups, self.target = place, place / "backups", place / "replica"
         as_the_application("chown", "1000:1000", "/data", user="0")
-        self.words: dict[str, Any] = {
+        self.variables: dict[str, Any] = {
             "docker_vps_app": NAME,
             "docker_vps_replica_container": CONTAINER,
             "docker_vps_replica_directory": str(place / "project"),
@@ -70,9 +70,9 @@ class Replica:
             "docker_vps_backup_directory": str(self.backups),
         }
 
-    def role(self, entry: str = "main", *arguments: str, **words: Any) -> Played:
+    def role(self, entry: str = "main", *arguments: str, **variables: Any) -> Played:
         task = {"name": "ptnextjs.docker_vps.replica", "tasks_from": entry}
-        return self.play({"ansible.builtin.import_role": task, "vars": {**self.words, **words}}, *arguments)
+        return self.play({"ansible.builtin.import_role": task, "vars": {**self.variables, **variables}}, *arguments)
 
     def play(self, task: Any, *arguments: str) -> Played:
         book, inventory = self.place / "play.yml", self.place / "inventory.yml"
@@ -113,14 +113,14 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     assert replica.role().succeeded().recap["changed"] == 0
     written = replica.write(range(1, 41))
     time.sleep(3)  # Litestream looks each second
-    moment = written[20]
-    asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    said = replica.role("point_in_time", docker_vps_restore_point_in_time=asked).succeeded()
+    then = written[20]
+    asked = then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    played = replica.role("point_in_time", docker_vps_restore_point_in_time=asked).succeeded()
     got = re.search(
-        rf"Asked for {re.escape(asked)}, got the database as of (\S+Z); the next change in the replica", said.text
+        rf"Asked for {re.escape(asked)}, got the database as of (\S+Z); the next change in the replica", played.text
     )
-    assert got, said.output
-    assert moment - timedelta(seconds=2.5) < instant(got[1]) <= moment
+    assert got, played.output
+    assert then - timedelta(seconds=2.5) < instant(got[1]) <= then
     assert not (replica.place / "project/fetched").exists()
 
     (one,) = replica.sets()
@@ -139,8 +139,8 @@ def test_the_database_of_a_moment_in_between(replica: Replica) -> None:
     replica.write(range(100, 103))
     time.sleep(3)
     late = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = replica.role("point_in_time", docker_vps_restore_point_in_time=late).succeeded()
-    assert re.search(rf"Asked for {late}, got the database as of \S+Z, the newest state in the replica\.", said.text)
+    played = replica.role("point_in_time", docker_vps_restore_point_in_time=late).succeeded()
+    assert re.search(rf"Asked for {late}, got the database as of \S+Z, the newest state in the replica\.", played.text)
     newest, _unused = replica.sets()
     # Litestream keeps two small tables of its own in the database.
     assert newest.manifest.archives[0].databases[0].tables["rows"] == len(there) + 3
@@ -161,14 +161,14 @@ def test_a_moment_of_which_only_pieces_are_left(replica: Replica) -> None:
     docker("restart", CONTAINER)
     written = replica.write(range(1, 61))
     time.sleep(8)  # until the pieces are made, and what they were made of is gone
-    moment = written[30]
-    asked = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    said = replica.role("point_in_time", docker_vps_restore_point_in_time=asked).succeeded()
+    then = written[30]
+    asked = then.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    played = replica.role("point_in_time", docker_vps_restore_point_in_time=asked).succeeded()
     got = re.search(
-        r"got the database as of (\S+Z)\. The replica keeps what was written after that until (\S+Z)", said.text
+        r"got the database as of (\S+Z)\. The replica keeps what was written after that until (\S+Z)", played.text
     )
-    assert got, said.output
-    assert moment - timedelta(seconds=6.5) < instant(got[1]) <= moment < instant(got[2]) + timedelta(seconds=1)
+    assert got, played.output
+    assert then - timedelta(seconds=6.5) < instant(got[1]) <= then < instant(got[2]) + timedelta(seconds=1)
     (one,) = replica.sets()
     there = one.manifest.archives[0].databases[0].tables["rows"]
     assert 30 - 6.5 / PAUSE < there <= 31
@@ -176,13 +176,13 @@ def test_a_moment_of_which_only_pieces_are_left(replica: Replica) -> None:
 
 def test_secrets_are_in_one_file_only(replica: Replica) -> None:
     replica.write(range(1))
-    rehearsed = replica.role("main", "--check", "--diff").succeeded()
+    dry_run = replica.role("main", "--check", "--diff").succeeded()
     assert not (replica.place / "project").exists()
     done = replica.role("main", "-vvv", "--diff").succeeded()
     assert stat.S_IMODE((replica.place / "project/.env").stat().st_mode) == 0o600
     environment = dict(pair.split("=", 1) for pair in inspect(CONTAINER)["Config"]["Env"])
     assert environment["LITESTREAM_SECRET_ACCESS_KEY"] == SECRET
-    assert "s3cr3t" not in done.output + rehearsed.output
+    assert "s3cr3t" not in done.output + dry_run.output
     assert "s3cr3t" not in (replica.place / "project/compose.yml").read_text()
     replica.role("absent").succeeded()
     assert docker("ps", "-aq", "--filter", f"name={CONTAINER}") == ""
@@ -190,7 +190,7 @@ def test_secrets_are_in_one_file_only(replica: Replica) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("variables", "why"),
     [
         ({"docker_vps_restore_point_in_time": "yesterday"}, "The point in time must be one such as"),
         (
@@ -199,11 +199,11 @@ def test_secrets_are_in_one_file_only(replica: Replica) -> None:
         ),
     ],
 )
-def test_a_moment_that_is_not_there(replica: Replica, words: dict[str, str], why: str) -> None:
+def test_a_point_in_time_that_is_not_there(replica: Replica, variables: dict[str, str], why: str) -> None:
     replica.write(range(1))
     replica.role().succeeded()
     assert list(replica.target.rglob("*.ltx"))
-    failed = replica.role("point_in_time", **words).failed()
+    failed = replica.role("point_in_time", **variables).failed()
     assert why in failed.text
     assert not (replica.place / "project/fetched").exists()
     assert replica.sets() == []

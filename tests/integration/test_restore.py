@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Restoring on a real engine: Compose's volumes, damaged sets, a full disk, and a process killed at any moment."""
+"""Restoring on a real engine: Compose's volumes, damaged sets, a full disk, and a process killed at any time."""
 
 from __future__ import annotations
 
@@ -135,9 +135,9 @@ def test_volumes_that_were_deleted_are_composes_again(shop: Shop) -> None:
     for name, was in before.items():
         found = json.loads(docker("volume", "inspect", name))[0]
         assert (found["Labels"], found["Driver"]) == (was["Labels"], was["Driver"])
-    said = shop.compose("up", "--detach").lower()
-    assert "warn" not in said
-    assert "already exists" not in said
+    output = shop.compose("up", "--detach").lower()
+    assert "warn" not in output
+    assert "already exists" not in output
     assert docker("exec", APP, "sh", "-c", "cat /media/*") == "old" * 20
 
 
@@ -305,7 +305,7 @@ def settled(shop: Shop) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def test_killed_at_any_moment(shop: Shop) -> None:
+def test_killed_at_any_time(shop: Shop) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     began = time.monotonic()
@@ -327,4 +327,4 @@ def test_killed_at_any_moment(shop: Shop) -> None:
         assert len(beside()) == 2
         assert shop.sets.leftovers() == []
         outcomes.append(*rows)
-    assert set(outcomes) == {"old", "new"}, "the moments were not spread over the whole run"
+    assert set(outcomes) == {"old", "new"}, "the kills were not spread over the whole run"

@@ -247,17 +247,17 @@ def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener)
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: Path) -> None:
-    home, told = tmp_path / "50%s ü", tmp_path / "told"
+    home, news = tmp_path / "50%s ü", tmp_path / "news"
     shutil.copytree(scheduled.program.parent, home / "bin")
     # There is no systemd at work here to which the timers could be given.
-    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho $1 >>'{told}'\n")
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho $1 >>'{news}'\n")
     (tmp_path / "systemctl").chmod(0o755)
     role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "systemd"}
     odd = {**scheduled.variables, "docker_vps_directory": str(home), "__schedule_place": str(tmp_path)}
     task = {"ansible.builtin.include_role": role, "vars": odd}
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     scheduled.app.play(yaml.safe_dump([{"block": [task], "environment": path}])).succeeded()
-    assert told.read_text().split() == ["daemon-reload", "reenable", "start"]
+    assert news.read_text().split() == ["daemon-reload", "reenable", "start"]
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
         f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "recover", "verify") for kind in ("service", "timer")
@@ -290,9 +290,9 @@ def test_every_calendar_comes_once_in_all_time_zones() -> None:
         number = 731 // min(days)
         for zone in everywhere:
             command = ("systemd-analyze", "calendar", f"--iterations={number}", calendar)
-            said = run(*command, env={**os.environ, "TZ": zone, "LC_ALL": "C"}).stdout
+            output = run(*command, env={**os.environ, "TZ": zone, "LC_ALL": "C"}).stdout
             # A zone that is UTC under another name has no lines of its own for it.
-            found = [re.findall(rf"([-\d]{{10}} [:\d]{{8}}) {name}", said) for name in ("UTC", "GMT")]
+            found = [re.findall(rf"([-\d]{{10}} [:\d]{{8}}) {name}", output) for name in ("UTC", "GMT")]
             times = [datetime.fromisoformat(one) for one in found[0] or found[1]]
             assert len(times) == number, zone
             assert {(later - time).days for time, later in zip(times, times[1:])} <= days, zone

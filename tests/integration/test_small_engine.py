@@ -78,8 +78,12 @@ def engine(tmp_path: Path) -> Iterator[SmallEngine]:
 def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: MakeApp, sources: Path) -> None:
     fill = "require('fs').writeFileSync('big', Buffer.alloc(1000 << 20, 7))\n"
     copied(STANDIN, sources, **{"build.js": fill})
-    words = {"docker_vps_source_path": str(sources), "docker_vps_build_disk": "10M", "docker_vps_disk_free_min": "10M"}
-    app = make_app("it-full", **words)
+    variables = {
+        "docker_vps_source_path": str(sources),
+        "docker_vps_build_disk": "10M",
+        "docker_vps_disk_free_min": "10M",
+    }
+    app = make_app("it-full", **variables)
     text = app.deploy("--skip-tags", "proxy_network", environment={"DOCKER_HOST": engine.url}).failed().text
     assert "was not built" in text
     assert "the disk of the host is full; free some with: docker builder prune" in text
@@ -94,9 +98,9 @@ class Site:
         self.played("deploy")
         self.write("before")
 
-    def played(self, playbook: str, **words: object) -> Played:
+    def played(self, playbook: str, **variables: object) -> Played:
         """Run a playbook."""
-        played = self.app.playbook(playbook, environment={"DOCKER_HOST": self.engine.url}, **words)
+        played = self.app.playbook(playbook, environment={"DOCKER_HOST": self.engine.url}, **variables)
         return played.succeeded() if playbook == "deploy" else played
 
     def write(self, name: str) -> None:
@@ -125,8 +129,8 @@ class Site:
 def test_a_disk_that_fills_up_during_the_build_of_an_update(
     engine: SmallEngine, make_app: MakeApp, sources: Path
 ) -> None:
-    words = {"docker_vps_build_disk": "10M", "docker_vps_disk_free_min": "10M", "docker_vps_release_backup": False}
-    app = make_app("it-small", **words)
+    variables = {"docker_vps_build_disk": "10M", "docker_vps_disk_free_min": "10M", "docker_vps_release_backup": False}
+    app = make_app("it-small", **variables)
     site = Site(engine, app)
     before, live = site.container(), current(app)
     files = {name: (app.directory / name).read_bytes() for name in ("compose.yml", ".env.production")}
@@ -140,22 +144,24 @@ def test_a_disk_that_fills_up_during_the_build_of_an_update(
     assert current(app) == live
     assert {name: (app.directory / name).read_bytes() for name in files} == files
 
-    # The engine is restarted at several moments of a cutover.
+    # The engine is restarted at several points of a cutover.
     versions = Versions(app, engine.url)
-    for number, moment in enumerate((0.3, 1.0, 1.8, 2.6)):
-        later = threading.Timer(moment, restarted, [engine])
+    for number, delay in enumerate((0.3, 1.0, 1.8, 2.6)):
+        later = threading.Timer(delay, restarted, [engine])
         old, began = site.container()["Id"], time.monotonic()
         later.start()
         try:
             versions.put({"ROUND": str(number)}, monitor=2, health_timeout=20)
-            said = ""
+            message = ""
         except DockerVpsError as error:
-            said = error.message
-        assert time.monotonic() - began > moment, "the engine was restarted too late"
+            message = error.message
+        assert time.monotonic() - began > delay, "the engine was restarted too late"
         later.join()
-        until(site.healthy, 40, f"one healthy version after {moment} s")
+        until(site.healthy, 40, f"one healthy version after {delay} s")
         there = site.container()
-        assert (there["Id"] == old, f"ROUND={number}" in there["Config"]["Env"]) == (bool(said), not said), said
+        assert (there["Id"] == old, f"ROUND={number}" in there["Config"]["Env"]) == (bool(message), not message), (
+            message
+        )
         assert site.vendors() == ["before"]
         assert list(app.directory.glob("releases/*/journal.json")) == []
     versions.put({"ROUND": "last"})

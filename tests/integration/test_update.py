@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook update: done, not needed, refused, gone wrong, done twice at once, and killed at any moment."""
+"""The playbook update: done, not needed, refused, gone wrong, done twice at once, and killed at any time."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def test_a_new_version_and_the_same_again(app: App) -> None:
     assert what_is_there(app) == now
 
 
-def test_a_rehearsal_of_another_environment(app: App) -> None:
+def test_a_dry_run_of_another_environment(app: App) -> None:
     before = what_is_there(app)
-    rehearsed = app.playbook("update", "--check", docker_vps_env={**ENV, "VERSION": "rehearsed"}).succeeded()
-    assert "Nothing to do" not in rehearsed.text
-    assert f"{before.image} would take the place of the live version" in rehearsed.text
+    dry_run = app.playbook("update", "--check", docker_vps_env={**ENV, "VERSION": "another"}).succeeded()
+    assert "Nothing to do" not in dry_run.text
+    assert f"{before.image} would take the place of the live version" in dry_run.text
     assert what_is_there(app) == before
 
 
@@ -74,12 +74,12 @@ def test_a_version_that_fails(app: App) -> None:
     before = what_is_there(app)
     played = app.playbook("update", docker_vps_env={**ENV, "STANDIN_CRASH": "7", "STANDIN_TELL": "TOKEN"}).failed()
     failed = max(path.name for path in app.directory.glob("releases/*-*"))
-    said = played.text.rsplit("TASK [Failure | Say what failed]", 1)[1]
-    assert f"Release {failed}, {before.image}, failed. Container it-update-app-next" in said
-    assert re.search("keeps exiting|exited with code 7", said)
-    assert f"The version before, {before.image}, was put back and is healthy" in said
-    assert f"The log of the failed version is {app.directory}/releases/{failed}/log" in said
-    assert "told as commanded: <TOKEN>" in said
+    message = played.text.rsplit("TASK [Failure | Say what failed]", 1)[1]
+    assert f"Release {failed}, {before.image}, failed. Container it-update-app-next" in message
+    assert re.search("keeps exiting|exited with code 7", message)
+    assert f"The version before, {before.image}, was put back and is healthy" in message
+    assert f"The log of the failed version is {app.directory}/releases/{failed}/log" in message
+    assert "told as commanded: <TOKEN>" in message
     assert TOKEN not in played.output
     assert what_is_there(app) == before
     assert not (app.directory / "deploy.lock").exists()
@@ -97,8 +97,8 @@ def test_back_to_the_version_before(app: App) -> None:
     app.playbook("update", docker_vps_env={**ENV, "VERSION": "3"}).succeeded()
     assert app.post("/api/vendors", {"name": "of version 3"}).status == 201
     third = what_is_there(app)
-    rehearsed = app.playbook("rollback", "--check").succeeded()
-    assert first.current in rehearsed.text
+    dry_run = app.playbook("rollback", "--check").succeeded()
+    assert first.current in dry_run.text
     assert what_is_there(app) == third
 
     played = app.playbook("rollback").succeeded()
@@ -132,12 +132,12 @@ def test_a_rollback_that_would_lose_rows(app: App) -> None:
 class Play:
     """A play that goes on beside the test."""
 
-    def __init__(self, app: App, name: str, **words: object) -> None:
-        inventory = app.inventory(**words).rename(app.scratch / f"{name}-{time.monotonic_ns()}.yml")
+    def __init__(self, app: App, name: str, **variables: object) -> None:
+        inventory = app.inventory(**variables).rename(app.scratch / f"{name}-{time.monotonic_ns()}.yml")
         environment = {**clean_environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / f"playbooks/{name}.yml")]
-        self.told = inventory.with_suffix(".log")
-        with self.told.open("wb") as out:
+        self.output = inventory.with_suffix(".log")
+        with self.output.open("wb") as out:
             self.process = subprocess.Popen(
                 [*command, "-i", str(inventory)],
                 env=environment,
@@ -151,14 +151,14 @@ class Play:
     def ended(self) -> Played:
         """Wait for its end, and return how that was."""
         self.process.wait(120)
-        return Played(self.process.returncode, self.told.read_text())
+        return Played(self.process.returncode, self.output.read_text())
 
 
 def test_two_at_once(app: App, tmp_path: Path) -> None:
-    words = {"docker_vps_env": {**ENV, "VERSION": "4"}}
+    variables = {"docker_vps_env": {**ENV, "VERSION": "4"}}
     go = tmp_path / "go"
     waits = ["sh", "-c", 'until test -e "$0"; do sleep 0.1; done', str(go)]
-    first = Play(app, "update", docker_vps_hooks_before_cutover=[waits], **words)
+    first = Play(app, "update", docker_vps_hooks_before_cutover=[waits], **variables)
     try:
         until((app.directory / "deploy.lock").exists, 60, "the lock")
         second = app.playbook("update", docker_vps_env={**ENV, "VERSION": "5"}).failed()
@@ -217,18 +217,18 @@ def visitor(app: App) -> Iterator[Visitor]:
         yield one
 
 
-def test_killed_at_any_moment(app: App, visitor: Visitor) -> None:
+def test_killed_at_any_time(app: App, visitor: Visitor) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
-    words: Mapping[str, object] = {"docker_vps_release_backup": False}
+    variables: Mapping[str, object] = {"docker_vps_release_backup": False}
     began = time.monotonic()
-    app.playbook("update", docker_vps_env={**ENV, "ROUND": "none"}, **words).succeeded()
+    app.playbook("update", docker_vps_env={**ENV, "ROUND": "none"}, **variables).succeeded()
     lasts = time.monotonic() - began
     outcomes = []
     for number in range(KILLS):
         way = list(WAYS)[number % len(WAYS)]
         what = f"round {number} of seed {seed}, in which {way} was killed"
-        play = Play(app, "update", docker_vps_env={**ENV, "ROUND": str(number)}, **words)
+        play = Play(app, "update", docker_vps_env={**ENV, "ROUND": str(number)}, **variables)
         time.sleep(lasts * (number + chance.random()) / KILLS)
         family = Family(play.process.pid)
         kill(WAYS[way](family))
@@ -242,14 +242,14 @@ def test_killed_at_any_moment(app: App, visitor: Visitor) -> None:
         assert inspect(app.container)["Config"]["Image"] == release(app, current(app))["image"], what
         outcomes.append(app.env_keys().get("ROUND") == str(number))
     assert len(visitor.acknowledged) > KILLS
-    assert set(outcomes) == {True, False}, f"the moments of seed {seed} were not spread over the whole play: {outcomes}"
-    words = {**words, "docker_vps_env": {**ENV, "ROUND": str(KILLS)}}
-    app.playbook("update", **words).succeeded()
+    assert set(outcomes) == {True, False}, f"the kills of seed {seed} were not spread over the whole play: {outcomes}"
+    variables = {**variables, "docker_vps_env": {**ENV, "ROUND": str(KILLS)}}
+    app.playbook("update", **variables).succeeded()
     assert app.env_keys()["ROUND"] == str(KILLS)
     tidy(app)
     kept = [release(app, path.name)["result"] for path in app.directory.glob("releases/*-*")]
     assert kept.count("healthy") == 5
-    assert app.playbook("update", **words).succeeded().recap["changed"] == 0
+    assert app.playbook("update", **variables).succeeded().recap["changed"] == 0
 
 
 def test_a_power_failure_is_mended_by_the_next_run(app: App, visitor: Visitor) -> None:

@@ -74,8 +74,8 @@ def kept_log(versions: Versions) -> str:
 class Doomed:
     """A kind of new version that fails, and what is said about it."""
 
-    def __init__(self, *said: str, log: str = "", **how: Any) -> None:
-        self.said, self.log = said, log
+    def __init__(self, *messages: str, log: str = "", **how: Any) -> None:
+        self.messages, self.log = messages, log
         self.lines: tuple[str, ...] = how.pop("lines", ())
         self.options: dict[str, Any] = how.pop("options", {})
         self.env: dict[str, str] = how
@@ -143,13 +143,13 @@ def test_a_version_that_cannot_be(versions: Versions, before: Left, kind: str) -
     doomed = DOOMED[kind]
     image = versions.derived("doomed", *doomed.lines) if doomed.lines else ""
     text = refused(versions, doomed.env, image=image, **doomed.options)
-    for part in doomed.said:
+    for part in doomed.messages:
         assert re.search(part, text)
     assert text.startswith(f"Release {failed(versions)['id']}, {image or before.image}, failed.")
     assert f"The version before, {before.image}, was put back and is healthy after" in text
     assert what_is_there(versions.app) == before
     assert failed(versions)["result"] == "failed"
-    assert re.search(doomed.said[0], failed(versions)["message"])
+    assert re.search(doomed.messages[0], failed(versions)["message"])
     if doomed.log:
         assert doomed.log in kept_log(versions)
         assert (
@@ -308,8 +308,8 @@ class Events:
 
     def until_now(self) -> list[str]:
         """Return what was done to which container, by the name that it had then."""
-        told = ("--since", str(self.since), "--until", str(time.time()), "--filter", "type=container")
-        lines = docker("events", *told, "--format", "{{.Action}} {{.Actor.Attributes.name}}").splitlines()
+        period = ("--since", str(self.since), "--until", str(time.time()), "--filter", "type=container")
+        lines = docker("events", *period, "--format", "{{.Action}} {{.Actor.Attributes.name}}").splitlines()
         return [line for line in lines if line.split()[-1].startswith(self.app.container)]
 
 
@@ -356,9 +356,9 @@ def test_compose_agrees(versions: Versions, app: App) -> None:
     versions.put({"AFTER": "compose"})
     before = what_is_there(app)
     for detached in (("up", "--detach"), ("up", "--detach", "--no-recreate")):
-        said = run("docker", "compose", "--ansi", "never", "--progress", "plain", *detached, cwd=app.directory).stderr
-        assert f"Container {app.container} Running" in said.replace("  ", " ")
-        assert "ecreate" not in said
+        output = run("docker", "compose", "--ansi", "never", "--progress", "plain", *detached, cwd=app.directory).stderr
+        assert f"Container {app.container} Running" in output.replace("  ", " ")
+        assert "ecreate" not in output
     assert what_is_there(app) == before
     listed = run("docker", "compose", "ps", "--format", "{{.Name}} {{.Service}}", cwd=app.directory).stdout
     assert listed.split() == [app.container, "app"]
@@ -509,7 +509,7 @@ def test_a_rollback_takes_the_data_along_only_when_it_must(versions: Versions, a
 
 
 def test_a_rollback_that_fails(versions: Versions, app: App, before: Left) -> None:
-    for to, said in (("20200101-000000", "There is no release 20200101-000000"), ("", "smoke test failed")):
-        with pytest.raises(DockerVpsError, match=said):
+    for to, message in (("20200101-000000", "There is no release 20200101-000000"), ("", "smoke test failed")):
+        with pytest.raises(DockerVpsError, match=message):
             versions.back(to, smoke_test_command=["false"])
         assert what_is_there(app) == before

@@ -23,7 +23,7 @@ ENDS_WITHIN = 900  # seconds
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: in a file, this text in place of that one; and the tests that have to fail then."""
+    """A fault: in a file, this code in place of that; and the tests that have to fail then."""
 
     name: str
     file: str
@@ -193,7 +193,7 @@ MUTANTS = [
         "module_utils/_core/test_secrets.py",
     ),
     in_plugin(
-        "validate_roles: a misspelt word is not refused",
+        "validate_roles: a misspelt variable is not refused",
         "module_utils/_core/validators.py",
         "        if name.startswith(prefix):",
         "        if False:",
@@ -230,14 +230,14 @@ MUTANTS = [
         "module_utils/_release/test_rollback.py",
     ),
     in_plugin(
-        "release_info: another image under the name is not told",
+        "release_info: another image under the name is not reported",
         "module_utils/_release/release_info.py",
         'container["Image"] != live.image_id',
         "False",
         "module_utils/_release/test_release_info.py",
     ),
     in_plugin(
-        "release_recover: a rehearsal recovers",
+        "release_recover: a dry run recovers",
         "module_utils/_release/release_recover.py",
         "    if check_mode:",
         "    if False:",
@@ -265,7 +265,7 @@ MUTANTS = [
         "module_utils/_core/test_deploy_lock.py",
     ),
     in_plugin(
-        "notification: a rehearsal tells people",
+        "notification: a dry run tells people",
         "module_utils/_command/notify.py",
         "[] if check_mode else tell(",
         "tell(",
@@ -302,9 +302,9 @@ MUTANTS = [
 ]
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Try the mutants that are asked for and return how many survived."""
-    chosen = [one for one in MUTANTS if not words or any(word in one.name + one.file for word in words)]
+    chosen = [one for one in MUTANTS if not arguments or any(argument in one.name + one.file for argument in arguments)]
     survivors = []
     copy()
     for one in chosen:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill backups, restores and updates at any moment while users write, and see that no row and no set is lost.
+"""Kill backups, restores and updates at any time while users write, and see that no row and no set is lost.
 
     kills.py [backups|restores|updates …] [--rounds N] [--seed N]
 
@@ -59,7 +59,7 @@ def volumes() -> dict[str, str]:
 
 
 def at_work(app: App, asked: Mapping[str, Any]) -> None:
-    """Do what is asked for; this process may be killed at any moment."""
+    """Do what is asked for; this process may be killed at any time."""
     connect, sets, clock = functools.partial(Engine.connect, Address(URL)), Sets(str(app.backups), NAME), SystemClock()
     versions = Versions(app)
     sys.stdout.write("ready\n")
@@ -79,14 +79,14 @@ class Work:
         command = [sys.executable, __file__, "--at-work", json.dumps(asked)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout
-        said = self.process.stdout.readline()
-        assert said == "ready\n", said + self.process.stdout.read()
+        answer = self.process.stdout.readline()
+        assert answer == "ready\n", answer + self.process.stdout.read()
         self.began = time.monotonic()
 
     def lasts(self) -> float:
         """Let it end, and return how long it took."""
-        said, _unused = self.process.communicate(timeout=PATIENCE * 2)
-        assert self.process.returncode == 0, said
+        answer, _unused = self.process.communicate(timeout=PATIENCE * 2)
+        assert self.process.returncode == 0, answer
         return time.monotonic() - self.began
 
     def killed(self, after: float, everyone: bool) -> bool:
@@ -173,8 +173,8 @@ class Rounds:
         self.known: set[str] = set()  # rows that have to be live
         self.seen = 0  # acknowledged rows that are accounted for
 
-    def moments(self, rounds: int, lasts: float) -> Iterator[tuple[int, float]]:
-        """Yield moments that are spread over the whole work, in a random order."""
+    def times(self, rounds: int, lasts: float) -> Iterator[tuple[int, float]]:
+        """Yield times that are spread over the whole work, in a random order."""
         order = list(range(rounds))
         self.chance.shuffle(order)
         for number, slot in enumerate(order):
@@ -226,7 +226,7 @@ class Rounds:
 
     def backups(self, tally: Tally, rounds: int) -> None:
         lasts = {way: Work(do="backups", consistency=way).lasts() for way in WAYS}
-        for number, share in self.moments(rounds, 1.0):
+        for number, share in self.times(rounds, 1.0):
             way, everyone = WAYS[number % len(WAYS)], number // len(WAYS) % ALL == 0
             what = f"backup {number} of seed {self.seed}, {way}"
             there = {one.manifest.id for one in self.sets.listing().sets}
@@ -272,7 +272,7 @@ class Rounds:
 
     def restores(self, tally: Tally, rounds: int) -> None:
         lasts = 0.0
-        for number, share in self.moments(rounds + 1, 1.0):  # the first one is not killed: it tells how long they last
+        for number, share in self.times(rounds + 1, 1.0):  # the first one is not killed: it tells how long they last
             what, everyone = f"restore {number} of seed {self.seed}", number % ALL == 0
             marker = f"old-{number}"
             self.app.post("/media/marker", marker)
@@ -330,7 +330,7 @@ class Rounds:
         for copy in root(self.app).parent.glob("_data.before-*"):  # of restores; an update must leave none
             shutil.rmtree(copy)
         lasts = Work(do="updates", env={"ROUND": "none"}).lasts()
-        for number, share in self.moments(rounds, 1.0):
+        for number, share in self.times(rounds, 1.0):
             what, everyone = f"update {number} of seed {self.seed}", number % ALL == 0
             env = {"ROUND": str(number)}
             if number % 4 == 1:

@@ -44,7 +44,7 @@ class Held:
 
     def __init__(self, use: Callable[[], Any]) -> None:
         """Start it; ``use`` returns what stays open, which is closed at the end."""
-        ready, told = os.pipe()
+        ready, write_end = os.pipe()
         waiting, self._let_go = os.pipe()
         self._process = os.fork()
         if self._process == 0:
@@ -52,16 +52,16 @@ class Held:
                 os.close(self._let_go)
                 os.close(ready)
                 kept = use()
-                os.write(told, b"r")
+                os.write(write_end, b"r")
                 os.read(waiting, 1)
                 kept.close()
             finally:
                 os._exit(0)
-        os.close(told)
+        os.close(write_end)
         os.close(waiting)
-        said = os.read(ready, 1)
+        answer = os.read(ready, 1)
         os.close(ready)
-        assert said == b"r", "the process that holds a database ended early"
+        assert answer == b"r", "the process that holds a database ended early"
 
     def close(self) -> None:
         """Let it close what it has open, and end."""

@@ -118,8 +118,8 @@ class Written:
     def end(self) -> str:
         """Let the writer end, and return what it says."""
         self.writer.terminate()
-        said, _unused = self.writer.communicate(timeout=60)
-        return said.strip() if self.writer.returncode == 0 else f"failed: {said[-300:]}"
+        output, _unused = self.writer.communicate(timeout=60)
+        return output.strip() if self.writer.returncode == 0 else f"failed: {output[-300:]}"
 
 
 def writers(place: Path, count: int) -> int:
@@ -140,22 +140,22 @@ def writers(place: Path, count: int) -> int:
                 back += newest < last
                 last = newest
                 inconsistent += "2 objects" not in readers[library].content(copied)
-        said = one.end()
-        failed = 0 if said.isdigit() else 1
+        output = one.end()
+        failed = 0 if output.isdigit() else 1
         wrong += half + inconsistent + back + failed
         lines.append(
-            (library, count, said if not failed else "", *map(results.bad, (half, inconsistent, back, failed)))
+            (library, count, output if not failed else "", *map(results.bad, (half, inconsistent, back, failed)))
         )
         if failed:
-            sys.stdout.write(f"{library}: {said}\n")
+            sys.stdout.write(f"{library}: {output}\n")
     head = ("writer", "sets", "transactions", "half transactions", "not sound", "older than the one before", "errors")
-    sealed, told = encrypted(place)
+    sealed, message = encrypted(place)
     wrong += bool(sealed)
     results.record(
         "writers",
         "Sets made while a library writes documents of four rows, a transaction each, in WAL mode with its own locks.",
         results.table(head, lines),
-        sealed or told,
+        sealed or message,
         results.environment(*(f"{name} {version}" for name, version in witness.LIBRARIES.items())),
     )
     return wrong
@@ -165,8 +165,8 @@ def encrypted(place: Path) -> tuple[str, str]:
     """Back up a database that libsql encrypts, and return what is not right, and what came of it."""
     one = Written(place / "encrypted", "libsql", KEY)
     one.rows(50_000)
-    said: list[str] = []
-    one.engine.on[("stop", "APP")] = lambda: said.append(one.end())
+    output: list[str] = []
+    one.engine.on[("stop", "APP")] = lambda: output.append(one.end())
     refusal = "none"
     try:
         one.back_up()
@@ -176,10 +176,10 @@ def encrypted(place: Path) -> tuple[str, str]:
         one.end()
         return f"**A database that libsql encrypts was not refused online with the way out: {refusal}.**", ""
     copied = one.back_up("stop")
-    if copied.read_bytes() != (one.root / "payload.db").read_bytes() or not said[0].isdigit():
-        return f"**The set of the encrypted database is not what was there ({said[0]}).**", ""
-    told = "A database that libsql encrypts: refused online with the way out, and identical with consistency stop"
-    return "", f"{told} ({said[0]} transactions)."
+    if copied.read_bytes() != (one.root / "payload.db").read_bytes() or not output[0].isdigit():
+        return f"**The set of the encrypted database is not what was there ({output[0]}).**", ""
+    message = "A database that libsql encrypts: refused online with the way out, and identical with consistency stop"
+    return "", f"{message} ({output[0]} transactions)."
 
 
 def main() -> int:

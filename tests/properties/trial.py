@@ -145,7 +145,7 @@ class _Scene:
             for name, volume in self.volumes.items()
             for path, of in volume.content.items()
         }
-        refused = {path: said for volume in self.volumes.values() for path, said in volume.refused.items()}
+        refused = {path: reason for volume in self.volumes.values() for path, reason in volume.refused.items()}
         try:
             one = self.back_up()
         except DockerVpsError as error:
@@ -158,7 +158,7 @@ class _Scene:
             return
         self.unchanged(before)
         now = before if self.made.consistency == "online" else self.trees(VOLUMES)
-        self.said(one)
+        self.check_verdicts(one)
         self.again(one)
         restore.run(
             restore.Params("shop", set=one.manifest.id, volumes=BACK, allow_outside_links=True),
@@ -188,7 +188,7 @@ class _Scene:
     def refusal(self, error: DockerVpsError, refused: Mapping[str, str]) -> None:
         """A refusal is right for a reason, names it, and leaves nothing behind."""
         text = error.message
-        if not any(said in text and shown(path) in text for path, said in refused.items()):
+        if not any(reason in text and shown(path) in text for path, reason in refused.items()):
             self.wrong(f"refused with {text!r}, expected {dict(refused) or 'a set'}")
         left = sorted(os.listdir(self.sets.directory))
         if left != [".lock"]:
@@ -207,7 +207,7 @@ class _Scene:
                 elif was.kind != stat.S_IFDIR and was != new and not path.endswith("-shm"):
                     self.wrong(f"{name}/{shown(path)} changed during the backup: {was} {new}")
 
-    def said(self, one: BackupSet) -> None:
+    def check_verdicts(self, one: BackupSet) -> None:
         """A set warns of what was expected, by name, and calls nothing checked that nobody could check."""
         for archive in one.manifest.archives:
             volume, name = self.volumes[archive.name], archive.name
@@ -219,10 +219,10 @@ class _Scene:
             checks = {database.path: database.check for database in archive.databases}
             for used in sorted(set(volume.content.values())):  # of several names, one is told
                 names = [shown(path) for path, of in volume.content.items() if of == used]
-                told = {checks[path] for path in names if path in checks}
+                checked = {checks[path] for path in names if path in checks}
                 wanted = "not checked" if used in volume.unchecked else "sound"
-                if told != {wanted} and not (used in volume.unclear and told == {"not checked"}):
-                    self.wrong(f"{name}/{shown(used)} is {told}, not {wanted!r}")
+                if checked != {wanted} and not (used in volume.unclear and checked == {"not checked"}):
+                    self.wrong(f"{name}/{shown(used)} is {checked}, not {wanted!r}")
 
     def again(self, one: BackupSet) -> None:
         """An unchanged tree gives the same archives, and nothing but whole sets is visible."""

@@ -89,7 +89,7 @@ print(get_venv_packages(types.SimpleNamespace(version=""))["pip"])')"
 import sys
 sys.path.insert(0, "$wheel")
 from pip._internal.cli.main import main
-sys.exit(main(["install", *(word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel"))]))
+sys.exit(main(["install", *(option for option in sys.argv[1:] if option not in ("--no-setuptools", "--no-wheel"))]))
 PYTHON
 }
 

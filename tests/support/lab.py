@@ -30,7 +30,7 @@ CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def run(*command: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what it said; with ``check``, fail with that when it fails."""
+    """Run a command and return its output; with ``check``, fail with that when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
@@ -144,21 +144,21 @@ def play(playbook: Path, inventory: Path, *arguments: str, cwd: Path = ROOT, **e
         begun = plays.begin([str(playbook), "-i", str(inventory), *arguments], cwd, clean, ours)
     finally:
         os.close(ours)
-    with open(output, encoding="utf-8", errors="replace") as said:
-        text = said.read()
+    with open(output, encoding="utf-8", errors="replace") as printed:
+        text = printed.read()
     code = begun.wait()
-    assert messages.OPEN not in text, text  # a remedy in nobody's words
+    assert messages.OPEN not in text, text  # a remedy that nobody has worded
     if code and playbook.parent == ROOT / "playbooks":
-        failures = told(text)
+        failures = failures_in(text)
         wrong = [fault for _host, message in failures for fault in messages.faults(message)]
         # Once where it failed, and once where the play ends.
-        wrong += [f"told more than twice: {one}" for one in set(failures) if failures.count(one) > 2]
+        wrong += [f"shown more than twice: {one}" for one in set(failures) if failures.count(one) > 2]
         assert not wrong, "\n".join([*wrong, text])
     return Played(code, text)
 
 
-def told(output: str) -> list[tuple[str, str]]:
-    """Return host and message of each failure in what a play has said (callback_result_format: yaml)."""
+def failures_in(output: str) -> list[tuple[str, str]]:
+    """Return host and message of each failure in the output of a play (callback_result_format: yaml)."""
     found = re.findall(r"(?m)^fatal: \[(.*?)\]: FAILED! =>[ \n]*\n((?:    .*\n|\n(?=    ))+)", output)
     results = [(host, yaml.safe_load(result)) for host, result in found]
     return [(host, str(result["msg"])) for host, result in results if "msg" in result]
@@ -171,8 +171,8 @@ def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]
     inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
     how = {"docker_vps_serial": ["100%"], "docker_vps_max_fail_percentage": 100}
     played = play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(how), *arguments)
-    said, recap = played.output.split("PLAY RECAP", 1)
-    parts = re.split(r"(?m)^fatal: \[([^]]+)\]", said)
+    printed, recap = played.output.split("PLAY RECAP", 1)
+    parts = re.split(r"(?m)^fatal: \[([^]]+)\]", printed)
     recaps = {line.split()[0]: f"PLAY RECAP {line}" for line in recap.splitlines() if "ok=" in line}
     texts = {name: "".join(text for of, text in zip(parts[1::2], parts[2::2]) if of == name) for name in apps}
     return {name: Played(played.code, texts[name] + recaps[name]) for name in apps}
@@ -181,13 +181,13 @@ def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]
 class App:
     """An application on this machine's engine, with names, a directory and a network of its own."""
 
-    def __init__(self, name: str, scratch: Path, **words: Any) -> None:
+    def __init__(self, name: str, scratch: Path, **variables: Any) -> None:
         self.name, self.scratch = name, scratch
         self.directory = Path("/opt") / name
         self.backups = Path("/var/backups") / name
         self.container = f"{name}-app"
         self.network = f"{name}-net"
-        self.words: dict[str, Any] = {
+        self.variables: dict[str, Any] = {
             "docker_vps_app": name,
             "docker_vps_network": self.network,
             "docker_vps_server_url": "http://localhost:8080",
@@ -196,46 +196,46 @@ class App:
             "docker_vps_health_wait": 30,
             "docker_vps_build_disk": "1G",
             "docker_vps_monitor": 1,
-            **words,
+            **variables,
         }
 
-    def inventory(self, **words: Any) -> Path:
-        """Write an inventory with the application's words and these, and return its path."""
-        hosts = {"local": self.host(**words)}
+    def inventory(self, **variables: Any) -> Path:
+        """Write an inventory with the application's variables and these, and return its path."""
+        hosts = {"local": self.host(**variables)}
         path = self.scratch / f"{self.name}.yml"
         path.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
         return path
 
-    def host(self, **words: Any) -> dict[str, Any]:
+    def host(self, **variables: Any) -> dict[str, Any]:
         """Return this machine as a host of an inventory, with the application's words and these."""
         host: dict[str, Any] = {"ansible_connection": "local"}
         host["ansible_python_interpreter"] = "{{ ansible_playbook_python }}"
         host["ansible_become"] = os.geteuid() != 0
-        return {**host, **{name: value for name, value in {**self.words, **words}.items() if value is not None}}
+        return {**host, **{name: value for name, value in {**self.variables, **variables}.items() if value is not None}}
 
-    def deploy(self, *arguments: str, environment: Optional[Mapping[str, str]] = None, **words: Any) -> Played:
-        """Run the playbook deploy with the application's words and these; None leaves a word out."""
-        return self.playbook("deploy", *arguments, environment=environment, **words)
+    def deploy(self, *arguments: str, environment: Optional[Mapping[str, str]] = None, **variables: Any) -> Played:
+        """Run the playbook deploy with the application's variables and these; None leaves a variable out."""
+        return self.playbook("deploy", *arguments, environment=environment, **variables)
 
     def playbook(
-        self, name: str, *arguments: str, environment: Optional[Mapping[str, str]] = None, **words: Any
+        self, name: str, *arguments: str, environment: Optional[Mapping[str, str]] = None, **variables: Any
     ) -> Played:
-        """Run one of our playbooks with the application's words and these; None leaves a word out."""
-        return play(ROOT / f"playbooks/{name}.yml", self.inventory(**words), *arguments, **(environment or {}))
+        """Run one of our playbooks with the application's variables and these; None leaves a variable out."""
+        return play(ROOT / f"playbooks/{name}.yml", self.inventory(**variables), *arguments, **(environment or {}))
 
-    def play(self, tasks: str, *arguments: str, **words: Any) -> Played:
+    def play(self, tasks: str, *arguments: str, **variables: Any) -> Played:
         """Run tasks given as YAML on the same inventory."""
         playbook = self.scratch / "play.yml"
         steps = yaml.safe_load(tasks)
         playbook.write_text(yaml.safe_dump([{"hosts": "docker_vps", "gather_facts": False, "tasks": steps}]))
-        return play(playbook, self.inventory(**words), *arguments)
+        return play(playbook, self.inventory(**variables), *arguments)
 
     def stack(self, entry: str) -> Played:
         """Run an entry of the role stack alone: absent or main, which is Compose's "down" or "up"."""
         compose = yaml.safe_load((self.directory / "compose.yml").read_text())
-        words = {"stack_image": compose["services"]["app"]["image"]}
+        variables = {"stack_image": compose["services"]["app"]["image"]}
         role = {"name": "ptnextjs.docker_vps.stack", "tasks_from": entry}
-        return self.play(yaml.safe_dump([{"ansible.builtin.import_role": role, "vars": words}]))
+        return self.play(yaml.safe_dump([{"ansible.builtin.import_role": role, "vars": variables}]))
 
     def url(self, path: str) -> str:
         """Return a URL at the container's address on its network."""

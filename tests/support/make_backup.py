@@ -36,11 +36,11 @@ def main(given: dict[str, Any]) -> None:
     sys.stdout.flush()
     before, began = memory("VmRSS"), time.monotonic()
     try:
-        told = run(Params(app="shop", **given), sets, lambda: Engine.connect(address), SystemClock(), False)
+        result = run(Params(app="shop", **given), sets, lambda: Engine.connect(address), SystemClock(), False)
     except DockerVpsError as error:
-        told = {"error": error.message}
-    told["memory"], told["seconds"] = memory("VmHWM") - before, time.monotonic() - began
-    sys.stdout.write(json.dumps(told) + "\n")
+        result = {"error": error.message}
+    result["memory"], result["seconds"] = memory("VmHWM") - before, time.monotonic() - began
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ NO_FAILURE = {"REACHED", "WAITING"}  # of the reasons why a wait is over
 PROBLEMS = {"environment.py": ("Key", "join"), "kinds.py": ("join", "compile")}
 HEALTH, REFUSALS = "health.py", "errors.py"
 OPAQUE = {"size", "counted", "shown", "explain"}  # functions that say a value, or have a section of their own
-CAUSES = {"buildlog.py", "git.py", "restic_said.py", "sqlite.py"}
+CAUSES = {"buildlog.py", "git.py", "restic_output.py", "sqlite.py"}
 DEPTH = 3  # calls that are followed
 MOST = 40  # readings of one expression
 FEWEST = 4  # words of a message, besides values
@@ -282,7 +282,7 @@ def _name(node: ast.AST) -> str:
 
 
 def _says(node: ast.AST) -> bool:
-    """Return whether words stand in an expression."""
+    """Return whether literal text stands in an expression."""
     there = list(ast.walk(node))
     remedy = any(isinstance(one, ast.Call) and _name(one.func) in WORDS for one in there)
     return remedy or any(isinstance(one, ast.Constant) and " " in str(one.value) for one in there)
@@ -319,8 +319,8 @@ def _made(code: Code, file: str, function: ast.FunctionDef) -> Iterator[str]:
             continue
         maker = _name(node.func)
         if maker in code.errors or maker in MAKERS:
-            said = node.args[:1] + [word.value for word in node.keywords if word.arg in ("msg", "message")]
-            yield from (text + MAKERS.get(maker, "") for one in said for text in reader.read(one))
+            given = node.args[:1] + [keyword.value for keyword in node.keywords if keyword.arg in ("msg", "message")]
+            yield from (text + MAKERS.get(maker, "") for one in given for text in reader.read(one))
         elif maker == "Finding" and len(node.args) == 5:
             check, _ok, expected, _found, remedy = map(reader.read, node.args)
             for parts in itertools.product(check, expected, remedy):
@@ -336,7 +336,7 @@ def _causes(code: Code, file: str) -> Iterator[str]:
 
 
 def _verdicts(code: Code, file: str) -> Iterator[str]:
-    """Yield what is said of a container that is not as it was waited for."""
+    """Yield the message about a container that is not as it was waited for."""
     for of, function in code.called("explain", file):
         yield from Reader(code, of, function).read(cast(ast.expr, cast(ast.Return, function.body[-1]).value))
 
@@ -370,8 +370,8 @@ def _refusals(code: Code, file: str) -> Iterator[str]:
     """Yield what the kernel says, with the next step that stands for in other messages."""
     steps = cast(ast.Dict, code.constants[(file, "_NEXT_STEPS")])
     for number, step in zip(steps.keys, steps.values):
-        said = os.strerror(getattr(errno, _name(cast(ast.expr, number))))
-        yield from (f"<cause>: {said}. {text}" for text in Reader(code, file, ast.Module([], [])).read(step))
+        reason = os.strerror(getattr(errno, _name(cast(ast.expr, number))))
+        yield from (f"<cause>: {reason}. {text}" for text in Reader(code, file, ast.Module([], [])).read(step))
 
 
 def in_plugins() -> set[Message]:
@@ -397,9 +397,9 @@ def _plain(text: str) -> str:
 
     def named(expression: re.Match[str]) -> str:
         inside = expression[1].strip(" -\n")
-        words = re.match(r"'([^']*)'", inside)
+        literal = re.match(r"'([^']*)'", inside)
         variable = re.split(r"[ |(]", inside)[0].rpartition(".")[2].strip("_").replace("_", " ")
-        return words[1] if words else f"<{variable}>"
+        return literal[1] if literal else f"<{variable}>"
 
     text = re.sub(r"\{%.*?%\}", "", text, flags=re.DOTALL)
     return " ".join(re.sub(r"\{\{(.*?)\}\}", named, text, flags=re.DOTALL).split())
@@ -430,7 +430,7 @@ def every() -> list[Message]:
 
 
 def _marked(text: str) -> str:
-    """Return a text for a cell of a table, with the names of values in italics."""
+    """Return a string for a cell of a table, with the names of values in italics."""
     text = re.sub(r"([*|])", r"\\\1", text)
     return re.sub(r"<([^>]+)>", r"*\1*", text)
 
@@ -459,7 +459,7 @@ def fnmatches(file: str, patterns: Iterable[str]) -> bool:
 
 
 def faults(text: str) -> list[str]:
-    """Return what a message of ours must not have, and has; what others said comes after its own words."""
+    """Return what a message of ours must not have, and has; the output of others comes after its own words."""
     own = re.split(r"\nIts last |Git said: |: *\n", text)[0]
     sentences = [one for one in re.split(r"(?<=[.?]) ", own) if one.count(" ") > 1]
     found = {
@@ -469,7 +469,7 @@ def faults(text: str) -> list[str]:
         "a backslash and an n": re.search(r"\\n", own),
         "two full stops": re.search(r"(?<![./])\.\.(?![./])", own),
         "Error executing command": re.search(r"Error executing command", own),
-        "a remedy in nobody's words": re.search(f"[{OPEN}{CLOSE}]", text),
+        "a remedy that nobody has worded": re.search(f"[{OPEN}{CLOSE}]", text),
         "a sentence twice": len(sentences) > len(set(sentences)),
         "a role's variable": [name for name in re.findall(r"(?<![\w/.{-])[a-z]+_[a-z0-9_]+", own) if name in hidden()],
     }

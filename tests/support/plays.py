@@ -30,9 +30,9 @@ class Forked:
 
     def __init__(self, connection: socket.socket, place: str) -> None:
         self.connection = connection
-        told = connection.recv(64)
-        assert told, Path(f"{place}.log").read_text()
-        self.process = int(told)
+        answer = connection.recv(64)
+        assert answer, Path(f"{place}.log").read_text()
+        self.process = int(answer)
 
     def wait(self) -> int:
         """Wait for its end, and return the code with which it ended: of a signal, its negative number."""

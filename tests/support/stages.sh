@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Make targets one after the other, stop at the first that fails, and say how many minutes each took, and which ten
-# tests took longest: stages.sh TARGET… Targets in one word, as "integration acceptance", run at the same time.
+# tests took longest: stages.sh TARGET… Targets in one argument, as "integration acceptance", run at the same time.
 set -uo pipefail
 
 cd "$(dirname "$0")/../.." || exit

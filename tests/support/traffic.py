@@ -51,8 +51,8 @@ class Report:
     """What became of requests, compared with what is in the database.
 
     Attributes:
-        failed: each failure, in words.
-        lost: what was written by the application's own word, and is not there.
+        failed: each failure, as a sentence.
+        lost: what the application reported as written, and is not there.
         doubled: what was written once, and is there more than once.
         late: by how many seconds the latest was sent.
     """

@@ -21,5 +21,5 @@ def assert_blog_untouched(host: Host, *steps: str) -> None:
     assert after == [before] * len(steps)
     asked = [int(host.file(f"{NOTES}/{step}.asked").content_string) for step in ("before", *steps)]
     assert asked == sorted(set(asked)), "it was not asked meanwhile"
-    said = host.check_output("journalctl --unit asking --output cat --grep '^(ok|failed)'").splitlines()
-    assert set(said) == {"ok"}
+    lines = host.check_output("journalctl --unit asking --output cat --grep '^(ok|failed)'").splitlines()
+    assert set(lines) == {"ok"}

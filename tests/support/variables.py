@@ -40,12 +40,12 @@ def roles() -> list[str]:
     return sorted(path.name for path in (ROOT / "roles").iterdir() if path.name != "common")
 
 
-def read_by(texts: Iterable[str]) -> list[str]:
-    """Return the variables that texts read, also by way of defaults and of what the role common makes of them."""
+def read_by(contents: Iterable[str]) -> list[str]:
+    """Return the variables that files read, also by way of defaults and of what the role common makes of them."""
     made = _made()
     known = variables()
     found: set[str] = set()
-    ahead = [name for text in texts for name in re.findall(r"\b(?:__)?docker_vps_\w+", text)]
+    ahead = [name for content in contents for name in re.findall(r"\b(?:__)?docker_vps_\w+", content)]
     while ahead:
         name = ahead.pop()
         if name in found or name not in {**made, **known}:
@@ -62,8 +62,8 @@ def _made() -> Mapping[str, str]:
     return made
 
 
-def texts_of(role: str) -> Iterator[str]:
-    """Yield the texts of a role that may read variables."""
+def contents_of(role: str) -> Iterator[str]:
+    """Yield the contents of a role's files that may read variables."""
     for folder in ("defaults", "tasks", "templates", "vars"):
         for path in sorted((ROOT / "roles" / role / folder).glob("*")):
             yield path.read_text(encoding="utf-8")
@@ -81,7 +81,8 @@ def argument_spec(role: str) -> str:
     own = (ROOT / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8").partition(MARK)[0]
     known = variables()
     read = {
-        name: {key: known[name][key] for key in ARGUMENT_KEYS if key in known[name]} for name in read_by(texts_of(role))
+        name: {key: known[name][key] for key in ARGUMENT_KEYS if key in known[name]}
+        for name in read_by(contents_of(role))
     }
     written = _dumped(read, WIDTH)
     return own + MARK + textwrap.indent(written, " " * 6)
@@ -143,7 +144,7 @@ def _markdown(text: str) -> str:
 
 
 def written() -> Mapping[Path, str]:
-    """Return all texts that are written from the variables, by their files."""
+    """Return the contents of all files that are written from the variables, by file."""
     specs = {ROOT / f"roles/{role}/meta/argument_specs.yml": argument_spec(role) for role in roles()}
     return {COMMON / "defaults/main.yml": defaults(), ROOT / "docs/variables.md": page(), **specs}
 

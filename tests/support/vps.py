@@ -30,9 +30,9 @@ def stamps(host: Host, backups: str = BACKUPS) -> list[str]:
     return [name[len("manifest-") : -len(".json")] for name in names if name.startswith("manifest-")]
 
 
-def query(host: Host, words: str, app: str = "ptnextjs") -> str:
+def query(host: Host, sql: str, app: str = "ptnextjs") -> str:
     """What a database says."""
-    found: str = host.check_output("sqlite3 %s %s", f"/var/lib/docker/volumes/{app}-db/_data/payload.db", words)
+    found: str = host.check_output("sqlite3 %s %s", f"/var/lib/docker/volumes/{app}-db/_data/payload.db", sql)
     return found
 
 

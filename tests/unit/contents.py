@@ -58,7 +58,7 @@ def all_tasks(role: str) -> list[Mapping[str, Any]]:
 
 
 def text_of(path: str, name: str) -> str:
-    """Return the text of DOCUMENTATION, EXAMPLES or RETURN of a file of plugins."""
+    """Return the content of DOCUMENTATION, EXAMPLES or RETURN of a file of plugins."""
     code: Any = importlib.import_module(f"{PACKAGE}.plugins.{path.removesuffix('.py').replace('/', '.')}")
     text = getattr(getattr(code, "ModuleDocFragment", code), name)
     assert isinstance(text, str)
@@ -86,5 +86,5 @@ def _documented(module: str, part: str) -> dict[str, Any]:
         assert fragment.startswith(f"{COLLECTION}.")
         file, _dot, name = fragment[len(COLLECTION) + 1 :].partition(".")
         shared = yaml.safe_load(text_of(f"doc_fragments/{file}.py", name.upper() or "DOCUMENTATION"))
-        found |= {one: {**said, **found.get(one, {})} for one, said in shared.get(part, {}).items()}
+        found |= {one: {**option, **found.get(one, {})} for one, option in shared.get(part, {}).items()}
     return found

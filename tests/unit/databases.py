@@ -53,14 +53,14 @@ UNCHECKABLE: Mapping[str, Callable[[Path], Path]] = {
 
 
 def nameless(path: Path) -> Path:
-    """Make a database with a table ``t`` of three rows, and one whose name is no text and whose row breaks a rule."""
+    """Make a database with a table ``t`` of three rows, and one whose name is not UTF-8 and whose row breaks a rule."""
     filled(path, "CREATE TABLE tttt (n)", "INSERT INTO tttt VALUES (NULL)", WRITABLE, NOT_NULL.format("tttt"))
     path.write_bytes(path.read_bytes().replace(b"tttt", b"ttt\xff"))
     return path
 
 
 def unspeakable(path: Path) -> Path:
-    """Make a database with a view that this SQLite does not understand, and says so with a name that is no text."""
+    """Make a database with a view that this SQLite does not understand, and says so with a name that is not UTF-8."""
     filled(
         path,
         WRITABLE,
@@ -88,7 +88,7 @@ def far(root: Path, length: int) -> Path:
 
 
 def costly(path: Path) -> Path:
-    """Make a database of a few pages whose check builds a text of 16 million characters for each of 2000 rows."""
+    """Make a database of a few pages whose check builds a string of 16 million characters for each of 2000 rows."""
     with closing(sqlite3.connect(path)) as live:
         live.execute("CREATE TABLE t (n, g NOT NULL AS (n))")
         live.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(2000)])

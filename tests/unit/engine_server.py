@@ -32,7 +32,7 @@ class EngineServer:
     def __init__(self, answers: Mapping[str, tuple[int, Any]], path: Optional[str] = None) -> None:
         self.answers = {"/version": (200, VERSION), **answers}
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
-        self.told: list[tuple[str, str, Any]] = []  # requests that change something: method, path, body
+        self.changes: list[tuple[str, str, Any]] = []  # requests that change something: method, path, body
         self.news: queue.SimpleQueue[object] = queue.SimpleQueue()
         if path:
             self._server: Any = _UnixServer(path, _handler_of(self))
@@ -68,7 +68,7 @@ def _handler_of(engine: EngineServer) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             path = re.sub(r"^/v[\d.]+", "", urlsplit(self.path).path)
-            engine.told.append((self.command, path, json.loads(self.rfile.read(length) or "null")))
+            engine.changes.append((self.command, path, json.loads(self.rfile.read(length) or "null")))
             self.do_GET()
 
         def do_DELETE(self) -> None:

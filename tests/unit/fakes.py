@@ -155,7 +155,7 @@ class FakeHost:
     free: Mapping[str, int] = field(default_factory=lambda: {"/var/lib/docker": 20 * 1024**3})
     now: float = 1_790_000_000.0
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    rehearsals: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    dry_runs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     composed: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     python: str = "/usr/bin/python3"
@@ -168,8 +168,8 @@ class FakeHost:
         self.asked += plugins
         return [self.plugins.get(plugin, "") for plugin in plugins]
 
-    def compose_rehearsal(self, project: str, file: str) -> str:
-        return self.rehearsals.get((project, file), "")
+    def compose_dry_run(self, project: str, file: str) -> str:
+        return self.dry_runs.get((project, file), "")
 
     def disk_free(self, path: str) -> Optional[int]:
         return self.free.get(path)

@@ -70,19 +70,19 @@ class Killed(BaseException):
 
 
 class Fate:
-    """Strikes a process at one of the moments at which it changes something: in files or at the engine.
+    """Strikes a process at one of the points at which it changes something: in files or at the engine.
 
     With an error, that one change fails; with Killed, this and all later ones have no effect.
     """
 
     def __init__(self) -> None:
-        self.moments: list[str] = []
+        self.points: list[str] = []
         self._at, self._error, self._place = -1, Exception(), ""
         self._armed = self._dead = False
 
     def strike(self, place: Path, at: int = -1, error: Optional[BaseException] = None) -> None:
         """Begin to count the changes below a directory; at one of them, raise an error."""
-        self.moments, self._at, self._place = [], at, str(place)
+        self.points, self._at, self._place = [], at, str(place)
         self._error = error or Exception()  # type: ignore[assignment]
         self._armed, self._dead = True, False
 
@@ -91,13 +91,13 @@ class Fate:
         self._armed = self._dead = False
 
     def meet(self, what: str) -> None:
-        """Meet a moment."""
+        """Reach a point."""
         if not self._armed:
             return
         if self._dead:
             raise Killed
-        self.moments.append(what)
-        if len(self.moments) - 1 == self._at:
+        self.points.append(what)
+        if len(self.points) - 1 == self._at:
             self._dead = isinstance(self._error, Killed)
             raise self._error
 
@@ -308,7 +308,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
         return {name_of(one): one["Config"]["Image"] for one in there if one and one["State"]["Running"]}
 
     def did(self) -> list[str]:
-        """Return what was asked to change, as text."""
+        """Return what was asked to change, as strings."""
         return [" ".join(call) for call in self.calls]
 
     def _found(self, name: str) -> Optional[dict[str, Any]]:
@@ -536,11 +536,11 @@ def env_of(path: str) -> Kept:
     return Kept(Path(path).read_text(encoding="utf-8"), facts.st_mode & 0o777, facts.st_uid, facts.st_gid)
 
 
-def moments(site: Site, act: Callable[[], object]) -> Iterator[str]:
-    """Yield the moments of something that is done, without striking."""
+def points(site: Site, act: Callable[[], object]) -> Iterator[str]:
+    """Yield the points of something that is done, without striking."""
     FATE.strike(site.place)
     try:
         act()
     finally:
         FATE.rest()
-    yield from FATE.moments
+    yield from FATE.points

@@ -62,10 +62,10 @@ class Host:
     def refused(self, **given: Any) -> str:
         with pytest.raises(DockerVpsError) as refused:
             self(**given)
-        said = str(refused.value)
-        assert said.count("Git said") <= 1
-        assert "Traceback" not in said
-        return said
+        message = str(refused.value)
+        assert message.count("Git said") <= 1
+        assert "Traceback" not in message
+        return message
 
     def page(self) -> str:
         return (self.place / "page").read_text()

@@ -15,7 +15,7 @@ PARTS = re.compile(
     r"_core/(dockerignore|dotenv|environment|git|health|manifest|tar_members|validators)|_store/(archive|compression|sqlite)|_module/|"
     r"modules/|_release/container_logs"
 )
-# What follows these is what others said, or stands in a message that has the next step.
+# What follows these is the output of others, or stands in a message that has the next step.
 BEGUN = (
     "Backups of <app> in",
     "Container <name> is",
@@ -60,7 +60,7 @@ def test_each_says_what_to_do() -> None:
         ("It failed.. Try again.", "two full stops"),
         ("Error executing command.", "Error executing command"),
         ("There is no branch. There is no branch. Check it.", "a sentence twice"),
-        ("Run ⟦play deploy⟧.", "a remedy in nobody's words"),
+        ("Run ⟦play deploy⟧.", "a remedy that nobody has worded"),
         ("The host is too small: see image_host.", "a role's variable"),
     ],
 )

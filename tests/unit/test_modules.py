@@ -155,11 +155,11 @@ def asked_by_action(module: str) -> dict[str, Any]:
 
 
 def documented(option: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what documentation says about an option, in the words of an argument spec."""
+    """Return what documentation says about an option, as an argument spec has it."""
     keys = ("type", "default", "choices", "elements", "required", "aliases")
-    told = {key: option[key] for key in keys if key in option}
+    described = {key: option[key] for key in keys if key in option}
     inner = option.get("options") or option.get("suboptions")
-    return {**told, "options": {name: documented(one) for name, one in inner.items()}} if inner else told
+    return {**described, "options": {name: documented(one) for name, one in inner.items()}} if inner else described
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -183,8 +183,8 @@ def test_a_module_takes_exactly_its_documented_options(module: str, monkeypatch:
     arguments = asked_by(module, monkeypatch)
     spec = arguments["argument_spec"]
     options = options_of(module)
-    told = {name: documented(option) for name, option in options.items()}
-    assert {name: documented(option) for name, option in spec.items()} == told
+    described = {name: documented(option) for name, option in options.items()}
+    assert {name: documented(option) for name, option in spec.items()} == described
     assert arguments["supports_check_mode"] is True
     for name, option in spec.items():
         assert set(option) <= {*documented(option), "no_log", "fallback"}, name
@@ -421,9 +421,9 @@ def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if module not in ("source_digest", "validate_roles")])
 def test_results_are_what_is_documented(module: str, tmp_path: Path) -> None:
     result = RESULTS[module](tmp_path)
-    told = docs(module, "RETURN")
-    assert set(result) - COMMON == set(told)
+    described = docs(module, "RETURN")
+    assert set(result) - COMMON == set(described)
     assert isinstance(result["changed"], bool)
-    for key, entry in told.items():
+    for key, entry in described.items():
         compare(result[key], entry, key)
         assert isinstance(entry.get("sample", []), TYPES[entry["type"]]), key

@@ -74,8 +74,8 @@ def test_a_default_is_written_in_its_type() -> None:
 
 def test_every_variable_is_read_by_a_role_or_a_play() -> None:
     plays = [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
-    texts = [text for role in OWN for text in variables.texts_of(role)]
-    assert variables.read_by([*plays, *texts]) == list(variables.variables())
+    contents = [content for role in OWN for content in variables.contents_of(role)]
+    assert variables.read_by([*plays, *contents]) == list(variables.variables())
 
 
 def test_nothing_names_a_variable_that_is_none() -> None:
@@ -92,7 +92,7 @@ def test_nothing_names_a_variable_that_is_none() -> None:
 @pytest.mark.parametrize("role", OWN)
 def test_the_spec_of_a_role_has_exactly_what_it_reads(role: str) -> None:
     spec = spec_of_role(role)
-    read = variables.read_by(variables.texts_of(role))
+    read = variables.read_by(variables.contents_of(role))
     assert list(spec) == [*own_defaults(role), *read]
     for name, option in spec.items():
         assert not {"default", "required"} & set(option), name
@@ -159,7 +159,7 @@ def test_variables_of_a_role_bear_its_name(role: str) -> None:
 
 
 def foreign(text: str, role: str) -> list[str]:
-    """Return the variables of other roles that a text mentions."""
+    """Return the variables of other roles that the content of a file mentions."""
     others = "|".join(other for other in OWN if other != role)
     return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{others})_(?!drill\b)[a-z0-9_]+", text)
 

@@ -49,6 +49,6 @@ def test_only_root_reads_them_and_nothing_lies_beside_them(host: Host) -> None:
 
 
 def test_what_cannot_be_right_is_refused_all_at_once(host: Host) -> None:
-    said = host.file("/root/refused").content_string
-    assert all(name in said for name in ("docker_vps_server_url", "docker_vps_pgid", "PAYLOAD_SECRET"))
-    assert "changeme" not in said
+    content = host.file("/root/refused").content_string
+    assert all(name in content for name in ("docker_vps_server_url", "docker_vps_pgid", "PAYLOAD_SECRET"))
+    assert "changeme" not in content

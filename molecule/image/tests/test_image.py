@@ -49,8 +49,8 @@ def test_its_volumes_are_its_own(host: Host) -> None:
 
 def test_root_is_refused(host: Host) -> None:
     assert host.check_output("docker inspect root --format '{{.State.ExitCode}}'") != "0"
-    said = host.run("docker logs root")
-    assert "PUID" in said.stdout + said.stderr
+    result = host.run("docker logs root")
+    assert "PUID" in result.stdout + result.stderr
 
 
 def test_only_the_log_is_left_of_the_build(host: Host) -> None:

@@ -21,6 +21,6 @@ def test_the_failure_is_kept_with_its_log(host: Host) -> None:
 
 
 def test_one_sentence_says_why(host: Host) -> None:
-    said = host.file("/root/said").content_string
-    assert "unhealthy" in said or "not healthy" in said
-    assert f"Release {releases(host)[2]['id']}, " in said
+    content = host.file("/root/said").content_string
+    assert "unhealthy" in content or "not healthy" in content
+    assert f"Release {releases(host)[2]['id']}, " in content

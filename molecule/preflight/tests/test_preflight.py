@@ -7,18 +7,18 @@ from testinfra.host import Host
 
 
 def test_everything_wrong_is_said_at_once(host: Host) -> None:
-    said = host.file("/root/demands").content_string
+    content = host.file("/root/demands").content_string
     memory = int(host.check_output("awk '/^MemTotal/ {print $2}' /proc/meminfo")) / 2**20
-    assert "Compose" in said
-    assert "99.0" in said
-    assert f"at least 900.0 GiB, found {memory:.1f} GiB" in said
-    assert "at least 921600.0 GiB free" in said
+    assert "Compose" in content
+    assert "99.0" in content
+    assert f"at least 900.0 GiB, found {memory:.1f} GiB" in content
+    assert "at least 921600.0 GiB free" in content
 
 
 def test_an_engine_that_is_down_is_named(host: Host) -> None:
-    said = host.file("/root/engine").content_string
-    assert "/var/run/docker.sock" in said
-    assert "systemctl" in said
+    content = host.file("/root/engine").content_string
+    assert "/var/run/docker.sock" in content
+    assert "systemctl" in content
 
 
 def test_nothing_was_touched(host: Host) -> None:

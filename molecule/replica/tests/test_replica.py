@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that replicates, where its secret is, and the application on the database of the moment."""
+"""The process that replicates, where its secret is, and the application on the database of the point in time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_secret_is_in_one_file_of_root(host: Host) -> None:
     assert (host.file(f"{HOME}/.env").user, host.file(f"{HOME}/.env").mode) == ("root", 0o600)
 
 
-def test_the_database_is_of_the_moment(host: Host) -> None:
+def test_the_database_is_of_the_point_in_time(host: Host) -> None:
     names = host.check_output("sqlite3 %s %s", DATABASE, "SELECT group_concat(name) FROM vendors")
     assert names == "first.png,kept.png"
     health = host.check_output("docker exec ptnextjs-app wget -qO- http://127.0.0.1:3000/api/health")

@@ -32,7 +32,7 @@ from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
 from .volumes import Volume, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
-QUIET_WITHIN = 5.0  # seconds that a backup waits for moments in which the application does not write
+QUIET_WITHIN = 5.0  # seconds that a backup waits for times at which the application does not write
 SHORT = 160  # characters of a warning that a summary shows
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
 
@@ -86,7 +86,7 @@ def run(
             "changed": True,
             "predicted_bytes": predicted,
             "cautions": [],
-            "summary": _rehearsal(params, sets, predicted),
+            "summary": _dry_run_summary(params, sets, predicted),
         }
     sets.prepare()
     with sets.lock("a backup"):
@@ -99,11 +99,11 @@ def run(
             sets.begin(stamp)
             with Examiner() as examiner:
                 made = _Making(params, sets, engine, clock, folder, stamp, sources, examiner).run()
-    cautions = data_loss.told(made.manifest) if made.manifest.lost_since else []
+    cautions = data_loss.loss_sentences(made.manifest) if made.manifest.lost_since else []
     return {
         "changed": True,
         "predicted_bytes": predicted,
-        **told(made),
+        **result_of(made),
         "cautions": [*heard, *cautions],
         "summary": " ".join([summary(made), *heard]),
     }
@@ -119,8 +119,8 @@ def _refuse_wrong(params: Params) -> None:
         raise InvalidInput(f"database is {params.database!r}, but must be <archive>/<path>, such as db/payload.db.")
 
 
-def told(backup_set: BackupSet) -> dict[str, Any]:
-    """Return a set as modules tell it."""
+def result_of(backup_set: BackupSet) -> dict[str, Any]:
+    """Return a set as modules return it."""
     return {
         "set": {
             **asdict(backup_set.manifest),
@@ -142,13 +142,13 @@ def summary(made: BackupSet) -> str:
     if manifest.uploads.named and not manifest.uploads.problem:
         parts.append(counted(manifest.uploads.named - len(manifest.uploads.missing), "upload") + " proved")
     cautions = [textwrap.shorten(warning, SHORT, placeholder=" …") for warning in manifest.warnings]
-    cautions += data_loss.told(manifest)
+    cautions += data_loss.loss_sentences(manifest)
     parts[-1] += f", in {made.directory}"
     sentences = [f"Set {manifest.id} of {manifest.app}: {', '.join(parts)}", *cautions]
     return " ".join(sentence if sentence.endswith((".", "…")) else f"{sentence}." for sentence in sentences)
 
 
-def _rehearsal(params: Params, sets: Sets, predicted: int) -> str:
+def _dry_run_summary(params: Params, sets: Sets, predicted: int) -> str:
     archives = counted(len(params.volumes), "archive")
     return f"A set of {params.app} would be made: {archives}, at most {size(predicted)}, in {sets.directory}."
 

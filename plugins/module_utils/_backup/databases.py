@@ -94,7 +94,7 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: WantedDatabase) 
     own = {path for path in applications if sqlite.fits(os.path.join(root, path))}
     names = {path: used for path, used in survey.same.items() if used in own}
     # Also those that were not there when we looked: a journal lives as long as a transaction, and one that is restored
-    # beside a copy from another moment would damage it.
+    # beside a copy of another time would damage it.
     beside = {path + suffix for path in (*own, *names) for suffix in SIDECARS}
     return FoundDatabases(
         own=tuple(sorted(own)),

@@ -15,14 +15,14 @@ from .._store import files
 from .._store.lock import flocked
 
 PREFIX, SUFFIX = ".run-", ".json"
-UNKNOWN = "It did not record how it ended: it was killed, or nothing could be written. journalctl has what it said."
+UNKNOWN = "It did not record how it ended: it was killed, or nothing could be written. journalctl has its output."
 _LONG_AGO = 24 * 3600  # seconds since 1970
 _LARGEST = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: when it began (UTC), whether it succeeded, for how many seconds it ran, what it said, and cautions."""
+    """A run: when it began (UTC), whether it succeeded, for how many seconds it ran, its message, and cautions."""
 
     at: str
     success: bool
@@ -30,7 +30,7 @@ class Run:
     message: str
     cautions: Sequence[str] = ()
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return it in one line."""
         how = "FAILED" if not self.success else "ok, with a caution" if self.cautions else "ok"
         return f"{how}, {self.at}, {self.seconds} s. {self.message}"

@@ -364,7 +364,9 @@ def _go_on(engine: EnginePort, container: Mapping[str, Any], frozen: bool, meanw
     else:
         engine.start(container["Id"])
         if state["Running"]:
-            meanwhile.let_run.append(f"Somebody let {name} run meanwhile, so the data may be of different moments.")
+            meanwhile.let_run.append(
+                f"Somebody let {name} run meanwhile, so the data may be of different points in time."
+            )
 
 
 def patiently(connect: Callable[[], EnginePort], clock: Clock) -> EnginePort:

@@ -98,5 +98,5 @@ def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -
 
 
 def snapshots(some: Sequence[object]) -> str:
-    """Return how many there are, in words."""
+    """Return how many there are, as in ``2 snapshots``."""
     return counted(len(some), "snapshot")

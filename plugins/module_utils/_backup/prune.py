@@ -21,15 +21,15 @@ from .journal import cannot_be_removed, damage_of_record, recover_all, remembere
 from .verify import problems
 
 SHOWN = 3
-"""How many of several problems are told in full."""
+"""How many of several problems are named in full."""
 
 
 @dataclass(frozen=True)
 class Params:
     """What is kept; ``level`` is how closely sets are looked at, and ``before_days`` for how long a safety copy stays.
 
-    A damaged set never has the place of a good one. ``expected`` are the archives of a set that would be made before,
-    if this were no rehearsal.
+    A damaged set never has the place of a good one. ``expected`` are the archives of a set that, in check mode,
+    a backup would have made before.
     """
 
     policy: Policy
@@ -73,7 +73,7 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
         _refuse_what_stays(sets, stay)
     copies = [path for path in copies if path not in left]
     freed += sum(sizes[path] for path in copies)
-    return _told(sets, here, decisions, copies, left, freed, really)
+    return _result(sets, here, decisions, copies, left, freed, really)
 
 
 def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
@@ -88,7 +88,7 @@ def _candidate(backup_set: BackupSet, level: str, held: Mapping[str, str]) -> Ca
     return Candidate(stamp, backup_set.time, not problems(backup_set, level), backup_set.holds, held.get(stamp, ""))
 
 
-def _told(
+def _result(
     sets: Sets,
     here: Listing,
     decisions: Sequence[Decision],

@@ -51,7 +51,7 @@ def run(
         users = running(engine, source.volumes)
         refuse_vanishing(users)
         stopped = _names(users)
-        return _told(params, source, source.would_lose(), stopped=stopped, downtime=0.0, before=[], check_mode=True)
+        return _result(params, source, source.would_lose(), stopped=stopped, downtime=0.0, before=[], check_mode=True)
     sets.prepare()
     with sets.lock("a restore"):
         heard = recover_all(sets, connect, clock)
@@ -70,7 +70,7 @@ def run(
             recover(sets, folder, lambda: engine, clock)  # what is left to do: the record, old copies, the folder
         left = left_behind(sets)
     before = [swap.safety_copy for swap in ready[1]] if params.safety_copy else []
-    result = _told(params, source, would_lose, stopped=_names(containers), downtime=downtime, before=before)
+    result = _result(params, source, would_lose, stopped=_names(containers), downtime=downtime, before=before)
     return {**result, "left": sorted(left), "summary": " ".join([result["summary"], *heard, *cannot_be_removed(left)])}
 
 
@@ -120,7 +120,7 @@ def _names(containers: Iterable[Mapping[str, Any]]) -> list[str]:
     return [container["Name"].lstrip("/") for container in containers]
 
 
-def _told(
+def _result(
     params: Params,
     source: Source,
     would_lose: Mapping[str, Any],

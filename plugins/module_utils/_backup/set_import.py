@@ -28,7 +28,7 @@ from .._core.manifest import (
 from .._store import archive
 from .._store.examiner import DatabaseFacts, Examiner, facts
 from .._store.sets import Sets
-from .backup import BUSY_TIMEOUT, summary, told
+from .backup import BUSY_TIMEOUT, result_of, summary
 from .databases import warnings
 
 ROOT = "root"
@@ -57,8 +57,8 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         raise InvalidInput(f"path must be a path in the volume, such as payload.db, but is {params.path!r}.")
     if check_mode:
         _whole(params, facts(params.file, live=True))
-        text = f"A set of {params.file} as {params.archive} of {sets.app} would be made in {sets.directory}."
-        return {"changed": True, "set": {}, "summary": text}
+        sentence = f"A set of {params.file} as {params.archive} of {sets.app} would be made in {sets.directory}."
+        return {"changed": True, "set": {}, "summary": sentence}
     sets.prepare()
     with sets.lock("an import"):
         stamp = sets.next_stamp(clock)
@@ -69,7 +69,7 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         except BaseException:
             sets.discard(folder)
             raise
-    return {"changed": True, **told(made), "summary": summary(made)}
+    return {"changed": True, **result_of(made), "summary": summary(made)}
 
 
 def _whole(params: Params, found: DatabaseFacts) -> DatabaseFacts:

@@ -47,7 +47,7 @@ def with_gone(
     try:
         gone = sorted(name for name in _named_by_set(asked.query, needed, unpack) if not _is_there(root, name))
     except DockerVpsError as error:
-        sentence = f"Which uploads its rows name that are gone cannot be told: {error.message.rstrip('.')}."
+        sentence = f"Which uploads its rows name that are gone cannot be determined: {error.message.rstrip('.')}."
         return {**would_lose, "summary": f"{would_lose['summary']} {sentence}"}
     if not gone:
         return dict(would_lose)

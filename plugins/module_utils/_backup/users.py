@@ -12,8 +12,8 @@ from .._store.place import holds
 
 def bound_to(options: Mapping[str, str]) -> str:
     """Return the directory to which a driver's options bind a volume; empty when they do not."""
-    words = {word.strip() for word in options.get("o", "").split(",")}
-    return os.path.realpath(options["device"]) if {"bind", "rbind"} & words and options.get("device") else ""
+    flags = {flag.strip() for flag in options.get("o", "").split(",")}
+    return os.path.realpath(options["device"]) if {"bind", "rbind"} & flags and options.get("device") else ""
 
 
 def place_of(volume: Mapping[str, Any]) -> str:

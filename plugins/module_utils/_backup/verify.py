@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from .._core.clock import WallClock
-from .._core.data_loss import held_back, told, unaccepted
+from .._core.data_loss import held_back, loss_sentences, unaccepted
 from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
 from .._core.errors import DockerVpsError
 from .._core.manifest import Archive, Database
@@ -76,7 +76,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
         "orphaned": list(here.orphaned),
         "newest_good": _newest_good(rows),
         "last_verified": _last_verified(looked_at, now),
-        "cautions": [" ".join(told(manifest)) for manifest in unaccepted(past)],
+        "cautions": [" ".join(loss_sentences(manifest)) for manifest in unaccepted(past)],
         "runs": {job: asdict(last) for job, last in job_history.read(sets.directory).items()},
     }
     result["summary"] = list(_summary(sets, result))
@@ -96,7 +96,7 @@ def problems(backup_set: BackupSet, level: str) -> list[str]:
 
 
 def findings(backup_set: BackupSet, level: str) -> list[Finding]:
-    """Return what is wrong with a set, and what could not be told, as far as a level looks.
+    """Return what is wrong with a set, and what could not be determined, as far as a level looks.
 
     ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
     every archive too, and opens every database.
@@ -122,8 +122,8 @@ def compared(recorded: Archive, root: str) -> Iterator[Difference]:
     # What the application keeps beside an encrypted database comes and goes.
     some = len(SIDECARS) * sum(not database.journal_mode for database in recorded.databases)
     if not recorded.files - some <= count <= recorded.files + some:
-        said = f"{recorded.name} has {counted(count, 'file')}, and the manifest says {recorded.files}"
-        yield Difference(count < recorded.files, said)
+        sentence = f"{recorded.name} has {counted(count, 'file')}, and the manifest says {recorded.files}"
+        yield Difference(count < recorded.files, sentence)
     with Examiner() as examiner:
         for database in recorded.databases:
             if database.path in paths:
@@ -137,8 +137,8 @@ def _compared(recorded: Database, path: str, examiner: Examiner) -> Iterator[Dif
     if facts.check == DAMAGED:
         yield Difference(True, f"the database {recorded.path} is damaged: {facts.why}")
     elif facts.check == NOT_CHECKED:
-        said = f"the database {recorded.path} was not checked: {facts.why}"
-        yield Difference(False, said, uncounted=not facts.schema)
+        sentence = f"the database {recorded.path} was not checked: {facts.why}"
+        yield Difference(False, sentence, uncounted=not facts.schema)
     elif facts.why:
         yield Difference(False, f"the database {recorded.path} is sound, but {facts.why}")
     yield from _tables(recorded.path, *comparable(recorded, facts))
@@ -152,8 +152,8 @@ def _tables(path: str, recorded: Mapping[str, int], now: Mapping[str, int]) -> I
         elif before is None:
             yield Difference(False, f"the table {table} of {path} is new")
         elif before != after:
-            said = f"the table {table} of {path} has {counted(after, 'row')}, and the manifest says {before}"
-            yield Difference(after < before, said)
+            sentence = f"the table {table} of {path} has {counted(after, 'row')}, and the manifest says {before}"
+            yield Difference(after < before, sentence)
 
 
 def _checksum(path: str, recorded: Archive) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ from .._store.sets import Sets
 from .notify import Notify, tell
 from .wording import worded
 
-SCHEDULED = ("backup", "verify", "drill")  # their runs are kept, and told to whom the configuration names
+SCHEDULED = ("backup", "verify", "drill")  # their runs are recorded, and reported to whom the configuration names
 LOOK_AGAIN = 5.0  # seconds, for a lock that somebody holds
 
 T = TypeVar("T")
@@ -202,7 +202,7 @@ class _App:
             yield
 
     def note(self, job: str, run: job_history.Run) -> None:
-        """Keep a run and tell whoever wants to know; what fails in that is told in addition."""
+        """Keep a run and tell whoever wants to know; what fails in that is printed in addition."""
         problems = []
         try:
             self.sets.prepare()
@@ -277,7 +277,7 @@ def _recover(app: _App) -> Steps:
 
     def recovered() -> list[str]:
         with releases.lock("recovering what was interrupted", 0.0):
-            sentences = [recovery.told for recovery in cutover.recover_all(world)] if releases.unfinished() else []
+            sentences = [recovery.summary for recovery in cutover.recover_all(world)] if releases.unfinished() else []
             back = engine_restart.bring_back(app.connect(), app.sets.app, app.world.engine_start())
             return [*sentences, *back]
 
@@ -328,7 +328,7 @@ def _uploads_of(given: Mapping[str, Any]) -> Optional[UploadsQuery]:
 
 def _status(app: _App) -> Steps:
     last = job_history.read(app.sets.directory)
-    lines = [f"{job}: {last[job].told() if job in last else 'never ran.'}" for job in SCHEDULED]
+    lines = [f"{job}: {last[job].summary() if job in last else 'never ran.'}" for job in SCHEDULED]
     yield "status", {"runs": {job: asdict(run) for job, run in last.items()}, "summary": lines}
     failed = [job for job in SCHEDULED if job in last and not last[job].success]
     if failed:

@@ -25,7 +25,7 @@ class Notify:
     """Whom to tell: an address that takes JSON, a command that reads it, and per job an address that is visited.
 
     The addresses in ``pings`` are visited after each run, with ``/fail`` appended after a failed one, as
-    https://healthchecks.io and its kin expect it; those notice also when no run takes place. The others are told of
+    https://healthchecks.io and its kin expect it; those notice also when no run takes place. The others are notified of
     failures and of cautions, and with ``on_success`` of every run.
     """
 
@@ -56,10 +56,10 @@ def tell(channels: Notify, news: Mapping[str, Any], command_within: float = COMM
         news: at least ``job`` and ``success``, and ``cautions`` if there are any; all of it can be JSON.
         command_within: for how many seconds the command may run.
     """
-    return list(_told(channels, news, command_within))
+    return list(_send_all(channels, news, command_within))
 
 
-def _told(channels: Notify, news: Mapping[str, Any], command_within: float) -> Iterator[str]:
+def _send_all(channels: Notify, news: Mapping[str, Any], command_within: float) -> Iterator[str]:
     body = json.dumps(news).encode()
     ping = channels.pings.get(news["job"])
     if ping:
@@ -94,7 +94,7 @@ def _visited(url: str, body: Optional[bytes]) -> str:
         return str(error.reason)
     except OSError as error:
         return error.strerror or str(error)
-    except (http.client.HTTPException, ValueError) as error:  # their texts repeat the address
+    except (http.client.HTTPException, ValueError) as error:  # their messages repeat the address
         return type(error).__name__
 
 

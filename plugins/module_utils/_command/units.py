@@ -64,8 +64,8 @@ def _enabled_and_active(systemctl: Systemctl, timers: Sequence[str]) -> tuple[se
     """Return which of the timers are enabled, and which are active."""
     if not timers:
         return set(), set()
-    said = systemctl("show", "--property=Id,UnitFileState,ActiveState", *timers)
-    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in said.strip().split("\n\n")]
+    shown = systemctl("show", "--property=Id,UnitFileState,ActiveState", *timers)
+    states = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.strip().split("\n\n")]
     enabled = {state["Id"] for state in states if state["UnitFileState"] == "enabled"}
     return enabled, {state["Id"] for state in states if state["ActiveState"] == "active"}
 

@@ -44,5 +44,5 @@ WORDS: remedies.Words = {
 
 
 def worded(value: Any) -> Any:
-    """Return a text, or data with all its texts, as the command says it."""
+    """Return a string, or data with all its strings, as the command says it."""
     return remedies.worded(value, WORDS)

@@ -93,8 +93,8 @@ def failure(log: str, lines: int) -> BuildFailure:
     if not failed or not name:
         last = [line for line in log.strip().splitlines() if line.strip()]
         return BuildFailure("of the builder before the first line of the Dockerfile", cause, tuple(last[-lines:]))
-    said = re.findall(_OUTPUT.format(failed[1]), log, re.MULTILINE)
-    return BuildFailure(_shown(name[1]), cause, tuple(_worth_reading([line for line in said if line.strip()], lines)))
+    output = re.findall(_OUTPUT.format(failed[1]), log, re.MULTILINE)
+    return BuildFailure(_shown(name[1]), cause, tuple(_worth_reading([line for line in output if line.strip()], lines)))
 
 
 def _shown(name: str) -> str:
@@ -103,17 +103,17 @@ def _shown(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
-def _worth_reading(said: Sequence[str], most: int) -> Sequence[str]:
+def _worth_reading(output: Sequence[str], most: int) -> Sequence[str]:
     """Return the first error with what follows it and the end, when not all is few enough."""
-    if len(said) <= most:
-        return said
-    signs = (place for place, line in enumerate(said) if _ERROR.search(line) and not _TALK.search(line))
-    first, end = next(signs, len(said)), most // 3
-    begin = max(0, min(first, len(said) - most))
-    if begin + most >= len(said) or most < 3:
-        return said[-most:]
+    if len(output) <= most:
+        return output
+    signs = (place for place, line in enumerate(output) if _ERROR.search(line) and not _TALK.search(line))
+    first, end = next(signs, len(output)), most // 3
+    begin = max(0, min(first, len(output) - most))
+    if begin + most >= len(output) or most < 3:
+        return output[-most:]
     return [
-        *said[begin : begin + most - end - 1],
-        f"… ({counted(len(said) - begin - most + 1, 'more line')})",
-        *said[-end:],
+        *output[begin : begin + most - end - 1],
+        f"… ({counted(len(output) - begin - most + 1, 'more line')})",
+        *output[-end:],
     ]

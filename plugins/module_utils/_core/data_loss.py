@@ -42,7 +42,7 @@ class LossLimits:
 def holders(archive: str, sets: Iterable[Manifest]) -> Iterator[tuple[Manifest, Archive]]:
     """Yield the sets that have an archive of this name, with that archive.
 
-    A set that was imported is passed over: it holds the data of another place or moment.
+    A set that was imported is passed over: it holds the data of another place or time.
     """
     for manifest in sets:
         if manifest.consistency != IMPORTED:
@@ -95,8 +95,8 @@ def held_back(sets: Iterable[Manifest]) -> dict[str, str]:
     }
 
 
-def told(manifest: Manifest) -> list[str]:
-    """Return what a set tells of losses, and what to do, as sentences."""
+def loss_sentences(manifest: Manifest) -> list[str]:
+    """Return what a set has lost, and what to do, as sentences."""
     if not manifest.lost_since:
         return [*manifest.losses, "That was accepted."] if manifest.losses else []
     since = manifest.lost_since

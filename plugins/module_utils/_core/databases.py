@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Dict, Iterable, Mapping, Protocol, Sequence, Tuple
 
-from .sqlite_versions import text
+from .sqlite_versions import dotted
 
 SOUND, DAMAGED, NOT_CHECKED = "sound", "damaged", "not checked"
 CHECKS = (SOUND, DAMAGED, NOT_CHECKED)
@@ -60,7 +60,7 @@ def stops(own: bool, check: str) -> bool:
 def belongs(sidecar: str, start: bytes) -> bool:
     """Return whether SQLite would take a file with a sidecar's name for one, by its first bytes.
 
-    A text that happens to be called ``report.db-journal`` is none: SQLite finds no header in it and restores nothing.
+    A text file called ``report.db-journal`` is none: SQLite finds no header in it and restores nothing.
     """
     if not start.strip(b"\0"):
         return True  # empty, or cleared when its last transaction ended
@@ -114,8 +114,8 @@ def unable(error: str, host: int, writer: int) -> str:
         host: the number of this host's SQLite library.
         writer: that of the library that last wrote the database; 0 when that is not known.
     """
-    wrote = f"SQLite {text(writer)} last wrote it" if writer else "which SQLite last wrote it is not known"
-    return f"SQLite {text(host)} of this host says: {error}; {wrote}"
+    wrote = f"SQLite {dotted(writer)} last wrote it" if writer else "which SQLite last wrote it is not known"
+    return f"SQLite {dotted(host)} of this host says: {error}; {wrote}"
 
 
 class Counted(Protocol):

@@ -18,7 +18,7 @@ class Held(DockerVpsError):
 
 @dataclass(frozen=True)
 class Owner:
-    """A play, told apart from every other one.
+    """What distinguishes a play from every other one.
 
     Attributes:
         who: the user, and where the play runs.
@@ -50,15 +50,15 @@ class Lock:
 
     def facts(self, now: float) -> dict[str, Any]:
         """Return what is known of it."""
-        return {**asdict(self.owner), "since": _moment(self.since), "age": self.age(now)}
+        return {**asdict(self.owner), "since": _format_time(self.since), "age": self.age(now)}
 
     def age(self, now: float) -> int:
         """Return its age in seconds; a clock that was put back makes no lock last for ever."""
         return abs(int(now) - self.since)
 
-    def said(self, now: float) -> str:
+    def description(self, now: float) -> str:
         """Return who has been at work since when."""
-        return f"{self.play} has been at work for {self.age(now)} s, since {_moment(self.since)}"
+        return f"{self.play} has been at work for {self.age(now)} s, since {_format_time(self.since)}"
 
     @property
     def play(self) -> str:
@@ -128,13 +128,13 @@ def _why_free(existing: Lock, wanted: Lock, rules: LockRules) -> str:
 
 def _refusal(existing: Lock, wanted: Lock, path: str) -> str:
     return (
-        f"Cannot begin {wanted.owner.purpose or 'this play'}: {existing.said(wanted.since)}, "
+        f"Cannot begin {wanted.owner.purpose or 'this play'}: {existing.description(wanted.since)}, "
         f"and holds {path}. Wait until it has ended; if it never will, "
         f"take the lock with {once('lock_force', 'true')}."
     )
 
 
-def _moment(seconds: int) -> str:
+def _format_time(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
@@ -142,7 +142,7 @@ def owner_of(given: Mapping[str, Any]) -> Owner:
     """Read an owner.
 
     Raises:
-        InvalidInput: it is not one that could be told apart from others.
+        InvalidInput: it does not distinguish its play from others.
     """
     owner = Owner(**{field.name: str(given.get(field.name, "")) for field in fields(Owner)})
     if not all(owner.key):

@@ -44,7 +44,7 @@ def quote(value: str) -> str:
 
 
 def dump(values: Mapping[str, str], header: str = "") -> str:
-    """Return the text of an env file, keys in the order given, one per line.
+    """Return the content of an env file, keys in the order given, one per line.
 
     Raises:
         InvalidInput: a key is not a name, or a value cannot be carried.

@@ -82,7 +82,7 @@ def _path(uri: str) -> Optional[str]:
     return posixpath.normpath(path) if path else ""
 
 
-def _is_text(name: bytes) -> bool:
+def _is_utf8(name: bytes) -> bool:
     """Return whether bytes can be the name of a file in UTF-8."""
     try:
         return "\0" not in name.decode()
@@ -102,8 +102,8 @@ def _database_uri(value: str, context: Context) -> Optional[str]:
         return "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
     if re.search("%(?![0-9a-fA-F]{2})", value):
         return "has a % that does not begin an escape such as %20; write %25 for a percent sign"
-    if not _is_text(unquote_to_bytes(os.fsencode(value))):
-        return "has escapes such as %ff that make no text in UTF-8, which libsql refuses; write the name as it is"
+    if not _is_utf8(unquote_to_bytes(os.fsencode(value))):
+        return "has escapes such as %ff that are not valid UTF-8, which libsql refuses; write the name as it is"
     if _path(value) is None:
         return "names a host with its two slashes; begin it with file:/ or file:///"
     if database_path(value, context.data_mount):
@@ -197,7 +197,7 @@ def problems(values: Mapping[str, str], data_mount: str) -> list[str]:
 
 
 def foreseen(sources: Mapping[str, Any], variables: Mapping[str, Any], refused: Sequence[str]) -> list[str]:
-    """Return what is wrong with the environment that role variables make, as far as it can be told without the host.
+    """Return what is wrong with the environment that role variables make, as far as it can be known without the host.
 
     A secret that is not given is found or generated there.
 

@@ -43,7 +43,7 @@ class DockerVpsError(Exception):
     """
 
     def __init__(self, message: str, **evidence: object) -> None:
-        # Names of files may hold bytes that are no text, and a message has to be one: see catalog.shown.
+        # Names of files may hold bytes that are not UTF-8, and a message must not: see text.shown.
         self.message = tidy(re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", message))
         super().__init__(self.message)
         self.evidence = evidence

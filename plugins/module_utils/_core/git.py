@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a version is on the remote, what git says when it refuses, and which key a repository is asked with.
 
-Git's words are those of LC_ALL=C; see https://git-scm.com/docs/git-ls-remote and ssh_config(5).
+Git's messages are those of LC_ALL=C; see https://git-scm.com/docs/git-ls-remote and ssh_config(5).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOISE = re.compile(
     r"\s*$|@|(hint|[Ww]arning): |Cloning into |From |Submodule |IT IS POSSIBLE|Someone could|It is also possible|"
     r"Please make sure you have|and the repository exists|fatal: Could not read from remote"
 )
-_SHOWN = 3  # lines of what git said
+_SHOWN = 3  # lines of git's output
 _SIMILAR = 3  # names of branches and tags
 
 NO_KEY = (
@@ -117,7 +117,7 @@ def refs_of(listed: str) -> Mapping[str, str]:
 def resolved(version: str, refs: Mapping[str, str]) -> Optional[str]:
     """Return the commit that a version is on the remote: a branch, else a tag, else a full name (refs/pull/1/head).
 
-    A commit, told by its whole name, is itself. None says that the remote does not name it.
+    A commit, given by its whole name, is itself. None says that the remote does not name it.
     """
     for name in (f"refs/heads/{version}", f"refs/tags/{version}", f"refs/{version}", version):
         if name in refs:
@@ -144,10 +144,10 @@ def unknown(version: str, refs: Mapping[str, str]) -> str:
     return f"The repository has no branch, tag or commit {version}: check {setting('git_version')}.{hint}"
 
 
-def why(said: str) -> str:
-    """Return why git refused, as sentences: the cause with the next step, and what git said, once."""
-    cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, said)), "")
-    lines = dict.fromkeys(line.strip() for line in said.splitlines() if not _NOISE.match(line))
+def why(stderr: str) -> str:
+    """Return why git refused, as sentences: the cause with the next step, and git's own message, once."""
+    cause = next((cause for pattern, cause in _CAUSES if re.search(pattern, stderr)), "")
+    lines = dict.fromkeys(line.strip() for line in stderr.splitlines() if not _NOISE.match(line))
     shown = [line.rstrip(".") for line in list(lines)[:_SHOWN]]
     return f"{cause} Git said: {'; '.join(shown)}.".strip() if shown else cause or "Git said nothing."
 
@@ -172,7 +172,7 @@ def ssh(key: str, submodule_keys: Mapping[str, str], known_hosts: str) -> str:
     cases = []
     for path, file in submodule_keys.items():
         name = shlex.quote(re.sub(r"^/+|(\.git)?/*$", "", path))
-        # The last words are as in: git-upload-pack '/acme/ui.git', or git-lfs-authenticate acme/ui.git download.
+        # The last arguments are as in: git-upload-pack '/acme/ui.git', or git-lfs-authenticate acme/ui.git download.
         cases.append(f"  *[\\ /\\']{name}[.\\ \\']* | *[\\ /\\']{name}) key={shlex.quote(file)} ;;")
     return "\n".join(
         [

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 from .errors import InvalidInput
-from .logs import moment
+from .logs import parse_time
 from .text import counted, short
 
 _OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
@@ -67,7 +67,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class ContainerSnapshot:
-    """A container at one moment.
+    """A container at one point in time.
 
     Attributes:
         answer: what its application said when it was asked what its health check asks, see ``asked_at``.
@@ -90,7 +90,7 @@ class ContainerSnapshot:
 
     @property
     def status(self) -> str:
-        """State and health in one word or two, for people."""
+        """State and health, as in ``running (healthy)``, for people."""
         if not self.exists:
             return "absent"
         return f"{self.state} ({self.health})" if self.health else self.state
@@ -141,9 +141,9 @@ def asked_at(inspected: Mapping[str, Any]) -> str:
 
 
 def _utc(time: Optional[str]) -> str:
-    """Return a time of the engine's (RFC 3339) so that times compare as text; the beginning of time for none."""
+    """Return a time of the engine's (RFC 3339) so that times compare as strings; the beginning of time for none."""
     try:
-        return moment("time", time or "", datetime.min)
+        return parse_time("time", time or "", datetime.min)
     except InvalidInput:
         return ""
 
@@ -203,7 +203,7 @@ def judge(now: ContainerSnapshot, rules: HealthRules, restarts_before: int) -> R
 
 def _ended(now: ContainerSnapshot, rules: HealthRules, restarts_before: int) -> Optional[Reason]:
     """Return why a container that should run does not, or keeps failing to."""
-    # The engine remembers that some process in the container ran out of memory. What ended it is told by its code.
+    # The engine remembers that some process in the container ran out of memory. What ended it is known from its code.
     cause = Reason.OUT_OF_MEMORY if now.oom_killed and now.exit_code == _KILLED else None
     if now.state == "dead":
         return Reason.DEAD
@@ -269,8 +269,8 @@ def _last_probe(now: ContainerSnapshot) -> str:
     if not now.probes:
         return f"; its health check has not run yet{_answer(now)}" if now.health else ""
     last = now.probes[-1]
-    said = f" and said: {last.output[:_SHOWN]}" if last.output else "" if now.answer else " without a word"
-    return f"; the last health check ended with code {last.exit_code}{said}{_answer(now)}"
+    output = f" and said: {last.output[:_SHOWN]}" if last.output else "" if now.answer else " and no output"
+    return f"; the last health check ended with code {last.exit_code}{output}{_answer(now)}"
 
 
 def _answer(now: ContainerSnapshot) -> str:

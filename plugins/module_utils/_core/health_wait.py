@@ -47,7 +47,7 @@ class Watched(Protocol):
         raise NotImplementedError
 
     def answer_of(self, name: str) -> str:
-        """Return what the application says to its health check, without secrets; empty when that cannot be told."""
+        """Return what the application says to its health check, without secrets; empty when that is not known."""
         raise NotImplementedError
 
 

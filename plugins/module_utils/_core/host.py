@@ -75,7 +75,7 @@ class Finding:
 
 
 def installed(tools: Tools, needs: Needs) -> list[Finding]:
-    """Return every finding about what is installed, which can be told without the engine."""
+    """Return every finding about what is installed, which can be had without the engine."""
     compose = "install the Compose plugin (docker-compose v1 is not enough)"
     sdk = f"install it for {tools.python}, on Debian and Ubuntu with: apt-get install python3-docker"
     return [
@@ -113,7 +113,7 @@ def clock(before: float, remote: float, after: float, tolerance: float) -> Findi
         "clock",
         off == 0.0,
         f"within {tolerance:.0f} s of the controller's",
-        f"at least {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}" if off else "no difference that could be told",
+        f"at least {abs(off):.0f} s {'ahead' if off > 0 else 'behind'}" if off else "no measurable difference",
         "turn on time synchronisation (timedatectl set-ntp true)",
     )
 
@@ -134,9 +134,9 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in match[1].split(".")) if match else ()
 
 
-def up_to_date(rehearsal: str) -> bool:
+def up_to_date(dry_run: str) -> bool:
     """Return whether ``docker compose up --dry-run`` said that it would leave every container as it is."""
-    lines = [line.strip() for line in rehearsal.splitlines() if line.strip()]
+    lines = [line.strip() for line in dry_run.splitlines() if line.strip()]
     return bool(lines) and all(_LEFT_ALONE.fullmatch(line) for line in lines)
 
 
@@ -187,7 +187,7 @@ def _memory(facts: HostFacts, needs: Needs) -> Finding:
 def disks(info: Mapping[str, Any]) -> list[str]:
     """Return the directories in which an engine keeps volumes and images, by what it says of itself.
 
-    With the containerd image store, images are not below its own directory; that of containerd is not told, and
+    With the containerd image store, images are not below its own directory; that of containerd is not reported, and
     /var/lib/containerd unless somebody has changed it. See https://docs.docker.com/engine/storage/containerd/
     """
     status = dict(info.get("DriverStatus") or ())

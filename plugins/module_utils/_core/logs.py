@@ -3,8 +3,8 @@
 
 The engine sends entries, each behind a header of 8 bytes (stream, size), or bare when the container has a TTY:
 https://docs.docker.com/reference/api/engine/ (ContainerAttach, "Stream format"). An entry begins with its time, RFC
-3339 in UTC with nine digits, so times compare as text. A line beyond 16 KiB comes in several entries, all with the time
-of the first; the last line of a run may lack its end.
+3339 in UTC with nine digits, so times compare as strings. A line beyond 16 KiB comes in several entries, all with
+the time of the first; the last line of a run may lack its end.
 
 Within a stream times only grow, but stdout and stderr are stamped before they are queued, so their entries can be in
 the wrong order. Therefore the place to continue from is a time for each of the two.
@@ -175,37 +175,37 @@ def choose(found: Iterable[Line], wanted: WantedLines, whole: bool) -> FoundLine
 
 
 def place(after: Mapping[str, str]) -> str:
-    """Return the times to continue after as one text, which ``after`` reads."""
+    """Return the times to continue after as one string, which ``after`` reads."""
     return f"{after['stdout']},{after['stderr']}" if any(after.values()) else ""
 
 
-def after(text: str, now: datetime) -> Dict[str, str]:
-    """Read ``since``: nothing, a moment for both streams, or a place.
+def after(since: str, now: datetime) -> Dict[str, str]:
+    """Read ``since``: nothing, a time for both streams, or a place.
 
     Raises:
         InvalidInput: it is none of them.
     """
-    stdout, _unused, stderr = text.partition(",")
-    return {"stdout": moment("since", stdout, now), "stderr": moment("since", stderr or stdout, now)}
+    stdout, _unused, stderr = since.partition(",")
+    return {"stdout": parse_time("since", stdout, now), "stderr": parse_time("since", stderr or stdout, now)}
 
 
-def moment(option: str, text: str, now: datetime) -> str:
-    """Return a moment as the engine writes it; nothing stays nothing.
+def parse_time(option: str, value: str, now: datetime) -> str:
+    """Return a time as the engine writes it; an empty string stays empty.
 
     Args:
-        option: where the text is from.
-        text: RFC 3339, in UTC unless it says otherwise, or how long ago, such as 1h30m.
+        option: the option that has this value, for the message.
+        value: RFC 3339, in UTC unless it says otherwise, or how long ago, such as 1h30m.
         now: UTC.
 
     Raises:
-        InvalidInput: the text is neither.
+        InvalidInput: the value is neither.
     """
-    if not text:
+    if not value:
         return ""
     try:
-        if _DURATION.fullmatch(text):
-            return (now - _duration(text)).replace(tzinfo=None).isoformat(timespec="microseconds") + "000Z"
-        found = _TIME.fullmatch(text)
+        if _DURATION.fullmatch(value):
+            return (now - _duration(value)).replace(tzinfo=None).isoformat(timespec="microseconds") + "000Z"
+        found = _TIME.fullmatch(value)
         if found:
             date, time, digits, sign, hours, minutes = found.groups()
             offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
@@ -215,17 +215,18 @@ def moment(option: str, text: str, now: datetime) -> str:
     except (ValueError, OverflowError):
         pass  # no such day, or one that no calendar reaches
     raise InvalidInput(
-        f"{option} must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m or 1h30m, but is {text!r}."
+        f"{option} must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m or 1h30m, "
+        f"but is {value!r}."
     )
 
 
-def _duration(text: str) -> timedelta:
-    parts = re.findall(r"([\d.]+)([a-z]+)", text)
+def _duration(value: str) -> timedelta:
+    parts = re.findall(r"([\d.]+)([a-z]+)", value)
     return sum((timedelta(**{_UNITS[unit]: float(number)}) for number, unit in parts), timedelta())
 
 
 def unix(time: str) -> str:
-    """Return a time of ours in Unix seconds with nine digits, as the engine is asked; nothing stays nothing."""
+    """Return a time of ours in Unix seconds with nine digits, as the engine is asked; an empty string stays empty."""
     if not time:
         return ""
     return f"{max(0, calendar.timegm(datetime.strptime(time[:19], _SECONDS).timetuple()))}{time[19:29]}"

@@ -125,13 +125,13 @@ class Archive:
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """What the checks of the application's databases said."""
+        """The results of the checks of the application's databases."""
         return tuple(database.check for database in self.databases)
 
 
 @dataclass(frozen=True)
 class ReleaseOfSet:
-    """What ran when the set was made; empty texts when nothing did."""
+    """What ran when the set was made; empty strings when nothing did."""
 
     container: str
     image: str
@@ -194,7 +194,7 @@ class Manifest:
 
     @property
     def made(self) -> tuple[str, bool, str]:
-        """By this, sets are in the order in which they were made, whatever the clock said."""
+        """By this, sets are in the order in which they were made, whatever the clock showed."""
         return made(self.id, self.after)
 
     @property
@@ -264,14 +264,14 @@ def upload_path(name: str) -> str:
 
 
 def check_names(names: Collection[str]) -> None:
-    """Refuse names of archives that could not be told apart, or not be told from other files.
+    """Refuse names of archives that could be confused with each other, or with other files.
 
     Raises:
         InvalidInput: which, and why.
     """
     for name in names:
         if not _NAME.fullmatch(name) or name == "manifest":
-            raise InvalidInput(f"{name!r} cannot name an archive: use letters, digits, _ and ., not the word manifest.")
+            raise InvalidInput(f"{name!r} cannot name an archive: use letters, digits, _ and ., but not 'manifest'.")
     if len(set(names)) != len(names):
         raise InvalidInput(f"The archives need different names, but are {', '.join(names)}.")
 
@@ -290,7 +290,7 @@ def write(manifest: Manifest) -> str:
     except _UNREADABLE as error:
         raise BadManifest(
             f"{file} could not be read back, so it was not written: {_why(error)}. "
-            "Look in the volumes for names that are no text or very long, and report this."
+            "Look in the volumes for names that are not valid UTF-8 or very long, and report this."
         ) from error
     return text
 
@@ -397,7 +397,7 @@ def _archive(given: Mapping[str, Any]) -> Archive:
     return _built(Archive, given, databases=databases, foreign=foreign)
 
 
-def _is_text(value: Any) -> bool:
+def _is_string(value: Any) -> bool:
     return isinstance(value, str)
 
 
@@ -405,7 +405,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _TOO_MANY
 
 
-def _is_texts(value: Any) -> bool:
+def _is_strings(value: Any) -> bool:
     return isinstance(value, list) and set(map(type, value)) <= {str}
 
 
@@ -418,11 +418,11 @@ def _are_counts(value: Any) -> bool:
 
 # What the annotations of the classes above mean for a value of JSON. No number of a manifest is below zero.
 _JSON: Mapping[str, Callable[[Any], bool]] = {
-    "str": _is_text,
+    "str": _is_string,
     "int": _is_count,
     "float": lambda value: _is_count(value) or (isinstance(value, float) and value >= 0),
     "bool": lambda value: isinstance(value, bool),
-    "tuple[str, ...]": _is_texts,
+    "tuple[str, ...]": _is_strings,
     "Mapping[str, str]": lambda value: isinstance(value, dict) and set(map(type, value.values())) <= {str},
     "Mapping[str, int]": _are_counts,
 }

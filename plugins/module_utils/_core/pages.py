@@ -20,7 +20,7 @@ MOST = 10
 _LOCK_BYTE = 0x40000000  # lies in a page that is never used
 _INDEX_NODE, _TABLE_NODE, _INDEX_LEAF, _TABLE_LEAF = 2, 5, 10, 13
 _LEAVES = {_INDEX_NODE: _INDEX_LEAF, _TABLE_NODE: _TABLE_LEAF, _INDEX_LEAF: _INDEX_LEAF, _TABLE_LEAF: _TABLE_LEAF}
-_LENGTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)  # bytes of a value by its type; others are texts and blobs
+_LENGTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)  # bytes of a value by its type; others are strings and blobs
 _WIDE = {2: "utf-16-le", 3: "utf-16-be"}
 _SCHEMA = 1  # the page where the table sqlite_master begins
 

@@ -11,7 +11,7 @@ def ids_of(user: str, passwd: str) -> Optional[Tuple[int, int]]:
 
     Args:
         user: a name or a number, perhaps with a group behind a colon; one that is no number is not looked up.
-        passwd: the text of the image's /etc/passwd. A number need not be in it, and is then in the group 0.
+        passwd: the content of the image's /etc/passwd. A number need not be in it, and is then in the group 0.
     """
     name, _colon, group = user.partition(":")
     found = (int(name), 0) if name.isdecimal() else None

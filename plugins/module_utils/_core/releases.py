@@ -128,7 +128,7 @@ def superseded(releases: Sequence[Release], live: str, keep: int) -> list[Releas
 
 
 def fingerprint(text: str) -> str:
-    """Return a short hash of a text: the first 12 hexadecimal digits of its SHA-256."""
+    """Return a short hash of a string: the first 12 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 

@@ -2,7 +2,7 @@
 """What sentences tell people to do, in no speaker's words yet.
 
 A failure below knows what is wrong and what would help; whether that is a variable of an inventory or an option of the
-host's command, only the speaker knows who tells it. So the functions here return a marked piece of text, such as
+host's command, only the speaker knows who tells it. So the functions here return a marked string, such as
 ⟦setting backup_directory⟧, and the exits of modules and of the command replace it by their own words.
 """
 
@@ -53,9 +53,9 @@ def _marked(*parts: str) -> str:
 
 
 def worded(value: Any, words: Words) -> Any:
-    """Return a text, or data with all its texts, in a speaker's words."""
+    """Return a string, or data with all its strings, in a speaker's words."""
     if isinstance(value, str):
-        return _MARKED.sub(lambda found: _said(found, words), value) if OPEN in value else value
+        return _MARKED.sub(lambda found: _phrase(found, words), value) if OPEN in value else value
     if isinstance(value, Mapping):
         return {worded(key, words): worded(item, words) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -63,6 +63,6 @@ def worded(value: Any, words: Words) -> Any:
     return value
 
 
-def _said(found: re.Match[str], words: Words) -> str:
+def _phrase(found: re.Match[str], words: Words) -> str:
     kind = words.get(found[1])
     return kind(*found[2].split()) if kind else found[0]  # which was no remedy

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which moment a database that Litestream brought back is of, from what its commands print (0.5.12 and newer)."""
+"""Of which point in time a database that Litestream restored is, from what its commands print (0.5.12 and newer)."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ UNKNOWN = "Litestream did not say of which point in time the database is."
 
 
 @dataclass(frozen=True)
-class Moment:
+class PointInTime:
     """When the state was that came back, "" if it is not known, and a sentence for people."""
 
     got: str
     sentence: str
 
 
-def moment(restored: str, listed: str, asked: str) -> Moment:
+def point_in_time(restored: str, listed: str, asked: str) -> PointInTime:
     """Return what came back.
 
     Args:
         restored: what ``litestream restore -json`` printed, lines of its log before it.
         listed: what ``litestream ltx -json -level all`` printed: each file of the replica with the transactions in it,
             their numbers in hexadecimal, and the time of the last one.
-        asked: the moment that was wanted, as it was given.
+        asked: the point in time that was wanted, as it was given.
     """
     try:
         last = int(_parsed(restored, "{")["txid"], 16)
         files = [_File.of(entry) for entry in _parsed(listed, "[")]
     except (ValueError, KeyError, TypeError):
-        return Moment("", UNKNOWN)
+        return PointInTime("", UNKNOWN)
     files.sort(key=lambda file: file.level)  # the lower, the fewer transactions in one file
     got = next((file.at for file in files if file.last == last), "")
     if not got:
-        return Moment("", UNKNOWN)
-    return Moment(got, f"Asked for {asked}, got the database as of {got}{_why(files, last)}")
+        return PointInTime("", UNKNOWN)
+    return PointInTime(got, f"Asked for {asked}, got the database as of {got}{_why(files, last)}")
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def decide(candidates: Sequence[Candidate], policy: Policy, now: datetime) -> tu
         return tuple(sorted(decided, key=lambda decision: order[decision.name], reverse=True))
     newest_first = sorted(candidates, key=lambda candidate: (candidate.time, candidate.name), reverse=True)
     counted = [candidate for candidate in newest_first if candidate.good and candidate.time <= now]
-    rules = [_Rule(word, count) for word, count in asdict(policy).items() if count]
+    rules = [_Rule(name, count) for name, count in asdict(policy).items() if count]
     decisions = []
     good_seen = 0
     for candidate in newest_first:
@@ -133,27 +133,27 @@ def _of_good(candidate: Candidate, number: int, oldest: bool, rules: Sequence[_R
 class _Rule:
     """One rule on its way from the newest set to the oldest."""
 
-    def __init__(self, word: str, count: int) -> None:
-        self._word = word
+    def __init__(self, name: str, count: int) -> None:
+        self._name = name
         self._count = count
         self._left = count
         self._latest = ""
 
     def offer(self, candidate: Candidate, number: int, oldest: bool) -> tuple[bool, str]:
         """Return whether the rule keeps the set, and why or why not."""
-        unit, period = _period(self._word, candidate.time.astimezone(timezone.utc), number)
+        unit, period = _period(self._name, candidate.time.astimezone(timezone.utc), number)
         again = period == self._latest
         if self._left and (oldest or not again):
             self._left -= 1
             self._latest = period
-            return True, f"{'oldest ' if again else ''}{self._word} {period}"
+            return True, f"{'oldest ' if again else ''}{self._name} {period}"
         if again:
             return False, f"the {unit} {period} has a newer set"
-        return False, f"{self._word} has its {self._count} {unit}{'s' if self._count > 1 else ''}"
+        return False, f"{self._name} has its {self._count} {unit}{'s' if self._count > 1 else ''}"
 
 
-def _period(word: str, time: datetime, number: int) -> tuple[str, str]:
-    """Return what a rule counts, in one word, and which of them a set belongs to; ``number`` is 1 for the newest."""
+def _period(rule: str, time: datetime, number: int) -> tuple[str, str]:
+    """Return what a rule counts, such as days, and which of them a set belongs to; ``number`` is 1 for the newest."""
     year, week, _unused = time.isocalendar()  # the ISO year: 2027-01-03 is in week 53 of 2026
     return {
         "last": ("set", str(number)),
@@ -161,4 +161,4 @@ def _period(word: str, time: datetime, number: int) -> tuple[str, str]:
         "weekly": ("week", f"{year}-W{week:02d}"),
         "monthly": ("month", f"{time:%Y-%m}"),
         "yearly": ("year", f"{time:%Y}"),
-    }[word]
+    }[rule]

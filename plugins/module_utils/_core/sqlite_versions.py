@@ -11,7 +11,7 @@ _FIRST_BROKEN, _FIXED = 3_007_000, 3_051_003
 _FIXED_BRANCHES = ((3_044_006, 3_045_000), (3_050_007, 3_051_000))
 
 
-def text(version_number: int) -> str:
+def dotted(version_number: int) -> str:
     """Return a library's version as people write it, such as 3.45.1; empty when it is unknown (0)."""
     if not version_number:
         return ""
@@ -30,7 +30,7 @@ def known_data_loss(version_number: int, wal: bool) -> Optional[str]:
     if any(first <= version_number < end for first, end in _FIXED_BRANCHES):
         return None
     return (
-        f"SQLite {text(version_number)}, the library that last wrote this database, has the WAL-reset bug that in rare "
-        "cases loses commits or corrupts the database (https://www.sqlite.org/wal.html#walresetbug); "
+        f"SQLite {dotted(version_number)}, the library that last wrote this database, has the WAL-reset bug that in "
+        "rare cases loses commits or corrupts the database (https://www.sqlite.org/wal.html#walresetbug); "
         "move the application to a library with SQLite 3.51.3 or newer."
     )

@@ -180,7 +180,7 @@ def refusal(kind: bytes, name: str, link: str, allow_outside_links: bool) -> Opt
 def leads_out(kind: bytes, name: str, link: str) -> bool:
     """Return whether a member is a symbolic link out of the tree.
 
-    ``..`` after a name counts as out of it: that name may itself be a link, so where it leads cannot be told.
+    ``..`` after a name counts as out of it: that name may itself be a link, so where it leads is not known.
     """
     if kind != SYMBOLIC_LINK:
         return False

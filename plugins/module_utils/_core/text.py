@@ -13,24 +13,24 @@ _NAMED = 12  # names in one sentence
 
 
 def short(text: str, most: int = _LONGEST_NAME) -> str:
-    """Return a text that somebody else has chosen, of a long one the beginning, as sentences quote it."""
+    """Return a string that somebody else has chosen, of a long one the beginning, as sentences quote it."""
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def sentence(text: str) -> str:
-    """Return a text, such as the end of a command's output, so that a further sentence can follow."""
+    """Return a string, such as the end of a command's output, so that a further sentence can follow."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def tidy(message: str) -> str:
     """Return a message as people read it, whatever was put into it; lines after the first are evidence, and stay.
 
-    Words that are endless are shortened, two full stops are one, and a sentence is not said twice in a row.
+    Endless words are shortened, two full stops become one, and a sentence does not come twice in a row.
     """
-    said, *evidence = message.split("\n", 1)
-    said = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: short(word[0], _LONGEST_WORD), said)
-    said = re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", said)  # not those of paths
-    sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", said)
+    prose, *evidence = message.split("\n", 1)
+    prose = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: short(word[0], _LONGEST_WORD), prose)
+    prose = re.sub(r"(?<=[^\s./])\.\.(?=\s|$)", ".", prose)  # not those of paths
+    sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", prose)
     once = [sentence for before, sentence in zip(["", *sentences], sentences) if sentence != before]
     return "\n".join([" ".join(once), *evidence])
 

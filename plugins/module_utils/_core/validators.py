@@ -112,12 +112,12 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 NUMBERS = ("cpus", "size", "size_or_auto", "seconds_or_auto")
-"""Kinds of text that a number is as good for."""
+"""Kinds of strings for which a number will do as well."""
 
 
-def without_password(text: str) -> str:
-    """Return a text, such as the address of a repository, without a password or token in its addresses."""
-    return _PASSWORD.sub("//(hidden)@", text)
+def without_password(value: str) -> str:
+    """Return a string, such as the address of a repository, without the password or token in its addresses."""
+    return _PASSWORD.sub("//(hidden)@", value)
 
 
 def wrong(
@@ -183,11 +183,11 @@ def not_hooks(name: str, hooks: Sequence[Any]) -> list[str]:
 
     def right(hook: Any) -> bool:
         return isinstance(hook, str) or (
-            isinstance(hook, list) and hook != [] and all(isinstance(word, str) for word in hook)
+            isinstance(hook, list) and hook != [] and all(isinstance(argument, str) for argument in hook)
         )
 
-    said = f"{name} must hold paths of tasks files, and commands as lists of strings."
-    return [] if all(right(hook) for hook in hooks) else [said]
+    sentence = f"{name} must hold paths of tasks files, and commands as lists of strings."
+    return [] if all(right(hook) for hook in hooks) else [sentence]
 
 
 def excess(pairs: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
@@ -211,9 +211,9 @@ def _amount(value: Any) -> Optional[float]:
 
 
 def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
-    """Return one sentence per variable that is text, or nothing, where only the thing itself works.
+    """Return one sentence per variable that is a string, or empty, where only the type itself works.
 
-    Ansible's own check accepts the text ``"[1]"`` for a list, and leaves it text.
+    Ansible's own check accepts the string ``"[1]"`` for a list, and leaves it a string.
 
     Args:
         given: the variables' values.
@@ -222,7 +222,7 @@ def coerced(given: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
     sentences = []
     for name, value in given.items():
         if types[name] in _NATIVE and not isinstance(value, _NATIVE[types[name]][0]) and not _flag(types[name], value):
-            as_json = f"but is text; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
+            as_json = f"but is a string; with -e, give it as JSON: -e '{{\"{name}\": …}}'."
             empty = "but is empty: give it a value, or leave it out."
             sentences.append(f"{name} must be {_NATIVE[types[name]][1]}, {empty if value is None else as_json}")
     return sentences
@@ -267,16 +267,16 @@ def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
     return sentences
 
 
-def not_text(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], numbers: Collection[str]) -> list[str]:
+def mistyped(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], numbers: Collection[str]) -> list[str]:
     """Return one sentence per variable of type str, or item of such a list, that YAML made something else of.
 
-    Ansible would take what it has become for text, such as 1.1 for 1.10. Where it knows all right values it judges them
-    itself, and an empty value is none.
+    Ansible would make a string of what it has become, such as 1.1 for 1.10. Where it knows all right values it judges
+    them itself, and an empty value is none.
 
     Args:
         given: the variables' values.
         spec: their options, as in an argument spec.
-        numbers: those for which a number is as good as its text.
+        numbers: those for which a number will do as well.
     """
     sentences = []
     for name, value in given.items():
@@ -350,20 +350,22 @@ def conflicts(
     prefix: str,
     decided: Iterable[str],
 ) -> list[str]:
-    """Return one sentence per word to which unrelated groups of a host give several values.
+    """Return one sentence per variable to which unrelated groups of a host give several values.
 
     A group may say otherwise than one above it. Of others, Ansible takes the one that lies deeper, or whose name comes
     last.
 
     Args:
-        groups: the words of each group of the host with one priority.
+        groups: the variables of each group of the host with one priority.
         above: the groups above each of them.
-        prefix: what words begin with.
-        decided: words that the host itself or the command line sets.
+        prefix: what the names of variables begin with.
+        decided: variables that the host itself or the command line sets.
     """
     sentences = []
-    for name in sorted({name for words in groups.values() for name in words if name.startswith(prefix)} - set(decided)):
-        sources = {group for group, words in groups.items() if name in words}
+    for name in sorted(
+        {name for variables in groups.values() for name in variables if name.startswith(prefix)} - set(decided)
+    ):
+        sources = {group for group, variables in groups.items() if name in variables}
         giving = sorted(sources - {over for group in sources for over in above[group]})
         if any(groups[group][name] != groups[giving[0]][name] for group in giving):
             sentences.append(
@@ -373,9 +375,9 @@ def conflicts(
     return sentences
 
 
-def unread(names: Iterable[str], prefix: str, words: Iterable[str]) -> list[str]:
-    """Return one sentence per name with the prefix that is none of the words, with the likeliest one meant."""
-    known = sorted(set(words))
+def unread(names: Iterable[str], prefix: str, variables: Iterable[str]) -> list[str]:
+    """Return one sentence per name with the prefix that is no variable, with the variable most likely meant."""
+    known = sorted(set(variables))
     sentences = []
     for name in sorted(set(names) - set(known)):
         if name.startswith(prefix):

@@ -115,8 +115,8 @@ def run(
     except TimeoutError as error:
         raise DockerVpsError(f"The command {shown} {error}.") from error
     if done.returncode:
-        said = "\n".join([line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-LAST_LINES:])
-        raise DockerVpsError(f"The command {shown} ended with code {done.returncode}: {said or 'no output'}")
+        output = "\n".join([line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-LAST_LINES:])
+        raise DockerVpsError(f"The command {shown} ended with code {done.returncode}: {output or 'no output'}")
     return done.stdout
 
 

@@ -25,7 +25,7 @@ class Access:
     """What servers ask for.
 
     Attributes:
-        key: a private key (text), or ``key_file``: the path of one on this host.
+        key: a private key (its content), or ``key_file``: the path of one on this host.
         submodule_keys: private keys by the paths of repositories, as in acme/ui.
         known_hosts: lines of known_hosts; ACCEPT_NEW; ACCEPT_UNKEPT; or empty for those that the host knows.
         token: for the repository's own server over HTTPS.
@@ -65,7 +65,7 @@ class Git:
         """
         access = self.access
         key = self._key(access.key) if access.key else access.key_file
-        others = {path: self._key(text) for path, text in access.submodule_keys.items()}
+        others = {path: self._key(content) for path, content in access.submodule_keys.items()}
         pinned = access.known_hosts not in (rules.ACCEPT_NEW, rules.ACCEPT_UNKEPT, "")
         known_hosts = self._file(access.known_hosts) if pinned else access.known_hosts
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -116,18 +116,18 @@ class Git:
             return False
         return True
 
-    def _key(self, text: str) -> str:
-        """Return a path of a private key; refuse one that ssh would pass over without a word."""
-        path = self._file(text)
+    def _key(self, content: str) -> str:
+        """Return a path of a private key; refuse one that ssh would silently pass over."""
+        path = self._file(content)
         if complete(["ssh-keygen", "-y", "-P", "", "-f", path], self.within).returncode:
             raise GitError(rules.NO_KEY)
         return path
 
-    def _file(self, text: str) -> str:
-        """Return a path at which programs that we start find a text, as a file with mode 0600."""
+    def _file(self, content: str) -> str:
+        """Return a path at which programs that we start find a content, as a file with mode 0600."""
         file = self._open.enter_context(os.fdopen(os.memfd_create("git"), "wb"))
         os.fchmod(file.fileno(), 0o600)
         # Editors and vaults take the last end of line away, and ssh does not read a key without it.
-        file.write((text.replace("\r", "").strip() + "\n").encode())
+        file.write((content.replace("\r", "").strip() + "\n").encode())
         file.flush()
         return f"/proc/{os.getpid()}/fd/{file.fileno()}"

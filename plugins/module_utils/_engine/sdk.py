@@ -289,7 +289,7 @@ class Engine:
         return snapshot(name, self.container(name))
 
     def answer_of(self, name: str) -> str:
-        """Return what an application says to its health check: status and the beginning of the text, without secrets.
+        """Return what an application says to its health check: status and the beginning of the body, without secrets.
 
         It is asked from this host, past any proxy; empty when it is not here, or does not answer.
         """
@@ -300,10 +300,10 @@ class Engine:
         connection = http.client.HTTPConnection(place.hostname, place.port, timeout=APPLICATION_ANSWERS_WITHIN)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", urlunsplit(("", "", place.path or "/", place.query, "")))
-            said = connection.getresponse()
-            text = said.read1(PIECE).decode("utf-8", "replace")
+            response = connection.getresponse()
+            text = response.read1(PIECE).decode("utf-8", "replace")
             environment = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or ())
-            return Mask(secrets_of(environment))(f"{said.status}: {text}")
+            return Mask(secrets_of(environment))(f"{response.status}: {text}")
         return ""
 
     def listen(self, names: Sequence[str]) -> EventFeed:
@@ -323,7 +323,7 @@ class Engine:
         self._asked(lambda: self._api.create_network(name, driver="bridge", internal=internal, labels=dict(labels)))
 
     def create_container(self, name: str, config: Mapping[str, Any]) -> None:
-        """Create a container, configured in the words of the engine's API (ContainerCreate)."""
+        """Create a container, configured as the engine's API wants it (ContainerCreate)."""
         create = self._api.create_container_from_config
         self._asked(lambda: create(dict(config), name))  # type: ignore[no-untyped-call]
 
@@ -357,7 +357,7 @@ class Engine:
 
         Args:
             tail: only so many of the last entries; 0 is all.
-            since: Unix seconds as text, up to nine digits behind the point; empty is from the beginning.
+            since: Unix seconds as a string, with up to nine digits behind the point; empty is from the beginning.
             until: likewise; empty is up to now.
         """
         api = self._api
@@ -393,7 +393,7 @@ class Engine:
         return self._asked(found)
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        """Return the engine's answer, with its failures told in our words."""
+        """Return the engine's answer, with its failures as ours."""
         try:
             return ask()
         except APIError as error:

@@ -28,8 +28,8 @@ def engine_start() -> Start:
     names = ("ExecMainStartTimestamp", "ActiveEnterTimestamp")
     try:
         shown = systemctl("show", "docker.service", *(f"--property={name}" for name in names))
-        said = dict(line.split("=", 1) for line in shown.splitlines())
-        begun, ready = (time.strptime(said[name], "%a %Y-%m-%d %H:%M:%S UTC") for name in names)
+        properties = dict(line.split("=", 1) for line in shown.splitlines())
+        begun, ready = (time.strptime(properties[name], "%a %Y-%m-%d %H:%M:%S UTC") for name in names)
     except (DockerVpsError, KeyError, ValueError):
         return None
     return time.strftime(_RFC_3339, begun), time.strftime(_RFC_3339, ready)

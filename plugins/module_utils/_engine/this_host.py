@@ -33,7 +33,7 @@ class ThisHost:
         # Started together, since each takes a moment.
         return [_version(_end(answer)) for answer in [_start(plugin, "version") for plugin in plugins]]
 
-    def compose_rehearsal(self, project: str, file: str) -> str:
+    def compose_dry_run(self, project: str, file: str) -> str:
         """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
         if not os.path.exists(file):
             return ""
@@ -95,18 +95,18 @@ def _start(*arguments: str) -> Optional[subprocess.Popen[str]]:
 
 
 def _end(process: Optional[subprocess.Popen[str]], seconds: float = 30) -> str:
-    """Return what a command said, empty when it failed or did not end in time."""
+    """Return the output of a command, empty when it failed or did not end in time."""
     if process is None:
         return ""
     try:
-        said, _unused = process.communicate(timeout=seconds)
+        output, _unused = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # with what it started, which may hold the pipe
         process.communicate()
         return ""
-    return "" if process.returncode else said
+    return "" if process.returncode else output
 
 
-def _version(said: str) -> str:
-    words = (word.lstrip("v") for word in said.split())
-    return next((word for word in words if word[:1].isdigit()), "")
+def _version(output: str) -> str:
+    fields = (field.lstrip("v") for field in output.split())
+    return next((field for field in fields if field[:1].isdigit()), "")

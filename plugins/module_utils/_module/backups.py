@@ -41,7 +41,7 @@ def volumes_of(given: Mapping[str, Any]) -> dict[str, str]:
     """Return the volumes of a module's parameters by the names of their archives.
 
     Raises:
-        InvalidInput: there is none, or one is not named by a text.
+        InvalidInput: there is none, or the name of one is not a string.
     """
     if not given:
         raise InvalidInput("volumes must name at least one volume, as in {db: ptnextjs-db}.")

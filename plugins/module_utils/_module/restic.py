@@ -30,7 +30,7 @@ def hide_secrets(module: AnsibleModule, restic: Restic) -> dict[str, Any]:
     """Return what may be shown of the parameters.
 
     Declared no_log, they are kept out of syslog; but then Ansible also blanks the repository's address, and every
-    short value of the environment, in the whole result. So here it is told which of them are secrets.
+    short value of the environment, in the whole result. So here it learns which of them are secrets.
     """
     module.no_log_values = set(restic.secrets)
     hidden = dict.fromkeys(module.params["environment"], "(hidden)")

@@ -25,5 +25,5 @@ WORDS: remedies.Words = {
 
 
 def worded(value: Any) -> Any:
-    """Return a text, or data with all its texts, as a play says it."""
+    """Return a string, or data with all its strings, as a play says it."""
     return remedies.worded(value, WORDS)

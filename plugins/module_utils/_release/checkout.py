@@ -63,7 +63,7 @@ def check_out(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
     """Bring the directory to the version and return the commits before and after.
 
     In check mode the remote is asked what the version is, and nothing is written. An abbreviated commit that the
-    directory does not know yet is then told as it was asked for.
+    directory does not know yet is then reported as it was asked for.
 
     Raises:
         DockerVpsError: people's work is in the way, the remote refuses, or has no such version.
@@ -203,8 +203,8 @@ class _Checkout:
             self.git(*options, "lfs", "install", "--local")
             self.git(*options, "lfs", "pull")
         names = self.git(*options, "ls-files", "-z")
-        said = self.git(*options, "check-attr", "-z", "--stdin", "filter", given=names).split("\0")
-        for name, _unused, value in zip(said[::3], said[1::3], said[2::3]):
+        fields = self.git(*options, "check-attr", "-z", "--stdin", "filter", given=names).split("\0")
+        for name, _unused, value in zip(fields[::3], fields[1::3], fields[2::3]):
             path = os.path.join(place, name)
             if value == "lfs" and _is_pointer(os.path.join(self.directory, path)):
                 yield path

@@ -75,9 +75,9 @@ def _row(params: Params, engine: HealthEngine, waited: Waited) -> dict[str, Any]
 
 
 def _sentence(params: Params, result: Mapping[str, Any]) -> str:
-    text = []
+    messages = []
     for row in result["containers"]:
         if row["reason"] in (Reason.REACHED.value, Reason.WAITING.value):
             continue
-        text.append(row["message"] + log_lines(row["logs"]))
-    return "\n".join(text)
+        messages.append(row["message"] + log_lines(row["logs"]))
+    return "\n".join(messages)

@@ -79,13 +79,13 @@ def run(params: Params, engine: LogEngine, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _damage(name: str, said: str, inspected: Mapping[str, Any]) -> str:
-    if not said:
+def _damage(name: str, evidence: str, inspected: Mapping[str, Any]) -> str:
+    if not evidence:
         return ""
     file = inspected.get("LogPath") or "its log"
     return (
         f"The log of container {name} is damaged, as after a power failure, and the engine shows nothing beyond that "
-        f"place, nor always all before ({said}). Read {file} on the host; the next release begins a new log."
+        f"place, nor always all before ({evidence}). Read {file} on the host; the next release begins a new log."
     )
 
 
@@ -101,7 +101,7 @@ def _read(engine: LogEngine, name: str, wanted: logs.WantedLines, tty: bool, end
 
 
 def _masks(env_file: str, engine: LogEngine, inspected: Mapping[str, Any]) -> Callable[[str], str]:
-    """Return the function that takes the secrets out of a text."""
+    """Return the function that takes the secrets out of a string."""
     image = engine.image(inspected["Image"]) or {}
     public = (image.get("Config") or {}).get("Env") or ()
     own = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or () if pair not in public)

@@ -44,10 +44,10 @@ from .preconditions import (
     Ready,
     data_of,
     discard,
+    dry_run,
     old_of,
     prepare,
     refuse_others,
-    rehearse,
 )
 from .recovery import Recovered, finish, last_lines, left_beside, masked, recover, rename, wait_until_healthy
 
@@ -79,11 +79,11 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         params = replace(params, strategy=STOP_FIRST)  # nobody may write while the data is exchanged
     if check_mode:
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
-        said = _REHEARSED[plan].format(release=wanted, how=params.strategy)
-        result = _told(plan is not NextStep.NOTHING, wanted, world, said)
+        summary = _WOULD[plan].format(release=wanted, how=params.strategy)
+        result = _result(plan is not NextStep.NOTHING, wanted, world, summary)
         if plan not in (NextStep.FIRST, NextStep.CUTOVER):
             return result
-        return {**result, "release": vars(wanted), "cautions": list(rehearse(params, sets, world, engine))}
+        return {**result, "release": vars(wanted), "cautions": list(dry_run(params, sets, world, engine))}
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
             world.releases.prepare()
@@ -92,12 +92,12 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
             recovered = recover_all(world)
             wanted, plan = _looked_at(params, world, engine)
             if plan is NextStep.NOTHING:
-                result = _told(bool(recovered), wanted, world, f"Release {world.releases.current()} is live already.")
+                result = _result(bool(recovered), wanted, world, f"Release {world.releases.current()} is live already.")
             elif plan is NextStep.START:
                 result = _started(params, wanted, world, engine)
             else:
                 result = _Cutover.prepared(params, sets, world, engine, wanted).run()
-    return {**result, "cautions": [*(recovery.told for recovery in recovered), *result["cautions"]]}
+    return {**result, "cautions": [*(recovery.summary for recovery in recovered), *result["cautions"]]}
 
 
 @contextlib.contextmanager
@@ -130,7 +130,7 @@ def recover_all(world: CutoverWorld) -> list[Recovered]:
     return [recovery for recovery in left if recovery]
 
 
-_REHEARSED = {
+_WOULD = {
     NextStep.NOTHING: "This version is live already.",
     NextStep.START: "This version would be started; it is the live one, and does not run as it should.",
     NextStep.FIRST: "{release.image} would be started as the first release.",
@@ -178,16 +178,16 @@ def _started(params: Params, wanted: Release, world: CutoverWorld, engine: Engin
         seconds = wait_until_healthy(engine, world.clock, params.container, params.health_timeout)
     except DockerVpsError as error:
         evidence = last_lines(engine, params.container, params.log_lines)
-        said = (
+        message = (
             f"{error.message} Definition and environment are the ones that were healthy last, so there is nothing to "
             f"put back.{evidence}"
         )
-        raise DockerVpsError(masked(world.releases, said, current)) from error
-    said = f"Release {current}, {wanted.image}, is live; it was started and is healthy after {seconds:.1f} s."
-    return _told(True, wanted, world, said)
+        raise DockerVpsError(masked(world.releases, message, current)) from error
+    summary = f"Release {current}, {wanted.image}, is live; it was started and is healthy after {seconds:.1f} s."
+    return _result(True, wanted, world, summary)
 
 
-def _told(changed: bool, wanted: Release, world: CutoverWorld, summary: str, **more: Any) -> dict[str, Any]:
+def _result(changed: bool, wanted: Release, world: CutoverWorld, summary: str, **more: Any) -> dict[str, Any]:
     current = world.releases.current()
     live = world.releases.read(current) if current else None
     result: dict[str, Any] = {"changed": changed, "summary": summary, "cautions": [], "pruned": []}
@@ -262,7 +262,7 @@ class _Cutover:
             if self.ready.data:
                 self.cautions += left_beside(self.ready.data.root)
         pruned = self._pruned()
-        return _told(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
+        return _result(True, self.release, self.world, self._summary(), cautions=self.cautions, pruned=pruned)
 
     def _alone(self) -> ContextManager[None]:
         """Keep backups and restores away meanwhile."""
@@ -547,8 +547,8 @@ class _Cutover:
             recovered = recover(self.world, self.release.id, why)
         except DockerVpsError as failed:
             why = masked(self.releases, why, self.release.id, self.previous)
-            said = f"Release {self.release.id} failed, and what was before is not back yet. {why} {failed.message}"
-            raise DockerVpsError(said) from error
+            message = f"Release {self.release.id} failed, and what was before is not back yet. {why} {failed.message}"
+            raise DockerVpsError(message) from error
         discard(self.ready.staged)
         if recovered is None:
             self.releases.forget(self.release.id)
@@ -557,8 +557,8 @@ class _Cutover:
         elif recovered.release.result != HEALTHY and isinstance(error, Exception):
             release = recovered.release
             cautions = "".join(f" {caution}" for caution in self.cautions)
-            said = f"Release {release.id}, {release.image}, failed. {release.message}{cautions}{recovered.evidence}"
-            raise DockerVpsError(said, release=vars(release)) from error
+            message = f"Release {release.id}, {release.image}, failed. {release.message}{cautions}{recovered.evidence}"
+            raise DockerVpsError(message, release=vars(release)) from error
 
     def _unattended(self) -> None:
         """What the watcher does when this process was killed."""

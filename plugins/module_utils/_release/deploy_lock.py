@@ -41,7 +41,7 @@ def run(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
     if check_mode:
         existing = deploy_lock.look(params.path)
         other = existing is not None and existing.owner.key != params.owner.key
-        message = f"{existing.said(now)}, and holds {params.path}." if existing and other else ""
+        message = f"{existing.description(now)}, and holds {params.path}." if existing and other else ""
         return {"changed": False, "held": False, "message": message, "interrupted": interrupted}
     if params.backups:
         wait_while_halted(Sets(params.backups, ""), params.owner.purpose or "this play", params.wait)

@@ -18,8 +18,8 @@ ASK_EVERY = 0.15  # seconds; users wait for the answer
 class Probed:
     """An engine whose containers count as healthy as soon as their own health check succeeds.
 
-    The engine runs the check only every few seconds (``start_interval``, on old engines ``interval``), and every
-    moment until its verdict is one that users wait. Its other verdicts stay.
+    The engine runs the check only every few seconds (``start_interval``, on old engines ``interval``), and users
+    wait until its verdict. Its other verdicts stay.
     """
 
     def __init__(self, engine: EnginePort, clock: Clock) -> None:
@@ -78,7 +78,7 @@ class _Impatient:
 
 def command_of(check: Mapping[str, Any]) -> list[str]:
     """Return the command of a health check as the engine knows it, empty when there is none."""
-    kind, *words = check.get("Test") or [""]
+    kind, *arguments = check.get("Test") or [""]
     if kind == "CMD":
-        return words
-    return ["/bin/sh", "-c", words[0]] if kind == "CMD-SHELL" else []
+        return arguments
+    return ["/bin/sh", "-c", arguments[0]] if kind == "CMD-SHELL" else []

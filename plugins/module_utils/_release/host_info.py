@@ -73,7 +73,7 @@ class Host(Protocol):
         """Return seconds since 1970."""
         raise NotImplementedError
 
-    def compose_rehearsal(self, project: str, file: str) -> str:
+    def compose_dry_run(self, project: str, file: str) -> str:
         """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
         raise NotImplementedError
 
@@ -115,7 +115,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
     # Commands take far longer than the engine, so they run meanwhile.
     with ThreadPoolExecutor() as pool:
         pending_tools = pool.submit(_tools, params, host)
-        rehearsal = pool.submit(host.compose_rehearsal, params.needs.project, params.compose_file)
+        dry_run = pool.submit(host.compose_dry_run, params.needs.project, params.compose_file)
         try:
             engine = connect()
             facts = _look(params, engine, host)
@@ -137,7 +137,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
                 name: _network(network) for name in params.networks for network in [engine.network(name)] if network
             },
             "images": [tag for name in params.images for tag in engine.tags(name)],
-            "up_to_date": _up_to_date(params, engine, rehearsal.result()),
+            "up_to_date": _up_to_date(params, engine, dry_run.result()),
             "files": {
                 path: {"sha256": file[0], "mode": file[1]}
                 for path in params.files
@@ -181,12 +181,12 @@ def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
     )
 
 
-def _up_to_date(params: Params, engine: HostEngine, rehearsal: str) -> bool:
+def _up_to_date(params: Params, engine: HostEngine, dry_run: str) -> bool:
     if not params.compose_file:
         return False
     seen = [snapshot(name, engine.container(name)) for name in params.containers]
     healthy = all(container.state == "running" and container.health == "healthy" for container in seen)
-    return healthy and up_to_date(rehearsal)
+    return healthy and up_to_date(dry_run)
 
 
 def _project(inspected: Json, compose_file: str) -> str:

@@ -45,7 +45,7 @@ class Comparison:
             self.problem = error.message
 
     def end(self, live: str) -> tuple[Sequence[str], str]:
-        """Return what is gone from the live directory, and why that cannot be told; both empty when nothing is."""
+        """Return what is gone from the live directory, and why that is not known; both empty when nothing is."""
         try:
             if _written(live) == self.written:
                 return (), ""

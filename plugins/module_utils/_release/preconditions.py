@@ -47,7 +47,7 @@ class Params:
     """What to put live and how.
 
     Attributes:
-        definition: the text of compose.yml.
+        definition: the content of compose.yml.
         image: what the definition names.
         database_volume, media_volume: the names of the volumes, whose keys in the definition are database and media.
         external: whether the volumes are not Compose's own.
@@ -62,7 +62,7 @@ class Params:
         data_on_failure: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
         environment: the env file to put live; None is the one that lies on the host.
-        env_pending: a rehearsal's word that this one is about to change.
+        env_pending: in check mode, whether the env file on the host is about to change.
         rolled_back_to, restore: the release that is returned to, and the backup set to restore for it.
     """
 
@@ -160,7 +160,7 @@ class Seen:
 
 
 def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> Seen:
-    """Refuse whatever can be known to fail; a rehearsal does the same.
+    """Refuse whatever can be known to fail; check mode does the same.
 
     Raises:
         DockerVpsError: the cutover cannot be tried; nothing has changed.
@@ -248,7 +248,7 @@ def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapp
 
 
 def _empty(engine: EnginePort, volume: str) -> bool:
-    """Whether a volume is missing or has no file, as far as can be told."""
+    """Whether a volume is missing or has no file, as far as can be seen."""
     try:
         found = volume_of(engine, volume)
         return found is None or tree.survey(found.root).files == 0
@@ -324,7 +324,7 @@ def database_from(params: Params, stamp: str) -> restore_source.Params:
     )
 
 
-def rehearse(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> tuple[str, ...]:
+def dry_run(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) -> tuple[str, ...]:
     """Do all that ``prepare`` does without a change, and return what people should know.
 
     Raises:

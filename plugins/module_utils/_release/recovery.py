@@ -78,13 +78,13 @@ def last_lines(engine: EnginePort, container: str, number: int) -> str:
 
 
 def masked(releases: Releases, text: str, *release_ids: str) -> str:
-    """Return a text without the secrets in the environments of releases; nothing of it if those cannot be read."""
+    """Return a string without the secrets in the environments of releases; nothing of it if those cannot be read."""
     for path in [releases.path(release_id, ENVIRONMENT) for release_id in release_ids if release_id]:
         try:
             environment = files.read(path)
             text = Mask(secrets_of(dotenv.parse(environment.text)))(text) if environment else text
         except DockerVpsError as error:
-            return f"(not shown, since its secrets cannot be told: {path}, {error.message})"
+            return f"(not shown, since its secrets are not known: {path}, {error.message})"
     return text
 
 
@@ -96,7 +96,7 @@ class Recovered:
     evidence: str = ""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What became of it, for people."""
         return f"Release {self.release.id}: {self.release.result}. {self.release.message}".rstrip()
 
@@ -270,7 +270,7 @@ class _WayBack:
         live = contents({cutover.volume: cutover.live})
         lost = losses(live, cutover.rows or contents({cutover.volume: cutover.copy}).tables, self.world.clock.utc())
         if live.unreadable:
-            return f"What would be lost cannot be told: {' '.join(live.unreadable)}"
+            return f"What would be lost cannot be determined: {' '.join(live.unreadable)}"
         return str(lost["summary"]) if lost["tables"] else ""
 
     def _stay(self, lost: str, log: str) -> Release:
@@ -351,7 +351,7 @@ class _WayBack:
         try:
             if self.under_way.previous:
                 self.world.releases.put_live(self.under_way.previous, instead_of=self.under_way.id)
-        except DockerVpsError as error:  # its container still knows what they said
+        except DockerVpsError as error:  # its container still has them
             return f" {error.message}"
         return ""
 

@@ -21,7 +21,7 @@ def run(app: str, put_back: bool, world: CutoverWorld, check_mode: bool) -> dict
         files = world.releases.unreleased() if put_back else []
     else:
         done = recover_left(app, world) if left else []
-        recovered, summary = [recovery.release.id for recovery in done], [recovery.told for recovery in done]
+        recovered, summary = [recovery.release.id for recovery in done], [recovery.summary for recovery in done]
         files = world.releases.put_back() if put_back else []
     verb = "would be put" if check_mode else "was put"
     summary += [

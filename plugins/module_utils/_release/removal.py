@@ -34,7 +34,7 @@ class Params:
         confirm: the name of the application, typed.
         planned: only plan.
         archives: the volumes of a last backup, by the names of their archives; None when nobody makes one.
-        jobs: what is scheduled; whoever calls ends it, and it is only told.
+        jobs: what is scheduled; whoever calls ends it, and it is only reported.
         network: what else stays.
     """
 
@@ -58,7 +58,7 @@ class Plan:
     """What there is of an application.
 
     Attributes:
-        containers: in the engine's words.
+        containers: as the engine describes them.
         images: names, and ids of those that have none.
         volumes: how many bytes each has, None when that cannot be seen.
         entries: paths in its directory, without what stays.

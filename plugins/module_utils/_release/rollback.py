@@ -73,8 +73,8 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
     )
     result = cutover.put_live(how, sets, world, check_mode)
     lost = would_lose.get("summary", "The data stays as it is.")
-    said = f"{result['summary']} It is release {target.id} of {target.at}. {lost}"
-    return {**result, "summary": said, "rolled_back_to": target.id, "restored": restore, "would_lose": would_lose}
+    summary = f"{result['summary']} It is release {target.id} of {target.at}. {lost}"
+    return {**result, "summary": summary, "rolled_back_to": target.id, "restored": restore, "would_lose": would_lose}
 
 
 def _data(

@@ -230,7 +230,7 @@ def _write_all(passes: _Passes, instead: Mapping[str, str], leave_out: Sequence[
 
 
 class _Passes:
-    """The runs of GNU tar that make one archive, and what they told."""
+    """The runs of GNU tar that make one archive, and what they printed."""
 
     def __init__(self, root: str, out: Compressor, scratch: str, wanted: Collection[str]) -> None:
         self.files = 0
@@ -425,7 +425,7 @@ def _pipe(stream: object) -> BinaryIO:
 def _last_lines(complaints: BinaryIO) -> str:
     complaints.seek(0)
     lines = [unquoted(line).strip() for line in deque(complaints, _SHOWN) if line != _FOLLOWS]
-    return "; ".join(lines).rstrip(".") or "tar was stopped without a word"
+    return "; ".join(lines).rstrip(".") or "tar was stopped with no output"
 
 
 def _facts(root: str, path: str) -> Optional[os.stat_result]:

@@ -21,9 +21,9 @@ class Params:
     directory: str
     archive: Optional[str]  # of sources, on the host
     context: Optional[str]  # a directory of sources on the host, which stays as it is
-    dockerfile: str  # texts for sources that bring none
+    dockerfile: str  # for sources that bring none
     ignore: str
-    docker_cli: str  # the text of a program
+    docker_cli: str  # a program
 
 
 def run(params: Params, check_mode: bool) -> dict[str, Any]:

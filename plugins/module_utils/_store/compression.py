@@ -82,7 +82,7 @@ def zstd_by_zstandard(library: Any) -> Codec:
     def decode(frame: Any, data: bytes) -> Tuple[bytes, bytes]:
         return frame.decompress(data), frame.unused_data
 
-    # It cannot be told how many plain bytes to make, so it gets few packed ones.
+    # It cannot be asked for a number of plain bytes, so it gets few packed ones.
     return Codec(pack, lambda: library.ZstdDecompressor().decompressobj(), decode, 1 << 14, library.ZstdError)
 
 

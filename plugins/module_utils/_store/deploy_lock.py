@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The file that says which play is at work on an app.
 
-A play is many processes, one after the other, so the kernel cannot hold its lock: the text in the file does. The
-kernel's flock only keeps two from exchanging that text at once. Who writes has the flock, so a text that makes no sense
-is not half of one, but what a crash left. Releasing is done by the action deploy_lock, with a command of the shell.
+A play is many processes, one after the other, so the kernel cannot hold its lock: the content of the file does. The
+kernel's flock only keeps two from exchanging that content at once. Who writes has the flock, so content that makes no
+sense is not half written, but what a crash left. The action deploy_lock releases it with a shell
+command.
 """
 
 from __future__ import annotations

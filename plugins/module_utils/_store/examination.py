@@ -22,7 +22,19 @@ from .._core.databases import DAMAGED, NOT_CHECKED, SOUND, is_finding, judged, u
 from .._core.errors import DockerVpsError
 from .._core.pages import MOST, look
 from .numbers import unreadable
-from .sqlite import FAILURES, Header, at_rest, bear, count, header, limited, opened, said, schema_fingerprint, tables
+from .sqlite import (
+    FAILURES,
+    Header,
+    at_rest,
+    bear,
+    count,
+    header,
+    limited,
+    message_of,
+    opened,
+    schema_fingerprint,
+    tables,
+)
 
 HOST = (
     sqlite3.sqlite_version_info[0] * 1_000_000 + sqlite3.sqlite_version_info[1] * 1000 + sqlite3.sqlite_version_info[2]
@@ -30,11 +42,11 @@ HOST = (
 """The number of this host's SQLite library."""
 
 _PR_SET_PDEATHSIG = 1  # https://www.man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
-_STEPS = 200  # of SQLite's virtual machine between looks at the clock; one can build a text of a gigabyte
+_STEPS = 200  # of SQLite's virtual machine between looks at the clock; one can build a string of a gigabyte
 # The parts of the time after which the check ends, and the count of rows; what is left is for the look at pages.
 _CHECKED, _COUNTED = 0.5, 0.75
 _SHARE = 10  # the part of the time for the look at numbers
-_LONGEST = 16  # the part of the memory that one text or blob may need
+_LONGEST = 16  # the part of the memory that one string or blob may need
 
 
 class _TooLong(Exception):
@@ -128,7 +140,7 @@ def _checked(connection: sqlite3.Connection, about: Header, seconds: float, memo
         with _within(connection, time.monotonic() + seconds):
             return judged([line for (line,) in connection.execute(f"PRAGMA integrity_check({MOST})")])
     except FAILURES as error:
-        message = said(error)
+        message = message_of(error)
         if is_finding(message):
             return DAMAGED, message
         if "interrupted" in message:

@@ -19,7 +19,7 @@ from typing import Any, Callable, Mapping, Optional, Tuple
 
 from .._core.databases import LONGEST, NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
-from .._core.sqlite_versions import known_data_loss, text
+from .._core.sqlite_versions import dotted, known_data_loss
 from .._core.text import shown
 from . import examination, sqlite
 
@@ -68,7 +68,7 @@ TOO_FAR: Mapping[str, Any] = {
     "check": NOT_CHECKED,
     "why": f"its path on this host has more than {LONGEST} bytes, which SQLite does not open",
 }
-"""What is said of a database with such a path."""
+"""Why a database with such a path is not checked."""
 
 
 class Examiner:
@@ -119,21 +119,21 @@ class Examiner:
         allowed = limits or own_limits(size)
         wait = wait if live else 0.0  # nobody has a lock on what is at rest
         question = {"path": path, "live": live, "wait": wait, "seconds": allowed.seconds, "memory": allowed.memory}
-        said = TOO_FAR if not sqlite.fits(path) else self._asked(question, allowed.seconds + wait + _GRACE)
-        if "error" in said:
-            raise DockerVpsError(said["error"])
+        answer = TOO_FAR if not sqlite.fits(path) else self._asked(question, allowed.seconds + wait + _GRACE)
+        if "error" in answer:
+            raise DockerVpsError(answer["error"])
         known = 0 if writer == examination.HOST else writer  # it may be the copier's: this host's own number
         return DatabaseFacts(
             journal_mode="wal" if wal else "rollback",
-            sqlite_version=text(known),
-            bytes=said.get("bytes", size),
-            check=said["check"],
-            schema=said.get("schema", ""),
-            tables={shown(name): rows for name, rows in said.get("tables", {}).items()},
+            sqlite_version=dotted(known),
+            bytes=answer.get("bytes", size),
+            check=answer["check"],
+            schema=answer.get("schema", ""),
+            tables={shown(name): rows for name, rows in answer.get("tables", {}).items()},
             lock_seconds=lock_seconds,
             warning=known_data_loss(known, wal) or "",
-            why=brief(shown(said["why"])),
-            uncounted=tuple(map(shown, said.get("uncounted", ()))),
+            why=brief(shown(answer["why"])),
+            uncounted=tuple(map(shown, answer.get("uncounted", ()))),
         )
 
     def _asked(self, question: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ def refused(doing: str, error: OSError, path: str = "") -> DockerVpsError:
 
     Args:
         doing: the object and what cannot be done with it, as in "/opt/shop/x cannot be written".
-        path: it, or what it lies in; of a full disk its place and what is free there are told.
+        path: it, or what it lies in; of a full disk its place and what is free there are named.
     """
     cause = error.strerror or str(error) or type(error).__name__
     full = _full(path) if path and error.errno in FULL else ""
@@ -183,8 +183,8 @@ def copy_tree(source: str, target: str) -> None:
     except OSError as error:
         raise refused(f"{source} cannot be copied to {target}", error, os.path.dirname(target)) from error
     if done.returncode:
-        said = _first_line(done).replace(f"/dev/fd/{descriptor}/.", source)
-        raise DockerVpsError(f"{source} cannot be copied to {target}: {said}. Mend that, and run it again.")
+        reason = _first_line(done).replace(f"/dev/fd/{descriptor}/.", source)
+        raise DockerVpsError(f"{source} cannot be copied to {target}: {reason}. Mend that, and run it again.")
 
 
 def remove_tree(path: str) -> str:
@@ -217,7 +217,7 @@ def _run(*command: str, cwd: Optional[str] = None, opened: Sequence[int] = ()) -
 
 
 def _first_line(done: subprocess.CompletedProcess[str]) -> str:
-    return (done.stderr.strip().splitlines() or [f"{done.args[0]} was stopped without a word"])[0].rstrip(".")
+    return (done.stderr.strip().splitlines() or [f"{done.args[0]} was stopped with no output"])[0].rstrip(".")
 
 
 def sync_tree(path: str) -> None:

@@ -20,7 +20,7 @@ def folders(root: str, mount: Callable[[str], object] = lambda _path: None) -> I
     Links are not followed, other file systems not entered, and paths longer than ``LONGEST`` neither.
 
     Args:
-        mount: is told the path of each directory on another file system.
+        mount: is called with the path of each directory on another file system.
 
     Raises:
         OSError: the root is no directory, or one below it may not be read.

@@ -2,7 +2,7 @@
 """One at a time: a lock file that says who holds it, and that cannot outlive its holder.
 
 The kernel's flock is the lock, so it ends with the last process that holds it, however that
-ends; the text in the file only tells people who it is. A file without a flock is stale.
+ends; the content of the file only tells people who it is. A file without a flock is stale.
 
 While nobody holds it, the file keeps a little room on its disk, which whoever takes it gets: so a restore, which writes
 down what it does before it does it, works on a full disk.

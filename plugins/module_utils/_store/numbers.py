@@ -37,7 +37,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> List[str]:
         beyond = {
             name: _beyond(name)
             for name, kind in columns
-            if "INT" in kind or not any(word in kind for word in _NEVER_WHOLE)
+            if "INT" in kind or not any(part in kind for part in _NEVER_WHOLE)
         }
         source = f"FROM {quoted(table)}"
         # Most tables have none, and one question for all columns is quick.

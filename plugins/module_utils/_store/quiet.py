@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait for a moment in which an application does not write its database.
+"""Wait until an application does not write its database.
 
 An application may write one change of its content in several transactions, and a copy between two of them holds half of
 it. Whoever is in the middle of such a change writes again within milliseconds. That shows in the times of the files, so

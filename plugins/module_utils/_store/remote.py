@@ -65,7 +65,7 @@ class Repository(Protocol):
         raise NotImplementedError
 
     def forget(self, snapshots: Sequence[ResticSnapshot]) -> str:
-        """Ask for the removal of snapshots, and return what is said against it."""
+        """Ask for the removal of snapshots, and return what the storage says against it."""
         raise NotImplementedError
 
     def prune(self) -> None:

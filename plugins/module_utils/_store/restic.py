@@ -24,7 +24,7 @@ from .._core.errors import DockerVpsError
 from .._core.secrets import SHORTEST
 from .files import unstarted
 from .lock import Locked
-from .restic_said import ABSENT, IN_VAIN, LOCKED, cause, judged, next_step
+from .restic_output import ABSENT, IN_VAIN, LOCKED, cause, judged, next_step
 
 PATIENCE = 30.0
 """Seconds within which a repository has to answer; restic itself tries for a quarter of an hour."""
@@ -80,10 +80,10 @@ class Restic:
         Raises:
             DockerVpsError: it does not, or does not answer.
         """
-        code, said, _unused = self._unlocked(["cat", "config"], timeout=self._patience)
-        if code and ABSENT.search(said):
+        code, errors, _unused = self._unlocked(["cat", "config"], timeout=self._patience)
+        if code and ABSENT.search(errors):
             return False
-        self._check(code, said, "open")
+        self._check(code, errors, "open")
         return True
 
     def create(self) -> None:
@@ -147,10 +147,10 @@ class Restic:
         against = ""
         for first in range(0, len(snapshots), _BATCH):
             batch = [snapshot.id for snapshot in snapshots[first : first + _BATCH]]
-            code, said, _unused = self._unlocked(["forget", "--quiet", *batch])
-            if LOCKED in said:
-                self._check(code, said, "prune")
-            against = against or self._masked(cause(said))
+            code, errors, _unused = self._unlocked(["forget", "--quiet", *batch])
+            if LOCKED in errors:
+                self._check(code, errors, "prune")
+            against = against or self._masked(cause(errors))
         return against
 
     def prune(self) -> None:
@@ -175,8 +175,8 @@ class Restic:
         self._do("verify", "check", "--quiet", *([f"--read-data-subset={read_data}"] if read_data else ()))
 
     def _do(self, verb: str, *arguments: str, blocks: Iterable[bytes] = ()) -> str:
-        code, said, out = self._run(arguments, blocks) if blocks else self._unlocked(arguments)
-        self._check(code, said, verb)
+        code, errors, out = self._run(arguments, blocks) if blocks else self._unlocked(arguments)
+        self._check(code, errors, verb)
         return out
 
     def _unlocked(self, arguments: Sequence[str], timeout: Optional[float] = None) -> Tuple[int, str, str]:
@@ -202,7 +202,7 @@ class Restic:
     def _run(
         self, arguments: Sequence[str], blocks: Iterable[bytes] = (), timeout: Optional[float] = None
     ) -> Tuple[int, str, str]:
-        """Return the exit code, what was said about it, and the output."""
+        """Return the exit code, what restic wrote to stderr, and the output."""
         with TemporaryFile() as stdout, TemporaryFile() as stderr, self._started(arguments, stdout, stderr) as run:
             try:
                 _feed(_stdin(run), blocks)
@@ -230,12 +230,12 @@ class Restic:
         except OSError as error:
             raise unstarted(command[0], error, "restic") from error
 
-    def _check(self, code: int, said: str, verb: str) -> None:
+    def _check(self, code: int, errors: str, verb: str) -> None:
         if code == 0:
             return
-        why = cause(said) or f"it ended with {code} and said nothing"
-        kind = Locked if LOCKED in said else DockerVpsError
-        raise kind(f"restic cannot {verb} {self.name}: {self._masked(why)}. {next_step(said)}")
+        why = cause(errors) or f"it ended with {code} and said nothing"
+        kind = Locked if LOCKED in errors else DockerVpsError
+        raise kind(f"restic cannot {verb} {self.name}: {self._masked(why)}. {next_step(errors)}")
 
     def _masked(self, text: str) -> str:
         for secret in self.secrets:
@@ -252,7 +252,7 @@ def _snapshot(given: Mapping[str, Any]) -> ResticSnapshot:
 
 
 def _watched(run: subprocess.Popen[bytes], stderr: IO[bytes], timeout: Optional[float]) -> str:
-    """Wait for the end, and return what had been said when it was stopped: for its slowness, or as it tries in vain."""
+    """Wait for the end, and return what was on stderr when it was stopped: for its slowness, or as it tries in vain."""
     until = time.monotonic() + (timeout or float("inf"))
     while True:
         left = until - time.monotonic()
@@ -260,10 +260,10 @@ def _watched(run: subprocess.Popen[bytes], stderr: IO[bytes], timeout: Optional[
             run.wait(max(0.0, min(left, _LOOK_AGAIN)))
             return ""
         # Not by the file's position, which is where restic writes.
-        text = os.pread(stderr.fileno(), _READ, 0).decode("utf-8", "replace")
-        if left <= 0 or IN_VAIN.search(text):
+        errors = os.pread(stderr.fileno(), _READ, 0).decode("utf-8", "replace")
+        if left <= 0 or IN_VAIN.search(errors):
             _stop(run)
-            return text or f"no answer within {timeout:.0f} s"
+            return errors or f"no answer within {timeout:.0f} s"
 
 
 def _stop(run: subprocess.Popen[bytes]) -> None:

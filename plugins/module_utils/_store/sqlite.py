@@ -39,10 +39,10 @@ _LOCK_START, _LOCK_LENGTH = 0x40000000, 512
 
 
 FAILURES = (sqlite3.Error, UnicodeError)
-"""What Python raises when SQLite fails; the second where a name in a database, or in what SQLite says, is no text."""
+"""What Python raises when SQLite fails; the second where a name in a database, or in what SQLite says, is not UTF-8."""
 NAMES_BYTES = 256 * 1024**2
 """Bytes of memory for what a query names; millions of paths."""
-_EACH = 64  # bytes that a text needs beside its characters
+_EACH = 64  # bytes that a string needs beside its characters
 
 _CAUSES = (
     (
@@ -152,7 +152,7 @@ def counted(path: str, *, wait: float = 5.0, within: float = 3600.0) -> Tuple[Di
 
 
 def names(path: str, query: str, *, wait: float = 5.0, within: float = 60.0) -> FrozenSet[str]:
-    """Return the first column of a query as text, without NULLs. The query can only read.
+    """Return the first column of a query as strings, without NULLs. The query can only read.
 
     Raises:
         DockerVpsError: there is no readable database, or the query fails, takes longer than ``within`` seconds (one at
@@ -168,7 +168,7 @@ def names(path: str, query: str, *, wait: float = 5.0, within: float = 60.0) -> 
             if "locked" in str(error):
                 raise
             ended = str(error) == "interrupted"  # what it reads may be a view, and need no end
-            why = f"takes longer than {within:.0f} s" if ended else f"failed: {brief(said(error)).rstrip('.')}"
+            why = f"takes longer than {within:.0f} s" if ended else f"failed: {brief(message_of(error)).rstrip('.')}"
             step = "Correct the query, or what it reads." if ended else "Correct the query."
             raise DockerVpsError(f"The query {query!r} on {path} {why}. {step}") from error
     if found is None:
@@ -180,7 +180,7 @@ def names(path: str, query: str, *, wait: float = 5.0, within: float = 60.0) -> 
 
 
 def _first_column(rows: sqlite3.Cursor) -> Optional[Set[str]]:
-    """Return the first values of rows as text; None when they are too much to keep."""
+    """Return the first values of rows as strings; None when they are too much to keep."""
     found: Set[str] = set()
     size = 0
     for value in (row[0] for row in rows if row[0] is not None):
@@ -292,7 +292,7 @@ def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection
     if about.wal and path + "-shm" not in missing:
         options += "&readonly_shm=1"  # or SQLite would rebuild it when the application is stopped
     try:
-        with _said(path, wait), connected(path, options, wait) as connection:
+        with _explained(path, wait), connected(path, options, wait) as connection:
             yield connection
     finally:
         if missing:
@@ -306,7 +306,7 @@ def at_rest(path: str) -> Iterator[sqlite3.Connection]:
     Raises:
         DockerVpsError: it cannot be opened, or SQLite fails at reading it.
     """
-    with _said(path, 0.0), connected(path, "mode=ro&immutable=1") as connection:
+    with _explained(path, 0.0), connected(path, "mode=ro&immutable=1") as connection:
         yield connection
 
 
@@ -400,17 +400,17 @@ def connected(path: str, options: str, wait: float = 0.0) -> Iterator[sqlite3.Co
 
 
 @contextlib.contextmanager
-def _said(path: str, wait: float) -> Iterator[None]:
+def _explained(path: str, wait: float) -> Iterator[None]:
     try:
         yield
     except FAILURES as error:
-        message = said(error)
+        message = message_of(error)
         why = next((cause.format(wait=wait) for sign, cause in _CAUSES if sign in message), "is it damaged or in use?")
         raise DockerVpsError(f"SQLite cannot read {path} ({brief(message)}): {why}.") from error
 
 
-def said(error: Exception) -> str:
-    """Return what SQLite says, also when it names something that is no text."""
+def message_of(error: Exception) -> str:
+    """Return what SQLite says, also when it names something that is not UTF-8."""
     return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
 
 
@@ -471,7 +471,7 @@ def count(connection: sqlite3.Connection, until: float) -> Tuple[Dict[str, int],
             raise sqlite3.OperationalError("interrupted")
         try:
             counts[name] = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]  # noqa: S608
-        except FAILURES as error:  # damaged, in newer SQL, no text, or an index needs a function of the application
+        except FAILURES as error:  # damaged, in newer SQL, not UTF-8, or an index needs a function of the application
             if "interrupted" in str(error):
                 raise
             uncounted.append(name)

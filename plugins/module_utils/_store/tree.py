@@ -31,7 +31,7 @@ class Survey:
     directories: int  # without the root
     sockets: Tuple[str, ...]
     devices: Tuple[str, ...]
-    outside_links: int  # symbolic links whose text is absolute or climbs above the root
+    outside_links: int  # symbolic links whose target is absolute or climbs above the root
     databases: Tuple[str, ...]  # SQLite 3
     sidecars: Tuple[str, ...]  # -wal, -shm and -journal files of these databases
     newest: float  # latest modification of a regular file, seconds since the epoch; 0.0 when there is none

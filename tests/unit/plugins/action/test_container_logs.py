@@ -126,21 +126,21 @@ def test_it_follows_the_container_that_takes_over(between: Sequence[dict[str, An
     end = answer("three", last="N", which="2", state="exited")
     action = acted(answer("one", last="L"), *between, new, end, follow=True, follow_for=600, timestamps=False)
     first = "Container app is gone." if between == [GONE] else "Container app exited with code 0."
-    said = ["one", first, "Another container runs as app now.", "two", "three", "Container app exited with code 0."]
-    assert action.printed == said
+    shown = ["one", first, "Another container runs as app now.", "two", "three", "Container app exited with code 0."]
+    assert action.printed == shown
     assert action.asked[-1]["since"] == "N"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"follow_for": -1}, "follow_for must not be below 0, but is -1.0."),
         ({"follow": "perhaps"}, "argument 'follow' is of type .*"),
         ({"follow": True, "until": "1h"}, "follow and until exclude each other; leave one of them out."),
     ],
 )
-def test_wrong_arguments_are_refused(arguments: Mapping[str, Any], told: str) -> None:
-    with pytest.raises(AnsibleActionFail, match=told):
+def test_wrong_arguments_are_refused(arguments: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=message):
         acted(**arguments)
 
 

@@ -134,8 +134,8 @@ def test_the_lock_of_a_play_that_was_killed_is_taken_over_and_told(path: Path) -
     path.write_text(text_of(Lock(owner(process=f"{gone.pid}:1"), int(NOW))))
     result, action = acted(path)
     assert result["held"] is True
-    told = f"Took the lock over from deploy of me@here (process {gone.pid}), whose process is gone."
-    assert action.printed == [f"vps | {told}"]
+    message = f"Took the lock over from deploy of me@here (process {gone.pid}), whose process is gone."
+    assert action.printed == [f"vps | {message}"]
     assert [one["gone"] for one in action.asked] == [[], [f"{gone.pid}:1"]]
 
 
@@ -217,9 +217,9 @@ def test_a_backup_that_has_paused_the_application_is_waited_for(path: Path, tmp_
         assert not acted(path, backups=sets.directory)[0].get("failed")  # it has paused nobody
         Journal(folder).write(containers=("app",), frozen=True)
         assert not acted(path, backups=sets.directory, check=True)[0].get("failed")
-        said = acted(path, backups=sets.directory, purpose="start")[0]["msg"]
-        assert said.startswith("Cannot begin start: a backup of shop (process ")
-        assert said.endswith(f"and holds {sets.directory}/.lock. Wait for it, or end that process.")
+        message = acted(path, backups=sets.directory, purpose="start")[0]["msg"]
+        assert message.startswith("Cannot begin start: a backup of shop (process ")
+        assert message.endswith(f"and holds {sets.directory}/.lock. Wait for it, or end that process.")
     assert acted(path, backups=sets.directory)[0]["held"]  # a killed one has left that
     file = tmp_path / "file"
     file.touch()

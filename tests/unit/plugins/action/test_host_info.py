@@ -55,9 +55,9 @@ def test_a_clock_that_is_ahead(tolerance: object, failed: bool) -> None:
 
 
 def test_everything_that_is_wrong_is_told_together() -> None:
-    told = "This host cannot take the application yet: memory: expected 1 GiB, found 0 GiB; buy more."
-    wrong = {"findings": [BAD], "time": BEGAN - 50, "failed": True, "msg": f"{told} No engine answers."}
-    assert acted(wrong)["msg"].startswith(f"{told} clock: expected ")
+    message = "This host cannot take the application yet: memory: expected 1 GiB, found 0 GiB; buy more."
+    wrong = {"findings": [BAD], "time": BEGAN - 50, "failed": True, "msg": f"{message} No engine answers."}
+    assert acted(wrong)["msg"].startswith(f"{message} clock: expected ")
     assert acted(wrong)["msg"].endswith("(timedatectl set-ntp true). No engine answers.")
     nothing = {"findings": [GOOD], "time": BEGAN - 50, "failed": True, "msg": "No engine answers."}
     assert acted(nothing)["msg"].startswith("This host cannot take the application yet: clock: ")

@@ -49,8 +49,8 @@ def problems(given: dict[str, Any], **arguments: Any) -> list[str]:
     assert result["changed"] is False
     assert result.get("failed", False) is bool(result["problems"])
     if result["problems"]:
-        told = "Nothing was touched, because variables are wrong: " + " ".join(result["problems"])
-        assert result["msg"] == told
+        message = "Nothing was touched, because variables are wrong: " + " ".join(result["problems"])
+        assert result["msg"] == message
     found: list[str] = result["problems"]
     return found
 
@@ -74,8 +74,10 @@ def test_the_defaults_of_every_role_are_right(role: str) -> None:
 @pytest.mark.parametrize("role", sorted(WANTED))
 def test_what_a_role_wants_is_asked_for_by_that_role_only(role: str) -> None:
     others = [other for other in ROLES if other != role]
-    (told,) = problems({name: value for other in others for name, value in WANTED.get(other, {}).items()}, roles=ROLES)
-    assert told.startswith(
+    (problem,) = problems(
+        {name: value for other in others for name, value in WANTED.get(other, {}).items()}, roles=ROLES
+    )
+    assert problem.startswith(
         ("docker_vps_server_url must be", "docker_vps_replica_url must be", "One of docker_vps_git_url")
     )
     assert (
@@ -106,17 +108,17 @@ def test_every_kind_of_mistake_is_told_at_once() -> None:
 
 
 def test_two_sources_are_one_too_many() -> None:
-    (told,) = problems({**WANTED["image"], "docker_vps_image": "shop:1"}, roles=["image"])
-    assert told.endswith("must be set, but docker_vps_git_url and docker_vps_image are set.")
+    (problem,) = problems({**WANTED["image"], "docker_vps_image": "shop:1"}, roles=["image"])
+    assert problem.endswith("must be set, but docker_vps_git_url and docker_vps_image are set.")
 
 
 def test_the_environment_is_judged_before_anything_is_built() -> None:
     variables = {**WANTED["env_file"], "docker_vps_payload_secret": "tok-4711", "docker_vps_env": {"PGID": "0"}}
-    (told,) = problems({**variables, "docker_vps_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
-    assert told.startswith("The environment is not right: DATABASE_URI must name a file below /data/ ")
-    assert "; PAYLOAD_SECRET has 8 characters and must have at least 32; " in told
-    assert "; PGID must be " in told
-    assert "tok-4711" not in told
+    (problem,) = problems({**variables, "docker_vps_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
+    assert problem.startswith("The environment is not right: DATABASE_URI must name a file below /data/ ")
+    assert "; PAYLOAD_SECRET has 8 characters and must have at least 32; " in problem
+    assert "; PGID must be " in problem
+    assert "tok-4711" not in problem
 
 
 YAML = """
@@ -138,7 +140,7 @@ right: "1.10"
 
 
 def test_a_value_that_yaml_made_something_else_of_is_refused_by_its_key() -> None:
-    told = problems({"docker_vps_env": yaml.safe_load(YAML), **WANTED["env_file"]}, roles=["env_file"])
+    found = problems({"docker_vps_env": yaml.safe_load(YAML), **WANTED["env_file"]}, roles=["env_file"])
     hint = 'not a string: put the value in quotes, {0}: "…", or end its template with | string.'
     kinds = {
         **dict.fromkeys(("version", "mode", "time", "number"), "a number"),
@@ -149,7 +151,7 @@ def test_a_value_that_yaml_made_something_else_of_is_refused_by_its_key() -> Non
         "mapping": "a mapping",
         "data": "binary data",
     }
-    assert told == [
+    assert found == [
         *(f"{key} in docker_vps_env is {kind}, {hint.format(key)}" for key, kind in kinds.items()),
         "docker_vps_env has a key that is a date, not a string: put the key in quotes.",
     ]
@@ -164,12 +166,12 @@ def test_a_value_that_yaml_made_something_else_of_is_refused_by_its_key() -> Non
     ],
 )
 def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
-    (told,) = problems({name: {"KEY": 0o755}, **WANTED.get(role, {})}, roles=[role])
-    assert told.startswith(f"KEY in {name} is a number, not a string")
+    (problem,) = problems({name: {"KEY": 0o755}, **WANTED.get(role, {})}, roles=[role])
+    assert problem.startswith(f"KEY in {name} is a number, not a string")
 
 
 @pytest.mark.parametrize(
-    ("role", "written", "told"),
+    ("role", "written", "problem"),
     [
         ("image", "docker_vps_git_version: 1.10", "a number"),
         ("image", "docker_vps_git_version: 0123456", "a number"),
@@ -182,17 +184,17 @@ def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
         ("preflight", "docker_vps_engine_version_min: 25.10", "a number"),
     ],
 )
-def test_text_that_yaml_made_something_else_of_is_refused(role: str, written: str, told: str) -> None:
+def test_a_string_that_yaml_made_something_else_of_is_refused(role: str, written: str, problem: str) -> None:
     name = written.partition(":")[0]
-    expected = f'{name} is {told}, not a string: put it in quotes, {name}: "…", or end its template with | string.'
+    expected = f'{name} is {problem}, not a string: put it in quotes, {name}: "…", or end its template with | string.'
     assert problems({**WANTED.get(role, {}), **yaml.safe_load(written)}, roles=[role]) == [expected]
     quoted = yaml.safe_load(written.replace(": ", ': "', 1) + '"')
     assert not any("not a string" in one for one in problems({**WANTED.get(role, {}), **quoted}, roles=[role]))
 
 
 def test_items_of_a_list_are_text_as_well() -> None:
-    (told,) = problems({"docker_vps_smoke_test_command": ["chmod", 0o755, "x"]}, roles=["stack"])
-    assert told.startswith(
+    (problem,) = problems({"docker_vps_smoke_test_command": ["chmod", 0o755, "x"]}, roles=["stack"])
+    assert problem.startswith(
         'Item 2 of docker_vps_smoke_test_command is a number, not a string: put it in quotes, "…", or'
     )
 
@@ -205,32 +207,32 @@ def test_a_number_for_text_that_is_one_an_empty_value_and_a_choice_are_taken() -
         docker_vps_rollback_to:
     """
     assert problems(yaml.safe_load(written), roles=["stack"]) == []
-    (told,) = problems({"docker_vps_cpu_limit": True}, roles=["stack"])
-    assert told.startswith("docker_vps_cpu_limit is true or false, not a string")
+    (problem,) = problems({"docker_vps_cpu_limit": True}, roles=["stack"])
+    assert problem.startswith("docker_vps_cpu_limit is true or false, not a string")
 
 
 def test_text_is_no_list_no_mapping_and_no_bool() -> None:
-    (told,) = problems({"docker_vps_aliases": "shop"}, roles=["stack"])
-    assert told.startswith("docker_vps_aliases must be a list, but is text; with -e, give it as JSON")
+    (problem,) = problems({"docker_vps_aliases": "shop"}, roles=["stack"])
+    assert problem.startswith("docker_vps_aliases must be a list, but is a string; with -e, give it as JSON")
     assert problems({"docker_vps_external_volumes": "false"}, roles=["stack"]) == []
-    (told,) = problems({"docker_vps_external_volumes": "flase"}, roles=["stack"])
-    assert told == "docker_vps_external_volumes must be true or false, but is 'flase'."
-    (told,) = problems({"docker_vps_build_args": '{"A": "b"}', **WANTED["image"]}, roles=["image"])
-    assert told.startswith("docker_vps_build_args must be a mapping, but is text")
+    (problem,) = problems({"docker_vps_external_volumes": "flase"}, roles=["stack"])
+    assert problem == "docker_vps_external_volumes must be true or false, but is 'flase'."
+    (problem,) = problems({"docker_vps_build_args": '{"A": "b"}', **WANTED["image"]}, roles=["image"])
+    assert problem.startswith("docker_vps_build_args must be a mapping, but is a string")
 
 
 @pytest.mark.parametrize("name", ["docker_vps_aliases", "docker_vps_external_volumes", "docker_vps_build_args"])
-def test_nothing_is_not_called_text(name: str) -> None:
-    (told,) = problems({name: None, **WANTED["image"]}, roles=["stack", "image"])
-    assert told.endswith(", but is empty: give it a value, or leave it out.")
+def test_nothing_is_not_called_a_string(name: str) -> None:
+    (problem,) = problems({name: None, **WANTED["image"]}, roles=["stack", "image"])
+    assert problem.endswith(", but is empty: give it a value, or leave it out.")
 
 
 def test_a_variable_that_cannot_be_read_is_named() -> None:
     variables = {"docker_vps_aliases": "{{ nowhere }}", "docker_vps_logs_since": "{{ 'x' }}"}
-    (told,) = problems(variables, roles=["stack"])
-    assert told.startswith("docker_vps_aliases cannot be read: ")
-    assert "'nowhere' is undefined" in told
-    assert told.endswith(".")
+    (problem,) = problems(variables, roles=["stack"])
+    assert problem.startswith("docker_vps_aliases cannot be read: ")
+    assert "'nowhere' is undefined" in problem
+    assert problem.endswith(".")
     # One that this play does not need may be in a vault whose password is not at hand.
     assert problems(variables, roles=["logs"]) == []
     with pytest.raises(AnsibleError, match="'nowhere' is undefined"):
@@ -244,27 +246,27 @@ def test_a_misspelt_flag_is_not_taken_for_false() -> None:
 
 
 def test_a_reservation_beyond_its_limit_is_told() -> None:
-    (told,) = problems({"docker_vps_memory_limit": "256M"}, roles=["stack"])
-    assert told == "docker_vps_memory_reservation (512M) must not be more than docker_vps_memory_limit (256M)."
+    (problem,) = problems({"docker_vps_memory_limit": "256M"}, roles=["stack"])
+    assert problem == "docker_vps_memory_reservation (512M) must not be more than docker_vps_memory_limit (256M)."
     assert problems({"docker_vps_memory_limit": "auto", "docker_vps_cpu_limit": 0.5}, roles=["stack"]) == []
 
 
 @pytest.mark.parametrize("variables", [{}, {"docker_vps_port": 0}])
 def test_the_result_is_what_is_documented(variables: dict[str, Any]) -> None:
-    told = yaml.safe_load(RETURN)
-    assert set(validated(variables, roles=["stack"])) - {"changed", "failed", "msg"} == set(told)
+    documented = yaml.safe_load(RETURN)
+    assert set(validated(variables, roles=["stack"])) - {"changed", "failed", "msg"} == set(documented)
 
 
 def test_a_wrong_type_is_told() -> None:
-    (told,) = problems({"docker_vps_port": "http"}, roles=["stack"])
-    assert told.startswith("docker_vps_port must be a whole number, but is a string.")
-    assert told.endswith(".")
+    (problem,) = problems({"docker_vps_port": "http"}, roles=["stack"])
+    assert problem.startswith("docker_vps_port must be a whole number, but is a string.")
+    assert problem.endswith(".")
 
 
 def test_a_wrong_choice_is_told() -> None:
-    (told,) = problems({"docker_vps_restart_policy": "sometimes"}, roles=["stack"])
-    assert "docker_vps_restart_policy" in told
-    assert "unless-stopped" in told
+    (problem,) = problems({"docker_vps_restart_policy": "sometimes"}, roles=["stack"])
+    assert "docker_vps_restart_policy" in problem
+    assert "unless-stopped" in problem
 
 
 def test_templates_are_resolved_first() -> None:

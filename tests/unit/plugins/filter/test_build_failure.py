@@ -21,6 +21,6 @@ def test_a_log_becomes_a_sentence_and_lines(lines: tuple[int, ...], kept: int) -
 
 
 def test_thirty_lines_unless_told_otherwise() -> None:
-    said = [f"line {number}" for number in range(100)]
-    log = "#1 [1/1] RUN make\n" + "".join(f"#1 0.1 {line}\n" for line in said) + "#1 ERROR: failed\n"
-    assert FilterModule().filters()["build_failure"](log)["lines"] == said[-30:]
+    output = [f"line {number}" for number in range(100)]
+    log = "#1 [1/1] RUN make\n" + "".join(f"#1 0.1 {line}\n" for line in output) + "#1 ERROR: failed\n"
+    assert FilterModule().filters()["build_failure"](log)["lines"] == output[-30:]

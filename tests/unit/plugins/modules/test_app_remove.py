@@ -86,10 +86,10 @@ def test_main(exit_of: Any, engine: EngineServer, tmp_path: Path) -> None:
     assert ended.result["msg"].startswith("Nothing was removed. This would go from vps:\n- containers shop-app\n")
     assert "To go ahead, add -e docker_vps_remove_confirm=shop; to remove" in ended.result["msg"]
     ended = exit_of(main, check=True, **given)
-    assert (ended.code, ended.result["changed"], engine.told) == (0, True, [])
+    assert (ended.code, ended.result["changed"], engine.changes) == (0, True, [])
     ended = exit_of(main, confirm="shop", **given)
     assert (ended.code, ended.result["changed"]) == (0, True)
-    assert [path for _method, path, _body in engine.told] == [
+    assert [path for _method, path, _body in engine.changes] == [
         "/containers/c1",
         "/images/shop-app:1",
         "/images/sha256:i0",

@@ -38,7 +38,7 @@ def test_params_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"timeout": 0.0}, "timeout must be above 0"),
         ({"timeout": float("nan")}, "timeout must be above 0"),
@@ -49,8 +49,8 @@ def test_params_are_read() -> None:
         ({"mounts": {"db": 3}}, "mounts.db must be an absolute path in the container, but is 3"),
     ],
 )
-def test_what_cannot_be_right_is_refused(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInput, match=said):
+def test_what_cannot_be_right_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         params_of({**DEFAULTS, **wrong})
 
 

@@ -12,8 +12,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules.build_context impor
 
 @pytest.mark.parametrize("check", [False, True])
 def test_main_makes_a_place_unless_in_check_mode(exit_of: Any, tmp_path: Path, check: bool) -> None:
-    place, texts = tmp_path / "shop", {"dockerfile": "FROM ours", "docker_cli": "#!/bin/sh"}
-    ended = exit_of(main, check=check, directory=str(place), context=str(tmp_path), **texts)
+    place, contents = tmp_path / "shop", {"dockerfile": "FROM ours", "docker_cli": "#!/bin/sh"}
+    ended = exit_of(main, check=check, directory=str(place), context=str(tmp_path), **contents)
     assert (ended.code, ended.result["changed"]) == (0, True)
     assert place.exists() is not check
     if not check:

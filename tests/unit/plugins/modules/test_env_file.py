@@ -65,9 +65,9 @@ HIDDEN = ["p4yl0ad", "w3bs1te", "41234", "51234", "s3ndgr1d", "t0k3n", "$HOME", 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What goes to the system's log."""
-    said: list[str] = []
-    monkeypatch.setattr(syslog, "syslog", lambda *words: said.append(str(words[-1])))
-    return said
+    logged: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda *arguments: logged.append(str(arguments[-1])))
+    return logged
 
 
 def arguments(host: Host, **changes: Any) -> dict[str, Any]:

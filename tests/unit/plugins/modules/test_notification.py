@@ -25,7 +25,7 @@ def test_params_are_read() -> None:
 
 @pytest.mark.parametrize("check", [False, True])
 def test_main_gives_the_news_to_a_command(exit_of: Any, tmp_path: Path, check: bool) -> None:
-    file = tmp_path / "told"
+    file = tmp_path / "news"
     ended = exit_of(main, check=check, command=["tee", str(file)], **ASKED)
     assert (ended.code, ended.result["changed"], ended.result["problems"]) == (0, False, [])
     assert (json.loads(file.read_text()) if file.exists() else None) == (None if check else NEWS)

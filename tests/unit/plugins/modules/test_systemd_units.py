@@ -16,7 +16,7 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
     command = place / "systemctl"
-    command.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/told\n')
+    command.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/commands\n')
     command.chmod(0o755)
     return command
 
@@ -26,8 +26,8 @@ def test_main(exit_of: Any, tmp_path: Path, systemctl: Path) -> None:
     assert exit_of(main, check=True, **asked).result["changed"]
     ended = exit_of(main, **asked)
     assert (ended.code, ended.result["started"]) == (0, ["shop-backup.timer"])
-    told = (tmp_path / "told").read_text().splitlines()
-    assert told == ["daemon-reload", "reenable shop-backup.timer", "start shop-backup.timer"]
+    commands = (tmp_path / "commands").read_text().splitlines()
+    assert commands == ["daemon-reload", "reenable shop-backup.timer", "start shop-backup.timer"]
 
 
 def test_what_systemd_refuses_is_told(exit_of: Any, tmp_path: Path, systemctl: Path) -> None:
@@ -37,6 +37,6 @@ def test_what_systemd_refuses_is_told(exit_of: Any, tmp_path: Path, systemctl: P
     assert "Unit shop-backup.timer has a bad unit file setting." in ended.result["msg"]
 
 
-def test_a_unit_is_text(exit_of: Any, tmp_path: Path) -> None:
+def test_a_unit_is_a_string(exit_of: Any, tmp_path: Path) -> None:
     ended = exit_of(main, units={"shop-backup.timer": 7}, directory=str(tmp_path))
     assert ended.result["msg"].startswith("shop-backup.timer in units is a number, not a string")

@@ -58,20 +58,20 @@ def nothing_left(shop: Shop) -> bool:
     return os.listdir(shop.sets.directory) == [".lock"]
 
 
-def opened(shop: Shop, told: dict[str, Any], name: str, into: Path) -> dict[str, bytes]:
+def opened(shop: Shop, result: dict[str, Any], name: str, into: Path) -> dict[str, bytes]:
     """Return the files in an archive of a set."""
-    one = next(one for one in told["set"]["archives"] if one["name"] == name)
+    one = next(one for one in result["set"]["archives"] if one["name"] == name)
     into.mkdir()
-    path = os.path.join(told["set"]["directory"], one["file"])
+    path = os.path.join(result["set"]["directory"], one["file"])
     archive.extract(path, one["compression"], str(into), sha256=one["sha256"], allow_outside_links=True)
     return tree_of(into)
 
 
 def test_a_set(shop: Shop, tmp_path: Path) -> None:
-    told = made(shop, uploads=Query("SELECT 'a.png'", "media"), reason="a try")
-    assert told["changed"] is True
-    assert told["summary"].startswith(
-        f"Set 20260201-020000 of shop: 2 archives, {size(told['set']['bytes'])}, 1 database sound, 1 upload proved, "
+    result = made(shop, uploads=Query("SELECT 'a.png'", "media"), reason="a try")
+    assert result["changed"] is True
+    assert result["summary"].startswith(
+        f"Set 20260201-020000 of shop: 2 archives, {size(result['set']['bytes'])}, 1 database sound, 1 upload proved, "
         f"in {shop.sets.directory}."
     )
     (one,) = shop.sets.listing().sets
@@ -90,12 +90,12 @@ def test_a_set(shop: Shop, tmp_path: Path) -> None:
     assert (copied.path, copied.check, copied.journal_mode) == ("payload.db", "sound", "wal")
     assert copied.tables == {"vendors": 3, "media": 1}
     assert manifest.archives[1].databases == ()
-    assert told["set"]["bytes"] == sum(a.bytes for a in manifest.archives)
-    assert told["set"]["directory"] == shop.sets.directory
-    assert told["set"]["verified"] is False
+    assert result["set"]["bytes"] == sum(a.bytes for a in manifest.archives)
+    assert result["set"]["directory"] == shop.sets.directory
+    assert result["set"]["verified"] is False
     assert shop.engine.calls == []
-    assert opened(shop, told, "media", tmp_path / "media") == {"a.png": b"a" * 1000}
-    assert set(opened(shop, told, "db", tmp_path / "db")) == {"payload.db"}
+    assert opened(shop, result, "media", tmp_path / "media") == {"a.png": b"a" * 1000}
+    assert set(opened(shop, result, "db", tmp_path / "db")) == {"payload.db"}
     with closing(sqlite3.connect(tmp_path / "db/payload.db")) as connection:
         assert connection.execute("SELECT count(*) FROM vendors").fetchone() == (3,)
     assert {stat.S_IMODE(path.stat().st_mode) for path in Path(shop.sets.directory).iterdir()} == {0o600}
@@ -104,9 +104,9 @@ def test_a_set(shop: Shop, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
 def test_each_compression(shop: Shop, tmp_path: Path, compression: str) -> None:
-    told = made(shop, compression=compression)
-    assert {one["compression"] for one in told["set"]["archives"]} == {compression}
-    assert opened(shop, told, "media", tmp_path / "media") == {"a.png": b"a" * 1000}
+    result = made(shop, compression=compression)
+    assert {one["compression"] for one in result["set"]["archives"]} == {compression}
+    assert opened(shop, result, "media", tmp_path / "media") == {"a.png": b"a" * 1000}
 
 
 def test_names_are_checked_first(shop: Shop) -> None:
@@ -119,12 +119,12 @@ def test_names_are_checked_first(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_rehearsal_writes_nothing(shop: Shop, there: bool) -> None:
+def test_a_dry_run_writes_nothing(shop: Shop, there: bool) -> None:
     if there:
         shop.sets.prepare()
-    told = made(shop, check_mode=True, consistency="stop")
+    result = made(shop, check_mode=True, consistency="stop")
     there_is = occupied(shop.db, shop.media)
-    assert told == {
+    assert result == {
         "changed": True,
         "predicted_bytes": there_is,
         "cautions": [],
@@ -198,36 +198,38 @@ def test_whoever_runs_on_the_volumes_is_halted_and_nobody_else(
     shop.engine.add_container("frozen", "shop-db", paused=True)
     shop.engine.add_container("idle", "shop-db", running=False)
     shop.engine.add_container("other")
-    told = made(shop, consistency=consistency)
+    result = made(shop, consistency=consistency)
     assert shop.engine.calls == [(halt, "APP"), (halt, "BACKEND"), (go, "APP"), (go, "BACKEND")]
-    assert told["set"]["downtime"] == 2.0
-    assert (told["set"]["started"], told["set"]["finished"]) == ("2026-02-01T02:00:00Z", "2026-02-01T02:00:02Z")
+    assert result["set"]["downtime"] == 2.0
+    assert (result["set"]["started"], result["set"]["finished"]) == ("2026-02-01T02:00:00Z", "2026-02-01T02:00:02Z")
 
 
 @pytest.mark.parametrize(
-    ("consistency", "running", "told"),
+    ("consistency", "running", "warning"),
     [
         ("pause", False, "Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."),
-        ("pause", True, "Somebody let app run meanwhile, so the data may be of different moments."),
-        ("stop", True, "Somebody let app run meanwhile, so the data may be of different moments."),
+        ("pause", True, "Somebody let app run meanwhile, so the data may be of different points in time."),
+        ("stop", True, "Somebody let app run meanwhile, so the data may be of different points in time."),
     ],
 )
-def test_what_a_person_did_meanwhile_stays_and_is_told(shop: Shop, consistency: str, running: bool, told: str) -> None:
+def test_what_a_person_did_meanwhile_stays_and_is_told(
+    shop: Shop, consistency: str, running: bool, warning: str
+) -> None:
     def meanwhile() -> None:  # when the next one is halted
         shop.engine.containers["APP"]["State"] = {"Running": running, "Paused": False}
 
     shop.engine.add_container("backend", "shop-db")
     shop.engine.on[consistency, "BACKEND"] = meanwhile
-    assert told in made(shop, consistency=consistency)["set"]["warnings"]
+    assert warning in made(shop, consistency=consistency)["set"]["warnings"]
     assert shop.engine.running() == (["APP", "BACKEND"] if running else ["BACKEND"])
 
 
 def test_nobody_is_unavailable_when_nobody_runs(shop: Shop) -> None:
     shop.engine.containers.clear()
-    told = made(shop, consistency="stop")
+    result = made(shop, consistency="stop")
     assert shop.engine.calls == []
-    assert told["set"]["downtime"] == 0.0
-    assert told["set"]["release"]["container"] == ""
+    assert result["set"]["downtime"] == 0.0
+    assert result["set"]["release"]["container"] == ""
 
 
 @pytest.mark.parametrize(("consistency", "halt", "go"), [("stop", "stop", "start"), ("pause", "pause", "unpause")])
@@ -268,16 +270,16 @@ def test_what_a_killed_run_left_is_set_right_first(shop: Shop) -> None:
     folder = Path(shop.sets.begin("20260201-020000"))
     (folder / "db-20260201-020000.tar.gz").write_text("half of it")
     (Path(shop.sets.directory) / "media-20260201-020000.tar.gz").write_text("moved out already")
-    told = made(shop)
-    files = {one["file"] for one in told["set"]["archives"]}
+    result = made(shop)
+    files = {one["file"] for one in result["set"]["archives"]}
     assert set(os.listdir(shop.sets.directory)) == {".lock", "manifest-20260201-020000.json", *files}
 
 
 def test_what_somebody_stopped_during_a_killed_backup_is_told(shop: Shop) -> None:
-    said = shop.stopped_while_paused()
-    told = made(shop)
-    assert told["summary"].endswith(f" {said}")
-    assert told["cautions"] == [said]
+    stopped = shop.stopped_while_paused()
+    result = made(shop)
+    assert result["summary"].endswith(f" {stopped}")
+    assert result["cautions"] == [stopped]
     assert shop.engine.running() == []
 
 
@@ -316,8 +318,8 @@ def test_a_journal_that_appears_after_the_look_is_not_archived(shop: Shop, tmp_p
         (shop.db / "other-journal").write_bytes(b"no database is beside it")
 
     shop.engine.on["stop", "APP"] = begin_transaction
-    told = made(shop, consistency="stop")
-    assert set(opened(shop, told, "db", tmp_path / "db")) == {"payload.db", "other-journal"}
+    result = made(shop, consistency="stop")
+    assert set(opened(shop, result, "db", tmp_path / "db")) == {"payload.db", "other-journal"}
 
 
 @pytest.mark.parametrize(
@@ -355,10 +357,10 @@ def test_a_query_of_uploads_that_never_ends_keeps_nobody_away(
             endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n AS filename FROM c"
             connection.execute(f"CREATE VIEW endless AS {endless} WHERE n < 0")
     began = time.monotonic()
-    told = made(shop, uploads=Query("SELECT filename FROM endless", "media"), consistency=consistency)
+    result = made(shop, uploads=Query("SELECT filename FROM endless", "media"), consistency=consistency)
     assert time.monotonic() - began < 10
     problem = "The query 'SELECT filename FROM endless' on payload.db takes longer than 1 s. "
-    assert told["set"]["uploads"]["problem"].startswith(problem)
+    assert result["set"]["uploads"]["problem"].startswith(problem)
     assert shop.engine.running() == ["APP"]
 
 
@@ -366,17 +368,17 @@ def test_the_first_database_that_knows_the_uploads_names_them(shop: Shop) -> Non
     database(shop.db / "a.db", other=1)
     database(shop.db / "z.db", vendors=5)
     (shop.media / "3").write_text("x")
-    told = made(shop, uploads=Query("SELECT count(*) FROM vendors", "media"))
-    assert told["set"]["uploads"] == {"named": 1, "missing": (), "problem": ""}
+    result = made(shop, uploads=Query("SELECT count(*) FROM vendors", "media"))
+    assert result["set"]["uploads"] == {"named": 1, "missing": (), "problem": ""}
 
 
 def test_no_database_proves_nothing(shop: Shop) -> None:
-    told = made(shop, volumes={"media": "shop-media"}, uploads=Query("SELECT 1", "media"))
-    assert told["set"]["uploads"] == {"named": 0, "missing": (), "problem": "there is no database"}
-    assert told["set"]["warnings"] == (
+    result = made(shop, volumes={"media": "shop-media"}, uploads=Query("SELECT 1", "media"))
+    assert result["set"]["uploads"] == {"named": 0, "missing": (), "problem": "there is no database"}
+    assert result["set"]["warnings"] == (
         "Nothing proves that all uploads are in the set (⟦setting backup_uploads_query⟧): there is no database",
     )
-    assert "0 databases, in" in told["summary"]
+    assert "0 databases, in" in result["summary"]
 
 
 def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
@@ -384,15 +386,15 @@ def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.fsencode(shop.media) + b"/s\xff")
     (shop.media / "out").symlink_to("/etc/passwd")
-    told = made(shop, volumes={"media": "shop-media"})
+    result = made(shop, volumes={"media": "shop-media"})
     listener.close()
-    (one,) = told["set"]["archives"]
+    (one,) = result["set"]["archives"]
     assert (one["skipped"], one["outside_links"], one["inconsistent"], one["vanished"]) == (("s\\xff",), 1, (), ())
-    assert told["set"]["warnings"] == (
+    assert result["set"]["warnings"] == (
         "media: 1 link leads out of the volume; restoring needs allow_outside_links",
         "media: sockets and devices are not in the set: s\\xff",
     )
-    assert told["summary"].endswith(
+    assert result["summary"].endswith(
         f"in {shop.sets.directory}. media: 1 link leads out of the volume; restoring needs allow_outside_links. "
         "media: sockets and devices are not in the set: s\\xff."
     )
@@ -401,9 +403,9 @@ def test_what_a_set_cannot_hold_is_told(shop: Shop) -> None:
 def test_a_clock_that_stepped_back(shop: Shop) -> None:
     first = shop.back_up().manifest.id
     shop.clock.at = datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
-    told = made(shop, volumes={"media": "shop-media"})
-    assert told["set"]["id"] == "20260131-020100"
-    assert told["set"]["warnings"] == (f"The newest set is dated {first}, later than now: did the clock step back?",)
+    result = made(shop, volumes={"media": "shop-media"})
+    assert result["set"]["id"] == "20260131-020100"
+    assert result["set"]["warnings"] == (f"The newest set is dated {first}, later than now: did the clock step back?",)
 
 
 def test_two_sets_in_a_second_have_different_names(shop: Shop) -> None:
@@ -428,13 +430,13 @@ def test_warnings() -> None:
 
 def test_a_summary_is_short() -> None:
     many = manifest_of(uploads=Uploads(3, ("x",), ""), warnings=("Read this.", "word " * 100))
-    told = summary(BackupSet("/var/backups/shop", many))
-    assert told.startswith(
+    sentence = summary(BackupSet("/var/backups/shop", many))
+    assert sentence.startswith(
         "Set 20260131-020000 of shop: 2 archives, 7 bytes, 1 database sound, 2 uploads proved, in /var/backups/shop."
         " Read this. word word"
     )
-    assert told.endswith(" word …")
-    assert len(told) < 300
+    assert sentence.endswith(" word …")
+    assert len(sentence) < 300
     assert "proved" not in summary(BackupSet("/x", manifest_of(uploads=Uploads(0, (), "none"))))
 
 
@@ -472,12 +474,12 @@ def test_a_loss_of_rows_and_files_is_told_and_the_set_is_made(shop: Shop) -> Non
     emptied(shop.db / "payload.db", "pages", 100)
     for number in range(15):
         (shop.media / f"{number}.png").unlink()
-    told = made(shop)
+    result = made(shop)
     gone = f"Gone since set {first.id}: 400 of 500 rows of pages in payload.db, 15 of 21 files of media."
-    assert told["set"]["losses"] == (gone,)
-    assert told["set"]["lost_since"] == (first.id,)
-    assert told["cautions"][0] == gone
-    assert f"{gone} Set {first.id} stays until this is mended or accepted: ⟦play restore⟧" in told["summary"]
+    assert result["set"]["losses"] == (gone,)
+    assert result["set"]["lost_since"] == (first.id,)
+    assert result["cautions"][0] == gone
+    assert f"{gone} Set {first.id} stays until this is mended or accepted: ⟦play restore⟧" in result["summary"]
     shop.clock.passed += 60
     assert made(shop)["set"]["lost_since"] == (first.id,)
     shop.clock.passed += 60
@@ -493,8 +495,8 @@ def test_limits_are_given(shop: Shop) -> None:
     shop.back_up()
     for table in ("pages", "carts"):
         emptied(shop.db / "payload.db", table, 0)
-    told = made(shop, limits=LossLimits(rows=99, ignore=("carts",)))["set"]["losses"]
-    assert told == ("Gone since set 20260201-020000: 500 of 500 rows of pages in payload.db.",)
+    losses = made(shop, limits=LossLimits(rows=99, ignore=("carts",)))["set"]["losses"]
+    assert losses == ("Gone since set 20260201-020000: 500 of 500 rows of pages in payload.db.",)
     shop.clock.passed += 60
     assert made(shop, limits=LossLimits(rows=100))["set"]["losses"] == ()
 
@@ -528,6 +530,6 @@ def test_what_a_replica_keeps_beside_a_database_is_known(shop: Shop) -> None:
 def test_a_name_of_a_missing_upload_that_is_no_text_can_be_told(shop: Shop) -> None:
     with closing(sqlite3.connect(shop.db / "payload.db")) as connection:
         connection.executescript("CREATE TABLE files (name); INSERT INTO files VALUES (CAST(x'612eff' AS TEXT))")
-    told = made(shop, uploads=Query("SELECT name FROM files", "media"))
-    assert told["set"]["uploads"]["missing"] == ("a.\\xff",)
-    told["summary"].encode()
+    result = made(shop, uploads=Query("SELECT name FROM files", "media"))
+    assert result["set"]["uploads"]["missing"] == ("a.\\xff",)
+    result["summary"].encode()

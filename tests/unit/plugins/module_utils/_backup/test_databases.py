@@ -45,9 +45,9 @@ def shop(tmp_path: Path) -> Shop:
 
 def restored(one: BackupSet, number: int, into: Path) -> dict[str, bytes]:
     """Return the files of an archive, restored."""
-    told = one.manifest.archives[number]
+    recorded = one.manifest.archives[number]
     into.mkdir()
-    archive.extract(one.path(told), told.compression, str(into), sha256=told.sha256)
+    archive.extract(one.path(recorded), recorded.compression, str(into), sha256=recorded.sha256)
     return tree_of(into)
 
 
@@ -59,9 +59,9 @@ def warned(one: BackupSet) -> str:
 def test_an_own_database_that_cannot_be_checked_is_backed_up(shop: Shop, kind: str) -> None:
     UNCHECKABLE[kind](shop.db / "other.db")
     one = shop.back_up()
-    (told,) = (each for each in one.manifest.archives[0].databases if each.path == "other.db")
-    assert (told.check, told.tables["t"]) == (NOT_CHECKED, 3)
-    assert f"db: the database other.db was not checked: {told.why}" in one.manifest.warnings
+    (recorded,) = (each for each in one.manifest.archives[0].databases if each.path == "other.db")
+    assert (recorded.check, recorded.tables["t"]) == (NOT_CHECKED, 3)
+    assert f"db: the database other.db was not checked: {recorded.why}" in one.manifest.warnings
 
 
 @pytest.mark.parametrize("kind", UNCHECKABLE)
@@ -89,9 +89,9 @@ def test_a_damaged_database_that_somebody_uploaded_is_a_warning(shop: Shop, tmp_
 def test_nothing_in_an_upload_makes_a_set_unreadable(shop: Shop) -> None:
     nameless(shop.media / "odd.db")
     long_winded(shop.media / "long.db")
-    told = {each.path: (each.check, each.why) for each in shop.back_up().manifest.archives[1].foreign}
-    assert told["odd.db"] == (SOUND, "some rows break rules of their tables: NULL value in ttt\\xff.n")
-    assert (told["long.db"][0], len(told["long.db"][1]) < 2100) == (DAMAGED, True)
+    recorded = {each.path: (each.check, each.why) for each in shop.back_up().manifest.archives[1].foreign}
+    assert recorded["odd.db"] == (SOUND, "some rows break rules of their tables: NULL value in ttt\\xff.n")
+    assert (recorded["long.db"][0], len(recorded["long.db"][1]) < 2100) == (DAMAGED, True)
 
 
 def test_uploads_come_back_with_what_lies_beside_them(shop: Shop, tmp_path: Path) -> None:
@@ -107,16 +107,16 @@ def test_uploads_come_back_with_what_lies_beside_them(shop: Shop, tmp_path: Path
     assert restored(one, 1, tmp_path / "out") == before
     assert tree_of(shop.media) == before
     assert shop.media.stat().st_mtime_ns == times
-    told = {each.path: (each.check, each.why) for each in one.manifest.archives[1].foreign}
-    assert told["report.db"] == (SOUND, "")
-    assert told["copy-of-phone.db"] == (NOT_CHECKED, "a part of it is in the file of SQLite beside it")
+    recorded = {each.path: (each.check, each.why) for each in one.manifest.archives[1].foreign}
+    assert recorded["report.db"] == (SOUND, "")
+    assert recorded["copy-of-phone.db"] == (NOT_CHECKED, "a part of it is in the file of SQLite beside it")
 
 
 def test_an_upload_that_is_costly_to_examine_is_not_examined_for_long(shop: Shop) -> None:
     costly(shop.media / "bomb.db")
     one = shop.back_up()
-    (told,) = one.manifest.archives[1].foreign
-    assert told.check == NOT_CHECKED
+    (recorded,) = one.manifest.archives[1].foreign
+    assert recorded.check == NOT_CHECKED
     assert "media: archived as they are, databases that are none of the application's, not checked: bomb.db" in warned(
         one
     )
@@ -194,8 +194,8 @@ def test_an_encrypted_database_is_refused_while_the_application_runs(shop: Shop,
         shop.back_up()
     before = tree_of(shop.db)
     one = shop.back_up(consistency="stop")
-    (told,) = (each for each in one.manifest.archives[0].databases if each.path == "secret.db")
-    assert (told.check, told.why, told.journal_mode) == (
+    (recorded,) = (each for each in one.manifest.archives[0].databases if each.path == "secret.db")
+    assert (recorded.check, recorded.why, recorded.journal_mode) == (
         NOT_CHECKED,
         "it is encrypted, so only its application can read it",
         "",
@@ -245,8 +245,8 @@ def test_the_named_database_is_refused_also_when_it_is_idle(shop: Shop) -> None:
     (shop.db / "secret.db").write_bytes(os.urandom(8192))
     with pytest.raises(DockerVpsError, match="secret.db .* is encrypted"):
         shop.back_up(database="db/secret.db")
-    told = shop.back_up(database="db/secret.db", consistency="pause").manifest.archives[0].databases
-    assert {each.path: each.check for each in told} == {"payload.db": SOUND, "secret.db": NOT_CHECKED}
+    recorded = shop.back_up(database="db/secret.db", consistency="pause").manifest.archives[0].databases
+    assert {each.path: each.check for each in recorded} == {"payload.db": SOUND, "secret.db": NOT_CHECKED}
 
 
 def test_what_may_be_encrypted_is_a_caution(shop: Shop) -> None:
@@ -275,8 +275,8 @@ def test_a_second_name_of_a_live_database_leaves_nothing_beside_it(shop: Shop, t
         before = sorted(os.listdir(shop.db))
         one = shop.back_up()
         assert sorted(os.listdir(shop.db)) == before
-    (told,) = one.manifest.archives[0].databases
-    assert (told.path, told.tables["vendors"]) == ("payload.db", 4)
+    (recorded,) = one.manifest.archives[0].databases
+    assert (recorded.path, recorded.tables["vendors"]) == ("payload.db", 4)
     restored(one, 0, tmp_path / "out")
     names = [tmp_path / "out" / name for name in ("payload.db", "a-payload.db.bak")]
     assert len({path.stat().st_ino for path in names}) == 1

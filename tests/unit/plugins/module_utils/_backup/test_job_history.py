@@ -51,7 +51,7 @@ def test_cautions_are_kept_and_told(tmp_path: Path) -> None:
     run = replace(GOOD, cautions=("Gone.",))
     record(str(tmp_path), "backup", run)
     assert read(str(tmp_path)) == {"backup": run}
-    assert [one.told().split(",")[:2] for one in (run, GOOD, replace(BAD, cautions=("Gone.",)))] == [
+    assert [one.summary().split(",")[:2] for one in (run, GOOD, replace(BAD, cautions=("Gone.",)))] == [
         ["ok", " with a caution"],
         ["ok", " 2026-01-31T02:00:00Z"],
         ["FAILED", " 2026-02-01T02:00:00Z"],
@@ -119,7 +119,7 @@ def test_a_job_that_was_killed_has_failed(tmp_path: Path, before: bool) -> None:
     found = read(str(tmp_path))["backup"]
     assert (found.success, found.message) == (False, UNKNOWN)
     assert found.at > "2026-"
-    assert found.told().startswith(f"FAILED, {found.at}")
+    assert found.summary().startswith(f"FAILED, {found.at}")
 
 
 def test_a_run_that_finds_no_room_for_its_record_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,11 +283,11 @@ def test_what_somebody_stopped_stays_so_and_is_told(sets: Sets, engine: FakeVolu
     engine.add_container("app", running=False)
     engine.add_container("worker")  # the killed run may have let it go on itself
     journal = begun(sets, containers=("APP", "WORKER"), frozen=True)
-    said = ["Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."]
+    expected = ["Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."]
     recover_unheard(sets, journal.folder, lambda: engine, FakeWallClock())
     assert engine.running() == ["WORKER"]
     assert read(journal.folder).containers == ()
-    assert recover_all(sets, lambda: engine, FakeWallClock()) == said
+    assert recover_all(sets, lambda: engine, FakeWallClock()) == expected
     assert sets.leftovers() == []
     assert recover_all(sets, lambda: engine, FakeWallClock()) == []
 
@@ -299,8 +299,8 @@ def test_a_failure_tells_what_somebody_stopped(sets: Sets, engine: FakeVolumeEng
     with pytest.raises(type(error)) as caught, recovering(sets, journal.folder, lambda: engine, FakeWallClock()):
         raise error
     later = recover_all(sets, lambda: engine, FakeWallClock())
-    told = [str(caught.value).partition(" ")[2]] if isinstance(error, EngineError) else later
-    assert told == ["Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."]
+    messages = [str(caught.value).partition(" ")[2]] if isinstance(error, EngineError) else later
+    assert messages == ["Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."]
     assert len(later) == isinstance(error, KeyboardInterrupt)
 
 
@@ -436,8 +436,8 @@ def test_a_record_from_before_it_knew_whose_databases_are_where(sets: Sets, engi
 
 def test_what_is_said_of_all_copies_that_stay_is_said_once() -> None:
     assert cannot_be_removed({}) == []
-    told = " ".join(cannot_be_removed({"/b": "no", "/a": "busy"}))
-    assert told == (
+    messages = " ".join(cannot_be_removed({"/b": "no", "/a": "busy"}))
+    assert messages == (
         "The safety copy /a is not needed any more, and cannot be removed: busy. The safety copy /b is not needed any "
         "more, and cannot be removed: no. It is tried again each time; chattr -R -i and -a take away attributes that "
         "forbid it."

@@ -214,8 +214,8 @@ def test_sets_come_back_after_the_loss_of_the_host(host: Host, tmp_path: Path) -
     assert not again["changed"]
     assert again["summary"] == f"Nothing to fetch: Set {SECOND} of shop is in {new.sets.directory} already."
     assert new.outcome("fetched", "all") == [(FUTURE, "fetched"), (SECOND, "there"), (FIRST, "fetched")]
-    told = f"Nothing to fetch: Sets {FUTURE}, {SECOND}, {FIRST} of shop are in {new.sets.directory} already."
-    assert new.do("fetched", "all")["summary"] == told
+    message = f"Nothing to fetch: Sets {FUTURE}, {SECOND}, {FIRST} of shop are in {new.sets.directory} already."
+    assert new.do("fetched", "all")["summary"] == message
     assert new.here() == [FUTURE, SECOND, FIRST]
 
 
@@ -325,9 +325,9 @@ def test_a_set_is_pruned_as_a_whole_and_what_a_killed_copy_left_with_it(host: Ho
     host.do("copied", "all")
     half(host)
     policy = Policy(last=2, daily=0, weekly=0, monthly=0)
-    rehearsed = host.do("pruned", check=True, policy=policy)
-    assert (rehearsed["changed"], len(host.there.kept)) == (True, 10)
-    assert rehearsed["summary"] == "1 set of shop on web1 in memory:shop would be removed, 2 kept."
+    dry_run = host.do("pruned", check=True, policy=policy)
+    assert (dry_run["changed"], len(host.there.kept)) == (True, 10)
+    assert dry_run["summary"] == "1 set of shop on web1 in memory:shop would be removed, 2 kept."
     done = host.do("pruned", policy=policy)
     assert [(row["set"], row["status"]) for row in done["sets"]] == [
         (THIRD, "kept"),
@@ -353,11 +353,11 @@ def test_what_a_killed_removal_left_goes_with_the_next(host: Host) -> None:
     assert len(host.there.kept) == 3
 
 
-@pytest.mark.parametrize("word", ["tagged", "copied to another repository"])
-def test_new_ids_lose_no_set(host: Host, word: str) -> None:
+@pytest.mark.parametrize("how", ["tagged", "copied to another repository"])
+def test_new_ids_lose_no_set(host: Host, how: str) -> None:
     host.back_up(FIRST, SECOND)
     host.do("copied", "all")
-    if word == "tagged":
+    if how == "tagged":
         host.there.change(add=["keep=this"])
     else:
         host.there, before = FakeRepository(), host.there
@@ -381,11 +381,11 @@ def test_nothing_is_removed_where_no_set_is_whole(host: Host, only: str) -> None
         ):
             host.do("pruned", policy=ONE, check=check)
     assert len(host.there.kept) == 6
-    told = host.info()
-    assert told["sets"] == []
+    info = host.info()
+    assert info["sets"] == []
     count = 6 if not only else 2
-    assert told["unknown"] == count
-    assert f" {count} snapshots there may be of sets of shop and make no whole one" in told["summary"]
+    assert info["unknown"] == count
+    assert f" {count} snapshots there may be of sets of shop and make no whole one" in info["summary"]
 
 
 def test_what_is_not_understood_stays_beside_what_is_removed(host: Host) -> None:

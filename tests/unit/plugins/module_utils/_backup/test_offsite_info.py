@@ -22,7 +22,7 @@ def there() -> FakeRepository:
     return FakeRepository()
 
 
-def told(there: FakeRepository, **more: Any) -> dict[str, Any]:
+def info(there: FakeRepository, **more: Any) -> dict[str, Any]:
     return run(Params("shop", "web1", **more), there)
 
 
@@ -34,10 +34,10 @@ def copy(place: Path, there: FakeRepository, *stamps: str) -> None:
 
 
 def test_what_is_there_is_listed(tmp_path: Path, there: FakeRepository) -> None:
-    assert told(there)["summary"] == "0 sets of shop on web1 in memory:shop."
+    assert info(there)["summary"] == "0 sets of shop on web1 in memory:shop."
     copy(tmp_path, there, FIRST, SECOND)
     before = dict(there.kept)
-    done = told(there)
+    done = info(there)
     assert [(row["set"], row["archives"]) for row in done["sets"]] == [
         (SECOND, ["db", "media"]),
         (FIRST, ["db", "media"]),
@@ -49,9 +49,9 @@ def test_what_is_there_is_listed(tmp_path: Path, there: FakeRepository) -> None:
 
 def test_the_repository_is_verified(tmp_path: Path, there: FakeRepository) -> None:
     copy(tmp_path, there, FIRST)
-    done = told(there, verify=True)
+    done = info(there, verify=True)
     assert done["summary"] == "1 set of shop on web1 in memory:shop: restic read no data, no error."
-    assert told(there, verify=True, read_data="5%")["summary"].endswith("restic read 5% data, no error.")
+    assert info(there, verify=True, read_data="5%")["summary"].endswith("restic read 5% data, no error.")
     assert there.checks == ["", "5%"]
 
 
@@ -59,7 +59,7 @@ def test_the_repository_is_verified(tmp_path: Path, there: FakeRepository) -> No
 def test_a_repository_that_is_not_there_is_not_made(there: FakeRepository, verify: bool) -> None:
     there.there = False
     with pytest.raises(DockerVpsError, match="There is no restic repository at memory:shop.*the first copy makes"):
-        told(there, verify=verify)
+        info(there, verify=verify)
     assert not there.there
 
 

@@ -34,7 +34,7 @@ def restored(shop: Shop, check_mode: bool = False, **params: Any) -> dict[str, A
 
 
 def refused(shop: Shop, **params: Any) -> str:
-    """Be refused in a rehearsal and in earnest, before anything is touched."""
+    """Be refused in a dry run and in earnest, before anything is touched."""
     shop.engine.calls.clear()
     there, volumes = files(shop), dict(shop.engine.volumes)
     for check_mode in (True, False):
@@ -77,13 +77,13 @@ def test_a_restore_from_a_backup_directory_in_the_volume(shop: Shop) -> None:
 def test_one_volume_in_another(shop: Shop, tmp_path: Path) -> None:
     db = bind(shop, "shop-db", shop.media / "db")
     made = shop.back_up()
-    told = (
+    message = (
         f"The directory {db} of the volume shop-db is in the directory {shop.media} of the volume shop-media: what "
         "takes the place of shop-media takes that of shop-db, too. Give each volume a directory of its own."
     )
-    assert f"media: as it is now, the set could not be restored into shop-media. {told}" in made.manifest.warnings
-    assert refused(shop) == f"{told} Nothing was changed."
-    assert refused(shop, volumes={"media": "shop-media"}) == f"{told} Nothing was changed."
+    assert f"media: as it is now, the set could not be restored into shop-media. {message}" in made.manifest.warnings
+    assert refused(shop) == f"{message} Nothing was changed."
+    assert refused(shop, volumes={"media": "shop-media"}) == f"{message} Nothing was changed."
     assert restored(shop, volumes={"db": "shop-db"})["volumes"] == ["shop-db"]
 
 
@@ -134,9 +134,11 @@ def gone(shop: Shop, tmp_path: Path) -> Path:
 
 def test_a_missing_volume_comes_back_where_it_was(shop: Shop, tmp_path: Path) -> None:
     place = gone(shop, tmp_path)
-    told = refused(shop)
-    assert told.startswith(f"The volume shop-media was bound to the directory {place}, which is not on this host. Make")
-    assert f"(mkdir -p {place})" in told
+    message = refused(shop)
+    assert message.startswith(
+        f"The volume shop-media was bound to the directory {place}, which is not on this host. Make"
+    )
+    assert f"(mkdir -p {place})" in message
     place.mkdir()
     assert restored(shop)["created"] == ["shop-media"]
     assert tree_of(place) == {"a.png": b"a" * 1000}

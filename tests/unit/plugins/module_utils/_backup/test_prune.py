@@ -53,12 +53,12 @@ def files(sets: Sets) -> list[str]:
 
 
 @pytest.mark.parametrize(("check", "removed"), [(True, [day(1), day(2), day(3)]), (False, [day(2), day(3)])])
-def test_a_rehearsal_counts_the_set_that_would_be_made(sets: Sets, check: bool, removed: list[str]) -> None:
+def test_a_dry_run_counts_the_set_that_would_be_made(sets: Sets, check: bool, removed: list[str]) -> None:
     expected = tuple(archive.name for archive in sets.listing().sets[0].manifest.archives)
     clock = FakeWallClock(NOW + timedelta(hours=1))
-    told = run(replace(TWO, expected=expected), sets, no_engine, clock, check)
-    assert told["removed"] == removed
-    assert len(told["kept"]) == 2
+    result = run(replace(TWO, expected=expected), sets, no_engine, clock, check)
+    assert result["removed"] == removed
+    assert len(result["kept"]) == 2
 
 
 def test_what_no_rule_keeps_is_removed(sets: Sets) -> None:
@@ -257,5 +257,5 @@ def test_a_damaged_journal_is_one_sentence(sets: Sets) -> None:
 
 def test_what_somebody_stopped_during_a_killed_backup_is_told(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
-    said = shop.stopped_while_paused()
-    assert run(TWO, shop.sets, lambda: shop.engine, shop.clock, False)["summary"].endswith(f" {said}")
+    stopped = shop.stopped_while_paused()
+    assert run(TWO, shop.sets, lambda: shop.engine, shop.clock, False)["summary"].endswith(f" {stopped}")

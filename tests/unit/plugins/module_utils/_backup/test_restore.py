@@ -280,7 +280,7 @@ def test_an_undo_that_fails_does_not_throw_the_safety_copies_away(shop: Shop, un
 
 
 def killed(shop: Shop, at: tuple[str, str], **params: Any) -> None:
-    """Run in a process that dies, without a word, at a call; return when its watcher is done."""
+    """Run in a process that dies silently at a call; return when its watcher is done."""
     child = os.fork()
     if child == 0:
         me = os.getpid()
@@ -337,9 +337,9 @@ def test_a_database_that_somebody_uploaded_is_a_file(shop: Shop) -> None:
     database(shop.media / "another.db", orders=7)
     for _turn in ("undo", "redo"):
         database(shop.db / "payload.db", vendors=5)
-        told = restore(shop, undo=True)["would_lose"]
-        assert list(told["tables"]) == ["vendors"]
-        assert "orders" not in told["summary"]
+        lost = restore(shop, undo=True)["would_lose"]
+        assert list(lost["tables"]) == ["vendors"]
+        assert "orders" not in lost["summary"]
 
 
 def test_an_undo_of_uploads_alone_counts_nobodys_rows(shop: Shop) -> None:
@@ -360,6 +360,6 @@ def test_an_undo_takes_no_link_for_a_safety_copy(shop: Shop, tmp_path: Path) -> 
 
 
 def test_what_somebody_stopped_during_a_killed_backup_is_told(shop: Shop) -> None:
-    said = shop.stopped_while_paused()
-    assert restore(shop)["summary"].endswith(f" {said}")
+    stopped = shop.stopped_while_paused()
+    assert restore(shop)["summary"].endswith(f" {stopped}")
     assert shop.engine.running() == []

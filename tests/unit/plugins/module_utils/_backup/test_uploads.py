@@ -45,15 +45,15 @@ def would_lose(
     shop: Shop, check: bool = True, asked: Any = ASKED, volumes: Any = (("db", "shop-db"),)
 ) -> dict[str, Any]:
     params = Params("shop", volumes=dict(volumes), uploads=asked, stop_app=True)
-    told: dict[str, Any] = restore.run(params, shop.sets, lambda: shop.engine, shop.clock, check)["would_lose"]
-    return told
+    loss: dict[str, Any] = restore.run(params, shop.sets, lambda: shop.engine, shop.clock, check)["would_lose"]
+    return loss
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_what_is_gone_is_told(shop: Shop, check: bool) -> None:
-    told = would_lose(shop, check)
-    assert told["uploads_gone"] == 1
-    assert told["summary"].endswith("UTC. 1 upload that its rows name is not in shop-media: c.png.")
+    loss = would_lose(shop, check)
+    assert loss["uploads_gone"] == 1
+    assert loss["summary"].endswith("UTC. 1 upload that its rows name is not in shop-media: c.png.")
 
 
 def test_a_refusal_says_it(shop: Shop) -> None:
@@ -65,22 +65,22 @@ def test_a_refusal_says_it(shop: Shop) -> None:
 
 @pytest.mark.parametrize(("asked", "volumes"), [(None, ONLY), (ASKED, {}), (ASKED, {"media": "other"})])
 def test_nothing_is_asked_where_the_uploads_come_along_or_no_rows_do(shop: Shop, asked: Any, volumes: Any) -> None:
-    told = would_lose(shop, asked=asked, volumes=volumes)
-    assert told["uploads_gone"] == 0
-    assert "its rows name" not in told["summary"]
+    loss = would_lose(shop, asked=asked, volumes=volumes)
+    assert loss["uploads_gone"] == 0
+    assert "its rows name" not in loss["summary"]
 
 
 def test_all_are_there(shop: Shop) -> None:
     (shop.media / "c.png").touch()
-    told = would_lose(shop)
-    assert told["uploads_gone"] == 0
-    assert "its rows name" not in told["summary"]
+    loss = would_lose(shop)
+    assert loss["uploads_gone"] == 0
+    assert "its rows name" not in loss["summary"]
 
 
 def test_a_volume_that_is_missing_has_none(shop: Shop) -> None:
-    told = would_lose(shop, asked=UploadsQuery(ASKED.query, "gone"))
-    assert told["uploads_gone"] == 3
-    assert "3 uploads that its rows name are not in gone: a.png, c.png, sub/b.png." in told["summary"]
+    loss = would_lose(shop, asked=UploadsQuery(ASKED.query, "gone"))
+    assert loss["uploads_gone"] == 3
+    assert "3 uploads that its rows name are not in gone: a.png, c.png, sub/b.png." in loss["summary"]
 
 
 def test_names_that_lead_elsewhere_are_not_looked_for(tmp_path: Path) -> None:
@@ -88,16 +88,19 @@ def test_names_that_lead_elsewhere_are_not_looked_for(tmp_path: Path) -> None:
     odd = ["../shop-db/_data/payload.db", "/etc/passwd", "sub/../../x", "a.png", "./a.png"]
     named(shop, *odd, "z\\0z")
     shop.back_up()
-    told = would_lose(shop)
-    assert told["uploads_gone"] == 4
-    assert "payload.db" in told["summary"]
-    assert "a.png" not in told["summary"]
+    loss = would_lose(shop)
+    assert loss["uploads_gone"] == 4
+    assert "payload.db" in loss["summary"]
+    assert "a.png" not in loss["summary"]
 
 
-def test_what_cannot_be_told_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told = would_lose(shop, asked=UploadsQuery("SELECT nothing", "shop-media"))
-    assert told["uploads_gone"] == 0
-    assert "Which uploads its rows name that are gone cannot be told: The query 'SELECT nothing' on" in told["summary"]
+UNDETERMINED = "Which uploads its rows name that are gone cannot be determined"
+
+
+def test_what_cannot_be_determined_is_reported(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loss = would_lose(shop, asked=UploadsQuery("SELECT nothing", "shop-media"))
+    assert loss["uploads_gone"] == 0
+    assert f"{UNDETERMINED}: The query 'SELECT nothing' on" in loss["summary"]
     place = tmp_path / "scratch"
     place.mkdir()
     monkeypatch.setattr(uploads, "SCRATCH", str(place))
@@ -106,15 +109,14 @@ def test_what_cannot_be_told_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch
     for odd, why in ((place / "none", "No such file or directory"), (tmp_path / "file", "Not a directory")):
         (tmp_path / "file").touch()
         monkeypatch.setattr(uploads, "SCRATCH", str(odd))
-        told = would_lose(shop, check=False)
-        gone = "Which uploads its rows name that are gone cannot be told"
-        assert f"{gone}: {odd} cannot take the databases of the set: {why}. " in told["summary"]
-        assert ".." not in told["summary"]
+        loss = would_lose(shop, check=False)
+        assert f"{UNDETERMINED}: {odd} cannot take the databases of the set: {why}. " in loss["summary"]
+        assert ".." not in loss["summary"]
     monkeypatch.setattr(uploads, "SCRATCH", str(place))
-    told = uploads.with_gone({"summary": "Nothing."}, ASKED, None, 1 << 60, lambda into: None)
-    assert "MiB free, and it needs 1099511627776 MiB." in told["summary"]
-    told = uploads.with_gone({"summary": "Nothing."}, ASKED, None, 0, lambda into: None)
-    assert told["summary"] == "Nothing. Which uploads its rows name that are gone cannot be told: there is no database."
+    loss = uploads.with_gone({"summary": "Nothing."}, ASKED, None, 1 << 60, lambda into: None)
+    assert "MiB free, and it needs 1099511627776 MiB." in loss["summary"]
+    loss = uploads.with_gone({"summary": "Nothing."}, ASKED, None, 0, lambda into: None)
+    assert loss["summary"] == f"Nothing. {UNDETERMINED}: there is no database."
 
 
 def test_the_database_that_knows_answers(shop: Shop) -> None:

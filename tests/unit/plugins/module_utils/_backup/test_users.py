@@ -121,9 +121,9 @@ def test_who_mounts_the_volume_speaks_for_the_release(engine: FakeVolumeEngine, 
     assert release_of(engine, ["db", "bound"]).container == "web"
 
 
-@pytest.mark.parametrize("words", ["bind", "rbind", "rbind,rslave", "bind,rw", "rw, bind"])
-def test_spellings_of_bound(tmp_path: Path, words: str) -> None:
-    assert bound_to({"type": "none", "o": words, "device": str(tmp_path)}) == str(tmp_path)
+@pytest.mark.parametrize("options", ["bind", "rbind", "rbind,rslave", "bind,rw", "rw, bind"])
+def test_spellings_of_bound(tmp_path: Path, options: str) -> None:
+    assert bound_to({"type": "none", "o": options, "device": str(tmp_path)}) == str(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def only(sets: Sets) -> BackupSet:
     return one
 
 
-def differences(told: Archive, root: str) -> list[tuple[bool, str]]:
-    return [(one.lost, one.sentence) for one in verify.compared(told, root)]
+def differences(recorded: Archive, root: str) -> list[tuple[bool, str]]:
+    return [(one.lost, one.sentence) for one in verify.compared(recorded, root)]
 
 
 def shown(sets: Sets, clock: FakeWallClock, **given: Any) -> dict[str, Any]:
@@ -120,12 +120,12 @@ def test_a_set_of_the_future_is_not_the_newest_good_one(sets: Sets) -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed", "said"), [(5, "5 seconds"), (3600, "60 minutes"), (7200, "2 hours"), (200000, "2 days")]
+    ("passed", "age"), [(5, "5 seconds"), (3600, "60 minutes"), (7200, "2 hours"), (200000, "2 days")]
 )
-def test_ages_for_people(sets: Sets, passed: int, said: str) -> None:
+def test_ages_for_people(sets: Sets, passed: int, age: str) -> None:
     clock = FakeWallClock()
     clock.passed = passed
-    assert f"{STAMP}: {said} ago" in shown(sets, clock)["summary"][0]
+    assert f"{STAMP}: {age} ago" in shown(sets, clock)["summary"][0]
 
 
 def test_other_files_and_scheduled_runs(sets: Sets, later: FakeWallClock) -> None:
@@ -217,8 +217,8 @@ def rewritten(one: BackupSet, root: Path) -> BackupSet:
     """Return the set with another tree in its archive of the database; the checksum is right."""
     each = one.manifest.archives[0]
     os.unlink(one.path(each))
-    told = archive.write(one.path(each), str(root), each.compression, instead={}, leave_out=())
-    new: Archive = replace(each, sha256=told.sha256, bytes=told.bytes, plain_bytes=told.plain_bytes)
+    recorded = archive.write(one.path(each), str(root), each.compression, instead={}, leave_out=())
+    new: Archive = replace(each, sha256=recorded.sha256, bytes=recorded.bytes, plain_bytes=recorded.plain_bytes)
     return replace(one, manifest=replace(one.manifest, archives=(new,)))
 
 
@@ -277,8 +277,8 @@ def test_the_last_of_several_members_wins(sets: Sets, tmp_path: Path, later: boo
         members.add(place / "payload.db", "./payload.db")
         if not later:
             members.addfile(link)
-    told = replace(only(sets).manifest.archives[0], compression="none")
-    copies = verify._unpacked(str(path), told, str(tmp_path))
+    recorded = replace(only(sets).manifest.archives[0], compression="none")
+    copies = verify._unpacked(str(path), recorded, str(tmp_path))
     assert sqlite.rows(copies["payload.db"])["vendors"] == (3 if later else 1)
 
 
@@ -287,8 +287,8 @@ def test_a_link_to_what_is_no_file_is_no_database(sets: Sets, tmp_path: Path) ->
         link = tarfile.TarInfo("./payload.db")
         link.type, link.linkname = tarfile.LNKTYPE, "./a.db"
         members.addfile(link)
-    told = replace(only(sets).manifest.archives[0], compression="none")
-    assert verify._unpacked(str(tmp_path / "tar"), told, str(tmp_path)) == {}
+    recorded = replace(only(sets).manifest.archives[0], compression="none")
+    assert verify._unpacked(str(tmp_path / "tar"), recorded, str(tmp_path)) == {}
 
 
 def test_a_database_whose_name_is_not_utf8(tmp_path: Path) -> None:
@@ -312,13 +312,13 @@ def test_no_room_for_a_database(sets: Sets, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_what_a_start_changed(sets: Sets, tmp_path: Path) -> None:
-    told, media = only(sets).manifest.archives
+    recorded, media = only(sets).manifest.archives
     root = tmp_path / "volumes/shop-db/_data"
     path = root / "payload.db"
-    assert differences(told, str(root)) == []
+    assert differences(recorded, str(root)) == []
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("DROP TABLE media; DELETE FROM vendors WHERE id = 1; CREATE TABLE new (id)")
-        assert differences(told, str(root)) == [
+        assert differences(recorded, str(root)) == [
             (True, "the table media of payload.db is missing"),
             (False, "the table new of payload.db is new"),
             (True, "the table vendors of payload.db has 2 rows, and the manifest says 3"),
@@ -326,14 +326,14 @@ def test_what_a_start_changed(sets: Sets, tmp_path: Path) -> None:
         connection.executescript("INSERT INTO vendors DEFAULT VALUES; INSERT INTO vendors DEFAULT VALUES")
         connection.executescript("CREATE TABLE media (id); INSERT INTO media DEFAULT VALUES")
     (root / "cache").touch()
-    assert differences(told, str(root)) == [
+    assert differences(recorded, str(root)) == [
         (False, "db has 2 files, and the manifest says 1"),
         (False, "the table new of payload.db is new"),
         (False, "the table vendors of payload.db has 4 rows, and the manifest says 3"),
     ]
     shutil.rmtree(root)
     root.mkdir()
-    assert differences(told, str(root)) == [
+    assert differences(recorded, str(root)) == [
         (True, "db has 0 files, and the manifest says 1"),
         (True, "db has no database payload.db"),
     ]
@@ -349,12 +349,12 @@ def test_numbers_that_javascript_does_not_have_are_a_warning_of_the_set_and_a_no
     sets = Sets(str(tmp_path / "backups"), "shop")
     backup.run(backup.Params(app="shop", volumes={"db": "shop-db"}), sets, lambda: engine, FakeWallClock(), False)
     manifest = only(sets).manifest
-    said = (
+    message = (
         "the database payload.db is sound, but vendors.id has whole numbers beyond 2^53 - 1, "
         "which an application in JavaScript cannot read"
     )
-    assert manifest.warnings == (f"db: {said}",)
-    assert differences(manifest.archives[0], str(root)) == [(False, said)]
+    assert manifest.warnings == (f"db: {message}",)
+    assert differences(manifest.archives[0], str(root)) == [(False, message)]
     assert verify.problems(only(sets), "full") == []
 
 

@@ -42,17 +42,17 @@ def test_where_the_directory_of_the_engine_is_a_link(engine: FakeVolumeEngine, t
     assert found.root == str(place)
 
 
-@pytest.mark.parametrize("words", ["bind", "rw,bind"])
-def test_a_volume_that_is_bound_to_a_directory(engine: FakeVolumeEngine, tmp_path: Path, words: str) -> None:
+@pytest.mark.parametrize("options", ["bind", "rw,bind"])
+def test_a_volume_that_is_bound_to_a_directory(engine: FakeVolumeEngine, tmp_path: Path, options: str) -> None:
     (tmp_path / "elsewhere").mkdir()
-    engine.add_volume("db", Options={"type": "none", "o": words, "device": str(tmp_path / "elsewhere")})
+    engine.add_volume("db", Options={"type": "none", "o": options, "device": str(tmp_path / "elsewhere")})
     found = volume_of(engine, "db")
     assert found
     assert found.root == str(tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "message"),
     [
         ({"Driver": "rclone"}, "its driver is rclone with options none"),
         (
@@ -62,11 +62,11 @@ def test_a_volume_that_is_bound_to_a_directory(engine: FakeVolumeEngine, tmp_pat
         ({"Options": {"type": "tmpfs", "device": "tmpfs"}}, "its driver is local with options {'type': 'tmpfs',"),
     ],
 )
-def test_data_that_is_elsewhere(engine: FakeVolumeEngine, facts: dict[str, Any], told: str) -> None:
+def test_data_that_is_elsewhere(engine: FakeVolumeEngine, facts: dict[str, Any], message: str) -> None:
     engine.add_volume("db", **facts)
     with pytest.raises(DockerVpsError) as caught:
         volume_of(engine, "db")
-    assert caught.value.message.startswith(f"The volume db cannot be read from this host's file system: {told}")
+    assert caught.value.message.startswith(f"The volume db cannot be read from this host's file system: {message}")
     assert caught.value.message.endswith("use the storage's own backup for this one.")
 
 

@@ -46,8 +46,8 @@ class Host:
     def __post_init__(self) -> None:
         self.engine = FakeVolumeEngine(self.place)
         self.sets = Sets(str(self.place / "sets"), "shop")
-        self.told = self.place / "told"
-        keep = f"import sys; open({str(self.told)!r}, 'a').write(sys.stdin.read() + '\\n')"
+        self.notified = self.place / "news"
+        keep = f"import sys; open({str(self.notified)!r}, 'a').write(sys.stdin.read() + '\\n')"
         self.config: dict[str, Any] = {
             "app": "shop",
             "directory": self.sets.directory,
@@ -91,7 +91,7 @@ class Host:
         return [one.manifest.id for one in self.sets.listing().sets]
 
     def news(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.told.read_text().splitlines()] if self.told.exists() else []
+        return [json.loads(line) for line in self.notified.read_text().splitlines()] if self.notified.exists() else []
 
 
 @pytest.fixture
@@ -145,19 +145,19 @@ def test_a_failure_is_one_sentence_and_is_told(host: Host) -> None:
 def test_json_for_machines(host: Host) -> None:
     host.deploy()
     assert host.run("--json", "backup") == 0
-    told = json.loads(host.out)
-    assert (told["job"], told["success"], told["problem"], list(told["results"])) == (
+    news = json.loads(host.out)
+    assert (news["job"], news["success"], news["problem"], list(news["results"])) == (
         "backup",
         True,
         "",
         ["backup", "prune"],
     )
-    assert told["results"]["backup"]["set"]["id"] == "20260201-020000"
+    assert news["results"]["backup"]["set"]["id"] == "20260201-020000"
     host.config["backup"]["volumes"] = {"db": "gone"}
     assert host.run("backup", "--json") == 1
-    told = json.loads(host.out)
-    assert (told["success"], told["results"]) == (False, {})
-    assert told["problem"] == host.err.strip()
+    news = json.loads(host.out)
+    assert (news["success"], news["results"]) == (False, {})
+    assert news["problem"] == host.err.strip()
 
 
 def test_what_an_off_site_copy_lacks_comes_after_the_set(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,12 +114,12 @@ def test_a_server_that_hangs_up_or_talks_nonsense() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:
-            for said in (b"", b"nonsense\r\n\r\n"):
+            for answer in (b"", b"nonsense\r\n\r\n"):
                 with server.accept()[0] as caller:
                     # All of it, or hanging up resets the connection.
                     while str(FAILED["message"]).encode() not in caller.recv(65536):
                         pass
-                    caller.sendall(said)
+                    caller.sendall(answer)
 
         thread = threading.Thread(target=answer)
         thread.start()

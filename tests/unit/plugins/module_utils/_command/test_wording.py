@@ -10,7 +10,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import REMEDIES
 
 
 @pytest.mark.parametrize(
-    ("remedy", "said"),
+    ("remedy", "phrase"),
     [
         (remedies.setting("backup_directory"), "directory in the configuration"),
         (remedies.setting("backup_offsite_prune", "false"), "offsite.prune: false in the configuration"),
@@ -27,8 +27,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import REMEDIES
         (remedies.is_it_root(), "Does it have to run as root?"),
     ],
 )
-def test_the_words(remedy: str, said: str) -> None:
-    assert worded([f"Mend it: {remedy}"]) == [f"Mend it: {said}"]
+def test_the_words(remedy: str, phrase: str) -> None:
+    assert worded([f"Mend it: {remedy}"]) == [f"Mend it: {phrase}"]
 
 
 @pytest.mark.parametrize(("kind", "given"), REMEDIES)

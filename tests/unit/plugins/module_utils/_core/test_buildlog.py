@@ -149,17 +149,17 @@ UNRESOLVED = """\
 
 @pytest.mark.parametrize("begin", ["npm ERR!", "npm error"])
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("output", "cause"),
     [
         (CONFLICT, "npm finds no versions that suit each other"),
         (NOT_LOCKED, "package.json and package-lock.json do not agree"),
         (UNRESOLVED, "the host cannot resolve the package registry's name"),
     ],
 )
-def test_npm_is_understood_whatever_its_version(said: str, cause: str, begin: str) -> None:
+def test_npm_is_understood_whatever_its_version(output: str, cause: str, begin: str) -> None:
     talk = "#9 1.0 npm WARN ERESOLVE overriding peer dependency\n"
     log = NPM.replace("Failed to compile.", "").format(
-        "".join(f"#9 2.0 {line}\n" for line in said.format(begin).splitlines())
+        "".join(f"#9 2.0 {line}\n" for line in output.format(begin).splitlines())
     )
     found = failure(log.replace("#9 2.0", talk * 9 + "#9 2.0", 1), 9)
     assert found.cause.startswith(cause)

@@ -11,9 +11,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_los
     NEXT_STEP,
     LossLimits,
     held_back,
+    loss_sentences,
     lost,
     shrunk,
-    told,
     unaccepted,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import IMPORTED, Archive, Manifest
@@ -133,17 +133,17 @@ def test_a_loss_is_accepted_by_one_set_for_all() -> None:
     sets = next_set(2, [a_set(1, db(1, vendors=500))], db(2, vendors=0))
     sets = next_set(3, sets, db(3, vendors=0), accept=True)
     assert sets[0].losses == (f"Gone since set {stamp(1)}: 500 of 500 rows of vendors in payload.db.",)
-    assert told(sets[0]) == [*sets[0].losses, "That was accepted."]
+    assert loss_sentences(sets[0]) == [*sets[0].losses, "That was accepted."]
     assert held_back(sets) == {}
     sets = next_set(4, sets, db(4, vendors=0))
-    assert (told(sets[0]), held_back(sets)) == ([], {})
+    assert (loss_sentences(sets[0]), held_back(sets)) == ([], {})
 
 
 def test_one_loss_after_another_holds_each_last_set() -> None:
     sets = next_set(2, [a_set(1, db(1, vendors=1000))], db(2, vendors=400))
     sets = next_set(3, sets, db(3, vendors=100))
     assert sets[0].lost_since == (stamp(1), stamp(2))
-    assert told(sets[0]) == [
+    assert loss_sentences(sets[0]) == [
         f"Gone since set {stamp(1)}: 900 of 1000 rows of vendors in payload.db.",
         f"Gone since set {stamp(2)}: 300 of 400 rows of vendors in payload.db.",
         f"Sets {stamp(1)}, {stamp(2)} stay until this is mended or accepted: {NEXT_STEP}",
@@ -170,11 +170,11 @@ def test_the_last_set_of_each_archive_speaks_for_it() -> None:
 
 def test_what_a_set_tells() -> None:
     (one, _unused) = next_set(2, [a_set(1, db(1, vendors=500))], db(2, vendors=0))
-    assert told(one) == [
+    assert loss_sentences(one) == [
         f"Gone since set {stamp(1)}: 500 of 500 rows of vendors in payload.db.",
         f"Set {stamp(1)} stays until this is mended or accepted: {NEXT_STEP}",
     ]
-    assert told(a_set(1)) == []
+    assert loss_sentences(a_set(1)) == []
 
 
 def test_tables_that_shrank() -> None:

@@ -157,13 +157,13 @@ class Tables:
 
 
 def test_rows_that_were_not_counted_say_nothing() -> None:
-    told = Tables({"a": 1, "b": 2, "c": 3}, ("d",))
-    assert other_rows(told, told) == ()
-    assert other_rows(told, Tables({"a": 1, "b": 3})) == ("b", "c")
-    assert other_rows(told, Tables({"a": 1, "d": 3}, ("b", "c"))) == ()
+    recorded = Tables({"a": 1, "b": 2, "c": 3}, ("d",))
+    assert other_rows(recorded, recorded) == ()
+    assert other_rows(recorded, Tables({"a": 1, "b": 3})) == ("b", "c")
+    assert other_rows(recorded, Tables({"a": 1, "d": 3}, ("b", "c"))) == ()
     nothing = Tables({}, schema="")
-    assert other_rows(told, nothing) == other_rows(nothing, told) == ()
-    assert other_rows(told, Tables({})) == ("a", "b", "c")
+    assert other_rows(recorded, nothing) == other_rows(nothing, recorded) == ()
+    assert other_rows(recorded, Tables({})) == ("a", "b", "c")
 
 
 def test_what_can_be_compared() -> None:
@@ -171,7 +171,7 @@ def test_what_can_be_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("checks", "said"),
+    ("checks", "sentence"),
     [
         ([], "0 databases"),
         ([SOUND], "1 database sound"),
@@ -180,5 +180,5 @@ def test_what_can_be_compared() -> None:
         ([DAMAGED, NOT_CHECKED, DAMAGED], "2 databases damaged, 1 not checked"),
     ],
 )
-def test_how_many_are_what(checks: list[str], said: str) -> None:
-    assert tally(checks) == said
+def test_how_many_are_what(checks: list[str], sentence: str) -> None:
+    assert tally(checks) == sentence

@@ -66,9 +66,9 @@ def test_another_play_is_told_who_is_at_work_since_when_and_how_to_go_on(owner: 
     ],
 )
 def test_it_is_taken_over(owner: Owner, later: int, rules: LockRules, why: str) -> None:
-    lock, told = taken(text_of(THERE), wanted(owner, later), rules, PATH)
+    lock, message = taken(text_of(THERE), wanted(owner, later), rules, PATH)
     assert lock == replace(wanted(owner, later), made_directory=True)
-    assert told == f"Took the lock over from deploy of ann@desk (process 41), {why}."
+    assert message == f"Took the lock over from deploy of ann@desk (process 41), {why}."
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ DAMAGED = ["{", "[]", "null", '{"owner": {}}', '{"owner": {"x": 1}, "since": 1, 
 
 @pytest.mark.parametrize("text", [*DAMAGED, '{"owner": {}, "since": Infinity, "made_directory": false}'])
 def test_garbage_is_free_and_told(text: str) -> None:
-    lock, told = taken(text, wanted(ELSEWHERE), RULES, PATH)
+    lock, message = taken(text, wanted(ELSEWHERE), RULES, PATH)
     assert lock == wanted(ELSEWHERE)
-    assert told == f"{PATH} was damaged, so it was taken as free."
+    assert message == f"{PATH} was damaged, so it was taken as free."
 
 
 @pytest.mark.parametrize("given", [{}, {"controller": "a", "process": "1:2"}])

@@ -73,5 +73,5 @@ def test_what_is_no_pattern(line: str, why: str) -> None:
         patterns_of(f"docs\n{line}\n".encode(), ".dockerignore")
 
 
-def test_bytes_that_are_no_text() -> None:
+def test_bytes_that_are_not_utf8() -> None:
     assert len(patterns_of(b"# f\xfcr\nf\xfcr\n", ".dockerignore")) == 1

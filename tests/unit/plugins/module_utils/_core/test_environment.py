@@ -85,7 +85,7 @@ BELOW = "must name a file below /data/ (for example file:/data/payload.db), or i
 TWO_SLASHES = "names a host with its two slashes; begin it with file:/ or file:///"
 QUERY = "has a ? or #, which libsql refuses for a file; leave out what follows, or write %3F or %23 for a name"
 PERCENT = "has a % that does not begin an escape such as %20; write %25 for a percent sign"
-NO_TEXT = "has escapes such as %ff that make no text in UTF-8, which libsql refuses; write the name as it is"
+NOT_UTF8 = "has escapes such as %ff that are not valid UTF-8, which libsql refuses; write the name as it is"
 NO_URI = "must start with file: and name a file in the data volume, or be the URL of a database server"
 
 
@@ -109,10 +109,10 @@ NO_URI = "must start with file: and name a file in the data volume, or be the UR
         ("file:/data/50%.db", PERCENT),
         ("file:/data/50%2.db", PERCENT),
         ("file:/data/50%zz.db", PERCENT),
-        ("file:/data/%ff.db", NO_TEXT),
-        ("file:/data/f%fcr.db", NO_TEXT),
-        ("file:/data/%ed%a0%80.db", NO_TEXT),
-        ("file:/data/a%00.db", NO_TEXT),
+        ("file:/data/%ff.db", NOT_UTF8),
+        ("file:/data/f%fcr.db", NOT_UTF8),
+        ("file:/data/%ed%a0%80.db", NOT_UTF8),
+        ("file:/data/a%00.db", NOT_UTF8),
         ("/data/payload.db", NO_URI),
         ("postgres", NO_URI),
         ("sqlite:///data/payload.db", NO_URI),
@@ -179,8 +179,8 @@ def test_a_directory_is_no_database() -> None:
     ],
 )
 def test_a_placeholder_is_no_secret(secret: str) -> None:
-    told = problem("PAYLOAD_SECRET", secret)
-    assert told.startswith("PAYLOAD_SECRET is a placeholder from an example; give another one, or leave it out of ")
+    message = problem("PAYLOAD_SECRET", secret)
+    assert message.startswith("PAYLOAD_SECRET is a placeholder from an example; give another one, or leave it out of ")
 
 
 def test_a_short_secret_is_told_with_its_length() -> None:
@@ -213,8 +213,8 @@ def test_a_right_address(url: str) -> None:
     ],
 )
 def test_a_wrong_address(url: str) -> None:
-    told = "NEXT_PUBLIC_SERVER_URL must be an http:// or https:// address with a host name"
-    assert problem("NEXT_PUBLIC_SERVER_URL", url) == told
+    message = "NEXT_PUBLIC_SERVER_URL must be an http:// or https:// address with a host name"
+    assert problem("NEXT_PUBLIC_SERVER_URL", url) == message
 
 
 RANGE = "must be between 1 and 4294967294; 0 is root, and the application never runs as root"
@@ -389,9 +389,9 @@ VARIABLES: Mapping[str, Any] = {
     ],
 )
 def test_what_can_be_told_without_the_host(changes: Mapping[str, Any], found: Sequence[str]) -> None:
-    told = environment.foreseen(SOURCES, {**VARIABLES, **changes}, [])
-    assert len(told) == len(found)
-    assert all(one.startswith(begin) for one, begin in zip(told, found))
+    message = environment.foreseen(SOURCES, {**VARIABLES, **changes}, [])
+    assert len(message) == len(found)
+    assert all(one.startswith(begin) for one, begin in zip(message, found))
 
 
 def test_what_was_refused_already_is_not_told_twice() -> None:
@@ -419,6 +419,6 @@ def test_a_value_is_no_longer_than_the_kernel_carries(name: str, characters: str
 
 def test_all_values_together_are_no_longer_than_the_kernel_carries() -> None:
     many = {f"KEY_{number}": "x" * 100_000 for number in range(20)}
-    (told,) = problems({**RIGHT, **many}, "/data")
-    assert told.startswith("all values together have 2000")
+    (message,) = problems({**RIGHT, **many}, "/data")
+    assert message.startswith("all values together have 2000")
     assert problems({**RIGHT, **dict(list(many.items())[:19])}, "/data") == []

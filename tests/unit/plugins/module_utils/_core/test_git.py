@@ -64,7 +64,7 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("output", "cause"),
     [
         (
             "@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
@@ -101,11 +101,11 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
         ),
     ],
 )
-def test_a_refusal_has_its_cause_and_what_git_said_once(said: str, cause: str) -> None:
-    told = git.why(f"{said}\n{said}")
-    assert cause in told
-    assert "{" not in told
-    assert all(told.count(line.strip().rstrip(".")) <= 1 for line in said.splitlines() if len(line) > 9)
+def test_a_refusal_has_its_cause_and_what_git_said_once(output: str, cause: str) -> None:
+    reason = git.why(f"{output}\n{output}")
+    assert cause in reason
+    assert "{" not in reason
+    assert all(reason.count(line.strip().rstrip(".")) <= 1 for line in output.splitlines() if len(line) > 9)
 
 
 def test_what_is_not_known_is_told_as_git_said_it() -> None:

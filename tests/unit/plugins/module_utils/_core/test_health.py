@@ -242,13 +242,13 @@ SENTENCES = [
         "unhealthy",
         {"failing_streak": 1, "probes": (Probe("", "", 7, ""),)},
         Reason.UNHEALTHY,
-        "is unhealthy: a health check failed; the last health check ended with code 7 without a word.",
+        "is unhealthy: a health check failed; the last health check ended with code 7 and no output.",
     ),
     (
         "unhealthy",
         {"failing_streak": 3, "probes": (Probe("", "", 7, ""),)},
         Reason.UNHEALTHY,
-        "is unhealthy: 3 health checks in a row failed; the last health check ended with code 7 without a word.",
+        "is unhealthy: 3 health checks in a row failed; the last health check ended with code 7 and no output.",
     ),
     ("exited-3", {}, Reason.EXITED, "exited with code 3."),
     ("exited-3", {"error": "no such file"}, Reason.EXITED, "exited with code 3 (no such file)."),
@@ -357,11 +357,11 @@ def test_where_a_health_check_asks(inspected: Any, address: str) -> None:
 def test_what_the_application_answers_is_told() -> None:
     sick = replace(seen("unhealthy"), answer="503: {\n  " + "x" * 400, failing_streak=1)
     silent = replace(sick, probes=(Probe("", "", 8, ""),))
-    told = explain(silent, Reason.UNHEALTHY, WantedHealth.HEALTHY, 1.0)
+    message = explain(silent, Reason.UNHEALTHY, WantedHealth.HEALTHY, 1.0)
     shown = f"asked the same, the application answers 503: {{ {'x' * 293}…."
-    assert told.endswith(f"; the last health check ended with code 8; {shown}")
+    assert message.endswith(f"; the last health check ended with code 8; {shown}")
     speaking = replace(sick, probes=(Probe("", "", 8, "503"),))
     assert f"ended with code 8 and said: 503; {shown}" in explain(speaking, Reason.UNHEALTHY, WantedHealth.HEALTHY, 1.0)
     unasked = replace(seen("starting"), answer="500: no", probes=())
-    told = explain(unasked, Reason.TIMEOUT, WantedHealth.HEALTHY, 1.0)
-    assert told.endswith("its health check has not run yet; asked the same, the application answers 500: no.")
+    message = explain(unasked, Reason.TIMEOUT, WantedHealth.HEALTHY, 1.0)
+    assert message.endswith("its health check has not run yet; asked the same, the application answers 500: no.")

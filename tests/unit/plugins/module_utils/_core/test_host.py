@@ -59,7 +59,7 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "check", "said"),
+    ("facts", "check", "finding"),
     [
         ({"engine_version": "20.10.24"}, "engine", "20.10.24"),
         ({"engine_version": ""}, "engine", "not installed"),
@@ -68,14 +68,14 @@ def test_a_good_host_in_the_order_in_which_a_person_looks() -> None:
         ({"disk_free": 0}, "disk", "0 bytes free"),
     ],
 )
-def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, said: str) -> None:
+def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, finding: str) -> None:
     bad = [one for one in findings(replace(FACTS, **facts), NEEDS) if not one.ok]
-    assert [(one.check, one.found) for one in bad] == [(check, said)]
+    assert [(one.check, one.found) for one in bad] == [(check, finding)]
     assert bad[0].remedy
 
 
 @pytest.mark.parametrize(
-    ("tools", "check", "said"),
+    ("tools", "check", "finding"),
     [
         ({"sdk": False}, "Docker SDK for Python", "not installed"),
         ({"compose_version": ""}, "compose", "not installed"),
@@ -84,9 +84,9 @@ def test_one_thing_wrong_is_one_bad_finding(facts: dict[str, Any], check: str, s
         ({"absent": ["git"]}, "command git", "not installed"),
     ],
 )
-def test_one_thing_not_installed_is_one_bad_finding(tools: dict[str, Any], check: str, said: str) -> None:
+def test_one_thing_not_installed_is_one_bad_finding(tools: dict[str, Any], check: str, finding: str) -> None:
     bad = [one for one in installed(replace(TOOLS, **tools), NEEDS) if not one.ok]
-    assert [(one.check, one.found) for one in bad] == [(check, said)]
+    assert [(one.check, one.found) for one in bad] == [(check, finding)]
     assert "install" in bad[0].remedy
 
 
@@ -105,7 +105,7 @@ def test_one_thing_not_installed_is_one_bad_finding(tools: dict[str, Any], check
 )
 def test_clocks_differ_when_no_delay_explains_it(before: float, there: float, after: float, found: str) -> None:
     seen = clock(before, there, after, 30.0)
-    assert (seen.ok, seen.found) == (not found, found or "no difference that could be told")
+    assert (seen.ok, seen.found) == (not found, found or "no measurable difference")
     assert seen.expected == "within 30 s of the controller's"
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_seen_is_said_and_no_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "owner", "ok", "said", "remedy"),
+    ("kind", "owner", "ok", "finding", "remedy"),
     [
         ("container", "site", True, "", ""),
         ("volume", "site", True, "", ""),
@@ -176,10 +176,10 @@ def test_what_cannot_be_seen_is_said_and_no_failure() -> None:
         ),
     ],
 )
-def test_names_that_are_taken(kind: str, owner: str, ok: bool, said: str, remedy: str) -> None:
+def test_names_that_are_taken(kind: str, owner: str, ok: bool, finding: str, remedy: str) -> None:
     one = found(replace(FACTS, owners={(kind, "thing"): owner}))[f"{kind} thing"]
     assert (one.ok, one.expected) == (ok, "absent, or of the Compose project site")
-    assert ok or (one.found, one.remedy) == (said, remedy)
+    assert ok or (one.found, one.remedy) == (finding, remedy)
 
 
 @pytest.mark.parametrize(
@@ -202,20 +202,20 @@ def test_every_version_is_read(numbers: list[int], suffix: str) -> None:
     assert version("v" + ".".join(map(str, numbers)) + suffix) == tuple(numbers)
 
 
-REHEARSALS = sorted((FIXTURES / "rehearsal").glob("*.txt"))
+DRY_RUNS = sorted((FIXTURES / "dry_run").glob("*.txt"))
 
 
-@pytest.mark.parametrize("path", REHEARSALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DRY_RUNS, ids=lambda path: path.stem)
 def test_what_compose_says_it_would_do(path: Path) -> None:
     assert up_to_date(path.read_text(encoding="utf-8")) == path.stem.endswith("running")
 
 
-def test_the_rehearsals_are_of_both_sorts() -> None:
-    assert {path.stem.endswith("running") for path in REHEARSALS} == {True, False}
+def test_the_dry_runs_are_of_both_sorts() -> None:
+    assert {path.stem.endswith("running") for path in DRY_RUNS} == {True, False}
 
 
 @pytest.mark.parametrize(
-    ("said", "quiet"),
+    ("output", "quiet"),
     [
         ("", False),
         ("\n \n", False),
@@ -226,8 +226,8 @@ def test_the_rehearsals_are_of_both_sorts() -> None:
         ("Network site_default  Creating", False),
     ],
 )
-def test_only_running_containers_are_up_to_date(said: str, quiet: bool) -> None:
-    assert up_to_date(said) is quiet
+def test_only_running_containers_are_up_to_date(output: str, quiet: bool) -> None:
+    assert up_to_date(output) is quiet
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs imp
     choose,
     entries,
     lines,
-    moment,
+    parse_time,
     place,
     unix,
 )
@@ -98,8 +98,8 @@ def test_a_line_without_its_end_is_left_until_the_container_writes_no_more() -> 
 
 @pytest.mark.parametrize("tty", [False, True])
 def test_what_the_engine_says_itself_is_no_line(tty: bool) -> None:
-    said = "Error grabbing logs: invalid character\n\n"
-    pieces = [entry(1, "one\n") if not tty else b"", said.encode() if tty else frame(said)]
+    damage = "Error grabbing logs: invalid character\n\n"
+    pieces = [entry(1, "one\n") if not tty else b"", damage.encode() if tty else frame(damage)]
     assert not choose(lines(entries(pieces, tty), ended=False), WantedLines(1, ALL), whole=False).enough
     found = choose(lines(entries(pieces, tty), ended=False), WantedLines(1, ALL), whole=True)
     assert (found.damage, found.enough) == ("Error grabbing logs: invalid character", True)
@@ -230,17 +230,17 @@ def test_one_time_is_for_both_streams() -> None:
         ("400000d", "0930-12-03T12:00:00.005000000Z"),
     ],
 )
-def test_moments(text: str, time: str) -> None:
-    assert moment("since", text, NOW) == time
+def test_times(text: str, time: str) -> None:
+    assert parse_time("since", text, NOW) == time
 
 
 @pytest.mark.parametrize(
     "text",
     ["yesterday", "10", "10 m", "5x", "2026-02-30T12:00:00Z", "2026-01-31", "9999999999d", "0001-01-01T00:00:00+01:00"],
 )
-def test_no_moments(text: str) -> None:
+def test_no_times(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        moment("until", text, NOW)
+        parse_time("until", text, NOW)
     assert caught.value.message == (
         f"until must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 10m or 1h30m, but is '{text}'."
     )

@@ -96,7 +96,7 @@ def free_list(data: bytes) -> int:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "finding"),
     [
         (lambda data: put(data, 16, b"\0\7"), "impossible size of pages"),
         (lambda data: put(data, 20, b"\xff"), ""),
@@ -114,8 +114,8 @@ def free_list(data: bytes) -> int:
         (lambda data: put(data, 1024 + 8, b"\0\0\0\1"), "page 1 is reached twice"),
     ],
 )
-def test_each_finding_is_named(tmp_path: Path, change: Callable[[bytes], bytes], said: str) -> None:
-    assert said in "; ".join(looked(change(made(tmp_path / "a.db"))).findings)
+def test_each_finding_is_named(tmp_path: Path, change: Callable[[bytes], bytes], finding: str) -> None:
+    assert finding in "; ".join(looked(change(made(tmp_path / "a.db"))).findings)
 
 
 def entry_of_w(data: bytes) -> int:
@@ -124,7 +124,7 @@ def entry_of_w(data: bytes) -> int:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "finding"),
     [
         (lambda data, at: put(data, at, b"\x7f"), "the schema: an entry makes no sense"),
         (lambda data, at: put(data, at, b"\x07" + b"\xff" * 9), ""),
@@ -133,14 +133,14 @@ def entry_of_w(data: bytes) -> int:
         (lambda data, at: put(data, at - 2, b"\x04"), "the schema: an entry makes no sense"),
     ],
 )
-def test_a_schema_that_makes_no_sense(tmp_path: Path, change: Callable[[bytes, int], bytes], said: str) -> None:
+def test_a_schema_that_makes_no_sense(tmp_path: Path, change: Callable[[bytes, int], bytes], finding: str) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db")) as live:
         live.execute("PRAGMA page_size = 1024")
         live.execute("CREATE TABLE w (k)")
     data = (tmp_path / "a.db").read_bytes()
     at = data.index(b"tablew") - 6
     assert data[at : at + 1] == b"\x06"
-    assert said in "; ".join(looked(change(data, at)).findings)
+    assert finding in "; ".join(looked(change(data, at)).findings)
 
 
 def test_a_chain_of_pages_that_goes_on(tmp_path: Path) -> None:

@@ -113,14 +113,14 @@ def test_without_a_live_one_the_newest_healthy_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "message"),
     [
         ("99", "There is no release 99; the releases that were healthy are: 01, 02, 04."),
         ("03", r"The release 03 was never healthy \(why\); those that were: 01, 02, 04."),
     ],
 )
-def test_where_nobody_can_return_to(wanted: str, told: str) -> None:
-    with pytest.raises(DockerVpsError, match=told):
+def test_where_nobody_can_return_to(wanted: str, message: str) -> None:
+    with pytest.raises(DockerVpsError, match=message):
         to_return_to(HISTORY, HISTORY[3], wanted)
     with pytest.raises(DockerVpsError, match="known: none"):
         to_return_to([release(3, FAILED)], None, "")

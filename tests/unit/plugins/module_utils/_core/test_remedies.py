@@ -19,7 +19,7 @@ WORDS: remedies.Words = {
 
 
 @pytest.mark.parametrize(
-    ("marked", "said"),
+    ("marked", "phrase"),
     [
         (remedies.setting("memory_min"), "<memory_min=>"),
         (remedies.setting("cutover", "stop-first"), "<cutover=stop-first>"),
@@ -30,9 +30,9 @@ WORDS: remedies.Words = {
         (remedies.is_it_root(), "<root?>"),
     ],
 )
-def test_each_kind_is_marked_and_worded(marked: str, said: str) -> None:
+def test_each_kind_is_marked_and_worded(marked: str, phrase: str) -> None:
     assert (marked[0], marked[-1]) == (remedies.OPEN, remedies.CLOSE)
-    assert remedies.worded(f"It broke: {marked}, or mend it.", WORDS) == f"It broke: {said}, or mend it."
+    assert remedies.worded(f"It broke: {marked}, or mend it.", WORDS) == f"It broke: {phrase}, or mend it."
 
 
 @pytest.mark.parametrize("value", ["nothing", "", "a ⟦ b", "⟦unknown thing⟧", 3, None, True, 1.5, b"\xe2"])
@@ -40,7 +40,12 @@ def test_what_is_no_remedy_stays(value: Any) -> None:
     assert remedies.worded(value, WORDS) == value
 
 
-def test_all_texts_of_data_are_worded() -> None:
-    play, said = remedies.play("restore"), "<play restore>"
+def test_all_strings_of_data_are_worded() -> None:
+    play, phrase = remedies.play("restore"), "<play restore>"
     found = {"msg": play, "n": 1, "rows": [{"why": (play, "x")}], play: [[play]]}
-    assert remedies.worded(found, WORDS) == {"msg": said, "n": 1, "rows": [{"why": [said, "x"]}], said: [[said]]}
+    assert remedies.worded(found, WORDS) == {
+        "msg": phrase,
+        "n": 1,
+        "rows": [{"why": [phrase, "x"]}],
+        phrase: [[phrase]],
+    }

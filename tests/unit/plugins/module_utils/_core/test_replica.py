@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which moment a database from a replica is of. What Litestream prints is that of 0.5.17."""
+"""Of which point in time a database from a replica is. What Litestream prints is that of 0.5.17."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.replica import UNKNOWN, Moment, moment
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.replica import (
+    UNKNOWN,
+    PointInTime,
+    point_in_time,
+)
 
 ASKED = "2026-11-28T15:47:54.5Z"
 FILES = [  # level, first and last transaction, time of the last one
@@ -28,8 +32,8 @@ def listed(files: list[tuple[int, str, str, str]]) -> str:
 
 def restored(txid: str) -> str:
     log = 'time=2026-11-28T16:00:45.040Z level=INFO msg="post-restore integrity check passed" db=p.db replica=file\n'
-    told = {"db_path": "/fetched/p.db", "replica": "file", "txid": f"{0:012}{txid}", "duration_ms": 80}
-    return log + json.dumps(told, indent=2) + "\n"
+    printed = {"db_path": "/fetched/p.db", "replica": "file", "txid": f"{0:012}{txid}", "duration_ms": 80}
+    return log + json.dumps(printed, indent=2) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -47,9 +51,9 @@ def restored(txid: str) -> str:
 )
 def test_what_was_got_and_what_was_not(txid: str, got: str, why: str) -> None:
     at = f"2026-11-28T{got}Z"
-    expected = Moment(at, f"Asked for {ASKED}, got the database as of {at}{why}")
-    assert moment(restored(txid), listed(FILES), ASKED) == expected
-    assert moment(restored(txid), listed(FILES[::-1]), ASKED) == expected
+    expected = PointInTime(at, f"Asked for {ASKED}, got the database as of {at}{why}")
+    assert point_in_time(restored(txid), listed(FILES), ASKED) == expected
+    assert point_in_time(restored(txid), listed(FILES[::-1]), ASKED) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,4 +72,4 @@ def test_what_was_got_and_what_was_not(txid: str, got: str, why: str) -> None:
     ],
 )
 def test_what_is_not_understood_is_not_known(came: str, list_of: str) -> None:
-    assert moment(came, list_of, ASKED) == Moment("", UNKNOWN)
+    assert point_in_time(came, list_of, ASKED) == PointInTime("", UNKNOWN)

@@ -48,9 +48,9 @@ def test_words() -> None:
     assert (counted(1, "row"), counted(2, "row")) == ("1 row", "2 rows")
 
 
-@pytest.mark.parametrize(("name", "told"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
-def test_names_as_text(name: str, told: str) -> None:
-    assert shown(name) == told
+@pytest.mark.parametrize(("name", "expected"), [("a ö.db", "a ö.db"), ("a\udcff", "a\\xff")])
+def test_names_as_utf8(name: str, expected: str) -> None:
+    assert shown(name) == expected
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ def test_a_right_value(kind: str, value: Any) -> None:
 
 @pytest.mark.parametrize(("kind", "value"), WRONG)
 def test_a_wrong_value(kind: str, value: Any) -> None:
-    (told,) = wrong({kind: ["role_x"]}, {"role_x": value}, os.path.isdir)
-    assert told.startswith("role_x must be ")
-    assert told.endswith(f", but is {short(repr(value))}.")
+    (sentence,) = wrong({kind: ["role_x"]}, {"role_x": value}, os.path.isdir)
+    assert sentence.startswith("role_x must be ")
+    assert sentence.endswith(f", but is {short(repr(value))}.")
 
 
 def test_every_kind_of_a_variable_is_tried_here() -> None:
@@ -100,15 +100,15 @@ def test_every_kind_of_a_variable_is_tried_here() -> None:
 
 
 def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
-    (told,) = wrong({"name": ["app"]}, {"app": "two words " * 500}, os.path.isdir)
-    assert told.startswith("app must be a name of letters")
-    assert len(told) < 350
+    (sentence,) = wrong({"name": ["app"]}, {"app": "two words " * 500}, os.path.isdir)
+    assert sentence.startswith("app must be a name of letters")
+    assert len(sentence) < 350
 
 
 def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
-    (told,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"}, os.path.isdir)
-    assert told.startswith("url must be a git URL without a password")
-    assert told.endswith("but is 'https://(hidden)@git.example.com/a.git'.")
+    (sentence,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"}, os.path.isdir)
+    assert sentence.startswith("url must be a git URL without a password")
+    assert sentence.endswith("but is 'https://(hidden)@git.example.com/a.git'.")
 
 
 def test_every_wrong_value_is_told_and_no_other() -> None:
@@ -135,17 +135,17 @@ def test_an_empty_value_is_judged_where_a_role_wants_one() -> None:
     rules = {"url": {"kind": "http_url", "required_by": ["env_file"]}, "port": {"kind": "port"}, "free": {}}
     values = {"port": 80, "url": "", "free": ""}
     assert ruled(rules, values, ["stack"], bool) == []
-    (told,) = ruled(rules, values, ["stack", "env_file"], bool)
-    assert told.startswith("url must be an http:// or https:// address")
-    (told,) = ruled(rules, {**values, "url": "ftp://a"}, ["stack"], bool)
-    assert told.endswith("but is 'ftp://a'.")
+    (sentence,) = ruled(rules, values, ["stack", "env_file"], bool)
+    assert sentence.startswith("url must be an http:// or https:// address")
+    (sentence,) = ruled(rules, {**values, "url": "ftp://a"}, ["stack"], bool)
+    assert sentence.endswith("but is 'ftp://a'.")
 
 
 def test_rules_are_told_in_the_order_of_the_values_and_amounts_last() -> None:
     kinds = {"high": "size", "port": "port", "k": "hooks"}
     rules = {name: {"kind": kind} for name, kind in kinds.items()} | {"low": {"kind": "size", "at_most": "high"}}
-    told = ruled(rules, {"port": 0, "k": [], "high": "x", "low": "1G"}, [], bool)
-    assert [sentence.split(" must ")[0] for sentence in told] == ["port", "high"]
+    sentences = ruled(rules, {"port": 0, "k": [], "high": "x", "low": "1G"}, [], bool)
+    assert [sentence.split(" must ")[0] for sentence in sentences] == ["port", "high"]
     assert ruled(rules, {"low": "2G", "high": "1G"}, [], bool) == ["low (2G) must not be more than high (1G)."]
 
 
@@ -177,21 +177,21 @@ def test_what_must_not_be_more() -> None:
         assert excess(pairs, {"low": low, "high": high}) == []
 
 
-def test_a_misspelt_word_is_told_with_what_was_meant() -> None:
-    words = ["app_name", "app_port", "app_name"]
-    told = unread(["app_nmae", "app_port", "other_thing"], "app_", words)
-    assert told == ["Nothing reads app_nmae; is app_name meant?"]
-    assert unread(["app_zzzzzzzzzzzzzzz"], "app_", words) == ["Nothing reads app_zzzzzzzzzzzzzzz; is it misspelt?"]
-    assert unread([], "app_", words) == []
+def test_a_misspelt_variable_is_reported_with_what_was_meant() -> None:
+    variables = ["app_name", "app_port", "app_name"]
+    sentences = unread(["app_nmae", "app_port", "other_thing"], "app_", variables)
+    assert sentences == ["Nothing reads app_nmae; is app_name meant?"]
+    assert unread(["app_zzzzzzzzzzzzzzz"], "app_", variables) == ["Nothing reads app_zzzzzzzzzzzzzzz; is it misspelt?"]
+    assert unread([], "app_", variables) == []
 
 
-WORDS = st.sets(st.text("abc_", max_size=4).map("app_".__add__))
+VARIABLES = st.sets(st.text("abc_", max_size=4).map("app_".__add__))
 
 
-@given(WORDS, WORDS)
-def test_exactly_what_nothing_reads_is_told_in_order(names: set[str], words: set[str]) -> None:
-    told = unread(names, "app_", words)
-    assert [line.split()[2].rstrip(";") for line in told] == sorted(names - words)
+@given(VARIABLES, VARIABLES)
+def test_exactly_what_nothing_reads_is_told_in_order(names: set[str], variables: set[str]) -> None:
+    sentences = unread(names, "app_", variables)
+    assert [line.split()[2].rstrip(";") for line in sentences] == sorted(names - variables)
 
 
 def test_unrelated_groups_that_differ_are_told() -> None:
@@ -201,18 +201,18 @@ def test_unrelated_groups_that_differ_are_told() -> None:
         "eu": {"app_zone": "eu"},
     }
     above = {"shop": ["all"], "blog": ["eu", "all"], "eu": ["all"], "all": []}
-    (told,) = validators.conflicts("vps1", groups, above, "app_", ["app_url"])
-    assert told.startswith(
+    (sentence,) = validators.conflicts("vps1", groups, above, "app_", ["app_url"])
+    assert sentence.startswith(
         "vps1 gets several values of app_name, from the groups blog and shop. Set it for the host, or in"
     )
     assert validators.conflicts("vps1", {"shop": groups["shop"], "eu": groups["eu"]}, above, "app_", []) == []
     over = {"all": {"app_name": "site"}, "eu": {"app_name": "eu"}, "blog": groups["blog"]}
     assert validators.conflicts("vps1", over, above, "app_", []) == []
-    assert validators.conflicts("vps1", {**over, "shop": groups["shop"]}, above, "app_", ["app_url"]) == [told]
+    assert validators.conflicts("vps1", {**over, "shop": groups["shop"]}, above, "app_", ["app_url"]) == [sentence]
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "sentence"),
     [
         (
             "argument 'aliases' is of type dict and we were unable to convert to list: <class '_TaggedDict'> x",
@@ -229,10 +229,10 @@ def test_unrelated_groups_that_differ_are_told() -> None:
         ("value of state must be one of: present, got: gone", "value of state must be one of: present, got: gone"),
     ],
 )
-def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str, told: str) -> None:
-    assert validators.unconvertible(message) == told
+def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str, sentence: str) -> None:
+    assert validators.unconvertible(message) == sentence
 
 
 def test_text_that_is_of_a_type_of_its_own() -> None:
-    (told,) = validators.not_text({"name": object()}, {"name": {"type": "str"}}, [])
-    assert told.startswith("name is of a type that YAML has no strings of, not a string: put it in quotes")
+    (sentence,) = validators.mistyped({"name": object()}, {"name": {"type": "str"}}, [])
+    assert sentence.startswith("name is of a type that YAML has no strings of, not a string: put it in quotes")

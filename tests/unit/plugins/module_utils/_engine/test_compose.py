@@ -69,9 +69,9 @@ def test_a_project_is_brought_up(docker: Docker, cli: Compose) -> None:
     assert docker.calls()[0][0] == f"{COMPOSE} --file /a.yml up --detach --no-build --pull never".split()
 
 
-@pytest.mark.parametrize("said", ["network {} not found", "could not find a network matching network mode {}: gone"])
-def test_a_container_on_a_network_that_was_made_anew_is_made_anew(docker: Docker, cli: Compose, said: str) -> None:
-    docker.answers(1, "", f"Error response from daemon: {said.format('0a' * 32)}")
+@pytest.mark.parametrize("output", ["network {} not found", "could not find a network matching network mode {}: gone"])
+def test_a_container_on_a_network_that_was_made_anew_is_made_anew(docker: Docker, cli: Compose, output: str) -> None:
+    docker.answers(1, "", f"Error response from daemon: {output.format('0a' * 32)}")
     with pytest.raises(EngineError):
         cli.up("shop", "/opt/shop", "/a.yml")
     wanted = f"{COMPOSE} --file /a.yml up --detach --no-build --pull never"
@@ -112,8 +112,8 @@ def test_what_compose_refuses_is_told_by_the_end_of_its_words(docker: Docker, cl
             "up": lambda: cli.up("shop", "/opt/shop", "/a.yml"),
             "config_hash": lambda: cli.config_hash("shop", "/opt/shop", "/a.yml", "app"),
         }[what]()
-    told = "Compose could not do it. The command docker compose ended with code 17: line 5\nline 6\n"
-    assert caught.value.message.startswith(told)
+    message = "Compose could not do it. The command docker compose ended with code 17: line 5\nline 6\n"
+    assert caught.value.message.startswith(message)
     assert caught.value.message.endswith(f"line {LAST_LINES + 4}")
 
 

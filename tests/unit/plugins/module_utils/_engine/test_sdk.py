@@ -114,7 +114,12 @@ def test_containers_are_halted_and_go_on(serve_engine: ServeEngine) -> None:
     engine.unpause("a1")
     engine.start("a1")
     engine.stop("a1")
-    assert [path.rpartition("/")[2] for _unused, path, _unused in server.told] == ["pause", "unpause", "start", "stop"]
+    assert [path.rpartition("/")[2] for _unused, path, _unused in server.changes] == [
+        "pause",
+        "unpause",
+        "start",
+        "stop",
+    ]
     assert dict(server.asked)["/containers/a1/stop"] == {"t": ["10"]}
 
 
@@ -133,7 +138,7 @@ def test_volumes_are_made_and_removed(serve_engine: ServeEngine) -> None:
     engine.create_volume("data", "local", {}, {"type": "none", "o": "bind", "device": "/srv"})
     engine.remove_volume("data")
     options = {"type": "none", "o": "bind", "device": "/srv"}
-    assert server.told == [
+    assert server.changes == [
         ("POST", "/volumes/create", {"Name": "data", "Driver": "local", "Labels": {"a": "b"}}),
         ("POST", "/volumes/create", {"Name": "data", "Driver": "local", "DriverOpts": options, "Labels": {}}),
         ("DELETE", "/volumes/data", None),
@@ -428,7 +433,7 @@ def test_a_network_and_a_container_are_made(serve_engine: ServeEngine) -> None:
     engine = engine_of(server)
     engine.create_network("drill", {"a": "b"}, internal=True)
     engine.create_container("drill", {"Image": "app:1", "HostConfig": {"NetworkMode": "drill"}})
-    (_unused, path, network), container = server.told
+    (_unused, path, network), container = server.changes
     assert path == "/networks/create"
     assert network.items() >= {"Name": "drill", "Driver": "bridge", "Internal": True, "Labels": {"a": "b"}}.items()
     assert container == (
@@ -452,7 +457,7 @@ def test_everything_with_a_label_is_removed(serve_engine: ServeEngine) -> None:
         }
     )
     engine_of(server).remove_labelled("drill=app")
-    assert [path for _unused, path, _unused in server.told] == [
+    assert [path for _unused, path, _unused in server.changes] == [
         "/containers/c1",
         "/containers/gone",
         "/networks/n1",
@@ -468,7 +473,7 @@ def test_everything_with_a_label_is_removed(serve_engine: ServeEngine) -> None:
 def test_nothing_with_a_label(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/containers/json": (200, []), "/networks": (200, []), "/volumes": (200, {"Volumes": None})})
     engine_of(server).remove_labelled("drill=app")
-    assert server.told == []
+    assert server.changes == []
 
 
 def test_what_cannot_be_removed_is_told(serve_engine: ServeEngine) -> None:
@@ -519,11 +524,11 @@ def test_the_end_of_a_log_up_to_a_time(serve_engine: ServeEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"), [(REFUSED, "the disk is on fire"), ((404, {"message": "No such container: app"}), "No such")]
+    ("answer", "changes"), [(REFUSED, "the disk is on fire"), ((404, {"message": "No such container: app"}), "No such")]
 )
-def test_a_log_that_is_refused(serve_engine: ServeEngine, answer: tuple[int, Any], told: str) -> None:
+def test_a_log_that_is_refused(serve_engine: ServeEngine, answer: tuple[int, Any], changes: str) -> None:
     log = engine_of(serve_engine({"/containers/app/logs": answer})).log("app", 0)
-    with pytest.raises(EngineError, match=f"^The Docker engine refused: {told}"):
+    with pytest.raises(EngineError, match=f"^The Docker engine refused: {changes}"):
         next(log)
 
 
@@ -570,8 +575,8 @@ def test_a_command_in_a_container(serve_engine: ServeEngine) -> None:
     server = serve_engine({**answers, "/exec/e1/json": (200, {"Running": True, "ExitCode": None})})
     engine = engine_of(server)
     assert engine.begin("a1", ["wget", "-q"]) == "e1"
-    assert server.told[0][2]["Cmd"] == ["wget", "-q"]
-    assert server.told[1][2] == {"Tty": False, "Detach": True}
+    assert server.changes[0][2]["Cmd"] == ["wget", "-q"]
+    assert server.changes[1][2] == {"Tty": False, "Detach": True}
     assert engine.ended("e1") is None
     server.answers["/exec/e1/json"] = (200, {"Running": False, "ExitCode": 7})
     assert engine.ended("e1") == 7
@@ -606,12 +611,12 @@ def recreated(serve_engine: ServeEngine, made: dict[str, Any], aliases: list[str
 
 def test_a_container_is_recreated_with_other_labels_and_names(serve_engine: ServeEngine) -> None:
     server = recreated(serve_engine, made_container(), ["www"])
-    assert [(method, path) for method, path, _unused in server.told] == [
+    assert [(method, path) for method, path, _unused in server.changes] == [
         ("DELETE", "/containers/app-next"),
         ("POST", "/containers/create"),
     ]
     assert dict(server.asked)["/containers/create"] == {"name": ["app-next"]}
-    assert server.told[-1][2] == {
+    assert server.changes[-1][2] == {
         "Image": "app:1",
         "Labels": {"a": "1", "b": "3", "c": "4"},
         "HostConfig": {"Binds": ["data:/data:rw"], "RestartPolicy": {"Name": "unless-stopped"}},
@@ -630,13 +635,13 @@ def test_what_people_configured_of_names_and_networks_stays(serve_engine: ServeE
         },
     }
     server = recreated(serve_engine, made, ["www"])
-    body = server.told[1][2]
+    body = server.changes[1][2]
     assert (body["Hostname"], body["Domainname"]) == ("shop", "example.com")
     assert body["Labels"] == {"b": "3", "c": "4"}
     assert body["NetworkingConfig"]["EndpointsConfig"] == {
         "proxy": {"IPAMConfig": {"IPv4Address": "192.0.2.7"}, "Aliases": ["www"]}
     }
-    assert server.told[2] == (
+    assert server.changes[2] == (
         "POST",
         "/networks/second/connect",
         {
@@ -654,7 +659,7 @@ def test_what_people_configured_of_names_and_networks_stays(serve_engine: ServeE
 def test_a_further_network_without_anything_configured(serve_engine: ServeEngine) -> None:
     made = made_container()
     made["NetworkSettings"]["Networks"]["second"] = {}
-    assert recreated(serve_engine, made, []).told[2][2] == {"Container": "new", "EndpointConfig": {}}
+    assert recreated(serve_engine, made, []).changes[2][2] == {"Container": "new", "EndpointConfig": {}}
 
 
 def test_a_container_that_cannot_be_recreated_is_told(serve_engine: ServeEngine) -> None:

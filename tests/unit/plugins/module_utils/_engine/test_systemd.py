@@ -10,7 +10,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.system
 
 
 @pytest.mark.parametrize(
-    ("said", "start"),
+    ("output", "start"),
     [
         (
             "ExecMainStartTimestamp=Sun 2026-11-29 03:09:05 UTC\nActiveEnterTimestamp=Sun 2026-11-29 03:09:16 UTC",
@@ -21,9 +21,11 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.system
         ("exit", None),
     ],
 )
-def test_when_the_engine_was_started(said: str, start: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_engine_was_started(
+    output: str, start: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    if said != "exit":
-        (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho '{said}'\n")
+    if output != "exit":
+        (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho '{output}'\n")
         (tmp_path / "systemctl").chmod(0o755)
     assert engine_start() == start

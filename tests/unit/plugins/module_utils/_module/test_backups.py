@@ -23,8 +23,8 @@ def test_the_volumes() -> None:
     assert caught.value.message == "volumes must name at least one volume, as in {db: ptnextjs-db}."
 
 
-@pytest.mark.parametrize(("volume", "told"), [("", "''"), (None, "None"), (7, "7"), (["x"], "['x']")])
-def test_a_volume_without_a_name(volume: Any, told: str) -> None:
+@pytest.mark.parametrize(("volume", "shown"), [("", "''"), (None, "None"), (7, "7"), (["x"], "['x']")])
+def test_a_volume_without_a_name(volume: Any, shown: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         volumes_of({"db": "shop-db", "media": volume})
-    assert caught.value.message == f"volumes.media must be the name of a volume, but is {told}."
+    assert caught.value.message == f"volumes.media must be the name of a volume, but is {shown}."

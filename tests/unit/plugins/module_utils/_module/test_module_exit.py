@@ -55,7 +55,7 @@ def forbidden() -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "parts"),
     [
         (remedied, ["It broke. Run deploy.yml.", "Set docker_vps_cutover."]),
         (forbidden, ["Permission denied. Does the play need become: true?"]),
@@ -63,10 +63,10 @@ def forbidden() -> Mapping[str, Any]:
     ],
 )
 def test_what_helps_is_said_in_the_words_of_plays(
-    exit_of: Any, run: Callable[[], Mapping[str, Any]], said: list[str]
+    exit_of: Any, run: Callable[[], Mapping[str, Any]], parts: list[str]
 ) -> None:
     text = exit_of(main_of(run), name="app").text
-    assert [one for one in said if one not in text] == []
+    assert [one for one in parts if one not in text] == []
     assert [mark for mark in ("⟦", "\\u27e6") if mark in text] == []
 
 

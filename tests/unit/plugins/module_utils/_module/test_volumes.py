@@ -22,7 +22,7 @@ def test_a_procedure_gets_what_the_parameters_name(
 
     def run(params: str, sets: Any, connect: Callable[[], Any], clock: Any, check_mode: bool) -> Mapping[str, Any]:
         engine = connect().info()["ServerVersion"]
-        return {"changed": False, "told": [params, sets.app, sets.directory, engine, clock.utc().tzname(), check_mode]}
+        return {"changed": False, "given": [params, sets.app, sets.directory, engine, clock.utc().tzname(), check_mode]}
 
     def main() -> None:
         module = AnsibleModule(argument_spec={**APP_ARGUMENTS, **ENGINE_ARGUMENTS}, supports_check_mode=True)
@@ -30,4 +30,4 @@ def test_a_procedure_gets_what_the_parameters_name(
 
     ended = exit_of(main, check=check, app="shop", directory=str(tmp_path), docker_host=server.url)
     assert ended.code == 0
-    assert ended.result["told"] == ["params of shop", "shop", str(tmp_path), "26.1.5", "UTC", check]
+    assert ended.result["given"] == ["params of shop", "shop", str(tmp_path), "26.1.5", "UTC", check]

@@ -11,7 +11,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
 
 @pytest.mark.parametrize(
-    ("remedy", "said"),
+    ("remedy", "phrase"),
     [
         (remedies.setting("backup_directory"), "docker_vps_backup_directory"),
         (remedies.setting("restore_force", "true"), "docker_vps_restore_force: true"),
@@ -23,8 +23,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
         (remedies.is_it_root(), "Does the play need become: true?"),
     ],
 )
-def test_the_words(remedy: str, said: str) -> None:
-    assert worded([f"Mend it: {remedy}"]) == [f"Mend it: {said}"]
+def test_the_words(remedy: str, phrase: str) -> None:
+    assert worded([f"Mend it: {remedy}"]) == [f"Mend it: {phrase}"]
 
 
 def test_it_knows_every_kind() -> None:

@@ -125,8 +125,8 @@ def test_a_checkout_of_another_repository_is_not_made_this_one(author: Author, h
     other = Author(author.place.with_name("other"), author.place.with_name("other.git"))
     other.push(page="another application")
     for check in (True, False):
-        said = host.refused(repository=str(other.bare), check_mode=check)
-        assert f"is a checkout of file://{author.bare}: is this another application?" in said
+        message = host.refused(repository=str(other.bare), check_mode=check)
+        assert f"is a checkout of file://{author.bare}: is this another application?" in message
     assert host.page() == "first"
     author.git("remote", "set-url", "origin", str(other.bare), at=host.place)
     host(repository=str(other.bare))
@@ -176,9 +176,9 @@ def test_large_files_whose_contents_are_elsewhere_are_told(
         (commands / name).symlink_to(shutil.which(name) or name)
     monkeypatch.setenv("PATH", str(commands))
     monkeypatch.setenv("HOME", str(commands))
-    said = host.refused()
-    assert "install git-lfs on the host (apt-get install git-lfs)" in said
-    assert "Only pointers are here: pages/a.png." in said or "git-lfs: not found" in said
+    message = host.refused()
+    assert "install git-lfs on the host (apt-get install git-lfs)" in message
+    assert "Only pointers are here: pages/a.png." in message or "git-lfs: not found" in message
     assert "Only pointers are here" in host.refused() or "git-lfs: not found" in host.refused()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import WantedLines, after, moment
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import WantedLines, after, parse_time
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.container_logs import END, Params, run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import frame
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock, inspected
@@ -77,7 +77,7 @@ def ran(
     wait: float = 0,
 ) -> dict[str, Any]:
     found = re.compile(pattern) if pattern else None
-    wanted = WantedLines(tail, after(since, NOW), moment("until", until, NOW), found)
+    wanted = WantedLines(tail, after(since, NOW), parse_time("until", until, NOW), found)
     return run(Params(container, wanted, env_file, wait), engine, engine.clock or FakeClock())
 
 
@@ -188,13 +188,13 @@ def test_secrets_of_an_env_file_are_left_out_too(tmp_path: Path) -> None:
 
 def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / ".env"
-    for text, told in (
+    for text, message in (
         (None, "must be an env file on the host, but there is none."),
         ("=", "cannot be read: line 1 is"),
     ):
         if text:
             path.write_text(text)
-        with pytest.raises(InvalidInput, match=re.escape(f"env_file {path} {told}")):
+        with pytest.raises(InvalidInput, match=re.escape(f"env_file {path} {message}")):
             ran(FakeLogEngine(THREE), env_file=str(path))
 
 

@@ -131,8 +131,8 @@ def test_stop_first(site: Site) -> None:
     assert live.image == "shop:2"
     assert live.id > old.id
     assert 1.0 <= live.downtime <= 3.0
-    told = f"Release {live.id}, shop:2, is live and healthy after {live.seconds:.1f} s; "
-    assert result["summary"] == f"{told}for {live.downtime:.1f} s nothing served."
+    message = f"Release {live.id}, shop:2, is live and healthy after {live.seconds:.1f} s; "
+    assert result["summary"] == f"{message}for {live.downtime:.1f} s nothing served."
     assert site.beside() == []
     assert site.releases.unfinished() == []
     assert "of shop:2" in (site.home / ".env.production").read_text()
@@ -230,17 +230,17 @@ def test_the_same_version_that_does_not_start_any_more(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         ("shop:1", "This version is live already."),
         ("shop:2", "shop:2 would take the place of the live version (stop-first)."),
     ],
 )
-def test_check_mode(site: Site, image: str, told: str) -> None:
+def test_check_mode(site: Site, image: str, message: str) -> None:
     site.engine.add_image("shop:2")
     before = site.state()
     result = site.run(site.params(image), check=True)
-    assert result["summary"] == told
+    assert result["summary"] == message
     assert result["changed"] is (image == "shop:2")
     assert result["release"]["image"] == image
     assert site.engine.calls == []
@@ -557,10 +557,10 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD, ids=list(BAD))
 def test_a_bad_version_is_undone(site: Site, bad: str) -> None:
-    version, told = BAD[bad]
+    version, message = BAD[bad]
     before = site.state()
     error = failed(site, version=version)
-    assert told in error.message
+    assert message in error.message
     assert "The version before, shop:1, was put back and is healthy after" in error.message
     assert_undone(site, before)
     assert site.deploy("shop:3")["release"]["image"] == "shop:3"

@@ -31,8 +31,8 @@ def test_check_mode_says_who_has_it_and_takes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "deploy.lock").exists()
     run(asked(tmp_path), NOW, check_mode=False)
     assert run(asked(tmp_path), NOW + 60, check_mode=True)["message"] == ""
-    told = run(asked(tmp_path, BOB), NOW + 60, check_mode=True)
-    assert (told["held"], told["message"].startswith("deploy of ann@desk")) == (False, True)
+    result = run(asked(tmp_path, BOB), NOW + 60, check_mode=True)
+    assert (result["held"], result["message"].startswith("deploy of ann@desk")) == (False, True)
 
 
 def test_a_release_that_was_interrupted_is_named(tmp_path: Path) -> None:

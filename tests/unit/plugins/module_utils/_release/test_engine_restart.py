@@ -37,8 +37,8 @@ def test_whatever_serves_the_application_is_started(tmp_path: Path, labels: dict
     one = engine.containers["ONE"]
     one["Labels"], one["HostConfig"]["RestartPolicy"] = labels, {"Name": "unless-stopped"}
     one["State"]["FinishedAt"] = "2026-02-01T02:00:07Z"
-    said = ["one was ended by the engine when that came back, and was started again."]
-    assert bring_back(engine, "shop", START) == (said if back else [])
+    expected = ["one was ended by the engine when that came back, and was started again."]
+    assert bring_back(engine, "shop", START) == (expected if back else [])
     assert engine.running() == (["ONE"] if back else [])
 
 

@@ -179,7 +179,7 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "said", "up_to_date"),
+    ("states", "output", "up_to_date"),
     [
         (["healthy"], "Container app  Running", True),
         (["healthy", "healthy"], "Container app  Running", True),
@@ -192,13 +192,13 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
         (["healthy"], "", False),
     ],
 )
-def test_up_to_date_needs_health_and_a_quiet_rehearsal(
-    states: list[Optional[str]], said: str, up_to_date: bool
+def test_up_to_date_needs_health_and_a_quiet_dry_run(
+    states: list[Optional[str]], output: str, up_to_date: bool
 ) -> None:
     mine = {"Labels": {PROJECT_LABEL: "site"}}
     containers = {str(number): {**inspected(state), "Config": mine} for number, state in enumerate(states) if state}
     engine = FakeHostEngine(containers=containers)
-    host = FakeHost(rehearsals={("site", "/opt/site/compose.yml"): said})
+    host = FakeHost(dry_runs={("site", "/opt/site/compose.yml"): output})
     names = [str(number) for number in range(len(states))]
     asked = {"project": "site", "containers": names}
     assert ran(engine, host, **asked, compose_file="/opt/site/compose.yml")["up_to_date"] is up_to_date
@@ -225,6 +225,6 @@ def test_the_directory_of_another_application_is_refused(writer: str, right: boo
     if right:
         assert all(checks(ran(host=host, **given)).values())
     else:
-        told = "it belongs to the Compose project blog; give each application a ⟦setting directory⟧ of its own"
-        with pytest.raises(DockerVpsError, match=told):
+        message = "it belongs to the Compose project blog; give each application a ⟦setting directory⟧ of its own"
+        with pytest.raises(DockerVpsError, match=message):
             ran(host=host, **given)

@@ -28,14 +28,14 @@ def site(tmp_path: Path) -> Site:
     return one
 
 
-def refused(site: Site, rehearsed: bool = True, **more: Any) -> DockerVpsError:
+def refused(site: Site, dry_run: bool = True, **more: Any) -> DockerVpsError:
     """Be refused, and see that nothing has changed, though the env file was the new one already.
 
-    A rehearsal is refused in the same words, unless it is what earlier steps of a play would have brought.
+    A dry run is refused with the same message, unless it lacks what earlier steps of a play would have brought.
     """
     before = site.state()
-    if rehearsed:
-        with pytest.raises(DockerVpsError) as rehearsal:
+    if dry_run:
+        with pytest.raises(DockerVpsError) as checked:
             site.run(site.params("shop:2", **more), check=True)
         assert site.state() == before
     site.write_env("of shop:2")
@@ -44,13 +44,13 @@ def refused(site: Site, rehearsed: bool = True, **more: Any) -> DockerVpsError:
     assert site.state() == before
     assert site.engine.calls == []
     assert len(site.releases.listing()) == 1
-    assert not rehearsed or rehearsal.value.message == caught.value.message
+    assert not dry_run or checked.value.message == caught.value.message
     return caught.value
 
 
 def test_an_image_that_is_not_there(site: Site) -> None:
     del site.engine.images["shop:2"]
-    assert "The image shop:2 is not on this host. Build or pull it first." in refused(site, rehearsed=False).message
+    assert "The image shop:2 is not on this host. Build or pull it first." in refused(site, dry_run=False).message
 
 
 def test_an_env_file_that_is_not_there(tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_a_disk_without_room_for_the_copy(site: Site, monkeypatch: pytest.Monkey
     facts = os.statvfs(site.db)
     full = os.statvfs_result((facts.f_bsize, facts.f_frsize, facts.f_blocks, 0, 0, *facts[5:]))
     monkeypatch.setattr(os, "statvfs", lambda _path: full)
-    told = "has 0 bytes free, and the copy of shop-db with which this release could be undone needs 64"
-    with pytest.raises(DockerVpsError, match=told):
+    message = "has 0 bytes free, and the copy of shop-db with which this release could be undone needs 64"
+    with pytest.raises(DockerVpsError, match=message):
         site.run(site.params("shop:2"))
-    with pytest.raises(DockerVpsError, match=told):
+    with pytest.raises(DockerVpsError, match=message):
         site.run(site.params("shop:2"), check=True)
     assert site.engine.calls == []
 
@@ -133,9 +133,9 @@ def test_data_that_could_not_be_put_back_is_a_caution(site: Site) -> None:
 
 def test_a_mount_point_cannot_be_exchanged(site: Site) -> None:
     site.engine.volumes["shop-db"].update({"Options": {"o": "bind", "device": "/proc"}})
-    found, told = preconditions.data_of(site.params("shop:2"), site.sets, site.engine)
+    found, message = preconditions.data_of(site.params("shop:2"), site.sets, site.engine)
     assert found is None
-    assert "/proc is a mount point" in told
+    assert "/proc is a mount point" in message
 
 
 def test_paths_that_nobody_could_copy_are_a_caution(site: Site) -> None:
@@ -147,8 +147,10 @@ def test_paths_that_nobody_could_copy_are_a_caution(site: Site) -> None:
         top = below
     os.close(top)
     (caution,) = site.run(site.params("shop:2"), check=True)["cautions"]
-    told = f"The data would not be put back if this release failed. Paths in {site.db} are too long to be copied: ddd"
-    assert caution.startswith(told)
+    message = (
+        f"The data would not be put back if this release failed. Paths in {site.db} are too long to be copied: ddd"
+    )
+    assert caution.startswith(message)
     assert len(caution) < 600
     assert site.run(site.params("shop:2"))["cautions"] == [caution]
 
@@ -288,8 +290,8 @@ def test_nothing_is_staged_or_changed_when_a_backup_is_at_work(site: Site) -> No
 
 @pytest.mark.usefixtures("impatient")
 def test_a_second_run_is_told_who_is_at_work(site: Site) -> None:
-    told = "Cannot begin a release of shop: a release of shop"
-    with site.releases.lock("a release of shop", 0), pytest.raises(Locked, match=told):
+    message = "Cannot begin a release of shop: a release of shop"
+    with site.releases.lock("a release of shop", 0), pytest.raises(Locked, match=message):
         site.run(site.params("shop:2"))
     assert site.engine.names() == {APP: "shop:1"}
 

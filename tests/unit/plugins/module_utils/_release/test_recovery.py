@@ -62,12 +62,12 @@ def users_write(site: Site, rows: int = 2) -> None:
     site.engine.on["here", "reload"] = lambda: database(site.db / "payload.db", vendors=rows)
 
 
-def killed_at(site: Site, moment: str, image: str = "shop:2", **more: Any) -> str:
-    """Have a run killed at a moment, and return the release that it was at."""
+def killed_at(site: Site, point: str, image: str = "shop:2", **more: Any) -> str:
+    """Have a run killed at a point, and return the release that it was at."""
     site.write_env(f"of {image}")
     if image not in site.engine.images:
         site.engine.add_image(image, Version(migrates=migrate))
-    site.engine.on[tuple(moment.split())] = lambda: FATE.strike(site.place, 0, Killed())
+    site.engine.on[tuple(point.split())] = lambda: FATE.strike(site.place, 0, Killed())
     with pytest.raises(Killed):
         site.run(site.params(image, **more))
     FATE.rest()
@@ -190,7 +190,7 @@ def test_a_database_that_cannot_be_read_is_not_thrown_away(site: Site) -> None:
     made = version(migrates=migrate)
     site.engine.on["stop", APP] = lambda: setattr(made, "migrates", lambda place: None)
     error = failed(site, made, proxy_reload_command=["reload"])
-    assert "What would be lost cannot be told" in error.message
+    assert "What would be lost cannot be determined" in error.message
     assert (site.live().image, site.live().result) == ("shop:2", DEGRADED)
 
 
@@ -201,7 +201,7 @@ def test_a_database_that_cannot_be_read_when_the_name_moves(site: Site) -> None:
 
     site.engine.on["execute", NEXT, "true"] = damage
     error = failed(site, smoke_test_command=["true"])
-    assert "What would be lost cannot be told" in error.message
+    assert "What would be lost cannot be determined" in error.message
 
 
 def test_a_new_version_known_by_an_alias_may_be_reached_from_its_start(site: Site) -> None:
@@ -312,10 +312,10 @@ def brought_up(site: Site, image: str) -> str:
 def test_rows_written_to_a_version_that_was_brought_up_by_hand_are_not_lost(site: Site) -> None:
     one = brought_up(site, "shop:2")
     database(site.db / "payload.db", vendors=40)
-    told = recover(site.world, one, "It was killed.")
-    assert told
-    assert told.release.result == "degraded"
-    assert "40 rows of vendors" in told.release.message
+    recovered = recover(site.world, one, "It was killed.")
+    assert recovered
+    assert recovered.release.result == "degraded"
+    assert "40 rows of vendors" in recovered.release.message
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
     assert site.engine.names() == {APP: "shop:2"}
     assert site.counted()["vendors"] == 43
@@ -374,11 +374,11 @@ def test_a_journal_that_cannot_be_read(site: Site, text: str) -> None:
 def test_an_old_container_that_is_gone_is_made_anew(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     site.engine.remove_container(OLD)
-    told = recover(site.world, one, "It was killed.")
-    assert told
+    recovered = recover(site.world, one, "It was killed.")
+    assert recovered
     assert site.engine.names() == {APP: "shop:1"}
     assert ("up", "shop") in site.engine.calls
-    assert "The version before, shop:1, was put back and is healthy" in told.release.message
+    assert "The version before, shop:1, was put back and is healthy" in recovered.release.message
 
 
 def test_a_container_that_was_stopped_for_the_exchange_and_is_gone(site: Site) -> None:
@@ -394,9 +394,9 @@ def test_a_version_that_has_to_stay_and_is_gone_is_made_anew(site: Site) -> None
     one = killed_at(site, "here reload", proxy_reload_command=["reload"])
     database(site.db / "payload.db", vendors=1)
     site.engine.remove_container(APP)
-    told = recover(site.world, one, "It was killed.")
-    assert told
-    assert told.release.result == DEGRADED
+    recovered = recover(site.world, one, "It was killed.")
+    assert recovered
+    assert recovered.release.result == DEGRADED
     assert site.engine.names() == {APP: "shop:2"}
 
 
@@ -408,9 +408,9 @@ def test_nothing_to_recover(site: Site) -> None:
 def test_a_decided_one_is_finished(site: Site) -> None:
     one = killed_at(site, f"remove {OLD}")
     assert site.releases.current() == one
-    told = recover(site.world, one, "It was killed.")
-    assert told
-    assert told.release.result == HEALTHY
+    recovered = recover(site.world, one, "It was killed.")
+    assert recovered
+    assert recovered.release.result == HEALTHY
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
 
 
@@ -590,20 +590,20 @@ def test_an_engine_that_leaves_again_and_again(site: Site) -> None:
 def test_files_that_are_gone_do_not_keep_the_old_container_from_running(site: Site) -> None:
     one = killed_at(site, f"start {NEXT}")
     os.unlink(site.releases.path(site.releases.current(), "compose.yml"))
-    told = recover(site.world, one, "It was killed.")
-    assert told
+    recovered = recover(site.world, one, "It was killed.")
+    assert recovered
     assert site.engine.names() == {APP: "shop:1"}
-    assert "compose.yml is gone, so the release" in told.release.message
+    assert "compose.yml is gone, so the release" in recovered.release.message
 
 
 def test_an_env_file_in_which_secrets_cannot_be_told_hides_all(site: Site) -> None:
     one = killed_at(site, f"rename {NEXT} {APP}")
     site.engine.versions["shop:2"].lines = [f"I have {SECRET}"]
     Path(site.releases.path(one, ".env.production")).write_text("garbage")
-    told = recover(site.world, one, f"It was killed with {SECRET}.")
-    assert told
-    assert SECRET not in told.release.message + told.evidence + Path(site.releases.path(one, LOG)).read_text()
-    assert "not shown, since its secrets cannot be told" in told.evidence
+    recovered = recover(site.world, one, f"It was killed with {SECRET}.")
+    assert recovered
+    assert SECRET not in recovered.release.message + recovered.evidence + Path(site.releases.path(one, LOG)).read_text()
+    assert "not shown, since its secrets are not known" in recovered.evidence
     assert site.engine.names() == {APP: "shop:1"}
 
 
@@ -620,7 +620,7 @@ def test_a_log_that_cannot_be_kept(site: Site) -> None:
     one = killed_at(site, f"rename {NEXT} {APP}")
     site.engine.versions["shop:2"].lines = ["hello"]
     Path(site.releases.path(one, LOG)).mkdir()
-    told = recover(site.world, one, "It was killed.")
-    assert told
-    assert "The log of the failed version is lost: " in told.release.message
-    assert told.evidence.endswith("hello")
+    recovered = recover(site.world, one, "It was killed.")
+    assert recovered
+    assert "The log of the failed version is lost: " in recovered.release.message
+    assert recovered.evidence.endswith("hello")

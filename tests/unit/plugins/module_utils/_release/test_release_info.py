@@ -14,7 +14,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP
 PARAMS = Params(APP)
 
 
-def told(site: Site) -> list[str]:
+def summary(site: Site) -> list[str]:
     result = run(PARAMS, site.releases, site.engine)
     lines: list[str] = result["summary"]
     return lines
@@ -51,7 +51,7 @@ def test_a_message_without_a_log_and_a_return(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")
     site.releases.record(replace(site.live(), result="degraded", message="why\nmore", rolled_back_to="20250101-000000"))
-    (line,) = told(site)
+    (line,) = summary(site)
     assert line.endswith("degraded   shop:1  -  -  rolled back to 20250101-000000, why")
 
 
@@ -59,28 +59,28 @@ def test_what_does_not_agree(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")
     site.engine.versions["shop:1"] = Version(unhealthy=0.0)
-    assert told(site)[-1] == f"{APP} is running (unhealthy)."
+    assert summary(site)[-1] == f"{APP} is running (unhealthy)."
     site.engine.remove_container(APP)
     assert (
-        told(site)[-1]
+        summary(site)[-1]
         == f"Release {site.live().id} should be live, but there is no container {APP}. Run ⟦play deploy⟧."
     )
     site.engine.add_image("shop:9")
     site.engine.place_container(APP, "shop:9", {}, [])
-    assert told(site)[-1] == f"Release {site.live().id} should be live, but {APP} runs shop:9. Run ⟦play deploy⟧."
+    assert summary(site)[-1] == f"Release {site.live().id} should be live, but {APP} runs shop:9. Run ⟦play deploy⟧."
 
 
 def test_releases_of_which_none_is_live(tmp_path: Path) -> None:
     site = Site(tmp_path)
     with pytest.raises(DockerVpsError):
         site.deploy("shop:1", Version(refuses="no entrypoint"))
-    assert len(told(site)) == 1
+    assert len(summary(site)) == 1
 
 
 def test_what_is_under_way(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")
     Path(site.releases.path(site.live().id, "journal.json")).write_text("{}")
-    first, last = told(site)
+    first, last = summary(site)
     assert first.startswith(f"{site.live().id}  under way  shop:1")
     assert last.startswith(f"The cutover to {site.live().id} is under way or was interrupted;")

@@ -39,7 +39,7 @@ def test_it_is_undone(site: Site) -> None:
     }
 
 
-def test_a_rehearsal_says_what_would_be_recovered(site: Site) -> None:
+def test_a_dry_run_says_what_would_be_recovered(site: Site) -> None:
     (left,) = site.releases.unfinished()
     result = run("shop", False, site.world, check_mode=True)
     assert result == {
@@ -56,13 +56,13 @@ def test_what_was_never_released_is_not_started(site: Site) -> None:
     env = Path(site.releases.live[".env.production"])
     released = env.read_text()
     env.write_text("WORD=never\n")
-    said = f"{env} was not what is live, so that of release {site.releases.current()} {{}} back."
-    rehearsed = run("shop", True, site.world, check_mode=True)
-    assert rehearsed["summary"] == [said.format("would be put")]
+    sentence = f"{env} was not what is live, so that of release {site.releases.current()} {{}} back."
+    dry_run = run("shop", True, site.world, check_mode=True)
+    assert dry_run["summary"] == [sentence.format("would be put")]
     assert env.read_text() == "WORD=never\n"
     result = run("shop", True, site.world, check_mode=False)
-    told = {"changed": True, "recovered": [], "put_back": [str(env)], "summary": [said.format("was put")]}
-    assert result == told
+    expected = {"changed": True, "recovered": [], "put_back": [str(env)], "summary": [sentence.format("was put")]}
+    assert result == expected
     assert env.read_text() == released
     kept = env.with_name(".env.production.previous")
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("WORD=never\n", 0o600)

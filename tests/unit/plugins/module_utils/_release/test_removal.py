@@ -131,7 +131,7 @@ def test_with_the_data_nothing_is_left_but_backups(site: Site) -> None:
 
 @pytest.mark.parametrize("data", [False, True])
 @pytest.mark.parametrize(("check", "planned"), [(True, False), (False, True), (True, True)])
-def test_a_rehearsal_and_a_plan_change_nothing(site: Site, data: bool, check: bool, planned: bool) -> None:
+def test_a_dry_run_and_a_plan_change_nothing(site: Site, data: bool, check: bool, planned: bool) -> None:
     before = site.state()
     result = remove(site, check, data=data, planned=planned)
     assert (site.state(), site.engine.calls) == (before, [])
@@ -198,9 +198,9 @@ def test_what_is_only_scheduled_is_told_and_left_to_whoever_calls(site: Site) ->
 
 @pytest.mark.parametrize("directory", ["/", "/srv", "/srv/", "//srv", "/srv/../srv", "srv"])
 def test_nothing_at_the_top_of_the_file_system_is_removed(site: Site, directory: str) -> None:
-    said = f"⟦setting directory⟧ is {directory}, which is at the top of the file system: nothing is removed there."
+    message = f"⟦setting directory⟧ is {directory}, which is at the top of the file system: nothing is removed there."
     for check in (False, True):
-        assert refused(site, check, directory=directory).startswith(said)
+        assert refused(site, check, directory=directory).startswith(message)
 
 
 def test_nor_by_way_of_a_link(site: Site, tmp_path: Path) -> None:
@@ -284,17 +284,19 @@ def test_the_port_of_a_registry_is_no_tag(site: Site) -> None:
 @pytest.mark.parametrize("check", [False, True])
 def test_data_that_somebody_else_uses_does_not_go(site: Site, check: bool) -> None:
     other(site, "replica", "shop-app:1", "shop-media")
-    said = "replica also uses the volumes shop-db and shop-media of shop: nothing was removed. Remove these containers"
-    assert refused(site, check, data=True).startswith(said)
+    message = (
+        "replica also uses the volumes shop-db and shop-media of shop: nothing was removed. Remove these containers"
+    )
+    assert refused(site, check, data=True).startswith(message)
     other(site, "copy", "shop-app:1", "shop-db")
     assert refused(site, check, data=True).startswith("copy, replica also use the volumes")
     assert remove(site)["changed"] is True
 
 
 def test_data_that_a_backup_would_not_hold_does_not_go(site: Site) -> None:
-    said = "⟦setting backup_volumes⟧ leaves out shop-media, so a last backup would not hold this data. Add it there"
+    message = "⟦setting backup_volumes⟧ leaves out shop-media, so a last backup would not hold this data. Add it there"
     for check in (False, True):
-        assert refused(site, check, data=True, archives={"db": "shop-db"}).startswith(said)
+        assert refused(site, check, data=True, archives={"db": "shop-db"}).startswith(message)
     (site.media / "a.png").unlink()
     assert remove(site, check=True, data=True, archives={"db": "shop-db"})["backup"] == {"db": "shop-db"}
     assert remove(site, archives={})["changed"] is True
@@ -331,8 +333,8 @@ def test_a_failure_says_that_something_is_left(site: Site) -> None:
     site.engine.fails["remove_volume", "shop-media"] = EngineError("The Docker engine refused: in use.")
     with pytest.raises(EngineError) as caught:
         remove(site, data=True)
-    said = "The Docker engine refused: in use. The removal of shop is not complete: when that is mended, ⟦again⟧."
-    assert caught.value.message == said
+    message = "The Docker engine refused: in use. The removal of shop is not complete: when that is mended, ⟦again⟧."
+    assert caught.value.message == message
     assert (site.home / "compose.yml").exists()
     site.engine.fails.clear()
     assert remove(site, data=True)["goes"][0] == "images shop-app:1, shop-app:2"

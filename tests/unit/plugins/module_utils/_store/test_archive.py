@@ -467,7 +467,7 @@ def test_any_other_word_of_tar_is_an_error(tree: Path, monkeypatch: pytest.Monke
 
 def test_a_tar_that_is_killed_is_an_error(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, tree.parent / "bin", "tar", "kill -9 $$")
-    with pytest.raises(DockerVpsError, match="cannot be archived: tar was stopped without a word"):
+    with pytest.raises(DockerVpsError, match="cannot be archived: tar was stopped with no output"):
         packed(tree)
 
 
@@ -495,8 +495,8 @@ def test_a_command_line_that_is_too_long_is_not_an_absent_tar(tree: Path) -> Non
 
 def test_a_host_without_tar_is_told_so(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tree))
-    told = "GNU tar cannot be started: No such file or directory. Install it: apt-get install tar"
-    with pytest.raises(DockerVpsError, match=told):
+    message = "GNU tar cannot be started: No such file or directory. Install it: apt-get install tar"
+    with pytest.raises(DockerVpsError, match=message):
         packed(tree)
 
 

@@ -27,8 +27,8 @@ NOW = 1_790_000_000.9
 def test_it_is_written_for_its_owner_only_and_says_who(tmp_path: Path) -> None:
     path = tmp_path / "deploy.lock"
     path.touch(0o644)
-    lock, told = deploy_lock.take(str(path), ME, RULES, NOW)
-    assert (lock, told) == (Lock(ME, int(NOW)), "")
+    lock, message = deploy_lock.take(str(path), ME, RULES, NOW)
+    assert (lock, message) == (Lock(ME, int(NOW)), "")
     assert path.stat().st_mode & 0o777 == 0o600
     assert parse(path.read_text()) == lock == deploy_lock.look(str(path))
 
@@ -53,8 +53,8 @@ def test_the_second_is_refused_and_leaves_the_file(tmp_path: Path) -> None:
 def test_garbage_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "deploy.lock"
     path.write_bytes(b"\xff\x00garbage" * 5000)
-    lock, told = deploy_lock.take(str(path), ME, RULES, NOW)
-    assert "was damaged" in told
+    lock, message = deploy_lock.take(str(path), ME, RULES, NOW)
+    assert "was damaged" in message
     assert parse(path.read_text()) == lock
 
 

@@ -136,11 +136,11 @@ def test_check_mode_tells_the_same_and_writes_nothing(host: Host, before: dict[s
     if before:
         host.run(before)
     files = host.files()
-    told = host.run(check_mode=True)
+    result = host.run(check_mode=True)
     assert host.files() == files
     assert host.path.parent.exists() == bool(before)
     host.secrets = [SECRET]
-    assert host.run() == told
+    assert host.run() == result
 
 
 def test_a_wrong_mode_is_put_right_and_nothing_is_kept_for_it(host: Host) -> None:

@@ -143,7 +143,7 @@ def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> No
         assert examiner.facts(str(tmp_path / "b.db")).check == SOUND
 
 
-def test_what_is_no_text_is_shown_as_text(tmp_path: Path) -> None:
+def test_what_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
     found = facts(str(nameless(tmp_path / "a.db")))
     assert (found.check, found.tables, found.uncounted) == (SOUND, {"t": 3}, ("ttt\\xff",))
     assert found.why == "some rows break rules of their tables: NULL value in ttt\\xff.n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files appear whole or not at all, with their mode from the first moment."""
+"""Files appear whole or not at all, with their mode from the start."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    texts = [letter * 300_000 for letter in "ab"]
-    replace(str(path), Kept(texts[0], 0o600, ME, MINE))
+    contents = [letter * 300_000 for letter in "ab"]
+    replace(str(path), Kept(contents[0], 0o600, ME, MINE))
     seen: set[str] = set()
     done = threading.Event()
 
@@ -88,15 +88,15 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     for turn in range(20):
-        replace(str(path), Kept(texts[turn % 2], 0o600, ME, MINE))
+        replace(str(path), Kept(contents[turn % 2], 0o600, ME, MINE))
     done.set()
     watcher.join()
     assert seen
-    assert seen <= set(texts)
+    assert seen <= set(contents)
 
 
 def test_what_an_interrupted_run_left_does_not_stop_the_next_one(tmp_path: Path) -> None:
-    (tmp_path / "file.partial").write_text("half of something much longer than the new text")
+    (tmp_path / "file.partial").write_text("half of something much longer than the new content")
     (tmp_path / "file.partial").chmod(0o666)
     replace(str(tmp_path / "file"), NEW)
     assert read(str(tmp_path / "file")) == NEW
@@ -285,8 +285,8 @@ def test_a_directory_that_is_not_there_is_not_copied(tmp_path: Path) -> None:
 def test_a_host_without_cp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = r"GNU cp cannot be started: No such file or directory\. Install it: apt-get install coreutils\."
-    with pytest.raises(DockerVpsError, match=told):
+    message = r"GNU cp cannot be started: No such file or directory\. Install it: apt-get install coreutils\."
+    with pytest.raises(DockerVpsError, match=message):
         copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
 
 
@@ -409,10 +409,10 @@ def test_a_file_of_an_absurd_size_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_of_a_full_disk_its_place_is_told(tmp_path: Path, number: int) -> None:
     error = OSError(number, os.strerror(number))
-    told = refused("/a/x cannot be written", error, str(tmp_path / "not/there")).message
-    assert told.startswith(f"/a/x cannot be written: {os.strerror(number)} (the disk at /")
-    assert " KiB free). " in told
-    assert "become" not in told
+    message = refused("/a/x cannot be written", error, str(tmp_path / "not/there")).message
+    assert message.startswith(f"/a/x cannot be written: {os.strerror(number)} (the disk at /")
+    assert " KiB free). " in message
+    assert "become" not in message
 
 
 def test_an_error_without_a_text_is_told_by_its_name() -> None:
@@ -457,7 +457,7 @@ def test_a_file_system_that_is_read_only_is_named_as_such(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "fsync", refuse)
     monkeypatch.setattr(os, "mkdir", refuse)
-    told = r"Read-only file system\. That file system is mounted read-only"
+    message = r"Read-only file system\. That file system is mounted read-only"
     for act in (lambda: replace(str(tmp_path / "file"), NEW), lambda: make_directory(str(tmp_path / "new"))):
-        with pytest.raises(DockerVpsError, match=told):
+        with pytest.raises(DockerVpsError, match=message):
             act()

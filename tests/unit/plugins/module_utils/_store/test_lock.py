@@ -119,8 +119,8 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", none)
-    told = r"Cannot begin a backup: the lock .*/\.lock cannot be taken: No locks available\. That file system has no"
-    with pytest.raises(DockerVpsError, match=told), locked(str(tmp_path / ".lock"), "a backup"):
+    message = r"Cannot begin a backup: the lock .*/\.lock cannot be taken: No locks available\. That file system has no"
+    with pytest.raises(DockerVpsError, match=message), locked(str(tmp_path / ".lock"), "a backup"):
         raise AssertionError("locked")
 
 

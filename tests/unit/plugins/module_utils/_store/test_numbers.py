@@ -17,7 +17,7 @@ def tables(database: sqlite3.Connection) -> list[str]:
     return [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%'")]
 
 
-def said(*statements: str, value: Any = 0) -> str:
+def finding(*statements: str, value: Any = 0) -> str:
     with closing(sqlite3.connect(":memory:")) as database:
         for statement in statements:
             database.execute(statement, (value,) if "?" in statement else ())
@@ -47,7 +47,7 @@ def test_whole_numbers_only(value: Any, found: bool) -> None:
         "INSERT INTO vendors VALUES (2, ?)",
         "INSERT INTO vendors VALUES (3, 0)",
     )
-    assert said(table, *rows, value=value) == (f"vendors.anything has {END}" if found else "")
+    assert finding(table, *rows, value=value) == (f"vendors.anything has {END}" if found else "")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_whole_numbers_only(value: Any, found: bool) -> None:
     ],
 )
 def test_what_a_column_makes_of_a_number(kind: str, found: bool) -> None:
-    assert bool(said(f"CREATE TABLE t (a {kind})", "INSERT INTO t VALUES (9007199254740993)")) is found
+    assert bool(finding(f"CREATE TABLE t (a {kind})", "INSERT INTO t VALUES (9007199254740993)")) is found
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_a_column_makes_of_a_number(kind: str, found: bool) -> None:
     ],
 )
 def test_columns_are_named(statements: Sequence[str], named: str) -> None:
-    assert said(*statements) == (f"{named} {END}" if named else "")
+    assert finding(*statements) == (f"{named} {END}" if named else "")
 
 
 def test_a_table_whose_name_is_no_text_hides_no_other() -> None:

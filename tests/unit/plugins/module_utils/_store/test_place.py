@@ -30,16 +30,16 @@ def events(data: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
     real_open: Callable[..., int] = os.open
 
-    def opened(path: Any, flags: int, *more: Any, **words: Any) -> int:
+    def opened(path: Any, flags: int, *more: Any, **keywords: Any) -> int:
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-        return real_open(path, flags, *more, **words)
+        return real_open(path, flags, *more, **keywords)
 
     def noted(name: str) -> None:
         real = getattr(os, name)
 
-        def act(*paths: Any, **words: Any) -> None:
-            real(*paths, **words)
+        def act(*paths: Any, **keywords: Any) -> None:
+            real(*paths, **keywords)
             done.append(" ".join([name, *(os.path.basename(one) for one in paths if isinstance(one, str))]))
 
         monkeypatch.setattr(os, name, act)
@@ -80,8 +80,10 @@ def test_a_file_system_that_gives_nothing_away(
 
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", refuse)
-    told = f"The file system of {data.parent} gives nothing to another user (Operation not permitted), so the owners of"
-    assert hindrance(str(data)).startswith(told)
+    message = (
+        f"The file system of {data.parent} gives nothing to another user (Operation not permitted), so the owners of"
+    )
+    assert hindrance(str(data)).startswith(message)
     assert os.listdir(data.parent) == ["_data"]
 
 
@@ -105,10 +107,10 @@ def test_a_file_system_that_renames_nothing(data: Path, events: list[str], monke
 def test_a_full_disk_is_told_as_such(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real: Callable[..., int] = os.open
 
-    def full(path: Any, flags: int, *more: Any, **words: Any) -> int:
+    def full(path: Any, flags: int, *more: Any, **keywords: Any) -> int:
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(path, flags, *more, **words)
+        return real(path, flags, *more, **keywords)
 
     monkeypatch.setattr(os, "open", full)
     assert "No space left on device. The data of a volume is prepared beside it. Free some space" in hindrance(
@@ -141,9 +143,9 @@ def test_what_is_mounted_below() -> None:
     with open("/proc/self/mountinfo", encoding="utf-8") as lines:
         points = sorted((line.split(" ")[4] for line in lines), reverse=True)  # those of /sys before those of /proc
     below = next(one for one in points if os.path.dirname(one) not in points)
-    told = hindrance(os.path.dirname(below))
-    assert told.startswith("Another file system is mounted at ")
-    assert f"moved aside with {os.path.dirname(below)}. Unmount it first" in told
+    message = hindrance(os.path.dirname(below))
+    assert message.startswith("Another file system is mounted at ")
+    assert f"moved aside with {os.path.dirname(below)}. Unmount it first" in message
 
 
 def test_a_directory_that_is_gone(tmp_path: Path) -> None:

@@ -152,8 +152,8 @@ def test_one_is_forgotten(releases: Releases) -> None:
 
 
 def test_one_at_a_time(releases: Releases) -> None:
-    told = "a rollback of shop: a release of shop"
-    with releases.lock("a release of shop", 0), pytest.raises(Locked, match=told), releases.lock(
+    message = "a rollback of shop: a release of shop"
+    with releases.lock("a release of shop", 0), pytest.raises(Locked, match=message), releases.lock(
         "a rollback of shop", 0
     ):
         raise AssertionError("two at once")

@@ -85,7 +85,7 @@ def test_what_may_be_shown(program: FakeProgram) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "Fatal: unable to open config file: stat /srv/x/config: no such file or directory\n" + WHERE,
         "Fatal: unable to open config file: <config/> does not exist\n" + WHERE,
@@ -93,13 +93,13 @@ def test_what_may_be_shown(program: FakeProgram) -> None:
         "Fatal: unable to open config file: Stat: The specified key does not exist.\n" + WHERE,
     ],
 )
-def test_a_repository_that_is_not_there(program: FakeProgram, said: str) -> None:
-    program.answer(cat={"code": 1, "err": said})
+def test_a_repository_that_is_not_there(program: FakeProgram, output: str) -> None:
+    program.answer(cat={"code": 1, "err": output})
     assert not restic_of(program).exists()
 
 
 @pytest.mark.parametrize(
-    ("said", "cause", "step"),
+    ("output", "cause", "step"),
     [
         ("Fatal: wrong password or no key found\n", ": wrong password or no key found. ", "Give the password"),
         (
@@ -126,8 +126,8 @@ def test_a_repository_that_is_not_there(program: FakeProgram, said: str) -> None
         ("", ": it ended with 1 and said nothing. ", "Is the storage up"),
     ],
 )
-def test_why_it_cannot_be_opened(program: FakeProgram, said: str, cause: str, step: str) -> None:
-    program.answer(cat={"code": 1, "err": said})
+def test_why_it_cannot_be_opened(program: FakeProgram, output: str, cause: str, step: str) -> None:
+    program.answer(cat={"code": 1, "err": output})
     restic = restic_of(program)
     with pytest.raises(DockerVpsError) as caught:
         restic.exists()
@@ -144,14 +144,14 @@ def test_secrets_in_what_restic_says_are_masked(program: FakeProgram) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("output", "cause"),
     [
         (f"Stat(<config/>) returned error, retrying after 942.168107ms: {REFUSED}\n", f": {REFUSED}. Is"),
         ("", ": no answer within 1 s. Is"),
     ],
 )
-def test_patience_ends(program: FakeProgram, said: str, cause: str) -> None:
-    program.answer(cat={"err": said, "sleeps": 60})
+def test_patience_ends(program: FakeProgram, output: str, cause: str) -> None:
+    program.answer(cat={"err": output, "sleeps": 60})
     with pytest.raises(DockerVpsError) as caught:
         restic_of(program, patience=1).exists()
     assert cause in caught.value.message
@@ -256,15 +256,15 @@ def test_thousands_of_snapshots_are_no_argument_list_too_long(program: FakeProgr
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "why"),
+    ("code", "output", "why"),
     [
         (1, TRACE, "blob not removed, server response: 403 Forbidden (403)"),
         (0, REFUSED_QUIETLY, "Remove(<snapshot/2b1d8acea2>) failed: unexpected HTTP response (403): 403 Forbidden"),
         (1, f"Fatal: {PASSWORD}\n", "***"),
     ],
 )
-def test_a_removal_that_is_refused_is_told(program: FakeProgram, code: int, said: str, why: str) -> None:
-    program.answer(forget={"code": code, "err": said})
+def test_a_removal_that_is_refused_is_told(program: FakeProgram, code: int, output: str, why: str) -> None:
+    program.answer(forget={"code": code, "err": output})
     assert restic_of(program).forget([ONE]) == why
 
 
@@ -321,14 +321,14 @@ def test_locks_of_killed_processes_of_this_host_are_removed(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "Stat(<config/>) returned error, retrying after 728.165885ms: Stat: The specified bucket does not exist\n",
         "Stat(<config/>) returned error, retrying after 1s: storage: bucket doesn't exist\n",
     ],
 )
-def test_a_bucket_that_is_not_there_is_no_repository_at_once(program: FakeProgram, said: str) -> None:
-    program.answer(cat={"err": said, "sleeps": 60})
+def test_a_bucket_that_is_not_there_is_no_repository_at_once(program: FakeProgram, output: str) -> None:
+    program.answer(cat={"err": output, "sleeps": 60})
     began = time.monotonic()
     assert not restic_of(program).exists()
     assert time.monotonic() - began < 20

@@ -101,7 +101,7 @@ def test_a_manifest_that_could_not_be_read_back_is_not_written(sets: Sets, reaso
         publish(sets, "20260201-020000", reason=reason)
     assert stamps(sets) == [STAMP]
     assert [name for name in names(sets) if "20260201" in name] == [".partial-20260201-020000"]
-    with pytest.raises(BadManifest, match="Look in the volumes for names that are no text"):
+    with pytest.raises(BadManifest, match="Look in the volumes for names that are not valid UTF-8"):
         sets.record(manifest_of(reason=reason))
     assert sets.listing().sets[0].manifest == manifest_of()
 

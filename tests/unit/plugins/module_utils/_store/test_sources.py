@@ -113,27 +113,27 @@ def test_a_dockerfile_that_leads_to_no_file_of_the_sources_is_refused(root: Path
     (root.parent / "outside").write_text("FROM scratch")
     (root / "Dockerfile").unlink()
     (root / "Dockerfile").symlink_to(leads)
-    told = f"{root}/Dockerfile is a link to {leads}, and that is no file of the sources."
+    message = f"{root}/Dockerfile is a link to {leads}, and that is no file of the sources."
     with pytest.raises(InvalidInput) as caught:
         chosen(str(root), "")
-    assert caught.value.message.startswith(told)
+    assert caught.value.message.startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("name", "ignore", "said"),
+    ("name", "ignore", "message"),
     [
         ("nowhere", "", "nowhere are not a directory on the controller. Correct ⟦setting source_path⟧."),
         ("package.json", "", "package.json are not a directory on the controller. Correct ⟦setting source_path⟧."),
         ("", "*", " hold no files, or .dockerignore leaves none. Correct ⟦setting source_path⟧, or that file."),
     ],
 )
-def test_no_sources_are_refused(root: Path, name: str, ignore: str, said: str) -> None:
+def test_no_sources_are_refused(root: Path, name: str, ignore: str, message: str) -> None:
     (root / "Dockerfile").unlink()
     place = str(root / name) if name else str(root)
     with pytest.raises(InvalidInput) as caught:
         chosen(place, ignore)
     assert caught.value.message.startswith(f"The sources {root}")
-    assert caught.value.message.endswith(said)
+    assert caught.value.message.endswith(message)
 
 
 def digest_of(root: Path) -> str:
@@ -272,9 +272,9 @@ def test_the_archive_can_be_read_by_anybody_whatever_the_umask_was(tmp_path: Pat
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    told = f"The sources {tmp_path} cannot be read on the controller: {tmp_path}/gone.ts: No such file or directory."
+    message = f"The sources {tmp_path} cannot be read on the controller: {tmp_path}/gone.ts: No such file or directory."
     with pytest.raises(DockerVpsError) as caught:
         digest(str(tmp_path), ["gone.ts"])
-    assert caught.value.message.startswith(told)
+    assert caught.value.message.startswith(message)
     with pytest.raises(DockerVpsError, match="cannot be read on the controller"):
         archive(str(tmp_path), ["gone.ts"], str(tmp_path / "x.tar.gz"))

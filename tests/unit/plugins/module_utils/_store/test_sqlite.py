@@ -87,8 +87,8 @@ def process(code: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             assert other.stdout is not None
             assert other.stdout.readline() == b"ready\n", other.communicate()[1].decode()
             yield other
-            _unused, said = other.communicate(b"")
-            assert (other.returncode, said) == (0, b"")
+            _unused, output = other.communicate(b"")
+            assert (other.returncode, output) == (0, b"")
         finally:
             other.kill()
 
@@ -470,11 +470,11 @@ def test_a_table_whose_name_is_no_text_is_not_counted(app: Path) -> None:
         connection.execute('SELECT count(*) FROM "ttt\udcff"')
 
 
-def test_what_sqlite_says_may_be_no_text(app: Path) -> None:
+def test_what_sqlite_says_may_not_be_utf8(app: Path) -> None:
     path = str(unspeakable(app / "db"))
     sqlite.recover_crash(path)
-    said = r"malformed database schema \(vvv\\xff\)"
-    with pytest.raises(DockerVpsError, match=said), sqlite.at_rest(path) as connection:
+    message = r"malformed database schema \(vvv\\xff\)"
+    with pytest.raises(DockerVpsError, match=message), sqlite.at_rest(path) as connection:
         connection.execute("SELECT 1 FROM t")
 
 
@@ -515,7 +515,7 @@ def test_a_query_that_names_too_much_is_ended(app: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("SELECT filename FROM media", "no such table: media"),
         ("SELECT filename FROM interrupted", "no such table: interrupted"),
@@ -526,10 +526,10 @@ def test_a_query_that_names_too_much_is_ended(app: Path, monkeypatch: pytest.Mon
     ],
 )
 @pytest.mark.parametrize("mode", MODES)
-def test_a_query_that_fails_is_named(app: Path, query: str, said: str, mode: str) -> None:
+def test_a_query_that_fails_is_named(app: Path, query: str, message: str, mode: str) -> None:
     path = make(app / "db", mode)
     before = contents(app)
-    with pytest.raises(DockerVpsError, match=said) as failure:
+    with pytest.raises(DockerVpsError, match=message) as failure:
         names(str(path), query)
     assert repr(query) in failure.value.message
     assert contents(app) == before

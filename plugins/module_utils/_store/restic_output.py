@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What restic says, in the words of 0.14 to 0.19, and what to do about it."""
+"""What the messages of restic 0.14 to 0.19 mean, and what to do about them."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _NEXT_STEPS = (
 )
 
 
-def next_step(said: str) -> str:
+def next_step(stderr: str) -> str:
     """Return what to do about it."""
-    return next(step for sign, step in _NEXT_STEPS if sign in said)
+    return next(step for sign, step in _NEXT_STEPS if sign in stderr)
 
 
-def cause(said: str) -> str:
+def cause(stderr: str) -> str:
     """Return the line that tells most, without what it is wrapped in."""
-    lines = [line for raw in said.splitlines() for line in _plain(raw).splitlines() if line.strip()]
+    lines = [line for raw in stderr.splitlines() for line in _plain(raw).splitlines() if line.strip()]
     # Of Go's stack traces every second line is indented, and tells where the one before it is.
     lines = [line for line, after in zip(lines, [*lines[1:], ""]) if "\t" not in (line[:1], after[:1])]
     lines = [line for line in lines if IN_VAIN.search(line)] or lines

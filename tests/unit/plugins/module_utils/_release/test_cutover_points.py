@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cutover that is killed, or meets a full disk, at each moment at which it changes something."""
+"""A cutover that is killed, or meets a full disk, at each point at which it changes something."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
     Site,
     Version,
     migrate,
-    moments,
+    points,
 )
 
-MOMENTS = 70  # more than there are
+POINTS = 70  # more than there are
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def deploy(site: Site) -> dict[str, Any]:
 
 
 def struck(site: Site, number: int, error: BaseException) -> dict[str, Any]:
-    """Deploy, be struck at a moment, and return what was there before."""
+    """Deploy, be struck at a point, and return what was there before."""
     before = site.state()
     site.write_env("of shop:2")
     FATE.strike(site.place, number, error)
     try:
         deploy(site)
-        assert number >= len(FATE.moments) or error.args
+        assert number >= len(FATE.points) or error.args
     except (Killed, DockerVpsError):
         pass
     except OSError:
@@ -60,18 +60,18 @@ def struck(site: Site, number: int, error: BaseException) -> dict[str, Any]:
 
 def is_removal(number: int) -> bool:
     """Whether it is one for which no disk is too full."""
-    return bool(FATE.moments[number:] and FATE.moments[number].startswith(("os.remove", "os.rmdir")))
+    return bool(FATE.points[number:] and FATE.points[number].startswith(("os.remove", "os.rmdir")))
 
 
-def test_the_moments(site: Site) -> None:
-    found = list(moments(site, lambda: deploy(site)))
-    assert 30 < len(found) < MOMENTS
+def test_the_points(site: Site) -> None:
+    found = list(points(site, lambda: deploy(site)))
+    assert 30 < len(found) < POINTS
     assert any(one.startswith("subprocess.Popen") for one in found)
     assert any(one.startswith("os.symlink") for one in found)
     assert f"stop {OLD}" in found
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize("number", range(POINTS))
 def test_killed_recovered_and_run_again(site: Site, number: int) -> None:
     before = struck(site, number, Killed())
     decided = site.releases.current() != before["current"]
@@ -98,7 +98,7 @@ def test_killed_recovered_and_run_again(site: Site, number: int) -> None:
     assert site.live().result == HEALTHY
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize("number", range(POINTS))
 def test_killed_while_data_is_restored(site: Site, number: int) -> None:
     site.deploy("shop:1b", backup=site.backing_up())
     database(site.db / "payload.db", vendors=5)
@@ -114,11 +114,11 @@ def test_killed_while_data_is_restored(site: Site, number: int) -> None:
     assert after["unfinished"] == []
     assert site.counted()["vendors"] == (3 if decided else 8)
     assert after["running"] == ({APP: "shop:2"} if decided else before["running"])
-    staging = any(one.startswith("os.rename") and "journal.json" in one for one in FATE.moments[:number])
+    staging = any(one.startswith("os.rename") and "journal.json" in one for one in FATE.points[:number])
     assert [one for one in after["beside"] if staging or ".restoring-" not in one] == []
 
 
-@pytest.mark.parametrize("number", range(MOMENTS))
+@pytest.mark.parametrize("number", range(POINTS))
 def test_a_full_disk(site: Site, number: int) -> None:
     before = struck(site, number, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     after = site.state()

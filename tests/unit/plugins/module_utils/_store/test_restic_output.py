@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line of restic's words that tells most, and which locks are stale."""
+"""The line of restic's output that tells most, and which locks are stale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic_said import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic_output import (
     ABSENT,
     IN_VAIN,
     cause,
@@ -20,7 +20,7 @@ BUCKET = "Stat(<config/>) returned error, retrying after 728ms: Stat: The specif
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("output", "line"),
     [
         ("", ""),
         ("Fatal: Fatal: no\n", "no"),
@@ -34,8 +34,8 @@ BUCKET = "Stat(<config/>) returned error, retrying after 728ms: Stat: The specif
         ('{"code": 1}\n', '{"code": 1}'),
     ],
 )
-def test_the_cause(said: str, told: str) -> None:
-    assert cause(said) == told
+def test_the_cause(output: str, line: str) -> None:
+    assert cause(output) == line
 
 
 def test_what_waiting_does_not_change() -> None:
