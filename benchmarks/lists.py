@@ -89,12 +89,14 @@ def fill(directory: str, count: int) -> None:
     now = datetime.now(timezone.utc)
     database = asdict(DATABASE)
     for number in range(count):
-        stamp = (now - timedelta(days=number + 1)).strftime(manifest.STAMP)
+        set_id = (now - timedelta(days=number + 1)).strftime(manifest.SET_ID)
         held = (type(DATABASE)(**{**database, "tables": TABLES}),)
-        archives = (archive_of("db", stamp, databases=held), archive_of("media", stamp))
+        archives = (archive_of("db", set_id, databases=held), archive_of("media", set_id))
         for archive in archives:
             Path(directory, archive.file).write_text(archive.name)
-        Path(directory, manifest.manifest_file(stamp)).write_text(manifest.write(manifest_of(stamp, archives=archives)))
+        Path(directory, manifest.manifest_file(set_id)).write_text(
+            manifest.write(manifest_of(set_id, archives=archives))
+        )
 
 
 def measure(directory: str, count: int) -> Measured:

@@ -185,21 +185,21 @@ def test_12_backup_creates_a_valid_backup(site: Site) -> None:
     made = site.app.playbook("backup").succeeded()
     assert SECRET not in made.output
     files = {path.name: path for path in site.app.backups.iterdir() if not path.name.startswith(".")}
-    stamp = max(name for name in files if name.startswith("manifest-"))[len("manifest-") : -len(".json")]
-    assert f"Set {stamp} of acceptance" in made.text
+    set_id = max(name for name in files if name.startswith("manifest-"))[len("manifest-") : -len(".json")]
+    assert f"Set {set_id} of acceptance" in made.text
     members = {
-        name: run("tar", "-tzf", str(files[f"{name}-{stamp}.tar.gz"])).stdout.split() for name in ("db", "media")
+        name: run("tar", "-tzf", str(files[f"{name}-{set_id}.tar.gz"])).stdout.split() for name in ("db", "media")
     }
     assert members["db"].count("./payload.db") == 1
     assert not [name for name in members["db"] if name.endswith(("-wal", "-shm"))]
     assert any(name.endswith("square.png") for name in members["media"])
-    manifest = json.loads(files[f"manifest-{stamp}.json"].read_text())
+    manifest = json.loads(files[f"manifest-{set_id}.json"].read_text())
     assert manifest["downtime"] == 0
     assert manifest["archives"][0]["databases"][0]["tables"]["vendors"] == 1
     assert (manifest["uploads"]["named"], manifest["uploads"]["missing"]) == (1, [])
     assert site.app.playbook("backup_list", docker_vps_backup_verify="full").succeeded()
     assert site.app.playbook("restore_drill").succeeded()
-    assert json.loads(files[f"manifest-{stamp}.json"].read_text())["drills"][-1]["passed"] is True
+    assert json.loads(files[f"manifest-{set_id}.json"].read_text())["drills"][-1]["passed"] is True
 
 
 def test_12_no_copy_holds_half_a_document(site: Site) -> None:

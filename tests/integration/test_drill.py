@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterator, Mapping
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, drill, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import STAMP, Archive, archive_file
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import SET_ID, Archive, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
@@ -95,8 +95,8 @@ def failure(sets: Sets, **given: Any) -> DockerVpsError:
 def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about: Any) -> None:
     """Replace the set by one whose archive of the database holds something else; every checksum is right."""
     one = newest(sets)
-    stamp = (one.time - timedelta(seconds=1)).strftime(STAMP)
-    folder = Path(sets.begin(stamp))
+    set_id = (one.time - timedelta(seconds=1)).strftime(SET_ID)
+    folder = Path(sets.begin(set_id))
     archives: list[Archive] = []
     for each in one.manifest.archives:
         root = scratch / each.name
@@ -104,7 +104,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
         archive.extract(one.path(each), each.compression, str(root), sha256=each.sha256)
         if each.name == "db":
             change(root)
-        file = archive_file(each.name, stamp, "gzip")
+        file = archive_file(each.name, set_id, "gzip")
         written = archive.write(str(folder / file), str(root), "gzip", instead={}, leave_out=())
         result = replace(
             each,
@@ -115,7 +115,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
             plain_bytes=written.plain_bytes,
         )
         archives.append(replace(result, **about) if each.name == "db" else result)
-    sets.publish(str(folder), replace(one.manifest, id=stamp, archives=tuple(archives)))
+    sets.publish(str(folder), replace(one.manifest, id=set_id, archives=tuple(archives)))
     sets.remove([one])
 
 

@@ -120,23 +120,23 @@ class Host:
             database.executemany("INSERT INTO vendors (name) VALUES (?)", names)
             database.commit()
 
-    def back_up(self, stamp: str) -> BackupSet:
+    def back_up(self, set_id: str) -> BackupSet:
         """Make a set as volume_backup does, without an engine."""
         sets = self.sets
         sets.prepare()
-        folder = sets.begin(stamp)
+        folder = sets.begin(set_id)
         copy = str(Path(folder) / "copy")
         with examiner.Examiner() as one:
             facts = one.copy(str(self.place / "db/payload.db"), copy)
         databases = {"db": (Database(path="payload.db", **asdict(facts)),), "media": ()}
         archives = []
         for name, instead in (("db", {"payload.db": copy}), ("media", {})):
-            root, file = str(self.place / name), archive_file(name, stamp, "gzip")
+            root, file = str(self.place / name), archive_file(name, set_id, "gzip")
             leave_out = tree.survey(root).sidecars
             written = archive.write(str(Path(folder) / file), root, "gzip", instead=instead, leave_out=leave_out)
             facts_of = {key: getattr(written, key) for key in ("sha256", "bytes", "plain_bytes", "files")}
-            archives.append(archive_of(name, stamp, file=file, databases=databases[name], **facts_of))
-        manifest = manifest_of(stamp, app=APP, archives=tuple(archives))
+            archives.append(archive_of(name, set_id, file=file, databases=databases[name], **facts_of))
+        manifest = manifest_of(set_id, app=APP, archives=tuple(archives))
         return sets.publish(folder, manifest)
 
     def do(self, state: str, restic: Restic, which: str = "latest", check_mode: bool = False) -> Mapping[str, Any]:
@@ -166,9 +166,9 @@ def host(place: Path) -> Host:
         (one.place / name).mkdir(parents=True)
     for number in range(MEDIA):
         (one.place / "media" / f"{number}.jpg").write_bytes(os.urandom(MIB))
-    for day, stamp in enumerate(DAYS):
+    for day, set_id in enumerate(DAYS):
         one.change(day)
-        one.back_up(stamp)
+        one.back_up(set_id)
     return one
 
 
@@ -362,11 +362,11 @@ def program(request: pytest.FixtureRequest, place: Path) -> str:
     return name
 
 
-def small(place: Path, name: str, *stamps: str) -> Host:
+def small(place: Path, name: str, *set_ids: str) -> Host:
     """Return a host of this name with small sets."""
     one = Host(place / name, name)
-    for stamp in stamps:
-        publish_packed(one.sets, stamp, db=f"{name} {stamp}".encode(), media=b"the same everywhere")
+    for set_id in set_ids:
+        publish_packed(one.sets, set_id, db=f"{name} {set_id}".encode(), media=b"the same everywhere")
     return one
 
 

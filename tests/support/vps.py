@@ -14,8 +14,8 @@ BACKUPS = "/var/backups/ptnextjs"
 
 def releases(host: Host, home: str = HOME) -> list[Any]:
     """The releases there are, oldest first."""
-    stamps = sorted(name for name in host.file(f"{home}/releases").listdir() if name[0].isdigit())
-    return [json.loads(host.file(f"{home}/releases/{stamp}/release.json").content_string) for stamp in stamps]
+    set_ids = sorted(name for name in host.file(f"{home}/releases").listdir() if name[0].isdigit())
+    return [json.loads(host.file(f"{home}/releases/{set_id}/release.json").content_string) for set_id in set_ids]
 
 
 def live(host: Host) -> Any:
@@ -24,7 +24,7 @@ def live(host: Host) -> Any:
     return json.loads(host.file(f"{target}/release.json").content_string)
 
 
-def stamps(host: Host, backups: str = BACKUPS) -> list[str]:
+def set_ids(host: Host, backups: str = BACKUPS) -> list[str]:
     """The timestamps of the backup sets, oldest first."""
     names = sorted(host.file(backups).listdir())
     return [name[len("manifest-") : -len(".json")] for name in names if name.startswith("manifest-")]

@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import ResticSnapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, archive_of, manifest_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import SET_ID, archive_of, manifest_of
 
 
 class FakeRepository:
@@ -139,15 +139,17 @@ class FakeProgram:
         return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def publish_packed(sets: Sets, stamp: str = STAMP, after: str = "", consistency: str = "", **data: bytes) -> BackupSet:
+def publish_packed(
+    sets: Sets, set_id: str = SET_ID, after: str = "", consistency: str = "", **data: bytes
+) -> BackupSet:
     """Put a set on disk whose archives hold these bytes, compressed and described as they are."""
     changes = {"after": after, "consistency": consistency or "online"}
     sets.prepare()
-    folder = sets.begin(stamp)
+    folder = sets.begin(set_id)
     archives = []
     for name, plain in data.items():
         packed = gzip.compress(plain)
         facts = {"sha256": hashlib.sha256(packed).hexdigest(), "bytes": len(packed), "plain_bytes": len(plain)}
-        archives.append(archive_of(name, stamp, **facts))
+        archives.append(archive_of(name, set_id, **facts))
         (Path(folder) / archives[-1].file).write_bytes(packed)
-    return sets.publish(folder, manifest_of(stamp, app=sets.app, archives=tuple(archives), **changes))
+    return sets.publish(folder, manifest_of(set_id, app=sets.app, archives=tuple(archives), **changes))

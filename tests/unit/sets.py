@@ -19,7 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 
-STAMP = "20260131-020000"
+SET_ID = "20260131-020000"
 DATABASE = Database(
     path="payload.db",
     journal_mode="wal",
@@ -33,11 +33,11 @@ DATABASE = Database(
 )
 
 
-def archive_of(name: str, stamp: str = STAMP, **changes: Any) -> Archive:
+def archive_of(name: str, set_id: str = SET_ID, **changes: Any) -> Archive:
     whole = Archive(
         name=name,
         volume=f"shop-{name}",
-        file=archive_file(name, stamp, changes.get("compression", "gzip")),
+        file=archive_file(name, set_id, changes.get("compression", "gzip")),
         compression="gzip",
         sha256=hashlib.sha256(name.encode()).hexdigest(),
         bytes=len(name),
@@ -54,11 +54,11 @@ def archive_of(name: str, stamp: str = STAMP, **changes: Any) -> Archive:
     return replace(whole, **changes)
 
 
-def manifest_of(stamp: str = STAMP, *names: str, **changes: Any) -> Manifest:
+def manifest_of(set_id: str = SET_ID, *names: str, **changes: Any) -> Manifest:
     whole = Manifest(
         format=FORMAT,
         app="shop",
-        id=stamp,
+        id=set_id,
         started="2026-01-31T02:00:00Z",
         finished="2026-01-31T02:00:07Z",
         reason="",
@@ -69,18 +69,18 @@ def manifest_of(stamp: str = STAMP, *names: str, **changes: Any) -> Manifest:
         engine="26.1.5",
         host="vps.example.com",
         tool_version="0.1.0",
-        archives=tuple(archive_of(name, stamp) for name in names or ("db", "media")),
+        archives=tuple(archive_of(name, set_id) for name in names or ("db", "media")),
         uploads=Uploads(1, (), ""),
         warnings=(),
     )
     return replace(whole, **changes)
 
 
-def publish(sets: Sets, stamp: str = STAMP, *names: str, **changes: Any) -> BackupSet:
+def publish(sets: Sets, set_id: str = SET_ID, *names: str, **changes: Any) -> BackupSet:
     """Put a set on disk whose archives hold only their names: enough where nobody opens them."""
     Path(sets.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-    manifest = manifest_of(stamp, *names, **changes)
-    folder = sets.begin(stamp)
+    manifest = manifest_of(set_id, *names, **changes)
+    folder = sets.begin(set_id)
     for archive in manifest.archives:
         (Path(folder) / archive.file).write_text(archive.name, encoding="utf-8")
     return sets.publish(folder, manifest)

@@ -93,12 +93,12 @@ def run(
         heard = recover_all(sets, connect, clock)
         sources = _looked_at(params, sets, engine, clock.utc())
         predicted = _predicted(sets, params, sources)
-        stamp = sets.next_stamp(clock)
-        folder = sets.workspace(stamp)
+        set_id = sets.next_id(clock)
+        folder = sets.workspace(set_id)
         with recovering(sets, folder, connect, clock):
-            sets.begin(stamp)
+            sets.begin(set_id)
             with Examiner() as examiner:
-                made = _Making(params, sets, engine, clock, folder, stamp, sources, examiner).run()
+                made = _Making(params, sets, engine, clock, folder, set_id, sources, examiner).run()
     cautions = data_loss.loss_sentences(made.manifest) if made.manifest.lost_since else []
     return {
         "changed": True,
@@ -250,12 +250,12 @@ class _Making:
         engine: EnginePort,
         clock: WallClock,
         folder: str,
-        stamp: str,
+        set_id: str,
         sources: Mapping[str, _Source],
         examiner: Examiner,
     ) -> None:
         self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
-        self.folder, self.stamp, self.sources, self.examiner = folder, stamp, sources, examiner
+        self.folder, self.set_id, self.sources, self.examiner = folder, set_id, sources, examiner
         self.journal = Journal(folder)
         self.meanwhile: Sequence[str] = ()
         self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
@@ -282,13 +282,13 @@ class _Making:
             missing = absent if proof else missing
         downtime = self.go_on(halted)
         archives = self.foreign(archives)
-        after = self.sets.after(self.stamp)
+        after = self.sets.after(self.set_id)
         uploads = replace(uploads, missing=tuple(sorted(map(shown, missing))))
         lost = data_loss.lost(archives, self.sets.earlier(started), self.params.limits)
         manifest = Manifest(
             format=FORMAT,
             app=self.params.app,
-            id=self.stamp,
+            id=self.set_id,
             started=_iso(started),
             finished=_iso(self.clock.utc()),
             reason=self.params.reason,
@@ -382,7 +382,7 @@ class _Making:
 
     def archive(self, name: str, source: _Source, wanted: Sequence[str]) -> tuple[Archive, Sequence[str]]:
         """Archive a volume, and return which of the wanted files are not in it."""
-        file = archive_file(name, self.stamp, self.params.compression)
+        file = archive_file(name, self.set_id, self.params.compression)
         survey, found_databases = source.survey, source.databases
         copies = self.copies[name]
         written = archive.write(

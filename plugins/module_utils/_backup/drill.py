@@ -103,12 +103,12 @@ def sweep(connect: Callable[[], EnginePort], label: str, clock: WallClock) -> No
             clock.sleep(1)
 
 
-def _record(home: Sets, stamp: str, result: DrillResult, clock: WallClock) -> None:
+def _record(home: Sets, set_id: str, result: DrillResult, clock: WallClock) -> None:
     until = clock.now() + LOCK_WITHIN
     while True:
         try:
             with home.lock("a note of a restore drill"):
-                manifest = home.find(stamp, clock.utc()).manifest
+                manifest = home.find(set_id, clock.utc()).manifest
                 home.record(replace(manifest, drills=(*manifest.drills, result)))
                 return
         except Locked:

@@ -184,11 +184,11 @@ class _Offsite(OffsiteSets):
     def fetched(self) -> Tuple[Rows, str]:
         """Bring back what is not here, or not whole."""
         wanted = self.wanted()
-        by_stamp = {remote_set.id: remote_set for remote_set in wanted}
-        local = [backup_set for backup_set in self.sets.listing().sets if backup_set.manifest.id in by_stamp]
+        set_by_id = {remote_set.id: remote_set for remote_set in wanted}
+        local = [backup_set for backup_set in self.sets.listing().sets if backup_set.manifest.id in set_by_id]
         for backup_set in local:
             self.refuse_another(
-                backup_set, by_stamp[backup_set.manifest.id], "Name another set, or fetch into another directory."
+                backup_set, set_by_id[backup_set.manifest.id], "Name another set, or fetch into another directory."
             )
         here = {backup_set.manifest.id for backup_set in local if not problems(backup_set, "checksum")}
         self.refuse_full([remote_set for remote_set in wanted if remote_set.id not in here])
@@ -214,13 +214,13 @@ class _Offsite(OffsiteSets):
         else:
             found = [remote_set for remote_set in self.remotes if which in ("all", remote_set.id)]
         if not found:
-            stamps = ", ".join(remote_set.id for remote_set in self.remotes) or "none"
+            set_ids = ", ".join(remote_set.id for remote_set in self.remotes) or "none"
             if which == "latest" and self.remotes:
                 raise DockerVpsError(
                     f"Every set of {self.where} is dated later than now: is the clock right? Name one to fetch it; "
-                    f"there are: {stamps}.{self.others()}"
+                    f"there are: {set_ids}.{self.others()}"
                 )
-            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {stamps}.{self.others()}")
+            raise DockerVpsError(f"There is no set {which!r} of {self.where}; there are: {set_ids}.{self.others()}")
         self.refuse_mixed(found)
         return found
 
@@ -230,7 +230,7 @@ class _Offsite(OffsiteSets):
         Raises:
             DockerVpsError: there are such; then it is not known which one is ours.
         """
-        twice = [stamp for stamp, count in Counter(remote_set.id for remote_set in sets).items() if count > 1]
+        twice = [set_id for set_id, count in Counter(remote_set.id for remote_set in sets).items() if count > 1]
         if twice:
             raise DockerVpsError(
                 f"There are different sets {', '.join(twice)} of {self.where}. {_OWN_NAMES} "
@@ -263,14 +263,14 @@ class _Offsite(OffsiteSets):
     def pruned(self) -> Tuple[Rows, str]:
         """Remove the sets that no rule keeps, and what interrupted copies and removals left."""
         self.refuse_mixed(self.remotes)
-        by_stamp = {remote_set.id: remote_set for remote_set in self.remotes}
+        set_by_id = {remote_set.id: remote_set for remote_set in self.remotes}
         thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc(), self.held())
         self.changed = bool(thinned.gone)
         if thinned.gone and not self.check_mode:
             remove(thinned.gone, self.repository, self.where)
         rows = [
             _remote_row(
-                by_stamp[decision.name], "kept" if decision.keep else "removed", why=", ".join(decision.reasons)
+                set_by_id[decision.name], "kept" if decision.keep else "removed", why=", ".join(decision.reasons)
             )
             for decision in thinned.decisions
         ]
@@ -309,10 +309,10 @@ def _remote_row(remote_set: Remote, status: str, **more: Any) -> Mapping[str, An
 
 
 def _row(
-    stamp: str, status: str, archives: Iterable[str], total: int, why: str = "", added: int = 0, seconds: float = 0.0
+    set_id: str, status: str, archives: Iterable[str], total: int, why: str = "", added: int = 0, seconds: float = 0.0
 ) -> Mapping[str, Any]:
     return {
-        "set": stamp,
+        "set": set_id,
         "status": status,
         "why": why,
         "archives": list(archives),

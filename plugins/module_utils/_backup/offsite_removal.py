@@ -59,9 +59,9 @@ def thin(
     return Thinned(decisions, gone)
 
 
-def candidate(stamp: str, time: datetime, archives: Iterable[str], held: Mapping[str, str]) -> Candidate:
+def candidate(set_id: str, time: datetime, archives: Iterable[str], held: Mapping[str, str]) -> Candidate:
     """Return a set as the retention sees it, by the names of its archives and why sets are held back."""
-    return Candidate(stamp, time, kind=" ".join(sorted(archives)), held=held.get(stamp, ""))
+    return Candidate(set_id, time, kind=" ".join(sorted(archives)), held=held.get(set_id, ""))
 
 
 def _is_of_no_use(leftover: Leftover, whole: set[str], doubt: bool) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
-from .._core.manifest import new_stamp
+from .._core.manifest import new_id
 from .._core.remedies import once, setting
 from .._core.text import counted, size
 from .._engine.port import EnginePort
@@ -30,7 +30,7 @@ from .journal import (
     recover_all,
     recovering,
 )
-from .restore_source import FromSet, Params, SafetyCopies, Source, stamps_beside
+from .restore_source import FromSet, Params, SafetyCopies, Source, ids_beside
 from .volumes import refuse_vanishing, running
 
 
@@ -59,11 +59,11 @@ def run(
         would_lose = source.would_lose()
         _users(params, engine, source, would_lose)
         now = clock.utc()
-        stamp = new_stamp(now, [*sets.taken(), *stamps_beside(source.roots)])
-        folder = sets.workspace(stamp, RESTORE)
+        set_id = new_id(now, [*sets.taken(), *ids_beside(source.roots)])
+        folder = sets.workspace(set_id, RESTORE)
         with recovering(sets, folder, connect, clock):
-            sets.begin(stamp, RESTORE)
-            ready = source.prepare(Journal(folder, safety_copy=params.safety_copy), stamp, now.strftime(AT))
+            sets.begin(set_id, RESTORE)
+            ready = source.prepare(Journal(folder, safety_copy=params.safety_copy), set_id, now.strftime(AT))
             containers = _users(params, engine, source, would_lose)
             source.look()
             downtime = _exchange(engine, clock, *ready, containers)

@@ -72,7 +72,7 @@ class Source(Protocol):
         """Compare what is there with what would come."""
         raise NotImplementedError
 
-    def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
+    def prepare(self, journal: Journal, set_id: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Lay everything ready beside the live data, and return the journal and the swaps to decide on."""
         raise NotImplementedError
 
@@ -231,7 +231,7 @@ class FromSet:
                     self.backup_set.path(target.archive), target.archive.compression, place, **self._conditions(target)
                 )
 
-    def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
+    def prepare(self, journal: Journal, set_id: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Make missing volumes, and extract and prove the archives beside the live data."""
         journal = journal.write(created=tuple(self.created))
         for target in self.targets:
@@ -244,7 +244,7 @@ class FromSet:
             live = target.root or self._root(target.volume)
             if not live:
                 raise DockerVpsError(f"The volume {target.volume} was removed as soon as it was made. Try again.")
-            staged, before = live + STAGED + stamp, live + BEFORE + stamp
+            staged, before = live + STAGED + set_id, live + BEFORE + set_id
             swaps.append(Swap(target.volume, live, staged, before, self.set, at, own=self._is_own(target)))
         journal = journal.write(swaps=tuple(swaps))
         for target, swap in zip(self.targets, swaps):
@@ -349,16 +349,16 @@ class SafetyCopies:
         live = contents({swap.volume: swap.live for swap in self.swaps}, since.timestamp(), own)
         return losses(live, contents({swap.volume: swap.safety_copy for swap in self.swaps}, own=own).tables, since)
 
-    def prepare(self, journal: Journal, stamp: str, at: str) -> tuple[Journal, Sequence[Swap]]:
+    def prepare(self, journal: Journal, set_id: str, at: str) -> tuple[Journal, Sequence[Swap]]:
         """Write nothing down yet: what is staged in an undecided journal is thrown away, and this is all there is."""
         self.examine()
         return journal, [
-            Swap(swap.volume, swap.live, swap.safety_copy, swap.live + BEFORE + stamp, swap.set, at, own=swap.own)
+            Swap(swap.volume, swap.live, swap.safety_copy, swap.live + BEFORE + set_id, swap.set, at, own=swap.own)
             for swap in self.swaps
         ]
 
 
-def stamps_beside(roots: Iterable[str]) -> Iterator[str]:
+def ids_beside(roots: Iterable[str]) -> Iterator[str]:
     """Yield the timestamps of all safety copies, also of forgotten ones."""
     for root in roots:
         folder, name = os.path.split(root + BEFORE)

@@ -61,10 +61,10 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         return {"changed": True, "set": {}, "summary": sentence}
     sets.prepare()
     with sets.lock("an import"):
-        stamp = sets.next_stamp(clock)
-        folder = sets.begin(stamp)
+        set_id = sets.next_id(clock)
+        folder = sets.begin(set_id)
         try:
-            manifest = replace(_made(params, sets.app, stamp, folder), after=sets.after(stamp))
+            manifest = replace(_made(params, sets.app, set_id, folder), after=sets.after(set_id))
             made = sets.publish(folder, manifest)
         except BaseException:
             sets.discard(folder)
@@ -78,7 +78,7 @@ def _whole(params: Params, found: DatabaseFacts) -> DatabaseFacts:
     return found
 
 
-def _archived(params: Params, stamp: str, folder: str) -> Archive:
+def _archived(params: Params, set_id: str, folder: str) -> Archive:
     """Make the archive of the database, as the only file of a volume."""
     root = os.path.join(folder, ROOT)
     path = os.path.join(root, params.path)
@@ -89,7 +89,7 @@ def _archived(params: Params, stamp: str, folder: str) -> Archive:
     for place, _unused, _unused in os.walk(root):  # whoever owns the database also makes files beside it
         os.chown(place, owner.st_uid, owner.st_gid)
         os.chmod(place, 0o755)  # noqa: S103, as Docker makes the directory of a volume
-    file = archive_file(params.archive, stamp, KIND)
+    file = archive_file(params.archive, set_id, KIND)
     written = archive.write(os.path.join(folder, file), root, KIND, instead={}, leave_out=[])
     shutil.rmtree(root)
     return Archive(
@@ -111,13 +111,13 @@ def _archived(params: Params, stamp: str, folder: str) -> Archive:
     )
 
 
-def _made(params: Params, app: str, stamp: str, folder: str) -> Manifest:
-    made = _archived(params, stamp, folder)
-    at = time_of(stamp).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _made(params: Params, app: str, set_id: str, folder: str) -> Manifest:
+    made = _archived(params, set_id, folder)
+    at = time_of(set_id).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Manifest(
         format=FORMAT,
         app=app,
-        id=stamp,
+        id=set_id,
         started=at,
         finished=at,
         reason=params.reason,

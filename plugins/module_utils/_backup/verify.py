@@ -321,8 +321,8 @@ def _last_verified(looked_at: Sequence[BackupSet], now: datetime) -> dict[str, A
     dated = [(at, backup_set.manifest.id) for at, backup_set in drills if at]
     if not dated:
         return {}
-    at, stamp = max(dated)
-    return {"id": stamp, "at": at.strftime(ISO), "age": int((now - at).total_seconds())}
+    at, set_id = max(dated)
+    return {"id": set_id, "at": at.strftime(ISO), "age": int((now - at).total_seconds())}
 
 
 def _parsed(at: str) -> Optional[datetime]:

@@ -59,15 +59,15 @@ def lost(now: Sequence[Archive], earlier: Sequence[Manifest], limits: LossLimits
         now: the archives of the new set.
         earlier: sets that are not dated later than now, newest first.
     """
-    by_stamp = {manifest.id: manifest for manifest in earlier}
+    set_by_id = {manifest.id: manifest for manifest in earlier}
     gone: dict[str, list[str]] = {}
     for archive in now:
         last = next((manifest for manifest, _unused in holders(archive.name, earlier)), None)
-        stamps = (*last.lost_since, last.id) if last else ()
-        bases = (by_stamp[stamp] for stamp in stamps if stamp in by_stamp)
+        set_ids = (*last.lost_since, last.id) if last else ()
+        bases = (set_by_id[set_id] for set_id in set_ids if set_id in set_by_id)
         for manifest, before in holders(archive.name, bases):
             gone.setdefault(manifest.id, []).extend(_gone(before, archive, limits))
-    return {stamp: f"Gone since set {stamp}: {listed(what)}." for stamp, what in sorted(gone.items()) if what}
+    return {set_id: f"Gone since set {set_id}: {listed(what)}." for set_id, what in sorted(gone.items()) if what}
 
 
 def unaccepted(sets: Iterable[Manifest]) -> list[Manifest]:
@@ -89,9 +89,9 @@ def unaccepted(sets: Iterable[Manifest]) -> list[Manifest]:
 def held_back(sets: Iterable[Manifest]) -> dict[str, str]:
     """Return by the timestamps of sets why they have to stay; see unaccepted."""
     return {
-        stamp: f"the last before a loss that set {manifest.id} tells of"
+        set_id: f"the last before a loss that set {manifest.id} tells of"
         for manifest in unaccepted(sets)
-        for stamp in manifest.lost_since
+        for set_id in manifest.lost_since
     }
 
 

@@ -28,7 +28,7 @@ LONGEST = 64 * 1024
 _BUFFERED = 2 * LONGEST  # bytes of an unfinished line, so that a secret at the end of what is kept is still whole
 _HEADER = struct.Struct(">BxxxL")
 _STREAMS = {1: "stdout", 2: "stderr"}
-_LATE = timedelta(seconds=10)  # what no entry needs from its stamp into the log
+_LATE = timedelta(seconds=10)  # what no entry needs from its timestamp into the log
 _SECONDS = "%Y-%m-%dT%H:%M:%S"
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?",
@@ -36,7 +36,7 @@ _TIME = re.compile(
 )
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_STAMP = len("2026-01-31T12:00:00.123456789Z ")
+_ID = len("2026-01-31T12:00:00.123456789Z ")
 _STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 """Colours, and whatever else could make a terminal do something; lines are shown without them."""
@@ -116,7 +116,7 @@ def lines(found: Iterable[Tuple[str, bytes]], ended: bool) -> Iterator[Line]:
     for stream, data in found:
         begun = unfinished.pop(stream, b"")
         # A run of the container ended without an end of line, and this is the next one's.
-        if begun and _STAMPED.match(data) and data[:_STAMP] != begun[:_STAMP]:
+        if begun and _STAMPED.match(data) and data[:_ID] != begun[:_ID]:
             yield _line(stream, begun)
             begun = b""
         *whole, rest = (begun + data).split(b"\n")
@@ -132,7 +132,7 @@ def lines(found: Iterable[Tuple[str, bytes]], ended: bool) -> Iterator[Line]:
 def _line(stream: str, raw: bytes) -> Line:
     if not _STAMPED.match(raw):
         return Line("", stream, raw.decode("utf-8", "replace"))
-    time, text = raw[:_STAMP], raw[_STAMP:]
+    time, text = raw[:_ID], raw[_ID:]
     text = text.replace(time, b"")  # of the further entries of a long line
     return Line(time.decode("ascii", "replace").rstrip(), stream, text.decode("utf-8", "replace"))
 

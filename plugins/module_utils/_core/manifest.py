@@ -27,13 +27,13 @@ FORMAT = 1
 IMPORTED = "imported"
 """The consistency of a set that was not made of live volumes; the others are online, pause and stop."""
 TOOL_VERSION = "0.1.0"
-STAMP = "%Y%m%d-%H%M%S"
+SET_ID = "%Y%m%d-%H%M%S"
 SUFFIXES: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*")
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as Docker has it
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_STAMP = re.compile(r"[0-9]{8}-[0-9]{6}")
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}")
 _MANIFEST = re.compile(r"manifest-([0-9]{8}-[0-9]{6})\.json")
 _ARCHIVE = re.compile(r".+-([0-9]{8}-[0-9]{6})\.tar(\.gz|\.zst)?")
 
@@ -208,48 +208,48 @@ class Manifest:
         return "+".join(database.schema for archive in self.archives for database in archive.databases)
 
 
-def made(stamp: str, after: str) -> tuple[str, bool, str]:
+def made(set_id: str, after: str) -> tuple[str, bool, str]:
     """Return when a set was made, for comparison with others; see Manifest.after."""
-    return max(stamp, after), bool(after), stamp
+    return max(set_id, after), bool(after), set_id
 
 
-def manifest_file(stamp: str) -> str:
+def manifest_file(set_id: str) -> str:
     """Return the name of a manifest."""
-    return f"manifest-{stamp}.json"
+    return f"manifest-{set_id}.json"
 
 
-def archive_file(name: str, stamp: str, compression: str) -> str:
+def archive_file(name: str, set_id: str, compression: str) -> str:
     """Return the name of an archive."""
-    return f"{name}-{stamp}{SUFFIXES[compression]}"
+    return f"{name}-{set_id}{SUFFIXES[compression]}"
 
 
-def stamp_of(file: str, kind: str = "manifest") -> Optional[str]:
+def id_of(file: str, kind: str = "manifest") -> Optional[str]:
     """Return the timestamp in the name of a manifest, or of an archive; None when the name is another."""
     found = (_MANIFEST if kind == "manifest" else _ARCHIVE).fullmatch(file)
     return found.group(1) if found else None
 
 
-def time_of(stamp: str) -> datetime:
+def time_of(set_id: str) -> datetime:
     """Return a timestamp's time (UTC).
 
     Raises:
         InvalidInput: it is not one.
     """
     try:
-        if not _STAMP.fullmatch(stamp):
-            raise ValueError(stamp)
-        day, time = int(stamp[:8]), int(stamp[9:])  # strptime takes ten times as long
+        if not _ID.fullmatch(set_id):
+            raise ValueError(set_id)
+        day, time = int(set_id[:8]), int(set_id[9:])  # strptime takes ten times as long
         parts = day // 10000, day // 100 % 100, day % 100, time // 10000, time // 100 % 100, time % 100
         return datetime(*parts, tzinfo=timezone.utc)
     except ValueError as error:
-        raise InvalidInput(f"{stamp!r:.60} is not the timestamp of a set; expected YYYYMMDD-HHMMSS (UTC).") from error
+        raise InvalidInput(f"{set_id!r:.60} is not the timestamp of a set; expected YYYYMMDD-HHMMSS (UTC).") from error
 
 
-def new_stamp(now: datetime, taken: Collection[str]) -> str:
+def new_id(now: datetime, taken: Collection[str]) -> str:
     """Return the timestamp for a set that begins now (UTC); a second or more later when it is taken."""
-    while now.strftime(STAMP) in taken:
+    while now.strftime(SET_ID) in taken:
         now += timedelta(seconds=1)
-    return now.strftime(STAMP)
+    return now.strftime(SET_ID)
 
 
 def upload_path(name: str) -> str:

@@ -22,7 +22,7 @@ from .._core import environment, passwd, releases
 from .._core.errors import DockerVpsError, EngineError
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_wait import asked
-from .._core.manifest import new_stamp
+from .._core.manifest import new_id
 from .._core.releases import HEALTHY, NextStep, Release
 from .._core.remedies import play, setting
 from .._core.text import listed, short
@@ -146,7 +146,7 @@ def _looked_at(
     now = world.clock.utc()
     known = world.releases.listing()
     wanted = Release(
-        id=new_stamp(now, world.releases.taken()),
+        id=new_id(now, world.releases.taken()),
         at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         image=params.image,
         image_id=image["Id"] if image else "",

@@ -313,14 +313,14 @@ def _staged(seen: Seen, release: Release) -> str:
     return staged
 
 
-def database_from(params: Params, stamp: str) -> restore_source.Params:
+def database_from(params: Params, set_id: str) -> restore_source.Params:
     """Return how to restore the database alone from a set."""
     backed_up = params.backup.volumes if params.backup else {}
     names = {volume: name for name, volume in backed_up.items()}
     query = params.backup.uploads if params.backup else None
     asked = UploadsQuery(query.query, backed_up[query.archive]) if query else None
     return restore_source.Params(
-        params.app, stamp, {names.get(params.database_volume, "db"): params.database_volume}, uploads=asked
+        params.app, set_id, {names.get(params.database_volume, "db"): params.database_volume}, uploads=asked
     )
 
 

@@ -89,25 +89,25 @@ def _data(
     # The set made before whatever took the place of the target has the data as the target left it.
     # One that failed did not take it, and the target went on after the backup.
     took = [release for release in known if release.id > target.id and release.result != FAILED]
-    stamp = min(took, key=lambda release: release.id).backup if took else ""
-    if stamp not in sets.taken():
-        gone = f", since set {stamp} was removed from {sets.directory}" if stamp else ""
+    set_id = min(took, key=lambda release: release.id).backup if took else ""
+    if set_id not in sets.taken():
+        gone = f", since set {set_id} was removed from {sets.directory}" if set_id else ""
         raise DockerVpsError(
             f"There is no backup of the data as release {target.id} left it{gone}. Return to it with the data as it is "
             f"({setting('rollback_data', 'keep')}), or restore a set with {play('restore')}."
         )
-    source = FromSet.find(preconditions.database_from(params.how, stamp), sets, engine, world.clock)
+    source = FromSet.find(preconditions.database_from(params.how, set_id), sets, engine, world.clock)
     would_lose = source.would_lose()
     changed = "has changed since" if target.schema else "may not be that of"
     if params.data == AUTO and (would_lose["tables"] or would_lose["newer_files"]):
         raise DockerVpsError(
             f"The schema of the database {changed} release {target.id}, which cannot be expected to work with it, so "
-            f"nothing was changed. To restore the database as it was then, from set {stamp}, set "
+            f"nothing was changed. To restore the database as it was then, from set {set_id}, set "
             f"{setting('rollback_data', 'restore')}. {would_lose['summary']} To return with the data as it is, set "
             f"{setting('rollback_data', 'keep')}.",
             would_lose=would_lose,
         )
-    return stamp, would_lose
+    return set_id, would_lose
 
 
 def _fits(target: Release, root: str) -> bool:

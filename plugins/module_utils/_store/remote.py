@@ -154,18 +154,18 @@ def look(repository: Repository, app: str) -> FoundSets:
             unknown.append(snapshot)
     whole: Dict[Tuple[str, str, str], Remote] = {}
     leftovers: List[Leftover] = []
-    for (host, stamp, _unused), ours in sendings.items():
-        remote_set = _whole(host, stamp, ours)
+    for (host, set_id, _unused), ours in sendings.items():
+        remote_set = _whole(host, set_id, ours)
         if remote_set:
             same = whole.get(
-                (stamp, host, remote_set.facts)
+                (set_id, host, remote_set.facts)
             )  # sent twice, or to two repositories of which one was copied
             joined = replace(remote_set, snapshots=(*same.snapshots, *ours)) if same else remote_set
-            whole[(stamp, host, remote_set.facts)] = joined
+            whole[(set_id, host, remote_set.facts)] = joined
         elif any(_changed(snapshot) for snapshot in ours):
             unknown += ours
         else:
-            leftovers.append(Leftover(host, stamp, tuple(ours)))
+            leftovers.append(Leftover(host, set_id, tuple(ours)))
     last_first = sorted(
         whole.values(), key=lambda remote_set: (remote_set.made, remote_set.host, remote_set.facts), reverse=True
     )
@@ -174,14 +174,14 @@ def look(repository: Repository, app: str) -> FoundSets:
 
 def _sending(snapshot: ResticSnapshot, app: str) -> Optional[Tuple[str, str, str]]:
     """Return which sending a snapshot belongs to, by host, timestamp and its random tag; None when it does not say."""
-    stamps, copies = _tags(snapshot, "set"), _tags(snapshot, "copy")
-    if _tags(snapshot, "app") != [app] or len(stamps) != 1 or len(copies) != 1 or not _has_our_name(snapshot):
+    set_ids, copies = _tags(snapshot, "set"), _tags(snapshot, "copy")
+    if _tags(snapshot, "app") != [app] or len(set_ids) != 1 or len(copies) != 1 or not _has_our_name(snapshot):
         return None
     try:
-        time_of(stamps[0])
+        time_of(set_ids[0])
     except InvalidInput:
         return None
-    return snapshot.host, stamps[0], copies[0]
+    return snapshot.host, set_ids[0], copies[0]
 
 
 def _may_be_of(snapshot: ResticSnapshot, app: str) -> bool:
@@ -198,7 +198,7 @@ def _changed(snapshot: ResticSnapshot) -> bool:
     return snapshot.touched or any(tag.partition("=")[0] not in _TAGS for tag in snapshot.tags)
 
 
-def _whole(host: str, stamp: str, ours: Sequence[ResticSnapshot]) -> Optional[Remote]:
+def _whole(host: str, set_id: str, ours: Sequence[ResticSnapshot]) -> Optional[Remote]:
     """Return the set that snapshots of one sending make; rewritten ones may lie beside those that they come from."""
     files = {snapshot.name: snapshot for snapshot in ours}
     manifest = files.get(MANIFEST)
@@ -210,7 +210,7 @@ def _whole(host: str, stamp: str, ours: Sequence[ResticSnapshot]) -> Optional[Re
     if len(parts) != len(names) or len(facts) != 1 or len(total) != 1 or not total[0].isdecimal():
         return None
     imported = IMPORTED in _tags(manifest, "consistency")
-    return Remote(host, stamp, facts[0], manifest, parts, int(total[0]), tuple(ours), after, imported)
+    return Remote(host, set_id, facts[0], manifest, parts, int(total[0]), tuple(ours), after, imported)
 
 
 def _tags(snapshot: ResticSnapshot, name: str) -> list[str]:

@@ -26,10 +26,10 @@ from .._core.manifest import (
     Archive,
     BadManifest,
     Manifest,
+    id_of,
     manifest_file,
-    new_stamp,
+    new_id,
     parse,
-    stamp_of,
     time_of,
     write,
 )
@@ -162,7 +162,7 @@ class Sets:
         sets, unreadable = [], []
         known: set[str] = set()
         for file in files:
-            if stamp_of(file) is None:
+            if id_of(file) is None:
                 continue
             try:
                 backup_set = self._load(os.path.join(self.directory, file))
@@ -172,9 +172,11 @@ class Sets:
             known.update(archive.file for archive in backup_set.manifest.archives)
             if backup_set.manifest.app == self.app:
                 sets.append(backup_set)
-        at_work = {stamp for stamp in map(_stamp_at_work, files) if stamp}
-        lone = [f for f in files if f not in known and stamp_of(f, "archive") not in (None, *at_work)]
-        return Listing(sorted(sets, key=lambda backup_set: backup_set.manifest.made, reverse=True), unreadable, lone)
+        at_work = {set_id for set_id in map(_id_at_work, files) if set_id}
+        orphaned = [f for f in files if f not in known and id_of(f, "archive") not in (None, *at_work)]
+        return Listing(
+            sorted(sets, key=lambda backup_set: backup_set.manifest.made, reverse=True), unreadable, orphaned
+        )
 
     def earlier(self, now: datetime) -> list[Manifest]:
         """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
@@ -194,12 +196,12 @@ class Sets:
         """
         if os.sep in which:
             folder, file = os.path.split(which)
-            stamp = stamp_of(file) or stamp_of(file, "archive")
-            if stamp is None:
+            set_id = id_of(file) or id_of(file, "archive")
+            if set_id is None:
                 raise InvalidInput(
                     f"{which} is neither a manifest nor an archive of a backup set; {play('backup_list')} shows them."
                 )
-            return self._load(os.path.join(folder, manifest_file(stamp)))
+            return self._load(os.path.join(folder, manifest_file(set_id)))
         if which != "latest":
             time_of(which)
             return self._load(os.path.join(self.directory, manifest_file(which)))
@@ -221,26 +223,26 @@ class Sets:
     def taken(self) -> list[str]:
         """Return the timestamps that are in use, by finished sets or by others' files."""
         files = self._files()
-        stamps = [stamp_of(file) or stamp_of(file, "archive") or _stamp_at_work(file) for file in files]
-        return [stamp for stamp in stamps if stamp]
+        set_ids = [id_of(file) or id_of(file, "archive") or _id_at_work(file) for file in files]
+        return [set_id for set_id in set_ids if set_id]
 
-    def next_stamp(self, clock: WallClock) -> str:
+    def next_id(self, clock: WallClock) -> str:
         """Return the timestamp for a set that is made now, when its second has come: later sets are dated later.
 
         So two sets of one second are a second apart, and the first is not the latest any more when this returns.
         """
         began = clock.utc()
-        stamp = new_stamp(began, self.taken())
-        while clock.utc() < min(time_of(stamp), began + PATIENCE):
+        set_id = new_id(began, self.taken())
+        while clock.utc() < min(time_of(set_id), began + PATIENCE):
             clock.sleep(0.05)
-        return stamp
+        return set_id
 
-    def after(self, stamp: str) -> str:
+    def after(self, set_id: str) -> str:
         """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
         latest = max(
             (max(backup_set.manifest.id, backup_set.manifest.after) for backup_set in self.listing().sets), default=""
         )
-        return latest if latest > stamp else ""
+        return latest if latest > set_id else ""
 
     def leftovers(self) -> list[str]:
         """Return the folders in which work was begun and not finished; under the lock they are a killed run's."""
@@ -248,18 +250,18 @@ class Sets:
         folders = (os.path.join(self.directory, name) for name in names)
         return [folder for folder in folders if os.path.isdir(folder) and not os.path.islink(folder)]
 
-    def begin(self, stamp: str, kind: str = PARTIAL) -> str:
+    def begin(self, set_id: str, kind: str = PARTIAL) -> str:
         """Make the folder in which a set is prepared, and return it."""
-        folder = self.workspace(stamp, kind)
+        folder = self.workspace(set_id, kind)
         try:
             os.mkdir(folder, mode=0o700)
         except OSError as error:
             raise refused(f"{folder} cannot be made", error, self.directory) from error
         return folder
 
-    def workspace(self, stamp: str, kind: str = PARTIAL) -> str:
+    def workspace(self, set_id: str, kind: str = PARTIAL) -> str:
         """Return the folder that begin makes."""
-        return os.path.join(self.directory, kind + stamp)
+        return os.path.join(self.directory, kind + set_id)
 
     def publish(self, folder: str, manifest: Manifest) -> BackupSet:
         """Make a prepared set visible. Its archives lie in the folder and are synced already."""
@@ -284,39 +286,41 @@ class Sets:
 
         It waits for the disk twice in all, however many there are.
         """
-        stamps, problems = [], []
+        set_ids, problems = [], []
         for backup_set in doomed:
-            stamp = backup_set.manifest.id
+            set_id = backup_set.manifest.id
             try:
-                _hide(os.path.join(self.directory, manifest_file(stamp)), os.path.join(self.directory, REMOVED + stamp))
-                stamps.append(stamp)
+                _hide(
+                    os.path.join(self.directory, manifest_file(set_id)), os.path.join(self.directory, REMOVED + set_id)
+                )
+                set_ids.append(set_id)
             except OSError as error:
-                problems.append(refused(f"Set {stamp} cannot be removed", error, self.directory))
-        return problems + self._finish_removal(stamps, self._files())
+                problems.append(refused(f"Set {set_id} cannot be removed", error, self.directory))
+        return problems + self._finish_removal(set_ids, self._files())
 
-    def _finish_removal(self, stamps: Sequence[str], files: Sequence[str]) -> list[DockerVpsError]:
+    def _finish_removal(self, set_ids: Sequence[str], files: Sequence[str]) -> list[DockerVpsError]:
         """Remove the archives of sets whose manifests are out of the way already, then those manifests."""
         problems: List[DockerVpsError] = []
-        if not stamps:
+        if not set_ids:
             return problems
         of: Dict[str, List[str]] = {}
         for file in files:
-            stamp = stamp_of(file, "archive")
-            if stamp:
-                of.setdefault(stamp, []).append(file)
-        published = {file for file in files if stamp_of(file)}
+            set_id = id_of(file, "archive")
+            if set_id:
+                of.setdefault(set_id, []).append(file)
+        published = {file for file in files if id_of(file)}
         gone = []
         try:
             sync_directory(self.directory)
-            for stamp in stamps:
-                archives = [] if manifest_file(stamp) in published else of.get(stamp, [])
+            for set_id in set_ids:
+                archives = [] if manifest_file(set_id) in published else of.get(set_id, [])
                 found = [problem for problem in (self._unlinked(file) for file in archives) if problem]
                 problems += found
-                gone += [] if found else [stamp]
+                gone += [] if found else [set_id]
             sync_directory(self.directory)
         except OSError as error:
             problems.append(refused(f"What was removed from {self.directory} may come back", error, self.directory))
-        return problems + [problem for problem in (self._unlinked(REMOVED + stamp) for stamp in gone) if problem]
+        return problems + [problem for problem in (self._unlinked(REMOVED + set_id) for set_id in gone) if problem]
 
     def _unlinked(self, file: str) -> Optional[DockerVpsError]:
         path = os.path.join(self.directory, file)
@@ -333,10 +337,10 @@ class Sets:
         name = os.path.basename(folder)
         try:
             if name.startswith(PARTIAL):
-                stamp = name[len(PARTIAL) :]
-                published = os.path.lexists(os.path.join(self.directory, manifest_file(stamp)))
+                set_id = name[len(PARTIAL) :]
+                published = os.path.lexists(os.path.join(self.directory, manifest_file(set_id)))
                 for file in self._files():
-                    if stamp_of(file, "archive") == stamp and not published:
+                    if id_of(file, "archive") == set_id and not published:
                         os.unlink(os.path.join(self.directory, file))
             shutil.rmtree(folder)
         except OSError as error:
@@ -359,15 +363,13 @@ class Sets:
         kept = read(path, links=False, limit=LARGEST)
         folder, file = os.path.split(path)
         if kept is None:
-            lone = [name for name in _names(folder) if stamp_of(name, "archive") == stamp_of(file)]
-            if lone:
+            orphaned = [name for name in _names(folder) if id_of(name, "archive") == id_of(file)]
+            if orphaned:
                 raise BadManifest(
-                    f"{', '.join(lone)} in {folder}: the manifest {file} is missing, so nothing can be verified. "
+                    f"{', '.join(orphaned)} in {folder}: the manifest {file} is missing, so nothing can be verified. "
                     "Bring it back from another copy of the set, or unpack the archives by hand."
                 )
-            raise DockerVpsError(
-                f"There is no backup set {stamp_of(file)} in {folder}; {play('backup_list')} shows them."
-            )
+            raise DockerVpsError(f"There is no backup set {id_of(file)} in {folder}; {play('backup_list')} shows them.")
         return BackupSet(folder, parse(kept.text, file))
 
 
@@ -383,7 +385,7 @@ def _hide(manifest: str, hidden: str) -> None:
         os.unlink(manifest)
 
 
-def _stamp_at_work(name: str) -> Optional[str]:
+def _id_at_work(name: str) -> Optional[str]:
     """Return the timestamp in the name of what is being made, restored or removed."""
     for kind in (PARTIAL, RESTORE, REMOVED):
         if name.startswith(kind):

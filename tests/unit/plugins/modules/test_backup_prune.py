@@ -35,8 +35,8 @@ def test_days_below_zero_are_refused(days: float) -> None:
 @pytest.mark.parametrize("check", [False, True])
 def test_main(exit_of: Any, tmp_path: Path, check: bool) -> None:
     sets = Sets(str(tmp_path / "backups"), "shop")
-    for stamp in ("20260131-020000", "20260131-030000"):
-        publish(sets, stamp)
+    for set_id in ("20260131-020000", "20260131-030000"):
+        publish(sets, set_id)
     ended = exit_of(main, check=check, app="shop", directory=sets.directory, weekly=0, monthly=0, daily=1)
     assert ended.code == 0
     assert ended.result["changed"] is True

@@ -28,8 +28,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeEngine, FakeFeed, seen
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
 
-STAMP = "20260201-020000"
-NAME = f"shop-drill-{STAMP}"
+SET_ID = "20260201-020000"
+NAME = f"shop-drill-{SET_ID}"
 SECRET = 's3cret "with" quotes'
 IMAGE_ID = "sha256:" + "ab" * 32
 ENV = f"PAYLOAD_SECRET='{SECRET}'\nDATABASE_URI=file:/data/payload.db\nPUID=7\nKEY=\"first line\\nsecond line\"\n"
@@ -160,11 +160,11 @@ def test_a_set_is_verified(world: World) -> None:
         "image": IMAGE_ID,
         "seconds": 3.0,
     }
-    assert (result["changed"], result["set"], result["image"]) == (True, STAMP, IMAGE_ID)
+    assert (result["changed"], result["set"], result["image"]) == (True, SET_ID, IMAGE_ID)
     assert (result["files"], result["tables"], result["rows"]) == (2, 2, 4)
     assert (result["healthy_after"], result["notes"]) == (3.0, [])
     assert result["summary"] == (
-        f"The set {STAMP} of shop is verified: its image was healthy 3.0 s after its start, with all 2 files and "
+        f"The set {SET_ID} of shop is verified: its image was healthy 3.0 s after its start, with all 2 files and "
         "4 rows in 2 tables."
     )
     assert world.state() == world.before
@@ -275,34 +275,34 @@ def test_check_mode(world: World) -> None:
     needed = backup.size(sum(one.disk_bytes for one in world.set.manifest.archives))
     assert world.engine.calls == calls
     assert sorted(os.listdir(world.sets.directory)) == before
-    assert (result["changed"], result["drill"], result["set"]) == (True, {}, STAMP)
+    assert (result["changed"], result["drill"], result["set"]) == (True, {}, SET_ID)
     assert result["summary"] == (
-        f"The set {STAMP} of shop would be restored beside the application ({needed}), and {IMAGE_ID} started on it."
+        f"The set {SET_ID} of shop would be restored beside the application ({needed}), and {IMAGE_ID} started on it."
     )
 
 
 def test_a_set_in_another_place(world: World, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     os.rename(world.sets.directory, elsewhere)
-    world.drill(set=str(elsewhere / f"db-{STAMP}.tar.gz"))
+    world.drill(set=str(elsewhere / f"db-{SET_ID}.tar.gz"))
     assert Sets(str(elsewhere), "shop").listing().sets[0].manifest.verified
     assert not os.path.exists(world.sets.directory)
 
 
 def test_a_damaged_archive(world: World) -> None:
-    path = Path(world.sets.directory) / f"media-{STAMP}.tar.gz"
+    path = Path(world.sets.directory) / f"media-{SET_ID}.tar.gz"
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
     path.write_bytes(data)
     error = world.failure()
-    assert error.message.startswith(f"The set {STAMP} of shop did not pass its restore drill: ")
+    assert error.message.startswith(f"The set {SET_ID} of shop did not pass its restore drill: ")
     assert str(path) in error.message
     assert error.message.endswith("Drill an older set, and make a new backup.")
     assert (error.evidence["logs"], world.engine.configs) == ([], [])
 
 
 def test_an_archive_is_read_no_further_than_its_manifest_says(world: World) -> None:
-    manifest = world.sets.find(STAMP, world.clock.utc()).manifest
+    manifest = world.sets.find(SET_ID, world.clock.utc()).manifest
     archives = tuple(replace(one, plain_bytes=512) if one.name == "media" else one for one in manifest.archives)
     world.sets.record(replace(manifest, archives=archives))
     assert "It holds more than the 512 bytes that its manifest says." in world.failure().message
@@ -310,9 +310,9 @@ def test_an_archive_is_read_no_further_than_its_manifest_says(world: World) -> N
 
 
 def test_a_missing_archive(world: World) -> None:
-    os.unlink(Path(world.sets.directory) / f"media-{STAMP}.tar.gz")
+    os.unlink(Path(world.sets.directory) / f"media-{SET_ID}.tar.gz")
     world.failure()
-    assert world.drills[0].reason == f"media-{STAMP}.tar.gz: No such file or directory."
+    assert world.drills[0].reason == f"media-{SET_ID}.tar.gz: No such file or directory."
 
 
 def test_an_application_that_exits(world: World) -> None:
@@ -395,7 +395,7 @@ def test_an_archive_without_a_place(world: World) -> None:
 def test_the_image_is_gone(world: World) -> None:
     world.engine.images.clear()
     assert world.failure(recorded=False).message == (
-        f"The image app:1 ({IMAGE_ID}) is gone, with which the set {STAMP} was made, so it cannot be started as it "
+        f"The image app:1 ({IMAGE_ID}) is gone, with which the set {SET_ID} was made, so it cannot be started as it "
         "was. Build or pull that release, or drill a newer set."
     )
 
@@ -407,7 +407,7 @@ def test_another_image_of_the_same_name_proves_nothing(world: World) -> None:
 
 def test_nothing_ran(world: World) -> None:
     world.record(release=replace(world.set.manifest.release, image="", image_id=""))
-    assert world.failure(recorded=False).message.startswith(f"Nothing ran, with which the set {STAMP} was made")
+    assert world.failure(recorded=False).message.startswith(f"Nothing ran, with which the set {SET_ID} was made")
 
 
 def test_no_env_file(world: World) -> None:
@@ -427,7 +427,7 @@ def test_no_room(world: World) -> None:
     first, *others = world.set.manifest.archives
     world.record(archives=(replace(first, disk_bytes=10**18), *others))
     error = world.failure(recorded=False)
-    assert f"A drill of the set {STAMP} needs 931322574.7 GiB beside the volumes" in error.message
+    assert f"A drill of the set {SET_ID} needs 931322574.7 GiB beside the volumes" in error.message
     assert error.evidence["needed_bytes"] > 10**18  # type: ignore[operator]
 
 

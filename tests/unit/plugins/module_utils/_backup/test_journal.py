@@ -55,14 +55,14 @@ def engine(tmp_path: Path) -> FakeVolumeEngine:
     return FakeVolumeEngine(tmp_path / "docker")
 
 
-def staged(engine: FakeVolumeEngine, name: str, stamp: str = "20260201-020000") -> Swap:
+def staged(engine: FakeVolumeEngine, name: str, set_id: str = "20260201-020000") -> Swap:
     """Make a volume with old data, and new data beside it."""
     live = engine.add_volume(name)
     (live / "file").write_text(f"old {name}")
-    beside = live.parent / f"_data.restoring-{stamp}"
+    beside = live.parent / f"_data.restoring-{set_id}"
     beside.mkdir()
     (beside / "file").write_text(f"new {name}")
-    before = str(live.parent / f"_data.before-{stamp}")
+    before = str(live.parent / f"_data.before-{set_id}")
     return Swap(name, str(live), str(beside), before, "20260131-020000", "2026-02-01T02:00:00+0000")
 
 

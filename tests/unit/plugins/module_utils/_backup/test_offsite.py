@@ -36,9 +36,9 @@ class Host:
         self.there, self.clock, self.name = there, FakeWallClock(), name
         self.sets = Sets(str(place), "shop")
 
-    def back_up(self, *stamps: str) -> None:
-        for stamp in stamps:
-            publish_packed(self.sets, stamp, db=f"database of {stamp}".encode(), media=MEDIA)
+    def back_up(self, *set_ids: str) -> None:
+        for set_id in set_ids:
+            publish_packed(self.sets, set_id, db=f"database of {set_id}".encode(), media=MEDIA)
 
     def do(self, state: str = "copied", which: str = "latest", check: bool = False, **more: Any) -> dict[str, Any]:
         return run(Params(state, which, host=self.name, **more), self.sets, self.there, self.clock, check)
@@ -247,8 +247,8 @@ def test_a_broken_set_is_fetched_again(host: Host) -> None:
 )
 def test_what_is_not_there_cannot_be_fetched(host: Host, which: str, sent: tuple[str, ...], why: str) -> None:
     host.back_up(*sent)
-    for stamp in sent:
-        host.do("copied", stamp)
+    for set_id in sent:
+        host.do("copied", set_id)
     with pytest.raises(DockerVpsError, match=why):
         host.do("fetched", which)
 
@@ -315,9 +315,9 @@ def test_the_clock_was_put_back(host: Host, tmp_path: Path) -> None:
 ONE = Policy(last=1, daily=0, weekly=0, monthly=0)
 
 
-def half(host: Host, stamp: str = "20260128-020000") -> None:
+def half(host: Host, set_id: str = "20260128-020000") -> None:
     """Leave what a copy that is killed leaves."""
-    host.there.save("db.tar", [b"half"], host.name, host.clock.utc(), ["app=shop", f"set={stamp}", "copy=01"])
+    host.there.save("db.tar", [b"half"], host.name, host.clock.utc(), ["app=shop", f"set={set_id}", "copy=01"])
 
 
 def test_a_set_is_pruned_as_a_whole_and_what_a_killed_copy_left_with_it(host: Host) -> None:
@@ -393,8 +393,8 @@ def test_what_is_not_understood_stays_beside_what_is_removed(host: Host) -> None
     host.do("copied", "all")
     host.there.change(only="manifest.json", tags=("by=hand",))  # so the parts of FIRST look like a killed copy's
     host.back_up(SECOND, THIRD)
-    for stamp in (SECOND, THIRD):
-        host.do("copied", stamp)
+    for set_id in (SECOND, THIRD):
+        host.do("copied", set_id)
     done = host.do("pruned", policy=ONE)
     assert [(row["set"], row["status"]) for row in done["sets"]] == [(THIRD, "kept"), (SECOND, "removed")]
     assert "1 snapshot there may be of sets of shop" in done["summary"]
@@ -511,8 +511,8 @@ def test_a_host_is_named_by_itself_when_nobody_names_it(host: Host) -> None:
 def test_thousands_of_sets_are_handled_in_a_moment(host: Host) -> None:
     day = datetime(2010, 1, 1, tzinfo=timezone.utc)
     for number in range(5000):
-        stamp = f"{day + timedelta(days=number):%Y%m%d-%H%M%S}"
-        tags = ("app=shop", f"set={stamp}", f"copy={number}")
+        set_id = f"{day + timedelta(days=number):%Y%m%d-%H%M%S}"
+        tags = ("app=shop", f"set={set_id}", f"copy={number}")
         for name, more in (("db.tar", ()), ("media.tar", ()), ("manifest.json", MANIFEST_TAGS)):
             one = ResticSnapshot(f"{name} {number}", name, "web1", (*tags, *more))
             host.there.kept[one.id] = (one, b"", day)

@@ -26,10 +26,10 @@ def info(there: FakeRepository, **more: Any) -> dict[str, Any]:
     return run(Params("shop", "web1", **more), there)
 
 
-def copy(place: Path, there: FakeRepository, *stamps: str) -> None:
+def copy(place: Path, there: FakeRepository, *set_ids: str) -> None:
     sets = Sets(str(place), "shop")
-    for stamp in stamps:
-        publish_packed(sets, stamp, db=b"database", media=b"")
+    for set_id in set_ids:
+        publish_packed(sets, set_id, db=b"database", media=b"")
     offsite.run(offsite.Params(which="all", host="web1"), sets, there, FakeWallClock(), False)
 
 

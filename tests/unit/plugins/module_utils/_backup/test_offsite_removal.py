@@ -22,13 +22,13 @@ def snapshot(name: str) -> ResticSnapshot:
     return ResticSnapshot(name, "db.tar", "web1", ())
 
 
-def whole(stamp: str, host: str = "web1") -> Remote:
-    manifest, part = snapshot(f"{host} {stamp} m"), snapshot(f"{host} {stamp} p")
-    return Remote(host, stamp, "ab", manifest, {"db": part}, 1, (manifest, part), "", imported=False)
+def whole(set_id: str, host: str = "web1") -> Remote:
+    manifest, part = snapshot(f"{host} {set_id} m"), snapshot(f"{host} {set_id} p")
+    return Remote(host, set_id, "ab", manifest, {"db": part}, 1, (manifest, part), "", imported=False)
 
 
-def left(stamp: str, host: str = "web1") -> Leftover:
-    return Leftover(host, stamp, (snapshot(f"{host} {stamp} left"),))
+def left(set_id: str, host: str = "web1") -> Leftover:
+    return Leftover(host, set_id, (snapshot(f"{host} {set_id} left"),))
 
 
 def gone(found: FoundSets, policy: Policy = ONE) -> list[str]:

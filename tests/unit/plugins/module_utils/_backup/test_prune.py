@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import RECORD, Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.prune import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import STAMP
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import SET_ID
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
@@ -28,7 +28,7 @@ TWO = Params(Policy(last=2, daily=0, weekly=0, monthly=0))
 
 def day(number: int) -> str:
     """Return the timestamp of a set made so many days ago."""
-    return (NOW - timedelta(days=number)).strftime(STAMP)
+    return (NOW - timedelta(days=number)).strftime(SET_ID)
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_what_is_not_ours_to_judge_stays(sets: Sets) -> None:
     result = pruned(sets)
     assert "manifest-20200102-020000.json" in result["unreadable"][0]
     assert result["orphaned"] == ["db-20200103-020000.tar.gz"]
-    for stamp in ("20200101", "20200102", "20200103"):
-        assert any(stamp in name for name in files(sets))
+    for set_id in ("20200101", "20200102", "20200103"):
+        assert any(set_id in name for name in files(sets))
     assert [one.manifest.id for one in Sets(sets.directory, "other").listing().sets] == ["20200101-020000"]
 
 

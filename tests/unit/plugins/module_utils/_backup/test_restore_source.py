@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import remembered
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.restore import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Archive, new_stamp
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Archive, new_id
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, tree_of
@@ -193,7 +193,7 @@ def test_a_safety_copy_beside_the_directory_of_a_volume_that_is_gone(
 ) -> None:
     place = tmp_path / "disk/data"
     place.mkdir(parents=True)
-    kept = place.parent / f"data.before-{new_stamp(shop.clock.utc(), shop.sets.taken())}"
+    kept = place.parent / f"data.before-{new_id(shop.clock.utc(), shop.sets.taken())}"
     kept.mkdir()
     (kept / "precious").touch()
     options = {"type": "none", "o": "bind", "device": str(place)}

@@ -17,7 +17,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examine
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 
-STAMP = "20260201-020000"
+SET_ID = "20260201-020000"
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_a_database_becomes_a_set(file: Path, sets: Sets, tmp_path: Path, path: 
     done = imported(file, sets, path=path)
     (one,) = sets.listing().sets
     (kept,) = one.manifest.archives
-    assert (done["changed"], done["set"]["id"], one.manifest.id) == (True, STAMP, STAMP)
-    assert done["summary"].startswith(f"Set {STAMP} of shop: 1 archive, ")
+    assert (done["changed"], done["set"]["id"], one.manifest.id) == (True, SET_ID, SET_ID)
+    assert done["summary"].startswith(f"Set {SET_ID} of shop: 1 archive, ")
     assert (one.manifest.reason, kept.name, kept.volume, kept.files) == ("found", "db", "shop-db", 1)
     assert (kept.databases[0].path, kept.databases[0].tables) == (path, {"vendors": 300})
     into = tmp_path / "restored"

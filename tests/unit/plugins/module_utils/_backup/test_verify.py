@@ -24,7 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import manifest_of, publish
 
-STAMP = "20260201-020000"
+SET_ID = "20260201-020000"
 DRILL = DrillResult(at="2026-02-01T02:30:00Z", passed=True, reason="", image="app:1", seconds=5.0)
 
 
@@ -67,7 +67,7 @@ def test_a_good_set(sets: Sets, later: FakeWallClock, level: str) -> None:
     before = sorted(os.listdir(sets.directory))
     result = shown(sets, later, level=level)
     (row,) = result["sets"]
-    assert row["id"] == STAMP
+    assert row["id"] == SET_ID
     assert (row["time"], row["age"]) == ("2026-02-01T02:00:00Z", 3600)
     assert (row["reason"], row["consistency"], row["image"]) == ("nightly", "online", "app:1")
     assert row["files"] == 2
@@ -77,9 +77,9 @@ def test_a_good_set(sets: Sets, later: FakeWallClock, level: str) -> None:
     assert row["checks"] == {"sound": 1, "damaged": 0, "not checked": 0}
     assert row["problems"] == []
     assert (row["verified"], row["last_drill"]) == (False, {})
-    assert result["newest_good"] == {"id": STAMP, "age": 3600}
+    assert result["newest_good"] == {"id": SET_ID, "age": 3600}
     assert (result["last_verified"], result["runs"], result["changed"]) == ({}, {}, False)
-    assert result["summary"][0].startswith(f"{STAMP}: 60 minutes ago, ")
+    assert result["summary"][0].startswith(f"{SET_ID}: 60 minutes ago, ")
     assert result["summary"][0].endswith(
         "files: 2, 1 database sound, rows in databases: 4, of app:1, not verified by a drill, nightly"
     )
@@ -96,7 +96,7 @@ def test_nothing_is_there(tmp_path: Path, later: FakeWallClock) -> None:
 def test_one_set_only(sets: Sets, later: FakeWallClock) -> None:
     publish(sets, "20260101-020000")
     assert [row["id"] for row in shown(sets, later, which="20260101-020000")["sets"]] == ["20260101-020000"]
-    assert [row["id"] for row in shown(sets, later)["sets"]] == [STAMP, "20260101-020000"]
+    assert [row["id"] for row in shown(sets, later)["sets"]] == [SET_ID, "20260101-020000"]
 
 
 def test_what_a_drill_proved(sets: Sets, later: FakeWallClock) -> None:
@@ -107,7 +107,7 @@ def test_what_a_drill_proved(sets: Sets, later: FakeWallClock) -> None:
     result = shown(sets, later)
     assert [row["verified"] for row in result["sets"]] == [False, True]
     assert result["sets"][0]["last_drill"]["reason"] == "It broke."
-    assert result["last_verified"] == {"id": STAMP, "at": DRILL.at, "age": 1800}
+    assert result["last_verified"] == {"id": SET_ID, "at": DRILL.at, "age": 1800}
     assert "Last verified by a drill: 20260201-020000, 30 minutes ago." in result["summary"]
 
 
@@ -125,7 +125,7 @@ def test_a_set_of_the_future_is_not_the_newest_good_one(sets: Sets) -> None:
 def test_ages_for_people(sets: Sets, passed: int, age: str) -> None:
     clock = FakeWallClock()
     clock.passed = passed
-    assert f"{STAMP}: {age} ago" in shown(sets, clock)["summary"][0]
+    assert f"{SET_ID}: {age} ago" in shown(sets, clock)["summary"][0]
 
 
 def test_other_files_and_scheduled_runs(sets: Sets, later: FakeWallClock) -> None:
@@ -154,8 +154,8 @@ def test_other_files_and_scheduled_runs(sets: Sets, later: FakeWallClock) -> Non
 
 
 def test_a_missing_archive(sets: Sets, later: FakeWallClock) -> None:
-    os.unlink(Path(sets.directory) / f"media-{STAMP}.tar.gz")
-    wrong = f"media-{STAMP}.tar.gz: No such file or directory"
+    os.unlink(Path(sets.directory) / f"media-{SET_ID}.tar.gz")
+    wrong = f"media-{SET_ID}.tar.gz: No such file or directory"
     result = shown(sets, later, level="full")
     assert result["sets"][0]["problems"] == [wrong]
     assert result["newest_good"] == {}
@@ -164,19 +164,19 @@ def test_a_missing_archive(sets: Sets, later: FakeWallClock) -> None:
         shown(sets, later, fail_on_problems=True)
     assert caught.value.message == (
         f"Backups of shop in {sets.directory} cannot be relied on, so make a new one or bring back another copy: "
-        f"{STAMP}: {wrong}"
+        f"{SET_ID}: {wrong}"
     )
     assert caught.value.evidence["sets"][0]["problems"] == [wrong]  # type: ignore[index]
 
 
 def test_a_flipped_byte(sets: Sets, later: FakeWallClock) -> None:
-    path = Path(sets.directory) / f"db-{STAMP}.tar.gz"
+    path = Path(sets.directory) / f"db-{SET_ID}.tar.gz"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     problems = {level: shown(sets, later, level=level)["sets"][0]["problems"] for level in verify.LEVELS}
     assert problems["exists"] == []
-    assert problems["checksum"][0].startswith(f"db-{STAMP}.tar.gz has the SHA-256 ")
+    assert problems["checksum"][0].startswith(f"db-{SET_ID}.tar.gz has the SHA-256 ")
     assert len(problems["full"]) == 1
     assert str(path) in problems["full"][0]
 
@@ -202,14 +202,14 @@ def with_database(sets: Sets, tmp_path: Path, **about: Any) -> BackupSet:
 def test_rows_that_differ(sets: Sets, tmp_path: Path) -> None:
     odd = with_database(sets, tmp_path, tables={"vendors": 5, "orders": 1})
     assert verify.problems(odd, "full") == [
-        f"The database payload.db in db-{STAMP}.tar.gz has other rows than the manifest says: "
+        f"The database payload.db in db-{SET_ID}.tar.gz has other rows than the manifest says: "
         "media 1, not None, orders None, not 1, vendors 3, not 5"
     ]
 
 
 def test_a_database_that_is_not_in_the_archive(sets: Sets, tmp_path: Path) -> None:
     assert verify.problems(with_database(sets, tmp_path, path="other.db"), "full") == [
-        f"db-{STAMP}.tar.gz has no database other.db, and the manifest names it"
+        f"db-{SET_ID}.tar.gz has no database other.db, and the manifest names it"
     ]
 
 
@@ -226,7 +226,7 @@ def test_a_database_that_is_mostly_a_hole_is_not_looked_at(sets: Sets, tmp_path:
     path = database(tmp_path / "new/payload.db", wal=False, vendors=3, media=1)
     os.truncate(path, 1 << 40)
     assert verify.problems(rewritten(only(sets), path.parent), "full") == [
-        f"db-{STAMP}.tar.gz has more bytes in payload.db than the manifest says"
+        f"db-{SET_ID}.tar.gz has more bytes in payload.db than the manifest says"
     ]
 
 
@@ -235,14 +235,14 @@ def test_a_damaged_database(sets: Sets, tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:-4096] + b"\xaa" * 4096)
     (problem,) = verify.problems(rewritten(only(sets), path.parent), "full")
-    assert problem.startswith(f"The database payload.db in db-{STAMP}.tar.gz is damaged: ")
+    assert problem.startswith(f"The database payload.db in db-{SET_ID}.tar.gz is damaged: ")
 
 
 def test_a_link_in_the_place_of_a_database(sets: Sets, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new/payload.db").symlink_to("elsewhere")
     assert verify.problems(rewritten(only(sets), tmp_path / "new"), "full") == [
-        f"db-{STAMP}.tar.gz has no database payload.db, and the manifest names it"
+        f"db-{SET_ID}.tar.gz has no database payload.db, and the manifest names it"
     ]
 
 
@@ -258,7 +258,7 @@ def test_a_database_with_a_second_name_that_comes_first(tmp_path: Path) -> None:
     assert only(sets).manifest.archives[0].databases[0].path == "payload.db"
     assert verify.findings(only(sets), "full") == []
     assert verify.problems(with_database(sets, tmp_path, bytes=4096), "full") == [
-        f"db-{STAMP}.tar.gz has more bytes in a.db than the manifest says"
+        f"db-{SET_ID}.tar.gz has more bytes in a.db than the manifest says"
     ]
 
 
@@ -307,7 +307,7 @@ def test_a_database_whose_name_is_not_utf8(tmp_path: Path) -> None:
 def test_no_room_for_a_database(sets: Sets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(verify, "SCRATCH", str(tmp_path / "none"))
     assert verify.problems(only(sets), "full") == [
-        f"The databases of db-{STAMP}.tar.gz could not be looked at in {tmp_path}/none: No such file or directory"
+        f"The databases of db-{SET_ID}.tar.gz could not be looked at in {tmp_path}/none: No such file or directory"
     ]
 
 
@@ -380,7 +380,7 @@ def test_what_cannot_be_checked_is_no_problem_and_no_proof(
     why = "was not checked: the process that examined it ended with 1"
     result = shown(sets, later, level="full", fail_on_problems=True)
     (row,) = result["sets"]
-    assert (row["problems"], row["notes"]) == ([], [f"The database payload.db in db-{STAMP}.tar.gz {why}"])
+    assert (row["problems"], row["notes"]) == ([], [f"The database payload.db in db-{SET_ID}.tar.gz {why}"])
     assert result["summary"][0].endswith(row["notes"][0])
     root = tmp_path / "volumes/shop-db/_data"
     (difference,) = verify.compared(only(sets).manifest.archives[0], str(root))
@@ -396,23 +396,23 @@ def test_a_set_without_anything_that_ran(tmp_path: Path, later: FakeWallClock) -
 
 def test_a_loss_and_missing_uploads_are_shown(sets: Sets, later: FakeWallClock) -> None:
     first = only(sets).manifest
-    gone = f"Gone since set {STAMP}: 3 of 3 rows of vendors in payload.db."
+    gone = f"Gone since set {SET_ID}: 3 of 3 rows of vendors in payload.db."
     missing = replace(first.uploads, missing=("a.png", "b.png"))
-    publish(sets, "20260201-023000", losses=(gone,), lost_since=(STAMP,), uploads=missing)
+    publish(sets, "20260201-023000", losses=(gone,), lost_since=(SET_ID,), uploads=missing)
     result = shown(sets, later)
     new, old = result["sets"]
     assert (new["losses"], new["held"], new["uploads_missing"]) == ([gone], "", ["a.png", "b.png"])
     assert (old["losses"], old["held"]) == ([], "the last before a loss that set 20260201-023000 tells of")
     assert result["summary"][1].endswith(", nightly, kept as the last before a loss that set 20260201-023000 tells of")
     (caution,) = result["cautions"]
-    assert caution.startswith(f"{gone} Set {STAMP} stays until this is mended or accepted: ")
+    assert caution.startswith(f"{gone} Set {SET_ID} stays until this is mended or accepted: ")
     assert result["summary"][3:] == [
         f"Lost: {caution}",
         "The database of set 20260201-023000 names 2 uploads that its volume did not have: a.png, b.png.",
     ]
     publish(sets, "20260201-024000", losses=(gone,))
-    publish(sets, "20990201-024000", losses=(gone,), lost_since=(STAMP,), uploads=missing)
+    publish(sets, "20990201-024000", losses=(gone,), lost_since=(SET_ID,), uploads=missing)
     result = shown(sets, later)
     assert (result["cautions"], result["sets"][-1]["held"]) == ([], "")
     assert not any("uploads" in line for line in result["summary"])
-    assert shown(sets, later, which=STAMP)["sets"][0]["held"] == ""
+    assert shown(sets, later, which=SET_ID)["sets"][0]["held"] == ""

@@ -87,7 +87,7 @@ class Host:
         finally:
             self.out, self.err = out.getvalue(), err.getvalue()
 
-    def stamps(self) -> list[str]:
+    def set_ids(self) -> list[str]:
         return [one.manifest.id for one in self.sets.listing().sets]
 
     def news(self) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def test_a_backup_prunes_and_is_remembered(host: Host) -> None:
     assert host.run("backup") == 0
     host.clock.passed += 60
     assert host.run("backup") == 0
-    assert host.stamps() == ["20260201-020100"]
+    assert host.set_ids() == ["20260201-020100"]
     set_line, prune_line = host.out.splitlines()
     assert set_line.startswith("Set 20260201-020100 of shop: 1 archive, ")
     assert "1 set " in prune_line
@@ -176,7 +176,7 @@ def test_what_an_off_site_copy_lacks_comes_after_the_set(host: Host, monkeypatch
     assert host.out.startswith("Set 20260201-020000 of shop")
     assert "restic" in host.err
     assert "sesame-4711" not in host.err
-    assert host.stamps() == ["20260201-020000", "20260101-020000"]
+    assert host.set_ids() == ["20260201-020000", "20260101-020000"]
 
 
 RESTIC = """#!/bin/sh
@@ -211,8 +211,8 @@ def test_copies_are_pruned_where_that_is_wanted(host: Host, monkeypatch: pytest.
 def test_what_would_be_removed_off_site_at_once_is_not_sent_there(
     host: Host, monkeypatch: pytest.MonkeyPatch, prune: bool
 ) -> None:
-    stamp = "20260131-020000"
-    tags = ["app=shop", f"set={stamp}", "copy=1", "part=db", "bytes=1", "facts=ab"]
+    set_id = "20260131-020000"
+    tags = ["app=shop", f"set={set_id}", "copy=1", "part=db", "bytes=1", "facts=ab"]
     there = [{"id": one, "paths": [f"/{one}"], "hostname": "web1", "tags": tags} for one in ("db.tar", "manifest.json")]
     program = host.place / "restic"
     program.write_text(RESTIC.replace("[]", json.dumps(there).replace('"', '\\"')))
@@ -257,10 +257,10 @@ def test_verify_says_that_all_sets_are_dated_later_than_now(host: Host) -> None:
 
 
 def test_prune_alone_is_no_scheduled_job(host: Host) -> None:
-    for stamp in ("20260101-020000", "20260102-020000"):
-        publish(host.sets, stamp)
+    for set_id in ("20260101-020000", "20260102-020000"):
+        publish(host.sets, set_id)
     assert host.run("prune") == 0
-    assert host.stamps() == ["20260102-020000"]
+    assert host.set_ids() == ["20260102-020000"]
     assert job_history.read(host.sets.directory) == {}
 
 
@@ -480,7 +480,7 @@ def test_a_loss_is_told_each_night_until_it_is_accepted(host: Host) -> None:
         assert len(news) == night
         assert (news[-1]["success"], news[-1]["cautions"][0]) == (True, gone)
         assert gone in news[-1]["message"]
-        assert host.stamps()[-1] == "20260201-020000"
+        assert host.set_ids()[-1] == "20260201-020000"
     assert host.run("status") == 0
     assert host.out.startswith("backup: ok, with a caution, 2026-02-03T02:00:00Z")
     assert host.run("verify") == 0
@@ -492,7 +492,7 @@ def test_a_loss_is_told_each_night_until_it_is_accepted(host: Host) -> None:
     host.clock.passed += 86400
     assert host.run("backup", "--accept-loss") == 0
     assert f"{gone} That was accepted." in host.out
-    assert host.stamps() == ["20260204-020000"]
+    assert host.set_ids() == ["20260204-020000"]
     assert len(host.news()) == 3
     assert host.run("status") == 0
     assert host.out.startswith("backup: ok, 2026-02-04T02:00:00Z")

@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 LIMITS = LossLimits()
 
 
-def stamp(day: int) -> str:
+def set_id(day: int) -> str:
     return f"202601{day:02d}-020000"
 
 
 def db(day: int, **tables: int) -> Archive:
-    return archive_of("db", stamp(day), databases=(replace(DATABASE, tables=tables),))
+    return archive_of("db", set_id(day), databases=(replace(DATABASE, tables=tables),))
 
 
 def a_set(day: int, *archives: Archive, **more: Any) -> Manifest:
-    return manifest_of(stamp(day), archives=archives, **more)
+    return manifest_of(set_id(day), archives=archives, **more)
 
 
 def next_set(day: int, earlier: list[Manifest], *archives: Archive, accept: bool = False) -> list[Manifest]:
@@ -63,17 +63,17 @@ def test_a_loss_is_more_than_so_many_percent_of_enough(had: int, has: int, perce
     earlier = [a_set(1, db(1, vendors=had))]
     rows = lost([db(2, vendors=has)], earlier, LossLimits(rows=percent))
     assert rows == (
-        {stamp(1): f"Gone since set {stamp(1)}: {had - has} of {had} rows of vendors in payload.db."} if loss else {}
+        {set_id(1): f"Gone since set {set_id(1)}: {had - has} of {had} rows of vendors in payload.db."} if loss else {}
     )
-    earlier = [a_set(1, archive_of("media", stamp(1), files=had))]
-    files = lost([archive_of("media", stamp(2), files=has)], earlier, LossLimits(files=percent))
-    assert files == ({stamp(1): f"Gone since set {stamp(1)}: {had - has} of {had} files of media."} if loss else {})
+    earlier = [a_set(1, archive_of("media", set_id(1), files=had))]
+    files = lost([archive_of("media", set_id(2), files=has)], earlier, LossLimits(files=percent))
+    assert files == ({set_id(1): f"Gone since set {set_id(1)}: {had - has} of {had} files of media."} if loss else {})
 
 
 def test_a_table_or_a_database_that_is_gone() -> None:
     earlier = [a_set(1, db(1, vendors=20, pages=30))]
-    assert lost([db(2, vendors=20)], earlier, LIMITS)[stamp(1)].endswith(": 30 of 30 rows of pages in payload.db.")
-    assert lost([archive_of("db", stamp(2), databases=())], earlier, LIMITS)[stamp(1)].endswith(
+    assert lost([db(2, vendors=20)], earlier, LIMITS)[set_id(1)].endswith(": 30 of 30 rows of pages in payload.db.")
+    assert lost([archive_of("db", set_id(2), databases=())], earlier, LIMITS)[set_id(1)].endswith(
         ": 30 of 30 rows of pages in payload.db, 20 of 20 rows of vendors in payload.db."
     )
 
@@ -81,12 +81,12 @@ def test_a_table_or_a_database_that_is_gone() -> None:
 def test_nothing_is_claimed_where_nothing_was_counted() -> None:
     earlier = [a_set(1, db(1, vendors=20, pages=30))]
     unchecked = replace(DATABASE, check="not checked", tables={"pages": 3}, uncounted=("vendors",))
-    (told_of,) = lost([archive_of("db", stamp(2), databases=(unchecked,))], earlier, LIMITS).values()
-    assert told_of == f"Gone since set {stamp(1)}: 27 of 30 rows of pages in payload.db."
+    (told_of,) = lost([archive_of("db", set_id(2), databases=(unchecked,))], earlier, LIMITS).values()
+    assert told_of == f"Gone since set {set_id(1)}: 27 of 30 rows of pages in payload.db."
     partly = replace(DATABASE, tables={"pages": 30}, uncounted=("vendors",))
-    assert lost([archive_of("db", stamp(2), databases=(partly,))], earlier, LIMITS) == {}
+    assert lost([archive_of("db", set_id(2), databases=(partly,))], earlier, LIMITS) == {}
     assert lost([db(2, vendors=20)], [], LIMITS) == {}
-    assert lost([db(2, vendors=20)], [a_set(1, archive_of("media", stamp(1), files=50))], LIMITS) == {}
+    assert lost([db(2, vendors=20)], [a_set(1, archive_of("media", set_id(1), files=50))], LIMITS) == {}
 
 
 @pytest.mark.parametrize("pattern", ["carts", "c?rt*", "payload.db", "*"])
@@ -102,19 +102,19 @@ def test_what_payload_writes_and_deletes_by_itself(table: str) -> None:
 
 
 def test_what_a_replica_keeps_does_not_count() -> None:
-    earlier = [a_set(1, archive_of("db", stamp(1), files=65, replica_files=64))]
-    assert lost([archive_of("db", stamp(2), files=3, replica_files=2)], earlier, LIMITS) == {}
+    earlier = [a_set(1, archive_of("db", set_id(1), files=65, replica_files=64))]
+    assert lost([archive_of("db", set_id(2), files=3, replica_files=2)], earlier, LIMITS) == {}
 
 
 def test_an_adopted_set_is_no_base_and_neither_is_one_without_the_archive() -> None:
-    full = a_set(1, db(1, vendors=500), archive_of("media", stamp(1), files=40))
+    full = a_set(1, db(1, vendors=500), archive_of("media", set_id(1), files=40))
     imported = a_set(2, db(2, vendors=1), consistency=IMPORTED)
     alone = a_set(3, db(3, vendors=400))
-    now = [db(4, vendors=390), archive_of("media", stamp(4), files=2)]
+    now = [db(4, vendors=390), archive_of("media", set_id(4), files=2)]
     assert lost(now, [alone, imported, full], LIMITS) == {
-        stamp(1): f"Gone since set {stamp(1)}: 38 of 40 files of media."
+        set_id(1): f"Gone since set {set_id(1)}: 38 of 40 files of media."
     }
-    assert list(lost([db(4, vendors=1)], [imported, full], LIMITS)) == [stamp(1)]
+    assert list(lost([db(4, vendors=1)], [imported, full], LIMITS)) == [set_id(1)]
 
 
 def test_a_loss_stays_one_until_the_rows_are_back() -> None:
@@ -122,8 +122,8 @@ def test_a_loss_stays_one_until_the_rows_are_back() -> None:
     sets = [a_set(1, db(1, vendors=500))]
     for day in (2, 3, 4):
         sets = next_set(day, sets, db(day, vendors=0))
-        assert sets[0].lost_since == (stamp(1),)
-        assert list(held_back(sets)) == [stamp(1)]
+        assert sets[0].lost_since == (set_id(1),)
+        assert list(held_back(sets)) == [set_id(1)]
         assert unaccepted(sets) == [sets[0]]
     sets = next_set(5, sets, db(5, vendors=500))
     assert (sets[0].losses, sets[0].lost_since, held_back(sets), unaccepted(sets)) == ((), (), {}, [])
@@ -132,7 +132,7 @@ def test_a_loss_stays_one_until_the_rows_are_back() -> None:
 def test_a_loss_is_accepted_by_one_set_for_all() -> None:
     sets = next_set(2, [a_set(1, db(1, vendors=500))], db(2, vendors=0))
     sets = next_set(3, sets, db(3, vendors=0), accept=True)
-    assert sets[0].losses == (f"Gone since set {stamp(1)}: 500 of 500 rows of vendors in payload.db.",)
+    assert sets[0].losses == (f"Gone since set {set_id(1)}: 500 of 500 rows of vendors in payload.db.",)
     assert loss_sentences(sets[0]) == [*sets[0].losses, "That was accepted."]
     assert held_back(sets) == {}
     sets = next_set(4, sets, db(4, vendors=0))
@@ -142,14 +142,14 @@ def test_a_loss_is_accepted_by_one_set_for_all() -> None:
 def test_one_loss_after_another_holds_each_last_set() -> None:
     sets = next_set(2, [a_set(1, db(1, vendors=1000))], db(2, vendors=400))
     sets = next_set(3, sets, db(3, vendors=100))
-    assert sets[0].lost_since == (stamp(1), stamp(2))
+    assert sets[0].lost_since == (set_id(1), set_id(2))
     assert loss_sentences(sets[0]) == [
-        f"Gone since set {stamp(1)}: 900 of 1000 rows of vendors in payload.db.",
-        f"Gone since set {stamp(2)}: 300 of 400 rows of vendors in payload.db.",
-        f"Sets {stamp(1)}, {stamp(2)} stay until this is mended or accepted: {NEXT_STEP}",
+        f"Gone since set {set_id(1)}: 900 of 1000 rows of vendors in payload.db.",
+        f"Gone since set {set_id(2)}: 300 of 400 rows of vendors in payload.db.",
+        f"Sets {set_id(1)}, {set_id(2)} stay until this is mended or accepted: {NEXT_STEP}",
     ]
     assert held_back(sets) == dict.fromkeys(
-        (stamp(1), stamp(2)), f"the last before a loss that set {stamp(3)} tells of"
+        (set_id(1), set_id(2)), f"the last before a loss that set {set_id(3)} tells of"
     )
 
 
@@ -159,20 +159,20 @@ def test_a_set_that_was_removed_is_no_base_any_more() -> None:
 
 
 def test_the_last_set_of_each_archive_speaks_for_it() -> None:
-    full = a_set(1, db(1, vendors=500), archive_of("media", stamp(1), files=40))
-    without = next_set(2, [full], db(2, vendors=500), archive_of("media", stamp(2), files=0))
+    full = a_set(1, db(1, vendors=500), archive_of("media", set_id(1), files=40))
+    without = next_set(2, [full], db(2, vendors=500), archive_of("media", set_id(2), files=0))
     sets = next_set(3, without, db(3, vendors=500))
-    assert list(held_back(sets)) == [stamp(1)]
-    imported = a_set(4, archive_of("media", stamp(4)), consistency=IMPORTED)
-    assert list(held_back([imported, *sets])) == [stamp(1)]
-    assert held_back(next_set(4, sets, archive_of("media", stamp(4), files=0), accept=True)) == {}
+    assert list(held_back(sets)) == [set_id(1)]
+    imported = a_set(4, archive_of("media", set_id(4)), consistency=IMPORTED)
+    assert list(held_back([imported, *sets])) == [set_id(1)]
+    assert held_back(next_set(4, sets, archive_of("media", set_id(4), files=0), accept=True)) == {}
 
 
 def test_what_a_set_tells() -> None:
     (one, _unused) = next_set(2, [a_set(1, db(1, vendors=500))], db(2, vendors=0))
     assert loss_sentences(one) == [
-        f"Gone since set {stamp(1)}: 500 of 500 rows of vendors in payload.db.",
-        f"Set {stamp(1)} stays until this is mended or accepted: {NEXT_STEP}",
+        f"Gone since set {set_id(1)}: 500 of 500 rows of vendors in payload.db.",
+        f"Set {set_id(1)} stays until this is mended or accepted: {NEXT_STEP}",
     ]
     assert loss_sentences(a_set(1)) == []
 

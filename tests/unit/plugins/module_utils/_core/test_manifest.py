@@ -17,52 +17,54 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest
     Foreign,
     archive_file,
     check_names,
+    id_of,
     manifest_file,
-    new_stamp,
+    new_id,
     parse,
-    stamp_of,
     time_of,
     upload_path,
     write,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, STAMP, archive_of, manifest_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, SET_ID, archive_of, manifest_of
 
-FILE = f"manifest-{STAMP}.json"
+FILE = f"manifest-{SET_ID}.json"
 
 
 def test_the_specifications_names() -> None:
-    assert archive_file("db", STAMP, "gzip") == "db-20260131-020000.tar.gz"
-    assert archive_file("media", STAMP, "zstd") == "media-20260131-020000.tar.zst"
-    assert archive_file("media", STAMP, "none") == "media-20260131-020000.tar"
-    assert manifest_file(STAMP) == FILE
+    assert archive_file("db", SET_ID, "gzip") == "db-20260131-020000.tar.gz"
+    assert archive_file("media", SET_ID, "zstd") == "media-20260131-020000.tar.zst"
+    assert archive_file("media", SET_ID, "none") == "media-20260131-020000.tar"
+    assert manifest_file(SET_ID) == FILE
 
 
 @pytest.mark.parametrize("kind", list(SUFFIXES))
 def test_a_name_gives_its_time_back(kind: str) -> None:
-    assert stamp_of(archive_file("my-db", STAMP, kind), "archive") == STAMP
-    assert stamp_of(FILE) == STAMP
+    assert id_of(archive_file("my-db", SET_ID, kind), "archive") == SET_ID
+    assert id_of(FILE) == SET_ID
 
 
-@pytest.mark.parametrize("file", ["db.tar.gz", f"db-{STAMP}.zip", f"db-{STAMP}.tar.gz.partial", f"-{STAMP}.tar", "x"])
+@pytest.mark.parametrize(
+    "file", ["db.tar.gz", f"db-{SET_ID}.zip", f"db-{SET_ID}.tar.gz.partial", f"-{SET_ID}.tar", "x"]
+)
 def test_other_names_have_none(file: str) -> None:
-    assert stamp_of(file, "archive") is None
-    assert stamp_of(file) is None
+    assert id_of(file, "archive") is None
+    assert id_of(file) is None
 
 
 def test_times_are_utc() -> None:
-    assert time_of(STAMP) == datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
+    assert time_of(SET_ID) == datetime(2026, 1, 31, 2, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize("stamp", ["20260231-020000", "2026131-0200000", "latest", "", "20260131-0200001"])
-def test_what_is_no_timestamp(stamp: str) -> None:
+@pytest.mark.parametrize("set_id", ["20260231-020000", "2026131-0200000", "latest", "", "20260131-0200001"])
+def test_what_is_no_timestamp(set_id: str) -> None:
     with pytest.raises(InvalidInput, match="YYYYMMDD-HHMMSS"):
-        time_of(stamp)
+        time_of(set_id)
 
 
 def test_a_new_timestamp_is_one_that_is_free() -> None:
     now = datetime(2026, 1, 31, 23, 59, 59, tzinfo=timezone.utc)
-    assert new_stamp(now, []) == "20260131-235959"
-    assert new_stamp(now, ["20260131-235959", "20260201-000000"]) == "20260201-000001"
+    assert new_id(now, []) == "20260131-235959"
+    assert new_id(now, ["20260131-235959", "20260201-000000"]) == "20260201-000001"
 
 
 @pytest.mark.parametrize(

@@ -122,13 +122,13 @@ def test_two_versions_that_overlap_are_not_compared(site: Site) -> None:
 
 
 def test_a_release_that_restores_a_set_is_compared_with_that_set(site: Site) -> None:
-    stamp = site.deploy("shop:2", backup=site.backing_up())["release"]["backup"]
+    set_id = site.deploy("shop:2", backup=site.backing_up())["release"]["backup"]
     database(site.db / "payload.db", vendors=40)
     site.deploy("shop:3")
-    result = site.deploy("shop:2", restore=stamp, backup=site.backing_up())
+    result = site.deploy("shop:2", restore=set_id, backup=site.backing_up())
     assert result["cautions"] == []
     assert site.counted()["vendors"] == 3
-    error = failed(site, LOSES, restore=stamp, backup=site.backing_up())
+    error = failed(site, LOSES, restore=set_id, backup=site.backing_up())
     assert LOST in error.message
 
 

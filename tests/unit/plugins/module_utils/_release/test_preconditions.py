@@ -198,7 +198,7 @@ def test_an_env_file_that_is_given(site: Site) -> None:
 
 
 def backed_up(site: Site) -> str:
-    """Put another version live with a backup, let users write, and return the stamp of the backup."""
+    """Put another version live with a backup, let users write, and return the set_id of the backup."""
     site.deploy("shop:2", backup=site.backing_up())
     database(site.db / "payload.db", vendors=5)
     site.engine.add_image("shop:3")
@@ -207,54 +207,54 @@ def backed_up(site: Site) -> str:
 
 
 def test_restored_data_takes_the_place_of_the_live_one(site: Site) -> None:
-    stamp = backed_up(site)
-    site.deploy("shop:3", restore=stamp)
+    set_id = backed_up(site)
+    site.deploy("shop:3", restore=set_id)
     assert site.counted()["vendors"] == 3
     assert site.beside() == []
 
 
 def test_restored_data_that_could_not_be_checked_is_a_caution(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    stamp = backed_up(site)
+    set_id = backed_up(site)
     monkeypatch.setattr(sys, "executable", DIES)
-    (caution,) = site.deploy("shop:3", restore=stamp)["cautions"]
+    (caution,) = site.deploy("shop:3", restore=set_id)["cautions"]
     assert caution == "The database payload.db was not checked: the process that examined it ended with 1."
     assert site.counted()["vendors"] == 3
 
 
 @pytest.mark.parametrize("seconds", [0.1, 6.0])
 def test_the_data_before_a_restore_is_put_back_in_any_case(site: Site, seconds: float) -> None:
-    stamp = backed_up(site)
+    set_id = backed_up(site)
     before = site.state()
     version = Version(exits=seconds, answers=9 if seconds < 1 else 0.5)
     with pytest.raises(DockerVpsError, match=r"The data is as it was before\."):
-        site.deploy("shop:3", version, restore=stamp)
+        site.deploy("shop:3", version, restore=set_id)
     assert site.counted()["vendors"] == 8
     assert site.state() == before
 
 
 def test_what_users_wrote_into_restored_data_is_not_lost(site: Site) -> None:
-    stamp = backed_up(site)
+    set_id = backed_up(site)
     site.engine.on["here", "reload"] = lambda: database(site.db / "payload.db", vendors=1)
     with pytest.raises(DockerVpsError, match=r"Would be lost: 1 row of vendors\."):
-        site.deploy("shop:3", Version(unhealthy=6.0), restore=stamp, proxy_reload_command=["reload"])
+        site.deploy("shop:3", Version(unhealthy=6.0), restore=set_id, proxy_reload_command=["reload"])
     assert site.counted()["vendors"] == 4
     assert site.live().image == "shop:3"
 
 
 def test_a_restore_without_a_volume(site: Site) -> None:
-    stamp = backed_up(site)
+    set_id = backed_up(site)
     del site.engine.volumes["shop-db"]
     with pytest.raises(
         DockerVpsError,
         match=r"so nothing was changed\. The volume shop-db is missing; restore it",
     ):
-        site.run(site.params("shop:3", restore=stamp))
+        site.run(site.params("shop:3", restore=set_id))
 
 
 @pytest.mark.parametrize("what", ["damage", "backup"])
 def test_staged_data_is_not_left(site: Site, what: str) -> None:
-    stamp = backed_up(site)
-    params = site.params("shop:3", restore=stamp)
+    set_id = backed_up(site)
+    params = site.params("shop:3", restore=set_id)
     if what == "damage":
         path = next(Path(site.sets.directory).glob("db-*.tar.gz"))
         path.write_bytes(path.read_bytes()[:-9])
@@ -262,7 +262,7 @@ def test_staged_data_is_not_left(site: Site, what: str) -> None:
         size = path.stat().st_size
         manifest.write_text(manifest.read_text().replace(f'"bytes": {size + 9}', f'"bytes": {size}'))
     if what == "backup":
-        params = site.params("shop:3", restore=stamp, backup=site.backing_up())
+        params = site.params("shop:3", restore=set_id, backup=site.backing_up())
         site.engine.volumes["shop-media"]["Driver"] = "nfs"
     before = site.state()
     site.write_env("of shop:3")
@@ -279,11 +279,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_nothing_is_staged_or_changed_when_a_backup_is_at_work(site: Site) -> None:
-    stamp = backed_up(site)
+    set_id = backed_up(site)
     before = site.state()
     site.write_env("of shop:3")
     with site.sets.lock("a backup"), pytest.raises(Locked, match="Cannot begin a release of shop: a backup of shop"):
-        site.run(site.params("shop:3", restore=stamp))
+        site.run(site.params("shop:3", restore=set_id))
     assert site.state() == before
     assert site.engine.calls == []
 

@@ -26,7 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.remote 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import ResticSnapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import SET_ID
 
 HOST = "web1"
 LATER = "20260201-020000"
@@ -52,8 +52,8 @@ def only(there: FakeRepository) -> Remote:
     return one
 
 
-def send_one(sets: Sets, there: FakeRepository, stamp: str = STAMP) -> BackupSet:
-    one = publish_packed(sets, stamp, **DATA)
+def send_one(sets: Sets, there: FakeRepository, set_id: str = SET_ID) -> BackupSet:
+    one = publish_packed(sets, set_id, **DATA)
     send(one, there, "shop", HOST)
     return one
 
@@ -71,12 +71,12 @@ def test_a_set_is_sent_unpacked_at_its_own_time_and_its_manifest_last(sets: Sets
         ("media.tar", DATA["media"]),
     ]
     assert kept[2][0].name == MANIFEST
-    assert kept[2][1] == Path(sets.directory, f"manifest-{STAMP}.json").read_bytes()
+    assert kept[2][1] == Path(sets.directory, f"manifest-{SET_ID}.json").read_bytes()
     assert {time for _unused, _unused, time in kept} == {datetime(2026, 1, 31, 2, tzinfo=timezone.utc)}
     assert added == plain_bytes(one) + len(kept[2][1]) == sum(map(len, DATA.values())) + len(kept[2][1])
     assert {snapshot.host for snapshot, _unused, _unused in kept} == {HOST}
     *common, copy = kept[0][0].tags
-    assert (common, copy[:5], len(copy)) == (["app=shop", f"set={STAMP}"], "copy=", 21)
+    assert (common, copy[:5], len(copy)) == (["app=shop", f"set={SET_ID}"], "copy=", 21)
     assert kept[2][0].tags[:3] == (*common, copy)
     assert kept[2][0].tags[3:] == (
         "bytes=35",
@@ -88,21 +88,21 @@ def test_a_set_is_sent_unpacked_at_its_own_time_and_its_manifest_last(sets: Sets
 
 
 def test_what_is_there_is_found_as_sets_newest_first(sets: Sets, there: FakeRepository) -> None:
-    for stamp in (LATER, STAMP):
-        send_one(sets, there, stamp)
+    for set_id in (LATER, SET_ID):
+        send_one(sets, there, set_id)
     found = look(there, "shop")
     assert [(one.host, one.id, sorted(one.archives), one.bytes) for one in found.sets] == [
         (HOST, LATER, ["db", "media"], 35),
-        (HOST, STAMP, ["db", "media"], 35),
+        (HOST, SET_ID, ["db", "media"], 35),
     ]
     assert sorted(one.name for one in found.sets[0].snapshots) == ["db.tar", MANIFEST, "media.tar"]
     assert look(there, "other") == FoundSets([], [], [])
 
 
 def test_what_was_cut_off_or_half_removed_is_a_leftover(sets: Sets, there: FakeRepository) -> None:
-    there.save("db.tar", [b"tar of"], HOST, TIME, ["app=shop", f"set={STAMP}", "copy=01"])
+    there.save("db.tar", [b"tar of"], HOST, TIME, ["app=shop", f"set={SET_ID}", "copy=01"])
     (left,) = look(there, "shop").leftovers
-    assert (left.host, left.id, [one.name for one in left.snapshots]) == (HOST, STAMP, ["db.tar"])
+    assert (left.host, left.id, [one.name for one in left.snapshots]) == (HOST, SET_ID, ["db.tar"])
     send_one(sets, there)
     found = look(there, "shop")
     assert (len(found.sets), found.leftovers, found.unknown) == (1, [left], [])
@@ -120,7 +120,7 @@ def test_what_others_keep_in_the_repository_is_none_of_ours(sets: Sets, there: F
     there.save("theirs.tar", [b"of somebody else"], HOST, TIME, ["daily"])
     there.save("", [b"a whole folder"], HOST, TIME, ["app=shop"])
     there.change(only="theirs.sql", add=["keep"])
-    there.save("db.tar", [b"another application"], HOST, TIME, ["app=blog", f"set={STAMP}", "copy=01"])
+    there.save("db.tar", [b"another application"], HOST, TIME, ["app=blog", f"set={SET_ID}", "copy=01"])
     assert look(there, "shop") == FoundSets([], [], [])
 
 
@@ -129,8 +129,8 @@ def test_sets_of_two_hosts_in_the_same_second_are_two(sets: Sets, there: FakeRep
     send(one, there, "shop", HOST)
     send(one, there, "shop", "web2")
     assert [(each.host, each.id, len(each.snapshots)) for each in look(there, "shop").sets] == [
-        ("web2", STAMP, 3),
-        (HOST, STAMP, 3),
+        ("web2", SET_ID, 3),
+        (HOST, SET_ID, 3),
     ]
 
 
@@ -150,7 +150,7 @@ def test_a_set_whose_snapshots_have_new_ids_is_the_same_set(
     before = only(there)
     change(there)
     after = only(there)
-    assert (after.id, after.facts, sorted(after.archives)) == (STAMP, before.facts, ["db", "media"])
+    assert (after.id, after.facts, sorted(after.archives)) == (SET_ID, before.facts, ["db", "media"])
     assert {one.id for one in after.snapshots} == set(there.kept)
     new = Sets(str(tmp_path / "new"), "shop")
     new.prepare()
@@ -173,9 +173,9 @@ def test_copies_of_a_repository_are_found(sets: Sets, there: FakeRepository) -> 
     [
         {"tags": ()},
         {"tags": ("app=shop",)},
-        {"tags": ("app=shop", f"set={STAMP}", f"set={LATER}", "copy=01")},
+        {"tags": ("app=shop", f"set={SET_ID}", f"set={LATER}", "copy=01")},
         {"tags": ("app=shop", "set=yesterday", "copy=01")},
-        {"tags": ("app=shop", f"set={STAMP}", "copy=01", "bytes=-1", "facts=ab", "part=db")},
+        {"tags": ("app=shop", f"set={SET_ID}", "copy=01", "bytes=-1", "facts=ab", "part=db")},
         {"host": "web2"},
     ],
     ids=lambda changes: " ".join(changes.get("tags", ["another host"])) or "no tags",
@@ -207,7 +207,7 @@ def test_what_somebody_has_changed_is_not_understood(
 def test_a_damaged_set_is_not_sent(sets: Sets, there: FakeRepository, spoil: object, why: str) -> None:
     one = publish_packed(sets, **DATA)
     spoil(Path(one.path(one.manifest.archives[1])))  # type: ignore[operator]
-    with pytest.raises(DockerVpsError, match=f"media-{STAMP}.tar.gz {why}.* Make a new backup"):
+    with pytest.raises(DockerVpsError, match=f"media-{SET_ID}.tar.gz {why}.* Make a new backup"):
         send(one, there, "shop", HOST)
     assert MANIFEST not in there.names()
     assert look(there, "shop").sets == []
@@ -231,7 +231,7 @@ def test_a_set_comes_back_as_any_other(sets: Sets, there: FakeRepository, tmp_pa
     new = Sets(str(tmp_path / "new"), "shop")
     new.prepare()
     fetched = fetch(only(there), there, new)
-    assert files(new) == [f"db-{STAMP}.tar", f"manifest-{STAMP}.json", f"media-{STAMP}.tar"]
+    assert files(new) == [f"db-{SET_ID}.tar", f"manifest-{SET_ID}.json", f"media-{SET_ID}.tar"]
     (one,) = new.listing().sets
     assert one == fetched
     assert not one.absent()
@@ -248,7 +248,7 @@ def test_it_takes_the_place_of_a_broken_one(sets: Sets, there: FakeRepository) -
     sent = send_one(sets, there)
     Path(sent.path(sent.manifest.archives[0])).unlink()
     fetch(only(there), there, sets)
-    assert files(sets) == [f"db-{STAMP}.tar", f"manifest-{STAMP}.json", f"media-{STAMP}.tar"]
+    assert files(sets) == [f"db-{SET_ID}.tar", f"manifest-{SET_ID}.json", f"media-{SET_ID}.tar"]
     # A set that came back can be sent elsewhere, and come back from there, too.
     other = FakeRepository()
     send(sets.listing().sets[0], other, "shop", HOST)
@@ -258,8 +258,8 @@ def test_it_takes_the_place_of_a_broken_one(sets: Sets, there: FakeRepository) -
 
 def test_what_a_killed_fetch_left_is_thrown_away(sets: Sets, there: FakeRepository) -> None:
     send_one(sets, there)
-    left = Path(sets.begin(f"{STAMP}-fetched", ".restore-"))
-    (left / f"db-{STAMP}.tar").write_bytes(b"half")
+    left = Path(sets.begin(f"{SET_ID}-fetched", ".restore-"))
+    (left / f"db-{SET_ID}.tar").write_bytes(b"half")
     fetch(only(there), there, sets)
     assert sets.leftovers() == []
 
@@ -276,7 +276,7 @@ class Lossy(FakeRepository):
 def test_a_fetch_that_fails_leaves_all_as_it_was(sets: Sets) -> None:
     there = Lossy()
     sent = send_one(sets, there)
-    Path(sets.directory, f"manifest-{STAMP}.json").unlink()
+    Path(sets.directory, f"manifest-{SET_ID}.json").unlink()
     with pytest.raises(
         DockerVpsError, match=r"archive media of set 20260131-020000 in memory:shop does not have the 16 bytes"
     ):
@@ -319,7 +319,7 @@ def test_an_endless_manifest_is_read_to_its_bound(sets: Sets, there: FakeReposit
                 yield bytes(1 << 20)
 
     with pytest.raises(
-        DockerVpsError, match=f"^The manifest of set {STAMP} in memory:shop has more than 33554432 bytes"
+        DockerVpsError, match=f"^The manifest of set {SET_ID} in memory:shop has more than 33554432 bytes"
     ):
         fetch(one, Endless(), sets)
     assert read == 33
@@ -331,7 +331,7 @@ def test_a_manifest_is_not_believed(sets: Sets, there: FakeRepository) -> None:
     one = only(there)
     snapshot, data, time = there.kept[one.manifest.id]
     there.kept[one.manifest.id] = (snapshot, b"{}", time)
-    with pytest.raises(BadManifest, match=f"manifest-{STAMP}.json is not the manifest"):
+    with pytest.raises(BadManifest, match=f"manifest-{SET_ID}.json is not the manifest"):
         fetch(one, there, sets)
     given = json.loads(data)
     del given["archives"][0]

@@ -16,7 +16,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import STAMP, manifest_of, publish
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import SET_ID, manifest_of, publish
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 LATER = "20260201-020000"
@@ -31,7 +31,7 @@ def names(sets: Sets) -> list[str]:
     return sorted(os.listdir(sets.directory))
 
 
-def stamps(sets: Sets) -> list[str]:
+def set_ids(sets: Sets) -> list[str]:
     return [one.manifest.id for one in sets.listing().sets]
 
 
@@ -74,12 +74,12 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
 def test_what_is_published_is_listed_newest_first(sets: Sets) -> None:
     publish(sets)
     one = publish(sets, LATER)
-    assert stamps(sets) == [LATER, STAMP]
+    assert set_ids(sets) == [LATER, SET_ID]
     assert one.absent() == []
     assert one.time == datetime(2026, 2, 1, 2, tzinfo=timezone.utc)
     assert names(sets) == sorted(
-        f"{name}-{stamp}.{end}"
-        for stamp in (STAMP, LATER)
+        f"{name}-{set_id}.{end}"
+        for set_id in (SET_ID, LATER)
         for name, end in (("db", "tar.gz"), ("media", "tar.gz"), ("manifest", "json"))
     )
     assert os.stat(f"{sets.directory}/manifest-{LATER}.json").st_mode & 0o777 == 0o600
@@ -99,7 +99,7 @@ def test_a_manifest_that_could_not_be_read_back_is_not_written(sets: Sets, reaso
     publish(sets)
     with pytest.raises(BadManifest, match=f"could not be read back, so it was not written: .*{why}"):
         publish(sets, "20260201-020000", reason=reason)
-    assert stamps(sets) == [STAMP]
+    assert set_ids(sets) == [SET_ID]
     assert [name for name in names(sets) if "20260201" in name] == [".partial-20260201-020000"]
     with pytest.raises(BadManifest, match="Look in the volumes for names that are not valid UTF-8"):
         sets.record(manifest_of(reason=reason))
@@ -112,7 +112,7 @@ def test_what_is_not_finished_is_invisible(sets: Sets) -> None:
     (folder / f"db-{LATER}.tar.gz").touch()
     (Path(sets.directory) / f"media-{LATER}.tar.gz").touch()  # moved out already
     listing = sets.listing()
-    assert [one.manifest.id for one in listing.sets] == [STAMP]
+    assert [one.manifest.id for one in listing.sets] == [SET_ID]
     assert listing.orphaned == []
     assert sets.leftovers() == [str(folder)]
     assert LATER in sets.taken()
@@ -132,14 +132,14 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(sets: Sets) -> None:
 def test_a_set_whose_folder_only_was_left_stays(sets: Sets) -> None:
     publish(sets)
     before = names(sets)
-    sets.discard(sets.begin(STAMP))
+    sets.discard(sets.begin(SET_ID))
     assert names(sets) == before
 
 
 def test_the_folder_of_a_restore_holds_no_set(sets: Sets) -> None:
     publish(sets)
     before = names(sets)
-    folder = sets.begin(STAMP, RESTORE)
+    folder = sets.begin(SET_ID, RESTORE)
     assert sets.leftovers() == [folder]
     sets.discard(folder)
     assert names(sets) == before
@@ -149,14 +149,14 @@ def test_removing(sets: Sets) -> None:
     publish(sets)
     one = publish(sets, LATER)
     assert sets.remove([one]) == []
-    assert stamps(sets) == [STAMP]
+    assert set_ids(sets) == [SET_ID]
     assert not [name for name in names(sets) if LATER in name]
 
 
 def test_an_interrupted_removal_is_finished(sets: Sets) -> None:
     one = publish(sets)
-    folder = Path(sets.begin(STAMP))
-    os.rename(f"{sets.directory}/manifest-{STAMP}.json", folder / "manifest")
+    folder = Path(sets.begin(SET_ID))
+    os.rename(f"{sets.directory}/manifest-{SET_ID}.json", folder / "manifest")
     assert sets.listing().sets == []
     for left in sets.leftovers():
         sets.discard(left)
@@ -169,9 +169,9 @@ def test_files_that_are_not_as_the_manifest_says(sets: Sets) -> None:
     one = publish(sets)
     os.unlink(one.path(one.manifest.archives[0]))
     Path(one.path(one.manifest.archives[1])).write_text("more than it says")
-    first, second = sets.find(STAMP, NOW).absent()
-    assert first == f"db-{STAMP}.tar.gz: No such file or directory"
-    assert second == f"media-{STAMP}.tar.gz has 17 bytes, and the manifest says 5"
+    first, second = sets.find(SET_ID, NOW).absent()
+    assert first == f"db-{SET_ID}.tar.gz: No such file or directory"
+    assert second == f"media-{SET_ID}.tar.gz has 17 bytes, and the manifest says 5"
 
 
 def test_sets_of_other_apps_are_not_listed(sets: Sets) -> None:
@@ -184,11 +184,11 @@ def test_sets_of_other_apps_are_not_listed(sets: Sets) -> None:
 
 def test_manifests_that_cannot_be_read_are_told(sets: Sets) -> None:
     publish(sets)
-    Path(sets.directory, f"manifest-{STAMP}.json").write_text("{}")
+    Path(sets.directory, f"manifest-{SET_ID}.json").write_text("{}")
     listing = sets.listing()
     assert listing.sets == []
     assert "'format' is missing" in listing.unreadable[0]
-    assert listing.orphaned == [f"db-{STAMP}.tar.gz", f"media-{STAMP}.tar.gz"]
+    assert listing.orphaned == [f"db-{SET_ID}.tar.gz", f"media-{SET_ID}.tar.gz"]
     with pytest.raises(DockerVpsError, match="could not be read: .*'format' is missing"):
         sets.find("latest", NOW)
 
@@ -196,19 +196,19 @@ def test_manifests_that_cannot_be_read_are_told(sets: Sets) -> None:
 def test_finding(sets: Sets) -> None:
     publish(sets)
     publish(sets, LATER)
-    for which, stamp in [
+    for which, set_id in [
         ("latest", LATER),
-        (STAMP, STAMP),
-        (f"{sets.directory}/manifest-{STAMP}.json", STAMP),
-        (f"{sets.directory}/media-{STAMP}.tar.gz", STAMP),
+        (SET_ID, SET_ID),
+        (f"{sets.directory}/manifest-{SET_ID}.json", SET_ID),
+        (f"{sets.directory}/media-{SET_ID}.tar.gz", SET_ID),
     ]:
-        assert sets.find(which, NOW).manifest.id == stamp
+        assert sets.find(which, NOW).manifest.id == set_id
 
 
 def test_the_latest_is_not_one_of_the_future(sets: Sets) -> None:
     publish(sets)
     publish(sets, "20270101-000000")
-    assert sets.find("latest", NOW).manifest.id == STAMP
+    assert sets.find("latest", NOW).manifest.id == SET_ID
     with pytest.raises(DockerVpsError, match="^Every backup set of shop in"):
         sets.find("latest", datetime(2026, 1, 1, tzinfo=timezone.utc))
 
@@ -223,25 +223,25 @@ def test_what_cannot_be_found(sets: Sets) -> None:
         sets.find(LATER, NOW)
     with pytest.raises(DockerVpsError, match="no backup set"):
         sets.find(f"/no/such/folder/manifest-{LATER}.json", NOW)
-    os.unlink(f"{sets.directory}/manifest-{STAMP}.json")
-    with pytest.raises(BadManifest, match=f"db-{STAMP}.tar.gz, media-{STAMP}.tar.gz .* is missing"):
-        sets.find(STAMP, NOW)
+    os.unlink(f"{sets.directory}/manifest-{SET_ID}.json")
+    with pytest.raises(BadManifest, match=f"db-{SET_ID}.tar.gz, media-{SET_ID}.tar.gz .* is missing"):
+        sets.find(SET_ID, NOW)
 
 
 def test_the_latest_is_a_full_set_when_there_is_one(sets: Sets) -> None:
     imported = publish(sets, LATER, "db", consistency=IMPORTED)
     assert sets.find("latest", NOW).manifest.id == LATER
     publish(sets)
-    assert sets.find("latest", NOW).manifest.id == STAMP
+    assert sets.find("latest", NOW).manifest.id == SET_ID
     assert imported.holds == "db"
 
 
 def test_a_new_set_waits_for_a_second_that_no_other_one_has(sets: Sets) -> None:
     clock = FakeWallClock(datetime(2026, 1, 31, 2, 0, 0, 400_000, tzinfo=timezone.utc))
-    publish(sets, sets.next_stamp(clock))
+    publish(sets, sets.next_id(clock))
     assert clock.passed == 0
-    publish(sets, sets.next_stamp(clock))
-    assert stamps(sets) == ["20260131-020001", "20260131-020000"]
+    publish(sets, sets.next_id(clock))
+    assert set_ids(sets) == ["20260131-020001", "20260131-020000"]
     assert 0.6 <= clock.passed < 0.7
     assert sets.find("latest", clock.utc()).manifest.id == "20260131-020001"
 
@@ -251,7 +251,7 @@ def test_a_new_set_does_not_wait_for_ever(sets: Sets) -> None:
     clock = FakeWallClock(datetime(2026, 1, 31, 2, tzinfo=timezone.utc))
     for second in range(59):
         Path(sets.directory, f"db-20260131-0200{second:02d}.tar").touch()
-    assert sets.next_stamp(clock) == "20260131-020059"
+    assert sets.next_id(clock) == "20260131-020059"
     assert 10 <= clock.passed < 11
 
 
@@ -262,7 +262,7 @@ def test_the_latest_is_the_last_made_when_the_clock_was_wrong(sets: Sets) -> Non
     publish(sets, "20260131-033000", after=sets.after("20260131-033000"))
     morning = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
     assert sets.find("latest", morning).manifest.id == "20260131-033000"
-    assert stamps(sets) == ["20260131-033000", "20260131-040000"]
+    assert set_ids(sets) == ["20260131-033000", "20260131-040000"]
     assert sets.after("20260131-080000") == ""
 
 
@@ -270,7 +270,7 @@ def test_sets_of_the_future_only(sets: Sets) -> None:
     publish(sets)
     with pytest.raises(
         DockerVpsError,
-        match=f"is dated later than now, the last one {STAMP}: is the clock right",
+        match=f"is dated later than now, the last one {SET_ID}: is the clock right",
     ):
         sets.find("latest", datetime(2026, 1, 1, tzinfo=timezone.utc))
     assert latest_of(sets.listing().sets, datetime(2026, 1, 1, tzinfo=timezone.utc)) is None
@@ -303,10 +303,10 @@ def test_one_bad_manifest_stops_nothing(sets: Sets, make: Callable[[Path], None]
     file = f"manifest-{LATER}.json"
     make(Path(sets.directory, file))
     listing = sets.listing()
-    assert [one.manifest.id for one in listing.sets] == [STAMP]
+    assert [one.manifest.id for one in listing.sets] == [SET_ID]
     assert [file in why for why in listing.unreadable] == [True]
     assert len(listing.unreadable[0]) < 500
-    assert sets.find("latest", NOW).manifest.id == STAMP
+    assert sets.find("latest", NOW).manifest.id == SET_ID
     assert LATER in sets.taken()
     with sets.lock("a removal"):
         assert sets.remove([one]) == []
@@ -319,7 +319,7 @@ def test_an_archive_that_is_no_file_is_told(sets: Sets, make: Callable[[Path], N
     path = Path(one.path(one.manifest.archives[0]))
     path.unlink()
     make(path)
-    assert one.absent() == [f"db-{STAMP}.tar.gz is not a regular file"]
+    assert one.absent() == [f"db-{SET_ID}.tar.gz is not a regular file"]
 
 
 def test_what_only_looks_like_unfinished_work_is_left_alone(sets: Sets, tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_what_only_looks_like_unfinished_work_is_left_alone(sets: Sets, tmp_path
         Path(sets.directory, name).symlink_to(tmp_path / "precious")
     assert sets.leftovers() == []
     with sets.lock("a backup"):
-        assert stamps(sets) == [STAMP]
+        assert set_ids(sets) == [SET_ID]
     assert (tmp_path / "precious").is_dir()
     assert len(sets.listing().orphaned) == 0
 
@@ -375,10 +375,10 @@ def test_a_removal_that_is_killed_at_any_moment_is_finished_by_the_next_one(
             patched.setattr(os, name, killed_at(getattr(os, name)))
         with pytest.raises(KeyboardInterrupt):
             sets.remove(doomed)
-    kept = stamps(sets)
+    kept = set_ids(sets)
     assert sets.listing().orphaned == []
     with sets.lock("a backup"):
-        assert stamps(sets) == kept
+        assert set_ids(sets) == kept
     assert len(names(sets)) == 1 + 3 * len(kept)
     assert not any(one.absent() for one in sets.listing().sets)
 
@@ -406,7 +406,7 @@ def test_a_set_that_cannot_be_removed_does_not_keep_the_others(sets: Sets, monke
     monkeypatch.setattr(os, "rename", refuse)
     (problem,) = sets.remove(sets.listing().sets)
     assert problem.message.startswith("Set 20260101-000001 cannot be removed: Operation not permitted. ")
-    assert stamps(sets) == ["20260101-000001"]
+    assert set_ids(sets) == ["20260101-000001"]
     assert sets.listing().orphaned == []
 
 
