@@ -82,8 +82,12 @@ options:
     type: list
     elements: path
     default: []
-  compose_file:
-    description: The Compose file of O(project), for C(docker compose up --dry-run); empty to leave that out.
+  directory:
+    description: The directory of the application, whose releases to look at; empty to leave that out.
+    type: path
+    default: ""
+  env_file:
+    description: The env file of the application.
     type: path
     default: ""
 extends_documentation_fragment:
@@ -170,11 +174,16 @@ images:
   sample: ["ptnextjs-app:3f2a9c41d07b"]
 up_to_date:
   description:
-    - Whether Compose would leave every container of O(compose_file) as it is, and all of O(containers) run and are
-      healthy.
+    - Whether the live release is as it was released; its files are in their places, and all of O(containers) run, are
+      healthy, and have its image and its definition.
   returned: when the engine answers
   type: bool
   sample: true
+live:
+  description: The id of the live release, empty when there is none.
+  returned: when the engine answers
+  type: str
+  sample: 20260131-020000
 time:
   description: The host's time in seconds since 1970.
   returned: always, unless the host cannot be reached
@@ -197,9 +206,7 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.host import (
-    Needs,
-)
+from ..module_utils._core.host import Needs
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_if_sdk
 from ..module_utils._module.module_exit import finish
@@ -222,7 +229,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
         project=given["project"],
     )
     names = ("commands", "containers", "volumes", "networks", "images", "files", "patterns")
-    return Params(needs, compose_file=given["compose_file"], **{key: tuple(given[key]) for key in names})
+    looked_at = {key: tuple(given[key]) for key in names}
+    return Params(needs, directory=given["directory"], env_file=given["env_file"], **looked_at)
 
 
 def main() -> None:
@@ -241,7 +249,8 @@ def main() -> None:
             "volumes": names,
             "networks": names,
             "images": names,
-            "compose_file": {"type": "path", "default": ""},
+            "directory": {"type": "path", "default": ""},
+            "env_file": {"type": "path", "default": ""},
             "files": {"type": "list", "elements": "path", "default": []},
             "patterns": {"type": "list", "elements": "path", "default": []},
             **ENGINE_ARGUMENTS,

@@ -155,7 +155,6 @@ class FakeHost:
     free: Mapping[str, int] = field(default_factory=lambda: {"/var/lib/docker": 20 * 1024**3})
     now: float = 1_790_000_000.0
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    dry_runs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     composed: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     python: str = "/usr/bin/python3"
@@ -167,9 +166,6 @@ class FakeHost:
     def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
         self.asked += plugins
         return [self.plugins.get(plugin, "") for plugin in plugins]
-
-    def compose_dry_run(self, project: str, file: str) -> str:
-        return self.dry_runs.get((project, file), "")
 
     def disk_free(self, path: str) -> Optional[int]:
         return self.free.get(path)

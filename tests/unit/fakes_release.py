@@ -19,7 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineUnreachable,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot, snapshot
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import HASH_LABEL, Release
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import CutoverWorld
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
@@ -360,6 +360,7 @@ class FakeCommands:
     def __init__(self, engine: FakeReleaseEngine) -> None:
         self.engine = engine
         self.overrides: list[Mapping[str, Any]] = []
+        self.version = ""  # of Compose, of which some hash differently
 
     def create(self, project: str, directory: str, definitions: Sequence[str]) -> None:
         self.engine._change("create", project)
@@ -381,18 +382,21 @@ class FakeCommands:
     def up(self, project: str, directory: str, definition: str) -> None:
         self.engine._change("up", project)
         service = json.loads(Path(definition).read_text())["services"]["app"]
-        name = service["container_name"]
+        name, labels = service["container_name"], {**labels_of(project), HASH_LABEL: self._hash(service)}
         there = self.engine.container(name)
-        if there and there["Config"]["Image"] != service["image"]:
+        if there and there["Config"]["Labels"].get(HASH_LABEL) != labels[HASH_LABEL]:
             self.engine.remove_container(name)
             there = None
         if not there:
-            self.engine.place_container(name, service["image"], labels_of(project), [name])
+            self.engine.place_container(name, service["image"], labels, [name])
         self.engine.start(name)
 
     def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:
         self.engine._change("config_hash", project)
-        return f"hash of {json.loads(Path(definition).read_text())['services'][service]['image']}"
+        return self._hash(json.loads(Path(definition).read_text())["services"][service])
+
+    def _hash(self, service: Mapping[str, Any]) -> str:
+        return f"hash of {service['image']}{self.version}"
 
     def execute(self, container: str, command: Sequence[str], within: float) -> None:
         self._run("execute", container, *command)

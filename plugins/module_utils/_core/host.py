@@ -11,7 +11,6 @@ from .remedies import setting
 from .text import size
 
 GIB = 1024**3
-_LEFT_ALONE = re.compile(r"(DRY-RUN MODE - +)?Container \S+ +Running")
 PROJECT_LABEL = "com.docker.compose.project"
 FILES_LABEL = "com.docker.compose.project.config_files"
 
@@ -132,12 +131,6 @@ def version(text: str) -> tuple[int, ...]:
     """Return the leading numbers of a version, ``v2.26.1-ds1`` as (2, 26, 1)."""
     match = re.match(r"v?(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in match[1].split(".")) if match else ()
-
-
-def up_to_date(dry_run: str) -> bool:
-    """Return whether ``docker compose up --dry-run`` said that it would leave every container as it is."""
-    lines = [line.strip() for line in dry_run.splitlines() if line.strip()]
-    return bool(lines) and all(_LEFT_ALONE.fullmatch(line) for line in lines)
 
 
 def memory_limit(memory: int) -> str:

@@ -12,10 +12,13 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
-from typing import Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .errors import DockerVpsError
+from .health import snapshot
 
+HASH_LABEL = "com.docker.compose.config-hash"
+"""Where Compose keeps on a container what it hashed of its definition."""
 HEALTHY, FAILED, DEGRADED = "healthy", "failed", "degraded"
 KEEP_AT_LEAST = 2  # the live release, and the one to return to
 
@@ -33,6 +36,7 @@ class Release:
         downtime: for how many seconds nothing served.
         seconds: how long the cutover took, its backup and watch included.
         rolled_back_to: the release whose definition, environment and image these are, after a rollback.
+        config_hash: what Compose hashed of the definition, as the container has it.
     """
 
     id: str
@@ -51,6 +55,7 @@ class Release:
     downtime: float = 0.0
     seconds: float = 0.0
     rolled_back_to: str = ""
+    config_hash: str = ""
 
     @property
     def content(self) -> tuple[str, str, str]:
@@ -67,17 +72,38 @@ class NextStep(Enum):
     CUTOVER = "cutover"
 
 
-def plan(live: Optional[Release], wanted: Release, container: bool, healthy: bool) -> NextStep:
+def plan(live: Optional[Release], wanted: Release, container: bool, unchanged: bool) -> NextStep:
     """Return what is to be done.
 
     Args:
         live: the release that is live by our records.
         container: whether its container exists.
-        healthy: whether it runs and is healthy.
+        unchanged: whether that is as it was released; see as_released.
     """
     if live and live.content == wanted.content and live.result == HEALTHY:
-        return NextStep.NOTHING if healthy else NextStep.START
+        return NextStep.NOTHING if unchanged else NextStep.START
     return NextStep.CUTOVER if container else NextStep.FIRST
+
+
+def as_released(
+    release: Release, container: Optional[Mapping[str, Any]], hash_now: Callable[[], str] = lambda: ""
+) -> bool:
+    """Return whether a container is healthy, and has the image and the definition of a release.
+
+    Versions of Compose may hash differently: so what was hashed when the release was put live is as good as what
+    ``hash_now`` returns, which Compose hashes of the live definition now.
+    """
+    if container is None or container["Image"] != release.image_id:
+        return False
+    seen = snapshot("", container)
+    own = hash_of(container)
+    healthy = seen.state == "running" and seen.health == "healthy"
+    return healthy and own != "" and (own == release.config_hash or own == hash_now())
+
+
+def hash_of(container: Mapping[str, Any]) -> str:
+    """Return what Compose hashed of a container's definition when it made it; empty when it did not make it."""
+    return str(((container.get("Config") or {}).get("Labels") or {}).get(HASH_LABEL, ""))
 
 
 def to_return_to(releases: Sequence[Release], live: Optional[Release], wanted: str) -> Release:

@@ -33,14 +33,6 @@ class ThisHost:
         # Started together, since each takes a moment.
         return [_version(_end(answer)) for answer in [_start(plugin, "version") for plugin in plugins]]
 
-    def compose_dry_run(self, project: str, file: str) -> str:
-        """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
-        if not os.path.exists(file):
-            return ""
-        options = ["--ansi", "never", "--progress", "plain", "--project-name", project, "--file", file]
-        up = ["up", "--detach", "--no-build", "--pull", "never", "--dry-run"]
-        return _end(_start("compose", *options, *up))
-
     def disk_free(self, path: str) -> Optional[int]:
         """Return the free bytes on the file system of a directory, None when it is not here.
 

@@ -159,12 +159,17 @@ def _looked_at(
         rolled_back_to=params.rolled_back_to,
     )
     live = next((release for release in known if release.id == world.releases.current()), None)
-    seen = engine.look(params.container)
-    named = engine.container(params.container)
-    own = bool(named and named["Image"] == wanted.image_id)
-    healthy = own and seen.state == "running" and seen.health == "healthy"
-    plan = releases.plan(live, wanted, bool(old_of(params, engine)), healthy)
+    unchanged = live is not None and releases.as_released(
+        live, engine.container(params.container), lambda: _hash(params, world)
+    )
+    plan = releases.plan(live, wanted, bool(old_of(params, engine)), unchanged)
     return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
+
+
+def _hash(params: Params, world: CutoverWorld) -> str:
+    """Return what Compose hashes of the live definition."""
+    definition = world.releases.path(world.releases.current(), DEFINITION)
+    return world.commands.config_hash(params.project, world.releases.home, definition, SERVICE)
 
 
 def _started(params: Params, wanted: Release, world: CutoverWorld, engine: EnginePort) -> dict[str, Any]:
@@ -310,12 +315,12 @@ class _Cutover:
         self.world.commands.create(project, home, definitions)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(override)
+        config_hash = self.world.commands.config_hash(params.project, home, definition, SERVICE)
+        self.release = replace(self.release, config_hash=config_hash)
         labels = {
             "com.docker.compose.project": params.project,
             "com.docker.compose.project.config_files": self.releases.live[DEFINITION],
-            "com.docker.compose.config-hash": self.world.commands.config_hash(
-                params.project, home, definition, SERVICE
-            ),
+            releases.HASH_LABEL: config_hash,
         }
         new = self.engine.recreate(made, waiting, labels, self.params.aliases)
         self.way = self.way.write(self.releases, new=new)

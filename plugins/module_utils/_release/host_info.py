@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError, EngineError
-from .._core.health import snapshot
 from .._core.host import (
     FILES_LABEL,
     PROJECT_LABEL,
@@ -20,8 +20,9 @@ from .._core.host import (
     installed,
     memory_limit,
     refusal,
-    up_to_date,
 )
+from .._core.releases import HEALTHY, as_released
+from .._store.releases import DEFINITION, Releases
 
 Json = Mapping[str, Any]
 _ICC = "com.docker.network.bridge.enable_icc"
@@ -73,10 +74,6 @@ class Host(Protocol):
         """Return seconds since 1970."""
         raise NotImplementedError
 
-    def compose_dry_run(self, project: str, file: str) -> str:
-        """Return what Compose says it would do to bring a project up, empty when it cannot tell."""
-        raise NotImplementedError
-
     def file(self, path: str) -> Optional[tuple[str, str]]:
         """Return the SHA-256 and the mode of a file, None when there is none."""
         raise NotImplementedError
@@ -102,7 +99,13 @@ class Params:
     images: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
-    compose_file: str = ""
+    directory: str = ""
+    env_file: str = ""
+
+    @property
+    def compose_file(self) -> str:
+        """Where the role stack writes what Compose reads."""
+        return os.path.join(self.directory, DEFINITION) if self.directory else ""
 
 
 def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[str, Any]:
@@ -115,7 +118,6 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
     # Commands take far longer than the engine, so they run meanwhile.
     with ThreadPoolExecutor() as pool:
         pending_tools = pool.submit(_tools, params, host)
-        dry_run = pool.submit(host.compose_dry_run, params.needs.project, params.compose_file)
         try:
             engine = connect()
             facts = _look(params, engine, host)
@@ -137,7 +139,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
                 name: _network(network) for name in params.networks for network in [engine.network(name)] if network
             },
             "images": [tag for name in params.images for tag in engine.tags(name)],
-            "up_to_date": _up_to_date(params, engine, dry_run.result()),
+            **_live(params, engine),
             "files": {
                 path: {"sha256": file[0], "mode": file[1]}
                 for path in params.files
@@ -181,12 +183,18 @@ def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
     )
 
 
-def _up_to_date(params: Params, engine: HostEngine, dry_run: str) -> bool:
-    if not params.compose_file:
-        return False
-    seen = [snapshot(name, engine.container(name)) for name in params.containers]
-    healthy = all(container.state == "running" and container.health == "healthy" for container in seen)
-    return healthy and up_to_date(dry_run)
+def _live(params: Params, engine: HostEngine) -> dict[str, Any]:
+    """Return which release is live, and whether its container and its files are as it left them."""
+    releases = Releases(params.directory, params.env_file)
+    current = releases.current() if params.directory else ""
+    try:
+        live = releases.read(current) if current else None
+        if live is None or live.result != HEALTHY or releases.unreleased():
+            return {"live": current, "up_to_date": False}
+    except DockerVpsError:  # whoever changes something will say what is wrong with it
+        return {"live": current, "up_to_date": False}
+    containers = [engine.container(name) for name in params.containers]
+    return {"live": current, "up_to_date": all(as_released(live, container) for container in containers)}
 
 
 def _project(inspected: Json, compose_file: str) -> str:

@@ -34,14 +34,22 @@ DEFAULTS: dict[str, Any] = {
     "images": [],
     "files": [],
     "patterns": [],
-    "compose_file": "",
+    "directory": "",
+    "env_file": "",
 }
 
 
 def test_params_are_read() -> None:
-    given = {**DEFAULTS, "memory_min": "768M", "disk_free_min": "2g", "files": ["/a"], "compose_file": "/c.yml"}
+    given = {
+        **DEFAULTS,
+        "memory_min": "768M",
+        "disk_free_min": "2g",
+        "files": ["/a"],
+        "directory": "/d",
+        "env_file": "/e",
+    }
     needs = Needs("", "", False, 768 * 1024**2, 2 * GIB, "ptnextjs")
-    assert params_of(given) == Params(needs, files=("/a",), compose_file="/c.yml")
+    assert params_of(given) == Params(needs, files=("/a",), directory="/d", env_file="/e")
 
 
 @pytest.mark.parametrize("key", ["memory_min", "disk_free_min"])

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +19,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
     installed,
     memory_limit,
     refusal,
-    up_to_date,
     version,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FIXTURES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -200,34 +197,6 @@ def test_the_numbers_of_a_version(text: str, numbers: tuple[int, ...]) -> None:
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=4), st.sampled_from(["", "-rc.1", "+dfsg1", "~ds1"]))
 def test_every_version_is_read(numbers: list[int], suffix: str) -> None:
     assert version("v" + ".".join(map(str, numbers)) + suffix) == tuple(numbers)
-
-
-DRY_RUNS = sorted((FIXTURES / "dry_run").glob("*.txt"))
-
-
-@pytest.mark.parametrize("path", DRY_RUNS, ids=lambda path: path.stem)
-def test_what_compose_says_it_would_do(path: Path) -> None:
-    assert up_to_date(path.read_text(encoding="utf-8")) == path.stem.endswith("running")
-
-
-def test_the_dry_runs_are_of_both_sorts() -> None:
-    assert {path.stem.endswith("running") for path in DRY_RUNS} == {True, False}
-
-
-@pytest.mark.parametrize(
-    ("output", "quiet"),
-    [
-        ("", False),
-        ("\n \n", False),
-        ("Container app  Running", True),
-        ("Container app  Running\n\n Container db  Running\n", True),
-        ("Container app  Running\nno configuration file provided: not found", False),
-        ("Container app  Running again", False),
-        ("Network site_default  Creating", False),
-    ],
-)
-def test_only_running_containers_are_up_to_date(output: str, quiet: bool) -> None:
-    assert up_to_date(output) is quiet
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
     DEGRADED,
     FAILED,
+    HASH_LABEL,
     HEALTHY,
     KEEP_AT_LEAST,
     NextStep,
     Release,
+    as_released,
     fingerprint,
     parse,
     plan,
@@ -24,6 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     text_of,
     to_return_to,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import inspected
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +71,47 @@ def ids(releases: list[Release]) -> list[str]:
 )
 def test_what_is_to_be_done(live: Optional[Release], container: bool, healthy: bool, wanted: NextStep) -> None:
     assert plan(live, ONE, container, healthy) is wanted
+
+
+LIVE = replace(ONE, config_hash="c1")
+
+
+def container_of(image: str = "sha256:1", config_hash: str = "c1", state: str = "healthy") -> dict[str, Any]:
+    return {**inspected(state), "Image": image, "Config": {"Labels": {HASH_LABEL: config_hash}}}
+
+
+@pytest.mark.parametrize(
+    ("live", "container", "now", "unchanged"),
+    [
+        (LIVE, container_of(), "c1", True),
+        (LIVE, container_of(), "c2", True),  # of another version of Compose
+        (LIVE, container_of(config_hash="c2"), "c2", True),
+        (LIVE, container_of(config_hash="c2"), "c1", False),
+        (LIVE, container_of(config_hash=""), "", False),
+        (ONE, container_of(), "c1", True),
+        (ONE, container_of(config_hash=""), "c1", False),
+        (LIVE, {**container_of(), "Config": {"Labels": None}}, "c1", False),
+        (LIVE, container_of(image="sha256:2"), "c1", False),
+        (LIVE, container_of(state="unhealthy"), "c1", False),
+        (LIVE, container_of(state="running"), "c1", False),
+        (LIVE, container_of(state="exited-healthy"), "c1", False),
+        (LIVE, container_of(state="paused"), "c1", False),
+        (LIVE, None, "c1", False),
+    ],
+)
+def test_whether_a_container_is_as_it_was_released(
+    live: Release, container: Optional[dict[str, Any]], now: str, unchanged: bool
+) -> None:
+    assert as_released(live, container, lambda: now) is unchanged
+
+
+def test_compose_is_asked_only_when_the_record_does_not_tell() -> None:
+    def refuses() -> str:
+        raise AssertionError
+
+    assert as_released(LIVE, container_of(), refuses)
+    assert not as_released(LIVE, container_of(state="unhealthy", config_hash="c2"), refuses)
+    assert not as_released(LIVE, container_of(config_hash="c2"))
 
 
 HISTORY = [release(1), release(2), release(3, FAILED), release(4), release(5, FAILED)]

@@ -61,23 +61,6 @@ def test_the_plugins_are_asked_at_the_same_time(docker: Command, tmp_path: Path)
     assert ThisHost().plugin_versions(["one", "two"]) == ["1.2", "1.2"]
 
 
-def test_a_dry_run_is_what_compose_says(docker: Command, tmp_path: Path) -> None:
-    file = tmp_path / "compose.yml"
-    docker('read -r line; echo "$* [$line]"; echo "on stderr" >&2')
-    assert ThisHost().compose_dry_run("site", str(file)) == ""
-    file.touch()
-    assert ThisHost().compose_dry_run("site", str(file)) == (
-        f"compose --ansi never --progress plain --project-name site --file {file} "
-        "up --detach --no-build --pull never --dry-run []\non stderr\n"
-    )
-
-
-def test_a_dry_run_that_fails_says_nothing(docker: Command, tmp_path: Path) -> None:
-    docker("echo Container app Running; exit 1")
-    (tmp_path / "compose.yml").touch()
-    assert ThisHost().compose_dry_run("site", str(tmp_path / "compose.yml")) == ""
-
-
 def test_free_disk(tmp_path: Path) -> None:
     free = ThisHost().disk_free(str(tmp_path))
     assert free is not None

@@ -17,7 +17,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     DockerVpsError,
     EngineError,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HASH_LABEL, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
@@ -227,6 +227,25 @@ def test_the_same_version_that_does_not_start_any_more(site: Site) -> None:
     assert "there is nothing to put back" in caught.value.message
     assert "the secret is <PAYLOAD_SECRET>" in caught.value.message
     assert SECRET not in caught.value.message
+
+
+def test_a_container_that_somebody_has_made_anew_is_made_as_it_was_released(site: Site) -> None:
+    site.engine.containers[site.engine.container(APP)["Id"]]["Config"]["Labels"][HASH_LABEL] = "hash of something else"
+    site.engine.calls.clear()
+    assert "This version would be started" in site.run(site.params("shop:1"), check=True)["summary"]
+    assert site.run(site.params("shop:1"))["changed"] is True
+    assert "up shop" in site.engine.did()
+    assert site.run(site.params("shop:1"))["changed"] is False
+
+
+def test_another_compose_makes_nothing_anew(site: Site) -> None:
+    site.commands.version = " by another Compose"
+    site.engine.calls.clear()
+    assert site.run(site.params("shop:1"))["changed"] is False
+    assert site.engine.calls == []
+    site.engine.stop(APP)
+    assert site.run(site.params("shop:1"))["changed"] is True  # made anew by that Compose, as it was down anyway
+    assert site.run(site.params("shop:1"))["changed"] is False
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
@@ -11,7 +14,15 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineUnreachable,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import PROJECT_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
+    FAILED,
+    HASH_LABEL,
+    HEALTHY,
+    Release,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_info import run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.host_info import params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO, FakeHost, FakeHostEngine, inspected
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_host_info import DEFAULTS
@@ -63,6 +74,7 @@ def test_a_look_without_questions() -> None:
         "disk_free": 20 * GIB,
         "networks": {},
         "images": [],
+        "live": "",
         "up_to_date": False,
         "files": {},
         "matches": [],
@@ -178,38 +190,60 @@ def test_what_is_returned_for_the_roles_that_follow() -> None:
     assert result["matches"] == ["/opt/app/compose.yml"]
 
 
-@pytest.mark.parametrize(
-    ("states", "output", "up_to_date"),
-    [
-        (["healthy"], "Container app  Running", True),
-        (["healthy", "healthy"], "Container app  Running", True),
-        (["healthy", "unhealthy"], "Container app  Running", False),
-        (["running"], "Container app  Running", False),
-        (["exited-healthy"], "Container app  Running", False),
-        (["paused"], "Container app  Running", False),
-        (["healthy", None], "Container app  Running", False),
-        (["healthy"], "Container app  Recreate", False),
-        (["healthy"], "", False),
-    ],
-)
-def test_up_to_date_needs_health_and_a_quiet_dry_run(
-    states: list[Optional[str]], output: str, up_to_date: bool
-) -> None:
-    mine = {"Labels": {PROJECT_LABEL: "site"}}
-    containers = {str(number): {**inspected(state), "Config": mine} for number, state in enumerate(states) if state}
-    engine = FakeHostEngine(containers=containers)
-    host = FakeHost(dry_runs={("site", "/opt/site/compose.yml"): output})
-    names = [str(number) for number in range(len(states))]
-    asked = {"project": "site", "containers": names}
-    assert ran(engine, host, **asked, compose_file="/opt/site/compose.yml")["up_to_date"] is up_to_date
-    assert ran(engine, host, **asked)["up_to_date"] is False
+class Live:
+    """A release that is live, in a directory, and its container as the engine describes it."""
+
+    def __init__(self, place: Path) -> None:
+        self.releases = Releases(str(place), str(place / ".env.production"))
+        self.container = {**inspected("healthy"), "Image": "sha256:1"}
+        self.container["Config"]["Labels"] = {PROJECT_LABEL: "ptnextjs", HASH_LABEL: "c1"}
+        self.record = Release("1", "", "app:1", "sha256:1", "e", "d", result=HEALTHY, config_hash="c1")
+        self.releases.prepare()
+        self.releases.begin(self.record, "services: {}", files.Kept("A=1\n", 0o600, os.geteuid(), os.getegid()))
+        self.releases.make_current("1")
+        self.releases.put_live("1")
+
+    def look(self, **given: Any) -> dict[str, Any]:
+        engine = FakeHostEngine(containers={"site-app": self.container})
+        where = {"directory": self.releases.home, "env_file": self.releases.live[".env.production"]}
+        result = ran(engine, **{"containers": ["site-app"], **where, **given})
+        return {key: result[key] for key in ("live", "up_to_date")}
+
+    def change(self, change: str) -> None:
+        place = Path(self.releases.home)
+        if change == "container":
+            self.container["Config"]["Labels"][HASH_LABEL] = "c2"
+        elif change == "failed":
+            self.releases.record(replace(self.record, result=FAILED))
+        elif change == "record":
+            (place / "releases/1/release.json").write_text("{")
+        else:
+            (place / change).write_text("")
+
+
+def test_what_is_as_it_was_released_is_up_to_date(tmp_path: Path) -> None:
+    live = Live(tmp_path)
+    assert live.look() == {"live": "1", "up_to_date": True}
+    assert live.look(directory="") == {"live": "", "up_to_date": False}
+    assert live.look(containers=["site-app", "absent"]) == {"live": "1", "up_to_date": False}
+
+
+@pytest.mark.parametrize("change", ["container", "failed", "record", "compose.yml", ".env.production"])
+def test_what_was_changed_since_is_not_up_to_date(tmp_path: Path, change: str) -> None:
+    live = Live(tmp_path)
+    live.change(change)
+    assert live.look() == {"live": "1", "up_to_date": False}
+
+
+def test_what_was_never_released_is_not_up_to_date(tmp_path: Path) -> None:
+    assert ran(directory=str(tmp_path), env_file="")["live"] == ""
 
 
 @pytest.mark.parametrize(("file", "right"), [("/opt/site/compose.yml", True), ("/home/me/compose.yml", False)])
 def test_a_project_of_the_same_name_from_another_file_is_of_somebody_else(file: str, right: bool) -> None:
     container = inspected("healthy")
     container["Config"]["Labels"] = {PROJECT_LABEL: "site", "com.docker.compose.project.config_files": file}
-    given = {"project": "site", "containers": ["site-app"], "compose_file": "/opt/site/compose.yml"}
+    given = {"project": "site", "containers": ["site-app"], "directory": "/opt/site"}
     engine = FakeHostEngine(containers={"site-app": container})
     if right:
         assert checks(ran(engine, **given))["container site-app"] is True
@@ -221,7 +255,7 @@ def test_a_project_of_the_same_name_from_another_file_is_of_somebody_else(file: 
 @pytest.mark.parametrize(("writer", "right"), [("site", True), ("", True), ("blog", False)])
 def test_the_directory_of_another_application_is_refused(writer: str, right: bool) -> None:
     host = FakeHost(composed={"/opt/site/compose.yml": writer})
-    given = {"project": "site", "compose_file": "/opt/site/compose.yml"}
+    given = {"project": "site", "directory": "/opt/site"}
     if right:
         assert all(checks(ran(host=host, **given)).values())
     else:
