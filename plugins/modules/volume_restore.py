@@ -49,7 +49,7 @@ options:
     type: bool
     default: false
   allow_outside_links:
-    description: Restore symbolic links that lead out of the volume.
+    description: Restore symbolic links that lead out of the volume. When false, a set that has some is refused.
     type: bool
     default: false
   undo:
