@@ -10,12 +10,12 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   app:
-    description: The name of the application; sets of other applications in the directory are left alone.
+    description: The name of the application. Sets of other applications in O(directory) are left alone.
     type: str
     default: ptnextjs
   directory:
     description:
-      - Where the backup sets lie.
+      - The directory of the backup sets on the managed host.
       - V(/var/backups/<app>) when not given.
     type: path
 """

@@ -10,14 +10,14 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 attributes:
   check_mode:
-    description: Whether it says in check mode what it would do, and changes nothing.
+    description: Whether it runs in check mode, and then says what it would do and changes nothing.
     support: full
 """
 
     INFO = r"""
 attributes:
   check_mode:
-    description: Whether it runs in check mode. It only reads, so it does the same there as otherwise.
+    description: Whether it runs in check mode. It only reads, so check mode makes no difference.
     support: full
 """
 

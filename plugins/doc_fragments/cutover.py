@@ -13,16 +13,16 @@ options:
     description: The Compose project; O(app) when not given.
     type: str
   container:
-    description: The container's name, by which the proxy reaches it; V(<app>-app) when not given.
+    description: The name of the container, by which the proxy reaches it; V(<app>-app) when not given.
     type: str
   database_volume:
-    description: The volume with the key C(database) in the definition; V(<app>-db) when not given.
+    description: The volume with the key C(database) in C(compose.yml); V(<app>-db) when not given.
     type: str
   media_volume:
-    description: The volume with the key C(media) in the definition; V(<app>-media) when not given.
+    description: The volume with the key C(media) in C(compose.yml); V(<app>-media) when not given.
     type: str
   external:
-    description: Whether the volumes were not made by this Compose project.
+    description: Whether something other than this Compose project made the volumes.
     type: bool
     default: false
   aliases:
@@ -33,21 +33,21 @@ options:
     elements: str
     default: []
   allowed_containers:
-    description: Containers that may run on the database's volume besides the application, such as a replica's.
+    description: Containers other than the application that may use the database's volume, such as that of a replica.
     type: list
     elements: str
     default: []
   strategy:
     description:
-      - V(stop-first) ends the old version before the new one starts, as one SQLite database needs it. A proxy that
-        holds requests makes a short pause of it.
-      - V(start-first) ends the old version when the new one has its place. It is refused when the database's volume
-        holds an SQLite database, and never puts data back.
+      - V(stop-first) stops the old version before the new one starts, as a SQLite database requires. With a proxy that
+        holds requests meanwhile, users notice only a short pause.
+      - V(start-first) stops the old version after the new one has taken its place. It is refused when the database's
+        volume holds an SQLite database, and it never puts data back.
     type: str
     choices: [stop-first, start-first]
     default: stop-first
   start_first_force:
-    description: Let two versions overlap even when the volume holds an SQLite database.
+    description: Allow V(start-first) even when the volume holds an SQLite database.
     type: bool
     default: false
   health_timeout:
@@ -55,19 +55,19 @@ options:
     type: float
     default: 60
   proxy:
-    description: The reverse proxy before the application, from which the default of O(drain_timeout) follows.
+    description: The reverse proxy in front of the application, which determines the default of O(drain_timeout).
     type: str
     choices: [caddy, nginx, traefik]
     default: caddy
   drain_timeout:
     description:
-      - Seconds between the moment when new requests go elsewhere and the stop of the old version. A server that stops
-        drops connections that it has not accepted yet.
-      - V(2.5) by default with O(strategy=start-first) or O(proxy=nginx), as long as Nginx believes an address; V(0.3)
-        otherwise, since users wait for it.
+      - Seconds from when the old version gets no new requests until it is stopped. A server that stops drops
+        connections that it has not accepted yet.
+      - By default V(2.5) with O(strategy=start-first) or O(proxy=nginx), since Nginx keeps using an address for about
+        that long, and V(0.3) otherwise, since users wait meanwhile.
     type: float
   monitor:
-    description: Seconds for which the new version is watched once it serves, before the old one is removed.
+    description: Seconds to watch the new version once it serves, before the old one is removed.
     type: float
     default: 10
   smoke_test_command:
@@ -77,35 +77,39 @@ options:
     default: []
   proxy_reload_command:
     description:
-      - A command with its arguments that runs on the host when the name has moved to another container, also on the way
-        back. For proxies that remember addresses.
+      - A command with its arguments to run on the host when O(container) has become the name of another container, also
+        when a failed version is undone. For proxies that cache addresses.
     type: list
     elements: str
     default: []
   log_lines:
-    description: How many of a failed version's last log lines the message has. All of them are kept with the release.
+    description:
+      - How many of the last log lines of a failed version to show in the message. The whole log is kept with the
+        release.
     type: int
     default: 50
   retain_releases:
-    description: How many releases that were healthy are kept, with their images; at least 2.
+    description: How many releases that were healthy to keep, with their images; at least 2.
     type: int
     default: 5
   deployed_by:
-    description: Who asked for this, and from where; written down.
+    description: Who deploys, and from where, for the record of the release.
     type: str
     default: ""
   migration_loss:
     description:
       - What to do when tables have fewer rows once the new version is healthy than there were when the old one had
-        stopped. A migration that makes a table anew in a transaction deletes the rows that refer to it.
-      - V(warn) names them in the cautions and in the record of the release. V(fail) undoes the release.
+        stopped. For example, a migration that recreates a table inside a transaction can delete the rows that refer to
+        it.
+      - V(warn) names them in RV(cautions) and in the record of the release. V(fail) undoes the release.
       - With O(strategy=start-first) nothing is compared, since both versions write.
     type: str
     choices: [warn, fail]
     default: warn
   loss_ignore:
     description:
-      - Patterns of the names of tables, or of the paths of databases, whose rows come and go in normal operation.
+      - Patterns with C(*) and C(?) of names of tables, or of paths of databases, whose rows come and go in normal
+        operation.
     type: list
     elements: str
     default: ["payload_locked_documents*", "payload_jobs*", payload_kv, users_sessions]
@@ -114,10 +118,10 @@ options:
     type: dict
     suboptions:
       directory:
-        description: Where the backup sets lie; V(/var/backups/<app>) when not given.
+        description: The directory of the backup sets; V(/var/backups/<app>) when not given.
         type: path
       volumes:
-        description: The names of the archives, and which volume each holds.
+        description: The volumes by the names of their archives.
         type: dict
         required: true
       compression:
@@ -135,7 +139,9 @@ options:
         type: str
         default: ""
       uploads_query:
-        description: A query for the uploads that have to be in the archive V(media); none if empty.
+        description:
+          - A query whose first column is the path of an upload that must be in the archive V(media); not checked when
+            empty.
         type: str
         default: ""
       loss_rows:

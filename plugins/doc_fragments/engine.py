@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   docker_host:
     description:
-      - Where the Docker engine listens.
-      - Taken from the environment variable E(DOCKER_HOST) of the managed host when not given.
+      - The address of the Docker engine.
+      - When not given, the environment variable E(DOCKER_HOST) of the managed host is used if it is set.
     type: str
     default: unix:///var/run/docker.sock
   ca_path:

@@ -15,12 +15,12 @@ options:
     default: ptnextjs
   directory:
     description:
-      - Where C(compose.yml) and the releases lie.
+      - The directory of C(compose.yml) and the releases on the managed host.
       - V(/opt/<app>) when not given.
     type: path
   env_file:
     description:
-      - The env file that the definition names.
+      - The env file that C(compose.yml) names.
       - C(.env.production) in O(directory) when not given.
     type: path
 """

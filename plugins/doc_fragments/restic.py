@@ -11,9 +11,9 @@ class ModuleDocFragment:
 options:
   repository:
     description:
-      - The repository as in E(RESTIC_REPOSITORY), for example V(sftp:backup@backup.example.com:/srv/restic),
+      - The repository, as in E(RESTIC_REPOSITORY), for example V(sftp:backup@backup.example.com:/srv/restic),
         V(s3:https://s3.example.com/bucket) or V(rest:https://user:password@backup.example.com/).
-      - For SFTP, the user who runs this on the host needs a key without a passphrase, and the server in its
+      - For SFTP, the user who runs the module on the host needs an SSH key without a passphrase, and the server in
         C(known_hosts).
     type: str
     required: true
@@ -23,16 +23,18 @@ options:
     required: true
   host:
     description:
-      - Whose sets these are. It has to be different for each host that uses the repository.
-      - To fetch the sets of a host that is lost, give its name. By default the managed host's own name is taken.
+      - The host whose sets these are. It must be different for each host that uses the repository.
+      - When empty, the host name of the managed host. To fetch the sets of a lost host, give its name.
     type: str
     default: ""
   environment:
-    description: Further environment of restic, such as E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
+    description: Further environment variables for restic, such as E(AWS_ACCESS_KEY_ID) and E(AWS_SECRET_ACCESS_KEY).
     type: dict
     default: {}
   options:
-    description: Extended options of restic (C(--option)), such as C(sftp.command). They are no place for secrets.
+    description:
+      - Extended options of restic (C(--option)), such as C(sftp.command). Do not put secrets here, since they become
+        arguments of the command.
     type: dict
     default: {}
 requirements:

@@ -10,12 +10,12 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wordin
 
 DOCUMENTATION = r"""
 name: build_failure
-short_description: What a failed image build says
+short_description: Why an image build failed
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Finds the failing step and a known cause in BuildKit's log.
+  - Finds the failing step, and its cause if it is a known one, in BuildKit's log.
 options:
   _input:
     description: The log, as C(docker buildx build --progress plain) writes it.
@@ -35,7 +35,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(sentence), C(lines), and the lines as one C(text).
+  description:
+    - A dictionary of C(sentence), the reason, C(lines), the last lines of the failing step, and C(text), these lines as
+      one string.
   type: dict
 """
 

@@ -9,19 +9,19 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import e
 
 DOCUMENTATION = r"""
 name: database_path
-short_description: Where in its volume the database lies that DATABASE_URI names
+short_description: The path in its volume of the database that DATABASE_URI names
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Reads E(DATABASE_URI) as the check of the environment does.
+  - Reads E(DATABASE_URI) in the same way as M(ptnextjs.docker_vps.env_file) does when it checks it.
 options:
   _input:
     description: The value of E(DATABASE_URI).
     type: str
     required: true
   mount:
-    description: Where the volume of the database is mounted.
+    description: Where the volume of the database is mounted in the container.
     type: str
     default: /data
 """
@@ -34,7 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The path below the mount; empty when a server is named, or no file below the mount.
+  description: The path below O(mount); empty when the value names a server, or a file elsewhere.
   type: str
 """
 

@@ -9,13 +9,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.replica 
 
 DOCUMENTATION = r"""
 name: replica_point_in_time
-short_description: Of which point in time a database from a Litestream replica is
+short_description: The point in time of a database that Litestream restored
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - A replica keeps older changes in pieces of several seconds, and has nothing newer than its newest change, so the
-    database of a point in time that was asked for can be an earlier one. Litestream 0.5.12 or newer tells which.
+  - The database can be of an earlier point in time than was asked for, since a replica merges older changes into pieces
+    of several seconds, and ends with its newest change. Needs the output of Litestream 0.5.12 or newer.
 options:
   _input:
     description: What C(litestream restore -json) printed.
@@ -32,7 +32,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Say what was got
+- name: Show which point in time was restored
   ansible.builtin.debug:
     msg: "{{ (restored.stdout | ptnextjs.docker_vps.replica_point_in_time(listed.stdout, asked)).sentence }}"
   vars:
@@ -41,7 +41,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(got), the point in time of the database, or an empty string when it is not known, and C(sentence).
+  description:
+    - A dictionary of C(got), the point in time of the database, empty when it is not known, and C(sentence), which
+      explains it.
   type: dict
 """
 

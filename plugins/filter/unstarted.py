@@ -9,13 +9,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 
 DOCUMENTATION = r"""
 name: unstarted
-short_description: Why a command was not even started
+short_description: Why a command could not be started
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Tells a command that the host could not start from one that failed. Of the former Ansible says
-    C(Error executing command), with the number of the kernel's error for an exit code.
+  - Distinguishes a command that the host could not start from one that ran and failed. For the former, Ansible reports
+    C(Error executing command), and the error number of the kernel as the exit code.
 options:
   _input:
     description: The result of a failed task that runs a command.

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: host_command
-short_description: The command docker-vps for a host, as a file on the controller
+short_description: Build the command docker-vps for a host
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Packs what this collection does for backups into one executable file, which needs Python and python3-docker on the
-    host, and no Ansible.
-  - Returns the path of the file, which Ansible removes at its end. The same collection makes the same file, byte by
+  - Packs what this collection does for backups into one executable file on the controller. On the host it needs Python
+    and python3-docker, but no Ansible.
+  - Ansible removes the file when it ends. The same version of the collection always builds the same file, byte for
     byte.
 options:
   _terms:
-    description: The path of the Python that runs it on the host.
+    description: The path of the Python on the host that runs the command.
     required: true
 """
 
@@ -31,7 +31,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The path of the file.
+  description: The path of the file on the controller.
   type: list
   elements: path
 """

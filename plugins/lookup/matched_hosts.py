@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: matched_hosts
-short_description: A pattern of hosts that matches some host
+short_description: A host pattern that matches at least one host
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Returns a pattern for C(hosts) of a play when a host of the inventory matches it, and fails otherwise. Ansible
+  - Returns the pattern, for C(hosts) of a play, when a host of the inventory matches it, and fails otherwise. Ansible
     itself only warns and ends with 0, so a job would succeed without having done anything.
-  - Looks at nothing with C(--syntax-check), which needs no inventory.
+  - Does not look with C(--syntax-check), which needs no inventory.
 options:
   _terms:
     description: The pattern.
@@ -21,7 +21,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Deploy, or fail when nobody matches
+- name: Deploy, or fail when no host matches
   hosts: "{{ lookup('ptnextjs.docker_vps.matched_hosts', docker_vps_hosts | default('docker_vps')) }}"
   tasks: []
 """

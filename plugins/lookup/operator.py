@@ -11,23 +11,23 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Returns the user and the machine of the controller, for locks, releases and notifications. In AWX, whose containers
-    tell nothing, it is the user who started the job, and the job.
+  - Returns the user and the host name of the controller, for locks, releases and notifications. In AWX, where these
+    identify nobody, returns the user who started the job, and the number of the job.
 options:
   _terms:
-    description: Nothing.
+    description: Not used.
     required: false
 """
 
 EXAMPLES = r"""
-- name: Say who plays
+- name: Show who runs the play
   ansible.builtin.debug:
     msg: "{{ lookup('ptnextjs.docker_vps.operator') }}"
 """
 
 RETURN = r"""
 _raw:
-  description: As in V(me@laptop), or V(jane@awx job 4711).
+  description: Who runs the play, such as V(me@laptop), or V(jane@awx job 4711).
   type: list
   elements: str
 """

@@ -7,67 +7,67 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: app_remove
-short_description: Remove an application, and its data when that is meant too
+short_description: Remove an application, and on request its data
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Removes the containers of a Compose project, the images that no other container uses, and what lies in the
     application's directory. Backups and networks stay.
-  - Does nothing until the name of the application is typed, and says in its failure what would go and what would stay.
-  - Makes no backup itself. RV(backup) says what one before has to hold.
+  - Fails unless O(confirm) is the name of the application; the message then says what would go and what would stay.
+  - Makes no backup itself. RV(backup) says what a last backup has to hold.
 options:
   state:
     description:
       - V(absent) removes the application.
-      - V(planned) changes nothing, but fails as V(absent) would, for plays that have something to do before.
+      - V(planned) changes nothing and fails where V(absent) would, for plays that have something to do first.
     type: str
     choices: [absent, planned]
     default: absent
   confirm:
-    description: The name of the application, typed. Check mode does not ask for it.
+    description: The name of the application, to confirm the removal. Not needed in check mode.
     type: str
     default: ""
   data:
     description:
       - Also remove O(volumes), the env file and O(directory) itself.
-      - Fails when a container of somebody else uses the data of a volume, by its name or by a path.
+      - Fails when a container that is not the application's uses a volume, by its name or by a path.
     type: bool
     default: false
   volumes:
     description:
-      - The volumes that go with the data.
+      - The volumes that are removed with the data.
       - V(<app>-db) and V(<app>-media) when not given.
     type: list
     elements: str
   image:
     description:
-      - The name of the application's images. A tag or a digest behind it is ignored.
+      - The name of the application's images. A tag or digest in it is ignored.
       - V(<app>-app) when not given.
     type: str
   backup_volumes:
     description:
-      - The volumes of a backup that is made before, by the names of their archives.
-      - When given, no data is removed of which that backup would hold nothing.
+      - The volumes that a last backup will hold, by the names of their archives.
+      - When given, the module refuses to remove a volume with data that this backup would leave out.
     type: dict
   backup_directory:
     description:
-      - Where the backup sets lie. They stay, also when that is in O(directory).
+      - The directory of the backup sets. They stay, even when it is inside O(directory).
       - V(/var/backups/<app>) when not given.
     type: path
   jobs:
-    description: What is scheduled for the application and removed by somebody else; it is named with what goes.
+    description: Scheduled jobs of the application that something else removes. They are only listed in RV(goes).
     type: list
     elements: str
     default: []
   network:
-    description: The shared network, which is named with what stays.
+    description: The shared network. It is only listed in RV(stays).
     type: str
     default: ""
   host:
     description:
-      - What the host is called when the module says what would go from it.
-      - Its own name when not given.
+      - The name of the host in messages.
+      - Its own host name when not given.
     type: str
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
@@ -76,9 +76,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes.diff
 attributes:
   check_mode:
-    details: Says what would go. It does not ask for O(confirm).
+    details: Says what would go. O(confirm) is not needed.
   diff_mode:
-    details: Shows the kinds of things that go, and no contents of files.
+    details: Shows what goes, by its kind, and no contents of files.
 seealso:
   - module: ptnextjs.docker_vps.volume_backup
 notes:
@@ -103,7 +103,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 goes:
-  description: What was removed, in check mode and when planned what would be, by its kind; empty when there is nothing.
+  description:
+    - What was removed, or would be in check mode and with O(state=planned), by its kind; empty when there is nothing.
   returned: success
   type: list
   elements: str
@@ -127,7 +128,7 @@ containers:
   elements: str
   sample: [ptnextjs-app]
 images:
-  description: The images that go, by their names, and by their ids when they have none.
+  description: The images that go, by name, or by id when they have no name.
   returned: success
   type: list
   elements: str

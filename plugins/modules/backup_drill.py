@@ -7,22 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_drill
-short_description: Prove a backup set by restoring and starting it beside the application
+short_description: Test a backup set by starting the application on it, beside the live one
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Unpacks a set into throw-away volumes, verifying every byte, starts on them the image that ran when the set was
-    made, waits until it is healthy, and compares the files and the rows of all tables with the manifest.
-  - Fails when files, rows or a table are missing; what the start itself added is noted.
+  - Unpacks a set into temporary volumes and verifies every byte, starts the image that ran when the set was made on
+    them, waits until it is healthy, and compares the files and the rows of all tables with the manifest.
+  - Fails when files, rows or a table are missing; what the start itself added is reported in RV(notes).
   - Writes the result, also a failure, into the set's manifest, where M(ptnextjs.docker_vps.backup_info) finds it.
-  - Leaves the running application alone. The drill's container is on a network of its own from which nothing outside
-    can be reached, has no published port, the limits of the application, and gives way to everything else when memory
-    or CPU time is short.
+  - Leaves the running application alone. The drill's container is on a network of its own, from which nothing outside
+    can be reached, publishes no port, has the resource limits of the application, and gives way to everything else when
+    memory or CPU time is short.
   - Removes everything it made, also when it fails or is killed.
 options:
   set:
-    description: The set, by V(latest), its timestamp, or the path of its manifest or of one of its archives.
+    description: The set to test, as V(latest), its timestamp, or the path of its manifest or of one of its archives.
     type: str
     default: latest
   env_file:
@@ -31,7 +31,7 @@ options:
       - V(/opt/<app>/.env.production) when not given.
     type: path
   mounts:
-    description: Where in the container the volume of each archive is mounted.
+    description: Where the volume of each archive is mounted in the container.
     type: dict
     default: {db: /data, media: /app/public/media}
   port:
@@ -43,7 +43,7 @@ options:
     type: str
     default: /api/health
   timeout:
-    description: Seconds until the application has to be healthy.
+    description: Seconds within which the application must become healthy.
     type: float
     default: 60
 extends_documentation_fragment:
@@ -79,48 +79,48 @@ EXAMPLES = r"""
 RETURN = r"""
 set:
   description: The timestamp of the set.
-  returned: always
+  returned: success, and when the set does not pass
   type: str
   sample: 20260131-020000
 image:
   description: The image that was started.
-  returned: always
+  returned: success, and when the set does not pass
   type: str
   sample: sha256:5b2b24f90fbe7ac9d1
 files:
   description: How many files the set has.
-  returned: always
+  returned: success, and when the set does not pass
   type: int
   sample: 42
 tables:
   description: How many tables the databases of the set have.
-  returned: always
+  returned: success, and when the set does not pass
   type: int
   sample: 17
 rows:
   description: How many rows the tables of the set have together.
-  returned: always
+  returned: success, and when the set does not pass
   type: int
   sample: 1204
 healthy_after:
-  description: Seconds from the start of the container until it was healthy, or the wait was over.
-  returned: always
+  description: Seconds from the start of the container until it was healthy, or until the wait ended.
+  returned: success, and when the set does not pass
   type: float
   sample: 3.1
 notes:
   description: What the start added to the files, tables and rows, and which databases could not be checked.
-  returned: always
+  returned: success, and when the set does not pass
   type: list
   elements: str
   sample: ["the table sessions of payload.db has 2 rows, and the manifest says 1"]
 drill:
-  description: What was written into the manifest, with how many seconds the drill took; empty in check mode.
-  returned: always
+  description: The result as written into the manifest, with the seconds that the drill took; empty in check mode.
+  returned: success, and when the set does not pass
   type: dict
   sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}
 summary:
   description: The result in one sentence.
-  returned: always
+  returned: success, and when the set does not pass
   type: str
   sample: The set 20260131-020000 of ptnextjs is verified.
 """

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_import
-short_description: Make a backup set of a SQLite database file that came from elsewhere
+short_description: Make a backup set from a SQLite database file
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Makes a set with one archive of a database file, for example one that Litestream restored to a point in time. It
-    is listed, verified and restored as any other set; a restore of it leaves the other volumes alone.
-  - The file is checked first and is not changed. The restored database has the same owner.
+  - Makes a set with one archive of a database file, for example one that Litestream restored to a point in time. The
+    set is listed, verified and restored like any other one; restoring it leaves other volumes alone.
+  - The file is checked first and is not changed. The restored database has the same owner as the file.
 options:
   file:
     description: The database file on the managed host.
@@ -33,7 +33,7 @@ options:
     type: str
     default: ptnextjs-db
   reason:
-    description: Why the set is made, for those who read the list.
+    description: Why the set is made, to be shown in lists.
     type: str
     default: ""
 extends_documentation_fragment:

@@ -12,27 +12,27 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Lists the backup sets of an application, newest first, with what their manifests say, what is wrong with them, when
-    one was last verified by a drill, and how the last scheduled jobs ended.
+  - Lists the backup sets of an application, newest first, with what their manifests say and what is wrong with them.
+    Also says when a set was last verified by a drill, and how the last scheduled jobs ended.
   - Changes nothing, needs no engine, and may run while a backup does.
 options:
   set:
     description:
-      - Look at one set only, by V(latest), its timestamp, or the path of its manifest or of one of its archives.
+      - Look at one set only, given as V(latest), its timestamp, or the path of its manifest or of one of its archives.
       - All sets when not given.
     type: str
     default: ""
   verify:
     description:
-      - How closely the sets are looked at.
+      - How thoroughly the sets are checked.
       - V(exists) compares the sizes of the files with the manifest. V(checksum) reads every file and compares its
-        SHA-256. V(full) judges every member of every archive too, and opens every database, checks its integrity and
-        counts its rows; that needs room for the databases in C(/var/tmp).
+        SHA-256. V(full) also checks every member of every archive, and the integrity and the number of rows of every
+        database, for which it needs room for the databases in C(/var/tmp).
     type: str
     choices: [exists, checksum, full]
     default: exists
   fail_on_problems:
-    description: Whether it is a failure when a set is damaged or a manifest cannot be read.
+    description: Whether to fail when a set is damaged or a manifest cannot be read.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -63,13 +63,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 directory:
-  description: Where the sets lie.
-  returned: always
+  description: The directory of the sets.
+  returned: success, and on a failure for O(fail_on_problems)
   type: str
   sample: /var/backups/ptnextjs
 sets:
   description: The sets, newest first.
-  returned: always
+  returned: success, and on a failure for O(fail_on_problems)
   type: list
   elements: dict
   contains:
@@ -86,11 +86,13 @@ sets:
       type: int
       sample: 86400
     reason:
-      description: Why it was made, as was said then.
+      description: Why it was made, as given to the backup.
       type: str
       sample: before the upgrade
     consistency:
-      description: Whether the application ran, was paused or was stopped during the backup.
+      description:
+        - How the application was treated during the backup, as V(online), V(pause) or V(stop); V(imported) for an
+          imported set.
       type: str
       sample: online
     release:
@@ -120,8 +122,8 @@ sets:
       sample: [db-20260131-020000.tar.gz, media-20260131-020000.tar.gz]
     databases:
       description:
-        - The application's databases in the archives, with the rows of their tables, and what their check said when the
-          set was made, V(sound), V(damaged) or V(not checked), and why.
+        - The application's databases in the archives, with the rows of their tables, and the result of their check when
+          the set was made, V(sound), V(damaged) or V(not checked), and why.
       type: list
       elements: dict
       sample:
@@ -131,7 +133,7 @@ sets:
           why: ""
           tables: {"vendors": 3, "media": 1}
     uploads_missing:
-      description: The uploads that its database names and that were not in the volume.
+      description: The uploads that its database names and that were missing in the volume.
       type: list
       elements: str
       sample: []
@@ -141,7 +143,8 @@ sets:
       elements: str
       sample: ["Gone since set 20260130-020000: 480 of 500 rows of vendors in payload.db."]
     held:
-      description: Why it is held back from retention; empty when it is not.
+      description:
+        - Why M(ptnextjs.docker_vps.backup_prune) keeps it whatever the rules say; empty when it follows the rules.
       type: str
       sample: the last before a loss that set 20260131-020000 tells of
     checks:
@@ -167,46 +170,46 @@ sets:
       elements: str
       sample: []
     notes:
-      description: What could not be checked, and why. That is no problem, and no proof either.
+      description: What could not be checked, and why. It is not counted as a problem.
       type: list
       elements: str
       sample: []
 unreadable:
-  description: Manifests that cannot be used, as one sentence each.
-  returned: always
+  description: One sentence for each manifest that cannot be used.
+  returned: success, and on a failure for O(fail_on_problems)
   type: list
   elements: str
   sample: []
 orphaned:
   description: Archives without a manifest.
-  returned: always
+  returned: success, and on a failure for O(fail_on_problems)
   type: list
   elements: str
   sample: []
 newest_good:
   description: The newest set listed that has no problem and is not dated in the future; empty when there is none.
-  returned: always
+  returned: success, and on a failure for O(fail_on_problems)
   type: dict
   sample: {"id": "20260131-020000", "age": 86400}
 last_verified:
-  description: Which of the sets listed a drill proved last, and how many seconds ago; empty when none ever was.
-  returned: always
+  description: The listed set that a drill verified last, and how many seconds ago; empty when there is none.
+  returned: success, and on a failure for O(fail_on_problems)
   type: dict
   sample: {"id": "20260131-020000", "at": "2026-01-31T04:00:00Z", "age": 79200}
 cautions:
   description: Losses that nobody has accepted, and what to do about them.
-  returned: always
+  returned: success, and on a failure for O(fail_on_problems)
   type: list
   elements: str
   sample: []
 runs:
   description: How the last run of each scheduled job ended.
-  returned: always
+  returned: success, and on a failure for O(fail_on_problems)
   type: dict
   sample: {"backup": {"at": "2026-01-31T02:00:00Z", "success": true, "seconds": 7.2, "message": "2 archives, 48 KiB."}}
 summary:
-  description: All of this in lines for people.
-  returned: always
+  description: All of this as lines for people.
+  returned: success, and on a failure for O(fail_on_problems)
   type: list
   elements: str
   sample:

@@ -14,52 +14,54 @@ author:
 description:
   - Copies finished backup sets into a restic repository, encrypted and deduplicated, on any storage that restic knows
     (SFTP, S3, a REST server and others).
-  - Sends the archives unpacked, so that an unchanged media library is sent and kept only once.
-  - A set counts as copied when it is there as a whole. An archive that does not match its checksum is not sent.
-  - A repository may serve many hosts. Sets are sent, fetched, counted and removed for one host and one application
-    only, by restic's own hostname and the tag C(app); C(restic tag), C(copy) and C(rewrite) leave a set what it is.
-  - Secrets are given to restic by its environment only, and never shown.
+  - Sends the archives uncompressed, so that an unchanged media library is sent and stored only once.
+  - A set counts as copied only when all of it is there. An archive that does not match its checksum is not sent.
+  - A repository may serve many hosts. Sets are sent, fetched and removed for one host and one application only,
+    identified by restic's host name and the tag C(app). C(restic tag), C(restic copy) and C(restic rewrite) may be used
+    on them.
+  - Secrets are passed to restic in its environment only, and never shown.
 options:
   state:
     description:
-      - V(copied) sends sets that are not there, and makes the repository when there is none.
-      - V(fetched) brings sets back from the repository into the directory, where they can be restored as any other.
-        Their archives are not compressed then. A set that is whole there is left alone.
-      - V(pruned) removes the sets that no rule keeps, all of a set together, and what interrupted copies left. What is
-        not understood stays, and nothing is removed where no set is whole.
+      - V(copied) sends the sets that are not there yet, and creates the repository when there is none.
+      - V(fetched) brings sets back from the repository into O(directory), uncompressed, where they can be restored like
+        any other. A set that is already there as a whole is left alone.
+      - V(pruned) removes the sets that no rule keeps, each as a whole, and what interrupted copies left. Snapshots that
+        it does not recognise stay, and nothing is removed when no set in the repository is whole.
     type: str
     choices: [copied, fetched, pruned]
     default: copied
   set:
     description:
-      - Which set is copied or fetched; V(latest), V(all), or a timestamp such as V(20260131-020000).
+      - Which set to copy or fetch, as V(latest), V(all), or a timestamp such as V(20260131-020000).
       - A set to copy may also be named by the path of its manifest.
     type: str
     default: latest
   only_kept:
     description:
       - Whether V(copied) with O(set=all) leaves out sets that V(pruned) with the same rules would remove at once.
-      - The oldest set in the directory may be kept there for being the oldest, and not be the oldest in the repository.
+      - That can be the oldest set in O(directory), which is kept there for being the oldest, when the repository has an
+        older one.
     type: bool
     default: false
   last:
-    description: How many of the newest sets V(pruned) keeps.
+    description: How many of the newest sets to keep.
     type: int
     default: 0
   daily:
-    description: For how many days that have a set the newest of the day is kept.
+    description: Keep the newest set of each of the last so many days that have one.
     type: int
     default: 7
   weekly:
-    description: For how many weeks (ISO) that have a set the newest of the week is kept.
+    description: Keep the newest set of each of the last so many ISO weeks that have one.
     type: int
     default: 4
   monthly:
-    description: For how many months that have a set the newest of the month is kept.
+    description: Keep the newest set of each of the last so many months that have one.
     type: int
     default: 3
   yearly:
-    description: For how many years that have a set the newest of the year is kept.
+    description: Keep the newest set of each of the last so many years that have one.
     type: int
     default: 0
 extends_documentation_fragment:
@@ -116,23 +118,23 @@ repository:
   type: str
   sample: rest:https://user:***@backup.example.com/
 created:
-  description: Whether the repository was made by this run (in check mode, would be).
+  description: Whether this run created the repository, or would have in check mode.
   returned: success
   type: bool
   sample: false
 host:
-  description: Whose sets these are.
+  description: The host whose sets these are.
   returned: success
   type: str
   sample: web1
 hosts:
-  description: How many whole sets each host has of this application.
+  description: How many whole sets of this application each host has in the repository.
   returned: success
   type: dict
   sample: {"web1": 14, "web2": 14}
 unknown:
   description:
-    - How many snapshots may be of sets of this application, but make no whole one since somebody changed them.
+    - How many snapshots may belong to sets of this application, but form no whole set because somebody changed them.
     - V(pruned) removes none of these.
   returned: success
   type: int
@@ -149,7 +151,8 @@ sets:
       sample: 20260131-020000
     status:
       description:
-        - One of V(sent), V(there), V(left out), V(fetched), V(kept) and V(removed); in check mode, what it would be.
+        - One of V(sent), V(there) (already), V(left out), V(fetched), V(kept) and V(removed); in check mode, what it
+          would be.
       type: str
       sample: sent
     why:
@@ -162,7 +165,7 @@ sets:
       elements: str
       sample: [db, media]
     bytes:
-      description: The size of its archives, unpacked, in bytes.
+      description: The uncompressed size of its archives in bytes.
       type: int
       sample: 104882176
     added:
@@ -170,7 +173,7 @@ sets:
       type: int
       sample: 81920
     seconds:
-      description: How long it took.
+      description: How long it took, in seconds.
       type: float
       sample: 3.201
 summary:

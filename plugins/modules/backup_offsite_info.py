@@ -13,8 +13,8 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Lists the sets of one host and one application that M(ptnextjs.docker_vps.backup_offsite) has copied into a
-    repository. A set is listed when it is there as a whole.
-  - Secrets are given to restic by its environment only, and never shown.
+    repository. A set is listed only when all of it is there.
+  - Secrets are passed to restic in its environment only, and never shown.
 options:
   app:
     description: The name of the application; sets of other applications in the repository are not listed.
@@ -28,8 +28,8 @@ options:
     default: false
   read_data:
     description:
-      - How much of the data O(verify) reads, for example V(5%), or V(1/7) for the first of seven parts.
-      - Only the structure is verified when it is empty.
+      - How much of the data O(verify) also reads, for example V(5%), or V(1/7) for the first of seven parts.
+      - When empty, only the structure of the repository is verified.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -63,24 +63,24 @@ repository:
   type: str
   sample: rest:https://user:***@backup.example.com/
 host:
-  description: Whose sets these are.
+  description: The host whose sets these are.
   returned: success
   type: str
   sample: web1
 hosts:
-  description: How many whole sets each host has of this application.
+  description: How many whole sets of this application each host has in the repository.
   returned: success
   type: dict
   sample: {"web1": 14, "web2": 14}
 unknown:
   description:
-    - How many snapshots may be of sets of this application, but make no whole one since somebody changed them.
+    - How many snapshots may belong to sets of this application, but form no whole set because somebody changed them.
     - M(ptnextjs.docker_vps.backup_offsite) removes none of these.
   returned: success
   type: int
   sample: 0
 sets:
-  description: The sets of O(host), the last made first.
+  description: The sets of O(host), newest first.
   returned: success
   type: list
   elements: dict
@@ -95,7 +95,7 @@ sets:
       elements: str
       sample: [db, media]
     bytes:
-      description: The size of its archives, unpacked, in bytes.
+      description: The uncompressed size of its archives in bytes.
       type: int
       sample: 104882176
 summary:

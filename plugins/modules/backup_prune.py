@@ -17,43 +17,44 @@ description:
   - Never removes the newest good set, a set dated in the future, or a damaged one while no newer set is good.
   - Leaves sets of other applications, manifests that cannot be read and archives without a manifest alone, and reports
     them.
-  - Also removes the data that the last restore left beside the volumes, when it is old enough.
+  - Also removes the data that the last restore replaced and kept beside the volumes, when it is old enough; see
+    O(before_days).
 options:
   last:
-    description: How many of the newest sets are kept.
+    description: How many of the newest sets to keep.
     type: int
     default: 0
   daily:
-    description: For how many days a set is kept.
+    description: Keep the newest set of each of the last so many days that have one.
     type: int
     default: 7
   weekly:
-    description: For how many weeks a set is kept.
+    description: Keep the newest set of each of the last so many ISO weeks that have one.
     type: int
     default: 4
   monthly:
-    description: For how many months a set is kept.
+    description: Keep the newest set of each of the last so many months that have one.
     type: int
     default: 3
   yearly:
-    description: For how many years a set is kept.
+    description: Keep the newest set of each of the last so many years that have one.
     type: int
     default: 0
   verify:
     description:
-      - How closely sets are looked at; a damaged one is never kept in place of a good one.
+      - How thoroughly sets are checked; a damaged one never takes the place of a good one.
       - V(exists) compares the sizes of the files with the manifest, V(checksum) reads them and compares their SHA-256.
     type: str
     choices: [exists, checksum]
     default: exists
   before_days:
-    description: After how many days to remove the data that a restore replaced and kept beside the volumes.
+    description: The age in days at which to remove the data that a restore replaced and kept beside the volumes.
     type: float
     default: 7
   expected:
     description:
-      - The archives of the set that a backup makes before this module runs.
-      - Only check mode uses it, where no backup is made, to count such a set as one made now.
+      - The names of the archives of the set that a backup makes before this module runs.
+      - Used in check mode only, where that backup was not made, to count such a set as made now.
     type: list
     elements: str
     default: []
@@ -63,7 +64,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Decides, and removes nothing.
+    details: Decides which sets would go, and removes nothing.
 seealso:
   - module: ptnextjs.docker_vps.volume_backup
   - module: ptnextjs.docker_vps.backup_info
@@ -89,7 +90,7 @@ EXAMPLES = r"""
 RETURN = r"""
 decisions:
   description: What was decided about each set, newest first.
-  returned: always
+  returned: success
   type: list
   elements: dict
   contains:
@@ -108,50 +109,50 @@ decisions:
       sample: ["daily 2026-01-31", "weekly 2026-W05", "newest good set"]
 removed:
   description: The sets that were removed.
-  returned: always
+  returned: success
   type: list
   elements: str
   sample: [20251024-020000]
 kept:
   description: The sets that stay.
-  returned: always
+  returned: success
   type: list
   elements: str
   sample: [20260131-020000]
 safety_copies:
-  description: The directories that restores had left beside volumes and that were removed.
-  returned: always
+  description: The directories with replaced data beside the volumes that were removed.
+  returned: success
   type: list
   elements: str
   sample: [/var/lib/docker/volumes/ptnextjs-db/_data.before-20260110-101500]
 left:
   description:
-    - Safety copies that are not needed any more and could not be removed, for example because of C(chattr +i) on
-      a file in them. It is tried again each time.
-  returned: always
+    - Safety copies that are not needed any more and could not be removed, for example because of C(chattr +i) on a file
+      in them. Each later run tries again.
+  returned: success
   type: list
   elements: str
   sample: []
 freed:
-  description: The bytes that were freed.
-  returned: always
+  description: How many bytes were freed.
+  returned: success
   type: int
   sample: 48211
 unreadable:
-  description: Manifests that cannot be used and were left alone, as one sentence each.
-  returned: always
+  description: One sentence for each manifest that cannot be used and was left alone.
+  returned: success
   type: list
   elements: str
   sample: []
 orphaned:
   description: Archives without a manifest, which were left alone.
-  returned: always
+  returned: success
   type: list
   elements: str
   sample: []
 summary:
   description: The result in one sentence.
-  returned: always
+  returned: success
   type: str
   sample: 1 set of ptnextjs removed (47 KiB), 12 stay in /var/backups/ptnextjs.
 """

@@ -7,38 +7,38 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: build_context
-short_description: Bring what the build of an image reads to the host
+short_description: Prepare on the host what the build of an image reads
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Makes a new directory on the host for one build; remove RV(place) after the build.
-  - From sources on the controller it copies the files that the build would see, by their C(.dockerignore), or
-    C(Dockerfile.dockerignore) beside a Dockerfile of their own, as BuildKit reads it.
+  - Of sources on the controller it copies the files that the build would see, by their C(.dockerignore), or the
+    C(Dockerfile.dockerignore) beside their own Dockerfile, read as BuildKit does.
 options:
   directory:
-    description: Where the new directory is made. It is made with its parents when it is missing.
+    description: Where the new directory is made. It is created with its parents when missing.
     type: path
     required: true
   path:
-    description: A directory of sources on the controller.
+    description: A directory of sources on the controller. Either this or O(context) is needed.
     type: path
   context:
-    description: A directory of sources on the host, which stays as it is.
+    description: A directory of sources on the host, which is not changed.
     type: path
   archive:
-    description: An archive of sources on the host, which the action makes of O(path).
+    description: An archive of sources on the host. The action makes it of O(path); do not set it.
     type: path
   dockerfile:
-    description: The text of the Dockerfile of sources that bring none.
+    description: The content of the Dockerfile to use for sources that have none.
     type: str
     required: true
   ignore:
-    description: The text of the C(.dockerignore) of sources that bring neither such a file nor a Dockerfile.
+    description: The content of the C(.dockerignore) to use for sources that have neither such a file nor a Dockerfile.
     type: str
     default: ""
   docker_cli:
-    description: The text of a program that is put beside it, to be run in place of the command C(docker).
+    description: The content of a program to run in place of the command C(docker); it is put beside the Dockerfile.
     type: str
     required: true
 extends_documentation_fragment:
@@ -77,7 +77,7 @@ dockerfile:
   type: str
   sample: /opt/shop/ansible.x1_k2.docker_vps/Dockerfile
 own_dockerfile:
-  description: The text of the Dockerfile of the sources, empty when they bring none.
+  description: The content of the sources' own Dockerfile, empty when they have none.
   returned: success, unless in check mode
   type: str
   sample: ""

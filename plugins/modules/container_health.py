@@ -15,11 +15,11 @@ description:
   - Waits within one deadline until all containers named are in the wanted state, and says precisely why when they are
     not.
   - Judges by the state of the container and by its health check together. A container without a health check, a stopped
-    container that was healthy once, and an C(unhealthy) one are never taken for healthy.
-  - Is woken by the engine's events instead of looking again and again, so it returns a moment after the engine knows.
+    one that was healthy before, and an C(unhealthy) one never count as healthy.
+  - Listens to the engine's events instead of polling, so it returns as soon as the state changes.
   - Ends at once when waiting cannot help, for example because the container exited, is restarted in a loop or is
     unhealthy.
-  - When the engine is restarted meanwhile, the wait goes on as soon as it answers again.
+  - If the engine is restarted meanwhile, the wait goes on as soon as it answers again.
 options:
   containers:
     description: Names or ids of the containers.
@@ -36,7 +36,7 @@ options:
     choices: [healthy, running, stopped, unhealthy]
     default: healthy
   timeout:
-    description: Seconds to wait at most, for all containers together. V(0) looks once.
+    description: Maximum seconds to wait, for all containers together. V(0) looks once.
     type: float
     default: 60
   tolerate_unhealthy:
@@ -46,7 +46,7 @@ options:
     default: false
   max_restarts:
     description:
-      - How many restarts by the engine are tolerated during the wait; one more counts as a restart loop.
+      - How many restarts by the engine to tolerate during the wait; one more counts as a restart loop.
     type: int
     default: 0
   log_lines:
@@ -58,7 +58,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Looks once and does not wait; a container that is not yet as wanted is no failure.
+    details: Looks once and does not wait; a container that is not yet in the wanted state is no failure.
 seealso:
   - module: community.docker.docker_container_info
 """
@@ -69,7 +69,7 @@ EXAMPLES = r"""
     containers: ptnextjs-app
     timeout: 60
 
-- name: Wait for two containers within one deadline, and bear a flapping health check
+- name: Wait for two containers within one deadline, and tolerate a flapping health check
   ptnextjs.docker_vps.container_health:
     containers: [shop-app, shop-worker]
     timeout: 120
@@ -92,22 +92,22 @@ EXAMPLES = r"""
 RETURN = r"""
 reached:
   description: Whether all containers are in the wanted state.
-  returned: always
+  returned: always, unless the engine cannot be reached
   type: bool
   sample: true
 waited:
   description: Seconds until the verdict.
-  returned: always
+  returned: always, unless the engine cannot be reached
   type: float
   sample: 2.14
 engine_losses:
   description: How many times the engine stopped answering during the wait.
-  returned: always
+  returned: always, unless the engine cannot be reached
   type: int
   sample: 0
 containers:
   description: One entry per container, in the order given.
-  returned: always
+  returned: always, unless the engine cannot be reached
   type: list
   elements: dict
   contains:
@@ -128,7 +128,7 @@ containers:
       type: str
       sample: running
     health:
-      description: The health, or none when it has no health check.
+      description: The health status, null when it has no health check.
       type: str
       sample: healthy
     reason:

@@ -12,29 +12,29 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Returns the last lines that a container wrote, or those of a time, or those in which something is found.
+  - Returns the last lines of a container's log, those of a period, or those that match a pattern.
   - Secrets of the container's environment are replaced by the names of their keys, as in C(<PAYLOAD_SECRET>), and
-    colours and other control characters are left out. What the container has from its image is no secret.
+    colours and other control characters are left out. What the container has from its image does not count as a secret.
   - Needs little memory however long the log is, as long as O(tail) is not V(0). A line is cut at 65536 characters.
-  - Can show the lines as they come, which an action plugin on the controller does.
+  - Can print the lines as they are written; an action plugin on the controller does that.
 options:
   container:
     description: The name or id of the container. It need not be running.
     type: str
     required: true
   tail:
-    description: How many of the last lines to return, of those that are asked for otherwise; V(0) is all of them.
+    description: How many lines to return at most, the last of those that the other options select; V(0) returns all.
     type: int
     default: 50
   since:
     description:
-      - Only lines after this; a time (RFC 3339, in UTC unless it says otherwise), or how long ago, such as V(10m) or
+      - Only lines after this time (RFC 3339, in UTC unless it has an offset), or not older than this, such as V(10m) or
         V(1h30m).
-      - With the RV(last) of an earlier run, it continues there; no line comes twice and none is lost.
+      - Give the RV(last) of an earlier run to continue there; no line comes twice and none is lost.
     type: str
     default: ""
   until:
-    description: Only lines up to this; as in O(since).
+    description: Only lines up to this time, given as in O(since).
     type: str
     default: ""
   pattern:
@@ -42,16 +42,17 @@ options:
     type: str
     default: ""
   env_file:
-    description: An env file on the host whose secrets are left out too, such as that of an earlier deployment.
+    description: An env file on the host whose secrets are replaced too, such as that of an earlier deployment.
     type: path
   wait:
     description:
-      - Wait so many seconds at most until there is a line to return.
+      - Maximum seconds to wait for a line to return.
       - The wait ends early when the container has exited.
     type: float
     default: 0
   show:
-    description: Print the lines as they are, one below the other. With several hosts, each behind its host.
+    description:
+      - Also print the lines, one below the other; with several hosts, each behind the name of its host.
     type: bool
     default: false
   timestamps:
@@ -60,18 +61,18 @@ options:
     default: true
   follow:
     description:
-      - Go on and print new lines as they come, until O(follow_for) is over or the container exits. When one runs
-        under its name again within 30 seconds, as after a release, that is followed.
-      - Each host takes one of Ansible's forks meanwhile.
+      - Keep printing new lines as they are written, until O(follow_for) is over or the container exits. When a
+        container of that name runs again within 30 seconds, as after a release, it is followed.
+      - Each host occupies one of Ansible's forks meanwhile.
     type: bool
     default: false
   follow_for:
-    description: Seconds to follow. V(0) is until it is interrupted, which is for a terminal only.
+    description: Seconds to follow. V(0) follows until interrupted, so use it in a terminal only.
     type: float
     default: 60
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
-  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.info
   - ptnextjs.docker_vps.attributes.action
 """
 
@@ -98,13 +99,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lines:
-  description: The lines, oldest first. With O(follow) those of the last look.
-  returned: always
+  description: The lines, oldest first. With O(follow), only the last ones that were read.
+  returned: success
   type: list
   elements: dict
   contains:
     time:
-      description: When it was written (UTC, nanoseconds).
+      description: When it was written (UTC, with nanoseconds).
       type: str
       sample: "2026-01-31T12:00:00.123456789Z"
     stream:
@@ -117,24 +118,25 @@ lines:
       sample: Ready in 412ms
 last:
   description:
-    - Where to continue, for O(since); the time of the last line of V(stdout) and that of V(stderr). A silent stream has
-      a time shortly before the other's. Empty when nothing was written yet.
-  returned: always
+    - Where to continue, for O(since), as the times of the last lines of V(stdout) and V(stderr). A stream without lines
+      has a time shortly before that of the other. Empty when nothing was written yet.
+  returned: success
   type: str
   sample: "2026-01-31T12:00:00.123456789Z,2026-01-31T11:59:58.012345678Z"
 truncated:
   description: Whether earlier lines were left out because of O(tail).
-  returned: always
+  returned: success
   type: bool
   sample: false
 damage:
-  description: Where the log cannot be read any further, as after a power failure, a sentence on that; otherwise empty.
-  returned: always
+  description:
+    - A sentence when the log is damaged and cannot be read any further, as after a power failure; otherwise empty.
+  returned: success
   type: str
   sample: ""
 container:
   description: The container.
-  returned: always
+  returned: success
   type: dict
   sample: {"name": "ptnextjs-app", "id": "5b2b24f90fbe", "state": "running", "exit_code": 0}
   contains:

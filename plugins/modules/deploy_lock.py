@@ -7,58 +7,59 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deploy_lock
-short_description: Let one play at a time work on an application
+short_description: Let only one play at a time work on an application
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Takes a lock in a file on the managed host, which says who has it and since when, and fails at once with that when
-    another play has it. Taking it twice in the same run of C(ansible-playbook) is no failure.
-  - A play that was killed blocks nobody. When its process ran on this controller and is gone, its lock is taken over;
-    one of another controller expires.
-  - The directory of the file is made when it is missing, and removed with the lock if nothing else came into it.
-  - A backup or restore by a timer that has stopped or paused the application is waited for.
+  - Takes a lock, which is a file on the managed host that says who holds it and since when. Fails at once, naming the
+    holder, when another play holds it. Taking it twice in the same run of C(ansible-playbook) is no failure.
+  - A play that was killed blocks nobody. If its process ran on this controller and is gone, its lock is taken over; the
+    lock of another controller expires after O(max_age).
+  - The directory of the file is created when missing, and then removed with the lock if nothing else is in it.
+  - With O(backups), waits for a backup or restore, such as one started by a timer, that has stopped or paused the
+    application.
   - Taking and releasing are not counted as changes.
 options:
   path:
-    description: The file.
+    description: The file of the lock.
     type: path
     required: true
   state:
-    description: V(held) takes the lock, and V(released) gives it back if this play has it.
+    description: V(held) takes the lock, and V(released) gives it back if this play holds it.
     type: str
     choices: [held, released]
     default: held
   purpose:
-    description: What the play does, in a word or two, for those who are refused meanwhile.
+    description: What the play does, such as V(deploy); shown to those who are refused meanwhile.
     type: str
     default: ""
   max_age:
-    description: From which age in seconds the lock of another controller is taken over.
+    description: Age in seconds from which the lock of another controller is taken over.
     type: float
     default: 3600
   force:
-    description: Take the lock whoever has it.
+    description: Take the lock whoever holds it.
     type: bool
     default: false
   backups:
     description:
-      - The directory of backup sets. A backup or restore that works on them and has stopped or paused containers is
-        waited for, before the lock is taken. Nothing is waited for in check mode.
+      - The directory of backup sets. Before taking the lock, wait for a backup or restore that works on them and has
+        stopped or paused containers. Check mode does not wait.
     type: path
   wait:
     description:
-      - For how many seconds to wait for such a backup or restore; see O(backups). After that the module fails, and says
-        what runs.
+      - Maximum seconds to wait for such a backup or restore; see O(backups). After that the module fails, and says what
+        runs.
     type: float
     default: 300
   owner:
-    description: Who takes the lock. The action finds it out on the controller, and overwrites what is given here.
+    description: Who takes the lock. The action fills this in on the controller; do not set it.
     type: dict
     default: {}
   gone:
     description:
-      - Processes of this controller that have ended. The action finds them out, and overwrites what is given here.
+      - Processes of this controller that have ended. The action fills this in; do not set it.
     type: list
     elements: str
     default: []
@@ -67,7 +68,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes.action
 attributes:
   check_mode:
-    details: Only looks who has it, and says so.
+    details: Only says who holds the lock.
 requirements:
   - flock (util-linux or busybox) on the managed host, to release it
 """
@@ -86,18 +87,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 held:
-  description: Whether this play has the lock now.
+  description: Whether this play holds the lock now.
   returned: success
   type: bool
   sample: true
 message:
-  description: What is worth telling, such as from whom the lock was taken over; usually empty.
+  description: A notice, such as from whom the lock was taken over; usually empty.
   returned: success
   type: str
   sample: Took the lock over from deploy of me@laptop (process 4711), whose process is gone.
 interrupted:
-  description: The ids of releases beside the lock whose cutover has not ended.
-  returned: success
+  description: The ids of releases in the directory of the lock whose cutover was interrupted or has not ended.
+  returned: success, with O(state=held)
   type: list
   elements: str
   sample: []

@@ -12,27 +12,29 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Writes an env file from which Docker Compose gives the container exactly the values given, byte for byte, whatever
-    they hold (C($), C(#), quotes, backslashes, spaces, newlines, Unicode, nothing at all).
-  - Checks the keys that it knows and names every wrong one at once, before anything is written.
+  - Writes an env file from which Docker Compose passes exactly these values to the container, byte for byte, whatever
+    they contain (C($), C(#), quotes, backslashes, spaces, newlines, Unicode, or nothing at all).
+  - Checks the keys that it knows, and names all wrong ones at once, before anything is written.
   - Generates E(PAYLOAD_SECRET) when it is neither given nor in the file, and keeps it from then on.
   - Replaces the file in one step and keeps the one before it as C(<path>.previous).
   - Never shows a value, neither in its result nor in a diff.
 options:
   path:
-    description: The env file. Its directory is created when missing (mode V(0750)).
+    description: The env file, with mode V(0600). Its directory is created when missing, with mode V(0750).
     type: path
     required: true
   values:
     description:
-      - The environment of the application, all of it; keys that are not named here are removed from the file.
-      - Values are strings. What YAML turned into something else is refused, since nobody can tell what was written
-        (V(0755) has become 493, and V(NO) has become false). Put it in quotes.
+      - The whole environment of the application; keys that are not here are removed from the file.
+      - Values must be strings. What YAML reads as something else is refused, since its original form is lost (V(0755)
+        becomes 493, and V(NO) becomes false). Put it in quotes.
       - A key that the module knows is left out when its value is empty. Any other key keeps its empty value.
     type: dict
     required: true
   data_mount:
-    description: Where the data volume is mounted in the container. E(DATABASE_URI) must name a file below it.
+    description:
+      - Where the volume of the database is mounted in the container. E(DATABASE_URI) must name a file below it, or a
+        database server.
     type: str
     default: /data
   owner:
@@ -44,7 +46,7 @@ options:
     type: str
     default: root
   example:
-    description: Keep C(<path>.example) beside it, which explains every known key and holds no secret.
+    description: Also write C(<path>.example), which explains every known key and contains no secret.
     type: bool
     default: true
 extends_documentation_fragment:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: git_checkout
-short_description: Bring a directory to a version of a git repository
+short_description: Check out a version of a git repository
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Fetches a repository on the host and puts the files of a branch, tag or commit into a directory, with those of
-    submodules and of Git LFS.
-  - Follows the remote also when a tag or a branch was moved there, and finishes what a killed run left.
+  - Fetches a repository on the host and checks out a branch, tag or commit into a directory, with its submodules and
+    Git LFS files.
+  - Follows the remote even when a tag or a branch was moved there, and finishes what a killed run left.
   - Leaves local changes alone, and fails when there are some.
-  - Keys and the token are written to no file on the host, not even to C(.git/config), and are no argument of a
+  - Keys and the token are never written to a file on the host, not even to C(.git/config), nor passed as arguments of a
     command.
-  - In check mode the remote is asked what the version is, and nothing is fetched.
+  - In check mode the remote is asked which commit the version is, and nothing is fetched.
 options:
   repository:
     description: The address of the repository, without a password.
@@ -29,30 +29,30 @@ options:
     type: str
     required: true
   path:
-    description: The directory. It is made when missing, and must be empty or a checkout otherwise.
+    description: The directory. It is created when missing; otherwise it must be empty or a checkout of O(repository).
     type: path
     required: true
   key:
-    description: The private key for SSH, such as a deploy key, as text and without a passphrase.
+    description: The content of a private SSH key without a passphrase, such as a deploy key.
     type: str
     default: ""
   key_file:
     description:
-      - The path of such a key on the host, used when O(key) is empty. Without either, SSH uses the keys of the user
+      - The path of a private key on the host, used when O(key) is empty. Without either, SSH uses the keys of the user
         on the host.
     type: str
     default: ""
   submodule_keys:
     description:
-      - Private keys for submodules whose repositories need a key of their own, by their paths on the server, such as
-        V(acme/ui).
+      - Contents of private keys for submodules whose repositories need a key of their own, by the paths of the
+        repositories on the server, such as V(acme/ui).
     type: dict
     default: {}
   known_hosts:
     description:
       - The keys of the SSH servers, as lines of C(known_hosts); others are refused.
-      - With V(accept-new), that of a server that is met for the first time is taken and kept, and no other one later.
-        In check mode it is not kept.
+      - With V(accept-new), the key of a server met for the first time is accepted and kept, and a different one is
+        refused later. In check mode it is not kept.
       - When empty, the server must be known to the user on the host.
     type: str
     default: accept-new
@@ -61,7 +61,7 @@ options:
     type: str
     default: ""
   timeout:
-    description: Seconds that one command of git may take.
+    description: Seconds that each git command may take.
     type: int
     default: 1800
 extends_documentation_fragment:
@@ -69,7 +69,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes.diff
 attributes:
   diff_mode:
-    details: Shows the commits.
+    details: Shows the commits before and after.
 requirements:
   - git 2.25 or newer on the host, and git-lfs for repositories that use it
 """
@@ -96,7 +96,7 @@ after:
   type: str
   sample: 0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c
 files:
-  description: What lies at the top of that commit; nothing in check mode when it is not fetched yet.
+  description: The names at the top level of that commit; empty in check mode when it is not fetched yet.
   returned: success
   type: list
   elements: str

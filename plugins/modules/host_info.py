@@ -7,22 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_info
-short_description: Look at a host, and check whether it can take an application
+short_description: Check whether a host can run an application
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Looks at the Docker engine, Compose, Buildx, memory, free disk, the clock, and at containers and volumes that bear
-    the names the application wants, and fails with everything that is wrong at once. Changes nothing.
+  - Looks at the Docker engine, Compose, Buildx, memory, free disk space, the clock, and at containers and volumes with
+    the names of the application's, and fails with everything that is wrong at once. Changes nothing.
   - Says what is not installed even when no engine answers.
-  - What is not asked for is not checked. Everything seen is returned, so that one look serves a whole play.
+  - Checks only what is asked for. Returns everything it has seen, so that one task serves a whole play.
 options:
   engine_version_min:
-    description: The oldest version of the engine that is accepted, for example V(23.0); any version when empty.
+    description: The oldest accepted version of the engine, for example V(23.0); any version when empty.
     type: str
     default: ""
   compose_version_min:
-    description: The oldest version of Compose that is accepted, for example V(2.20); none is needed when empty.
+    description: The oldest accepted version of Compose, for example V(2.20); Compose is not needed when empty.
     type: str
     default: ""
   buildx:
@@ -45,20 +45,20 @@ options:
   clock_tolerance:
     description:
       - Seconds by which the host's clock may differ from the controller's.
-      - The controller's is read before and after the host's, so the time that it takes to ask counts for neither side.
+      - The controller's clock is read before and after the host's, so the time that the request takes does not count.
     type: float
     default: 30
   project:
-    description: The Compose project that the application will be.
+    description: The Compose project of the application.
     type: str
     default: ptnextjs
   containers:
-    description: Container names that must be free or of the project.
+    description: Names of containers that must not exist, or belong to O(project).
     type: list
     elements: str
     default: []
   volumes:
-    description: Volume names that must be free or of the project.
+    description: Names of volumes that must not exist, or belong to O(project).
     type: list
     elements: str
     default: []
@@ -68,7 +68,7 @@ options:
     elements: str
     default: []
   images:
-    description: Names of images without a tag, whose tags to look at.
+    description: Names of images, without a tag, whose tags to list.
     type: list
     elements: str
     default: []
@@ -78,7 +78,7 @@ options:
     elements: path
     default: []
   patterns:
-    description: Paths to look for, whose last part may have a C(*) in it.
+    description: Paths to look for; the last part may contain C(*).
     type: list
     elements: path
     default: []
@@ -111,7 +111,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: Everything that was looked at; only what is installed when there is no engine that answers.
+  description: All checks; when no engine answers, only those of what is installed.
   returned: always, unless the host cannot be reached
   type: list
   elements: dict
@@ -133,7 +133,7 @@ findings:
       type: str
       sample: 26.1.5
     remedy:
-      description: What to do when it is not.
+      description: What to do when it is not ok.
       type: str
       sample: upgrade Docker
 engine_version:
@@ -152,22 +152,22 @@ memory:
   type: int
   sample: 4106039296
 memory_limit:
-  description: The memory limit for the application's container that suits the host.
+  description: A memory limit for the application's container that suits the host.
   returned: when the engine answers
   type: str
   sample: 2G
 disk_free:
-  description: Free bytes where the engine keeps its data; none when that is not on this host.
+  description: Free bytes where the engine keeps its data; null when that is not on this host.
   returned: when the engine answers
   type: int
   sample: 21474836480
 networks:
-  description: Of the networks asked for, those that exist, by name. With C(icc), containers on it reach each other.
+  description: Those of O(networks) that exist, by name. If C(icc) is true, containers on the network reach each other.
   returned: when the engine answers
   type: dict
   sample: {"proxy": {"driver": "bridge", "scope": "local", "icc": true, "subnets": ["172.18.0.0/16"]}}
 images:
-  description: The images there are of the names asked for, as C(name:tag).
+  description: The existing images with the names in O(images), as C(name:tag).
   returned: when the engine answers
   type: list
   elements: str
@@ -190,7 +190,7 @@ time:
   type: float
   sample: 1790000000.25
 files:
-  description: Of the files asked for, those that exist, by path, with SHA-256 and mode.
+  description: Those of O(files) that exist, by path, with SHA-256 and mode.
   returned: when the engine answers
   type: dict
   sample: {"/opt/ptnextjs/compose.yml": {"sha256": "9f86d081884c7d65", "mode": "0640"}}

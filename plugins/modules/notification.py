@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: notification
-short_description: Tell people, or what watches for them, how a play ended
+short_description: Notify people or a monitoring service of how a play ended
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
@@ -15,14 +15,14 @@ description:
   - Sends JSON with the keys C(job), C(success), C(app), C(host), C(release), C(message) and C(cautions) to a webhook
     and to the standard input of a command, and requests the ping address of the job, as healthchecks.io and similar
     services expect it.
-  - A notification that fails is a warning, and never fails the play.
+  - A notification that fails is a warning, and does not fail the play.
 options:
   job:
-    description: What ended, such as V(deploy).
+    description: The job that ended, such as V(deploy).
     type: str
     required: true
   success:
-    description: Whether it went well.
+    description: Whether it succeeded.
     type: bool
     required: true
   text:
@@ -30,7 +30,7 @@ options:
     type: str
     default: ""
   cautions:
-    description: What went wrong without making it fail. Webhook and command are told of it as of a failure.
+    description: What went wrong without making the job fail. The webhook and the command are used then, as after a failure.
     type: list
     elements: str
     default: []
@@ -47,7 +47,7 @@ options:
     type: str
     default: ""
   webhook:
-    description: The address that the JSON is posted to. It is a secret, since whoever knows it can write there.
+    description: The address that the JSON is posted to. It is kept secret, since whoever knows it can post there.
     type: str
     default: ""
   command:
@@ -56,22 +56,24 @@ options:
     elements: str
     default: []
   pings:
-    description: The ping address of each job, requested with C(/fail) appended after a failure. They are secrets too.
+    description:
+      - The ping address of each job, by the name of the job; C(/fail) is appended after a failure. These are kept
+        secret too.
     type: dict
     default: {}
   on_success:
-    description: Tell webhook and command of successes without cautions, too.
+    description: Whether to use the webhook and the command for successes without cautions, too.
     type: bool
     default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Tells nobody.
+    details: Sends nothing.
 """
 
 EXAMPLES = r"""
-- name: Tell the team that the site is new
+- name: Notify the team of the new version
   ptnextjs.docker_vps.notification:
     job: deploy
     success: true
@@ -82,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: One sentence per notification that failed; none of them holds an address.
+  description: One sentence per notification that failed, without its address.
   returned: success
   type: list
   elements: str

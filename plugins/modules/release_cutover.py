@@ -7,30 +7,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_cutover
-short_description: Put a version of an application live, or leave the one that is
+short_description: Put a version of an application live, unless it already is
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Makes a container from a Compose definition, starts it under a name that no proxy asks for, waits until it is
-    healthy, gives it the name by which it is reached, watches it, and only then removes the old version. A backup is
-    made before.
+  - Creates a container from a Compose definition, starts it under a name that no proxy asks for, waits until it is
+    healthy, gives it the name by which the proxy reaches it, watches it, and only then removes the old version. With
+    O(backup), a backup is made first.
   - When a step fails, and also when this module or its controller is killed, the old container, definition, environment
-    and, if the new version has run on it, the database are put back as they were. A process that watches does it at
-    once; after a power failure the next run does.
-  - Each cutover is a release, kept under C(releases/) with its definition, environment and the log of a failed version.
-  - Does nothing when the version is live and healthy, and starts it when it does not run.
+    and, if the new version has run on it, the database are put back as they were. A watching process does so at once;
+    after a power failure the next run does.
+  - Each cutover is a release, kept below C(releases/) in O(directory) with its definition, its environment and, if it
+    failed, its log.
+  - Does nothing when the version is live and healthy, and starts it when it is live but does not run.
 options:
   definition:
-    description: The text of C(compose.yml). Its only service is C(app), with O(container) as its C(container_name).
+    description:
+      - The content of C(compose.yml). Its only service must be C(app), with O(container) as its C(container_name).
     type: str
     required: true
   image:
-    description: The image that the definition names. It has to be on the host; only check mode may go on without it.
+    description: The image that the definition names. It must be on the host already, except in check mode.
     type: str
     required: true
   revision:
-    description: The revision of the sources, written down.
+    description: The revision of the sources, for the record of the release.
     type: str
     default: ""
   data_on_failure:
@@ -43,8 +45,9 @@ options:
     default: auto
   env_pending:
     description:
-      - Whether the env file is about to change, so that a release is due whatever else is the same.
-      - Only check mode asks, since the file is written before otherwise.
+      - Whether an earlier task of the play would change the env file, so that a release is due even if nothing else
+        differs.
+      - Used in check mode only, since the file is otherwise written before.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -57,7 +60,7 @@ attributes:
   check_mode:
     details: Says what would be done; nothing is written.
   diff_mode:
-    details: Shows the definition; the environment is shown by M(ptnextjs.docker_vps.env_file).
+    details: Shows the definition. M(ptnextjs.docker_vps.env_file) shows which keys of the environment differ.
 requirements:
   - Docker Compose v2 and GNU cp on the managed host
 seealso:
@@ -66,7 +69,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Put what compose.yml says live
+- name: Put a version live
   ptnextjs.docker_vps.release_cutover:
     app: ptnextjs
     definition: "{{ lookup('ansible.builtin.template', 'compose.yml.j2') }}"
@@ -76,7 +79,7 @@ EXAMPLES = r"""
         db: ptnextjs-db
         media: ptnextjs-media
 
-- name: Put a version live without a pause, on a database that bears two versions
+- name: Put a version live without a pause, on a database that two versions can use at once
   ptnextjs.docker_vps.release_cutover:
     app: shop
     definition: "{{ lookup('ansible.builtin.file', 'shop.yml') }}"
@@ -87,8 +90,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 release:
-  description: The release that is live, in check mode the one that would be. Fingerprints give no value away.
-  returned: success, and as the failed one on a failure that was undone
+  description:
+    - The release that is live, or would be in check mode. Its C(environment), C(definition) and C(schema) are
+      fingerprints.
+  returned: success, and on a failure that was undone, where it is the failed release
   type: dict
   sample:
     id: 20260131-020000
@@ -108,19 +113,19 @@ release:
     seconds: 14.2
     rolled_back_to: ""
 cautions:
-  description: What went wrong without stopping the release.
+  description: Problems that did not stop the release.
   returned: success
   type: list
   elements: str
   sample: []
 pruned:
-  description: The names of images that no kept release needs, and were removed.
+  description: The images that were removed because no kept release needs them.
   returned: success
   type: list
   elements: str
   sample: ["ptnextjs-app:88ab01c9be42"]
 summary:
-  description: What was done, in a sentence for people.
+  description: What was done, as a sentence.
   returned: success
   type: str
   sample: >-

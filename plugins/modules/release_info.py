@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_info
-short_description: List the releases of an application, and say whether the live one runs
+short_description: List the releases of an application, and whether the live one runs
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Reads what M(ptnextjs.docker_vps.release_cutover) has written down, and compares it with what the engine runs.
+  - Reads the records of M(ptnextjs.docker_vps.release_cutover), and compares them with what the engine runs.
 options:
   container:
     description: The container's name; V(<app>-app) when not given.
@@ -52,12 +52,12 @@ under_way:
   elements: str
   sample: []
 running:
-  description: The image and the state of the container that runs.
+  description: The image and the state of the container.
   returned: success
   type: dict
   sample: {"image": "ptnextjs-app:3f2a9c41d07b", "state": "running (healthy)"}
 summary:
-  description: One line per release for people, and what does not agree.
+  description: One line per release, and what does not agree with the container.
   returned: success
   type: list
   elements: str

@@ -12,14 +12,14 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Waits for a cutover that is under way, and finishes or undoes one that was interrupted, by a power failure for
-    example. M(ptnextjs.docker_vps.release_cutover) does the same by itself; this module is for plays that do
-    something else with the application.
+  - Waits for a cutover that is under way, and finishes or undoes one that was interrupted, for example by a power
+    failure. M(ptnextjs.docker_vps.release_cutover) does that itself; this module is for plays that do something else
+    with the application.
 options:
   put_back:
     description:
-      - Also put the live release's definition and env file in their places, where something else lies that was never
-        put live. That is kept beside it, with C(.previous) behind its name.
+      - Also put the definition and the env file of the live release back where the files on the host differ and were
+        never live. Those are kept beside them as C(<name>.previous).
       - Fails when no release was ever live.
     type: bool
     default: false
@@ -44,19 +44,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 recovered:
-  description: The ids of the releases that were finished or undone, in check mode of those that would be.
+  description: The ids of the releases that were finished or undone, or would be in check mode.
   returned: success
   type: list
   elements: str
   sample: ["20260131-020000"]
 put_back:
-  description: The files that were put back, in check mode those that would be.
+  description: The files that were put back, or would be in check mode.
   returned: success
   type: list
   elements: str
   sample: [/opt/ptnextjs/.env.production]
 summary:
-  description: What became of them, one sentence or more for each.
+  description: What became of each, in one sentence or more.
   returned: success
   type: list
   elements: str

@@ -13,22 +13,22 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Puts the definition, the environment and the image of an earlier release live, as
-    M(ptnextjs.docker_vps.release_cutover) does it. It becomes a release of its own.
-  - When the schema of the database has changed since, says what restoring the database of then would lose before
-    anything changes.
+    M(ptnextjs.docker_vps.release_cutover) does. This becomes a new release.
+  - When the schema of the database has changed since, says before anything changes what restoring the database as it
+    was then would lose.
 options:
   to:
     description:
-      - The id of the release; empty for the one before the live one. After a rollback that is the one before the
-        release returned to.
+      - The id of the release to return to; when empty, the one before the live release. After a rollback, that is the
+        one before the release returned to.
     type: str
     default: ""
   rollback_data:
     description:
-      - V(auto) leaves the data when its schema is the one that the release left. Otherwise it refuses, and says what
-        restoring the database from the backup made when the release was replaced would lose; only if that is nothing at
-        all, it does so.
-      - V(restore) restores the database in any case; the uploaded files stay. V(keep) leaves the data in any case.
+      - V(auto) keeps the data when its schema is the one that the release left. Otherwise it restores the database from
+        the backup made when the release was replaced, but only if that loses nothing; if it would lose anything, the
+        module refuses and says what.
+      - V(restore) restores the database in any case; the uploaded files stay. V(keep) keeps the data in any case.
     type: str
     choices: [auto, restore, keep]
     default: auto
@@ -70,8 +70,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 release:
-  description: The release that is live, in check mode the one that would be. Fingerprints give no value away.
-  returned: success, and as the failed one on a failure that was undone
+  description:
+    - The release that is live, or would be in check mode. Its C(environment), C(definition) and C(schema) are
+      fingerprints.
+  returned: success, and on a failure that was undone, where it is the failed release
   type: dict
   sample:
     id: 20260131-020000
@@ -91,13 +93,13 @@ release:
     seconds: 14.2
     rolled_back_to: ""
 cautions:
-  description: What went wrong without stopping the rollback.
+  description: Problems that did not stop the rollback.
   returned: success
   type: list
   elements: str
   sample: []
 pruned:
-  description: The names of images that no kept release needs, and were removed.
+  description: The images that were removed because no kept release needs them.
   returned: success
   type: list
   elements: str
@@ -108,18 +110,18 @@ rolled_back_to:
   type: str
   sample: 20260130-181500
 restored:
-  description: The timestamp of the backup set from which the database was restored; empty when it stayed.
+  description: The timestamp of the backup set from which the database was restored; empty when the data was kept.
   returned: success
   type: str
   sample: 20260131-020000
 would_lose:
   description:
-    - Which rows and newer files the restored set does not have, compared with the data before; empty when it stayed.
-  returned: always
+    - Which rows and newer files the restored set lacks, compared with the data before; empty when the data was kept.
+  returned: success, and when the rollback is refused because of it
   type: dict
   sample: {"tables": {"vendors": 2}, "newer_files": 1, "uploads_gone": 0, "summary": "Would be lost: 2 rows of x."}
 summary:
-  description: What was done, in a sentence for people.
+  description: What was done, in sentences.
   returned: success
   type: str
   sample: >-

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: source_digest
-short_description: Tell whether the sources of an application have changed
+short_description: Calculate a digest of the sources of an application
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Returns the SHA-256 over the names, kinds and contents of the files that an image build would see, by the sources'
-    C(.dockerignore), or C(Dockerfile.dockerignore) beside a Dockerfile of their own, as BuildKit reads it.
+  - Returns the SHA-256 of the names, kinds and contents of the files that an image build would see, by the sources'
+    C(.dockerignore), or the C(Dockerfile.dockerignore) beside their own Dockerfile, read as BuildKit does.
   - Runs on the controller and touches no host.
 options:
   path:
@@ -21,11 +21,11 @@ options:
     type: str
     required: true
   ignore:
-    description: The text of the C(.dockerignore) of sources that bring neither such a file nor a Dockerfile.
+    description: The content of the C(.dockerignore) to use for sources that have neither such a file nor a Dockerfile.
     type: str
     default: ""
 extends_documentation_fragment:
-  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.info
   - ptnextjs.docker_vps.attributes.action
 seealso:
   - module: ptnextjs.docker_vps.build_context
@@ -45,7 +45,7 @@ digest:
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 files:
-  description: How many files the digest is over.
+  description: How many files the digest covers.
   returned: success
   type: int
   sample: 212

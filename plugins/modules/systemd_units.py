@@ -12,23 +12,23 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Writes unit files, has systemd read them, enables and starts the timers among them, and stops and removes those
-    that are not wanted any more. One module does it, because a task for each unit would take a connection for each.
-  - Services are not started; their timers do that.
+  - Writes unit files, has systemd read them, enables and starts the timers among them, and stops and removes units that
+    are no longer wanted. One task does all of it, which is faster than a task for each unit.
+  - Services are not started here; their timers start them.
 options:
   units:
-    description: The text of each unit, by the name of its file.
+    description: The content of each unit, by the name of its file.
     type: dict
     required: true
   owned:
     description:
-      - The names of all files that belong to the application. Those that are not in O(units) are removed; timers are
-        stopped first.
+      - The names of all unit files that belong to the application. Those that are not in O(units) are removed, after
+        their timers have been stopped.
     type: list
     elements: str
     default: []
   directory:
-    description: Where the files lie.
+    description: The directory of the unit files.
     type: path
     default: /etc/systemd/system
 extends_documentation_fragment:
@@ -39,7 +39,7 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: A timer and its service, and none of an earlier kind
+- name: Install a timer and its service, and remove those of an earlier job
   ptnextjs.docker_vps.systemd_units:
     units:
       shop-backup.service: "{{ lookup('ansible.builtin.template', 'backup.service.j2') }}"

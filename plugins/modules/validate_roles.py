@@ -12,24 +12,24 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Checks the variables of an inventory that roles read against their types, their ranges, and misspelling. Fails with
-    everything that is wrong at once; ranges are checked when all types are right.
-  - The environment that the role P(ptnextjs.docker_vps.env_file#role) would write is checked as its module does it, but
-    for a secret that is not given, which is on the host or generated there.
+  - Checks the types and values of the inventory variables that roles read, and looks for misspelt names. Fails with
+    everything that is wrong at once; values are checked once all types are right.
+  - The environment that the role P(ptnextjs.docker_vps.env_file#role) would write is checked as its module does, except
+    for a secret that is not given, which is on the host or is generated there.
   - Runs on the controller and touches no host.
 options:
   roles:
-    description: Names of roles of this collection.
+    description: Names of roles of this collection whose variables to check.
     type: list
     elements: str
     required: true
   variables:
-    description: Further variables of the inventory, which a play reads itself.
+    description: Further variables to check, which the play reads itself.
     type: list
     elements: str
     default: []
 extends_documentation_fragment:
-  - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.info
   - ptnextjs.docker_vps.attributes.action
 """
 

@@ -15,20 +15,22 @@ description:
   - Writes one backup set into a directory, one archive per volume and a manifest, for example
     C(db-20260131-020000.tar.gz), C(media-20260131-020000.tar.gz) and C(manifest-20260131-020000.json).
     C(tar xzf) opens the archives.
-  - Every SQLite database in the first volume, and the one that O(database) names, is the application's own. It is
-    copied by SQLite's own online backup while the application keeps writing, checked, and archived in place of the
-    live file with its C(-wal) and C(-shm). All are copied before any other file is read. A moment in which the
-    application does not write is waited for, 5 seconds at most for all.
-  - Databases in other volumes are somebody's files. They are archived byte for byte, looked at within limits by a
-    process of its own, and a damaged one is a warning.
-  - The directory is made, for its owner only, when it is missing. A set is visible as a whole or not at all. What a
-    killed run left is removed at once by a process that watches it, or by the next run.
-  - Reads the volumes where they lie on the host, without a helper container or image, and compresses on all processors.
-  - Fails, rather than write a set, when a database of the application is damaged, when all volumes are empty, and when
-    the disk would not suffice.
+  - Every SQLite database in the first volume, and the one that O(database) names, counts as the application's own. It
+    is copied with SQLite's online backup while the application keeps writing, checked, and archived in place of the
+    live file with its C(-wal) and C(-shm). All are copied before any other file is read. To copy between two writes,
+    the module waits up to 5 seconds in total.
+  - Databases in other volumes are treated as ordinary files. They are archived byte for byte and checked, within
+    limits, by a separate process; a damaged one is only a warning.
+  - O(directory) is created when missing, accessible to its owner only. A set appears as a whole or not at all. What a
+    killed run left is removed at once by a watching process, or by the next run.
+  - Reads the volumes directly on the host, without a helper container or image, and compresses on all CPUs.
+  - Fails without a set when a database of the application is damaged, when all volumes are empty, or when there is not
+    enough disk space.
 options:
   volumes:
-    description: The names of the archives, and which volume each holds, in the order in which they are written.
+    description:
+      - The volumes by the names of their archives, in the order in which they are written. The first one should hold
+        the database.
     type: dict
     required: true
   compression:
@@ -40,24 +42,25 @@ options:
     default: gzip
   consistency:
     description:
-      - V(online) leaves the application alone. It is right for SQLite, and for files that are written once.
+      - V(online) leaves the application alone. It suits SQLite, and files that are written once.
       - V(pause) freezes every container that uses the volumes while they are read, and V(stop) stops it. They are for
-        other databases. The containers go on afterwards also when the backup fails or is killed.
+        other databases. The containers continue afterwards, even when the backup fails or is killed.
     type: str
     choices: [online, pause, stop]
     default: online
   database:
     description:
-      - The application's database as archive/path, such as V(db/payload.db); empty when it is not known.
-      - It is the application's own in whatever volume it lies. When it is absent or empty, the set warns of that.
-      - An encrypted one cannot be copied while the application runs, so O(consistency) has to be V(pause) or V(stop).
-        It is archived as it lies and counted as not checked. The same goes for those in the first volume.
+      - The application's database as archive/path, such as V(db/payload.db); empty when unknown.
+      - It counts as the application's own whichever volume it is in. When it is absent or empty, the set has a warning.
+      - An encrypted database cannot be copied while the application runs, so O(consistency) must be V(pause) or
+        V(stop). It is archived as it is, and counted as not checked. The same goes for encrypted databases in the first
+        volume.
     type: str
     default: ""
   uploads:
     description:
-      - Proves that every upload which the copied database names is in an archive; what is missing is listed in the
-        manifest.
+      - When given, checks that every upload that the copied database names is in an archive. Missing ones are listed in
+        the manifest.
     type: dict
     suboptions:
       query:
@@ -69,32 +72,33 @@ options:
         type: str
         default: media
   reason:
-    description: Why the set is made, in a few words, for those who read the list.
+    description: Why the set is made, to be shown in lists.
     type: str
     default: ""
   loss_rows:
     description:
-      - It is a loss when a table has lost more than so many percent of its rows since the last set that is not dated
-        later than now. V(100) switches this off. Tables of fewer than 10 rows are not compared.
-      - The set is made and tells of the loss, and the set before it is held back from
-        M(ptnextjs.docker_vps.backup_prune) until the rows are back, or the loss is accepted.
+      - A table that has lost more than this percentage of its rows since the last set counts as a loss. V(100) switches
+        this off. Tables of fewer than 10 rows are not compared.
+      - The set is made nevertheless and reports the loss, and M(ptnextjs.docker_vps.backup_prune) keeps the set before
+        it until the rows are back or the loss is accepted.
     type: float
     default: 50
   loss_files:
-    description: The same for the number of files in a volume.
+    description: The same percentage for the files of a volume.
     type: float
     default: 50
   loss_ignore:
     description:
-      - Patterns of the names of tables, or of the paths of databases, whose rows come and go in normal operation.
+      - Patterns with C(*) and C(?) of names of tables, or of paths of databases, whose rows come and go in normal
+        operation.
     type: list
     elements: str
     default: ["payload_locked_documents*", "payload_jobs*", payload_kv, users_sessions]
   accept_loss:
     description:
-      - Accept whatever is gone since earlier sets; those are not held back any more.
-      - Also makes a set although a volume has no database, or no file, any more that the last set had. This is refused
-        otherwise, since sets without the data would push out those that have it.
+      - Accept what is gone since earlier sets, so that those may be pruned again.
+      - Also needed to make a set when a volume no longer has any database, or any file, although the last set had some.
+        This is refused otherwise, since sets without the data would in time replace those that have it.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -103,7 +107,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Looks at volumes and disk, and predicts the size; writes nothing.
+    details: Looks at the volumes and the disk, and predicts the size; writes nothing.
 requirements:
   - GNU tar on the managed host
 seealso:
@@ -168,12 +172,12 @@ cautions:
   elements: str
   sample: []
 predicted_bytes:
-  description: How large the set could become at most, in bytes, as far as could be told before it was made.
+  description: The maximum size of the set in bytes, as estimated before it was made.
   returned: success
   type: int
   sample: 52428800
 summary:
-  description: The set and its warnings, or in check mode what would be made, in a sentence for people.
+  description: The set and its warnings, or in check mode what would be made, in sentences.
   returned: success
   type: str
   sample: >-

@@ -7,65 +7,67 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: volume_restore
-short_description: Put the data of a backup set in place of what is in Docker volumes, and undo that
+short_description: Restore a backup set into Docker volumes, or undo a restore
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Extracts every archive of a set beside the live data while the application may go on, verifies checksums, every
-    database and its numbers of rows, and only then exchanges directories. So the data is the old or the new one as a
-    whole, never a mixture, and a set that is damaged changes nothing.
-  - What was there before is kept as C(_data.before-<time>) beside the volume's C(_data), until the next restore of the
-    same volume succeeds, or until M(ptnextjs.docker_vps.backup_prune) removes it after 7 days. Removing the volume
-    removes that too.
-  - A missing volume is made with the driver and the labels that the set tells, so that Compose takes it for its own.
-  - When the module is killed at any moment, a watching process undoes or finishes what was begun, and starts what was
-    stopped. After a power failure the next run of any backup module does so.
-  - Compares what is there with the set, and says what would be lost, before anything is changed.
+  - Extracts every archive of a set beside the live data while the application may keep running, verifies checksums,
+    every database and its numbers of rows, and only then exchanges directories. So the data is either the old or the
+    new one, never a mixture, and a damaged set changes nothing.
+  - The data from before is kept as C(_data.before-<time>) beside the volume's C(_data), until the next restore of the
+    same volume succeeds, or until M(ptnextjs.docker_vps.backup_prune) removes it, after 7 days by default. Removing the
+    volume removes it too.
+  - A missing volume is created with the driver and the labels recorded in the set, so that Compose accepts it as its
+    own.
+  - If the module is killed, a watching process undoes or finishes what was begun, and starts what was stopped. After a
+    power failure the next run of any backup module does so.
+  - Compares the live data with the set, and says what would be lost, before anything is changed.
   - Does not wait for the application's health; see M(ptnextjs.docker_vps.container_health).
 options:
   set:
     description:
-      - V(latest), a timestamp such as V(20260131-020000), or the path of a manifest or an archive, which may lie in
-        another directory.
+      - The set to restore, as V(latest), a timestamp such as V(20260131-020000), or the path of a manifest or an
+        archive, which may be in another directory.
     type: str
     default: latest
   volumes:
     description:
-      - The names of archives, and the volumes that they are restored into, for example to try a set in other volumes.
-        Archives that are not named are left alone.
-      - All archives go to where they came from when not given.
-      - With O(undo=true), only these volumes are set back.
+      - The volumes to restore into, by the names of the archives, for example to try a set in other volumes. Archives
+        that are not named are not restored.
+      - When not given, all archives are restored into the volumes that they came from.
+      - With O(undo=true), only these volumes are undone.
     type: dict
   stop_app:
     description:
-      - Stop the containers that use the volumes for the moment of the exchange, and start them again.
-      - When false, the restore is refused while one runs.
+      - Stop the containers that use the volumes while the data is exchanged, and start them again.
+      - When false, the restore is refused while such a container runs.
     type: bool
     default: false
   force:
-    description: Take a set of another application.
+    description: Accept a set of another application.
     type: bool
     default: false
   allow_outside_links:
-    description: Restore symbolic links that lead out of the volume.
+    description: Restore symbolic links that lead out of the volume. When false, a set that has some is refused.
     type: bool
     default: false
   undo:
     description:
-      - Put back what was there before the last restore, instead of restoring a set. A second undo puts back what the
+      - Put back the data from before the last restore, instead of restoring a set. A second undo puts back what the
         first one replaced.
     type: bool
     default: false
   safety_copy:
-    description: Keep what was there before. When false, it is removed after success, and there is no undo.
+    description: Keep the data from before. When false, it is removed after success, and the restore cannot be undone.
     type: bool
     default: true
   uploads:
     description:
-      - How to find the uploads that the rows of a set name. When the database comes back without them, those that are
-        gone since are told before anything is changed. For this its archive is unpacked below C(/var/tmp) for a moment.
-      - Nothing is asked when not given, or when O(uploads.volume) is restored as well.
+      - How to find the uploads that the rows of a set name. When the database is restored without the uploads, those
+        that no longer exist are reported before anything is changed. For this the database's archive is briefly
+        unpacked below C(/var/tmp).
+      - Not checked when not given, or when O(uploads.volume) is restored as well.
     type: dict
     suboptions:
       query:
@@ -73,7 +75,7 @@ options:
         type: str
         default: SELECT filename FROM media WHERE filename IS NOT NULL
       volume:
-        description: The volume that has the uploads.
+        description: The volume that holds the uploads.
         type: str
         required: true
 extends_documentation_fragment:
@@ -82,7 +84,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Reads the archives to their ends and compares what is there; changes nothing, and bears running containers.
+    details:
+      - Reads the archives completely and compares them with the live data. Changes nothing, and is not refused while
+        containers run.
 requirements:
   - GNU tar on the managed host
 seealso:
@@ -91,7 +95,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring back the last set, and stop the application for a moment
+- name: Restore the last set, stopping the application briefly
   ptnextjs.docker_vps.volume_restore:
     app: ptnextjs
     stop_app: true
@@ -102,7 +106,7 @@ EXAMPLES = r"""
     set: 20260131-020000
     volumes: {db: trial-db}
 
-- name: Have the data from before the restore again
+- name: Undo the restore
   ptnextjs.docker_vps.volume_restore:
     app: ptnextjs
     undo: true
@@ -111,7 +115,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set:
-  description: The timestamp of the set; with undo, of the one that had been restored.
+  description: The timestamp of the set; with O(undo), of the one whose restore was undone.
   returned: success
   type: str
   sample: 20260131-020000
@@ -122,7 +126,7 @@ volumes:
   elements: str
   sample: [ptnextjs-db, ptnextjs-media]
 created:
-  description: Those of the volumes that were missing and have been made.
+  description: Those of the volumes that were missing and have been created.
   returned: success
   type: list
   elements: str
@@ -139,9 +143,9 @@ bytes:
   sample: 52428800
 would_lose:
   description:
-    - What was there and is not in the set. C(tables) has the numbers of rows that are fewer in the set by table,
-      C(newer_files) is how many files were written since, without those of a replica. C(uploads_gone) is how many
-      O(uploads) the rows of the set name that are gone, and C(summary) says it all in sentences.
+    - What is in the live data and not in the set. C(tables) says how many rows fewer each table has in the set,
+      C(newer_files) how many files were written since, without those of a replica, and C(uploads_gone) how many
+      O(uploads) that the rows of the set name are gone. C(summary) says all of it in sentences.
   returned: success, and when the restore was refused because a container runs
   type: dict
   sample:
@@ -150,7 +154,7 @@ would_lose:
     uploads_gone: 0
     summary: "Would be lost: 2 rows of vendors, what changed in 3 files since 2026-01-31 02:00:00 UTC."
 stopped:
-  description: The containers that were stopped and started again; in check mode, those that would have to be.
+  description: The containers that were stopped and started again, or would be in check mode.
   returned: success
   type: list
   elements: str
@@ -161,13 +165,13 @@ downtime:
   type: float
   sample: 0.61
 safety_copies:
-  description: Where what was there before is kept.
+  description: The directories in which the data from before is kept.
   returned: success
   type: list
   elements: str
   sample: [/var/lib/docker/volumes/ptnextjs-db/_data.before-20260201-093000]
 left:
-  description: Earlier safety copies that are not needed any more and could not be removed; it is tried again each time.
+  description: Earlier safety copies that are not needed any more and could not be removed. Each later run tries again.
   returned: success
   type: list
   elements: str
@@ -179,7 +183,7 @@ notes:
   elements: str
   sample: []
 summary:
-  description: What was done, in a sentence.
+  description: What was done, in sentences.
   returned: success
   type: str
   sample: "Set 20260131-020000 of ptnextjs is in ptnextjs-db, ptnextjs-media: 214 files, 50 MiB."

@@ -28,7 +28,7 @@ name = "local"
 # By line before and line after: why nobody can tell the difference.
 _FLAGS = "re.VERBOSE | re.DOTALL,"
 _GOOD = "decisions.append(_of_good(candidate, good_seen, good_seen == len(counted), rules))"
-_HAS = "return False, f\"{self._word} has its {self._count} {unit}{'s' if self._count > 1 else ''}\""
+_HAS = "return False, f\"{self._name} has its {self._count} {unit}{'s' if self._count > 1 else ''}\""
 _BARE = 'return str(line["bare"]).split(" #", 1)[0].strip()'
 SURVIVORS: dict[tuple[str, str], str] = {
     ("@dataclass(frozen=True)", "@dataclass(frozen=False)"): "Nothing assigns to a field; mypy refuses it as well.",
