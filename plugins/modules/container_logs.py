@@ -72,7 +72,7 @@ options:
     default: 60
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
-  - ptnextjs.docker_vps.attributes.info
+  - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
 """
 

@@ -30,7 +30,8 @@ options:
     type: str
     default: ""
   cautions:
-    description: What went wrong without making the job fail. The webhook and the command are used then, as after a failure.
+    description:
+      - What went wrong without making the job fail. The webhook and the command are used then, as after a failure.
     type: list
     elements: str
     default: []

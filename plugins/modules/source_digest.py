@@ -25,7 +25,7 @@ options:
     type: str
     default: ""
 extends_documentation_fragment:
-  - ptnextjs.docker_vps.attributes.info
+  - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
 seealso:
   - module: ptnextjs.docker_vps.build_context

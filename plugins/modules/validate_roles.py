@@ -29,7 +29,7 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
-  - ptnextjs.docker_vps.attributes.info
+  - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
 """
 
