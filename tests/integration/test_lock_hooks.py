@@ -292,8 +292,8 @@ def test_a_success_is_told_when_that_is_wanted(app: App, listener: Listener) -> 
 
 
 def test_a_success_with_a_caution_is_told_without_being_asked_for(app: App, listener: Listener) -> None:
-    words = listener.words(docker_vps_env={"A": "cautious"}, docker_vps_proxy_reload_command=["false"])
-    played = app.deploy(**words).succeeded()
+    variables = listener.variables(docker_vps_env={"A": "cautious"}, docker_vps_proxy_reload_command=["false"])
+    played = app.deploy(**variables).succeeded()
     path, news = listener.heard[-1]
     assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
     (caution,) = news["cautions"]
