@@ -297,7 +297,7 @@ def test_a_success_with_a_caution_is_told_without_being_asked_for(app: App, list
     path, news = listener.heard[-1]
     assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
     (caution,) = news["cautions"]
-    assert caution.startswith("The proxy may look for the old address: The command false ended with 1")
+    assert caution.startswith("The proxy may look for the old address: The command false ended with code 1")
     assert news["message"].endswith("made before.")
     assert f"Warning: {caution}" in played.text
 
