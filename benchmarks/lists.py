@@ -89,7 +89,7 @@ def fill(directory: str, count: int) -> None:
     now = datetime.now(timezone.utc)
     database = asdict(DATABASE)
     for number in range(count):
-        set_id = (now - timedelta(days=number + 1)).strftime(manifest.SET_ID)
+        set_id = (now - timedelta(days=number + 1)).strftime(manifest.ID_FORMAT)
         held = (type(DATABASE)(**{**database, "tables": TABLES}),)
         archives = (archive_of("db", set_id, databases=held), archive_of("media", set_id))
         for archive in archives:

@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterator, Mapping
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, drill, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import SET_ID, Archive, archive_file
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import ID_FORMAT, Archive, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
@@ -95,7 +95,7 @@ def failure(sets: Sets, **given: Any) -> DockerVpsError:
 def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about: Any) -> None:
     """Replace the set by one whose archive of the database holds something else; every checksum is right."""
     one = newest(sets)
-    set_id = (one.time - timedelta(seconds=1)).strftime(SET_ID)
+    set_id = (one.time - timedelta(seconds=1)).strftime(ID_FORMAT)
     folder = Path(sets.begin(set_id))
     archives: list[Archive] = []
     for each in one.manifest.archives:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 from .._core.clock import WallClock
 from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError
-from .._core.manifest import SET_ID
+from .._core.manifest import ID_FORMAT
 from .._core.retention import Candidate, Decision, Policy, decide
 from .._core.text import counted, size
 from .._engine.port import EnginePort
@@ -59,7 +59,7 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     held = held_back(backup_set.manifest for backup_set in here.sets if backup_set.time <= now)
     candidates = [_candidate(backup_set, params.level, held) for backup_set in here.sets]
     if params.expected and not really:
-        candidates.append(Candidate(now.strftime(SET_ID), now, True, " ".join(sorted(params.expected))))
+        candidates.append(Candidate(now.strftime(ID_FORMAT), now, True, " ".join(sorted(params.expected))))
     decisions = decide(candidates, params.policy, now)
     gone = {decision.name for decision in decisions if not decision.keep}
     doomed = [backup_set for backup_set in here.sets if backup_set.manifest.id in gone]

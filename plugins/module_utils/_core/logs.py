@@ -36,7 +36,7 @@ _TIME = re.compile(
 )
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_ID = len("2026-01-31T12:00:00.123456789Z ")
+_TIME_LENGTH = len("2026-01-31T12:00:00.123456789Z ")
 _STAMPED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z ")
 CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 """Colours, and whatever else could make a terminal do something; lines are shown without them."""
@@ -116,7 +116,7 @@ def lines(found: Iterable[Tuple[str, bytes]], ended: bool) -> Iterator[Line]:
     for stream, data in found:
         begun = unfinished.pop(stream, b"")
         # A run of the container ended without an end of line, and this is the next one's.
-        if begun and _STAMPED.match(data) and data[:_ID] != begun[:_ID]:
+        if begun and _STAMPED.match(data) and data[:_TIME_LENGTH] != begun[:_TIME_LENGTH]:
             yield _line(stream, begun)
             begun = b""
         *whole, rest = (begun + data).split(b"\n")
@@ -132,7 +132,7 @@ def lines(found: Iterable[Tuple[str, bytes]], ended: bool) -> Iterator[Line]:
 def _line(stream: str, raw: bytes) -> Line:
     if not _STAMPED.match(raw):
         return Line("", stream, raw.decode("utf-8", "replace"))
-    time, text = raw[:_ID], raw[_ID:]
+    time, text = raw[:_TIME_LENGTH], raw[_TIME_LENGTH:]
     text = text.replace(time, b"")  # of the further entries of a long line
     return Line(time.decode("ascii", "replace").rstrip(), stream, text.decode("utf-8", "replace"))
 

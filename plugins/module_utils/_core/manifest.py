@@ -27,7 +27,7 @@ FORMAT = 1
 IMPORTED = "imported"
 """The consistency of a set that was not made of live volumes; the others are online, pause and stop."""
 TOOL_VERSION = "0.1.0"
-SET_ID = "%Y%m%d-%H%M%S"
+ID_FORMAT = "%Y%m%d-%H%M%S"
 SUFFIXES: Mapping[str, str] = {"gzip": ".tar.gz", "zstd": ".tar.zst", "none": ".tar"}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z0-9_.]+)*")
@@ -247,9 +247,9 @@ def time_of(set_id: str) -> datetime:
 
 def new_id(now: datetime, taken: Collection[str]) -> str:
     """Return the timestamp for a set that begins now (UTC); a second or more later when it is taken."""
-    while now.strftime(SET_ID) in taken:
+    while now.strftime(ID_FORMAT) in taken:
         now += timedelta(seconds=1)
-    return now.strftime(SET_ID)
+    return now.strftime(ID_FORMAT)
 
 
 def upload_path(name: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import RECORD, Journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.prune import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import SET_ID
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import ID_FORMAT
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
@@ -28,7 +28,7 @@ TWO = Params(Policy(last=2, daily=0, weekly=0, monthly=0))
 
 def day(number: int) -> str:
     """Return the timestamp of a set made so many days ago."""
-    return (NOW - timedelta(days=number)).strftime(SET_ID)
+    return (NOW - timedelta(days=number)).strftime(ID_FORMAT)
 
 
 @pytest.fixture
