@@ -72,8 +72,11 @@ options:
     default: 60
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
-  - ptnextjs.docker_vps.attributes.info
+  - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
+attributes:
+  check_mode:
+    details: Does the same in check mode, since it only reads.
 """
 
 EXAMPLES = r"""

@@ -29,8 +29,11 @@ options:
     elements: str
     default: []
 extends_documentation_fragment:
-  - ptnextjs.docker_vps.attributes.info
+  - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
+attributes:
+  check_mode:
+    details: Does the same in check mode, since it only reads.
 """
 
 EXAMPLES = r"""
