@@ -74,6 +74,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
+attributes:
+  check_mode:
+    details: Does the same in check mode, since it only reads.
 """
 
 EXAMPLES = r"""

@@ -31,6 +31,9 @@ options:
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
+attributes:
+  check_mode:
+    details: Does the same in check mode, since it only reads.
 """
 
 EXAMPLES = r"""
