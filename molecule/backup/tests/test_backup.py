@@ -30,8 +30,8 @@ def vendors(manifest: Any) -> int:
 
 
 def test_the_set_is_complete_and_nothing_lies_beside_it(host: Host, manifest: Any) -> None:
-    stamp = manifest["id"]
-    files = [f"db-{stamp}.tar.gz", "last-restore.json", f"manifest-{stamp}.json", f"media-{stamp}.tar.gz"]
+    set_id = manifest["id"]
+    files = [f"db-{set_id}.tar.gz", "last-restore.json", f"manifest-{set_id}.json", f"media-{set_id}.tar.gz"]
     assert sorted(name for name in host.file(DIRECTORY).listdir() if not name.startswith(".")) == files
     assert [host.file(f"{DIRECTORY}/{archive['file']}").sha256sum for archive in manifest["archives"]] == [
         archive["sha256"] for archive in manifest["archives"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from testinfra.host import Host
-from vps import BACKUPS, HOME, stamps
+from vps import BACKUPS, HOME, set_ids
 
 
 def test_nothing_runs_and_nothing_lies_about(host: Host) -> None:
@@ -18,6 +18,6 @@ def test_nothing_runs_and_nothing_lies_about(host: Host) -> None:
 
 def test_the_network_and_the_last_backup_stay(host: Host) -> None:
     assert "proxy" in host.check_output("docker network ls --format '{{.Name}}'").split()
-    manifest = json.loads(host.file(f"{BACKUPS}/manifest-{stamps(host)[-1]}.json").content_string)
+    manifest = json.loads(host.file(f"{BACKUPS}/manifest-{set_ids(host)[-1]}.json").content_string)
     assert manifest["reason"] == "before removal"
     assert manifest["archives"][0]["databases"][0]["tables"]["vendors"] == 1

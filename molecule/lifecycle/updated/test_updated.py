@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from testinfra.host import Host
-from vps import assert_alone_and_healthy, columns, live, releases, stamps
+from vps import assert_alone_and_healthy, columns, live, releases, set_ids
 
 
 def test_the_new_version_runs_on_the_data_there_was(host: Host) -> None:
@@ -15,6 +15,6 @@ def test_the_new_version_runs_on_the_data_there_was(host: Host) -> None:
 
 def test_the_release_names_the_backup_before_it(host: Host) -> None:
     assert [one["result"] for one in releases(host)] == ["healthy", "healthy"]
-    assert [live(host)["backup"]] == stamps(host)
+    assert [live(host)["backup"]] == set_ids(host)
     assert live(host)["schema"] != releases(host)[0]["schema"]
     assert 0 < live(host)["downtime"] < live(host)["seconds"]

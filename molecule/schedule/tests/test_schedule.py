@@ -23,7 +23,7 @@ def show(host: Host, unit: str, *names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def stamps(host: Host) -> list[str]:
+def set_ids(host: Host) -> list[str]:
     """The names of the sets."""
     names = sorted(host.file(BACKUPS).listdir())
     return [name[len("manifest-") : -len(".json")] for name in names if name.startswith("manifest-")]
@@ -57,14 +57,14 @@ def test_systemd_finds_nothing_to_complain_about(host: Host, job: str) -> None:
 
 
 def test_one_set_was_asked_for_and_one_was_missed(host: Host) -> None:
-    assert len(stamps(host)) == 2
+    assert len(set_ids(host)) == 2
     assert show(host, "ptnextjs-backup.service", "Result", "ExecMainStatus") == {
         "Result": "success",
         "ExecMainStatus": "0",
     }
-    for stamp in stamps(host):
-        assert stamp in journal(host, "backup")
-        manifest = json.loads(host.file(f"{BACKUPS}/manifest-{stamp}.json").content_string)
+    for set_id in set_ids(host):
+        assert set_id in journal(host, "backup")
+        manifest = json.loads(host.file(f"{BACKUPS}/manifest-{set_id}.json").content_string)
         assert [archive["name"] for archive in manifest["archives"]] == ["db", "media"]
         assert (manifest["uploads"]["named"], manifest["uploads"]["missing"]) == (1, [])
 

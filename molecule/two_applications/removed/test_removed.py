@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from testinfra.host import Host
 from two_applications import assert_blog_untouched, timers
-from vps import releases, stamps
+from vps import releases, set_ids
 
 
 def test_nothing_is_left_of_shop_but_its_backups(host: Host) -> None:
@@ -15,7 +15,7 @@ def test_nothing_is_left_of_shop_but_its_backups(host: Host) -> None:
     assert not host.file("/opt/shop").exists
     assert timers(host, "shop") == []
     assert host.run("systemctl list-unit-files 'shop-*' --no-legend").stdout == ""
-    assert stamps(host, "/var/backups/shop")
+    assert set_ids(host, "/var/backups/shop")
 
 
 def test_the_timers_of_blog_stay(host: Host) -> None:

@@ -7,7 +7,7 @@ import json
 
 from testinfra.host import Host
 from two_applications import assert_blog_untouched, timers
-from vps import columns, query, releases, stamps
+from vps import columns, query, releases, set_ids
 
 JOBS = ("backup", "drill", "recover", "verify")
 
@@ -21,8 +21,8 @@ def test_shop_is_updated_and_restored(host: Host) -> None:
 
 def test_only_shop_has_sets(host: Host) -> None:
     manifests = [
-        json.loads(host.file(f"/var/backups/shop/manifest-{stamp}.json").content_string)
-        for stamp in stamps(host, "/var/backups/shop")
+        json.loads(host.file(f"/var/backups/shop/manifest-{set_id}.json").content_string)
+        for set_id in set_ids(host, "/var/backups/shop")
     ]
     assert {archive["volume"] for one in manifests for archive in one["archives"]} == {"shop-db", "shop-media"}
     assert not host.file("/var/backups/blog").exists
