@@ -305,7 +305,7 @@ def test_what_a_cutover_cannot_remove_is_named_until_it_is_gone(here: Path) -> N
     (left,) = site.beside()
     copy = site.engine.place / left
     try:
-        assert f"{copy} is not needed any more, and cannot be removed" in result["summary"]
+        assert f"{copy} is not needed any more, and cannot be removed" in " ".join(result["cautions"])
         assert str(copy) in site.deploy("shop:3")["cautions"][0]
     finally:
         command("chattr", "-i", copy / "legal.pdf")
