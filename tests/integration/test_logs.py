@@ -216,7 +216,7 @@ def test_several_hosts_are_told_apart(start: Start, tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_told(start: Start, tmp_path: Path, variables: dict[str, object], message: str) -> None:
     name = start("wrong", "sleep 60")
-    assert message in shown(tmp_path, **{"container": name, **variables}).failed().text  # type: ignore[arg-type]
+    assert message in shown(tmp_path, name, **variables).failed().text
 
 
 class Following:

@@ -19,7 +19,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineUnreachable,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot, snapshot
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import HASH_LABEL, Release
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutover_state import CutoverWorld
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept

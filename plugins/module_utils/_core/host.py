@@ -13,6 +13,8 @@ from .text import size
 GIB = 1024**3
 PROJECT_LABEL = "com.docker.compose.project"
 FILES_LABEL = "com.docker.compose.project.config_files"
+HASH_LABEL = "com.docker.compose.config-hash"
+"""Where Compose keeps on a container what it hashed of its definition."""
 
 
 @dataclass(frozen=True)

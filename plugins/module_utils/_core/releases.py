@@ -16,9 +16,8 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .errors import DockerVpsError
 from .health import snapshot
+from .host import HASH_LABEL
 
-HASH_LABEL = "com.docker.compose.config-hash"
-"""Where Compose keeps on a container what it hashed of its definition."""
 HEALTHY, FAILED, DEGRADED = "healthy", "failed", "degraded"
 KEEP_AT_LEAST = 2  # the live release, and the one to return to
 

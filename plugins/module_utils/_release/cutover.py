@@ -22,6 +22,7 @@ from .._core import environment, passwd, releases
 from .._core.errors import DockerVpsError, EngineError
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_wait import asked
+from .._core.host import FILES_LABEL, HASH_LABEL, PROJECT_LABEL
 from .._core.manifest import new_id
 from .._core.releases import HEALTHY, NextStep, Release
 from .._core.remedies import play, setting
@@ -318,9 +319,9 @@ class _Cutover:
         config_hash = self.world.commands.config_hash(params.project, home, definition, SERVICE)
         self.release = replace(self.release, config_hash=config_hash)
         labels = {
-            "com.docker.compose.project": params.project,
-            "com.docker.compose.project.config_files": self.releases.live[DEFINITION],
-            releases.HASH_LABEL: config_hash,
+            PROJECT_LABEL: params.project,
+            FILES_LABEL: self.releases.live[DEFINITION],
+            HASH_LABEL: config_hash,
         }
         new = self.engine.recreate(made, waiting, labels, self.params.aliases)
         self.way = self.way.write(self.releases, new=new)
@@ -347,7 +348,7 @@ class _Cutover:
         project = self.params.project
         for key, name in () if self.params.external else self.params.volumes.items():
             if self.engine.volume(name) is None:
-                labels = {"com.docker.compose.project": project, "com.docker.compose.volume": key}
+                labels = {PROJECT_LABEL: project, "com.docker.compose.volume": key}
                 self.engine.create_volume(name, "local", labels)
 
     def _retire(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Iterable, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError, EngineError
 from .._core.host import (
@@ -120,7 +120,8 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
         pending_tools = pool.submit(_tools, params, host)
         try:
             engine = connect()
-            facts = _look(params, engine, host)
+            containers = {name: engine.container(name) for name in params.containers}
+            facts = _look(params, engine, host, containers)
         except EngineError as error:
             found = installed(pending_tools.result(), params.needs)
             evidence = {"findings": [asdict(finding) for finding in found], "time": host.time()}
@@ -139,7 +140,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
                 name: _network(network) for name in params.networks for network in [engine.network(name)] if network
             },
             "images": [tag for name in params.images for tag in engine.tags(name)],
-            **_live(params, engine),
+            **_live(params, containers.values()),
             "files": {
                 path: {"sha256": file[0], "mode": file[1]}
                 for path in params.files
@@ -167,9 +168,9 @@ def _tools(params: Params, host: Host) -> Tools:
     )
 
 
-def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
+def _look(params: Params, engine: HostEngine, host: Host, containers: Mapping[str, Optional[Json]]) -> HostFacts:
     info = engine.info()
-    looked = [("container", name, engine.container(name)) for name in params.containers]
+    looked = [("container", name, container) for name, container in containers.items()]
     looked += [("volume", name, engine.volume(name)) for name in params.volumes]
     owners = {(kind, name): _project(inspected, params.compose_file) for kind, name, inspected in looked if inspected}
     writer = host.compose_owner(params.compose_file)
@@ -183,8 +184,8 @@ def _look(params: Params, engine: HostEngine, host: Host) -> HostFacts:
     )
 
 
-def _live(params: Params, engine: HostEngine) -> dict[str, Any]:
-    """Return which release is live, and whether its container and its files are as it left them."""
+def _live(params: Params, containers: Iterable[Optional[Json]]) -> dict[str, Any]:
+    """Return which release is live, and whether its containers and its files are as it left them."""
     releases = Releases(params.directory, params.env_file)
     current = releases.current() if params.directory else ""
     try:
@@ -193,7 +194,6 @@ def _live(params: Params, engine: HostEngine) -> dict[str, Any]:
             return {"live": current, "up_to_date": False}
     except DockerVpsError:  # whoever changes something will say what is wrong with it
         return {"live": current, "up_to_date": False}
-    containers = [engine.container(name) for name in params.containers]
     return {"live": current, "up_to_date": all(as_released(live, container) for container in containers)}
 
 

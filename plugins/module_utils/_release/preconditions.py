@@ -17,6 +17,7 @@ from .._backup.users import users
 from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
+from .._core.host import PROJECT_LABEL
 from .._core.releases import Release
 from .._core.remedies import play, setting
 from .._core.text import size
@@ -186,7 +187,7 @@ def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
         return named
     for container in users(engine, params.database_volume):
         labels = container["Config"].get("Labels") or {}
-        own = (labels.get("com.docker.compose.project"), labels.get("com.docker.compose.service"))
+        own = (labels.get(PROJECT_LABEL), labels.get("com.docker.compose.service"))
         if own == (params.project, SERVICE) and container["Name"].lstrip("/") != params.container + NEXT:
             return container
     return None

@@ -9,10 +9,10 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
     DEGRADED,
     FAILED,
-    HASH_LABEL,
     HEALTHY,
     KEEP_AT_LEAST,
     NextStep,

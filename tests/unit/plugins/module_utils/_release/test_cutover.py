@@ -17,7 +17,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     DockerVpsError,
     EngineError,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HASH_LABEL, HEALTHY
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG

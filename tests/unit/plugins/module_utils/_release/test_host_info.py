@@ -13,10 +13,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     DockerVpsError,
     EngineUnreachable,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import PROJECT_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL, PROJECT_LABEL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
     FAILED,
-    HASH_LABEL,
     HEALTHY,
     Release,
 )
