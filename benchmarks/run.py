@@ -176,9 +176,11 @@ def rebuild(scratch: Path) -> Section:
             (step,) = set(re.findall(rf"^(#\d+) \[.*{command}", log, flags=re.MULTILINE))
             assert (f"\n{step} CACHED\n" in log) is wanted, log
 
-    everything = partial(built, "--no-cache", cached={"npm ci": False, "npm run build": False})
-    code = partial(built, cached={"npm ci": True, "npm run build": False})
-    nothing = partial(built, cached={"npm ci": True, "npm run build": True})
+    everything = partial(
+        built, "--no-cache", cached={"package-manager install": False, "package-manager run build": False}
+    )
+    code = partial(built, cached={"package-manager install": True, "package-manager run build": False})
+    nothing = partial(built, cached={"package-manager install": True, "package-manager run build": True})
     rounds = []
     with builder(scratch) as build:
         for _turn in range(3):
@@ -189,7 +191,7 @@ def rebuild(scratch: Path) -> Section:
     found = rows(names, rounds, "s")
     return Section(
         "`docker buildx build` of the example application with the role's Dockerfile. The log of each build is "
-        "checked: the step `npm ci` is `CACHED` when only code changed. `--no-cache` leaves the cache mounts of npm "
+        "checked: the step that installs is `CACHED` when only code changed. `--no-cache` leaves the cache mounts of npm "
         "and Next.js filled: the first build on a new host takes longer than that.",
         [*found, ratio("code / everything", found[1], found[0]), ratio("nothing / everything", found[2], found[0])],
     )

@@ -28,6 +28,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         root = os.path.expanduser(asked["path"])
         try:
             files = sources.chosen(root, asked["ignore"])
-            return {"changed": False, "digest": sources.digest(root, files), "files": len(files)}
+            return {
+                "changed": False,
+                "digest": sources.digest(root, files),
+                "files": len(files),
+                "package_manager": sources.installer(root).facts(),
+            }
         except DockerVpsError as error:
             raise AnsibleActionFail(worded(error.message)) from error

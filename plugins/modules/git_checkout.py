@@ -100,7 +100,43 @@ files:
   returned: success
   type: list
   elements: str
-  sample: [package.json, package-lock.json, src]
+  sample: [package.json, pnpm-lock.yaml, src]
+package_manager:
+  description:
+    - What installs the dependencies of that commit, by C(packageManager) in its C(package.json), or its only lockfile.
+      In check mode it is npm for a commit that is not fetched yet.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: One of V(npm), V(pnpm), V(yarn) and V(bun).
+      type: str
+      sample: pnpm
+    package:
+      description: What npm gets it from; empty for the npm that is there, and when RV(package_manager.program) is it.
+      type: str
+      sample: pnpm@10.4.1
+    program:
+      description: The file of the sources that C(yarnPath) names, when nothing else says which version it is.
+      type: str
+      sample: ""
+    integrity:
+      description: The hash that C(packageManager) wants, empty when it wants none.
+      type: str
+      sample: sha512.0a1b2c3d
+    lockfile:
+      description: The lockfile that counts.
+      type: str
+      sample: pnpm-lock.yaml
+    cautions:
+      description: What is unusual about it, in sentences.
+      type: list
+      elements: str
+      sample: []
+    problem:
+      description: Why the dependencies cannot be installed, in sentences; empty when they can.
+      type: str
+      sample: ""
 """
 
 from typing import Any, Mapping

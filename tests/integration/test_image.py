@@ -10,7 +10,7 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator
 
 import plays
 import pytest
@@ -115,7 +115,7 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == second  # type: ignore[index]
     text = log.read_text()
     assert "It says patched" in text
-    (step,) = re.findall(r"(?m)^(#\d+) \[deps .* npm ci ", text)
+    (step,) = re.findall(r"(?m)^(#\d+) \[deps .* package-manager install", text)
     assert f"{step} CACHED" in text, "a change of code installed everything again"
     app.deploy(docker_vps_git_version=first).succeeded()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
@@ -162,74 +162,6 @@ def test_what_code_for_browsers_holds_is_built_in(make_app: MakeApp, sources: Pa
     assert compiled()["NEXT_PUBLIC_GREETING"] == "changed"
 
 
-# What is in a source tree, and which names at its top npm ci is given. None: all of them.
-INPUTS: list[tuple[dict[str, Any], dict[str, str], Optional[list[str]]]] = [
-    ({}, {"src/a.js": ""}, []),
-    ({"scripts": {"build": "next build", "start": "node server.js"}}, {"server.js": ""}, []),
-    ({}, {".npmrc": "", "patches/a.patch": ""}, [".npmrc", "patches"]),
-    ({"scripts": {"postinstall": "patch-package", "prepare": "husky || true"}}, {"patches/a": ""}, ["patches"]),
-    ({"scripts": {"postinstall": "patch-package --patch-dir fixes"}}, {"fixes/a": "", "src/a": ""}, ["fixes"]),
-    ({"scripts": {"postinstall": "node scripts/patch.js"}}, {"scripts/patch.js": "", "src/a": ""}, ["scripts"]),
-    (
-        {"scripts": {"postinstall": "NODE_ENV=x node ./post.mjs"}},
-        {"post.mjs": "import './lib/a.js'", "lib/a.js": ""},
-        ["lib", "post.mjs"],
-    ),
-    (
-        {"scripts": {"postinstall": "node a/a.js"}},
-        {"a/a.js": "join(top, 'b', 'x')", "b/b.sh": "cat ../c/x", "c/x": "", "d/x": ""},
-        ["a", "b", "c"],
-    ),
-    (
-        {"scripts": {"postinstall": "npm run fix", "fix": "sh tools/fix.sh", "prefix": "cp conf/a ."}},
-        {"tools/fix.sh": "", "conf/a": ""},
-        None,
-    ),
-    (
-        {"scripts": {"postinstall": "npm run fix && husky", "fix": "sh tools/fix.sh"}},
-        {"tools/fix.sh": "", "x/a": ""},
-        ["tools"],
-    ),
-    ({"scripts": {"postinstall": "prisma generate"}}, {"prisma/schema.prisma": "", "src/a": ""}, None),
-    ({"scripts": {"prepare": "node -e 'require(`./x`)'"}}, {"x.js": ""}, None),
-    ({"scripts": {"install": "node-gyp rebuild"}}, {"src/a.c": ""}, None),
-    ({}, {"binding.gyp": "", "src/a.c": ""}, None),
-    (
-        {"dependencies": {"a": "file:vendor/a", "b": "file:../b", "c": "^1.0.0"}},
-        {"vendor/a/package.json": "{}", "src/a": ""},
-        ["vendor"],
-    ),
-    ({"workspaces": ["packages/*"]}, {"packages/a/package.json": "{}", "packages/a/a.js": ""}, ["packages"]),
-    (
-        {"workspaces": ["packages/*"]},
-        {"packages/a/package.json": '{"scripts": {"postinstall": "node x.js"}}', "packages/a/x.js": "", "b/c": ""},
-        None,
-    ),
-]
-
-
-def test_npm_ci_is_given_what_it_reads_and_no_more(tmp_path: Path) -> None:
-    for number, (manifest, files, _expected) in enumerate(INPUTS):
-        given = {"package.json": json.dumps(manifest), "package-lock.json": "{}", **files}
-        for name, text in given.items():
-            (tmp_path / f"{number}/{name}").parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / f"{number}/{name}").write_text(text)
-    (tmp_path / "none").mkdir()
-    (tmp_path / "none/package.json").write_text("{}")
-    (tmp_path / "inputs.js").write_text((ROOT / "roles/image/files/install-inputs.js").read_text())
-    script = "cd /trees; for one in none [0-9]*; do node inputs.js $one out/$one 2>&1; done"
-    output = docker(
-        "run", "--rm", "--network=none", f"--volume={tmp_path}:/trees", image_of("base_image.sh"), "sh", "-c", script
-    )
-    assert "there is no package-lock.json in the sources" in output
-    for number, (manifest, files, expected) in enumerate(INPUTS):
-        found = {path.name for path in (tmp_path / f"out/{number}").iterdir()}
-        top = {name.partition("/")[0] for name in files}
-        assert found - {"package.json", "package-lock.json"} == (top if expected is None else set(expected)), manifest
-    # Of a workspace, its manifest alone.
-    assert [path.name for path in (tmp_path / "out/15/packages/a").iterdir()] == ["package.json"]
-
-
 def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: MakeApp, sources: Path) -> None:
     copied(STANDIN, sources, **{"build.js": "setTimeout(() => {}, 600000)\n"})
     app = make_app("it-killed-build")
@@ -240,7 +172,7 @@ def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: Mak
     command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(inventory)]
     environment = {**clean_environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     killed = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: log.exists() and "npm run build" in log.read_text(), 90, "the build")
+    until(lambda: log.exists() and "package-manager run build" in log.read_text(), 90, "the build")
     killed.kill()
     killed.wait()
     (place,) = app.directory.glob("ansible.*.docker_vps")

@@ -276,7 +276,7 @@ MUTANTS = [
     in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
     in_role("image", "templates/docker.sh.j2", "until flock -w 1 9", "until true", "test_image.py", "-k", "one_after"),
     in_role("env_file", "tasks/apply.yml", "combine(docker_vps_env)", "combine({})", "test_env_file.py"),
-    in_role("image", "templates/Dockerfile.j2", "npm ci --include=dev", "false", "test_image.py", "-k", "labels"),
+    in_role("image", "templates/Dockerfile.j2", "package-manager install", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ docker_vps_health_retries }}", "5", "test_deploy.py"),
     in_role(
         "backup",

@@ -48,7 +48,27 @@ _CAUSES = (
         "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
         f"a certificate is not trusted; behind a proxy that inspects TLS, name its CA with {setting('build_ca')}",
     ),
-    ("there is no package-lock.json in", "the sources have no package-lock.json; run npm install and commit it"),
+    (
+        "ERR_PNPM_OUTDATED_LOCKFILE",
+        "package.json and pnpm-lock.yaml do not agree; run pnpm install and commit the lockfile",
+    ),
+    (
+        "ERR_PNPM_IGNORED_BUILDS",
+        "pnpm runs no build scripts of packages that nobody has approved; see below which, run pnpm approve-builds, "
+        "and commit what it writes",
+    ),
+    (
+        "The lockfile would have been modified by this install",  # Yarn 2 and newer
+        "package.json and yarn.lock do not agree; run yarn install and commit the lockfile",
+    ),
+    (
+        "Your lockfile needs to be updated, but yarn was run with `--frozen-lockfile`",  # Yarn 1
+        "package.json and yarn.lock do not agree; run yarn install and commit the lockfile",
+    ),
+    (
+        "error: lockfile had changes, but lockfile is frozen",
+        "package.json and the lockfile of Bun do not agree; run bun install and commit the lockfile",
+    ),
     ("failed to stat", f"a file that the build needs is not on the host; check {setting('build_ca')}"),
     ("ENOTFOUND", "the host cannot resolve the package registry's name; check its DNS"),
     ("JavaScript heap out of memory", "the build ran out of memory; add swap, or build on a larger machine"),
@@ -56,6 +76,7 @@ _CAUSES = (
 )
 
 
+_REFUSED = re.compile(r"refused before anything is installed: (.*)")  # by the role's own scripts
 _FAILED = re.compile(r"^#(\d+) ERROR: ", re.MULTILINE)
 _CANCELED = re.compile(r"^#(\d+) CANCELED", re.MULTILINE)  # so are others when one fails
 _OUTPUT = r"^#{0} \d+\.\d+ ?(.*)$"
@@ -87,7 +108,8 @@ def failure(log: str, lines: int) -> BuildFailure:
 
     Those are the first error with what follows it, and the end.
     """
-    cause = next((explanation for sign, explanation in _CAUSES if sign in log), "")
+    refused = _REFUSED.search(log)
+    cause = refused[1] if refused else next((explanation for sign, explanation in _CAUSES if sign in log), "")
     failed = _FAILED.search(log) or _CANCELED.search(log)
     name = failed and re.search(_NAME.format(failed[1]), log, re.MULTILINE)
     if not failed or not name:

@@ -107,6 +107,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
+    "app_path": (
+        _matches(r"|(?!\.)[A-Za-z0-9_@.-]+(/(?!\.)[A-Za-z0-9_@.-]+)*"),
+        "empty or a path below the sources such as apps/web",
+    ),
     "subnet": (_subnet, "a subnet such as 192.0.2.0/24, or empty"),
     "version": (_matches(r"\d+(\.\d+)*"), "a version such as 25.0"),
 }

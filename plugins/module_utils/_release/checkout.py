@@ -9,6 +9,7 @@ from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core.errors import DockerVpsError
+from .._core.package_manager import PackageManager, manager_of
 from .._core.text import listed
 from .._core.validators import without_password
 from .._engine.git import Access, Git
@@ -82,11 +83,13 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
     if changed and not check_mode:
         wanted = checkout.bring(wanted)
     after = wanted or checkout.params.version
+    names = checkout.names(after)
     return {
         "changed": changed,
         "before": before,
         "after": after,
-        "files": checkout.names(after),
+        "files": names,
+        "package_manager": checkout.package_manager(after, names).facts(),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
     }
 
@@ -160,6 +163,15 @@ class _Checkout:
     def names(self, commit: str) -> list[str]:
         """Return what lies at the top of a commit; nothing when that is not here yet."""
         return self.git("ls-tree", "-z", "--name-only", commit).split("\0")[:-1] if self._knows(commit) else []
+
+    def package_manager(self, commit: str, names: Sequence[str]) -> PackageManager:
+        """Return what installs the dependencies of a commit; npm when that is not here yet."""
+
+        def text(name: str) -> Optional[str]:
+            path = f"{commit}:{name}"
+            return self.git("cat-file", "blob", path) if self.git.has("cat-file", "-e", path) else None
+
+        return manager_of(names, text) if names else PackageManager("npm")
 
     def _prepare(self) -> None:
         files.make_directory(self.directory)

@@ -13,11 +13,12 @@ import os
 import stat
 import tarfile
 from contextlib import contextmanager
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
 from .._core import dockerignore
 from .._core.dockerignore import OWN
 from .._core.errors import DockerVpsError, InvalidInput, next_step
+from .._core.package_manager import PackageManager, manager_of
 from .._core.remedies import setting
 
 
@@ -98,6 +99,24 @@ def _readable(root: str) -> Iterator[None]:
         raise DockerVpsError(
             f"The sources {root} cannot be read on the controller: {where}{error.strerror}. {next_step(error)}"
         ) from error
+
+
+def installer(root: str) -> PackageManager:
+    """Return what installs the dependencies of the sources.
+
+    Raises:
+        DockerVpsError: they cannot be read.
+    """
+
+    def text(name: str) -> Optional[str]:
+        path = os.path.join(root, name)
+        if not os.path.isfile(path):
+            return None
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    with _readable(root):
+        return manager_of(os.listdir(root), text)
 
 
 def digest(root: str, files: Iterable[str]) -> str:

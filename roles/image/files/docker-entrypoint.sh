@@ -30,7 +30,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # Only what has the wrong owner is touched, so that a large media library costs a look.
-for directory in /data /app/public/media /app/.next/cache; do
+for directory in /data /app/public/media "$PWD/.next/cache"; do
     if [ -d "$directory" ] && [ -w "$directory" ]; then
         find "$directory" \( ! -user "$user" -o ! -group "$group" \) -exec chown -h "$user:$group" {} +
     fi

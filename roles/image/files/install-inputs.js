@@ -1,19 +1,23 @@
-// Copies what "npm ci" reads from the sources: install-inputs.js SOURCES TARGET
+// Copies what a package manager reads from the sources to install: install-inputs.js SOURCES TARGET [APPLICATION]
 //
-// That is manifests, lockfiles, dependencies in directories, and what lifecycle scripts need: patches, and whatever at
+// That is manifests, lockfiles, configuration, dependencies in directories, and what lifecycle scripts need: patches, and whatever at
 // the top of the sources is named by their commands, or by the files that these run. A command of a package may read
 // anything, so then it is all of the sources. What runs when: https://docs.npmjs.com/cli/using-npm/scripts
+//
+// What is sure to fail later is refused here: another Node.js than the application wants, or no script to build it.
 'use strict'
+const { execSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
 
-const [from, to] = process.argv.slice(2)
+const [from, to, application = ''] = process.argv.slice(2)
 const LIFECYCLE = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
-const LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json']
+const LOCKFILES = ['package-lock.json', 'npm-shrinkwrap.json', 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock', 'bun.lockb']
+const CONFIGURATION = ['.npmrc', 'pnpm-workspace.yaml', '.pnpmfile.cjs', '.pnpmfile.mjs', '.yarnrc', '.yarnrc.yml', '.yarn', 'bunfig.toml']
 // Commands that read nothing of the sources, or nothing but patches, which are copied anyway.
 const HARMLESS = ['husky', 'patch-package', 'is-ci', 'lefthook', 'simple-git-hooks', 'echo', 'true', 'exit', 'test', '[', ':']
 const top = fs.readdirSync(from).filter(name => name !== 'node_modules' && name !== '.git')
-const wanted = new Set(['package.json', '.npmrc', 'patches', ...LOCKFILES])
+const wanted = new Set(['package.json', 'patches', ...CONFIGURATION, ...LOCKFILES])
 
 function manifests (folder = '') {
   const found = []
@@ -31,11 +35,10 @@ function follow (scripts, name, seen = new Set()) {
   seen.add(name)
   return String(scripts[name]).split(/&&|\|\||[;|&\n]/).every(command => {
     const words = command.trim().split(/\s+/).filter(word => word && !/^\w+=/.test(word)).map(word => word.replace(/['"]/g, ''))
-    const [program, next] = words[0] === 'npx' ? words.slice(1) : words
+    const [program, next, called] = ['npx', 'bunx'].includes(words[0]) ? words.slice(1) : words
     words.forEach(word => mention(word))
     if (!program || HARMLESS.includes(program)) return true
-    if (program === 'npm' && (next === 'run' || next === 'run-script')) {
-      const called = words[2]
+    if (['npm', 'pnpm', 'yarn', 'bun'].includes(program) && (next === 'run' || next === 'run-script')) {
       return [`pre${called}`, called, `post${called}`].every(one => follow(scripts, one, seen))
     }
     // A file of the sources, whose own text is looked at below.
@@ -53,7 +56,7 @@ function mention (text) {
 // Adds what the wanted files name, and what those name.
 function close () {
   for (const name of wanted) {
-    if (LOCKFILES.includes(name) || name === 'package.json' || !fs.existsSync(path.join(from, name))) continue
+    if (LOCKFILES.includes(name) || name === '.yarn' || name === 'package.json' || !fs.existsSync(path.join(from, name))) continue
     for (const file of files(path.join(from, name))) {
       if (/\.([cm]?[jt]s|sh)$/.test(file)) mention(fs.readFileSync(file, 'utf8'))
     }
@@ -65,12 +68,45 @@ function files (place) {
   return fs.readdirSync(place).filter(name => name !== 'node_modules').flatMap(name => files(path.join(place, name)))
 }
 
-if (!LOCKFILES.some(name => fs.existsSync(path.join(from, name)))) {
-  console.error('there is no package-lock.json in the sources: make it with npm install, and commit it')
+function refuse (why) {
+  console.error(`refused before anything is installed: ${why}`)
   process.exit(1)
 }
-const root = JSON.parse(fs.readFileSync(path.join(from, 'package.json'), 'utf8'))
-const all = root.workspaces ? manifests() : ['package.json']
+
+function read (name) {
+  const file = path.join(from, name)
+  return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''
+}
+
+// By npm's own reading of ranges. A name such as lts/jod says nothing here.
+function judge (wanted, where) {
+  const npm = execSync('npm root --global', { encoding: 'utf8' }).trim()
+  const semver = require(path.join(npm, 'npm/node_modules/semver'))
+  const range = semver.validRange(wanted)
+  if (range && !semver.satisfies(process.version, range)) {
+    refuse(`${where} wants Node.js ${wanted}, and the base image has ${process.version}; name another base in docker_vps_base_image, or correct ${where}`)
+  }
+  return Boolean(range)
+}
+
+function judgeNode (manifests) {
+  const wanted = manifests.filter(([, manifest]) => manifest.engines?.node)
+  for (const [name, manifest] of wanted) judge(manifest.engines.node, `engines in ${name}`)
+  if (wanted.length) return
+  for (const name of ['.nvmrc', '.node-version'].flatMap(name => [path.join(application, name), name])) {
+    // Written for developers, with the version of one of them: any of its major version will do.
+    const major = /^v?(\d+)/.exec(read(name).trim())
+    if (major) return judge(major[1], name)
+  }
+}
+
+const root = JSON.parse(read('package.json'))
+const manifest = path.join(application, 'package.json')
+if (!read(manifest)) refuse(`there is no ${manifest} in the sources; correct docker_vps_app_path`)
+const own = JSON.parse(read(manifest))
+if (!own.scripts?.build) refuse(`${manifest} has no script named build; add one, such as "build": "next build", or bring a Dockerfile`)
+judgeNode(application ? [[manifest, own], ['package.json', root]] : [[manifest, own]])
+const all = root.workspaces || read('pnpm-workspace.yaml') ? manifests() : ['package.json']
 let known = !fs.existsSync(path.join(from, 'binding.gyp'))
 for (const name of all) {
   const manifest = JSON.parse(fs.readFileSync(path.join(from, name), 'utf8'))
@@ -78,12 +114,16 @@ for (const name of all) {
   for (const one of LIFECYCLE) known = follow(scripts, one) && known
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
     for (const version of Object.values(manifest[kind] || {})) {
-      if (/^(file|link):|^\.{0,2}\//.test(version)) {
+      if (/^(file|link|portal|patch):|^\.{0,2}\//.test(version)) {
         const [first] = path.join(path.dirname(name), version.replace(/^\w+:/, '')).split(path.sep)
         if (!first.startsWith('.')) wanted.add(first)
       }
     }
   }
+}
+// Patches, wherever they lie.
+for (const name of [...all, 'pnpm-workspace.yaml']) {
+  for (const [patch] of read(name).matchAll(/[^\s'":#~]+\.patch/g)) wanted.add(path.join(path.dirname(name), patch))
 }
 close()
 const names = known ? [...wanted, ...all] : top
@@ -93,4 +133,4 @@ for (const name of names) {
   fs.mkdirSync(path.dirname(path.join(to, name)), { recursive: true })
   fs.cpSync(path.join(from, name), path.join(to, name), { recursive: true, verbatimSymlinks: true })
 }
-console.log(`npm ci is given ${known ? [...new Set(names)].filter(name => fs.existsSync(path.join(from, name))).join(', ') : 'all of the sources'}`)
+console.log(`Installing reads ${known ? [...new Set(names)].filter(name => fs.existsSync(path.join(from, name))).join(', ') : 'all of the sources'}`)

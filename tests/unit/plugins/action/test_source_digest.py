@@ -15,6 +15,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources
 
 
 def acted(**arguments: Any) -> dict[str, Any]:
+    """Return the result but for what installs the dependencies."""
+    result = whole(**arguments)
+    result.pop("package_manager")
+    return result
+
+
+def whole(**arguments: Any) -> dict[str, Any]:
     task = Task()
     task.args, task.async_val = arguments, 0
     result: dict[str, Any] = ActionModule(
@@ -39,6 +46,13 @@ def test_everything_counts(root: Path) -> None:
 def test_what_is_ignored_does_not_count(root: Path) -> None:
     left = digest(str(root), ["package.json", "page.tsx"])
     assert acted(path=str(root), ignore="**/node_modules\n") == {"changed": False, "digest": left, "files": 2}
+
+
+def test_what_installs_the_dependencies_is_told(root: Path) -> None:
+    (root / "package.json").write_text('{"packageManager": "pnpm@9.15.0"}')
+    assert "there is no pnpm-lock.yaml" in whole(path=str(root))["package_manager"]["problem"]
+    (root / "pnpm-lock.yaml").write_text("")
+    assert whole(path=str(root))["package_manager"]["package"] == "pnpm@9.15.0"
 
 
 def test_the_home_directory_is_understood(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

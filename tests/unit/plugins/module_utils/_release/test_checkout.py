@@ -31,19 +31,27 @@ def test_the_remote_is_followed_and_a_second_run_changes_nothing(author: Author,
     assert (foreseen["changed"], foreseen["before"], foreseen["after"]) == (True, "", first)
     assert not host.place.exists()
     assert foreseen["files"] == []  # nothing is here yet
-    assert host() == {**foreseen, "files": ["page"]}
+    assert host() == {**foreseen, "files": ["page"], "package_manager": host(check_mode=True)["package_manager"]}
     assert not host()["changed"]
     second = author.push(page="second")
     foreseen = host(check_mode=True)
     assert (foreseen["before"], foreseen["after"]) == (first, second)
     assert host.page() == "first"
-    assert host() == {**foreseen, "files": ["page"]}
+    assert host() == {**foreseen, "files": ["page"], "package_manager": host(check_mode=True)["package_manager"]}
     assert host(check_mode=True)["files"] == ["page"]
     assert host.page() == "second"
     for version in (first, first[:9], second[:9]):
         assert host(version=version)["after"] in (first, second)
         assert host.page() == ("first" if version != second[:9] else "second")
         assert not host(version=version)["changed"]
+
+
+def test_what_installs_the_dependencies_is_read_from_the_commit(author: Author, host: Host) -> None:
+    author.push(**{"package.json": '{"packageManager": "yarn@4.5.0"}', "yarn.lock": "__metadata:\n"})
+    assert host(check_mode=True)["package_manager"]["name"] == "npm"  # nothing is here yet
+    assert host()["package_manager"]["package"] == "@yarnpkg/cli-dist@4.5.0"
+    author.push(**{"package.json": "{}"})
+    assert "nothing says of which" in host()["package_manager"]["problem"]
 
 
 def test_what_is_fetched_comes_at_once_or_not_at_all(author: Author, host: Host) -> None:
