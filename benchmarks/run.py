@@ -146,7 +146,14 @@ def builder(scratch: Path) -> Iterator[Callable[..., tuple[str, str]]]:
     made: list[str] = []
     template = Environment(trim_blocks=True).from_string((ROLE / "templates/Dockerfile.j2").read_text())
     files = {"lookup": lambda _, name: (ROLE / "files" / name).read_text().rstrip()}
-    values = {"__docker_vps_build_args": {}, "docker_vps_container": "bench"}
+    values = {
+        "__docker_vps_build_args": {},
+        "docker_vps_container": "bench",
+        "docker_vps_app_path": "",
+        "__image_manager": {"name": "npm"},
+        "__image_workdir": "/app",
+        "__image_server": "server.js",
+    }
     (scratch / "Dockerfile").write_text(template.render(**values, **files))
     (scratch / "Single").write_text(SINGLE_STAGE)
     for name in ("Dockerfile", "Single"):
@@ -191,8 +198,8 @@ def rebuild(scratch: Path) -> Section:
     found = rows(names, rounds, "s")
     return Section(
         "`docker buildx build` of the example application with the role's Dockerfile. The log of each build is "
-        "checked: the step that installs is `CACHED` when only code changed. `--no-cache` leaves the cache mounts of npm "
-        "and Next.js filled: the first build on a new host takes longer than that.",
+        "checked: the step that installs is `CACHED` when only code changed. `--no-cache` leaves the cache mounts of "
+        "npm and Next.js filled: the first build on a new host takes longer than that.",
         [*found, ratio("code / everything", found[1], found[0]), ratio("nothing / everything", found[2], found[0])],
     )
 
