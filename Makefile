@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity docs integration mutations mutations-all molecule acceptance properties kills bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity docs integration mutations mutations-all molecule engines acceptance properties kills bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ kills: engine $(ready) ## Kill backups, restores and updates at any time under a
 
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, JOBS at once; SCENARIO=backup for one
 	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
+
+engines: engine $(ready) ## Run Molecule scenarios on other engines, Composes and image stores, and write docs/compatibility.md (an hour); ONLY="lifecycle image"
+	python tests/support/engines.py $(ONLY)
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
 	pytest tests/acceptance $(times)

