@@ -79,8 +79,8 @@ def _followed(root: str, path: str) -> str:
 def _kind(root: str, path: str) -> Kind:
     """Return what lies at a path of the sources; neither its folder nor itself may lie outside of them."""
     top, place = os.path.join(os.path.realpath(root), ""), os.path.join(root, path)
-    inner = all(os.path.join(os.path.realpath(one), "").startswith(top) for one in (os.path.dirname(place), place))
-    if not inner:
+    followed = [os.path.join(os.path.realpath(path), "") for path in (os.path.dirname(place), place)]
+    if not all(path.startswith(top) for path in followed):
         return Kind.OUTSIDE
     return Kind.DIRECTORY if os.path.isdir(place) else Kind.FILE if os.path.isfile(place) else Kind.NOTHING
 
