@@ -38,7 +38,7 @@ FILES = {
     "apps/web/Dockerfile": DOCKERFILE,
     "kept": "",
     "left-out": "",
-    "docker/wrong": "FROOM x\n",
+    "docker/wrong": "FROM scratch\nRUNN x\n",
     "docker/nothing": "# Nothing yet.\n",
 }
 PROD = {"docker_vps_dockerfile": "docker/Dockerfile.prod", "docker_vps_build_target": "runner"}
@@ -173,7 +173,7 @@ def test_what_is_wrong_with_a_dockerfile_is_told(
 ) -> None:
     app = make_app("it-own-broken", **from_directory(site))
     text = built(app, **variables).failed().text
-    assert cause in text.replace("FROM x", "")
+    assert cause in text
     assert "What ran before keeps running." in text
     assert list(app.directory.glob("ansible.*")) == []
 
@@ -183,7 +183,7 @@ class Watch:
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.arguments = directory, set[bytes]()
-        self.modes: set[tuple[str, int]] = set()
+        self.modes: set[int] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -204,7 +204,7 @@ class Watch:
                     continue
             for path in self.directory.glob("ansible.*/secrets/*"):
                 try:
-                    self.modes.add((path.name, path.lstat().st_mode & 0o777))
+                    self.modes.add(path.lstat().st_mode & 0o777)
                 except OSError:
                     continue
 
@@ -223,7 +223,7 @@ def test_secrets_are_given_and_stand_nowhere(make_app: MakeApp, site: Path, toke
     with Watch(app.directory) as watch:
         played = built(app, "-vvvv", docker_vps_build_secrets=secrets).succeeded()
     assert any(b"buildx" in one and b"secret" in one for one in watch.arguments), "the build was not seen"
-    assert ("0", 0o600) in watch.modes
+    assert 0o600 in watch.modes
     for secret in (VALUE, FROM_FILE):
         digest = run("sha256sum", input=secret).stdout.split()[0]
         assert digest in in_image(app, "cat", "/token", "/other")
@@ -247,7 +247,7 @@ def test_what_is_wrong_with_secrets_is_told(make_app: MakeApp, site: Path) -> No
     for options in ([], ["--check"]):
         text = built(app, *options, **PROD, docker_vps_build_secrets={ID: {"file": "/nowhere/token"}}).failed().text
         assert f"The build secret {ID} is to be read from /nowhere/token, and there is no such file on the host" in text
-    shown = f"cat /run/secrets/{ID} && echo Not {VALUE} >&2 && false"
+    shown = f"echo Not $(cat /run/secrets/{ID}) && false"
     demanding = f"FROM {image_of('base_image.sh')}\nRUN --mount=type=secret,id={ID},required=true {shown}\n"
     (site / "docker/demanding").write_text(demanding)
     wanted = {"docker_vps_dockerfile": "docker/demanding"}
@@ -255,7 +255,7 @@ def test_what_is_wrong_with_secrets_is_told(make_app: MakeApp, site: Path) -> No
     assert "the Dockerfile requires a secret that docker_vps_build_secrets does not give by that id" in text
     # What a Dockerfile prints of a secret is not said again.
     text = built(app, "-vvvv", **wanted, docker_vps_build_secrets={ID: VALUE}).failed().text
-    assert f"<{ID}>Not <{ID}>" in text
+    assert f"Not <{ID}>" in text
     assert VALUE not in text
 
 
