@@ -22,17 +22,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
         """Return the digest and the number of files."""
         super().run(tmp, task_vars)
+        text = {"type": "str", "default": ""}
         _unused, asked = self.validate_argument_spec(
-            argument_spec={"path": {"type": "str", "required": True}, "ignore": {"type": "str", "default": ""}}
+            argument_spec={
+                "path": {"type": "str", "required": True},
+                "ignore": text,
+                "dockerfile_path": text,
+                "context_path": text,
+            }
         )
         root = os.path.expanduser(asked["path"])
         try:
-            files = sources.chosen(root, asked["ignore"])
+            layout = sources.layout_of(root, asked["dockerfile_path"], asked["context_path"])
+            files = sources.chosen(root, asked["ignore"], layout)
             return {
                 "changed": False,
-                "digest": sources.digest(root, files),
+                "digest": sources.digest(root, files, layout),
                 "files": len(files),
-                "package_manager": sources.installer(root).facts(),
+                "package_manager": sources.installer(root, layout).facts(),
             }
         except DockerVpsError as error:
-            raise AnsibleActionFail(worded(error.message)) from error
+            raise AnsibleActionFail(worded(error.message)) from None  # Ansible says the cause as well

@@ -20,6 +20,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wordin
 ROLES = Path(__file__).parents[2] / "roles"
 PREFIX = "docker_vps_"
 """How the variables of an inventory begin."""
+_MAPPINGS = {"strings": validators.not_strings, "build_secrets": validators.not_build_secrets}
+"""What judges mappings of these kinds."""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
@@ -131,7 +133,7 @@ def _wrong(
 def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple[list[str], Any]:
     """Return what is wrong with the type of a value, and the value converted to its type."""
     # First, since the validator ends with an exception at a date.
-    wrong = validators.not_strings(name, value) if kind == "strings" and isinstance(value, Mapping) else []
+    wrong = _MAPPINGS[kind](name, value) if kind in _MAPPINGS and isinstance(value, Mapping) else []
     wrong += validators.mistyped({name: value}, {name: option}, [name] if kind in validators.NUMBERS else [])
     if wrong:
         return wrong, None

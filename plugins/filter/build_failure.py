@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from types import MappingProxyType
+from typing import Any, Callable, Mapping
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import Mask
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
 DOCUMENTATION = r"""
@@ -25,6 +27,12 @@ options:
     description: How many of the failing step's last lines to return.
     type: int
     default: 30
+  secrets:
+    description:
+      - Build secrets by their ids, as strings or mappings with C(value). What is returned has their ids in place of
+        their values.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -42,9 +50,10 @@ _value:
 """
 
 
-def build_failure(log: str, lines: int = 30) -> dict[str, Any]:
+def build_failure(log: str, lines: int = 30, secrets: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Return sentence and lines of a failed build."""
-    found = failure(log, lines)
+    values = {name: given if isinstance(given, str) else given.get("value", "") for name, given in secrets.items()}
+    found = failure(Mask(values)(log), lines)
     return {"sentence": worded(found.sentence), "lines": list(found.lines), "text": "\n".join(found.lines)}
 
 

@@ -13,8 +13,10 @@ author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
   - Makes a new directory on the host for one build; remove RV(place) after the build.
-  - Of sources on the controller it copies the files that the build would see, by their C(.dockerignore), or the
-    C(Dockerfile.dockerignore) beside their own Dockerfile, read as BuildKit does.
+  - Of sources on the controller it copies the files that the build would see, by the ignore file beside their own
+    Dockerfile, named after it as in C(Dockerfile.dockerignore), or else the C(.dockerignore) at the top of the context,
+    read as BuildKit does.
+  - Never shows the value of a secret.
 options:
   directory:
     description: Where the new directory is made. It is created with its parents when missing.
@@ -41,6 +43,22 @@ options:
     description: The content of a program to run in place of the command C(docker); it is put beside the Dockerfile.
     type: str
     required: true
+  dockerfile_path:
+    description:
+      - The path of the Dockerfile in the sources, which may lie outside of O(context_path). When empty, it is the
+        C(Dockerfile) at the top of the context, if there is one.
+    type: str
+    default: ""
+  context_path:
+    description: The path of the build's context, a directory of the sources. When empty, it is their top.
+    type: str
+    default: ""
+  secrets:
+    description:
+      - What the build mounts as secrets, by their ids. A string, or a mapping with C(value), is put into a file below
+        RV(place) that only root reads. A mapping with C(file) names a file of the host.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
@@ -58,6 +76,19 @@ EXAMPLES = r"""
       #!/bin/sh
       exec docker "$@"
   register: build
+
+- name: Send a part of the sources, with a token for the packages that it installs
+  ptnextjs.docker_vps.build_context:
+    directory: /opt/shop
+    path: /home/me/shop
+    dockerfile_path: docker/Dockerfile.prod
+    context_path: apps/web
+    dockerfile: ""
+    docker_cli: ""
+    secrets:
+      npm_token: "{{ vault_npm_token }}"
+      ca: {file: /etc/ssl/certs/ca-certificates.crt}
+  register: build
 """
 
 RETURN = r"""
@@ -67,15 +98,15 @@ place:
   type: str
   sample: /opt/shop/ansible.x1_k2.docker_vps
 path:
-  description: The directory of the sources on the host.
+  description: The directory on the host that is the context of the build.
   returned: success, unless in check mode
   type: str
   sample: /opt/shop/ansible.x1_k2.docker_vps/context
 dockerfile:
-  description: The Dockerfile to build with.
+  description: The Dockerfile to build with. Beside it is the ignore file that counts.
   returned: success, unless in check mode
   type: str
-  sample: /opt/shop/ansible.x1_k2.docker_vps/Dockerfile
+  sample: /opt/shop/ansible.x1_k2.docker_vps/build/Dockerfile
 own_dockerfile:
   description: The content of the sources' own Dockerfile, empty when they have none.
   returned: success, unless in check mode
@@ -86,17 +117,40 @@ docker_cli:
   returned: success, unless in check mode
   type: str
   sample: /opt/shop/ansible.x1_k2.docker_vps/docker
+secrets:
+  description: The secrets as M(community.docker.docker_image_build) takes them, as files.
+  returned: success, unless in check mode
+  type: list
+  elements: dict
+  sample: [{id: npm_token, type: file, src: /opt/shop/ansible.x1_k2.docker_vps/secrets/0}]
 """
 
 
+from typing import Any, Mapping
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._module.module_exit import finish
+from ..module_utils._core import validators
+from ..module_utils._core.errors import InvalidInput
+from ..module_utils._module.module_exit import finish, hide_values
 from ..module_utils._store.build_context import Params, run
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a secret is none.
+    """
+    wrong = validators.not_build_secrets("secrets", given["secrets"])
+    if wrong:
+        raise InvalidInput(" ".join(wrong))
+    return Params(**{name: value for name, value in given.items() if name != "path"})
 
 
 def main() -> None:
     """Run as an Ansible module."""
+    text = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
@@ -104,15 +158,18 @@ def main() -> None:
             "context": {"type": "path"},
             "archive": {"type": "path"},
             "dockerfile": {"type": "str", "required": True},
-            "ignore": {"type": "str", "default": ""},
+            "ignore": text,
             "docker_cli": {"type": "str", "required": True},
+            "dockerfile_path": text,
+            "context_path": text,
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
         },
         required_one_of=[("path", "context", "archive")],
         mutually_exclusive=[("path", "context"), ("context", "archive")],
         supports_check_mode=True,
     )
-    given = {name: value for name, value in module.params.items() if name != "path"}
-    finish(module, lambda: run(Params(**given), module.check_mode))
+    shown = hide_values(module, "secrets")
+    finish(module, lambda: run(params_of(module.params), module.check_mode), shown)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,16 @@ options:
     description: A token for HTTPS. It is sent to the repository's server only.
     type: str
     default: ""
+  dockerfile_path:
+    description:
+      - A file that the version must have, such as V(docker/Dockerfile.prod). In check mode a version that is not
+        fetched yet is not looked at.
+    type: str
+    default: ""
+  context_path:
+    description: A directory that the version must have.
+    type: str
+    default: ""
   timeout:
     description: Seconds that each git command may take.
     type: int
@@ -107,6 +117,7 @@ package_manager:
       In check mode it is npm for a commit that is not fetched yet.
   returned: success
   type: dict
+  sample: {name: pnpm, package: pnpm@10.4.1, lockfile: pnpm-lock.yaml}
   contains:
     name:
       description: One of V(npm), V(pnpm), V(yarn) and V(bun).
@@ -150,6 +161,7 @@ from ..module_utils._module.module_exit import finish
 from ..module_utils._release.checkout import Params, run
 
 ACCESS = ("key", "key_file", "submodule_keys", "known_hosts", "token")
+PARTS = ("dockerfile_path", "context_path")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -161,8 +173,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
     wrong = validators.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
-    access = Access(**{name: given[name] for name in ACCESS})
-    return Params(given["repository"], given["version"], given["path"], access, given["timeout"])
+    access, parts = ({name: given[name] for name in names} for names in (ACCESS, PARTS))
+    return Params(given["repository"], given["version"], given["path"], Access(**access), given["timeout"], **parts)
 
 
 def main() -> None:
@@ -178,6 +190,7 @@ def main() -> None:
             "submodule_keys": {"type": "dict", "default": {}, "no_log": True},
             "known_hosts": {"type": "str", "default": "accept-new"},
             "token": {**string, "no_log": True},
+            **dict.fromkeys(PARTS, string),
             "timeout": {"type": "int", "default": 1800},
         },
         supports_check_mode=True,

@@ -12,8 +12,9 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Returns the SHA-256 of the names, kinds and contents of the files that an image build would see, by the sources'
-    C(.dockerignore), or the C(Dockerfile.dockerignore) beside their own Dockerfile, read as BuildKit does.
+  - Returns the SHA-256 of the names, kinds and contents of the files that an image build would see, by the ignore file
+    beside the sources' own Dockerfile, named after it as in C(Dockerfile.dockerignore), or else the C(.dockerignore) at
+    the top of the context, read as BuildKit does.
   - Runs on the controller and touches no host.
 options:
   path:
@@ -22,6 +23,16 @@ options:
     required: true
   ignore:
     description: The content of the C(.dockerignore) to use for sources that have neither such a file nor a Dockerfile.
+    type: str
+    default: ""
+  dockerfile_path:
+    description:
+      - The path of the Dockerfile in the sources, which may lie outside of O(context_path). When empty, it is the
+        C(Dockerfile) at the top of the context, if there is one.
+    type: str
+    default: ""
+  context_path:
+    description: The path of the build's context, a directory of the sources. When empty, it is their top.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -57,6 +68,7 @@ package_manager:
     - What installs the dependencies of the sources, by C(packageManager) in its C(package.json), or its only lockfile.
   returned: success
   type: dict
+  sample: {name: pnpm, package: pnpm@10.4.1, lockfile: pnpm-lock.yaml}
   contains:
     name:
       description: One of V(npm), V(pnpm), V(yarn) and V(bun).

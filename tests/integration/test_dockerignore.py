@@ -7,8 +7,9 @@ import os
 import random
 from pathlib import Path
 
+import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import chosen
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import chosen, layout_of
 from lab import docker
 
 SETS, SEED, AT_ONCE = int(os.environ.get("SETS", "60")), int(os.environ.get("SEED", "16")), 60
@@ -89,3 +90,35 @@ def build(tmp_path: Path, contexts: dict[str, Path]) -> Path:
     options = ["--quiet", "--file", str(file), "--output", f"type=local,dest={out}", *given, str(tmp_path / "empty")]
     docker("buildx", "build", *options)
     return out
+
+
+@pytest.mark.parametrize("beside", [None, "", "a.ts\n"])
+@pytest.mark.parametrize("at_top", [None, "b.mdx\n"])
+@pytest.mark.parametrize(
+    ("dockerfile", "context"), [("docker/prod", ""), ("docker/prod", "src"), ("src/prod", "src"), ("", "src")]
+)
+def test_the_same_ignore_file_counts_wherever_dockerfile_and_context_lie(
+    tmp_path: Path, dockerfile: str, context: str, at_top: str | None, beside: str | None
+) -> None:
+    place, out = tmp_path / "site", tmp_path / "out"
+    tree(place, "c\n")
+    if context or at_top is None:
+        (place / ".dockerignore").unlink()
+    file = place / (dockerfile or f"{context}/Dockerfile")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("FROM scratch\nCOPY . /\n")
+    for path, text in ((place / context / ".dockerignore", at_top), (Path(f"{file}.dockerignore"), beside)):
+        if text is not None:
+            path.write_text(text)
+    docker(
+        "buildx",
+        "build",
+        "--quiet",
+        *(("--file", str(file)) if dockerfile else ()),
+        f"--output=type=local,dest={out}",
+        str(place / context),
+    )
+    layout = layout_of(str(place), dockerfile, context)
+    ours = {os.path.relpath(name, context or ".") for name in chosen(str(place), "", layout) if name not in layout.own}
+    assert ours == taken(out) - {os.path.relpath(name, context or ".") for name in layout.own}
+    assert ("a.ts" in ours, "b.mdx" in ours) == (beside != "a.ts\n", beside is not None or at_top is None)

@@ -52,6 +52,8 @@ class Host:
             "submodule_keys": {},
             "known_hosts": "accept-new",
             "token": "",
+            "dockerfile_path": "",
+            "context_path": "",
             "timeout": 60,
             **given,
         }

@@ -247,7 +247,7 @@ def test_the_check_of_names_itself() -> None:
 
 SPEAKERS = ("_module/", "_command/")
 # Words of a speaker: a playbook, privileges, a variable of an inventory, a role.
-SPOKEN = re.compile(r"\w\.yml\b|\bbecome: |docker_vps_|\brole \b|\bdocker-vps [a-z]")
+SPOKEN = re.compile(r"(?<![.\w])\w+\.yml\b|\bbecome: |docker_vps_|\brole \b|\bdocker-vps [a-z]")
 NO_WORDS = {"compose.yml", "next.yml"}  # files of a release
 
 

@@ -36,6 +36,18 @@ _CAUSES = (
         "Dockerfile of the application's own, and the host's network",
     ),
     (
+        "failed to solve: target stage ",
+        f"the Dockerfile has no stage of the name that {setting('build_target')} says; correct one of the two",
+    ),
+    (
+        "failed to solve: dockerfile parse error",
+        "the Dockerfile is not right; correct the line that the builder names below",
+    ),
+    (
+        "failed to solve: secret ",
+        f"the Dockerfile requires a secret that {setting('build_secrets')} does not give by that id; give it there",
+    ),
+    (
         "code ERESOLVE",  # after "npm error", or "npm ERR!" before npm 10
         "npm finds no versions that suit each other; see what it says below, and settle it with overrides in "
         "package.json, or with legacy-peer-deps=true in an .npmrc that the Dockerfile copies",

@@ -14,8 +14,6 @@ from typing import Callable, Iterator, List, Sequence, Tuple
 
 from .errors import InvalidInput
 
-OWN = ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore")
-"""Files of an application that the builder reads itself, whatever they leave out."""
 _BOM = b"\xef\xbb\xbf"
 _SPECIAL = re.compile(r"[*?\[\]\\]")
 _LITERAL = ".+()|{}$"
@@ -152,9 +150,13 @@ def _problem(pattern: str) -> str:
     return ""
 
 
-def ignore_files(own_dockerfile: bool) -> Sequence[str]:
-    """Return the ignore files that the builder looks for, the first of them that is there counts."""
-    return OWN[1 if own_dockerfile else 2 :]
+def ignore_files(dockerfile: str, context: str) -> tuple[str, str]:
+    """Return the ignore files that the builder looks for, the first of them that is there counts.
+
+    Args:
+        dockerfile: where it is; context: a directory, empty for the top. All are relative to the sources' top.
+    """
+    return f"{dockerfile}.dockerignore", posixpath.join(context, ".dockerignore")
 
 
 def default_ignore(own_dockerfile: bool, ignore: str) -> str:

@@ -11,6 +11,7 @@ import re
 import shlex
 from typing import Mapping, Optional, Sequence
 
+from .dockerfile import Kind
 from .remedies import setting
 
 ACCEPT_NEW = "accept-new"
@@ -123,6 +124,15 @@ def resolved(version: str, refs: Mapping[str, str]) -> Optional[str]:
         if name in refs:
             return refs[name]
     return version if is_commit(version) else None
+
+
+def kind_of(answer: str) -> Kind:
+    """Return what lies at a path of a commit, by what git cat-file --batch-check --follow-symlinks answers of it."""
+    first, *rest = answer.split(" ", 2)
+    if first == "symlink":
+        return Kind.OUTSIDE
+    found = {"blob": Kind.FILE, "tree": Kind.DIRECTORY}
+    return found.get(rest[0], Kind.NOTHING) if is_commit(first) and len(rest) == 2 else Kind.NOTHING
 
 
 def is_commit(version: str) -> bool:

@@ -69,13 +69,15 @@ class _Wanted(NamedTuple):
 
 
 def manager_of(names: Collection[str], text: Text) -> PackageManager:
-    """Return what installs the dependencies of sources.
+    """Return what installs the dependencies of sources; npm for those with a Dockerfile, which has its own ways.
 
     Args:
         names: what lies at the top of the sources.
         text: returns the content of one of their files, None when it is not there.
     """
-    lockfiles = {name: [one for one in files if one in names] for name, files in LOCKFILES.items()}
+    if "Dockerfile" in names:
+        return PackageManager("npm")
+    lockfiles = {name: [file for file in files if file in names] for name, files in LOCKFILES.items()}
     present = {name: files for name, files in lockfiles.items() if files}
     try:
         return _manager_of(present, names, text)
@@ -89,7 +91,7 @@ def _manager_of(present: Mapping[str, Sequence[str]], names: Collection[str], te
     if name not in present:
         raise InvalidInput(_without_lockfile(name, present))
     made = replace(_installer(name, wanted, present[name][0], text), lockfile=present[name][0])
-    ignored = [one for other, files in present.items() if other != name for one in files]
+    ignored = [file for other, files in present.items() if other != name for file in files]
     if not ignored:
         return made
     verb = "is" if len(ignored) == 1 else "are"
@@ -136,7 +138,7 @@ def _only(present: Mapping[str, Sequence[str]], names: Collection[str]) -> str:
 
 
 def _without_lockfile(name: str, present: Mapping[str, Sequence[str]]) -> str:
-    others = listed([one for files in present.values() for one in files])
+    others = listed([file for files in present.values() for file in files])
     return (
         f"packageManager in package.json names {name}, but there is no {LOCKFILES[name][0]}"
         f"{f', only {others}' if others else ''}. Make it with {name} install and commit it, or name the package "

@@ -106,6 +106,11 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         f"{setting('git_key')})",
     ),
     "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
+    "inner_path": (
+        _matches(r"(?!/|(.*/)?\.\.(/|$))[^\0-\x1f]*"),
+        "a path inside the sources, from their top and without ..",
+    ),
+    "stage": (_matches(r"([a-zA-Z0-9][a-zA-Z0-9_.-]*)?"), "the name or number of a stage of the Dockerfile"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
     "app_path": (
         _matches(r"|(?!\.)[A-Za-z0-9_@.-]+(/(?!\.)[A-Za-z0-9_@.-]+)*"),
@@ -269,6 +274,35 @@ def not_strings(name: str, values: Mapping[Any, Any]) -> list[str]:
                 "or end its template with | string."
             )
     return sentences
+
+
+def not_build_secrets(name: str, secrets: Mapping[Any, Any]) -> list[str]:
+    """Return one sentence per build secret that is none; values are never quoted.
+
+    Args:
+        name: the variable that holds them, by their ids: each a string, or a mapping of value or file to one.
+    """
+    sentences = []
+    for key, given in secrets.items():
+        if not isinstance(key, str) or not _SECRET_ID(key) or key == BUILD_CA:
+            sentences.append(
+                f"{name} has the id {short(repr(key))}: an id has letters, digits, dots, dashes and underscores, and "
+                f"{BUILD_CA} is that of {setting('build_ca')}."
+            )
+        elif not isinstance(given, Mapping):
+            sentences += not_strings(name, {key: given})
+        elif len(given) != 1 or not {*given} <= {"value", "file"}:
+            sentences.append(f"{key} in {name} must be a string, or have either value or file, and nothing else.")
+        elif "file" in given and not _KINDS["path"][0](given["file"]):
+            sentences.append(f"{key} in {name} must have {_KINDS['path'][1]} as its file.")
+        else:
+            sentences += not_strings(f"{key} in {name}", given)
+    return sentences
+
+
+BUILD_CA = "build_ca"
+"""The id of the secret that holds certificates of a proxy which inspects TLS."""
+_SECRET_ID = _matches(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
 
 
 def mistyped(given: Mapping[str, Any], spec: Mapping[str, Mapping[str, Any]], numbers: Collection[str]) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
-from .._core.errors import DockerVpsError
+from .._core.dockerfile import Kind, misplaced, outside
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.package_manager import PackageManager, manager_of
 from .._core.text import listed
 from .._core.validators import without_password
@@ -37,7 +38,8 @@ class GitLike(Protocol):
 class Params:
     """Which version (branch, tag or commit) of which repository (URL) in which directory, and how git may ask for it.
 
-    ``timeout`` is for each command of git, in seconds.
+    ``timeout`` is for each command of git, in seconds. The version must have a file at ``dockerfile_path`` and a
+    directory at ``context_path``, unless they are empty.
     """
 
     url: str
@@ -45,6 +47,8 @@ class Params:
     directory: str
     access: Access
     timeout: int
+    dockerfile_path: str = ""
+    context_path: str = ""
 
 
 def run(params: Params, check_mode: bool) -> dict[str, Any]:
@@ -68,12 +72,16 @@ def check_out(params: Params, git: GitLike, check_mode: bool) -> dict[str, Any]:
 
     Raises:
         DockerVpsError: people's work is in the way, the remote refuses, or has no such version.
+        InvalidInput: what the build reads is not in the version.
     """
+    checkout = _Checkout(params, git)
     try:
-        return _run(_Checkout(params, git), check_mode)
+        result = _run(checkout, check_mode)
     except DockerVpsError as error:
         what = f"{params.version} of {params.url} cannot be checked out into {params.directory}."
         raise DockerVpsError(f"{what} {error.message}") from error
+    checkout.refuse_misplaced(result["after"])
+    return result
 
 
 def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
@@ -89,7 +97,7 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         "before": before,
         "after": after,
         "files": names,
-        "package_manager": checkout.package_manager(after, names).facts(),
+        "package_manager": checkout.package_manager(after).facts(),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
     }
 
@@ -160,18 +168,43 @@ class _Checkout:
         os.unlink(self.under_way)
         return commit
 
-    def names(self, commit: str) -> list[str]:
-        """Return what lies at the top of a commit; nothing when that is not here yet."""
-        return self.git("ls-tree", "-z", "--name-only", commit).split("\0")[:-1] if self._knows(commit) else []
+    def names(self, commit: str, folder: str = "") -> list[str]:
+        """Return what lies at the top of a commit, or in a folder of it; nothing when that is not here yet."""
+        tree = f"{commit}:{folder}"
+        if not self._knows(commit) or not self.git.has("cat-file", "-e", tree):
+            return []
+        return self.git("ls-tree", "-z", "--name-only", tree).split("\0")[:-1]
 
-    def package_manager(self, commit: str, names: Sequence[str]) -> PackageManager:
+    def package_manager(self, commit: str) -> PackageManager:
         """Return what installs the dependencies of a commit; npm when that is not here yet."""
+        context = os.path.normpath(self.params.context_path or os.curdir)
+        folder = "" if context == os.curdir else f"{context}/"
+        names = self.names(commit, folder)
 
         def text(name: str) -> Optional[str]:
-            path = f"{commit}:{name}"
+            path = f"{commit}:{folder}{name}"
             return self.git("cat-file", "blob", path) if self.git.has("cat-file", "-e", path) else None
 
         return manager_of(names, text) if names else PackageManager("npm")
+
+    def refuse_misplaced(self, commit: str) -> None:
+        """Refuse a Dockerfile or a context that is not in a commit, unless that is not here yet."""
+        sources = f"{self.params.version} of {self.params.url}"
+        for path, wanted in (
+            (self.params.dockerfile_path, Kind.FILE),
+            (self.params.context_path, Kind.DIRECTORY),
+        ):
+            wrong = path and self._knows(commit) and misplaced(path, wanted, self._kind(commit, path), sources)
+            # What a submodule has, only its files can tell, which the build looks at.
+            if wrong and not self.git.has("cat-file", "-e", f"{commit}:.gitmodules"):
+                raise InvalidInput(wrong)
+
+    def _kind(self, commit: str, path: str) -> Kind:
+        if outside(path):
+            return Kind.OUTSIDE
+        name = os.path.normpath(path)
+        asked = f"{commit}:{'' if name == os.curdir else name}\n"
+        return rules.kind_of(self.git("cat-file", "--batch-check", "--follow-symlinks", given=asked))
 
     def _prepare(self) -> None:
         files.make_directory(self.directory)

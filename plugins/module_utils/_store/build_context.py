@@ -7,11 +7,14 @@ import os
 import shutil
 import tarfile
 import tempfile
-from dataclasses import dataclass
-from typing import Any, Optional
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional
 
-from .._core import dockerignore
+from .._core import dockerfile, dockerignore
+from .._core.errors import InvalidInput
+from .._core.remedies import setting
 from . import files, sources
+from .sources import Layout
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,18 @@ class Params:
     dockerfile: str  # for sources that bring none
     ignore: str
     docker_cli: str  # a program
+    dockerfile_path: str = ""  # in the sources
+    context_path: str = ""  # in the sources
+    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def run(params: Params, check_mode: bool) -> dict[str, Any]:
     """Make a directory for one build, always a new one, and return the result.
 
     Raises:
-        DockerVpsError: it cannot be made.
+        DockerVpsError: it cannot be made, or the file of a secret is not there.
     """
+    _refuse_missing_secrets(params.secrets)
     return {"changed": True, **({} if check_mode else make(params))}
 
 
@@ -56,47 +63,99 @@ def make(params: Params) -> dict[str, Any]:
 
 
 def _filled(params: Params, place: str) -> dict[str, Any]:
-    context = params.context or _unpacked(params.archive or "", os.path.join(place, "context"))
-    dockerfile, ignore_file, _common = dockerignore.OWN
-    own = os.path.join(context, dockerfile)
-    brings_dockerfile = sources.brings(context, dockerfile)
-    brings_ignore = any(sources.brings(context, name) for name in dockerignore.ignore_files(brings_dockerfile))
-    # What the sources do not bring lies beside them, so that their directory stays as it is.
-    used = context if brings_dockerfile and brings_ignore else place
-    if not brings_dockerfile:
-        _write(os.path.join(place, dockerfile), params.dockerfile)
-    elif used == place:
-        shutil.copyfile(own, os.path.join(place, dockerfile))
-    if not brings_ignore:
-        _write(os.path.join(place, ignore_file), dockerignore.default_ignore(brings_dockerfile, params.ignore))
+    root = params.context or _unpacked(params, os.path.join(place, "context"))
+    layout = sources.layout_of(root, params.dockerfile_path, params.context_path)
     docker_cli = os.path.join(place, "docker")
     _write(docker_cli, params.docker_cli)
     os.chmod(docker_cli, 0o700)
     return {
         "place": place,
-        "path": context,
-        "dockerfile": os.path.join(used, dockerfile),
-        "own_dockerfile": _text(own) if brings_dockerfile else "",
+        "path": os.path.join(root, layout.context) if layout.context else root,
+        "dockerfile": _instructions(params, root, layout, os.path.join(place, "build")),
+        "own_dockerfile": _own(root, layout.dockerfile),
         "docker_cli": docker_cli,
+        "secrets": _secrets(params.secrets, os.path.join(place, "secrets")),
     }
 
 
-def _unpacked(archive: str, context: str) -> str:
+def _own(root: str, name: str) -> str:
+    """Return the content of the sources' own Dockerfile, empty when they have none; refuse one that builds nothing."""
+    if not sources.brings(root, name):
+        return ""
+    with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
+        content = file.read()
+    if dockerfile.no_stage(content):
+        # BuildKit would say less, or end with the engine (seen with moby 26.1).
+        raise InvalidInput(
+            f"{name} of the sources has no line that begins with FROM, so there is nothing to build. "
+            f"Correct it, or name another one with {setting('dockerfile')}."
+        )
+    return content
+
+
+def _instructions(params: Params, root: str, layout: Layout, place: str) -> str:
+    """Put the Dockerfile that counts into a new directory, with the ignore file that counts; return where it is.
+
+    An ignore file there is the first that the builder looks for, so it takes the same files as sources.chosen.
+    """
+    os.mkdir(place)
+    used = os.path.join(place, os.path.basename(layout.dockerfile))
+    own, ignore_file = sources.brings(root, layout.dockerfile), sources.ignore_file(root, layout)
+    if own:
+        shutil.copyfile(os.path.join(root, layout.dockerfile), used)
+    else:
+        _write(used, params.dockerfile)
+    if ignore_file:
+        shutil.copyfile(os.path.join(root, ignore_file), f"{used}.dockerignore")
+    else:
+        _write(f"{used}.dockerignore", dockerignore.default_ignore(own, params.ignore))
+    return used
+
+
+def _refuse_missing_secrets(secrets: Mapping[str, Any]) -> None:
+    for name, given in secrets.items():
+        path = _file_of(given)
+        if path and not os.path.isfile(path):
+            raise InvalidInput(
+                f"The build secret {name} is to be read from {path}, and there is no such file on the host. Put it "
+                f"there, or correct {setting('build_secrets')}."
+            )
+
+
+def _secrets(secrets: Mapping[str, Any], place: str) -> list[dict[str, str]]:
+    """Put the values of secrets into files, and links to those that are files; return them as the builder is told.
+
+    The builder reads what it is told of as CSV, in which any path of a host would not do.
+    """
+    os.mkdir(place, 0o700)
+    mounted = []
+    for number, (name, given) in enumerate(secrets.items()):
+        path = os.path.join(place, str(number))
+        if _file_of(given):
+            os.symlink(_file_of(given), path)
+        else:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(given if isinstance(given, str) else given["value"])
+        mounted.append({"id": name, "type": "file", "src": path})
+    return mounted
+
+
+def _file_of(given: Any) -> str:
+    """Return the path of a secret that is a file of the host."""
+    return "" if isinstance(given, str) else str(given.get("file", ""))
+
+
+def _unpacked(params: Params, context: str) -> str:
     mask = os.umask(0o022)  # the application must be able to read its directories
     try:
-        os.mkdir(context)
-        with tarfile.open(archive) as tar:
+        os.makedirs(os.path.join(context, params.context_path))  # of which nothing may have been sent
+        with tarfile.open(params.archive or "") as tar:
             # It is our own, and links of sources may lead anywhere.
             tar.extraction_filter = lambda member, _path: member
             tar.extractall(context)  # noqa: S202
     finally:
         os.umask(mask)
     return context
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
 
 
 def _write(path: str, text: str) -> None:

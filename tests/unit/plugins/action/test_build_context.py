@@ -83,3 +83,27 @@ def test_sources_that_are_not_there_are_told(tmp_path: Path) -> None:
     ):
         action.run()
     assert action.removed == TMP
+
+
+def test_links_in_the_paths_of_the_parts_are_followed_before(root: Path) -> None:
+    (root / "docker").mkdir()
+    (root / "docker/prod").write_text("FROM x")
+    (root / "infra").symlink_to("docker")
+    asked = {
+        "directory": "/opt/shop",
+        "path": str(root),
+        "dockerfile_path": "infra/prod",
+        "context_path": "./node_modules",
+    }
+    action = Action(asked, check=False)
+    action.run()
+    assert (action.asked["dockerfile_path"], action.asked["context_path"]) == ("docker/prod", "node_modules")
+    assert action.sent == {f"{TMP}/sources.tar.gz": ["docker/prod", "node_modules/index.js"]}
+
+
+def test_a_dockerfile_that_is_not_there_is_told(root: Path) -> None:
+    action = Action({"directory": "/opt/shop", "path": str(root), "dockerfile_path": "none"}, check=True)
+    with pytest.raises(
+        AnsibleActionFail, match="There is no file none in the sources .*. Correct docker_vps_dockerfile"
+    ):
+        action.run()

@@ -11,7 +11,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible_collections.ptnextjs.docker_vps.plugins.action.source_digest import ActionModule
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import digest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import Layout, digest
 
 
 def acted(**arguments: Any) -> dict[str, Any]:
@@ -58,6 +58,18 @@ def test_what_installs_the_dependencies_is_told(root: Path) -> None:
 def test_the_home_directory_is_understood(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(root.parent))
     assert acted(path=f"~/{root.name}") == acted(path=str(root))
+
+
+def test_a_dockerfile_and_a_context_elsewhere(root: Path) -> None:
+    (root / "node_modules/Dockerfile").write_text("FROM x")
+    layout = Layout("node_modules/Dockerfile", "node_modules")
+    whole = digest(str(root), ["node_modules/Dockerfile", "node_modules/index.js"], layout)
+    assert acted(path=str(root), context_path="node_modules") == {"changed": False, "digest": whole, "files": 2}
+    assert acted(path=str(root), context_path="node_modules", dockerfile_path="node_modules/Dockerfile")["files"] == 2
+    with pytest.raises(
+        AnsibleActionFail, match=f"There is no file prod in the sources {root}. Correct docker_vps_docker"
+    ):
+        acted(path=str(root), dockerfile_path="prod")
 
 
 def test_what_is_wrong_is_told_in_a_sentence(root: Path) -> None:

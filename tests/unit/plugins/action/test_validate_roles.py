@@ -170,6 +170,12 @@ def test_every_mapping_of_strings_is_judged(role: str, name: str) -> None:
     assert problem.startswith(f"KEY in {name} is a number, not a string")
 
 
+def test_build_secrets_are_judged() -> None:
+    given = {**WANTED["image"], "docker_vps_build_secrets": {"npm": {"value": "tok-4711", "file": "/x"}}}
+    (problem,) = problems(given, roles=["image"])
+    assert problem.startswith("npm in docker_vps_build_secrets must be a string, or have either value or file")
+
+
 @pytest.mark.parametrize(
     ("role", "written", "problem"),
     [

@@ -24,3 +24,11 @@ def test_thirty_lines_unless_told_otherwise() -> None:
     output = [f"line {number}" for number in range(100)]
     log = "#1 [1/1] RUN make\n" + "".join(f"#1 0.1 {line}\n" for line in output) + "#1 ERROR: failed\n"
     assert FilterModule().filters()["build_failure"](log)["lines"] == output[-30:]
+
+
+def test_the_values_of_secrets_are_not_said() -> None:
+    log = "#1 [1/1] RUN curl -H tok-4711-sesame\n#1 0.1 refused: pw-of-the-registry\n#1 ERROR: failed\n"
+    secrets = {"npm": "tok-4711-sesame", "registry": {"value": "pw-of-the-registry"}, "ca": {"file": "/etc/ca"}}
+    found = FilterModule().filters()["build_failure"](log, 30, secrets)
+    assert found["sentence"] == "the step [1/1] RUN curl -H <npm> failed"
+    assert found["text"] == "refused: <registry>"

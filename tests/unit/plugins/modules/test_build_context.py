@@ -30,3 +30,19 @@ def test_main_fails_with_a_sentence(exit_of: Any, tmp_path: Path) -> None:
 def test_main_needs_one_kind_of_sources(exit_of: Any, tmp_path: Path) -> None:
     ended = exit_of(main, directory=str(tmp_path), dockerfile="", docker_cli="")
     assert "one of the following is required: path, context, archive" in ended.result["msg"]
+
+
+def test_main_shows_no_secret_and_blanks_nothing(exit_of: Any, tmp_path: Path) -> None:
+    secrets = {"npm": "tok-4711-sesame", "word": {"value": "shop"}}
+    asked = {"directory": str(tmp_path / "shop"), "context": str(tmp_path), "dockerfile": "", "docker_cli": ""}
+    ended = exit_of(main, **asked, secrets=secrets)
+    assert "sesame" not in ended.text
+    assert ended.result["place"].startswith(f"{tmp_path}/shop/ansible.")
+    assert Path(ended.result["secrets"][0]["src"]).read_text() == "tok-4711-sesame"
+    assert ended.result["invocation"]["module_args"]["secrets"] == {"npm": "(hidden)", "word": "(hidden)"}
+
+
+def test_main_refuses_what_is_no_secret(exit_of: Any, tmp_path: Path) -> None:
+    asked = {"directory": str(tmp_path / "shop"), "context": str(tmp_path), "dockerfile": "", "docker_cli": ""}
+    ended = exit_of(main, **asked, secrets={"npm": 4711})
+    assert ended.result["msg"].startswith("npm in secrets is a number, not a string")

@@ -89,7 +89,35 @@ def test_a_log_without_a_step() -> None:
     assert found.lines == (
         "ERROR: failed to solve: dockerfile parse error on line 1: unknown instruction: RUNN (did you mean RUN?)",
     )
-    assert found.sentence == "the step of the builder before the first line of the Dockerfile failed"
+    assert found.sentence == (
+        "the step of the builder before the first line of the Dockerfile failed: the Dockerfile is not right; correct "
+        "the line that the builder names below"
+    )
+
+
+def test_a_log_of_nothing_that_is_known() -> None:
+    sentence = "the step of the builder before the first line of the Dockerfile failed"
+    assert failure("ERROR: failed to solve: something else\n", 1).sentence == sentence
+
+
+# What engine 26.1 says of a stage that is not there, and of a secret that is not given.
+STAGE = """#1 [internal] load build definition from Dockerfile
+#1 DONE 0.0s
+ERROR: failed to solve: target stage "nope" could not be found
+"""
+NO_SECRET = """#4 [stage-0 2/2] RUN --mount=type=secret,id=npm,required=true npm ci
+#4 ERROR: secret npm: not found
+ERROR: failed to solve: secret npm: not found
+"""
+
+
+def test_what_a_dockerfile_lacks_is_told() -> None:
+    assert failure(STAGE, 1).cause.startswith(
+        "the Dockerfile has no stage of the name that ⟦setting build_target⟧ says"
+    )
+    found = failure(NO_SECRET, 1)
+    assert found.step == "[stage-0 2/2] RUN npm ci"
+    assert found.cause.startswith("the Dockerfile requires a secret that ⟦setting build_secrets⟧ does not give")
 
 
 def test_a_build_that_was_ended_names_the_step_at_work() -> None:

@@ -10,6 +10,7 @@ from typing import Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import git
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.dockerfile import Kind
 
 ONE, TWO, TAG = "1" * 40, "2" * 40, "3" * 40
 LISTED = f"""{ONE}\tHEAD
@@ -42,6 +43,25 @@ LISTED = f"""{ONE}\tHEAD
 )
 def test_a_version_is_a_branch_a_tag_a_name_or_a_commit(version: str, commit: str) -> None:
     assert git.resolved(version, git.refs_of(LISTED)) == commit
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (f"{ONE} blob 12\n", Kind.FILE),
+        (f"{ONE} tree 33\n", Kind.DIRECTORY),
+        (f"{ONE} commit 200\n", Kind.NOTHING),
+        (f"{ONE} submodule\n", Kind.NOTHING),
+        (f"{ONE}:docker/prod missing\n", Kind.NOTHING),
+        (f"{ONE}:a blob b missing\n", Kind.NOTHING),
+        (f"dangling 44\n{ONE}:gone\n", Kind.NOTHING),
+        (f"notdir 44\n{ONE}:page/x\n", Kind.NOTHING),
+        ("symlink 9\n../secret\n", Kind.OUTSIDE),
+        ("", Kind.NOTHING),
+    ],
+)
+def test_what_lies_at_a_path_of_a_commit(answer: str, kind: Kind) -> None:
+    assert git.kind_of(answer) is kind
 
 
 def test_an_empty_repository_has_no_versions() -> None:

@@ -115,6 +115,10 @@ def test_what_is_not_clear_is_a_problem(manifest: Any, files: Any, problem: str)
     assert problem in of(manifest, **files).problem
 
 
+def test_a_dockerfile_has_its_own_ways() -> None:
+    assert of(Dockerfile="") == PackageManager("npm")
+
+
 def test_sources_without_a_package_json() -> None:
     assert manager_of(["README.md"], {}.get).problem.startswith("There is no package.json at their top")
     assert of("[]", **{"bun.lock": ""}) == PackageManager("bun", "bun@1", lockfile="bun.lock")

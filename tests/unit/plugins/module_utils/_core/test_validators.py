@@ -12,6 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import v
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import (
     excess,
+    not_build_secrets,
     not_hooks,
     one_of,
     ruled,
@@ -32,6 +33,10 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "percent": ([0, 50, "12.5", 100], [-1, 100.1, "half", "", None, float("nan")]),
     "cpus": ([0.01, 1, "0.5", 1024, "1.0"], [0, "0", -1, 1025, "many", "", None]),
     "duration": (["30s", "1m30s", "1.5h", "500ms", "10us"], ["30", "s", "", "1 m", "30s ", "-1s", 30, None, "30S"]),
+    "app_path": (
+        ["", "web", "apps/web", "apps/@acme/web-2"],
+        ["/web", "apps/", "../web", "apps/../web", "a b", ".", None],
+    ),
     "probe_timeout": (
         ["2s", "10s", "1m30s", "0.5m", "1s1000ms", "2.5s"],
         ["1s", "500ms", "1999ms", "1.9s", "0s", "2", "", "2s\n", None, 10],
@@ -62,6 +67,11 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ],
         [None, 5],
     ),
+    "inner_path": (
+        ["", ".", "Dockerfile", "docker/Dockerfile.prod", "a b/ä", "..a/b..", "./x", "a:b"],
+        ["/", "/a", "..", "../a", "a/..", "a/../b", "a\nb", "\0", None, 1],
+    ),
+    "stage": (["", "runner", "Build-1", "a_b.c", "0"], ["-a", "a b", "a:b", "--x", None, 1]),
     "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt/$HOME", "/opt\0", None, 1]),
     "http_url": (
         ["http://a", "https://www.example.com:8443/x"],
@@ -96,7 +106,8 @@ def test_a_wrong_value(kind: str, value: Any) -> None:
 
 
 def test_every_kind_of_a_variable_is_tried_here() -> None:
-    assert {about.get("kind") for about in variables.variables().values()} - {None, "strings", "hooks"} == set(CASES)
+    elsewhere = {None, "strings", "hooks", "build_secrets"}
+    assert {about.get("kind") for about in variables.variables().values()} - elsewhere == set(CASES)
 
 
 def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
@@ -236,3 +247,29 @@ def test_what_cannot_be_converted_is_told_without_classes_of_python(message: str
 def test_text_that_is_of_a_type_of_its_own() -> None:
     (sentence,) = validators.mistyped({"name": object()}, {"name": {"type": "str"}}, [])
     assert sentence.startswith("name is of a type that YAML has no strings of, not a string: put it in quotes")
+
+
+@pytest.mark.parametrize(
+    ("secrets", "sentences"),
+    [
+        ({"npm": "tok", "a.b-c_D": "", "ca": {"value": "x\ny"}, "_key": {"file": "/etc/key, of it"}}, []),
+        ({"a b": "tok"}, ["them has the id 'a b': an id has letters, digits, dots, dashes and underscores, and"]),
+        ({4711: "tok"}, ["them has the id 4711: an id has letters"]),
+        ({"build_ca": "tok"}, ["them has the id 'build_ca': an id has letters"]),
+        ({"npm": 4711}, ["npm in them is a number, not a string: put the value in quotes"]),
+        ({"npm": ["tok"]}, ["npm in them is a list, not a string: put the value in quotes"]),
+        ({"npm": {"value": 4711}}, ["value in npm in them is a number, not a string: put the value in quotes"]),
+        ({"npm": {}}, ["npm in them must be a string, or have either value or file, and nothing else."]),
+        ({"npm": {"value": "tok", "file": "/x"}}, ["npm in them must be a string, or have either value or file"]),
+        ({"npm": {"src": "/x"}}, ["npm in them must be a string, or have either value or file"]),
+        (
+            {"npm": {"file": "token"}},
+            ["npm in them must have an absolute path without a colon or a dollar sign as its"],
+        ),
+        ({"npm": {"file": None}}, ["npm in them must have an absolute path"]),
+    ],
+)
+def test_build_secrets_are_judged_and_not_shown(secrets: dict[Any, Any], sentences: list[str]) -> None:
+    told = not_build_secrets("them", secrets)
+    assert [one[: len(sentence)] for one, sentence in zip(told, sentences, strict=True)] == sentences
+    assert "tok" not in "".join(told).replace("token", "")

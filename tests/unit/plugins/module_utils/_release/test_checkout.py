@@ -201,3 +201,68 @@ def test_a_broken_submodule_leaves_a_checkout_that_the_next_run_finishes(author:
     author.push()
     assert host()["changed"]
     assert not host()["changed"]
+
+
+@pytest.fixture
+def workspace(author: Author) -> Author:
+    """A repository with a Dockerfile and applications in folders, and links."""
+    for link, target in {"infra": "docker", "out": "../secret", "docker/up": "../apps/web", "gone": "nowhere"}.items():
+        (author.place / link).parent.mkdir(exist_ok=True)
+        (author.place / link).symlink_to(target)
+    author.push(**{"docker/prod": "FROM x", "apps/web/a b": "", "apps/web/page": ""})
+    return author
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "context"),
+    [
+        ("docker/prod", ""),
+        ("./docker//prod", "apps/web/"),
+        ("infra/prod", "docker/up"),
+        ("apps/web/a b", "."),
+        ("", ""),
+    ],
+)
+def test_what_the_build_reads_is_looked_for_in_the_commit(
+    workspace: Author, host: Host, dockerfile: str, context: str
+) -> None:
+    host(dockerfile_path=dockerfile, context_path=context)
+    assert not host(check_mode=True, dockerfile_path=dockerfile, context_path=context)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "context", "sentence"),
+    [
+        ("docker/none", "", "There is no file docker/none in main of {}. Correct ⟦setting dockerfile⟧"),
+        ("page/none", "", "There is no file page/none in main of {}."),
+        ("gone", "", "There is no file gone in main of {}."),
+        ("docker", "", "docker in main of {} is a directory. Correct ⟦setting dockerfile⟧"),
+        (".", "", ". in main of {} is a directory."),
+        ("../page", "", "../page leads out of main of {}. Correct ⟦setting dockerfile⟧"),
+        ("out", "", "out leads out of main of {}."),
+        ("", "apps", ""),
+        ("", "apps/none", "There is no directory apps/none in main of {}. Correct ⟦setting build_context⟧"),
+        ("", "docker/prod", "docker/prod in main of {} is a file. Correct ⟦setting build_context⟧"),
+    ],
+)
+def test_a_wrong_path_is_told_as_soon_as_the_commit_is_here(
+    workspace: Author, host: Host, dockerfile: str, context: str, sentence: str
+) -> None:
+    asked = {"dockerfile_path": dockerfile, "context_path": context}
+    assert host(check_mode=True, **asked)["changed"]  # nobody knows yet
+    host()
+    for check_mode in (True, False):
+        if sentence:
+            assert host.refused(check_mode=check_mode, **asked).startswith(sentence.format(f"file://{workspace.bare}"))
+        else:
+            host(check_mode=check_mode, **asked)
+
+
+def test_what_a_submodule_has_is_left_to_the_build(author: Author, host: Host, tmp_path: Path) -> None:
+    other = Author(tmp_path / "other", tmp_path / "ui.git")
+    other.push(Dockerfile="FROM x")
+    author.git("submodule", "--quiet", "add", f"file://{other.bare}", "ui")
+    author.push(page="with a submodule")
+    # A submodule from a path is not fetched, but the commit is here then.
+    assert "Git takes no submodule from a path" in host.refused()
+    assert host(check_mode=True, dockerfile_path="ui/Dockerfile", context_path="ui")["changed"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sources
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.build_context import Params, make
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.build_context import Params, make, run
 
 
 def made(tmp_path: Path, **given: Any) -> dict[str, Any]:
@@ -25,41 +25,110 @@ def made(tmp_path: Path, **given: Any) -> dict[str, Any]:
     return make(Params(directory=str(tmp_path / "opt/shop"), **{**params, **given}))
 
 
-def files(place: str) -> set[str]:
-    return {name for name in os.listdir(place) if name != "context"}
-
-
-OURS = {"Dockerfile", "Dockerfile.dockerignore", "docker"}
-
-
 @pytest.mark.parametrize(
-    ("brings", "beside", "dockerfile", "ignore"),
+    ("brings", "dockerfile", "ignore"),
     [
-        ([], OURS, "FROM ours", "data\n"),
-        ([".dockerignore"], OURS - {"Dockerfile.dockerignore"}, "FROM ours", None),
-        (["Dockerfile.dockerignore"], OURS, "FROM ours", "data\n"),
-        (["Dockerfile"], OURS, "own", ".git\n"),
-        (["Dockerfile", ".dockerignore"], {"docker"}, "own", None),
-        (["Dockerfile", "Dockerfile.dockerignore"], {"docker"}, "own", None),
+        ([], "FROM ours", "data\n"),
+        ([".dockerignore"], "FROM ours", "FROM .dockerignore"),
+        (["Dockerfile.dockerignore"], "FROM ours", "data\n"),
+        (["Dockerfile"], "FROM Dockerfile", ".git\n"),
+        (["Dockerfile", ".dockerignore"], "FROM Dockerfile", "FROM .dockerignore"),
+        (["Dockerfile", "Dockerfile.dockerignore"], "FROM Dockerfile", "FROM Dockerfile.dockerignore"),
+        (
+            ["Dockerfile", "Dockerfile.dockerignore", ".dockerignore"],
+            "FROM Dockerfile",
+            "FROM Dockerfile.dockerignore",
+        ),
     ],
 )
-def test_what_the_sources_do_not_bring_lies_beside_them(
-    tmp_path: Path, brings: list[str], beside: set[str], dockerfile: str, ignore: str | None
+def test_the_dockerfile_and_the_ignore_file_that_count_lie_beside_the_sources(
+    tmp_path: Path, brings: list[str], dockerfile: str, ignore: str
 ) -> None:
     context = tmp_path / "source"
     context.mkdir()
     for name in brings:
-        (context / name).write_text("own")
+        (context / name).write_text(f"FROM {name}")
     result = made(tmp_path, context=str(context))
     assert sorted(os.listdir(context)) == sorted(brings)
     assert result["path"] == str(context)
-    assert files(result["place"]) == beside
+    place = Path(result["place"])
+    assert sorted(path.name for path in place.iterdir()) == ["build", "docker", "secrets"]
+    assert result["dockerfile"] == str(place / "build/Dockerfile")
     assert Path(result["dockerfile"]).read_text() == dockerfile
-    assert result["own_dockerfile"] == ("own" if dockerfile == "own" else "")
-    if ignore is not None:
-        assert Path(f"{result['dockerfile']}.dockerignore").read_text() == ignore
+    assert Path(f"{result['dockerfile']}.dockerignore").read_text() == ignore
+    assert result["own_dockerfile"] == ("" if dockerfile == "FROM ours" else dockerfile)
     assert os.access(result["docker_cli"], os.X_OK)
     assert os.stat(result["place"]).st_mode & 0o777 == 0o700
+
+
+def written(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+ELSEWHERE = {
+    "docker/prod": "FROM theirs\n",
+    "docker/prod.dockerignore": "secret\n",
+    "apps/web/page": "page",
+    "apps/web/secret": "secret",
+    "apps/web/.dockerignore": "page\n",
+    "Dockerfile": "FROM top\n",
+}
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_dockerfile_and_a_context_elsewhere(tmp_path: Path, sent: bool) -> None:
+    root, archive = written(tmp_path / "site", **ELSEWHERE), tmp_path / "sources.tar.gz"
+    parts = {"dockerfile_path": "docker/prod", "context_path": "apps/web"}
+    layout = sources.layout_of(str(root), *parts.values())
+    sources.archive(str(root), sources.chosen(str(root), "", layout), str(archive), layout)
+    result = made(tmp_path, **{"archive": str(archive)} if sent else {"context": str(root)}, **parts)
+    assert result["path"] == f"{result['place']}/context/apps/web" if sent else str(root / "apps/web")
+    assert os.path.basename(result["dockerfile"]) == "prod"
+    assert Path(result["dockerfile"]).read_text() == result["own_dockerfile"] == "FROM theirs\n"
+    assert Path(f"{result['dockerfile']}.dockerignore").read_text() == "secret\n"
+    if sent:
+        assert sorted(os.listdir(result["path"])) == [".dockerignore", "page"]
+
+
+def test_a_context_of_which_nothing_is_sent_is_there(tmp_path: Path) -> None:
+    root, archive = written(tmp_path / "site", **{"a/x": "", "Dockerfile": "FROM x"}), tmp_path / "sources.tar.gz"
+    (root / "Dockerfile.dockerignore").write_text("**\n")
+    layout = sources.layout_of(str(root), "Dockerfile", "a")
+    sources.archive(str(root), sources.chosen(str(root), "", layout), str(archive), layout)
+    result = made(tmp_path, archive=str(archive), dockerfile_path="Dockerfile", context_path="a")
+    assert os.listdir(result["path"]) == []
+
+
+def test_secrets_are_files_that_only_root_reads_and_links_to_those_of_the_host(tmp_path: Path) -> None:
+    (tmp_path / "token, of npm").write_text("from a file")
+    secrets = {"a": "as it is\n", "b": {"value": "äb"}, "c": {"file": str(tmp_path / "token, of npm")}}
+    result = made(tmp_path, context=str(tmp_path), secrets=secrets)
+    places = [f"{result['place']}/secrets/{number}" for number in range(3)]
+    assert result["secrets"] == [
+        {"id": name, "type": "file", "src": place} for name, place in zip(("a", "b", "c"), places, strict=True)
+    ]
+    assert [Path(place).read_text(encoding="utf-8") for place in places] == ["as it is\n", "äb", "from a file"]
+    assert [os.lstat(place).st_mode & 0o777 for place in places[:2]] == [0o600] * 2
+    assert os.stat(f"{result['place']}/secrets").st_mode & 0o777 == 0o700
+    assert "as it is" not in repr(Params("", None, None, "", "", "", secrets=secrets))
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_secret_whose_file_is_not_there_is_refused_first(tmp_path: Path, check: bool) -> None:
+    given = Params(str(tmp_path / "shop"), None, str(tmp_path), "", "", "", secrets={"npm": {"file": "/nowhere/token"}})
+    with pytest.raises(DockerVpsError, match="The build secret npm is to be read from /nowhere/token, and there is no"):
+        run(given, check)
+    assert not (tmp_path / "shop").exists()
+
+
+def test_a_dockerfile_that_builds_nothing_is_refused(tmp_path: Path) -> None:
+    root = written(tmp_path / "site", **{"docker/prod": "ARG FROM\n"})
+    with pytest.raises(DockerVpsError, match="docker/prod of the sources has no line that begins with FROM"):
+        made(tmp_path, context=str(root), dockerfile_path="docker/prod")
+    assert os.listdir(tmp_path / "opt/shop") == []
 
 
 @pytest.mark.parametrize("ignores", [False, True])

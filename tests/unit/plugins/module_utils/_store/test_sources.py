@@ -12,9 +12,11 @@ from typing import Callable
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources import (
+    Layout,
     archive,
     chosen,
     digest,
+    layout_of,
 )
 
 
@@ -278,3 +280,114 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert caught.value.message.startswith(message)
     with pytest.raises(DockerVpsError, match="cannot be read on the controller"):
         archive(str(tmp_path), ["gone.ts"], str(tmp_path / "x.tar.gz"))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Sources of several applications, with links."""
+    for name in (
+        "docker/prod",
+        "docker/prod.dockerignore",
+        "apps/web/page",
+        "apps/web/.dockerignore",
+        "README",
+        "lib/x",
+    ):
+        (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "site" / name).write_text("docker/prod.dockerignore\n" if "dockerignore" in name else name)
+    (tmp_path / "site/linked").symlink_to("apps/web")
+    (tmp_path / "site/infra").symlink_to("docker")
+    (tmp_path / "site/docker/other").symlink_to("../README")
+    (tmp_path / "site/out").symlink_to(tmp_path)
+    (tmp_path / "back").symlink_to("site/README")
+    (tmp_path / "site/broken").symlink_to("nowhere")
+    return tmp_path / "site"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "context", "expected"),
+    [
+        ("", "", ("Dockerfile", "")),
+        ("", ".", ("Dockerfile", "")),
+        ("", "apps/web", ("apps/web/Dockerfile", "apps/web")),
+        ("docker/prod", "", ("docker/prod", "")),
+        ("./docker//prod", "apps/web/", ("docker/prod", "apps/web")),
+        ("infra/prod", "linked", ("docker/prod", "apps/web")),
+        ("docker/other", "", ("docker/other", "")),
+    ],
+)
+def test_where_the_parts_of_a_build_lie(
+    workspace: Path, dockerfile: str, context: str, expected: tuple[str, str]
+) -> None:
+    assert layout_of(str(workspace), dockerfile, context) == Layout(*expected)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "context", "sentence"),
+    [
+        ("docker/none", "", "There is no file docker/none in the sources {}. Correct ⟦setting dockerfile⟧"),
+        ("broken", "", "There is no file broken in the sources {}."),
+        ("docker", "", "docker in the sources {} is a directory. Correct ⟦setting dockerfile⟧"),
+        ("../other", "", "../other leads out of the sources {}. Correct ⟦setting dockerfile⟧"),
+        ("out/secret", "", "out/secret leads out of the sources {}."),
+        ("out/back", "", "out/back leads out of the sources {}."),
+        ("/etc/hostname", "", "/etc/hostname leads out of the sources {}."),
+        ("", "apps/none", "There is no directory apps/none in the sources {}. Correct ⟦setting build_context⟧"),
+        ("", "README", "README in the sources {} is a file. Correct ⟦setting build_context⟧"),
+        ("", "out", "out leads out of the sources {}. Correct ⟦setting build_context⟧"),
+    ],
+)
+def test_a_wrong_path_is_told(workspace: Path, dockerfile: str, context: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        layout_of(str(workspace), dockerfile, context)
+    assert caught.value.message.startswith(sentence.format(workspace))
+
+
+def test_the_parts_of_no_sources_are_not_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="none are not a directory on the controller"):
+        layout_of(str(tmp_path / "none"), "docker/prod", "")
+
+
+@pytest.mark.parametrize(
+    ("layout", "files"),
+    [
+        (
+            Layout("docker/prod", "apps/web"),
+            ["apps/web/.dockerignore", "apps/web/page", "docker/prod", "docker/prod.dockerignore"],
+        ),
+        (Layout("apps/web/Dockerfile", "apps/web"), ["apps/web/.dockerignore", "apps/web/page"]),
+        (
+            Layout("docker/prod"),
+            [
+                "README",
+                "apps/web/.dockerignore",
+                "apps/web/page",
+                "broken",
+                "docker/other",
+                "docker/prod",
+                "docker/prod.dockerignore",
+                "infra",
+                "lib/x",
+                "linked",
+                "out",
+            ],
+        ),
+        (Layout("docker/other", "lib"), ["docker/other", "lib/x"]),
+    ],
+)
+def test_what_counts_of_a_dockerfile_and_a_context_elsewhere(
+    workspace: Path, layout: Layout, files: list[str], tmp_path: Path
+) -> None:
+    assert chosen(str(workspace), "", layout) == files
+    before = digest(str(workspace), files, layout)
+    (workspace / "README").write_text("other")
+    assert (digest(str(workspace), files, layout) != before) is ("README" in files or "docker/other" in files)
+    archive(str(workspace), files, str(tmp_path / "x.tar.gz"), layout)
+    with tarfile.open(tmp_path / "x.tar.gz") as tar:
+        assert tar.getmember(layout.dockerfile).isreg() if layout.dockerfile in files else files == tar.getnames()
+
+
+def test_an_empty_ignore_file_of_a_dockerfile_counts_too(workspace: Path) -> None:
+    (workspace / "docker/prod.dockerignore").write_text("")
+    (workspace / "apps/web/.dockerignore").write_text("page\n")
+    assert "apps/web/page" in chosen(str(workspace), "", Layout("docker/prod", "apps/web"))
