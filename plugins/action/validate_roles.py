@@ -119,6 +119,7 @@ def _wrong(
     found += validators.ruled(rules, values, roles, os.path.isdir)
     for name in [name for name in values if rules[name].get("kind") == "hooks"]:
         found += _hooks(name, values[name], inventory)
+    found += _clashes(values, found)
     for section in _sections():
         names = section.get("one_of", ())
         if {*roles} & {*section.get("required_by", ())} and {*names} <= {*values}:
@@ -128,6 +129,17 @@ def _wrong(
         keys = environment.foreseen(sources, values, found)
         found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
     return found
+
+
+def _clashes(values: Mapping[str, Any], refused: Sequence[str]) -> list[str]:
+    """Return which volumes are mounted where another one is, unless what says so is wrong in itself."""
+    further = "docker_vps_volumes"
+    names = [f"docker_vps_{which}_{what}" for which in ("database", "media") for what in ("volume", "mount")]
+    wrong = {sentence.split(" ", 1)[0] for sentence in refused}
+    if not {further, *names} <= {*values} - wrong:
+        return []
+    pairs = [(values[volume], values[mount]) for volume, mount in zip(names[::2], names[1::2]) if values[volume]]
+    return validators.clashes(further, pairs, values[further])
 
 
 def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple[list[str], Any]:

@@ -19,8 +19,13 @@ options:
     description: The volume with the key C(database) in C(compose.yml); V(<app>-db) when not given.
     type: str
   media_volume:
-    description: The volume with the key C(media) in C(compose.yml); V(<app>-media) when not given.
+    description: The volume with the key C(media) in C(compose.yml); V(<app>-media) when not given, and none when empty.
     type: str
+  volumes:
+    description: Further volumes in C(compose.yml), whose keys there are their names.
+    type: list
+    elements: str
+    default: []
   external:
     description: Whether something other than this Compose project made the volumes.
     type: bool

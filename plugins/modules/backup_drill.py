@@ -39,9 +39,24 @@ options:
     type: int
     default: 3000
   health_path:
-    description: The path that answers when the application is healthy. It is requested with the C(wget) of the image.
+    description:
+      - The path that answers when the application is healthy, for O(health=probe).
     type: str
     default: /api/health
+  health:
+    description:
+      - V(probe) requests O(health_path) in the container with C(wget), C(curl), C(node), C(python3) or C(bash),
+        whichever the image has.
+      - V(image) is the command of the C(HEALTHCHECK) of the image.
+    type: str
+    choices: [probe, image]
+    default: probe
+  health_command:
+    description:
+      - A command that is the health check in place of O(health), as a list, or as a string for the shell of the
+        container.
+    type: raw
+    default: []
   timeout:
     description: Seconds within which the application must become healthy.
     type: float
@@ -130,6 +145,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._backup.drill import Params, run
+from ..module_utils._core import health_check
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._module.backups import APP_ARGUMENTS
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
@@ -151,6 +167,9 @@ def params_of(given: Mapping[str, Any]) -> Params:
     for name, path in given["mounts"].items():
         if not isinstance(path, str) or not path.startswith("/"):
             raise InvalidInput(f"mounts.{name} must be an absolute path in the container, but is {path!r}.")
+    command = given["health_command"]
+    if not health_check.is_command(command):
+        raise InvalidInput(f"health_command must be a list of strings, or a string, but is {command!r}.")
     return Params(
         app=given["app"],
         set=given["set"],
@@ -158,6 +177,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
         mounts=given["mounts"],
         port=given["port"],
         health_path=given["health_path"],
+        health=given["health"],
+        health_command=command,
         timeout=given["timeout"],
     )
 
@@ -172,6 +193,8 @@ def main() -> None:
             "mounts": {"type": "dict", "default": {"db": "/data", "media": "/app/public/media"}},
             "port": {"type": "int", "default": 3000},
             "health_path": {"type": "str", "default": "/api/health"},
+            "health": {"type": "str", "choices": ["probe", "image"], "default": "probe"},
+            "health_command": {"type": "raw", "default": []},
             "timeout": {"type": "float", "default": 60},
             **ENGINE_ARGUMENTS,
         },

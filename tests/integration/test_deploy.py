@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import PROBE, as_test
 from lab import ROOT, STANDIN, App, MakeApp, copied, deploy_all, docker, inspect, play
 
 SECRET = "7f3d9c0e51b24a86" * 4
@@ -54,7 +55,7 @@ def test_it_is_healthy_and_as_specified(app: App) -> None:
     seconds = {key: check[key] / 1e9 for key in ("Interval", "Timeout", "StartPeriod", "StartInterval")}
     assert seconds == {"Interval": 30, "Timeout": 10, "StartPeriod": 40, "StartInterval": 2}
     assert check["Retries"] == 3
-    assert check["Test"][:7] == ["CMD", "wget", "--quiet", "--tries=1", "-T", "9", "--spider"]
+    assert check["Test"] == as_test(PROBE, [], "http://127.0.0.1:3000/api/health", 9)
     compose = (app.directory / "compose.yml").read_text()
     assert "version:" not in compose
     assert "ports:" not in compose

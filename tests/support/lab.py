@@ -240,7 +240,7 @@ class App:
     def url(self, path: str) -> str:
         """Return a URL at the container's address on its network."""
         address = inspect(self.container)["NetworkSettings"]["Networks"][self.network]["IPAddress"]
-        return f"http://{address}:3000{path}"
+        return f"http://{address}:{self.variables.get('docker_vps_port', 3000)}{path}"
 
     def get(self, path: str) -> Response:
         """Ask the application itself, past any proxy."""
@@ -272,7 +272,8 @@ class App:
         containers += docker("ps", "-aq", "--filter", f"network={self.network}").split()
         for container in dict.fromkeys(containers):
             docker("rm", "--force", "--volumes", container, check=False)
-        docker("volume", "rm", "--force", f"{self.name}-db", f"{self.name}-media")
+        volumes = [f"{self.name}-db", f"{self.name}-media", *self.variables.get("docker_vps_volumes", {})]
+        docker("volume", "rm", "--force", *volumes)
         docker("network", "rm", self.network, check=False)
         # By name: the same image may also have the name of another application.
         for image in docker("images", "--format", "{{.Repository}}:{{.Tag}}", self.container).split():

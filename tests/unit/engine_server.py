@@ -86,8 +86,10 @@ def _handler_of(engine: EngineServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
-            self.wfile.write(sent)
+            self.wfile.write(b"" if self.command == "HEAD" else sent)
             return None
+
+        do_HEAD = do_GET  # noqa: N815 - as http.server has it
 
         def _stream(self) -> None:
             self.send_response(200)

@@ -129,6 +129,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
         away: until which second it does not answer.
         uri: what containers are told of their database.
         started: when each container was.
+        lacks: paths at which no container has a program.
     """
 
     versions: dict[str, Version] = field(default_factory=dict)
@@ -138,6 +139,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
     started: dict[str, float] = field(default_factory=dict)
     asked: dict[str, tuple[str, float]] = field(default_factory=dict)
     made: int = 0
+    lacks: Sequence[str] = ()
 
     def add_image(self, name: str, version: Optional[Version] = None) -> None:
         """Add an image."""
@@ -221,6 +223,10 @@ class FakeReleaseEngine(FakeVolumeEngine):
     def text(self, container: str, path: str) -> str:
         self.answer()
         return "node:x:1000:1001::/:\n" if path == "/etc/passwd" and self._there(container) else ""
+
+    def has(self, container: str, path: str) -> bool:
+        self.answer()
+        return bool(self._there(container)) and path not in self.lacks
 
     def logs(self, name: str, lines: int) -> Sequence[str]:
         found = self._found(name)

@@ -190,6 +190,7 @@ def database_of(given: Mapping[str, Any]) -> str:
     templates = NativeEnvironment()
     templates.filters["ptnextjs.docker_vps.database_path"] = FilterModule().filters()["database_path"]
     values = {"docker_vps_env": {}, "docker_vps_database_uri": "file:///data/payload.db", **given}
+    values.setdefault("docker_vps_database_mount", "/data")
     values["docker_vps_backup_volumes"] = {"db": "shop-db", "media": "shop-media"}
     for name in ("__docker_vps_env", "__docker_vps_database", "__docker_vps_backup_database"):
         values[name] = templates.from_string(MADE[name]).render(values)
@@ -223,6 +224,8 @@ def test_backups_read_the_database_as_the_check_of_the_environment_does(uri: str
 def test_the_database_is_known_by_default() -> None:
     assert database_of({}) == "db/payload.db"
     assert database_of({"docker_vps_env": {"PORT": 1}}) == "db/payload.db"
+    elsewhere = {"docker_vps_database_mount": "/srv/db", "docker_vps_database_uri": "file:/srv/db/shop.db"}
+    assert database_of(elsewhere) == "db/shop.db"
 
 
 def made(name: str, given: Mapping[str, Any]) -> Any:
@@ -275,6 +278,36 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
 )
 def test_the_host_needs_what_the_address_of_the_sources_asks_for(given: dict[str, Any], expected: list[str]) -> None:
     assert made("__preflight_commands", given) == expected
+
+
+FURTHER = {"docker_vps_app": "shop", "docker_vps_volumes": {"shop-cache": "/srv/cache"}}
+NO_UPLOADS = {"docker_vps_app": "shop", "docker_vps_media_volume": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("docker_vps_backup_volumes", {}, {"db": "ptnextjs-db", "media": "ptnextjs-media"}),
+        ("docker_vps_backup_volumes", FURTHER, {"db": "shop-db", "media": "shop-media", "shop-cache": "shop-cache"}),
+        ("docker_vps_backup_volumes", NO_UPLOADS, {"db": "shop-db"}),
+        ("docker_vps_drill_mounts", {}, {"db": "/data", "media": "/app/public/media"}),
+        (
+            "docker_vps_drill_mounts",
+            FURTHER,
+            {"db": "/data", "media": "/app/public/media", "shop-cache": "/srv/cache"},
+        ),
+        ("docker_vps_drill_mounts", NO_UPLOADS, {"db": "/data"}),
+        ("docker_vps_backup_uploads_query", {}, "SELECT filename FROM media WHERE filename IS NOT NULL"),
+        ("docker_vps_backup_uploads_query", NO_UPLOADS, ""),
+        ("__docker_vps_own_volumes", FURTHER, ["shop-db", "shop-media", "shop-cache"]),
+        ("__docker_vps_own_volumes", NO_UPLOADS, ["shop-db"]),
+        ("__docker_vps_own_volumes", {**FURTHER, "docker_vps_external_volumes": True}, []),
+        # Which validation tells.
+        ("docker_vps_backup_volumes", {"docker_vps_volumes": "x"}, {"db": "ptnextjs-db", "media": "ptnextjs-media"}),
+    ],
+)
+def test_what_is_made_of_the_volumes(name: str, given: Mapping[str, Any], expected: Any) -> None:
+    assert made(name, given) == expected
 
 
 @pytest.mark.parametrize(

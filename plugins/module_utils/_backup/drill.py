@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from .._core import dotenv
+from .._core import dotenv, health_check
 from .._core.clock import WallClock
 from .._core.environment import database_path
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
@@ -41,7 +41,8 @@ SECOND = 10**9  # the engine counts in nanoseconds
 class Params:
     """Which set, and how its application is started; ``mounts`` maps archives to paths in the container.
 
-    ``port`` counts when the env file names none; ``timeout`` is in seconds.
+    ``port`` counts when the env file names none; ``timeout`` is in seconds; ``health`` and ``health_command`` are as in
+    _core/health_check.py.
     """
 
     app: str
@@ -51,6 +52,8 @@ class Params:
     port: int = 3000
     health_path: str = "/api/health"
     timeout: float = 60.0
+    health: str = health_check.PROBE
+    health_command: Union[str, Sequence[str]] = ()
 
 
 def run(
@@ -260,7 +263,7 @@ class _Drill:
             "Env": [f"{key}={value}" for key, value in self.env.items()],
             "Labels": self.labels,
             "Healthcheck": {
-                "Test": ["CMD", "wget", "--quiet", "--tries=1", "-T", "9", "--spider", url],
+                "Test": health_check.as_test(self.params.health, self.params.health_command, url, 9),
                 "Interval": SECOND,
                 "Timeout": 10 * SECOND,
                 "StartPeriod": int(self.params.timeout * SECOND),

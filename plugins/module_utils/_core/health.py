@@ -17,6 +17,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
 from .errors import InvalidInput
 from .logs import parse_time
+from .remedies import setting
 from .text import counted, short
 
 _OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
@@ -270,7 +271,13 @@ def _last_probe(now: ContainerSnapshot) -> str:
         return f"; its health check has not run yet{_answer(now)}" if now.health else ""
     last = now.probes[-1]
     output = f" and said: {last.output[:_SHOWN]}" if last.output else "" if now.answer else " and no output"
-    return f"; the last health check ended with code {last.exit_code}{output}{_answer(now)}"
+    return f"; the last health check ended with code {last.exit_code}{_unfit(last)}{output}{_answer(now)}"
+
+
+def _unfit(last: Probe) -> str:
+    """Return what the codes mean with which a shell says that a command is not there, or cannot be run."""
+    means = f" (a command that it needs cannot be run in the image; name another in {setting('health_command')})"
+    return means if last.exit_code in (126, 127) else ""
 
 
 def _answer(now: ContainerSnapshot) -> str:

@@ -6,10 +6,13 @@ from __future__ import annotations
 import datetime
 import difflib
 import ipaddress
+import itertools
+import posixpath
 import re
 from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from .health_check import is_command
 from .remedies import setting
 from .text import short
 
@@ -63,6 +66,9 @@ def http_url(value: Any) -> bool:
 
 
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
+_ABSOLUTE = _matches(r"/[^\0:$]*")
+_ARCHIVED = _matches(r"(?=..)[a-zA-Z0-9][a-zA-Z0-9_.]*(-[a-zA-Z0-9_.]+)*")  # as archives are
+_TAKEN = ("db", "media", "database", "manifest")  # by archives, keys of the definition, and the manifest
 _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@|(?<=http:)//[^/@\s]*@|(?<=https:)//[^/@\s]*@")
 
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -105,7 +111,19 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         f"a git URL without a password or token, which have variables of their own ({setting('git_token')}, "
         f"{setting('git_key')})",
     ),
-    "path": (_matches(r"/[^\0:$]*"), "an absolute path without a colon or a dollar sign"),
+    "path": (_ABSOLUTE, "an absolute path without a colon or a dollar sign"),
+    "mounts": (
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(_ARCHIVED(name) and name not in _TAKEN and _ABSOLUTE(path) for name, path in value.items())
+        ),
+        "a mapping from names of volumes (letters, digits, dots, underscores, and single dashes between them; not "
+        f"{', '.join(_TAKEN)}) to absolute paths",
+    ),
+    "command": (
+        lambda value: is_command(value) and (not value or bool(value[0])),
+        "a command as a list of strings, or as one string",
+    ),
     "inner_path": (
         _matches(r"(?!/|(.*/)?\.\.(/|$))[^\0-\x1f]*"),
         "a path inside the sources, from their top and without ..",
@@ -185,6 +203,34 @@ def one_of(names: Sequence[str], values: Mapping[str, Any]) -> list[str]:
         return []
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     return [f"One of {listed} must be set, but {' and '.join(given) + ' are' if given else 'none is'} set."]
+
+
+def clashes(name: str, others: Sequence[Tuple[str, str]], further: Mapping[str, str]) -> list[str]:
+    """Return one sentence per volume that is mounted where another one is, or that two variables name.
+
+    Args:
+        name: the variable of the further volumes.
+        others: the names and mounts of volumes with variables of their own, which may lie in each other.
+        further: the mounts of the further volumes by their names.
+    """
+    known = [(volume, posixpath.normpath(path)) for volume, path in others]
+    sentences = []
+    for first, second in itertools.combinations(known, 2):
+        if first[1] == second[1]:
+            sentences.append(f"{first[0]} and {second[0]} are both mounted at {first[1]}. Give each a path of its own.")
+    for volume, given in further.items():
+        path = posixpath.normpath(given)
+        if volume in [other for other, _path in others]:
+            sentences.append(f"{name} names the volume {volume}, which has a variable of its own. Leave it out there.")
+            continue
+        for other, place in known:
+            if posixpath.commonpath([path, place]) in (path, place):
+                sentences.append(
+                    f"{name} mounts {volume} at {path}, and {other} is mounted at {place}. "
+                    "Mount each where no other one is, and none inside another."
+                )
+        known.append((volume, path))
+    return sentences
 
 
 def not_hooks(name: str, hooks: Sequence[Any]) -> list[str]:

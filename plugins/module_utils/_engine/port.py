@@ -89,6 +89,10 @@ class EnginePort(Watched, Protocol):
         """Return a text file of a container."""
         raise NotImplementedError
 
+    def has(self, container: str, path: str) -> bool:
+        """Return whether there is something at a path of a container."""
+        raise NotImplementedError
+
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return an image."""
         raise NotImplementedError

@@ -40,6 +40,7 @@ DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 APPLICATION_ANSWERS_WITHIN = 3.0  # seconds
 ANSWER_WITHIN = 30  # seconds for one ordinary request
 _ENDPOINT = ("IPAMConfig", "Links", "DriverOpts")  # what people configure of a place on a network
+NOT_FOUND = 404
 PIECE = 64 * 1024  # bytes of a log that are read at once
 
 T = TypeVar("T")
@@ -351,6 +352,15 @@ class Engine:
             member = tar.next()
             file = tar.extractfile(member) if member and member.isfile() else None
             return file.read().decode("utf-8", "replace") if file else ""
+
+    def has(self, container: str, path: str) -> bool:
+        """Return whether there is something at a path of a container, which need not run."""
+        api = self._api
+        url = f"{api.base_url}/v{api.api_version}/containers/{quote(container, safe='')}/archive"
+        answer = self._asked(lambda: api.head(url, params={"path": path}, timeout=ANSWER_WITHIN))
+        if answer.status_code != NOT_FOUND:
+            self._asked(lambda: _right(answer))
+        return bool(answer.ok)
 
     def log(self, name: str, tail: int, since: str = "", until: str = "") -> Iterator[bytes]:
         """Yield what a container wrote, with times, in pieces as the engine sends it; see _core/logs.py.

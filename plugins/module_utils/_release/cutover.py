@@ -18,9 +18,10 @@ from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
 from .._backup.databases import schemas, why_unused
 from .._backup.journal import NotRunning, go_on
 from .._backup.volumes import Volume, running, volume_of
-from .._core import environment, passwd, releases
+from .._core import dotenv, environment, passwd, releases
 from .._core.errors import DockerVpsError, EngineError
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
+from .._core.health_check import command_of
 from .._core.health_wait import asked
 from .._core.host import FILES_LABEL, HASH_LABEL, PROJECT_LABEL
 from .._core.manifest import new_id
@@ -34,7 +35,7 @@ from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
 from .cutover_state import COPY, NEXT, OLD, CutoverWorld, UnderWay, boot
-from .health_probe import Probed, command_of
+from .health_probe import Probed, refuse_unfit
 from .migration import UNLIMITED, Comparison
 from .preconditions import (
     FAIL,
@@ -325,15 +326,17 @@ class _Cutover:
         }
         new = self.engine.recreate(made, waiting, labels, self.params.aliases)
         self.way = self.way.write(self.releases, new=new)
+        refuse_unfit(self.engine, new)
         self._give_volumes()
 
     def _give_volumes(self) -> None:
-        """Give volumes that nobody has used to the user of the image.
+        """Give volumes that nobody has used to the user of the image, or to PUID and PGID when it names none.
 
         The engine gives them the owner of the directory in the image, and root's when there is none.
         """
         image = self.engine.image(self.params.image) or {}
-        user = (image.get("Config") or {}).get("User") or ""
+        env = dotenv.parse(self.ready.environment.text)
+        user = (image.get("Config") or {}).get("User") or f"{env.get('PUID', '')}:{env.get('PGID', '')}"
         ids = passwd.ids_of(user, self.engine.text(self.way.new, "/etc/passwd")) if user else None
         if not ids or self.params.external:
             return
@@ -382,7 +385,7 @@ class _Cutover:
         They are accepted in the order in which they came, so an answer to one more tells that all were.
         """
         old = self.engine.container(self.way.old) or {}
-        command = command_of((old.get("Config") or {}).get("Healthcheck") or {})
+        command = command_of(old.get("Config") or {})
         until = self.clock.now() + HEARD_OUT_WITHIN
         with contextlib.suppress(EngineError):
             asked = self.engine.begin(self.way.old, command) if command else ""

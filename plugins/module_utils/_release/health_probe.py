@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping, Sequence
+from typing import Sequence
 
 from .._core.clock import Clock
-from .._core.errors import EngineError, EngineUnreachable
+from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import ContainerSnapshot
+from .._core.health_check import command_of, needs_of, places_of
 from .._core.health_wait import Feed
+from .._core.remedies import setting
 from .._engine.port import EnginePort
 
 ASK_EVERY = 0.15  # seconds; users wait for the answer
@@ -58,7 +60,7 @@ class Probed:
 
     def _begin(self, name: str) -> None:
         container = self._engine.container(name) or {}
-        command = command_of((container.get("Config") or {}).get("Healthcheck") or {})
+        command = command_of(container.get("Config") or {})
         if command:
             self._asked[name] = self._engine.begin(name, command)
 
@@ -76,9 +78,25 @@ class _Impatient:
         self._feed.close()
 
 
-def command_of(check: Mapping[str, Any]) -> list[str]:
-    """Return the command of a health check as the engine knows it, empty when there is none."""
-    kind, *arguments = check.get("Test") or [""]
-    if kind == "CMD":
-        return arguments
-    return ["/bin/sh", "-c", arguments[0]] if kind == "CMD-SHELL" else []
+def refuse_unfit(engine: EnginePort, container: str) -> None:
+    """Refuse a container, which need not have run, that has no health check or not what that needs.
+
+    Raises:
+        DockerVpsError: which one, and what helps.
+    """
+    config = (engine.container(container) or {}).get("Config") or {}
+    image = config.get("Image")
+    if not command_of(config):
+        raise DockerVpsError(
+            f"The image {image} has no HEALTHCHECK, so nothing could tell when it is healthy. Set "
+            f"{setting('health', 'probe')}, or add one to its Dockerfile; Podman leaves it out unless it builds with "
+            "--format docker."
+        )
+    for programs in needs_of(config):
+        paths = (path for program in programs for path in places_of(program, config))
+        if not any(engine.has(container, path) for path in paths):
+            raise DockerVpsError(
+                f"The image {image} has no {' or '.join(programs)}, which its health check needs. Set "
+                f"{setting('health', 'image')} if it has a HEALTHCHECK that works there, or name a command that it has "
+                f"in {setting('health_command')}."
+            )

@@ -50,7 +50,9 @@ class Params:
     Attributes:
         definition: the content of compose.yml.
         image: what the definition names.
-        database_volume, media_volume: the names of the volumes, whose keys in the definition are database and media.
+        database_volume, media_volume: the names of the volumes, whose keys in the definition are database and media;
+            the latter is empty when there is none.
+        further_volumes: the names of others, which are their keys as well.
         external: whether the volumes are not Compose's own.
         allowed_containers: containers that may run on the database besides the application, such as a replica's.
         start_first_force: start-first also on SQLite.
@@ -74,6 +76,7 @@ class Params:
     image: str
     database_volume: str
     media_volume: str
+    further_volumes: Sequence[str] = ()
     external: bool = False
     aliases: Sequence[str] = ()
     allowed_containers: Sequence[str] = ()
@@ -100,7 +103,8 @@ class Params:
     @property
     def volumes(self) -> Mapping[str, str]:
         """The names of the volumes by their keys in the definition."""
-        return {"database": self.database_volume, "media": self.media_volume}
+        media = {"media": self.media_volume} if self.media_volume else {}
+        return {"database": self.database_volume, **media, **{name: name for name in self.further_volumes}}
 
 
 @dataclass(frozen=True)

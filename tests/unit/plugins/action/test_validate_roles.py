@@ -297,3 +297,18 @@ def test_no_secret_is_shown() -> None:
 def test_wrong_arguments_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(AnsibleError):
         validated({}, **arguments)
+
+
+def test_volumes_are_mounted_apart_from_each_other() -> None:
+    further = {"docker_vps_volumes": {"shop-cache": "/data/cache"}}
+    (problem,) = problems(further, roles=["stack"])
+    assert problem.startswith(
+        "docker_vps_volumes mounts shop-cache at /data/cache, and ptnextjs-db is mounted at /data."
+    )
+    assert problems({**further, "docker_vps_database_mount": "/srv"}, roles=["stack"]) == []
+    (problem,) = problems({"docker_vps_volumes": {"shop-cache": "cache"}}, roles=["stack"])
+    assert problem.startswith("docker_vps_volumes must be a mapping from names of volumes")
+    none = {"docker_vps_media_volume": "", "docker_vps_volumes": {"shop-pub": "/app/public"}}
+    assert problems(none, roles=["stack"]) == []
+    (problem,) = problems({**none, "docker_vps_media_volume": "shop-media"}, roles=["stack"])
+    assert "and shop-media is mounted at /app/public/media." in problem

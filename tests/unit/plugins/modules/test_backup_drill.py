@@ -28,13 +28,20 @@ DEFAULTS: dict[str, Any] = {
     "port": 3000,
     "health_path": "/api/health",
     "timeout": 60.0,
+    "health": "probe",
+    "health_command": [],
 }
 
 
 def test_params_are_read() -> None:
-    assert params_of(DEFAULTS) == Params("shop", "latest", "/opt/shop/.env.production", {"db": "/data"})
+    assert params_of(DEFAULTS) == Params(
+        "shop", "latest", "/opt/shop/.env.production", {"db": "/data"}, health_command=[]
+    )
     given = {"env_file": "/x/env", "port": 8080, "health_path": "/up", "timeout": 5.0}
-    assert params_of({**DEFAULTS, **given}) == Params("shop", "latest", "/x/env", {"db": "/data"}, 8080, "/up", 5.0)
+    given |= {"health": "image", "health_command": ["/bin/check"]}
+    assert params_of({**DEFAULTS, **given}) == Params(
+        "shop", "latest", "/x/env", {"db": "/data"}, 8080, "/up", 5.0, "image", ["/bin/check"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,7 @@ def test_params_are_read() -> None:
         ({"port": 70000}, "port must be between 1 and 65535, but is 70000"),
         ({"health_path": "up"}, "health_path must begin with /, but is 'up'"),
         ({"mounts": {"db": "data"}}, "mounts.db must be an absolute path in the container, but is 'data'"),
+        ({"health_command": [3]}, r"health_command must be a list of strings, or a string, but is \[3\]"),
         ({"mounts": {"db": 3}}, "mounts.db must be an absolute path in the container, but is 3"),
     ],
 )

@@ -54,7 +54,7 @@ async function readVendors(): Promise<number> {
   return totalDocs
 }
 
-// Next.js answers HEAD with this as well, which is what wget --spider sends.
+// Next.js answers HEAD with this as well.
 export async function GET() {
   const timestamp = new Date().toISOString()
   try {

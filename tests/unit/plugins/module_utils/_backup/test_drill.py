@@ -21,6 +21,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     InvalidInput,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import PROBE, as_test
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import DrillResult
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
@@ -198,16 +199,7 @@ def test_how_the_container_is_made(world: World) -> None:
     ]
     assert config["Labels"] == {"ptnextjs.docker_vps.drill": "shop"}
     check = config["Healthcheck"]
-    assert check["Test"] == [
-        "CMD",
-        "wget",
-        "--quiet",
-        "--tries=1",
-        "-T",
-        "9",
-        "--spider",
-        "http://127.0.0.1:8080/healthz",
-    ]
+    assert check["Test"] == as_test(PROBE, [], "http://127.0.0.1:8080/healthz", 9)
     assert (check["Interval"], check["StartPeriod"]) == (10**9, 20 * 10**9)
     host = config["HostConfig"]
     assert host["NetworkMode"] == NAME
@@ -260,7 +252,16 @@ def test_a_set_without_a_database_is_enough_for_an_application_with_a_server(wor
 def test_the_port_of_the_env_file_counts(world: World) -> None:
     world.env_file.write_text("PORT=4000\n")
     world.drill(port=8080)
-    assert world.engine.configs[0]["Healthcheck"]["Test"][-1] == "http://127.0.0.1:4000/api/health"
+    assert world.engine.configs[0]["Healthcheck"]["Test"][-2] == "http://127.0.0.1:4000/api/health"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({"health": "image"}, []), ({"health_command": ["/bin/check", "a"]}, ["CMD", "/bin/check", "a"])],
+)
+def test_it_asks_as_the_application_is_asked(world: World, given: dict[str, Any], expected: list[str]) -> None:
+    world.drill(**given)
+    assert world.engine.configs[0]["Healthcheck"]["Test"] == expected
 
 
 def test_nothing_is_known_of_the_live_container(world: World) -> None:

@@ -250,6 +250,13 @@ SENTENCES = [
         Reason.UNHEALTHY,
         "is unhealthy: 3 health checks in a row failed; the last health check ended with code 7 and no output.",
     ),
+    (
+        "unhealthy",
+        {"failing_streak": 1, "probes": (Probe("", "", 127, "sh: 1: curl: not found"),)},
+        Reason.UNHEALTHY,
+        "is unhealthy: a health check failed; the last health check ended with code 127 (a command that it needs "
+        "cannot be run in the image; name another in ⟦setting health_command⟧) and said: sh: 1: curl: not found.",
+    ),
     ("exited-3", {}, Reason.EXITED, "exited with code 3."),
     ("exited-3", {"error": "no such file"}, Reason.EXITED, "exited with code 3 (no such file)."),
     (

@@ -11,6 +11,7 @@ from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import (
+    clashes,
     excess,
     not_build_secrets,
     not_hooks,
@@ -56,6 +57,26 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "name": (["proxy", "ptnextjs-app", "a1", "A_b.c-d"], ["", "a", "-a", ".a", "a b", "a/b", "ä1", None, 12, "a1\n"]),
     "names": ([[], ["proxy", "www.example.com"]], [["ok", ""], ["a b"], [5], [None], None, "ab", 5]),
+    "mounts": (
+        [{}, {"shop-cache": "/srv/cache", "a.b_c-d": "/x y"}],
+        [
+            {"shop-cache": "srv"},
+            {"shop--cache": "/srv"},
+            {"cache-": "/srv"},
+            {"db": "/srv"},
+            {"manifest": "/srv"},
+            {"a": "/srv"},
+            {"ab": None},
+            {5: "/srv"},
+            ["ab"],
+            "ab",
+            None,
+        ],
+    ),
+    "command": (
+        ["", [], "curl -f http://127.0.0.1", ["/bin/check", ""]],
+        [[""], ["", "a"], [5], {"a": "b"}, 5, None, True],
+    ),
     "project": (["ptnextjs", "a", "0", "a_b-c"], ["", "Site", "-a", "_a", "a.b", "a b", None]),
     "git_url": (
         [
@@ -140,6 +161,50 @@ def test_any_value_is_judged(kind: str, value: Any) -> None:
 def test_every_size_that_is_right_can_be_read_by_the_modules(text: str) -> None:
     if not wrong({"size": ["x"]}, {"x": text}, os.path.isdir):
         assert human_to_bytes(text) >= 0
+
+
+@pytest.mark.parametrize(
+    ("others", "further", "sentences"),
+    [
+        ({"shop-db": "/data", "shop-media": "/app/media"}, {"shop-cache": "/srv/cache", "shop-x": "/srv/cache2"}, []),
+        ({"shop-db": "/data", "shop-media": "/data/media"}, {}, []),
+        (
+            {"shop-db": "/data", "shop-media": "/data/"},
+            {},
+            ["shop-db and shop-media are both mounted at /data. Give each a path of its own."],
+        ),
+        (
+            {"shop-db": "/data"},
+            {"shop-db": "/srv"},
+            ["further names the volume shop-db, which has a variable of its own. Leave it out there."],
+        ),
+        (
+            {"shop-db": "/data"},
+            {"shop-cache": "/data//cache/"},
+            [
+                "further mounts shop-cache at /data/cache, and shop-db is mounted at /data. "
+                "Mount each where no other one is, and none inside another."
+            ],
+        ),
+        (
+            {"shop-db": "/srv/db"},
+            {"shop-x": "/srv", "shop-y": "/srv"},
+            [
+                f"further mounts {volume} at /srv, and {other} is mounted at {place}. "
+                "Mount each where no other one is, and none inside another."
+                for volume, other, place in (
+                    ("shop-x", "shop-db", "/srv/db"),
+                    ("shop-y", "shop-db", "/srv/db"),
+                    ("shop-y", "shop-x", "/srv"),
+                )
+            ],
+        ),
+    ],
+)
+def test_volumes_that_are_mounted_where_another_one_is(
+    others: dict[str, str], further: dict[str, str], sentences: list[str]
+) -> None:
+    assert clashes("further", list(others.items()), further) == sentences
 
 
 def test_an_empty_value_is_judged_where_a_role_wants_one() -> None:

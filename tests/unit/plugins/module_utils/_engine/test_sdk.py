@@ -516,6 +516,18 @@ def test_a_file_of_a_container(serve_engine: ServeEngine, answer: tuple[int, Any
     assert server.asked[-1] == ("/containers/app/archive", {"path": ["/etc/passwd"]})
 
 
+def test_whether_a_container_has_a_file(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/app/archive": (200, b"")})
+    engine = engine_of(server)
+    assert engine.has("app", "/bin/sh") is True
+    assert server.asked[-1] == ("/containers/app/archive", {"path": ["/bin/sh"]})
+    server.answers["/containers/app/archive"] = (404, {"message": "Could not find the file"})
+    assert engine.has("app", "/bin/sh") is False
+    server.answers["/containers/app/archive"] = (500, {"message": "on fire"})
+    with pytest.raises(EngineError, match="The Docker engine refused"):
+        engine.has("app", "/bin/sh")
+
+
 def test_the_end_of_a_log_up_to_a_time(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/containers/app/logs": (200, b"")})
     assert list(engine_of(server).log("app", 7, until="1769860800.5")) == []

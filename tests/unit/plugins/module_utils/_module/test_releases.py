@@ -50,12 +50,19 @@ def test_what_is_not_given_follows_from_the_name() -> None:
     assert 0 < read.drain_timeout < 1
 
 
+def test_an_application_without_uploads_and_with_volumes_of_its_own() -> None:
+    given = {"media_volume": "", "volumes": ["shop-cache"]}
+    read = cutover_of({**DEFAULTS, **given}, definition="text", image="shop:1")
+    assert read.volumes == {"database": "shop-db", "shop-cache": "shop-cache"}
+
+
 def test_everything_given() -> None:
     given = {
         "project": "p",
         "container": "c",
         "database_volume": "d",
         "media_volume": "m",
+        "volumes": ["v"],
         "external": True,
         "aliases": ["a"],
         "allowed_containers": ["b"],
@@ -84,6 +91,7 @@ def test_everything_given() -> None:
         image="shop:1",
         database_volume="d",
         media_volume="m",
+        further_volumes=("v",),
         external=True,
         aliases=("a",),
         allowed_containers=("b",),

@@ -17,9 +17,11 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     DockerVpsError,
     EngineError,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import DEFAULT_PATH
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
@@ -427,17 +429,19 @@ def test_of_a_database_elsewhere_nothing_is_said(site: Site, uri: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
 @pytest.mark.parametrize(
-    ("user", "owner", "fill"),
+    ("user", "owner", "fill", "env"),
     [
-        ("node", (1000, 1001), ""),
-        ("1005", (1005, 0), ""),
-        ("", (0, 0), ""),
-        ("gone", (0, 0), ""),
-        ("node", (0, 0), "file"),
+        ("node", (1000, 1001), "", ""),
+        ("node", (1000, 1001), "", "PUID=7\nPGID=8\n"),
+        ("1005", (1005, 0), "", ""),
+        ("", (0, 0), "", ""),
+        ("", (7, 8), "", "PUID=7\nPGID=8\n"),
+        ("gone", (0, 0), "", ""),
+        ("node", (0, 0), "file", ""),
     ],
 )
 def test_a_volume_that_nobody_has_used_is_given_to_the_user_of_the_image(
-    site: Site, user: str, owner: tuple[int, int], fill: str
+    site: Site, user: str, owner: tuple[int, int], fill: str, env: str
 ) -> None:
     site.engine.add_image("shop:2")
     site.engine.images["shop:2"]["Config"] = {"User": user}
@@ -447,9 +451,23 @@ def test_a_volume_that_nobody_has_used_is_given_to_the_user_of_the_image(
     if fill:
         (media / fill).touch()
     os.chown(media, 0, 0)
-    site.deploy("shop:2")
+    site.deploy("shop:2", environment=Kept(env, 0o600, 0, 0))
     assert (media.stat().st_uid, media.stat().st_gid) == owner
     assert (site.db.stat().st_uid, site.db.stat().st_gid) == (0, 0)  # there is a database in it
+
+
+def test_further_volumes_are_made_and_an_image_that_cannot_be_asked_is_refused(site: Site) -> None:
+    site.deploy("shop:2", media_volume="", further_volumes=["shop-cache"])
+    assert site.engine.volumes["shop-cache"]["Labels"] == {
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.volume": "shop-cache",
+    }
+    before = site.engine.names()
+    site.engine.calls.clear()
+    site.engine.lacks = [f"{place}/wget" for place in DEFAULT_PATH.split(":")]
+    assert "The image shop:3 has no wget, which its health check needs." in failed(site, "shop:3").message
+    assert site.engine.names() == before
+    assert not {f"stop {APP}", f"start {NEXT}"} & {*site.engine.did()}
 
 
 def test_pruning_that_fails_is_a_caution(site: Site) -> None:

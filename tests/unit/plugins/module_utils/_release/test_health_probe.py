@@ -6,13 +6,18 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Sequence
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError, EngineUnreachable
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
+    EngineError,
+    EngineUnreachable,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, Reason, WantedHealth
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import PROBE, as_test
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import Wait, Waited
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.health_probe import (
     ASK_EVERY,
     Probed,
-    command_of,
+    refuse_unfit,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock, FakeEngine, seen
 
@@ -114,18 +119,52 @@ def test_the_feed_is_closed() -> None:
     assert [feed.closed for feed in engine.feeds] == [1]
 
 
+class FakeImageEngine(FakeEngine):
+    """An engine with one container that was made, of an image that has these files."""
+
+    config: Mapping[str, Any] = {}
+    files: Sequence[str] = ()
+
+    def container(self, name: str) -> Optional[Mapping[str, Any]]:
+        return {"Config": {"Image": "shop:1", **self.config}}
+
+    def has(self, container: str, path: str) -> bool:
+        return path in self.files
+
+
+OURS = as_test(PROBE, [], "http://127.0.0.1:3000/", 9)
+NO_TOOL = "has no wget or curl or node or python3 or bash, which its health check needs. Set ⟦setting health image⟧ if"
+
+
 @pytest.mark.parametrize(
-    ("check", "command"),
+    ("test", "files", "lacks"),
     [
-        ({"Test": ["CMD", "a", "b"]}, ["a", "b"]),
-        ({"Test": ["CMD-SHELL", "a && b"]}, ["/bin/sh", "-c", "a && b"]),
-        ({"Test": ["NONE"]}, []),
-        ({"Test": []}, []),
-        ({}, []),
+        (OURS, ["/bin/sh", "/usr/bin/python3"], ""),
+        (OURS, ["/usr/bin/wget"], "has no sh, which its health check needs. Set ⟦setting health image⟧ if it has a"),
+        (OURS, ["/bin/sh", "/opt/node"], NO_TOOL),
+        (["CMD", "/check"], ["/check"], ""),
+        (["CMD", "/check"], [], "has no /check, which its health check needs."),
+        (["CMD-SHELL", "check"], ["/bin/sh"], ""),
+        (["CMD-SHELL", "check"], ["/usr/bin/sh"], "has no /bin/sh, which its health check needs."),
+        (
+            ["NONE"],
+            ["/bin/sh"],
+            "has no HEALTHCHECK, so nothing could tell when it is healthy. Set ⟦setting health probe",
+        ),
+        ([], ["/bin/sh"], "has no HEALTHCHECK"),
     ],
 )
-def test_the_command_of_a_check(check: Mapping[str, Any], command: list[str]) -> None:
-    assert command_of(check) == command
+def test_a_container_whose_health_nobody_could_tell_is_refused(
+    test: Sequence[str], files: Sequence[str], lacks: str
+) -> None:
+    engine = FakeImageEngine(FakeClock(), {"app": [(0, seen("starting"))]})
+    engine.config, engine.files = {"Healthcheck": {"Test": test}}, files
+    if not lacks:
+        return refuse_unfit(engine, "app")  # type: ignore[arg-type]
+    with pytest.raises(DockerVpsError) as caught:
+        refuse_unfit(engine, "app")  # type: ignore[arg-type]
+    assert caught.value.message.startswith(f"The image shop:1 {lacks}")
+    return None
 
 
 def test_the_application_is_asked_by_the_engine() -> None:
