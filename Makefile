@@ -68,7 +68,7 @@ molecule: engine $(ready) ## Test roles on instances with systemd and an engine 
 	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
 
 engines: engine $(ready) ## Run Molecule scenarios on other engines, Composes and image stores, and write docs/compatibility.md (an hour); ONLY="lifecycle image"
-	python tests/support/engines.py $(ONLY)
+	python tests/support/matrix.py $(ONLY)
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
 	pytest tests/acceptance $(times)

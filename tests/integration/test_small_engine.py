@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -16,66 +13,24 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.container_health import params_of, run
+from engines import MEBIBYTE, SecondEngine, second_engine
 from lab import STANDIN, App, MakeApp, Played, copied, image_of, until
 from lab import run as command
 from releases import Versions, current
 
-MEBIBYTE = 2**20
-
-
-class SmallEngine:
-    """A second engine whose disk is a file system in memory of a fixed size."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.process = place, None  # type: Path, Optional[subprocess.Popen[bytes]]
-        self.sockets = tempfile.mkdtemp(prefix="docker")  # their paths must be short
-        self.url = f"unix://{place}/docker.sock"
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        options = [f"--data-root={self.place}/disk", f"--exec-root={self.sockets}", f"--pidfile={self.place}/pid"]
-        options += [f"--host={self.url}", "--iptables=false", "--ip6tables=false", "--live-restore"]
-        log = (self.place / "log").open("ab")
-        # In a network namespace of its own, or it would remove the bridge of the host's engine.
-        self.process = subprocess.Popen(["unshare", "--net", "dockerd", *options], stdout=log, stderr=log)
-        until(lambda: not command("docker", "--host", self.url, "info", check=False).returncode, 30, "an answer")
-
-    def stop(self) -> None:
-        """Stop it; with live-restore, containers go on."""
-        assert self.process
-        self.process.terminate()
-        self.process.wait(timeout=60)
-
-    def docker(self, *arguments: str) -> str:
-        """Run a docker command on it."""
-        return command("docker", "--host", self.url, *arguments).stdout.strip()
-
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[SmallEngine]:
-    """A small engine with the base image on it."""
-    base = image_of("base_image.sh")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command("mount", "-t", "tmpfs", "-o", f"size={1300 * MEBIBYTE}", "tmpfs", str(disk))
-    small = SmallEngine(tmp_path)
-    try:
-        small.start()
+def engine(tmp_path: Path) -> Iterator[SecondEngine]:
+    """An engine with a small disk and the base image on it."""
+    with second_engine(tmp_path, size=1300 * MEBIBYTE) as small:
         archive = tmp_path / "base.tar"
-        command("docker", "save", "--output", str(archive), base)
+        command("docker", "save", "--output", str(archive), image_of("base_image.sh"))
         small.docker("load", "--input", str(archive))
         archive.unlink()
         yield small
-    finally:
-        containers = command("docker", "--host", small.url, "ps", "-aq", check=False).stdout.split()
-        if containers:
-            small.docker("rm", "--force", *containers)
-        small.stop()
-        command("sh", "-c", f"umount -R {disk} {small.sockets}/netns 2>/dev/null; umount -l {disk}", check=False)
-        shutil.rmtree(small.sockets, ignore_errors=True)
 
 
-def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: MakeApp, sources: Path) -> None:
+def test_a_disk_that_fills_up_during_the_build(engine: SecondEngine, make_app: MakeApp, sources: Path) -> None:
     fill = "require('fs').writeFileSync('big', Buffer.alloc(1000 << 20, 7))\n"
     copied(STANDIN, sources, **{"build.js": fill})
     variables = {
@@ -92,7 +47,7 @@ def test_a_disk_that_fills_up_during_the_build(engine: SmallEngine, make_app: Ma
 class Site:
     """The stand-in application on a small engine, asked from the inside, since its network is not the host's."""
 
-    def __init__(self, engine: SmallEngine, app: App) -> None:
+    def __init__(self, engine: SecondEngine, app: App) -> None:
         self.engine, self.app = engine, app
         engine.docker("network", "create", app.network)
         self.played("deploy")
@@ -127,7 +82,7 @@ class Site:
 
 
 def test_a_disk_that_fills_up_during_the_build_of_an_update(
-    engine: SmallEngine, make_app: MakeApp, sources: Path
+    engine: SecondEngine, make_app: MakeApp, sources: Path
 ) -> None:
     variables = {"docker_vps_build_disk": "10M", "docker_vps_disk_free_min": "10M", "docker_vps_release_backup": False}
     app = make_app("it-small", **variables)
@@ -169,20 +124,20 @@ def test_a_disk_that_fills_up_during_the_build_of_an_update(
     assert site.vendors() == ["before"]
 
 
-def restarted(engine: SmallEngine) -> None:
+def restarted(engine: SecondEngine) -> None:
     """Restart an engine."""
     engine.stop()
     time.sleep(1)
     engine.start()
 
 
-def health(engine: SmallEngine, timeout: float) -> dict[str, object]:
+def health(engine: SecondEngine, timeout: float) -> dict[str, object]:
     given = {"state": "healthy", "tolerate_unhealthy": False, "max_restarts": 0, "log_lines": 50}
     params = params_of({"containers": ["slow"], "timeout": timeout, **given})
     return run(params, Engine.connect(Address(engine.url)), SystemClock(), False)
 
 
-def slow_container(engine: SmallEngine, seconds: float) -> None:
+def slow_container(engine: SecondEngine, seconds: float) -> None:
     check = ("--health-cmd", "test -e /healthy", "--health-interval", "500ms", "--health-retries", "100")
     script = f"sleep {seconds}; touch /healthy; sleep 600"
     engine.docker(
@@ -190,7 +145,7 @@ def slow_container(engine: SmallEngine, seconds: float) -> None:
     )
 
 
-def test_an_engine_that_is_restarted_while_waiting(engine: SmallEngine) -> None:
+def test_an_engine_that_is_restarted_while_waiting(engine: SecondEngine) -> None:
     slow_container(engine, 6)
     later = threading.Timer(1, restarted, [engine])
     later.start()
@@ -202,7 +157,7 @@ def test_an_engine_that_is_restarted_while_waiting(engine: SmallEngine) -> None:
     assert result["engine_losses"] >= 1  # type: ignore[operator]
 
 
-def test_an_engine_that_does_not_come_back(engine: SmallEngine) -> None:
+def test_an_engine_that_does_not_come_back(engine: SecondEngine) -> None:
     slow_container(engine, 600)
     later = threading.Timer(1, engine.stop)
     later.start()

@@ -52,6 +52,27 @@ MUTANTS = [
         "module_utils/_core/test_health.py",
     ),
     in_plugin(
+        "image_export: what was exported before is written again",
+        "module_utils/_store/image_chunks.py",
+        "known.get(digest) or ",
+        "",
+        "module_utils/_release/test_image_export.py",
+    ),
+    in_plugin(
+        "image_import: layers of another image in another order count as there",
+        "module_utils/_core/image_layout.py",
+        "if ours != theirs), len(pairs))",
+        "if ours != theirs and not number), len(pairs))",
+        "module_utils/_core/test_image_layout.py",
+    ),
+    in_plugin(
+        "image_import: an image whose load has failed keeps its name",
+        "module_utils/_release/image_import.py",
+        "        engine.remove_image(params.name)",
+        "        pass",
+        "module_utils/_release/test_image_import.py",
+    ),
+    in_plugin(
         "container_health: no container is a success",
         "modules/container_health.py",
         "if not names or not all(names):",

@@ -1,99 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run Molecule scenarios on instances with other engines, and write what ran where into docs/compatibility.md.
-
-engines.py [SCENARIO…]: lifecycle, image and stack unless others are named. An instance is Debian 13 with the engine,
-Compose and Buildx of a Debian suite, or a Compose of PyPI, and either of the engine's image stores; see
-instance_image.sh. The table is written after each cell, so that a run that is broken off leaves what it has shown.
-"""
+"""A second engine on this machine, with a disk of its own and either image store."""
 
 from __future__ import annotations
 
-import os
-import platform
-import re
+import contextlib
+import json
+import shutil
 import subprocess
-import sys
-from dataclasses import dataclass
-from datetime import datetime, timezone
+import tempfile
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Optional
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs/compatibility.md"
-BEGIN, END = "<!-- make engines writes this table -->\n", "<!-- end -->\n"
-SCENARIOS = ("lifecycle", "image", "stack")
-HEAD = """| Engine | Compose | Buildx | Image store | Architecture | Molecule scenarios | Run |
-| --- | --- | --- | --- | --- | --- | --- |
-"""
-UNTESTED = "| any | any | any | any | arm64 | untested | |\n"
+from lab import run, until
+
+MEBIBYTE = 2**20
 
 
-@dataclass(frozen=True)
-class Cell:
-    """The Debian suite that the engine comes from, its image store, and Compose's version, empty for the suite's."""
+class SecondEngine:
+    """An engine that keeps everything below a directory."""
 
-    engine: str
-    store: str
-    compose: str = ""
+    def __init__(self, place: Path, containerd: bool = False) -> None:
+        self.place, self.containerd = place, containerd
+        self.process: Optional[subprocess.Popen[bytes]] = None
+        self.sockets = tempfile.mkdtemp(prefix="docker")  # their paths must be short
+        self.url = f"unix://{self.sockets}/docker.sock"
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What instance_image.sh reads."""
-        store = "containerd" if self.store == "containerd" else ""
-        engine = "" if self.engine == "trixie" else self.engine
-        return {**os.environ, "INSTANCE_ENGINE": engine, "INSTANCE_STORE": store, "INSTANCE_COMPOSE": self.compose}
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        config = self.place / "daemon.json"
+        config.write_text(json.dumps({"features": {"containerd-snapshotter": self.containerd}}))
+        options = [f"--data-root={self.place}/disk", f"--exec-root={self.sockets}", f"--pidfile={self.place}/pid"]
+        options += [f"--host={self.url}", "--iptables=false", "--ip6tables=false", "--live-restore"]
+        options += [f"--config-file={config}"]
+        log = (self.place / "log").open("ab")
+        # In a network namespace of its own, or it would remove the bridge of the host's engine.
+        self.process = subprocess.Popen(["unshare", "--net", "dockerd", *options], stdout=log, stderr=log)
+        until(lambda: not run("docker", "--host", self.url, "info", check=False).returncode, 30, "an answer")
 
+    def stop(self) -> None:
+        """Stop it; with live-restore, containers go on."""
+        assert self.process
+        self.process.terminate()
+        self.process.wait(timeout=60)
 
-CELLS = (
-    Cell("trixie", "overlay2"),
-    Cell("trixie", "containerd"),
-    Cell("forky", "overlay2"),
-    Cell("forky", "containerd"),
-    Cell("forky", "overlay2", "5.6.1"),
-    Cell("forky", "containerd", "5.6.1"),
-)
+    def docker(self, *arguments: str) -> str:
+        """Run a docker command on it."""
+        return run("docker", "--host", self.url, *arguments).stdout.strip()
 
-
-def said(*command: str, **options: str) -> str:
-    """Return what a command prints; fail when it fails."""
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=options or None).stdout
-
-
-def version(image: str, *command: str) -> str:
-    """Return the first version in what a command of an image prints."""
-    found = re.search(r"\d+\.\d+\.\d+", said("docker", "run", "--rm", image, *command))
-    return found[0] if found else "unknown"
-
-
-def row(cell: Cell, scenarios: Sequence[str]) -> str:
-    """Run the scenarios in a cell and return its row of the table."""
-    image = said(str(ROOT / "tests/support/instance_image.sh"), "trixie", **cell.environment).strip()
-    run = [str(ROOT / "tests/support/molecule.sh"), *scenarios]
-    code = subprocess.run(run, check=False, cwd=ROOT, env={**os.environ, "MOLECULE_IMAGE": image}).returncode
-    commands = (("dockerd", "--version"), ("docker", "compose", "version"), ("docker", "buildx", "version"))
-    versions = " | ".join(version(image, *command) for command in commands)
-    result = ", ".join(scenarios) + ("" if code == 0 else ": FAILED")
-    when = f"{datetime.now(timezone.utc):%Y-%m-%d}, {said('git', 'rev-parse', '--short', 'HEAD').strip()}"
-    return f"| {versions} | {cell.store} | {platform.machine()} | {result} | {when} |\n"
+    def images(self) -> list[str]:
+        """Return its images with their ids, also those without a name."""
+        listed = self.docker("images", "--all", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}")
+        return sorted(listed.splitlines())
 
 
-def write(rows: Sequence[str]) -> None:
-    """Put the table into the document."""
-    text = DOCUMENT.read_text()
-    before, _unused, rest = text.partition(BEGIN)
-    DOCUMENT.write_text(before + BEGIN + "\n" + HEAD + "".join(rows) + UNTESTED + "\n" + END + rest.partition(END)[2])
-
-
-def main(scenarios: Sequence[str]) -> int:
-    """Run all cells and return 1 when one failed."""
-    rows = []
-    for cell in CELLS:
-        rows.append(row(cell, scenarios))
-        sys.stdout.write(rows[-1])
-        sys.stdout.flush()
-        write(rows)
-    return int(any("FAILED" in one for one in rows))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or SCENARIOS))
+@contextlib.contextmanager
+def second_engine(place: Path, size: int, containerd: bool = False) -> Iterator[SecondEngine]:
+    """Have an engine for a while, whose disk is a file system in memory of so many bytes."""
+    disk = place / "disk"
+    disk.mkdir(parents=True)
+    run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk))
+    engine = SecondEngine(place, containerd)
+    try:
+        engine.start()
+        yield engine
+    finally:
+        containers = run("docker", "--host", engine.url, "ps", "-aq", check=False).stdout.split()
+        if containers:
+            engine.docker("rm", "--force", *containers)
+        engine.stop()
+        run("sh", "-c", f"umount -R {disk} {engine.sockets}/netns 2>/dev/null; umount -l {disk}", check=False)
+        shutil.rmtree(engine.sockets, ignore_errors=True)

@@ -81,6 +81,13 @@ SECTIONS = {
         "_core/dockerfile.py",
     ],
     "The build": ["_core/buildlog.py", "_store/build_context.py", "roles/image/tasks/*.yml"],
+    "Images that are built elsewhere": [
+        "_core/image_layout.py",
+        "_store/image_chunks.py",
+        "_release/image_export.py",
+        "_release/image_import.py",
+        "action/image_*.py",
+    ],
     "The env file": ["_store/env_file.py"],
     "The lock of a play": ["_core/deploy_lock.py", "_store/deploy_lock.py", "action/deploy_lock.py"],
     "Health": ["_core/health.py", "_core/health_wait.py", "_release/health_probe.py", "modules/container_health.py"],

@@ -17,6 +17,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command impor
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import layout_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
@@ -29,6 +30,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     deploy_lock,
     env_file,
     host_info,
+    image_export,
+    image_import,
     notification,
     release_cutover,
     release_info,
@@ -59,6 +62,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
     seen,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock, Shop, database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_images import FakeDisk, FakeImageEngine, built
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
@@ -271,6 +275,18 @@ def result_of_host_info(place: Path) -> dict[str, Any]:
     return host_info.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 
 
+def result_of_image_export(place: Path) -> dict[str, Any]:
+    params = image_export.Params("shop:1", str(place))
+    result = image_export.run(params, FakeImageEngine(images={"shop:1": built(b"base")}), check_mode=False)
+    return {**result, "source": str(place)}  # of the action
+
+
+def result_of_image_import(place: Path) -> dict[str, Any]:
+    exported = result_of_image_export(place)
+    params = image_import.Params("shop:1", layout_of(exported["image"]), str(place / "imports"))
+    return {**image_import.run(params, FakeImageEngine(), FakeDisk(), check_mode=False), "sent": 0}  # of the action
+
+
 def result_of_build_context(place: Path) -> dict[str, Any]:
     params = build_context.Params(str(place), archive=None, context=str(place), dockerfile="", ignore="", docker_cli="")
     return build_context.run(params, check_mode=False)
@@ -388,6 +404,8 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
     "host_info": result_of_host_info,
+    "image_export": result_of_image_export,
+    "image_import": result_of_image_import,
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,

@@ -185,11 +185,13 @@ def disks(info: Mapping[str, Any]) -> list[str]:
     With the containerd image store, images are not below its own directory; that of containerd is not reported, and
     /var/lib/containerd unless somebody has changed it. See https://docs.docker.com/engine/storage/containerd/
     """
+    return [info["DockerRootDir"], *(["/var/lib/containerd"] if containerd_store(info) else [])]
+
+
+def containerd_store(info: Mapping[str, Any]) -> bool:
+    """Return whether an engine keeps images in containerd, by what it says of itself."""
     status = dict(info.get("DriverStatus") or ())
-    images = (
-        ["/var/lib/containerd"] if str(status.get("driver-type", "")).startswith("io.containerd.snapshotter") else []
-    )
-    return [info["DockerRootDir"], *images]
+    return str(status.get("driver-type", "")).startswith("io.containerd.snapshotter")
 
 
 def _disk(facts: HostFacts, needs: Needs) -> Finding:

@@ -20,6 +20,7 @@ from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineU
 from .._core.health import ContainerSnapshot, asked_at, snapshot
 from .._core.remedies import as_root
 from .._core.secrets import Mask, secrets_of
+from .._core.text import sentence
 
 try:
     import docker
@@ -41,6 +42,8 @@ APPLICATION_ANSWERS_WITHIN = 3.0  # seconds
 ANSWER_WITHIN = 30  # seconds for one ordinary request
 _ENDPOINT = ("IPAMConfig", "Links", "DriverOpts")  # what people configure of a place on a network
 NOT_FOUND = 404
+STALLED = 900  # seconds for a piece of an image, which a busy disk may keep back
+_MEBIBYTE = 1 << 20
 PIECE = 64 * 1024  # bytes of a log that are read at once
 
 T = TypeVar("T")
@@ -318,6 +321,47 @@ class Engine:
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about an image, by its name or id, or None."""
         return self._or_none(lambda: self._api.inspect_image(name))  # type: ignore[no-untyped-call]
+
+    def image_ids(self) -> list[str]:
+        """Return the ids of all images, also of those without a name."""
+        found: list[Mapping[str, Any]] = self._asked(lambda: self._api.images(all=True))
+        return list(dict.fromkeys(str(image["Id"]) for image in found))
+
+    def save(self, name: str) -> Iterator[bytes]:
+        """Yield an image as an archive; see _core/image_layout.py.
+
+        Raises:
+            EngineError: there is no such image, or the engine breaks off.
+        """
+        pieces = self._asked(lambda: self._patient().get_image(name, chunk_size=_MEBIBYTE))
+        while True:
+            piece: Optional[bytes] = self._asked(lambda: next(pieces, None))
+            if piece is None:
+                return
+            yield piece
+
+    def load(self, archive: Iterator[bytes]) -> None:
+        """Load an archive of images; what the iterator raises ends it.
+
+        Raises:
+            EngineError: the engine refuses it, or breaks off.
+        """
+
+        def loaded() -> None:
+            for news in self._patient().load_image(archive):  # type: ignore[no-untyped-call]
+                if news.get("error"):
+                    raise EngineError(f"The Docker engine refused the image: {sentence(str(news['error']).strip())}")
+
+        self._asked(loaded)
+
+    def _patient(self) -> docker.APIClient:
+        """Return a client that bears the silence in which an engine writes or reads an image."""
+        address = self._address
+        return self._asked(
+            lambda: docker.APIClient(
+                base_url=address.url, tls=_tls(address), version=self._api.api_version, timeout=STALLED
+            )
+        )
 
     def create_network(self, name: str, labels: Mapping[str, str], internal: bool) -> None:
         """Create a network; from an internal one nothing outside can be reached."""

@@ -677,3 +677,70 @@ def test_a_further_network_without_anything_configured(serve_engine: ServeEngine
 def test_a_container_that_cannot_be_recreated_is_told(serve_engine: ServeEngine) -> None:
     with pytest.raises(EngineError, match="No such thing"):
         engine_of(serve_engine()).recreate("app-next", "app-next", {}, [])
+
+
+def test_images_are_written_and_listed(serve_engine: ServeEngine) -> None:
+    listed = [{"Id": "sha256:ab"}, {"Id": "sha256:cd"}, {"Id": "sha256:ab"}]
+    server = serve_engine({"/images/app:1/get": (200, b"archive" * 10), "/images/json": (200, listed)})
+    engine = engine_of(server)
+    assert b"".join(engine.save("app:1")) == b"archive" * 10
+    assert engine.image_ids() == ["sha256:ab", "sha256:cd"]
+    assert ("/images/json", "1") in [(path, query.get("all", [""])[0]) for path, query in server.asked]
+    with pytest.raises(EngineError, match="No such thing: /images/app:2/get"):
+        list(engine.save("app:2"))
+
+
+def loading(answer: bytes, pieces: Iterator[bytes]) -> tuple[str, bytes]:
+    """Load an archive into an engine that takes what comes in chunks, and return the failure and what it took."""
+    taken = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _turn in range(3):
+                connection, _address = listener.accept()
+                with connection, connection.makefile("rb") as file:
+                    head = b"".join(iter(lambda: file.readline(), b"\r\n"))
+                    if b"/images/load" not in head:
+                        body = json.dumps(VERSION).encode()
+                    else:
+                        for line in iter(file.readline, b""):
+                            size = int(line, 16)
+                            taken.append(file.read(size + 2)[:size])
+                            if not size:
+                                break
+                        body = answer
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+                    )
+                if b"/images/load" in head:
+                    return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        message = ""
+        try:
+            Engine.connect(Address(f"tcp://127.0.0.1:{listener.getsockname()[1]}")).load(pieces)
+        except EngineError as error:
+            message = error.message
+        finally:
+            thread.join(LONG)
+    return message, b"".join(taken)
+
+
+def test_an_archive_is_loaded() -> None:
+    assert loading(b'{"stream":"Loaded image: app:1\\n"}\r\n', iter([b"one", b"two"])) == ("", b"onetwo")
+
+
+def test_a_load_that_fails_after_it_has_begun() -> None:
+    answer = b'{"status":"Loading layer"}\r\n{"errorDetail":{"message":"no space left"},"error":"no space left"}\r\n'
+    message, _taken = loading(answer, iter([b"one"]))
+    assert message == "The Docker engine refused the image: no space left."
+
+
+def test_what_is_wrong_with_an_archive_ends_its_load() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        raise EngineError("a part is damaged")
+
+    assert loading(b"{}", pieces())[0] == "a part is damaged"
