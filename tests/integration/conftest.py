@@ -24,6 +24,7 @@ LONGEST = (
     "test_backup",
     "test_failures",
     "test_image",
+    "test_registry",
     "test_small_engine",
     "test_update_faults",
     "test_replica",

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,36 +17,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules.container_health im
 from lab import STANDIN, App, MakeApp, Played, copied, image_of, until
 from lab import run as command
 from releases import Versions, current
+from second_engine import SmallEngine
 
 MEBIBYTE = 2**20
-
-
-class SmallEngine:
-    """A second engine whose disk is a file system in memory of a fixed size."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.process = place, None  # type: Path, Optional[subprocess.Popen[bytes]]
-        self.sockets = tempfile.mkdtemp(prefix="docker")  # their paths must be short
-        self.url = f"unix://{place}/docker.sock"
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        options = [f"--data-root={self.place}/disk", f"--exec-root={self.sockets}", f"--pidfile={self.place}/pid"]
-        options += [f"--host={self.url}", "--iptables=false", "--ip6tables=false", "--live-restore"]
-        log = (self.place / "log").open("ab")
-        # In a network namespace of its own, or it would remove the bridge of the host's engine.
-        self.process = subprocess.Popen(["unshare", "--net", "dockerd", *options], stdout=log, stderr=log)
-        until(lambda: not command("docker", "--host", self.url, "info", check=False).returncode, 30, "an answer")
-
-    def stop(self) -> None:
-        """Stop it; with live-restore, containers go on."""
-        assert self.process
-        self.process.terminate()
-        self.process.wait(timeout=60)
-
-    def docker(self, *arguments: str) -> str:
-        """Run a docker command on it."""
-        return command("docker", "--host", self.url, *arguments).stdout.strip()
 
 
 @pytest.fixture
