@@ -34,7 +34,8 @@ def run(params: Params, world: CutoverWorld, check_mode: bool) -> dict[str, Any]
     """
     engine = world.connect()
     before = engine.container(params.container)
-    if before and before["State"]["Running"] and not before["State"].get("Paused"):
+    runs = before is not None and before["State"]["Running"] and not before["State"].get("Paused")
+    if before and runs and _as_made(params, world, engine, before):
         return {"changed": False, "summary": f"{params.container} runs already."}
     if not check_mode:
         try:

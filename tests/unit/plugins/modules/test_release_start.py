@@ -21,10 +21,5 @@ def test_what_is_started(project: Optional[str], container: Optional[str], param
 
 
 def test_main(exit_of: Any, serve_engine: Callable[..., EngineServer], tmp_path: Path) -> None:
-    inspected = {"Id": "5b", "State": {"Running": True}}
-    given = {"app": "shop", "directory": str(tmp_path)}
-    server = serve_engine({"/containers/shop-app/json": (200, inspected)})
-    ended = exit_of(main, **given, docker_host=server.url)
-    assert (ended.code, ended.result["changed"], ended.result["summary"]) == (0, False, "shop-app runs already.")
-    ended = exit_of(main, check=True, **given, docker_host=serve_engine().url)
-    assert (ended.code, ended.result["changed"]) == (0, True)
+    ended = exit_of(main, check=True, app="shop", directory=str(tmp_path), docker_host=serve_engine().url)
+    assert (ended.code, ended.result["changed"], ended.result["summary"]) == (0, True, "shop-app would be started.")

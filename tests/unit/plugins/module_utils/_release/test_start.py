@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.start import Params, networks_of, run
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site, Version
 
@@ -58,6 +59,15 @@ def test_one_that_is_gone_or_another_one_is_made_by_compose(site: Site) -> None:
     site.engine.calls.clear()
     assert started(site)["changed"] is True
     assert site.engine.did() == ["up shop", f"start {APP}"]
+
+
+def test_one_that_runs_and_is_another_one_is_made_by_compose(site: Site) -> None:
+    site.engine.start(APP)
+    container(site)["Config"]["Labels"][HASH_LABEL] = "of an environment that was put back"
+    assert started(site, check=True)["changed"] is True
+    started(site)
+    assert "up shop" in site.engine.did()
+    assert started(site)["changed"] is False
 
 
 def test_one_without_a_record_is_compose_s(site: Site) -> None:
