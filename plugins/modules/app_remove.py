@@ -40,11 +40,12 @@ options:
       - V(<app>-db) and V(<app>-media) when not given.
     type: list
     elements: str
-  image:
+  images:
     description:
-      - The name of the application's images. A tag or digest in it is ignored.
+      - The names of the application's images. Tags and digests in them are ignored.
       - V(<app>-app) when not given.
-    type: str
+    type: list
+    elements: str
   backup_volumes:
     description:
       - The volumes that a last backup will hold, by the names of their archives.
@@ -181,7 +182,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         app=app,
         directory=directory,
         env_file=given["env_file"] or f"{directory}/.env.production",
-        image=given["image"] or f"{app}-app",
+        images=tuple([f"{app}-app"] if given["images"] is None else given["images"]),
         volumes=tuple((f"{app}-db", f"{app}-media") if given["volumes"] is None else given["volumes"]),
         backups=given["backup_directory"] or f"/var/backups/{app}",
         data=given["data"],
@@ -202,7 +203,7 @@ def main() -> None:
             "confirm": {"type": "str", "default": ""},
             "data": {"type": "bool", "default": False},
             "volumes": {"type": "list", "elements": "str"},
-            "image": {"type": "str"},
+            "images": {"type": "list", "elements": "str"},
             "backup_volumes": {"type": "dict"},
             "backup_directory": {"type": "path"},
             "jobs": {"type": "list", "elements": "str", "default": []},

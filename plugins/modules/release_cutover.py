@@ -31,6 +31,10 @@ options:
     description: The image that the definition names. It must be on the host already, except in check mode.
     type: str
     required: true
+  pulled:
+    description: For an image that was pulled, its name in the registry with its digest, for the record of the release.
+    type: str
+    default: ""
   revision:
     description: The revision of the sources, for the record of the release.
     type: str
@@ -112,6 +116,7 @@ release:
     downtime: 1.61
     seconds: 14.2
     rolled_back_to: ""
+    pulled: ""
 cautions:
   description: Problems that did not stop the release.
   returned: success
@@ -150,7 +155,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: one cannot be right.
     """
-    more = {key: given[key] for key in ("definition", "image", "revision", "data_on_failure", "env_pending")}
+    more = {key: given[key] for key in ("definition", "image", "pulled", "revision", "data_on_failure", "env_pending")}
     return cutover_of(given, **more)
 
 
@@ -160,6 +165,7 @@ def main() -> None:
         argument_spec={
             "definition": {"type": "str", "required": True},
             "image": {"type": "str", "required": True},
+            "pulled": {"type": "str", "default": ""},
             "revision": {"type": "str", "default": ""},
             "data_on_failure": {"type": "str", "choices": list(WAYS), "default": WAYS[0]},
             "env_pending": {"type": "bool", "default": False},

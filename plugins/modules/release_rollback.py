@@ -91,6 +91,7 @@ release:
     message: ""
     downtime: 1.61
     seconds: 14.2
+    pulled: ""
     rolled_back_to: ""
 cautions:
   description: Problems that did not stop the rollback.

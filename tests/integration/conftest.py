@@ -25,6 +25,7 @@ LONGEST = (
     "test_failures",
     "test_image",
     "test_image_transfer",
+    "test_registry",
     "test_small_engine",
     "test_update_faults",
     "test_replica",

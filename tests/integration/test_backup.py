@@ -28,8 +28,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk im
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
-from ansible_collections.ptnextjs.docker_vps.tests.integration.test_small_engine import SmallEngine
 from ansible_collections.ptnextjs.docker_vps.tests.integration.test_small_engine import engine as small_engine
+from engines import SecondEngine
 from lab import ROOT, SUPPORT, MakeApp, docker, image_of, until
 from lab import run as command
 
@@ -337,7 +337,7 @@ def test_a_directory_that_cannot_be_written(make_volume: MakeVolume, tmp_path: P
             )
 
 
-def test_an_engine_that_is_restarted_meanwhile(small_engine: SmallEngine, tmp_path: Path) -> None:
+def test_an_engine_that_is_restarted_meanwhile(small_engine: SecondEngine, tmp_path: Path) -> None:
     engine = ("--host", small_engine.url)
     docker(*engine, "volume", "create", "data")
     container = user_of("data", *engine)

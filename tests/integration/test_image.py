@@ -317,66 +317,6 @@ def test_an_own_dockerfile_is_given_the_same_from_a_directory_and_from_git(make_
     assert run("git", "-C", directory, "status", "--porcelain").stdout == ""
 
 
-@pytest.fixture
-def registry() -> Iterator[str]:
-    """A real image registry on this machine's loopback, from Debian's package."""
-    name = "it-registry"
-    docker("rm", "--force", name, check=False)
-    dockerfile = f"""FROM {image_of("base_image.sh")}
-RUN apt-get update -q && apt-get install -q -y docker-registry
-COPY <<SETTINGS /registry.yml
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: /srv
-http:
-  addr: 0.0.0.0:5000
-SETTINGS
-CMD ["docker-registry", "serve", "/registry.yml"]
-"""
-    run("docker", "build", "--quiet", "--tag", name, "-", input=dockerfile)
-    docker("run", "--detach", "--name", name, "--publish", "127.0.0.1:5055:5000", name)
-    ask = ("docker", "exec", name, "wget", "-q", "-O-", "http://127.0.0.1:5000/v2/")
-    until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
-    yield "localhost:5055"
-    docker("rm", "--force", "--volumes", name)
-    docker("rmi", name)
-
-
-def push(reference: str, base: str, line: str) -> None:
-    """Push a variant of an image and forget it here."""
-    run("docker", "build", "--quiet", "--tag", reference, "-", input=f"FROM {base}\n{line}\n")
-    docker("push", reference)
-    docker("rmi", reference)
-
-
-def test_a_prebuilt_image_from_a_registry(app: App, make_app: MakeApp, registry: str) -> None:
-    reference = f"{registry}/acme/site:1"
-    base = inspect(app.container)["Config"]["Image"]
-    push(reference, base, "LABEL version=1")
-    other = make_app("it-pulled", docker_vps_source_path=None, docker_vps_image=reference)
-    try:
-        other.deploy("--check").succeeded()
-        other.deploy().succeeded()
-        assert other.get("/api/health").status == 200
-        assert other.deploy().succeeded().recap["changed"] == 0
-        first = inspect(other.container)["Image"]
-        push(reference, base, "LABEL version=2")
-        assert "is healthy" in other.deploy().succeeded().text
-        second = inspect(other.container)["Image"]
-        assert second != first
-        push(reference, base, 'CMD ["sh", "-c", "echo will not do; exit 5"]')
-        text = other.deploy().failed().text
-        assert "will not do" in text
-        assert "was put back and is healthy" in text
-        assert inspect(other.container)["Image"] == second
-        assert other.get("/api/health").status == 200
-    finally:
-        other.remove()
-        for image in docker("images", "--quiet", f"{registry}/acme/site").split():
-            docker("rmi", "--force", image, check=False)
-
-
 def start(app: App, *options: str, command: tuple[str, ...] = ("id",)) -> str:
     image = inspect(app.container)["Config"]["Image"]
     return run("docker", "run", "--rm", *options, image, *command, check=False).stdout.strip()

@@ -92,6 +92,28 @@ def test_stop_and_start(app: App) -> None:
 
 
 @pytest.mark.parametrize("playbook", ["start", "deploy"])
+def test_another_version_of_compose_makes_nothing_anew(app: App, playbook: str, tmp_path: Path) -> None:
+    before = inspect(app.container)["Id"]
+    docker("stop", app.container)
+    plugins = tmp_path / "cli-plugins"
+    plugins.mkdir()
+    path = '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}'
+    real = docker("info", "--format", path)
+    # It hashes as no other version does, and makes containers anew whenever it is asked to bring something up.
+    (plugins / "docker-compose").write_text(f"""#!/bin/sh
+case " $* " in
+  *" --hash "*) echo "app 0a0a0a0a" ;;
+  *" up "*) exec {real} "$@" --force-recreate ;;
+  *) exec {real} "$@" ;;
+esac
+""")
+    (plugins / "docker-compose").chmod(0o755)
+    app.playbook(playbook, environment={"DOCKER_CONFIG": str(tmp_path)}).succeeded()
+    app.becomes_healthy()
+    assert inspect(app.container)["Id"] == before
+
+
+@pytest.mark.parametrize("playbook", ["start", "deploy"])
 def test_a_network_that_was_made_anew_meanwhile(app: App, playbook: str) -> None:
     data = vendors(app)
     docker("stop", app.container)
@@ -124,6 +146,7 @@ def test_start_shows_the_log_of_what_does_not_become_healthy(app: App) -> None:
     try:
         released.write_text(text + "\nSTANDIN_CRASH=7\n")
         env_file.write_text(text + "\nSTANDIN_CRASH=7\n")
+        docker("rm", app.container)  # one that is only stopped keeps the environment that it was made with
         failed = app.playbook("start").failed()
         assert "crashing as commanded" in failed.text
     finally:

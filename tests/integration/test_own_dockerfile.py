@@ -73,9 +73,9 @@ def from_git(site: Path) -> dict[str, Any]:
 
 def image_of_app(app: App) -> Mapping[str, Any]:
     """Return the newest image of an application."""
-    newest = docker("images", "--quiet", app.container).split()[0]
-    found: Mapping[str, Any] = json.loads(docker("image", "inspect", newest))[0]
-    return found
+    images = docker("images", "--quiet", app.container).split()
+    found: list[Mapping[str, Any]] = json.loads(docker("image", "inspect", *images))
+    return max(found, key=lambda image: str(image["Created"]))
 
 
 def in_image(app: App, *command: str) -> str:

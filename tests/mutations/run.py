@@ -253,9 +253,30 @@ MUTANTS = [
     in_plugin(
         "release_info: another image under the name is not reported",
         "module_utils/_release/release_info.py",
-        'container["Image"] != live.image_id',
+        'identity_of(container, engine.image(container["Image"])) != live.image_id',
         "False",
         "module_utils/_release/test_release_info.py",
+    ),
+    in_plugin(
+        "release_start: Compose starts what the engine can start",
+        "module_utils/_release/start.py",
+        "if container and not stale and",
+        "if container and stale and",
+        "module_utils/_release/test_start.py",
+    ),
+    in_plugin(
+        "image_pull: a pulled image gets no name of its own",
+        "module_utils/_release/image_pull.py",
+        "if not named and not check_mode:",
+        "if not named and check_mode:",
+        "module_utils/_release/test_image_pull.py",
+    ),
+    in_plugin(
+        "image_pull: an index counts as another image",
+        "module_utils/_core/images.py",
+        'return _of_config(image) if named_after_manifest or image.get("Descriptor") else called',
+        "return called",
+        "module_utils/_core/test_images.py",
     ),
     in_plugin(
         "release_recover: a dry run recovers",

@@ -88,11 +88,13 @@ SECTIONS = {
         "_release/image_import.py",
         "action/image_*.py",
     ],
+    "An image from a registry": ["_release/image_pull.py", "modules/image_pull.py"],
     "The env file": ["_store/env_file.py"],
     "The lock of a play": ["_core/deploy_lock.py", "_store/deploy_lock.py", "action/deploy_lock.py"],
     "Health": ["_core/health.py", "_core/health_wait.py", "_release/health_probe.py", "modules/container_health.py"],
     "Releases": [
         "_release/cutover.py",
+        "_release/start.py",
         "_release/preconditions.py",
         "_release/cutover_state.py",
         "_release/recovery.py",

@@ -26,13 +26,14 @@ def frame(text: str, stream: int = 1) -> bytes:
 class EngineServer:
     """Answers by path, without the version in it: a status and JSON, or a status and bytes.
 
-    What is put into ``news`` goes to whoever reads the events: events, and at last END or DROP.
+    What is put into ``news`` goes to whoever reads the events or pulls: events, and at last END or DROP.
     """
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]], path: Optional[str] = None) -> None:
         self.answers = {"/version": (200, VERSION), **answers}
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
         self.changes: list[tuple[str, str, Any]] = []  # requests that change something: method, path, body
+        self.logins: list[str] = []  # at registries
         self.news: queue.SimpleQueue[object] = queue.SimpleQueue()
         if path:
             self._server: Any = _UnixServer(path, _handler_of(self))
@@ -78,7 +79,8 @@ def _handler_of(engine: EngineServer) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             path = re.sub(r"^/v[\d.]+", "", url.path)
             engine.asked.append((path, parse_qs(url.query)))
-            if path == "/events" and path not in engine.answers:
+            engine.logins += self.headers.get_all("X-Registry-Auth") or []
+            if path in ("/events", "/images/create") and path not in engine.answers:
                 return self._stream()
             status, body = engine.answers.get(path, (404, {"message": f"No such thing: {path}"}))
             sent = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -143,6 +143,9 @@ class FakeHostEngine:
     def network(self, name: str) -> Optional[Json]:
         return self.networks.get(name)
 
+    def image(self, name: str) -> Optional[Json]:
+        return {"Id": name}
+
     def tags(self, repository: str) -> Sequence[str]:
         return self.images.get(repository, ())
 

@@ -130,6 +130,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
         uri: what containers are told of their database.
         started: when each container was.
         lacks: paths at which no container has a program.
+        networks: the ids of those there are.
     """
 
     versions: dict[str, Version] = field(default_factory=dict)
@@ -137,6 +138,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
     away: float = 0.0
     uri: str = "file:///data/payload.db"
     started: dict[str, float] = field(default_factory=dict)
+    networks: set[str] = field(default_factory=set)
     asked: dict[str, tuple[str, float]] = field(default_factory=dict)
     made: int = 0
     lacks: Sequence[str] = ()
@@ -197,13 +199,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
     def images_of(self, repository: str) -> Sequence[Mapping[str, Any]]:
         """Return them by their ids; one that is known by its id alone has no name."""
         ids = dict.fromkeys(one["Id"] for name, one in self.images.items() if name.startswith((repository, "sha256:")))
-        return [
-            {
-                "Id": key,
-                "RepoTags": [name for name, one in self.images.items() if one["Id"] == key and name != key],
-            }
-            for key in ids
-        ]
+        return [{"Id": key} for key in ids]
 
     def look(self, name: str) -> ContainerSnapshot:
         return snapshot(name, self.container(name))
@@ -218,7 +214,12 @@ class FakeReleaseEngine(FakeVolumeEngine):
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         self.answer()
-        return self.images.get(name)
+        found = next((one for key, one in self.images.items() if name in (key, one["Id"])), None)
+        tags = [key for key, one in self.images.items() if found and one["Id"] == found["Id"] != key]
+        return {**found, "RepoTags": tags} if found else None
+
+    def has_network(self, network_id: str) -> bool:
+        return network_id in self.networks
 
     def text(self, container: str, path: str) -> str:
         self.answer()
@@ -386,12 +387,12 @@ class FakeCommands:
         labels = {**labels_of(project), "com.docker.compose.project.config_files": ",".join(definitions)}
         self.engine.place_container(name, service["image"], labels, [name])
 
-    def up(self, project: str, directory: str, definition: str) -> None:
-        self.engine._change("up", project)
+    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
+        self.engine._change("up", project, *(["anew"] if anew else []))
         service = json.loads(Path(definition).read_text())["services"]["app"]
         name, labels = service["container_name"], {**labels_of(project), HASH_LABEL: self._hash(service)}
         there = self.engine.container(name)
-        if there and there["Config"]["Labels"].get(HASH_LABEL) != labels[HASH_LABEL]:
+        if there and (anew or there["Config"]["Labels"].get(HASH_LABEL) != labels[HASH_LABEL]):
             self.engine.remove_container(name)
             there = None
         if not there:

@@ -32,11 +32,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     host_info,
     image_export,
     image_import,
+    image_pull,
     notification,
     release_cutover,
     release_info,
     release_recover,
     release_rollback,
+    release_start,
     volume_backup,
     volume_restore,
 )
@@ -70,6 +72,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._ba
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_container_logs import (
     NOW,
     FakeLogEngine,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
+    FakeRegistryEngine,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
@@ -226,7 +231,7 @@ def result_of_app_remove(place: Path) -> dict[str, Any]:
     site = Site(place)
     site.deploy("shop:1")
     volumes = {"db": "shop-db", "media": "shop-media"}
-    owned = (str(site.home), str(site.home / ".env.production"), "shop", tuple(volumes.values()))
+    owned = (str(site.home), str(site.home / ".env.production"), ("shop",), tuple(volumes.values()))
     params = app_remove.Params("shop", *owned, str(place / "backups"), "vps", True, "shop", False, volumes)
     return app_remove.run(params, site.engine, check_mode=False)
 
@@ -285,6 +290,11 @@ def result_of_image_import(place: Path) -> dict[str, Any]:
     exported = result_of_image_export(place)
     params = image_import.Params("shop:1", layout_of(exported["image"]), str(place / "imports"))
     return {**image_import.run(params, FakeImageEngine(), FakeDisk(), check_mode=False), "sent": 0}  # of the action
+
+
+def result_of_image_pull(place: Path) -> dict[str, Any]:
+    params = image_pull.Params("ghcr.io/acme/site:1", "shop-app", image_pull.Login("ghcr.io"))
+    return image_pull.run(params, FakeRegistryEngine(), check_mode=False)
 
 
 def result_of_build_context(place: Path) -> dict[str, Any]:
@@ -381,6 +391,12 @@ def result_of_release_rollback(place: Path) -> dict[str, Any]:
     return release_rollback.run(release_rollback.Params("", "restore", how), site.sets, site.world, False)
 
 
+def result_of_release_start(place: Path) -> dict[str, Any]:
+    site = Site(place)
+    site.deploy("shop:1")
+    return release_start.run(release_start.Params("shop", APP), site.world, check_mode=False)
+
+
 def result_of_systemd_units(place: Path) -> dict[str, Any]:
     text = "[Timer]\nOnCalendar=daily\n"
     (place / "shop-verify.timer").write_text(text)
@@ -406,10 +422,12 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "host_info": result_of_host_info,
     "image_export": result_of_image_export,
     "image_import": result_of_image_import,
+    "image_pull": result_of_image_pull,
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,
     "release_recover": result_of_release_recover,
+    "release_start": result_of_release_start,
     "systemd_units": result_of_systemd_units,
     "volume_backup": result_of_volume_backup,
     "volume_restore": result_of_volume_restore,

@@ -70,6 +70,17 @@ class EngineForbidden(EngineError):
     """The engine's socket may not be used by this user."""
 
 
+class EngineRefused(EngineError):
+    """The engine answered, but not with what was asked for.
+
+    ``status`` is that of HTTP, or 0 when it failed after a beginning that was good; ``why`` is what the engine says.
+    """
+
+    def __init__(self, message: str, why: str, status: int) -> None:
+        super().__init__(message)
+        self.why, self.status = why, status
+
+
 def next_step(error: OSError) -> str:
     """Return what to do about a refusal of the file system, as a sentence."""
     return _NEXT_STEPS.get(error.errno or 0, "See with ls -l what lies there, and with findmnt on which file system.")

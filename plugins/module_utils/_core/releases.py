@@ -17,6 +17,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from .errors import DockerVpsError
 from .health import snapshot
 from .host import HASH_LABEL
+from .images import identity_of
 
 HEALTHY, FAILED, DEGRADED = "healthy", "failed", "degraded"
 KEEP_AT_LEAST = 2  # the live release, and the one to return to
@@ -28,6 +29,7 @@ class Release:
 
     Attributes:
         at: when its cutover began (UTC).
+        image_id: which image it is, as ``images.identity`` says.
         deployed_by: who asked for it, and from where.
         schema: of the databases when it was live; empty when that is unknown or there are none.
         backup: the timestamp of the backup set made before it.
@@ -36,6 +38,7 @@ class Release:
         seconds: how long the cutover took, its backup and watch included.
         rolled_back_to: the release whose definition, environment and image these are, after a rollback.
         config_hash: what Compose hashed of the definition, as the container has it.
+        pulled: for an image from a registry, its name there, with its digest.
     """
 
     id: str
@@ -55,6 +58,7 @@ class Release:
     seconds: float = 0.0
     rolled_back_to: str = ""
     config_hash: str = ""
+    pulled: str = ""
 
     @property
     def content(self) -> tuple[str, str, str]:
@@ -85,19 +89,35 @@ def plan(live: Optional[Release], wanted: Release, container: bool, unchanged: b
 
 
 def as_released(
-    release: Release, container: Optional[Mapping[str, Any]], hash_now: Callable[[], str] = lambda: ""
+    release: Release,
+    container: Optional[Mapping[str, Any]],
+    image: Optional[Mapping[str, Any]],
+    hash_now: Callable[[], str] = lambda: "",
 ) -> bool:
-    """Return whether a container is healthy, and has the image and the definition of a release.
+    """Return whether a container is healthy, and as ``made_of`` says."""
+    if container is None:
+        return False
+    seen = snapshot("", container)
+    return seen.state == "running" and seen.health == "healthy" and made_of(release, container, image, hash_now)
+
+
+def made_of(
+    release: Release,
+    container: Mapping[str, Any],
+    image: Optional[Mapping[str, Any]],
+    hash_now: Callable[[], str] = lambda: "",
+) -> bool:
+    """Return whether a container has the image and the definition of a release.
 
     Versions of Compose may hash differently: so what was hashed when the release was put live is as good as what
     ``hash_now`` returns, which Compose hashes of the live definition now.
+
+    Args:
+        image: what the engine knows of the container's image.
     """
-    if container is None or container["Image"] != release.image_id:
-        return False
-    seen = snapshot("", container)
     own = hash_of(container)
-    healthy = seen.state == "running" and seen.health == "healthy"
-    return healthy and own != "" and (own == release.config_hash or own == hash_now())
+    same = own != "" and identity_of(container, image) == release.image_id
+    return same and (own == release.config_hash or own == hash_now())
 
 
 def hash_of(container: Mapping[str, Any]) -> str:

@@ -12,8 +12,6 @@ from typing import Mapping, Optional, Sequence
 from .._core.errors import DockerVpsError, EngineError
 
 COMPOSE_ENDS_WITHIN = 120  # seconds
-# "network 0123… not found"
-_NETWORK_GONE = re.compile(r"network (mode )?[0-9a-f]{64}\b")
 LAST_LINES = 20  # of a failed command's output
 # Compose writes these into JSON as they are. When it reads that as YAML, it refuses some and takes others for ends of
 # lines: https://yaml.org/spec/1.2.2/#51-character-set
@@ -38,22 +36,17 @@ class Compose:
         """
         self._compose(project, directory, definitions, "create", "--no-build", "--pull", "never")
 
-    def up(self, project: str, directory: str, definition: str) -> None:
+    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
         """Have Compose bring a project up as its definition says.
 
-        A container that does not run keeps the id of its network, and cannot be started when that was made anew under
-        its name; then it is made anew as well.
+        Args:
+            anew: whether containers that are there are made anew, too.
 
         Raises:
             EngineError: Compose refuses.
         """
-        up = ("up", "--detach", "--no-build", "--pull", "never")
-        try:
-            self._compose(project, directory, [definition], *up)
-        except EngineError as error:
-            if not _NETWORK_GONE.search(error.message):
-                raise
-            self._compose(project, directory, [definition], *up, "--force-recreate")
+        how = ("--force-recreate",) if anew else ()
+        self._compose(project, directory, [definition], "up", "--detach", "--no-build", "--pull", "never", *how)
 
     def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:
         """Return the hash by which Compose tells whether a container is as its definition says.

@@ -93,6 +93,10 @@ class EnginePort(Watched, Protocol):
         """Return whether there is something at a path of a container."""
         raise NotImplementedError
 
+    def has_network(self, network_id: str) -> bool:
+        """Return whether there is the network of an id."""
+        raise NotImplementedError
+
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return an image."""
         raise NotImplementedError

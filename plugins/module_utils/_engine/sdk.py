@@ -16,8 +16,9 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineUnreachable
+from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineRefused, EngineUnreachable
 from .._core.health import ContainerSnapshot, asked_at, snapshot
+from .._core.images import DOCKER_HUB, Login
 from .._core.remedies import as_root
 from .._core.secrets import Mask, secrets_of
 from .._core.text import sentence
@@ -45,6 +46,8 @@ NOT_FOUND = 404
 STALLED = 900  # seconds for a piece of an image, which a busy disk may keep back
 _MEBIBYTE = 1 << 20
 PIECE = 64 * 1024  # bytes of a log that are read at once
+
+HUB_ACCOUNT = "https://index.docker.io/v1/"  # what engines call Docker Hub in a login
 
 T = TypeVar("T")
 
@@ -268,6 +271,10 @@ class Engine:
         found = self._asked(lambda: self._api.networks(names=[name]))
         return next((network for network in found if network["Name"] == name), None)
 
+    def has_network(self, network_id: str) -> bool:
+        """Return whether there is the network of an id."""
+        return self._or_none(lambda: self._api.inspect_network(network_id)) is not None
+
     def images_of(self, repository: str) -> list[Mapping[str, Any]]:
         """Return the images of a name in short, also those that have no tag any more."""
         found: list[Mapping[str, Any]] = self._asked(lambda: self._api.images(name=repository))
@@ -363,6 +370,35 @@ class Engine:
             )
         )
 
+    def registry_digest(self, reference: str, login: Login) -> str:
+        """Return the digest that a reference has in its registry now; nothing is pulled.
+
+        Raises:
+            EngineRefused: with the registry's status 401, 403 or 404, or 500 when it does not answer the engine.
+        """
+        found = self._asked(lambda: self._api.inspect_distribution(reference, _auth(login)))  # type: ignore[no-untyped-call]
+        return str(found["Descriptor"]["digest"])
+
+    def pull(self, repository: str, digest: str, login: Login) -> None:
+        """Pull an image by its digest.
+
+        Raises:
+            EngineRefused: the engine cannot.
+        """
+        news = self._asked(
+            lambda: self._api.pull(repository, tag=digest, stream=True, decode=True, auth_config=_auth(login))
+        )
+        while True:
+            event = self._asked(lambda: next(news, None))
+            if event is None:
+                return
+            if event.get("error"):
+                raise _refused(str((event.get("errorDetail") or {}).get("message") or event["error"]), 0)
+
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        """Give an image one more name."""
+        self._asked(lambda: self._api.tag(image, repository, tag))
+
     def create_network(self, name: str, labels: Mapping[str, str], internal: bool) -> None:
         """Create a network; from an internal one nothing outside can be reached."""
         self._asked(lambda: self._api.create_network(name, driver="bridge", internal=internal, labels=dict(labels)))
@@ -451,7 +487,7 @@ class Engine:
         try:
             return ask()
         except APIError as error:
-            raise EngineError(f"The Docker engine refused: {error.explanation or error}.") from error
+            raise _refused(str(error.explanation or error), error.status_code or 0) from error
         except (RequestException, DockerException, OSError) as error:
             raise self._connection_error(error) from error
 
@@ -472,6 +508,18 @@ class Engine:
         return EngineUnreachable(
             f"No Docker engine answers at {where}: {detail}. Is it installed and running (systemctl status docker)?"
         )
+
+
+def _auth(login: Login) -> Optional[dict[str, str]]:
+    """Return a login as the SDK wants it; None has it look for one of ``docker login`` on this host."""
+    if not login.username:
+        return None
+    server = HUB_ACCOUNT if login.registry == DOCKER_HUB else login.registry
+    return {"username": login.username, "password": login.password, "serveraddress": server}
+
+
+def _refused(why: str, status: int) -> EngineRefused:
+    return EngineRefused(f"The Docker engine refused: {why}.", why, status)
 
 
 def _right(answer: Any) -> None:

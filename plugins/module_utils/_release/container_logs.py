@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
 
-from .._core import logs
+from .._core import images, logs
 from .._core.clock import Clock
 from .._core.dotenv import parse
 from .._core.errors import DockerVpsError, InvalidInput
@@ -102,8 +102,7 @@ def _read(engine: LogEngine, name: str, wanted: logs.WantedLines, tty: bool, end
 
 def _masks(env_file: str, engine: LogEngine, inspected: Mapping[str, Any]) -> Callable[[str], str]:
     """Return the function that takes the secrets out of a string."""
-    image = engine.image(inspected["Image"]) or {}
-    public = (image.get("Config") or {}).get("Env") or ()
+    public = images.environment(engine.image(inspected["Image"]))
     own = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or () if pair not in public)
     masks = [Mask(secrets_of(own)), Mask(secrets_of(_values_of(env_file) if env_file else {}))]
     return lambda text: masks[1](masks[0](text))[: logs.LONGEST]

@@ -18,7 +18,7 @@ from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
 from .._backup.databases import schemas, why_unused
 from .._backup.journal import NotRunning, go_on
 from .._backup.volumes import Volume, running, volume_of
-from .._core import dotenv, environment, passwd, releases
+from .._core import dotenv, environment, images, passwd, releases
 from .._core.errors import DockerVpsError, EngineError
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_check import command_of
@@ -34,6 +34,7 @@ from .._store.lock import Locked
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
+from . import start
 from .cutover_state import COPY, NEXT, OLD, CutoverWorld, UnderWay, boot
 from .health_probe import Probed, refuse_unfit
 from .migration import UNLIMITED, Comparison
@@ -52,6 +53,7 @@ from .preconditions import (
     refuse_others,
 )
 from .recovery import Recovered, finish, last_lines, left_beside, masked, recover, rename, wait_until_healthy
+from .start import hash_now
 
 RECOVERED_WITHIN = 120.0  # seconds that a run waits for the watcher of a killed one
 WATCH_EVERY = 0.5  # seconds
@@ -144,34 +146,32 @@ def _looked_at(
     params: Params, world: CutoverWorld, engine: EnginePort, env_pending: bool = False
 ) -> tuple[Release, NextStep]:
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
-    image = engine.image(params.image)
     now = world.clock.utc()
     known = world.releases.listing()
     wanted = Release(
         id=new_id(now, world.releases.taken()),
         at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         image=params.image,
-        image_id=image["Id"] if image else "",
+        image_id=images.identity(engine.image(params.image)),
         environment="" if env_pending else releases.fingerprint(environment.text if environment else ""),
         definition=releases.fingerprint(params.definition),
         revision=params.revision,
+        pulled=params.pulled,
         deployed_by=params.deployed_by,
         strategy=params.strategy,
         message="It was interrupted before anything had changed.",
         rolled_back_to=params.rolled_back_to,
     )
     live = next((release for release in known if release.id == world.releases.current()), None)
+    container = engine.container(params.container)
     unchanged = live is not None and releases.as_released(
-        live, engine.container(params.container), lambda: _hash(params, world)
+        live,
+        container,
+        engine.image(container["Image"]) if container else None,
+        lambda: hash_now(params.project, world),
     )
     plan = releases.plan(live, wanted, bool(old_of(params, engine)), unchanged)
     return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
-
-
-def _hash(params: Params, world: CutoverWorld) -> str:
-    """Return what Compose hashes of the live definition."""
-    definition = world.releases.path(world.releases.current(), DEFINITION)
-    return world.commands.config_hash(params.project, world.releases.home, definition, SERVICE)
 
 
 def _started(params: Params, wanted: Release, world: CutoverWorld, engine: EnginePort) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _started(params: Params, wanted: Release, world: CutoverWorld, engine: Engin
     old = old_of(params, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     world.releases.put_live(current)
-    world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION])
+    start.bring_up(start.Params(params.project, params.container), world, engine)
     try:
         seconds = wait_until_healthy(engine, world.clock, params.container, params.health_timeout)
     except DockerVpsError as error:
@@ -334,9 +334,8 @@ class _Cutover:
 
         The engine gives them the owner of the directory in the image, and root's when there is none.
         """
-        image = self.engine.image(self.params.image) or {}
         env = dotenv.parse(self.ready.environment.text)
-        user = (image.get("Config") or {}).get("User") or f"{env.get('PUID', '')}:{env.get('PGID', '')}"
+        user = images.user(self.engine.image(self.params.image)) or f"{env.get('PUID', '')}:{env.get('PGID', '')}"
         ids = passwd.ids_of(user, self.engine.text(self.way.new, "/etc/passwd")) if user else None
         if not ids or self.params.external:
             return
@@ -591,13 +590,16 @@ class _Cutover:
             self.releases.forget(release.id)
         kept = {release.image_id for release in known if release not in old and release.result != releases.FAILED}
         removed = []
-        for image in sorted({release.image for release in known if release.image_id not in kept}):
+        unneeded = {release.image: release.pulled for release in known if release.image_id not in kept}
+        for image, pulled in sorted(unneeded.items()):
             inspected = self.engine.image(image)
-            if inspected is None or inspected["Id"] in kept:  # the name may be another image's by now
+            if inspected is None or images.identity(inspected) in kept:  # the name may be another image's by now
                 continue
             with contextlib.suppress(EngineError):  # something else uses it
                 self.engine.remove_image(image)
                 removed.append(image)
+                if pulled:
+                    self.engine.remove_image(images.by_digest(pulled))
         return removed
 
     def _summary(self) -> str:

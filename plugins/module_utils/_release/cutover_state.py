@@ -27,8 +27,8 @@ class Commands(Protocol):
         """Create a project's containers."""
         raise NotImplementedError
 
-    def up(self, project: str, directory: str, definition: str) -> None:
-        """Bring a project up."""
+    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
+        """Bring a project up, also with containers made anew."""
         raise NotImplementedError
 
     def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:

@@ -47,6 +47,10 @@ class HostEngine(Protocol):
         """Return a network or None."""
         raise NotImplementedError
 
+    def image(self, name: str) -> Optional[Json]:
+        """Return an image, by its name or its id, or None."""
+        raise NotImplementedError
+
     def tags(self, repository: str) -> Sequence[str]:
         """Return the images of a name, as name:tag."""
         raise NotImplementedError
@@ -140,7 +144,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
                 name: _network(network) for name in params.networks for network in [engine.network(name)] if network
             },
             "images": [tag for name in params.images for tag in engine.tags(name)],
-            **_live(params, containers.values()),
+            **_live(params, engine, containers.values()),
             "files": {
                 path: {"sha256": file[0], "mode": file[1]}
                 for path in params.files
@@ -184,7 +188,7 @@ def _look(params: Params, engine: HostEngine, host: Host, containers: Mapping[st
     )
 
 
-def _live(params: Params, containers: Iterable[Optional[Json]]) -> dict[str, Any]:
+def _live(params: Params, engine: HostEngine, containers: Iterable[Optional[Json]]) -> dict[str, Any]:
     """Return which release is live, and whether its containers and its files are as it left them."""
     releases = Releases(params.directory, params.env_file)
     current = releases.current() if params.directory else ""
@@ -194,7 +198,8 @@ def _live(params: Params, containers: Iterable[Optional[Json]]) -> dict[str, Any
             return {"live": current, "up_to_date": False}
     except DockerVpsError:  # whoever changes something will say what is wrong with it
         return {"live": current, "up_to_date": False}
-    return {"live": current, "up_to_date": all(as_released(live, container) for container in containers)}
+    seen = [(container, engine.image(container["Image"]) if container else None) for container in containers]
+    return {"live": current, "up_to_date": all(as_released(live, *each) for each in seen)}
 
 
 def _project(inspected: Json, compose_file: str) -> str:

@@ -50,6 +50,7 @@ class Params:
     Attributes:
         definition: the content of compose.yml.
         image: what the definition names.
+        pulled: what that is called in the registry it was pulled from, with its digest.
         database_volume, media_volume: the names of the volumes, whose keys in the definition are database and media;
             the latter is empty when there is none.
         further_volumes: the names of others, which are their keys as well.
@@ -94,6 +95,7 @@ class Params:
     backup: Optional[backup.Params] = None
     retain_releases: int = 5
     revision: str = ""
+    pulled: str = ""
     deployed_by: str = ""
     environment: Optional[files.Kept] = None
     env_pending: bool = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Protocol
 
 from .._core.health import ContainerSnapshot
+from .._core.images import identity_of
 from .._core.releases import HEALTHY, Release
 from .._core.remedies import play
 from .._store.releases import LOG, Releases
@@ -19,6 +20,10 @@ class LookingEngine(Protocol):
 
     def look(self, name: str) -> ContainerSnapshot:
         """Return a container as it is now."""
+        raise NotImplementedError
+
+    def image(self, name: str) -> Optional[Mapping[str, Any]]:
+        """Return what the engine knows about an image, by its name or its id."""
         raise NotImplementedError
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
@@ -46,7 +51,7 @@ def run(params: Params, releases: Releases, engine: LookingEngine) -> dict[str, 
     live = next((release for release in known if release.id == current), None)
     if not known:
         lines.append("There are no releases yet.")
-    elif live and (not container or container["Image"] != live.image_id):
+    elif live and (not container or identity_of(container, engine.image(container["Image"])) != live.image_id):
         what = f"{params.container} runs {seen.image}" if container else f"there is no container {params.container}"
         lines.append(f"Release {live.id} should be live, but {what}. Run {play('deploy')}.")
     elif live and seen.health != "healthy":

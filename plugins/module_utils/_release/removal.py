@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
 from .._backup.users import place_of, users
 from .._core.errors import DockerVpsError
 from .._core.host import PROJECT_LABEL
+from .._core.images import repository
 from .._core.remedies import again, once, setting
 from .._core.text import shown, size
 from .._engine.port import EnginePort
@@ -18,7 +18,6 @@ from .._store import files, tree
 from .._store.place import holds
 
 LOCK = "deploy.lock"  # of whoever removes; it is given back afterwards
-UNTAGGED = {"<none>:<none>"}  # as older engines list it
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Params:
     """What belongs to the application, and how much of it goes.
 
     Attributes:
-        image: its name; a tag or a digest behind it means nothing here.
+        images: their names; a tag or a digest behind one means nothing here.
         volumes: those that go with the data.
         backups: the directory of the sets, which stay.
         host: what the host is called.
@@ -41,7 +40,7 @@ class Params:
     app: str
     directory: str
     env_file: str
-    image: str
+    images: tuple[str, ...]
     volumes: tuple[str, ...]
     backups: str
     host: str
@@ -146,18 +145,23 @@ def _images(params: Params, engine: EnginePort, others: Sequence[Mapping[str, An
 
     They go by their names, since the same one may have the name of another application as well.
     """
-    name = re.sub(r"(:[^/]*)?(@.*)?$", "", params.image)
+    names = sorted({repository(name) for name in params.images})
     by_name, by_id = {each["Image"] for each in others}, {each["ImageID"] for each in others}
-    tags: set[str] = set()
-    untagged: list[str] = []
-    for image in engine.images_of(name):
-        known = set(image.get("RepoTags") or ()) - UNTAGGED
-        own = {tag for tag in known if tag.startswith(f"{name}:")}
-        if image["Id"] not in by_id:
-            untagged += [] if known else [image["Id"]]
-        if image["Id"] not in by_id or known - own:
-            tags |= own - by_name
-    return sorted(tags) + untagged
+    found: set[str] = set()
+    nameless: set[str] = set()
+    for key in sorted({image["Id"] for name in names for image in engine.images_of(name)}):
+        image = engine.image(key) or {}  # a list by one name leaves out the other ones
+        known = set(image.get("RepoTags") or ())
+        own = {tag for tag in known if repository(tag) in names}
+        used = key in by_id
+        if not used or known - own:
+            found |= own - by_name
+        if not used and not known:
+            nameless.add(key)
+        elif not used and known == own:  # what it was pulled as would keep it; the digests of a tag go with that
+            elsewhere = set(names) - set(map(repository, own))
+            found |= {name for name in image.get("RepoDigests") or () if repository(name) in elsewhere}
+    return [*sorted(found), *sorted(nameless)]
 
 
 def _bytes(volume: Mapping[str, Any]) -> Optional[int]:

@@ -12,6 +12,7 @@ from .._backup.restore_source import FromSet
 from .._backup.volumes import volume_of
 from .._core import releases
 from .._core.errors import DockerVpsError
+from .._core.images import identity
 from .._core.releases import FAILED, Release
 from .._core.remedies import play, setting
 from .._engine.port import EnginePort
@@ -55,7 +56,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
             "now would not be there. Deploy its revision with the volume of now instead."
         )
     image = engine.image(target.image)
-    if image is None or image["Id"] != target.image_id:
+    if image is None or identity(image) != target.image_id:
         what = "not on this host any more" if image is None else "another one now under the same name"
         raise DockerVpsError(
             f"The image {target.image} of release {target.id} is {what}. Deploy its revision "
@@ -68,6 +69,7 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
         image=target.image,
         environment=environment,
         revision=target.revision,
+        pulled=target.pulled,
         rolled_back_to=target.id,
         restore=restore,
     )

@@ -15,7 +15,7 @@ GIVEN: dict[str, Any] = {
     "app": "shop",
     "directory": None,
     "env_file": None,
-    "image": None,
+    "images": None,
     "volumes": None,
     "backup_directory": None,
     "backup_volumes": None,
@@ -30,7 +30,7 @@ PARAMS: dict[str, Any] = {
     "app": "shop",
     "directory": "/opt/shop",
     "env_file": "/opt/shop/.env.production",
-    "image": "shop-app",
+    "images": ("shop-app",),
     "volumes": ("shop-db", "shop-media"),
     "backups": "/var/backups/shop",
     "host": os.uname().nodename,
@@ -43,7 +43,7 @@ PARAMS: dict[str, Any] = {
         ({}, {}),
         ({"directory": "/srv/shop"}, {"directory": "/srv/shop", "env_file": "/srv/shop/.env.production"}),
         ({"env_file": "/etc/shop"}, {"env_file": "/etc/shop"}),
-        ({"image": "r/shop:1", "volumes": []}, {"image": "r/shop:1", "volumes": ()}),
+        ({"images": ["shop", "r/shop:1"], "volumes": []}, {"images": ("shop", "r/shop:1"), "volumes": ()}),
         ({"backup_directory": "/b", "backup_volumes": {"db": "d"}}, {"backups": "/b", "archives": {"db": "d"}}),
         ({"backup_volumes": {}}, {"archives": {}}),
         ({"data": True, "confirm": "shop", "state": "planned"}, {"data": True, "confirm": "shop", "planned": True}),
@@ -65,14 +65,12 @@ def engine(serve_engine: Callable[..., EngineServer]) -> EngineServer:
         "Labels": {"com.docker.compose.project": "shop"},
         "State": "exited",
     }
-    images = [
-        {"Id": "sha256:i1", "RepoTags": ["shop-app:1"]},
-        {"Id": "sha256:i0", "RepoTags": ["<none>:<none>"]},
-    ]
+    images = [{"Id": "sha256:i1", "RepoTags": ["shop-app:1"]}, {"Id": "sha256:i0", "RepoTags": []}]
     return serve_engine(
         {
             "/containers/json": (200, [container, {**container, "Id": "c2", "Labels": None, "Image": "x"}]),
             "/images/json": (200, images),
+            **{f"/images/{image['Id']}/json": (200, image) for image in images},
         }
     )
 

@@ -16,6 +16,7 @@ GIVEN = {
     **DEFAULTS,
     "definition": "services: {}\n",
     "image": "shop:1",
+    "pulled": "r:5000/site:1@sha256:ab",
     "revision": "4f2c",
     "data_on_failure": "keep",
     "env_pending": True,
@@ -25,6 +26,7 @@ GIVEN = {
 def test_params_are_read() -> None:
     read = params_of(GIVEN)
     assert (read.definition, read.image, read.revision) == ("services: {}\n", "shop:1", "4f2c")
+    assert read.pulled == "r:5000/site:1@sha256:ab"
     assert (read.data_on_failure, read.env_pending) == ("keep", True)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images import identity
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import (
     DEGRADED,
     FAILED,
@@ -19,6 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     Release,
     as_released,
     fingerprint,
+    made_of,
     parse,
     plan,
     schema_of,
@@ -102,16 +104,30 @@ def container_of(image: str = "sha256:1", config_hash: str = "c1", state: str = 
 def test_whether_a_container_is_as_it_was_released(
     live: Release, container: Optional[dict[str, Any]], now: str, unchanged: bool
 ) -> None:
-    assert as_released(live, container, lambda: now) is unchanged
+    assert as_released(live, container, None, lambda: now) is unchanged
 
 
 def test_compose_is_asked_only_when_the_record_does_not_tell() -> None:
     def refuses() -> str:
         raise AssertionError
 
-    assert as_released(LIVE, container_of(), refuses)
-    assert not as_released(LIVE, container_of(state="unhealthy", config_hash="c2"), refuses)
-    assert not as_released(LIVE, container_of(config_hash="c2"))
+    assert as_released(LIVE, container_of(), None, refuses)
+    assert not as_released(LIVE, container_of(state="unhealthy", config_hash="c2"), None, refuses)
+    assert not as_released(LIVE, container_of(image="sha256:2", config_hash="c2"), None, refuses)
+    assert not as_released(LIVE, container_of(config_hash="c2"), None)
+
+
+def test_the_image_counts_and_not_what_a_store_calls_it() -> None:
+    image = {"Id": "sha256:index", "RepoDigests": ["shop@sha256:index"], "RootFS": {"Layers": ["l"]}}
+    again = {**image, "Id": "sha256:again", "RepoDigests": ["shop@sha256:again"]}
+    live = replace(LIVE, image_id=identity(image))
+    assert as_released(live, container_of(image="sha256:index"), image)
+    assert as_released(live, container_of(image="sha256:again"), again)
+    assert not as_released(live, container_of(image="sha256:again"), {**again, "RootFS": {"Layers": ["other"]}})
+
+
+def test_one_that_does_not_run_may_still_be_as_it_was_released() -> None:
+    assert made_of(LIVE, container_of(state="exited-healthy"), None)
 
 
 HISTORY = [release(1), release(2), release(3, FAILED), release(4), release(5, FAILED)]

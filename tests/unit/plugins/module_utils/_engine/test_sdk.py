@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import io
 import json
@@ -21,10 +22,12 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     EngineError,
     EngineForbidden,
+    EngineRefused,
     EngineUnreachable,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, Reason, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_wait import Wait
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images import Login
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import (
     Address,
@@ -191,7 +194,8 @@ def test_a_refusal_is_told_in_the_engines_words(serve_engine: ServeEngine) -> No
     for ask in (engine.info, lambda: engine.look("app")):
         with pytest.raises(EngineError) as caught:
             ask()
-        assert caught.type is EngineError
+        assert isinstance(caught.value, EngineRefused)
+        assert (caught.value.status, caught.value.why) == (500, "the disk is on fire")
         assert caught.value.message == "The Docker engine refused: the disk is on fire."
 
 
@@ -426,6 +430,59 @@ def test_images_are_found_by_name_and_by_id(serve_engine: ServeEngine) -> None:
     engine = engine_of(serve_engine({"/images/app:1/json": (200, {"Id": "sha256:ab"})}))
     assert engine.image("app:1") == {"Id": "sha256:ab"}
     assert engine.image("app:2") is None
+
+
+@pytest.mark.parametrize(("registry", "server_address"), [("docker.io", sdk.HUB_ACCOUNT), ("r:5000", "r:5000")])
+def test_an_image_is_asked_for_pulled_and_named(serve_engine: ServeEngine, registry: str, server_address: str) -> None:
+    found = {"Descriptor": {"digest": "sha256:ab"}}
+    server = serve_engine({"/distribution/r/site:1/json": (200, found), "/images/sha256:1/tag": (201, b"")})
+    for news in ({"status": "Pulling"}, {"status": "Digest: sha256:ab"}, END):
+        server.news.put(news)
+    engine, login = engine_of(server), Login(registry, "deploy", "open-sesame")
+    assert engine.registry_digest("r/site:1", login) == "sha256:ab"
+    engine.pull("r/site", "sha256:ab", login)
+    engine.tag("sha256:1", "shop-app", "ab")
+    asked = dict(server.asked)
+    assert asked["/images/create"] == {"tag": ["sha256:ab"], "fromImage": ["r/site"]}
+    assert (asked["/images/sha256:1/tag"]["repo"], asked["/images/sha256:1/tag"]["tag"]) == (["shop-app"], ["ab"])
+    wanted = {"username": "deploy", "password": "open-sesame", "serveraddress": server_address}
+    assert [json.loads(base64.urlsafe_b64decode(sent)) for sent in server.logins] == [wanted] * 2
+
+
+def test_without_an_account_the_login_of_the_host_counts(
+    serve_engine: ServeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    account = base64.b64encode(b"somebody:else").decode()
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"r:5000": {"auth": account}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    server = serve_engine({"/distribution/r:5000/site/json": (200, {"Descriptor": {"digest": "sha256:ab"}})})
+    engine_of(server).registry_digest("r:5000/site", Login("r:5000"))
+    assert json.loads(base64.urlsafe_b64decode(server.logins[0]))["username"] == "somebody"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [({"error": "EOF", "errorDetail": {"message": "it broke"}}, "it broke"), ({"error": "EOF"}, "EOF")],
+)
+def test_a_pull_that_breaks_off(serve_engine: ServeEngine, told: dict[str, Any], why: str) -> None:
+    server = serve_engine()
+    for news in ({"status": "Pulling"}, told, END):
+        server.news.put(news)
+    with pytest.raises(EngineRefused) as caught:
+        engine_of(server).pull("r/site", "sha256:ab", Login("r"))
+    assert (caught.value.status, caught.value.why) == (0, why)
+
+
+def test_a_pull_that_is_refused(serve_engine: ServeEngine) -> None:
+    engine = engine_of(serve_engine({"/images/create": (404, {"message": "manifest unknown"})}))
+    with pytest.raises(EngineRefused) as caught:
+        engine.pull("r/site", "sha256:ab", Login("r"))
+    assert (caught.value.status, caught.value.why) == (404, "manifest unknown")
+
+
+def test_whether_a_network_is_there(serve_engine: ServeEngine) -> None:
+    engine = engine_of(serve_engine({"/networks/0a0a": (200, {"Id": "0a0a"})}))
+    assert (engine.has_network("0a0a"), engine.has_network("0b0b")) == (True, False)
 
 
 def test_a_network_and_a_container_are_made(serve_engine: ServeEngine) -> None:

@@ -207,7 +207,7 @@ def test_the_same_version_is_started_when_it_does_not_run(site: Site) -> None:
     (site.home / "compose.yml").unlink()
     site.engine.calls.clear()
     result = site.run(site.params("shop:1"))
-    assert site.engine.did() == ["up shop", f"start {APP}"]
+    assert site.engine.did() == [f"start {APP}"]
     assert result["changed"] is True
     assert "was started and is healthy after" in result["summary"]
     assert (site.home / "compose.yml").exists()
@@ -386,6 +386,27 @@ def test_a_name_that_another_image_bears_by_now_stays(site: Site) -> None:
         site.clock.passed += 60
         assert "shop:latest" not in result["pruned"]
     assert "shop:latest" in site.engine.images
+
+
+def test_what_was_pulled_goes_with_its_name_in_the_registry(site: Site) -> None:
+    for number in range(2, 5):
+        site.deploy(f"shop:{number}", retain_releases=2, pulled=f"r:5000/site:1@sha256:{number}")
+    assert site.live().pulled == "r:5000/site:1@sha256:4"
+    removed = [call for call in site.engine.did() if call.startswith("remove_image")]
+    assert removed == ["remove_image shop:1", "remove_image shop:2", "remove_image r:5000/site@sha256:2"]
+
+
+def test_the_same_image_in_another_index_is_live_already(site: Site) -> None:
+    image = {"RootFS": {"Layers": ["l"]}, "Config": None}
+    site.engine.add_image("shop:2")
+    site.engine.images["shop:2"] = {**image, "Id": "sha256:first", "RepoDigests": ["shop@sha256:first"]}
+    site.run(site.params("shop:2"))
+    live = site.live()
+    site.clock.passed += 60
+    site.engine.images["shop:2"] = {**image, "Id": "sha256:again", "RepoDigests": ["shop@sha256:again"]}
+    site.engine.images["sha256:first"] = {**image, "Id": "sha256:first", "RepoDigests": ["shop@sha256:first"]}
+    assert site.run(site.params("shop:2"))["changed"] is False
+    assert site.live() == live
 
 
 def test_an_image_that_is_in_use_stays(site: Site) -> None:

@@ -37,7 +37,7 @@ def params(site: Site, **given: Any) -> Params:
             "app": "shop",
             "directory": str(site.home),
             "env_file": str(site.home / ".env.production"),
-            "image": "shop-app",
+            "images": ("shop-app",),
             "volumes": ("shop-db", "shop-media"),
             "backups": str(site.sets.directory),
             "host": "vps",
@@ -273,12 +273,22 @@ def test_an_image_that_others_use_by_its_id_stays(site: Site) -> None:
 
 @pytest.mark.parametrize("image", ["shop-app:9", "shop-app@sha256:ab", "shop-app:9@sha256:ab"])
 def test_a_tag_and_a_digest_of_the_image_mean_nothing(site: Site, image: str) -> None:
-    assert remove(site, image=image)["images"] == ["shop-app:1", "shop-app:2"]
+    assert remove(site, images=(image,))["images"] == ["shop-app:1", "shop-app:2"]
 
 
 def test_the_port_of_a_registry_is_no_tag(site: Site) -> None:
     site.engine.add_image("registry:5000/shop-app:1")
-    assert remove(site, image="registry:5000/shop-app")["images"] == ["registry:5000/shop-app:1"]
+    assert remove(site, images=("registry:5000/shop-app",))["images"] == ["registry:5000/shop-app:1"]
+
+
+def test_what_was_pulled_goes_with_its_digest_in_the_registry(site: Site) -> None:
+    there, pulled = "registry:5000/acme/site", "registry:5000/acme/site@sha256:ab"
+    site.engine.images.clear()
+    for number, name in enumerate(("shop-app:1", "shop-app:2", "blog-app:1")):
+        site.engine.images[name] = {"Id": f"sha256:{min(number, 1)}", "RepoDigests": [pulled, "shop-app@sha256:ab"]}
+    result = remove(site, images=("shop-app", f"{there}:latest@sha256:cd"))
+    assert result["images"] == [pulled, "shop-app:1", "shop-app:2"]
+    assert list(site.engine.images) == ["blog-app:1"]
 
 
 @pytest.mark.parametrize("check", [False, True])

@@ -238,6 +238,14 @@ def test_files_that_are_gone(site: Site) -> None:
         returned(site)
 
 
+def test_what_was_pulled_is_known_by_its_name_in_the_registry(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    for number in range(1, 3):
+        site.deploy(f"shop:{number}", pulled=f"r:5000/site:1@sha256:{number}")
+    returned(site)
+    assert (site.live().image, site.live().pulled) == ("shop:1", "r:5000/site:1@sha256:1")
+
+
 def test_an_image_that_is_gone(site: Site) -> None:
     del site.engine.images["shop:1"]
     with pytest.raises(DockerVpsError, match=r"is not on this host any more\. Deploy its revision \(unknown\) instead"):

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images that come from a registry: pulled, updated, rolled back and removed, whatever becomes of their tags."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from engines import MEBIBYTE, SecondEngine, second_engine
+from lab import App, MakeApp, docker, image_of, inspect, run, until
+
+OPEN, GUARDED = "localhost:5055", "localhost:5056"  # one registry, without a login and with one
+ACCOUNT = {"docker_vps_registry_username": "deploy", "docker_vps_registry_password": "open-sesame-29"}
+SERVER = "it-registry"
+USER, PASSWORD = ACCOUNT.values()
+IMAGE = f"""FROM {image_of("base_image.sh")}
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends apache2-utils docker-registry
+COPY <<SETTINGS /5055.yml
+version: 0.1
+storage:
+  filesystem:
+    rootdirectory: /srv
+http:
+  addr: 0.0.0.0:5055
+SETTINGS
+RUN sed s/5055/5056/ /5055.yml >/5056.yml && echo 'auth: {{htpasswd: {{realm: it, path: /users}}}}' >>/5056.yml
+RUN htpasswd -Bbn {USER} {PASSWORD} >/users
+CMD docker-registry serve /5055.yml & exec docker-registry serve /5056.yml
+"""
+
+
+def build_registry() -> None:
+    """Make the image of a real registry, from Debian's package."""
+    run("docker", "build", "--quiet", "--tag", SERVER, "-", input=IMAGE)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[None]:
+    """A real registry on this machine's loopback."""
+    docker("rm", "--force", SERVER, check=False)
+    forget()
+    build_registry()
+    published = ("--publish", "127.0.0.1:5055:5055", "--publish", "127.0.0.1:5056:5056")
+    docker("run", "--detach", "--name", SERVER, *published, SERVER)
+    ask = ("docker", "exec", SERVER, "wget", "-q", "-O-", "http://127.0.0.1:5055/v2/")
+    until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
+    yield
+    docker("rm", "--force", "--volumes", SERVER)
+    docker("rmi", SERVER)
+    forget()
+
+
+def forget() -> None:
+    """Remove what a test that failed has left of the registry's names."""
+    for pattern in (f"{OPEN}/acme/*", f"{GUARDED}/acme/*"):
+        for image in docker("images", "--all", "--quiet", pattern).split():
+            docker("rmi", "--force", image, check=False)
+
+
+@pytest.fixture(scope="module")
+def base(make_app: MakeApp) -> str:
+    """The image of a deployed application."""
+    app = make_app("it-registry-base")
+    app.deploy().succeeded()
+    return str(inspect(app.container)["Config"]["Image"])
+
+
+def push(reference: str, base: str, line: str, *engine: str) -> None:
+    """Push a variant of an image and forget it here."""
+    run("docker", *engine, "build", "--quiet", "--tag", reference, "-", input=f"FROM {base}\n{line}\n")
+    run("docker", *engine, "push", reference)
+    run("docker", *engine, "rmi", reference)
+
+
+def labelled(app: App) -> str:
+    """Return which variant an application runs."""
+    return str(inspect(app.container)["Config"]["Labels"]["version"])
+
+
+def names(repository: str) -> list[str]:
+    """Return the images of a repository, those without a tag too."""
+    return docker("images", "--all", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}", repository).splitlines()
+
+
+def record(app: App) -> dict[str, Any]:
+    """Return what is written down of the live release."""
+    found: dict[str, Any] = json.loads((app.directory / "releases/current/release.json").read_text())
+    return found
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_image_is_pulled_updated_and_rolled_back_after_its_tag_has_moved(make_app: MakeApp, base: str) -> None:
+    repository = f"{OPEN}/acme/moved"
+    reference = f"{repository}:1"
+    push(reference, base, "LABEL version=1 org.opencontainers.image.revision=4f2c1d9a")
+    app = make_app("it-pulled", docker_vps_source_path=None, docker_vps_image=reference)
+    dry_run = app.deploy("--check").succeeded()
+    assert dry_run.recap["changed"] >= 1
+    assert names(repository) == []
+    app.deploy().succeeded()
+    assert app.get("/api/health").status == 200
+    first = record(app)
+    assert first["image"] == f"{app.container}:{first['image_id'].removeprefix('sha256:')[:12]}"
+    assert first["pulled"].startswith(f"{reference}@sha256:")
+    assert first["revision"] == "4f2c1d9a"
+    for arguments in ((), ("--check",)):
+        assert app.deploy(*arguments).succeeded().recap["changed"] == 0
+
+    push(reference, base, "LABEL version=2")
+    assert app.deploy("--check").succeeded().recap["changed"] >= 1
+    assert labelled(app) == "1"
+    assert "is healthy" in app.deploy().succeeded().text
+    assert labelled(app) == "2"
+    assert app.deploy().succeeded().recap["changed"] == 0
+
+    app.playbook("rollback").succeeded()
+    assert labelled(app) == "1"
+    assert record(app)["pulled"] == first["pulled"]
+    # A digest that is there needs no registry.
+    docker("stop", SERVER)
+    try:
+        app.deploy(docker_vps_image=record(app)["pulled"]).succeeded()
+        text = app.deploy().failed().text
+    finally:
+        docker("start", SERVER)
+    assert f"The image {reference} cannot be pulled from the registry {OPEN}: Get" in text
+    assert labelled(app) == "1"
+
+    push(reference, base, 'CMD ["sh", "-c", "echo will not do; exit 5"]')
+    text = app.deploy().failed().text
+    assert "will not do" in text
+    assert "was put back and is healthy" in text
+    assert labelled(app) == "1"
+
+    removed = app.playbook("remove", docker_vps_remove_confirm=app.name).succeeded()
+    assert f"{app.container}:" in removed.text
+    assert names(repository) + names(app.container) == []
+    assert docker("image", "inspect", first["image_id"], check=False).strip() in ("", "[]")
+
+
+@pytest.mark.usefixtures("registry")
+def test_releases_that_are_not_kept_leave_no_image(make_app: MakeApp, base: str) -> None:
+    repository = f"{OPEN}/acme/kept"
+    app = make_app("it-pulled-kept", docker_vps_source_path=None, docker_vps_image=f"{repository}:1")
+    made = []
+    for version in range(3):
+        push(f"{repository}:1", base, f"LABEL version={version}")
+        app.deploy(docker_vps_retain_releases=2, docker_vps_release_backup=False).succeeded()
+        made.append(record(app)["image_id"])
+    left = {one.split()[0] for one in names(app.container)}
+    assert left == {image.removeprefix("sha256:")[:12] for image in made[1:]}
+    assert len(names(repository)) == 2
+    assert docker("image", "inspect", made[0], check=False).strip() in ("", "[]")
+    app.playbook("remove", docker_vps_remove_confirm=app.name).succeeded()
+    assert names(repository) == []
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_registry_with_a_login(make_app: MakeApp, base: str) -> None:
+    push(f"{OPEN}/acme/private:1", base, "LABEL version=private")
+    reference = f"{GUARDED}/acme/private:1"
+    app = make_app("it-private", docker_vps_source_path=None, docker_vps_image=reference)
+    wrong = {**ACCOUNT, "docker_vps_registry_password": "close-sesame-29"}
+    for how in (["--check"], []):
+        text = app.deploy(*how, **wrong).failed().text
+        assert f"The registry {GUARDED} does not let deploy pull {reference} (unauthorized" in text
+        assert "Check docker_vps_registry_username and docker_vps_registry_password." in text
+        assert "close-sesame-29" not in text
+    text = app.deploy().failed().text
+    assert "if it wants a login, set docker_vps_registry_username and docker_vps_registry_password" in text
+    missing = reference.replace(":1", ":9")
+    text = app.deploy(docker_vps_image=missing, **ACCOUNT).failed().text
+    assert f"The registry {GUARDED} has no image {missing} (manifest unknown" in text
+    text = app.deploy(docker_vps_registry_username="deploy").failed().text
+    assert "docker_vps_registry_username and docker_vps_registry_password go together" in text
+    assert not (app.directory / "releases/current").exists()
+
+    played = app.deploy("-vvvv", **ACCOUNT).succeeded()
+    assert labelled(app) == "private"
+    assert "open-sesame-29" not in played.output
+    assert app.deploy(**ACCOUNT).succeeded().recap["changed"] == 0
+    places = [str(app.directory), "/root/.docker", "/run", "/tmp/.ansible", "/root/.ansible"]
+    there = [place for place in places if Path(place).exists()]
+    assert run("grep", "-rIl", "--devices=skip", "open-sesame-29", *there, check=False).stdout == ""
+
+
+@pytest.fixture
+def containerd(tmp_path: Path, base: str) -> Iterator[SecondEngine]:
+    """A second engine, with the image store of containerd, a registry of its own, and the image of an application."""
+    build_registry()
+    archive = str(tmp_path / "images.tar")
+    run("docker", "save", "--output", archive, SERVER, base)
+    try:
+        with second_engine(tmp_path / "second", 2500 * MEBIBYTE, containerd=True) as second:
+            assert second.process
+            run("nsenter", f"--net=/proc/{second.process.pid}/ns/net", "ip", "link", "set", "lo", "up")
+            second.docker("load", "--input", archive)
+            second.docker("run", "--detach", "--network=host", "--name", SERVER, SERVER)
+            ask = ("docker", "--host", second.url, "exec", SERVER, "wget", "-q", "-O-", f"http://{OPEN}/v2/")
+            until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
+            yield second
+    finally:
+        docker("rmi", SERVER, check=False)
+
+
+def test_the_containerd_store(containerd: SecondEngine, make_app: MakeApp, base: str) -> None:
+    reference, engine = f"{OPEN}/acme/store:1", ("--host", containerd.url)
+    push(reference, base, "LABEL version=1", *engine)
+    variables = {"docker_vps_image": reference, "docker_vps_release_backup": False}
+    app = make_app("it-store", docker_vps_source_path=None, **variables)
+    containerd.docker("network", "create", app.network)
+
+    def played(playbook: str, *arguments: str, **more: Any) -> Any:
+        return app.playbook(playbook, *arguments, environment={"DOCKER_HOST": containerd.url}, **more).succeeded()
+
+    def version() -> str:
+        return containerd.docker("inspect", "--format", "{{.Config.Labels.version}}", app.container)
+
+    played("deploy")
+    first = record(app)
+    index = first["pulled"].partition("@")[2]
+    assert index not in ("", first["image_id"])  # the engine calls it by its index
+    assert containerd.docker("inspect", "--format", "{{.Image}}", app.container) == index
+    assert played("deploy").recap["changed"] == 0
+    # The same image in another index: only its attestation is a new one.
+    moved = "--provenance=mode=max"
+    run("docker", *engine, "build", "-q", moved, "--tag", reference, "-", input=f"FROM {base}\nLABEL version=1\n")
+    containerd.docker("push", reference)
+    played("deploy")
+    assert (record(app)["id"], version()) == (first["id"], "1")
+
+    push(reference, base, "LABEL version=2", *engine)
+    played("deploy")
+    assert version() == "2"
+    containerd.docker("image", "prune", "--force")
+    played("rollback")
+    assert version() == "1"
+    played("stop")
+    made = containerd.docker("inspect", "--format", "{{.Id}}", app.container)
+    played("start")
+    assert containerd.docker("inspect", "--format", "{{.Id}}", app.container) == made
+    played("remove", docker_vps_remove_confirm=app.name)
+    left = containerd.docker("images", "--all", "--format", "{{.Repository}}").split()
+    assert sorted(set(left)) == sorted({base.partition(":")[0], SERVER})
