@@ -35,11 +35,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         try:
             layout = sources.layout_of(root, asked["dockerfile_path"], asked["context_path"])
             files = sources.chosen(root, asked["ignore"], layout)
+            manager, cautions = sources.looked_at(root, layout)
             return {
                 "changed": False,
                 "digest": sources.digest(root, files, layout),
                 "files": len(files),
-                "package_manager": sources.installer(root, layout).facts(),
+                "package_manager": manager.facts(),
+                "cautions": list(cautions),
             }
         except DockerVpsError as error:
             raise AnsibleActionFail(worded(error.message)) from None  # Ansible says the cause as well

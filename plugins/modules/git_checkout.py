@@ -111,6 +111,14 @@ files:
   type: list
   elements: str
   sample: [package.json, pnpm-lock.yaml, src]
+cautions:
+  description:
+    - What the configuration of a Payload application in that commit says that is known to end badly, in sentences. It
+      is read, and never run.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 package_manager:
   description:
     - What installs the dependencies of that commit, by C(packageManager) in its C(package.json), or its only lockfile.

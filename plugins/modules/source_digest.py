@@ -63,6 +63,14 @@ files:
   returned: success
   type: int
   sample: 212
+cautions:
+  description:
+    - What the configuration of a Payload application in the sources says that is known to end badly, in sentences. It
+      is read, and never run.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 package_manager:
   description:
     - What installs the dependencies of the sources, by C(packageManager) in its C(package.json), or its only lockfile.

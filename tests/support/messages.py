@@ -78,6 +78,7 @@ SECTIONS = {
         "_store/sources.py",
         "_core/dockerignore.py",
         "_core/package_manager.py",
+        "_core/payload.py",
         "_core/dockerfile.py",
     ],
     "The build": ["_core/buildlog.py", "_store/build_context.py", "roles/image/tasks/*.yml"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
+from .._core import payload
 from .._core.dockerfile import Kind, misplaced, outside
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.package_manager import PackageManager, manager_of
@@ -92,12 +93,14 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         wanted = checkout.bring(wanted)
     after = wanted or checkout.params.version
     names = checkout.names(after)
+    manager, cautions = checkout.looked_at(after)
     return {
         "changed": changed,
         "before": before,
         "after": after,
         "files": names,
-        "package_manager": checkout.package_manager(after).facts(),
+        "package_manager": manager.facts(),
+        "cautions": list(cautions),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
     }
 
@@ -175,8 +178,11 @@ class _Checkout:
             return []
         return self.git("ls-tree", "-z", "--name-only", tree).split("\0")[:-1]
 
-    def package_manager(self, commit: str) -> PackageManager:
-        """Return what installs the dependencies of a commit; npm when that is not here yet."""
+    def looked_at(self, commit: str) -> tuple[PackageManager, Sequence[str]]:
+        """Return what installs the dependencies in the context of a commit, and cautions about the application.
+
+        That is npm when the commit is not here yet.
+        """
         context = os.path.normpath(self.params.context_path or os.curdir)
         folder = "" if context == os.curdir else f"{context}/"
         names = self.names(commit, folder)
@@ -185,7 +191,7 @@ class _Checkout:
             path = f"{commit}:{folder}{name}"
             return self.git("cat-file", "blob", path) if self.git.has("cat-file", "-e", path) else None
 
-        return manager_of(names, text) if names else PackageManager("npm")
+        return (manager_of(names, text), payload.cautions_of(text)) if names else (PackageManager("npm"), ())
 
     def refuse_misplaced(self, commit: str) -> None:
         """Refuse a Dockerfile or a context that is not in a commit, unless that is not here yet."""

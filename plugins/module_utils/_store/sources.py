@@ -14,9 +14,9 @@ import stat
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Optional
+from typing import Iterable, Iterator, Optional, Sequence
 
-from .._core import dockerfile, dockerignore
+from .._core import dockerfile, dockerignore, payload
 from .._core.dockerfile import Kind
 from .._core.errors import DockerVpsError, InvalidInput, next_step
 from .._core.package_manager import PackageManager, manager_of
@@ -177,8 +177,8 @@ def _readable(root: str) -> Iterator[None]:
         ) from error
 
 
-def installer(root: str, layout: Layout = TOP) -> PackageManager:
-    """Return what installs the dependencies of the sources, by what lies at the top of the context.
+def looked_at(root: str, layout: Layout = TOP) -> tuple[PackageManager, Sequence[str]]:
+    """Return what installs the dependencies in the context of the sources, and cautions about the application.
 
     Raises:
         DockerVpsError: they cannot be read.
@@ -192,7 +192,7 @@ def installer(root: str, layout: Layout = TOP) -> PackageManager:
             return file.read()
 
     with _readable(root):
-        return manager_of(os.listdir(os.path.join(root, layout.context)), text)
+        return manager_of(os.listdir(os.path.join(root, layout.context)), text), payload.cautions_of(text)
 
 
 def digest(root: str, files: Iterable[str], layout: Layout = TOP) -> str:

@@ -18,6 +18,7 @@ def acted(**arguments: Any) -> dict[str, Any]:
     """Return the result but for what installs the dependencies."""
     result = whole(**arguments)
     result.pop("package_manager")
+    assert result.pop("cautions") == []
     return result
 
 
@@ -52,7 +53,10 @@ def test_what_installs_the_dependencies_is_told(root: Path) -> None:
     (root / "package.json").write_text('{"packageManager": "pnpm@9.15.0"}')
     assert "there is no pnpm-lock.yaml" in whole(path=str(root))["package_manager"]["problem"]
     (root / "pnpm-lock.yaml").write_text("")
-    assert whole(path=str(root))["package_manager"]["package"] == "pnpm@9.15.0"
+    (root / "payload.config.ts").write_text("sqliteAdapter({})")
+    found = whole(path=str(root))
+    assert found["package_manager"]["package"] == "pnpm@9.15.0"
+    assert len(found["cautions"]) == 2
 
 
 def test_the_home_directory_is_understood(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,8 @@ def test_what_installs_the_dependencies_is_read_from_the_commit(author: Author, 
     author.push(**{"package.json": '{"packageManager": "yarn@4.5.0"}', "yarn.lock": "__metadata:\n"})
     assert host(check_mode=True)["package_manager"]["name"] == "npm"  # nothing is here yet
     assert host()["package_manager"]["package"] == "@yarnpkg/cli-dist@4.5.0"
+    author.push(**{"src/payload.config.ts": "sqliteAdapter({ transactionOptions: {} })"})
+    assert "src/payload.config.ts has no prodMigrations" in host()["cautions"][0]
     author.push(**{"package.json": "{}"})
     assert "nothing says of which" in host()["package_manager"]["problem"]
 
