@@ -35,24 +35,10 @@ options:
     description: The content of the Dockerfile to use for sources that have none.
     type: str
     required: true
-  ignore:
-    description: The content of the C(.dockerignore) to use for sources that have neither such a file nor a Dockerfile.
-    type: str
-    default: ""
   docker_cli:
     description: The content of a program to run in place of the command C(docker); it is put beside the Dockerfile.
     type: str
     required: true
-  dockerfile_path:
-    description:
-      - The path of the Dockerfile in the sources, which may lie outside of O(context_path). When empty, it is the
-        C(Dockerfile) at the top of the context, if there is one.
-    type: str
-    default: ""
-  context_path:
-    description: The path of the build's context, a directory of the sources. When empty, it is their top.
-    type: str
-    default: ""
   secrets:
     description:
       - What the build mounts as secrets, by their ids. A string, or a mapping with C(value), is put into a file below
@@ -60,6 +46,7 @@ options:
     type: dict
     default: {}
 extends_documentation_fragment:
+  - ptnextjs.docker_vps.context
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
 """

@@ -21,21 +21,8 @@ options:
     description: The directory of the sources on the controller.
     type: str
     required: true
-  ignore:
-    description: The content of the C(.dockerignore) to use for sources that have neither such a file nor a Dockerfile.
-    type: str
-    default: ""
-  dockerfile_path:
-    description:
-      - The path of the Dockerfile in the sources, which may lie outside of O(context_path). When empty, it is the
-        C(Dockerfile) at the top of the context, if there is one.
-    type: str
-    default: ""
-  context_path:
-    description: The path of the build's context, a directory of the sources. When empty, it is their top.
-    type: str
-    default: ""
 extends_documentation_fragment:
+  - ptnextjs.docker_vps.context
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
 attributes:
@@ -72,39 +59,8 @@ cautions:
   elements: str
   sample: []
 package_manager:
-  description:
-    - What installs the dependencies of the sources, by C(packageManager) in its C(package.json), or its only lockfile.
+  description: What installs the dependencies of the sources, as M(ptnextjs.docker_vps.git_checkout) returns it.
   returned: success
   type: dict
   sample: {name: pnpm, package: pnpm@10.4.1, lockfile: pnpm-lock.yaml}
-  contains:
-    name:
-      description: One of V(npm), V(pnpm), V(yarn) and V(bun).
-      type: str
-      sample: pnpm
-    package:
-      description: What npm gets it from; empty for the npm that is there, and when RV(package_manager.program) is it.
-      type: str
-      sample: pnpm@10.4.1
-    program:
-      description: The file of the sources that C(yarnPath) names, when nothing else says which version it is.
-      type: str
-      sample: ""
-    integrity:
-      description: The hash that C(packageManager) wants, empty when it wants none.
-      type: str
-      sample: sha512.0a1b2c3d
-    lockfile:
-      description: The lockfile that counts.
-      type: str
-      sample: pnpm-lock.yaml
-    cautions:
-      description: What is unusual about it, in sentences.
-      type: list
-      elements: str
-      sample: []
-    problem:
-      description: Why the dependencies cannot be installed, in sentences; empty when they can.
-      type: str
-      sample: ""
 """

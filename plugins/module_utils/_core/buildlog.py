@@ -83,8 +83,15 @@ _CAUSES = (
     ),
     ("failed to stat", f"a file that the build needs is not on the host; check {setting('build_ca')}"),
     ("ENOTFOUND", "the host cannot resolve the package registry's name; check its DNS"),
-    ("JavaScript heap out of memory", "the build ran out of memory; add swap, or build on a larger machine"),
-    ("exit code: 137", "the build was killed, most likely because the host ran out of memory; add swap"),
+    (
+        "JavaScript heap out of memory",
+        f"the build ran out of memory; add swap, or build on a larger machine, which {setting('build_on')} names",
+    ),
+    (
+        "exit code: 137",
+        "the build was killed, most likely because the host ran out of memory; add swap, or build on a larger machine, "
+        f"which {setting('build_on')} names",
+    ),
 )
 
 

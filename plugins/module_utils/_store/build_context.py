@@ -85,7 +85,6 @@ def _own(root: str, name: str) -> str:
     with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
         content = file.read()
     if dockerfile.no_stage(content):
-        # BuildKit would say less, or end with the engine (seen with moby 26.1).
         raise InvalidInput(
             f"{name} of the sources has no line that begins with FROM, so there is nothing to build. "
             f"Correct it, or name another one with {setting('dockerfile')}."

@@ -61,7 +61,7 @@ def test_what_leads_out_of_the_sources(path: str, out: bool) -> None:
         ("FROM \\\n  x\n", False),
         ("# syntax = docker/other\nrecipe: x\n", False),
         ("", True),
-        ("ARG FROM\n", True),
+        ("RUN FROM\n", True),
         ("# FROM x\nRUN x\n", True),
         ("FROMAGE\n", True),
     ],

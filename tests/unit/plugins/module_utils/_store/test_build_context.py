@@ -125,7 +125,7 @@ def test_a_secret_whose_file_is_not_there_is_refused_first(tmp_path: Path, check
 
 
 def test_a_dockerfile_that_builds_nothing_is_refused(tmp_path: Path) -> None:
-    root = written(tmp_path / "site", **{"docker/prod": "ARG FROM\n"})
+    root = written(tmp_path / "site", **{"docker/prod": "RUN FROM\n"})
     with pytest.raises(DockerVpsError, match="docker/prod of the sources has no line that begins with FROM"):
         made(tmp_path, context=str(root), dockerfile_path="docker/prod")
     assert os.listdir(tmp_path / "opt/shop") == []
