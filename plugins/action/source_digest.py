@@ -39,6 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "changed": False,
                 "digest": sources.digest(root, files, layout),
                 "files": len(files),
+                "dockerfile": sources.own_dockerfile(root, layout),
                 "package_manager": sources.installer(root, layout).facts(),
             }
         except DockerVpsError as error:

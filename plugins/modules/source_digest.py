@@ -63,6 +63,11 @@ files:
   returned: success
   type: int
   sample: 212
+dockerfile:
+  description: The content of the sources' own Dockerfile, empty when they have none.
+  returned: success
+  type: str
+  sample: ""
 package_manager:
   description:
     - What installs the dependencies of the sources, by C(packageManager) in its C(package.json), or its only lockfile.
