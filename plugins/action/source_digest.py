@@ -40,6 +40,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "changed": False,
                 "digest": sources.digest(root, files, layout),
                 "files": len(files),
+                "dockerfile": sources.own_dockerfile(root, layout),
                 "package_manager": manager.facts(),
                 "cautions": list(cautions),
             }

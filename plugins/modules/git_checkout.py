@@ -119,6 +119,11 @@ cautions:
   type: list
   elements: str
   sample: []
+dockerfile:
+  description: The content of the Dockerfile of that commit, empty when it has none or is not fetched yet.
+  returned: success
+  type: str
+  sample: ""
 package_manager:
   description:
     - What installs the dependencies of that commit, by C(packageManager) in its C(package.json), or its only lockfile.

@@ -167,7 +167,9 @@ networks:
   type: dict
   sample: {"proxy": {"driver": "bridge", "scope": "local", "icc": true, "subnets": ["172.18.0.0/16"]}}
 images:
-  description: The existing images with the names in O(images), as C(name:tag).
+  description:
+    - The existing images with the names in O(images), as C(name:tag). Of each name those come first that O(containers)
+      were made of, and then the newest.
   returned: when the engine answers
   type: list
   elements: str

@@ -92,6 +92,7 @@ release:
     downtime: 1.61
     seconds: 14.2
     pulled: ""
+    base: docker.io/library/node:22-alpine@sha256:0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
     rolled_back_to: ""
 cautions:
   description: Problems that did not stop the rollback.

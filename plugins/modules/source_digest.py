@@ -50,6 +50,11 @@ files:
   returned: success
   type: int
   sample: 212
+dockerfile:
+  description: The content of the sources' own Dockerfile, empty when they have none.
+  returned: success
+  type: str
+  sample: ""
 cautions:
   description:
     - What the configuration of a Payload application in the sources says that is known to end badly, in sentences. It

@@ -3,60 +3,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from engines import MEBIBYTE, SecondEngine, second_engine
-from lab import App, MakeApp, docker, image_of, inspect, run, until
+from lab import App, MakeApp, docker, inspect, run
+from registries import PASSWORD, USER, Registry, push
 
-OPEN, GUARDED = "localhost:5055", "localhost:5056"  # one registry, without a login and with one
-ACCOUNT = {"docker_vps_registry_username": "deploy", "docker_vps_registry_password": "open-sesame-29"}
-SERVER = "it-registry"
-USER, PASSWORD = ACCOUNT.values()
-IMAGE = f"""FROM {image_of("base_image.sh")}
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends apache2-utils docker-registry
-COPY <<SETTINGS /5055.yml
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: /srv
-http:
-  addr: 0.0.0.0:5055
-SETTINGS
-RUN sed s/5055/5056/ /5055.yml >/5056.yml && echo 'auth: {{htpasswd: {{realm: it, path: /users}}}}' >>/5056.yml
-RUN htpasswd -Bbn {USER} {PASSWORD} >/users
-CMD docker-registry serve /5055.yml & exec docker-registry serve /5056.yml
-"""
-
-
-def build_registry() -> None:
-    """Make the image of a real registry, from Debian's package."""
-    run("docker", "build", "--quiet", "--tag", SERVER, "-", input=IMAGE)
+REGISTRY = Registry("it-registry", 5055)
+OPEN, GUARDED, SERVER = REGISTRY.open, REGISTRY.guarded, REGISTRY.server
+ACCOUNT = {"docker_vps_registry_username": USER, "docker_vps_registry_password": PASSWORD}
 
 
 @pytest.fixture(scope="module")
 def registry() -> Iterator[None]:
-    """A real registry on this machine's loopback."""
-    docker("rm", "--force", SERVER, check=False)
-    forget()
-    build_registry()
-    published = ("--publish", "127.0.0.1:5055:5055", "--publish", "127.0.0.1:5056:5056")
-    docker("run", "--detach", "--name", SERVER, *published, SERVER)
-    ask = ("docker", "exec", SERVER, "wget", "-q", "-O-", "http://127.0.0.1:5055/v2/")
-    until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
-    yield
-    docker("rm", "--force", "--volumes", SERVER)
-    docker("rmi", SERVER)
-    forget()
-
-
-def forget() -> None:
-    """Remove what a test that failed has left of the registry's names."""
-    for pattern in (f"{OPEN}/acme/*", f"{GUARDED}/acme/*"):
-        for image in docker("images", "--all", "--quiet", pattern).split():
-            docker("rmi", "--force", image, check=False)
+    """A registry on this machine's loopback."""
+    with REGISTRY.serving():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +31,6 @@ def base(make_app: MakeApp) -> str:
     return str(inspect(app.container)["Config"]["Image"])
 
 
-def push(reference: str, base: str, line: str, *engine: str) -> None:
-    """Push a variant of an image and forget it here."""
-    run("docker", *engine, "build", "--quiet", "--tag", reference, "-", input=f"FROM {base}\n{line}\n")
-    run("docker", *engine, "push", reference)
-    run("docker", *engine, "rmi", reference)
-
-
 def labelled(app: App) -> str:
     """Return which variant an application runs."""
     return str(inspect(app.container)["Config"]["Labels"]["version"])
@@ -82,12 +39,6 @@ def labelled(app: App) -> str:
 def names(repository: str) -> list[str]:
     """Return the images of a repository, those without a tag too."""
     return docker("images", "--all", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}", repository).splitlines()
-
-
-def record(app: App) -> dict[str, Any]:
-    """Return what is written down of the live release."""
-    found: dict[str, Any] = json.loads((app.directory / "releases/current/release.json").read_text())
-    return found
 
 
 @pytest.mark.usefixtures("registry")
@@ -101,7 +52,7 @@ def test_an_image_is_pulled_updated_and_rolled_back_after_its_tag_has_moved(make
     assert names(repository) == []
     app.deploy().succeeded()
     assert app.get("/api/health").status == 200
-    first = record(app)
+    first = app.record()
     assert first["image"] == f"{app.container}:{first['image_id'].removeprefix('sha256:')[:12]}"
     assert first["pulled"].startswith(f"{reference}@sha256:")
     assert first["revision"] == "4f2c1d9a"
@@ -117,14 +68,11 @@ def test_an_image_is_pulled_updated_and_rolled_back_after_its_tag_has_moved(make
 
     app.playbook("rollback").succeeded()
     assert labelled(app) == "1"
-    assert record(app)["pulled"] == first["pulled"]
+    assert app.record()["pulled"] == first["pulled"]
     # A digest that is there needs no registry.
-    docker("stop", SERVER)
-    try:
-        app.deploy(docker_vps_image=record(app)["pulled"]).succeeded()
+    with REGISTRY.down():
+        app.deploy(docker_vps_image=app.record()["pulled"]).succeeded()
         text = app.deploy().failed().text
-    finally:
-        docker("start", SERVER)
     assert f"The image {reference} cannot be pulled from the registry {OPEN}: Get" in text
     assert labelled(app) == "1"
 
@@ -148,7 +96,7 @@ def test_releases_that_are_not_kept_leave_no_image(make_app: MakeApp, base: str)
     for version in range(3):
         push(f"{repository}:1", base, f"LABEL version={version}")
         app.deploy(docker_vps_retain_releases=2, docker_vps_release_backup=False).succeeded()
-        made.append(record(app)["image_id"])
+        made.append(app.record()["image_id"])
     left = {one.split()[0] for one in names(app.container)}
     assert left == {image.removeprefix("sha256:")[:12] for image in made[1:]}
     assert len(names(repository)) == 2
@@ -189,7 +137,7 @@ def test_a_registry_with_a_login(make_app: MakeApp, base: str) -> None:
 @pytest.fixture
 def containerd(tmp_path: Path, base: str) -> Iterator[SecondEngine]:
     """A second engine, with the image store of containerd, a registry of its own, and the image of an application."""
-    build_registry()
+    REGISTRY.build()
     archive = str(tmp_path / "images.tar")
     run("docker", "save", "--output", archive, SERVER, base)
     try:
@@ -198,8 +146,7 @@ def containerd(tmp_path: Path, base: str) -> Iterator[SecondEngine]:
             run("nsenter", f"--net=/proc/{second.process.pid}/ns/net", "ip", "link", "set", "lo", "up")
             second.docker("load", "--input", archive)
             second.docker("run", "--detach", "--network=host", "--name", SERVER, SERVER)
-            ask = ("docker", "--host", second.url, "exec", SERVER, "wget", "-q", "-O-", f"http://{OPEN}/v2/")
-            until(lambda: not run(*ask, check=False).returncode, 10, "an answer")
+            REGISTRY.answers("--host", second.url)
             yield second
     finally:
         docker("rmi", SERVER, check=False)
@@ -208,7 +155,11 @@ def containerd(tmp_path: Path, base: str) -> Iterator[SecondEngine]:
 def test_the_containerd_store(containerd: SecondEngine, make_app: MakeApp, base: str) -> None:
     reference, engine = f"{OPEN}/acme/store:1", ("--host", containerd.url)
     push(reference, base, "LABEL version=1", *engine)
-    variables = {"docker_vps_image": reference, "docker_vps_release_backup": False}
+    variables = {
+        "docker_vps_image": reference,
+        "docker_vps_release_backup": False,
+        "docker_vps_disk_free_min": "512M",
+    }
     app = make_app("it-store", docker_vps_source_path=None, **variables)
     containerd.docker("network", "create", app.network)
 
@@ -219,7 +170,7 @@ def test_the_containerd_store(containerd: SecondEngine, make_app: MakeApp, base:
         return containerd.docker("inspect", "--format", "{{.Config.Labels.version}}", app.container)
 
     played("deploy")
-    first = record(app)
+    first = app.record()
     index = first["pulled"].partition("@")[2]
     assert index not in ("", first["image_id"])  # the engine calls it by its index
     assert containerd.docker("inspect", "--format", "{{.Image}}", app.container) == index
@@ -229,7 +180,7 @@ def test_the_containerd_store(containerd: SecondEngine, make_app: MakeApp, base:
     run("docker", *engine, "build", "-q", moved, "--tag", reference, "-", input=f"FROM {base}\nLABEL version=1\n")
     containerd.docker("push", reference)
     played("deploy")
-    assert (record(app)["id"], version()) == (first["id"], "1")
+    assert (app.record()["id"], version()) == (first["id"], "1")
 
     push(reference, base, "LABEL version=2", *engine)
     played("deploy")

@@ -272,6 +272,13 @@ MUTANTS = [
         "module_utils/_release/test_image_pull.py",
     ),
     in_plugin(
+        "base_images: a dry run pulls",
+        "module_utils/_release/base_images.py",
+        "if moved and not check_mode:",
+        "if moved:",
+        "module_utils/_release/test_base_images.py",
+    ),
+    in_plugin(
         "image_pull: an index counts as another image",
         "module_utils/_core/images.py",
         'return _of_config(image) if named_after_manifest or image.get("Descriptor") else called',

@@ -192,6 +192,7 @@ class App:
             "docker_vps_network": self.network,
             "docker_vps_server_url": "http://localhost:8080",
             "docker_vps_base_image": image_of("base_image.sh"),
+            "docker_vps_base_refresh": "never",  # no registry has it
             "docker_vps_build_ca": CA_BUNDLE,
             "docker_vps_health_wait": 30,
             "docker_vps_build_disk": "1G",
@@ -261,6 +262,11 @@ class App:
             return "" if status == "starting" else status
 
         assert until(verdict, seconds, "a verdict on the health") == "healthy"
+
+    def record(self) -> dict[str, Any]:
+        """Return what is written down of the live release."""
+        found: dict[str, Any] = json.loads((self.directory / "releases/current/release.json").read_text())
+        return found
 
     def env_keys(self) -> dict[str, str]:
         """Return the environment that the running container was given."""

@@ -24,6 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     app_remove,
     backup_info,
     backup_prune,
+    base_images,
     build_context,
     container_health,
     container_logs,
@@ -297,6 +298,10 @@ def result_of_image_pull(place: Path) -> dict[str, Any]:
     return image_pull.run(params, FakeRegistryEngine(), check_mode=False)
 
 
+def result_of_base_images(place: Path) -> dict[str, Any]:
+    return base_images.run(base_images.Params("FROM ghcr.io/acme/site:1", {}), FakeRegistryEngine(), check_mode=False)
+
+
 def result_of_build_context(place: Path) -> dict[str, Any]:
     params = build_context.Params(str(place), archive=None, context=str(place), dockerfile="", ignore="", docker_cli="")
     return build_context.run(params, check_mode=False)
@@ -412,6 +417,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "backup_offsite": result_of_backup_offsite,
     "backup_offsite_info": result_of_backup_offsite_info,
     "backup_prune": result_of_backup_prune,
+    "base_images": result_of_base_images,
     "build_context": result_of_build_context,
     "container_health": result_of_container_health,
     "container_logs": result_of_container_logs,

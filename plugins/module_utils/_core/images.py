@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
 DOCKER_HUB = "docker.io"
+BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 HEX = 12  # hexadecimal digits of an identity in a tag
 # What the config of an image says of how it runs; engines leave out what is not set.
 _CONFIG = (
@@ -93,10 +94,43 @@ def registry(reference: str) -> str:
     return first if slash and (first == "localhost" or set(".:") & set(first)) else DOCKER_HUB
 
 
+def tagged(reference: str) -> str:
+    """Return a reference with the tag or the digest that it has, or else the tag that is meant."""
+    return reference if repository(reference) != reference else f"{reference}:latest"
+
+
+def tag(reference: str) -> str:
+    """Return the tag of a reference that has no digest, empty when it has none."""
+    return reference[len(repository(reference)) + 1 :]
+
+
+def in_full(reference: str) -> str:
+    """Return a reference with its registry and without its digest, as OCI annotations have it."""
+    name = reference.partition("@")[0]
+    if name.startswith(f"{registry(reference)}/"):
+        return name
+    return f"{DOCKER_HUB}/{name}" if "/" in name else f"{DOCKER_HUB}/library/{name}"
+
+
+def digests(image: Optional[Mapping[str, Any]]) -> list[str]:
+    """Return the digests by which registries have an inspected image, as far as the engine knows them."""
+    return [digest(str(name)) for name in (image or {}).get("RepoDigests") or ()]
+
+
 def revision(image: Optional[Mapping[str, Any]]) -> str:
     """Return the revision of the sources that an inspected image is labelled with, empty when it is not."""
+    return _label(image, "org.opencontainers.image.revision")
+
+
+def base(image: Optional[Mapping[str, Any]]) -> str:
+    """Return the base that an inspected image is labelled with, as ``name@digest``; empty when it is not."""
+    name, at = _label(image, BASE_NAME), _label(image, BASE_DIGEST)
+    return f"{name}@{at}" if name and at else ""
+
+
+def _label(image: Optional[Mapping[str, Any]], name: str) -> str:
     labels = ((image or {}).get("Config") or {}).get("Labels") or {}
-    return str(labels.get("org.opencontainers.image.revision") or "")
+    return str(labels.get(name) or "")
 
 
 def user(image: Optional[Mapping[str, Any]]) -> str:

@@ -39,6 +39,7 @@ class Release:
         rolled_back_to: the release whose definition, environment and image these are, after a rollback.
         config_hash: what Compose hashed of the definition, as the container has it.
         pulled: for an image from a registry, its name there, with its digest.
+        base: the image that its image is based on, with its digest; empty when it is not labelled with that.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Release:
     rolled_back_to: str = ""
     config_hash: str = ""
     pulled: str = ""
+    base: str = ""
 
     @property
     def content(self) -> tuple[str, str, str]:

@@ -281,11 +281,11 @@ class Engine:
         return found
 
     def tags(self, repository: str) -> list[str]:
-        """Return the images of a name, as name:tag, in alphabetical order."""
-        images = self.images_of(repository)
-        return sorted(
-            tag for image in images for tag in image.get("RepoTags") or () if tag.startswith(repository + ":")
-        )
+        """Return the images of a name, as name:tag; the newest first, and of one image in alphabetical order."""
+        images = sorted(self.images_of(repository), key=lambda image: image.get("Created") or 0, reverse=True)
+        return [
+            tag for image in images for tag in sorted(image.get("RepoTags") or ()) if tag.startswith(repository + ":")
+        ]
 
     def logs(self, name: str, lines: int) -> list[str]:
         """Return the last lines a container wrote, or none when they cannot be read; 0 is all."""

@@ -9,7 +9,7 @@ from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
 from .._core import payload
-from .._core.dockerfile import Kind, misplaced, outside
+from .._core.dockerfile import NAME, Kind, misplaced, outside
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.package_manager import PackageManager, manager_of
 from .._core.text import listed
@@ -99,6 +99,7 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         "before": before,
         "after": after,
         "files": names,
+        "dockerfile": checkout.dockerfile(after),
         "package_manager": manager.facts(),
         "cautions": list(cautions),
         "diff": {"before": f"{before}\n" if before else "", "after": f"{after}\n"},
@@ -192,6 +193,15 @@ class _Checkout:
             return self.git("cat-file", "blob", path) if self.git.has("cat-file", "-e", path) else None
 
         return (manager_of(names, text), payload.cautions_of(text)) if names else (PackageManager("npm"), ())
+
+    def dockerfile(self, commit: str) -> str:
+        """Return the content of the Dockerfile of a commit, empty when it has none or is not here yet."""
+        path = os.path.normpath(self.params.dockerfile_path or os.path.join(self.params.context_path, NAME))
+        if outside(path) or not self._knows(commit):
+            return ""
+        found = self.git("cat-file", "--batch", "--follow-symlinks", given=f"{commit}:{path}\n")
+        header, _line, content = found.partition("\n")
+        return content[:-1] if rules.kind_of(header) is Kind.FILE else ""  # git ends what it prints
 
     def refuse_misplaced(self, commit: str) -> None:
         """Refuse a Dockerfile or a context that is not in a commit, unless that is not here yet."""

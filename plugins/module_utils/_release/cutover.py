@@ -147,16 +147,17 @@ def _looked_at(
 ) -> tuple[Release, NextStep]:
     environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
     now = world.clock.utc()
-    known = world.releases.listing()
+    known, image = world.releases.listing(), engine.image(params.image)
     wanted = Release(
         id=new_id(now, world.releases.taken()),
         at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         image=params.image,
-        image_id=images.identity(engine.image(params.image)),
+        image_id=images.identity(image),
         environment="" if env_pending else releases.fingerprint(environment.text if environment else ""),
         definition=releases.fingerprint(params.definition),
         revision=params.revision,
         pulled=params.pulled,
+        base=images.base(image),
         deployed_by=params.deployed_by,
         strategy=params.strategy,
         message="It was interrupted before anything had changed.",

@@ -52,7 +52,7 @@ class HostEngine(Protocol):
         raise NotImplementedError
 
     def tags(self, repository: str) -> Sequence[str]:
-        """Return the images of a name, as name:tag."""
+        """Return the images of a name, as name:tag, the newest first."""
         raise NotImplementedError
 
 
@@ -143,7 +143,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
             "networks": {
                 name: _network(network) for name in params.networks for network in [engine.network(name)] if network
             },
-            "images": [tag for name in params.images for tag in engine.tags(name)],
+            "images": _images(params, engine, containers.values()),
             **_live(params, engine, containers.values()),
             "files": {
                 path: {"sha256": file[0], "mode": file[1]}
@@ -200,6 +200,12 @@ def _live(params: Params, engine: HostEngine, containers: Iterable[Optional[Json
         return {"live": current, "up_to_date": False}
     seen = [(container, engine.image(container["Image"]) if container else None) for container in containers]
     return {"live": current, "up_to_date": all(as_released(live, *each) for each in seen)}
+
+
+def _images(params: Params, engine: HostEngine, containers: Iterable[Optional[Json]]) -> list[str]:
+    """Return the images of the names; first those that the containers were made of, and then the newest."""
+    used = {(container.get("Config") or {}).get("Image") for container in containers if container}
+    return [tag for name in params.images for tag in sorted(engine.tags(name), key=lambda tag: tag not in used)]
 
 
 def _project(inspected: Json, compose_file: str) -> str:

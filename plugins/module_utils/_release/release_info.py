@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Protocol
 
 from .._core.health import ContainerSnapshot
-from .._core.images import identity_of
+from .._core.images import digest, identity_of, short
 from .._core.releases import HEALTHY, Release
 from .._core.remedies import play
 from .._store.releases import LOG, Releases
@@ -77,6 +77,8 @@ def _line(release: Release, live: bool, under_way: bool, releases: Releases) -> 
         facts.append(f"downtime {release.downtime:.1f} s")
     if release.backup:
         facts.append(f"backup {release.backup}")
+    if release.base:
+        facts.append(f"base {release.base.partition('@')[0]}@{short(digest(release.base))}")
     if release.rolled_back_to:
         facts.append(f"rolled back to {release.rolled_back_to}")
     if release.message:

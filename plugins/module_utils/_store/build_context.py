@@ -72,21 +72,18 @@ def _filled(params: Params, place: str) -> dict[str, Any]:
         "place": place,
         "path": os.path.join(root, layout.context) if layout.context else root,
         "dockerfile": _instructions(params, root, layout, os.path.join(place, "build")),
-        "own_dockerfile": _own(root, layout.dockerfile),
+        "own_dockerfile": _own(root, layout),
         "docker_cli": docker_cli,
         "secrets": _secrets(params.secrets, os.path.join(place, "secrets")),
     }
 
 
-def _own(root: str, name: str) -> str:
+def _own(root: str, layout: Layout) -> str:
     """Return the content of the sources' own Dockerfile, empty when they have none; refuse one that builds nothing."""
-    if not sources.brings(root, name):
-        return ""
-    with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
-        content = file.read()
-    if dockerfile.no_stage(content):
+    content = sources.own_dockerfile(root, layout)
+    if sources.brings(root, layout.dockerfile) and dockerfile.no_stage(content):
         raise InvalidInput(
-            f"{name} of the sources has no line that begins with FROM, so there is nothing to build. "
+            f"{layout.dockerfile} of the sources has no line that begins with FROM, so there is nothing to build. "
             f"Correct it, or name another one with {setting('dockerfile')}."
         )
     return content

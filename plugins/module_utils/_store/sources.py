@@ -134,6 +134,19 @@ def brings(root: str, name: str) -> bool:
     return True
 
 
+def own_dockerfile(root: str, layout: Layout) -> str:
+    """Return the content of the sources' own Dockerfile, empty when they have none.
+
+    Raises:
+        InvalidInput: see brings.
+        DockerVpsError: it cannot be read.
+    """
+    if not brings(root, layout.dockerfile):
+        return ""
+    with _readable(root), open(os.path.join(root, layout.dockerfile), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def ignore_file(root: str, layout: Layout) -> str:
     """Return the ignore file that counts, relative to ``root``; empty when there is none."""
     # The one beside the Dockerfile belongs to it alone, and not to ours.

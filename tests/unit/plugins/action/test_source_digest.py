@@ -15,9 +15,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sources
 
 
 def acted(**arguments: Any) -> dict[str, Any]:
-    """Return the result but for what installs the dependencies."""
+    """Return the result but for what installs the dependencies, and the Dockerfile."""
     result = whole(**arguments)
-    result.pop("package_manager")
+    del result["package_manager"], result["dockerfile"]
     assert result.pop("cautions") == []
     return result
 
@@ -82,3 +82,9 @@ def test_what_is_wrong_is_told_in_a_sentence(root: Path) -> None:
     (root / ".dockerignore").write_text("!\n")
     with pytest.raises(AnsibleActionFail, match=r"Line 1 of \.dockerignore, '!', is no pattern"):
         acted(path=str(root))
+
+
+def test_the_dockerfile_of_the_sources(root: Path) -> None:
+    assert whole(path=str(root))["dockerfile"] == ""
+    (root / "node_modules/Dockerfile").write_bytes(b"FROM x\n# \xff\n")
+    assert whole(path=str(root), context_path="node_modules")["dockerfile"] == "FROM x\n# \ufffd\n"

@@ -7,15 +7,20 @@ from typing import Any, Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images import (
+    base,
     by_digest,
     digest,
+    digests,
     environment,
     identity,
     identity_of,
+    in_full,
     registry,
     repository,
     revision,
     short,
+    tag,
+    tagged,
     user,
 )
 
@@ -100,6 +105,30 @@ def test_what_a_reference_names(reference: str, name: str, host: str, its_digest
     assert (repository(reference), registry(reference), digest(reference)) == (name, host, its_digest)
 
 
+@pytest.mark.parametrize(
+    ("reference", "whole", "its_tag", "full"),
+    [
+        ("node", "node:latest", "", "docker.io/library/node"),
+        ("node:22", "node:22", "22", "docker.io/library/node:22"),
+        ("acme/site:1", "acme/site:1", "1", "docker.io/acme/site:1"),
+        ("docker.io/acme/site:1", "docker.io/acme/site:1", "1", "docker.io/acme/site:1"),
+        ("r:5000/site", "r:5000/site:latest", "", "r:5000/site"),
+    ],
+)
+def test_how_a_reference_is_written(reference: str, whole: str, its_tag: str, full: str) -> None:
+    assert (tagged(reference), tag(reference), in_full(reference)) == (whole, its_tag, full)
+    assert tagged(f"{reference}@sha256:ab") == f"{reference}@sha256:ab"
+    assert in_full(f"{reference}@sha256:ab") == full
+
+
+def test_the_base_is_known_when_both_labels_say_it() -> None:
+    name, at = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+    assert base({"Config": {"Labels": {name: "r/node:22", at: "sha256:ab"}}}) == "r/node:22@sha256:ab"
+    for labels in ({name: "r/node:22", at: ""}, {at: "sha256:ab"}):
+        assert base({"Config": {"Labels": labels}}) == ""
+    assert digests(CLASSIC) == ["sha256:m1", "sha256:m2"]
+
+
 def test_what_was_pulled_is_known_by_its_digest_alone() -> None:
     assert by_digest("r:5000/site:1@sha256:ab") == "r:5000/site@sha256:ab"
 
@@ -109,6 +138,7 @@ def test_what_was_pulled_is_known_by_its_digest_alone() -> None:
 )
 def test_engines_leave_out_what_is_not_set(image: Optional[dict[str, Any]]) -> None:
     assert (revision(image), user(image), environment(image)) == ("", "", [])
+    assert (base(image), digests(image)) == ("", [])
 
 
 def test_what_an_image_says_of_itself() -> None:

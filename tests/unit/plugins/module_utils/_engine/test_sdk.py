@@ -164,13 +164,14 @@ def test_networks_are_asked_for_by_name(serve_engine: ServeEngine) -> None:
 
 def test_tags_of_exactly_one_repository(serve_engine: ServeEngine) -> None:
     images = [
-        {"RepoTags": ["app:2", "app:1", "other:1"]},
+        {"RepoTags": ["app:2", "app:1", "other:1"], "Created": 7},
+        {"RepoTags": ["app:0"], "Created": 8},
         {"RepoTags": None},
         {"RepoTags": ["app-two:1"]},
         {},
     ]
     server = serve_engine({"/images/json": (200, images)})
-    assert engine_of(server).tags("app") == ["app:1", "app:2"]
+    assert engine_of(server).tags("app") == ["app:0", "app:1", "app:2"]
     assert engine_of(server).images_of("app") == images
 
 

@@ -56,6 +56,18 @@ def test_what_installs_the_dependencies_is_read_from_the_commit(author: Author, 
     assert "nothing says of which" in host()["package_manager"]["problem"]
 
 
+def test_the_dockerfile_is_read_from_the_commit(author: Author, host: Host) -> None:
+    assert host()["dockerfile"] == ""
+    author.push(**{"docker/prod": "FROM x\n\nRUN y", "Dockerfile": "FROM top\n"})
+    assert host(check_mode=True)["dockerfile"] == ""  # it is not here yet
+    assert host()["dockerfile"] == "FROM top\n"
+    assert host(check_mode=True, dockerfile_path="./docker/prod")["dockerfile"] == "FROM x\n\nRUN y"
+    assert host(context_path="docker")["dockerfile"] == ""
+    (author.place / "docker/Dockerfile").symlink_to("prod")
+    author.push()
+    assert host(context_path="docker")["dockerfile"] == "FROM x\n\nRUN y"
+
+
 def test_what_is_fetched_comes_at_once_or_not_at_all(author: Author, host: Host) -> None:
     """A fetch that is killed while it writes objects one by one leaves a commit without its files."""
     objects = host.place / ".git/objects"

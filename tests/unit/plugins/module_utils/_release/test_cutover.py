@@ -60,6 +60,15 @@ def failed(site: Site, image: str = "shop:2", version: Any = None, **more: Any) 
 # In order
 
 
+def test_a_release_knows_its_base(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.engine.add_image("shop:1")
+    labels = {"org.opencontainers.image.base.name": "r/node:22", "org.opencontainers.image.base.digest": "sha256:ab"}
+    site.engine.images["shop:1"] = {**site.engine.images["shop:1"], "Config": {"Labels": labels}}
+    site.deploy("shop:1")
+    assert site.live().base == "r/node:22@sha256:ab"
+
+
 def test_the_first_release(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.engine.volumes.clear()

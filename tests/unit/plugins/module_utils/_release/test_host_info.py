@@ -261,3 +261,9 @@ def test_the_directory_of_another_application_is_refused(writer: str, right: boo
         message = "it belongs to the Compose project blog; give each application a ⟦setting directory⟧ of its own"
         with pytest.raises(DockerVpsError, match=message):
             ran(host=host, **given)
+
+
+def test_the_image_that_is_in_use_comes_first() -> None:
+    used = {"Config": {"Image": "app:2", "Labels": {"com.docker.compose.project": "ptnextjs"}}}
+    engine = FakeHostEngine(images={"app": ["app:3", "app:2", "app:1"]}, containers={"app": used})
+    assert ran(engine, images=["app"], containers=["app", "none"])["images"] == ["app:2", "app:3", "app:1"]

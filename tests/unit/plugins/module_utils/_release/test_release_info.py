@@ -47,6 +47,14 @@ def test_what_there_is(tmp_path: Path) -> None:
     ]
 
 
+def test_a_base_with_the_first_digits_of_its_digest(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.deploy("shop:1")
+    site.releases.record(replace(site.live(), base="docker.io/library/node:22@sha256:0123456789abcdef"))
+    (line,) = summary(site)
+    assert line.endswith("base docker.io/library/node:22@0123456789ab")
+
+
 def test_a_message_without_a_log_and_a_return(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")
