@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Optional
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import base_images
+from engines import MEBIBYTE, second_engine
 from lab import STANDIN, App, MakeApp, Played, docker, image_of, inspect, play, run
 from registries import Registry, push
 
@@ -47,11 +50,11 @@ def site(sources: Path) -> Path:
     return sources
 
 
-def built(app: App, *options: str, **variables: Any) -> Played:
+def built(app: App, *options: str, environment: Optional[Mapping[str, str]] = None, **variables: Any) -> Played:
     """Run the role image alone."""
     playbook = app.scratch / "image.yml"
     playbook.write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": ROLE}]))
-    return play(playbook, app.inventory(**variables), *options)
+    return play(playbook, app.inventory(**variables), *options, **(environment or {}))
 
 
 def newest(app: App) -> Mapping[str, str]:
@@ -151,6 +154,17 @@ def test_a_base_that_moved_is_put_live_alone(make_app: MakeApp, site: Path) -> N
     assert app.deploy().succeeded().recap["changed"] == 0
 
 
+def test_the_machine_that_builds_asks(make_app: MakeApp, site: Path, tmp_path: Path) -> None:
+    how = {"docker_vps_base_refresh": "always", "docker_vps_base_image": BASE, "docker_vps_build_on": "controller"}
+    app = make_app("it-base-elsewhere", docker_vps_source_path=str(site), **how)
+    home = {"HOME": str(tmp_path), "ANSIBLE_ASYNC_DIR": str(tmp_path / "async")}
+    for version in ("1", "2"):
+        moves(version)
+        assert built(app, environment=home).succeeded().recap["changed"] >= 1
+        assert (newest(app)["moved"], base_of(newest(app))) == (version, in_registry())
+        assert built(app, environment=home).succeeded().recap["changed"] == 0
+
+
 def test_the_base_of_our_dockerfile(make_app: MakeApp) -> None:
     moves("1")
     own = {"docker_vps_base_refresh": None, "docker_vps_base_image": BASE}
@@ -159,3 +173,31 @@ def test_the_base_of_our_dockerfile(make_app: MakeApp) -> None:
     assert (newest(app)["moved"], base_of(newest(app))) == ("1", in_registry())
     (tag,) = docker("images", "--format", "{{.Tag}}", app.container).split()
     assert len(tag) == len("3f2a9c41d07b-3f2a9c41")
+
+
+def test_the_containerd_store(tmp_path: Path) -> None:
+    archive = str(tmp_path / "image.tar")
+    run("docker", "save", "--output", archive, REGISTRY.server)
+    with second_engine(tmp_path / "second", 2500 * MEBIBYTE, containerd=True) as second:
+        assert second.process
+        run("nsenter", f"--net=/proc/{second.process.pid}/ns/net", "ip", "link", "set", "lo", "up")
+        second.docker("load", "--input", archive)
+        second.docker("run", "--detach", "--network=host", "--name", REGISTRY.server, REGISTRY.server)
+        host = ("--host", second.url)
+        REGISTRY.answers(*host)
+        engine, params = Engine.connect(Address(second.url)), base_images.Params(f"FROM {BASE}", {})
+        digests = []
+        for version in ("1", "2"):
+            push(BASE, REGISTRY.server, f"LABEL moved={version}", *host)
+            if digests:
+                second.docker("tag", "kept:1", BASE)
+            assert base_images.run(params, engine, check_mode=True)["changed"] is True
+            digests.append(base_images.run(params, engine, check_mode=False)["digest"])
+            assert base_images.run(params, engine, check_mode=False)["changed"] is False
+            second.docker("tag", BASE, "kept:1")
+            run("docker", *host, "build", "--quiet", "--tag", "site:1", "-", input=f"FROM {BASE}\nENV A=1\n")
+            assert second.docker("inspect", "--format", "{{.Config.Labels.moved}}", "site:1") == version
+        assert len(set(digests)) == len(digests)
+        second.docker("stop", "--time=1", REGISTRY.server)
+        told = base_images.run(params, engine, check_mode=False)
+        assert (told["digest"], told["confirmed"], len(told["cautions"])) == (digests[1], False, 1)
