@@ -269,8 +269,8 @@ def test_the_values_end_with_the_build_when_nobody_clears_its_place(make_app: Ma
     app = make_app("it-own-ended")
     script = ROOT.joinpath("roles/image/templates/docker.sh.j2").read_text()
     log = tmp_path / "log"
-    for name, value in (("build_timeout", "60"), ("build_log | quote", str(log))):
-        script = script.replace(f"{{{{ docker_vps_{name} }}}}", value)
+    for name, value in (("docker_vps_build_timeout", "60"), ("__image_log | quote", str(log))):
+        script = script.replace(f"{{{{ {name} }}}}", value)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/0").write_text(VALUE)
     (tmp_path / "docker").write_text(script)
