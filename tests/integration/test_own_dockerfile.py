@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import pytest
 from lab import ROOT, App, MakeApp, Played, commit, docker, image_of, play, run
@@ -63,6 +63,14 @@ def built(app: App, *options: str, **variables: Any) -> Played:
     return play(app.scratch / "image.yml", app.inventory(**variables), *options)
 
 
+def all_built(apps: Sequence[App], *options: str) -> Played:
+    """Run the role image for several applications, each as a host of its own, in one play."""
+    place = apps[0].scratch
+    (place / "all.json").write_text(json.dumps({"docker_vps": {"hosts": {app.name: app.host() for app in apps}}}))
+    (place / "all.yml").write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": [TASK]}]))
+    return play(place / "all.yml", place / "all.json", *options)
+
+
 def from_directory(site: Path) -> dict[str, Any]:
     return {"docker_vps_source_path": str(site)}
 
@@ -88,34 +96,35 @@ def in_image(app: App, *command: str) -> str:
     return docker("run", "--rm", "--network=none", "--entrypoint", command[0], image, *command[1:])
 
 
-@pytest.mark.parametrize(
-    ("kind", "variables", "given"),
-    [
-        (from_git, PROD, {"kept", "apps/web/kept", "apps/web/left-out", "docker/nothing"}),
-        (from_directory, PROD, {"kept", "apps/web/kept", "apps/web/left-out", "docker/nothing"}),
-        (from_git, {**PROD, "docker_vps_build_context": "apps/web"}, {"kept", "Dockerfile"}),
-        (from_directory, {**PROD, "docker_vps_build_context": "apps/web"}, {"kept", "Dockerfile"}),
-        (
-            from_directory,
-            {"docker_vps_build_context": "apps/web", "docker_vps_build_target": "runner"},
-            {"left-out", "Dockerfile"},
-        ),
-    ],
-)
-def test_a_dockerfile_a_context_and_a_stage(
-    make_app: MakeApp, site: Path, kind: Any, variables: dict[str, str], given: set[str]
-) -> None:
-    app = make_app("it-own-parts", **{**kind(site), **variables})
-    built(app, "--check").succeeded()
-    assert docker("images", "--quiet", app.container) == ""
-    assert built(app).succeeded().recap["changed"] >= 1
-    facts = image_of_app(app)
-    assert facts["Config"]["Labels"]["stage"] == "runner"
-    there = set(in_image(app, "find", ".", "-type", "f", "-printf", "%P\n").splitlines())
-    assert given <= there
-    assert ("left-out" in there, "kept" in there) == ("left-out" in given, "kept" in given)
-    assert built(app).succeeded().recap["changed"] == 0
-    assert image_of_app(app)["Id"] == facts["Id"]
+PARTS: list[tuple[Any, dict[str, str], set[str]]] = [
+    (from_git, PROD, {"kept", "apps/web/kept", "apps/web/left-out", "docker/nothing"}),
+    (from_directory, PROD, {"kept", "apps/web/kept", "apps/web/left-out", "docker/nothing"}),
+    (from_git, {**PROD, "docker_vps_build_context": "apps/web"}, {"kept", "Dockerfile"}),
+    (from_directory, {**PROD, "docker_vps_build_context": "apps/web"}, {"kept", "Dockerfile"}),
+    (
+        from_directory,
+        {"docker_vps_build_context": "apps/web", "docker_vps_build_target": "runner"},
+        {"left-out", "Dockerfile"},
+    ),
+]
+
+
+def test_a_dockerfile_a_context_and_a_stage(make_app: MakeApp, site: Path) -> None:
+    apps = [
+        make_app(f"it-own-parts-{number}", **{**kind(site), **variables})
+        for number, (kind, variables, _given) in enumerate(PARTS)
+    ]
+    all_built(apps, "--check").succeeded()
+    assert [docker("images", "--quiet", app.container) for app in apps] == [""] * len(apps)
+    assert "changed=0" not in all_built(apps).succeeded().output.rsplit("PLAY RECAP", 1)[-1]
+    before = [image_of_app(app) for app in apps]
+    for app, facts, (_kind, _variables, given) in zip(apps, before, PARTS):
+        assert facts["Config"]["Labels"]["stage"] == "runner"
+        there = set(in_image(app, "find", ".", "-type", "f", "-printf", "%P\n").splitlines())
+        assert given <= there
+        assert ("left-out" in there, "kept" in there) == ("left-out" in given, "kept" in given)
+    assert all_built(apps).succeeded().output.rsplit("PLAY RECAP", 1)[-1].count("changed=0") == len(apps)
+    assert [image_of_app(app)["Id"] for app in apps] == [facts["Id"] for facts in before]
 
 
 def test_another_stage_is_another_release(make_app: MakeApp, site: Path) -> None:
@@ -159,28 +168,23 @@ def test_a_wrong_path_is_told_before_the_build(make_app: MakeApp, site: Path) ->
     assert not (app.directory / "build.log").exists()
 
 
-@pytest.mark.parametrize(
-    ("variables", "cause"),
-    [
-        (
-            {**PROD, "docker_vps_build_target": "nope"},
-            "the Dockerfile has no stage of the name that docker_vps_build",
-        ),
-        ({"docker_vps_dockerfile": "docker/wrong"}, "the Dockerfile is not right; correct the line that the"),
-        (
-            {"docker_vps_dockerfile": "docker/nothing"},
-            "docker/nothing of the sources has no line that begins with",
-        ),
-    ],
-)
-def test_what_is_wrong_with_a_dockerfile_is_told(
-    make_app: MakeApp, site: Path, variables: dict[str, str], cause: str
-) -> None:
-    app = make_app("it-own-broken", **from_directory(site))
-    text = built(app, **variables).failed().text
-    assert cause in text
-    assert "What ran before keeps running." in text
-    assert list(app.directory.glob("ansible.*")) == []
+BROKEN = [
+    ({**PROD, "docker_vps_build_target": "nope"}, "the Dockerfile has no stage of the name that docker_vps_build"),
+    ({"docker_vps_dockerfile": "docker/wrong"}, "the Dockerfile is not right; correct the line that the"),
+    ({"docker_vps_dockerfile": "docker/nothing"}, "docker/nothing of the sources has no line that begins with"),
+]
+
+
+def test_what_is_wrong_with_a_dockerfile_is_told(make_app: MakeApp, site: Path) -> None:
+    apps = [
+        make_app(f"it-own-broken-{number}", **from_directory(site), **variables)
+        for number, (variables, _cause) in enumerate(BROKEN)
+    ]
+    text = all_built(apps).failed().text
+    for app, (_variables, cause) in zip(apps, BROKEN):
+        assert cause in text
+        assert list(app.directory.glob("ansible.*")) == []
+    assert text.count("What ran before keeps running.") >= len(apps)
 
 
 class Watch:
