@@ -8,6 +8,7 @@
 # with shop:1 alone. So who filters and finds one name must not take it for the only one, and remove the image by its id.
 set -euo pipefail
 
+# shellcheck source=findings/engine.bash
 . "$(dirname "${BASH_SOURCE[0]}")/engine.bash"
 
 start

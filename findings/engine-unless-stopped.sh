@@ -9,6 +9,7 @@
 # ended later than the engine's process began, when nobody could have asked for it yet.
 set -euo pipefail
 
+# shellcheck source=findings/engine.bash
 . "$(dirname "${BASH_SOURCE[0]}")/engine.bash"
 
 start
@@ -17,7 +18,7 @@ tar -C image -c . | docker import - sleeper >/dev/null
 for policy in unless-stopped always on-failure; do
     docker run --detach --name "$policy" --restart "$policy" --network none --stop-timeout 1 sleeper sleep 3600 >/dev/null
 done
-kill -KILL "$engine"
+kill -KILL "${engine:?}"
 wait "$engine" 2>/dev/null || true
 sleep 1
 began="$(date --utc +%FT%T)"

@@ -37,7 +37,7 @@ for host in 127.0.0.1 '[::1]' "$name"; do
     fetch(url, {signal: AbortSignal.timeout(s * 1000)}).then((a) => { if (!a.ok) console.log(a.status)
     process.exit(a.ok ? 0 : 8) }, (e) => { console.log(String(e.cause ?? e)); process.exit(1) })' "$url" $left
   elif has python3; then python3 -ISc 'import sys, urllib.error as e, urllib.request as r
-try: r.urlopen(sys.argv[1], timeout=int(sys.argv[2]))
+try: r.build_opener().open(sys.argv[1], timeout=int(sys.argv[2]))
 except e.HTTPError as x: print(x); sys.exit(8)
 except OSError as x: sys.exit(str(x))' "$url" $left
   elif has bash; then host=${host#[}; bash -c 'exec 3<>"/dev/tcp/$0/$1" || exit

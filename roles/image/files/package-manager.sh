@@ -33,6 +33,7 @@ manager() {
 # Corepack takes the hash of the package, of Yarn 2 and newer that of the program in it.
 check() {
     [ -n "$INTEGRITY" ] || return 0
+    # shellcheck disable=SC2016 # it is JavaScript
     node -e '
         const [file, integrity, wanted] = process.argv.slice(1)
         const [algorithm, hash] = integrity.split(".")

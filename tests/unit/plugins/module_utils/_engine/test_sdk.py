@@ -757,7 +757,7 @@ def loading(answer: bytes, pieces: Iterator[bytes]) -> tuple[str, bytes]:
             for _turn in range(3):
                 connection, _address = listener.accept()
                 with connection, connection.makefile("rb") as file:
-                    head = b"".join(iter(lambda: file.readline(), b"\r\n"))
+                    head = b"".join(iter(file.readline, b"\r\n"))
                     if b"/images/load" not in head:
                         body = json.dumps(VERSION).encode()
                     else:
