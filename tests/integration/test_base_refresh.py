@@ -58,9 +58,9 @@ def built(app: App, *options: str, environment: Optional[Mapping[str, str]] = No
 
 
 def newest(app: App) -> Mapping[str, str]:
-    """Return the labels of the newest image of an application."""
-    image = docker("images", "--quiet", app.container).split()[0]
-    found: Mapping[str, str] = json.loads(docker("image", "inspect", image))[0]["Config"]["Labels"]
+    """Return the labels of the image of an application that was named last; several may have been created at once."""
+    images = json.loads(docker("image", "inspect", *docker("images", "--quiet", app.container).split()))
+    found: Mapping[str, str] = max(images, key=lambda image: str(image["Metadata"]["LastTagTime"]))["Config"]["Labels"]
     return found
 
 
