@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable, Collection, Iterable, Mapping, Sequence
 
 from .errors import DockerVpsError
+from .images import in_full
 from .text import short
 
 Json = Mapping[str, Any]
@@ -194,7 +195,7 @@ def documents(layout: Layout, name: str) -> dict[str, bytes]:
         name: what the image is to be called, with a tag.
     """
     tag = name.rpartition(":")[2]
-    annotations = {"io.containerd.image.name": canonical(name), "org.opencontainers.image.ref.name": tag}
+    annotations = {"io.containerd.image.name": in_full(name), "org.opencontainers.image.ref.name": tag}
     manifest = {"mediaType": _MANIFEST, "digest": layout.manifest.digest, "size": layout.manifest.size}
     index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [{**manifest, "annotations": annotations}]}
     layers = [path_of(layer.digest) for layer in layout.layers]
@@ -206,14 +207,6 @@ def documents(layout: Layout, name: str) -> dict[str, bytes]:
 def path_of(digest: str) -> str:
     """Return where an archive has a blob."""
     return f"blobs/sha256/{digest.partition(':')[2]}"
-
-
-def canonical(name: str) -> str:
-    """Return the full name of an image: app:1 is docker.io/library/app:1."""
-    first, slash, _rest = name.partition("/")
-    if slash and (first == "localhost" or "." in first or ":" in first):
-        return name
-    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
 
 
 def check_platform(image: str, built: str, host: str) -> None:

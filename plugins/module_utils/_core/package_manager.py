@@ -12,6 +12,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Collection, Mapping, NamedTuple, Optional, Sequence
 
+from .dockerfile import NAME
 from .errors import InvalidInput
 from .text import listed
 
@@ -75,7 +76,7 @@ def manager_of(names: Collection[str], text: Text) -> PackageManager:
         names: what lies at the top of the sources.
         text: returns the content of one of their files, None when it is not there.
     """
-    if "Dockerfile" in names:
+    if NAME in names:
         return PackageManager("npm")
     lockfiles = {name: [file for file in files if file in names] for name, files in LOCKFILES.items()}
     present = {name: files for name, files in lockfiles.items() if files}
@@ -90,7 +91,8 @@ def _manager_of(present: Mapping[str, Sequence[str]], names: Collection[str], te
     name = wanted.name if wanted else _only(present, names)
     if name not in present:
         raise InvalidInput(_without_lockfile(name, present))
-    made = replace(_installer(name, wanted, present[name][0], text), lockfile=present[name][0])
+    integrity = wanted.integrity if wanted else ""
+    made = replace(_installer(name, wanted, present[name][0], text), lockfile=present[name][0], integrity=integrity)
     ignored = [file for other, files in present.items() if other != name for file in files]
     if not ignored:
         return made
@@ -150,7 +152,7 @@ def _installer(name: str, wanted: Optional[_Wanted], lockfile: str, text: Text) 
     if name == "yarn":
         return _yarn(wanted, text(lockfile) or "", text)
     if wanted:
-        return PackageManager(name, f"{name}@{wanted.version}", integrity=wanted.integrity)
+        return PackageManager(name, f"{name}@{wanted.version}")
     if name == "pnpm":
         return PackageManager(name, _pnpm(text(lockfile) or ""))
     return PackageManager(name, "bun@1" if name == "bun" else "")
@@ -177,20 +179,16 @@ def _yarn(wanted: Optional[_Wanted], lockfile: str, text: Text) -> PackageManage
             "with yarn install and commit it, or correct packageManager."
         )
     if classic:
-        return PackageManager("yarn", f"yarn@{wanted.version}" if wanted else _YARN_CLASSIC, integrity=_hash(wanted))
+        return PackageManager("yarn", f"yarn@{wanted.version}" if wanted else _YARN_CLASSIC)
     program = _program(text)
     if wanted:
-        return PackageManager("yarn", f"@yarnpkg/cli-dist@{wanted.version}", integrity=wanted.integrity)
+        return PackageManager("yarn", f"@yarnpkg/cli-dist@{wanted.version}")
     if program:
         return PackageManager("yarn", program=program)
     raise InvalidInput(
         "yarn.lock is one of Yarn 2 or newer, and nothing says of which. Add "
         f'"packageManager": "{_EXAMPLES["yarn"]}", or such, to package.json.'
     )
-
-
-def _hash(wanted: Optional[_Wanted]) -> str:
-    return wanted.integrity if wanted else ""
 
 
 def _program(text: Text) -> str:

@@ -93,7 +93,7 @@ def _run(checkout: _Checkout, check_mode: bool) -> dict[str, Any]:
         wanted = checkout.bring(wanted)
     after = wanted or checkout.params.version
     names = checkout.names(after)
-    manager, cautions = checkout.looked_at(after)
+    manager, cautions = checkout.looked_at(after, names)
     return {
         "changed": changed,
         "before": before,
@@ -179,14 +179,17 @@ class _Checkout:
             return []
         return self.git("ls-tree", "-z", "--name-only", tree).split("\0")[:-1]
 
-    def looked_at(self, commit: str) -> tuple[PackageManager, Sequence[str]]:
+    def looked_at(self, commit: str, names: Sequence[str]) -> tuple[PackageManager, Sequence[str]]:
         """Return what installs the dependencies in the context of a commit, and cautions about the application.
 
         That is npm when the commit is not here yet.
+
+        Args:
+            names: what lies at the top of the commit.
         """
         context = os.path.normpath(self.params.context_path or os.curdir)
         folder = "" if context == os.curdir else f"{context}/"
-        names = self.names(commit, folder)
+        names = self.names(commit, folder) if folder else names
 
         def text(name: str) -> Optional[str]:
             path = f"{commit}:{folder}{name}"

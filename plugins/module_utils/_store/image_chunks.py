@@ -65,7 +65,7 @@ class Chunks:
     def sound(self, chunks: Iterable[Chunk]) -> set[str]:
         """Return the names of those of the chunks that are here and are what they were; damaged ones are removed."""
         found = set()
-        for chunk in chunks:
+        for chunk in dict.fromkeys(chunks):
             if self._is_sound(chunk):
                 found.add(chunk.sha256)
             else:

@@ -86,7 +86,6 @@ function judge (wanted, where) {
   if (range && !semver.satisfies(process.version, range)) {
     refuse(`${where} wants Node.js ${wanted}, and the base image has ${process.version}; name another base in docker_vps_base_image, or correct ${where}`)
   }
-  return Boolean(range)
 }
 
 function judgeNode (manifests) {
@@ -114,7 +113,7 @@ for (const name of all) {
   for (const one of LIFECYCLE) known = follow(scripts, one) && known
   for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
     for (const version of Object.values(manifest[kind] || {})) {
-      if (/^(file|link|portal|patch):|^\.{0,2}\//.test(version)) {
+      if (/^(file|link|portal):|^\.{0,2}\//.test(version)) {
         const [first] = path.join(path.dirname(name), version.replace(/^\w+:/, '')).split(path.sep)
         if (!first.startsWith('.')) wanted.add(first)
       }

@@ -134,20 +134,6 @@ def test_what_an_archive_says_of_the_image() -> None:
     assert files["oci-layout"] == {"imageLayoutVersion": "1.0.0"}
 
 
-@pytest.mark.parametrize(
-    ("name", "full"),
-    [
-        ("shop:1", "docker.io/library/shop:1"),
-        ("me/shop:1", "docker.io/me/shop:1"),
-        ("ghcr.io/me/shop:1", "ghcr.io/me/shop:1"),
-        ("localhost/shop:1", "localhost/shop:1"),
-        ("vps:5000/shop:1", "vps:5000/shop:1"),
-    ],
-)
-def test_the_full_name_of_an_image(name: str, full: str) -> None:
-    assert layouts.canonical(name) == full
-
-
 def test_platforms() -> None:
     layouts.check_platform("shop:1", "linux/amd64", layouts.platform_of({"OSType": "linux", "Architecture": "x86_64"}))
     assert layouts.platform_of({"Architecture": "aarch64"}) == "linux/arm64"

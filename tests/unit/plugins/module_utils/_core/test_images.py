@@ -121,6 +121,20 @@ def test_how_a_reference_is_written(reference: str, whole: str, its_tag: str, fu
     assert in_full(f"{reference}@sha256:ab") == full
 
 
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("shop:1", "docker.io/library/shop:1"),
+        ("me/shop:1", "docker.io/me/shop:1"),
+        ("ghcr.io/me/shop:1", "ghcr.io/me/shop:1"),
+        ("localhost/shop:1", "localhost/shop:1"),
+        ("vps:5000/shop:1", "vps:5000/shop:1"),
+    ],
+)
+def test_the_full_name_of_an_image(name: str, full: str) -> None:
+    assert in_full(name) == full
+
+
 def test_the_base_is_known_when_both_labels_say_it() -> None:
     name, at = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
     assert base({"Config": {"Labels": {name: "r/node:22", at: "sha256:ab"}}}) == "r/node:22@sha256:ab"
