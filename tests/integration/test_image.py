@@ -215,11 +215,11 @@ def build_role(apps: list[App], sources: Path, seconds: float, **variables: Any)
 def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: Path) -> None:
     apps = [make_app("it-built-first"), make_app("it-built-second")]
     # Both together take longer than one of them may.
-    build_role(apps, sources, seconds=6, docker_vps_build_timeout=10).succeeded()
+    build_role(apps, sources, seconds=10, docker_vps_build_timeout=18).succeeded()
     logs = [(app.directory / "build.log").read_text() for app in apps]
     times = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
     first, second = sorted(times)
-    assert first[1] - first[0] >= 6
+    assert first[1] - first[0] >= 10
     assert first[1] < second[0], "they were at work at the same time"
     waited = "Another build is at work on this host. This one begins when that has ended."
     assert waited in logs[times.index(second)]

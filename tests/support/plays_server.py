@@ -22,6 +22,7 @@ del sys.path[0]  # our own helpers, which a play must not find
 FINDERS, HOOKS, PATH = list(sys.meta_path), list(sys.path_hooks), list(sys.path)
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -34,6 +35,8 @@ import types
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, Mapping, NoReturn, Optional
+
+import sitecustomize
 
 FILTERS = list(warnings.filters)
 
@@ -120,6 +123,7 @@ def serve(listening: socket.socket, until: int) -> list[str]:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while listening in select.select([listening, until], [], [])[0]:
         connection, _address = listening.accept()
+        sitecustomize.load()
         if os.fork() == 0:
             break
         connection.close()
@@ -163,5 +167,7 @@ if __name__ == "__main__":
     execute, local.Connection.exec_command = local.Connection.exec_command, exec_command
     # The directory for temporary files is the one of all plays, so that a module is packed for the first of them only.
     atexit.unregister(cleanup_tmp_file)
+    # What is here is never garbage, and a look at it would copy its pages into each process.
+    gc.freeze()
     sys.argv = serve(socket.socket(fileno=int(sys.argv[1])), os.pidfd_open(int(sys.argv[2])))
     main(sys.argv)

@@ -13,11 +13,24 @@ import zipimport
 
 PLACE = os.path.join(os.environ.get("COMPILED_ZIPS", ""), sys.implementation.cache_tag or "")
 _compile = zipimport._compile_source  # type: ignore[attr-defined]
+_loaded = {}  # type: ignore[var-annotated]
+
+
+def load():  # type: ignore[no-untyped-def]
+    """Take into memory what is kept by now; processes that are forked then have it at once."""
+    if os.path.isdir(PLACE):
+        for name in os.listdir(PLACE):
+            if name not in _loaded and "." not in name:
+                with open(os.path.join(PLACE, name), "rb") as file:
+                    _loaded[name] = marshal.load(file)
 
 
 def _kept(path, source):  # type: ignore[no-untyped-def]
     """Return the code of a source (bytes) at a path in an archive."""
-    name = os.path.join(PLACE, hashlib.sha256(os.path.basename(path).encode() + b"\0" + source).hexdigest())
+    digest = hashlib.sha256(os.path.basename(path).encode() + b"\0" + source).hexdigest()
+    if digest in _loaded:
+        return _loaded[digest]
+    name = os.path.join(PLACE, digest)
     try:
         with open(name, "rb") as file:
             return marshal.load(file)
