@@ -178,6 +178,14 @@ def disk(place: Path, mebibytes: int) -> Iterator[Path]:
         command("umount", str(place))
 
 
+def newest(database: Path) -> int:
+    """Return the row that the writer wrote last, 0 before its first."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'written'").fetchone():
+            return 0
+        return int(connection.execute("SELECT coalesce(max(id), 0) FROM written").fetchone()[0])
+
+
 @contextmanager
 def writer(database: Path, mode: str) -> Iterator[None]:
     """Let rows be written all the time; no write may fail."""
@@ -187,7 +195,7 @@ def writer(database: Path, mode: str) -> Iterator[None]:
         stderr=subprocess.STDOUT,
     )
     try:
-        until(lambda: database.exists() and database.stat().st_size, 10, "a first row")
+        until(lambda: database.exists() and newest(database), 10, "a first row")
         yield
         assert process.poll() is None
     finally:
@@ -195,12 +203,6 @@ def writer(database: Path, mode: str) -> Iterator[None]:
         output, _unused = process.communicate(timeout=30)
     assert process.returncode == 0, output
     assert int(output) > 100
-
-
-def newest(database: Path) -> int:
-    """Return the row that the writer wrote last; a busy disk may let it write none between two backups."""
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        return int(connection.execute("SELECT coalesce(max(id), 0) FROM written").fetchone()[0])
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
