@@ -62,8 +62,10 @@ def belongs(sidecar: str, start: bytes) -> bool:
 
     A text file called ``report.db-journal`` is none: SQLite finds no header in it and restores nothing.
     """
-    if not start.strip(b"\0"):
-        return True  # empty, or cleared when its last transaction ended
+    if not start[: len(_JOURNAL)].strip(b"\0"):
+        # Empty, cleared when its last transaction ended, or a journal that was not flushed yet: only then it gets its
+        # magic number, writeJournalHdr in https://sqlite.org/src/file/src/pager.c.
+        return True
     if sidecar.endswith("-wal"):
         return start.startswith(_WAL)
     return not sidecar.endswith("-journal") or start.startswith(_JOURNAL)

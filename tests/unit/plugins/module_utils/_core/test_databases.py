@@ -60,6 +60,7 @@ def test_only_an_own_database_that_is_damaged_stops_a_backup() -> None:
         ("a.db-shm", b"\x18\xe2\x2d\0", True),
         ("a.db-journal", b"", True),
         ("a.db-journal", bytes(28), True),
+        ("a.db-journal", bytes(12) + b"\xd7\xcd\x0a\xba", True),  # under way, and not flushed yet
         ("a.db-journal", JOURNAL, True),
         ("a.db-journal", b"Monday: rain", False),
         ("a.db-journal", WAL, False),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -95,6 +95,19 @@ def test_databases_and_what_lies_beside_them(tmp_path: Path) -> None:
     found = survey(str(tmp_path))
     assert found.databases == ("payload.db", "sub/no suffix", "sub/x.sqlite")
     assert found.sidecars == ("payload.db-shm", "payload.db-wal", "sub/x.sqlite-journal")
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_the_journal_of_a_transaction_under_way(tmp_path: Path, flushed: bool) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as database:
+        database.execute("PRAGMA cache_size = 1")
+        database.execute("CREATE TABLE written (text)")
+        database.execute("BEGIN")
+        for _number in range(1000 if flushed else 1):
+            database.execute("INSERT INTO written VALUES (?)", ("x" * 1000,))
+        assert (tmp_path / "a.db-journal").read_bytes().startswith(bytes(8)) != flushed
+        found = survey(str(tmp_path))
+    assert (found.sidecars, found.lookalikes) == (("a.db-journal",), ())
 
 
 @pytest.mark.parametrize(
