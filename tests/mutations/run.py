@@ -279,6 +279,13 @@ MUTANTS = [
         "module_utils/_release/test_image_push.py",
     ),
     in_plugin(
+        "image_sbom: a list that is there is made again",
+        "module_utils/_release/image_sbom.py",
+        "known.identity == identity",
+        "known.identity != identity",
+        "module_utils/_release/test_image_sbom.py",
+    ),
+    in_plugin(
         "base_images: a dry run pulls",
         "module_utils/_release/base_images.py",
         "if moved and not check_mode:",

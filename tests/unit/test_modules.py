@@ -78,6 +78,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_sbom import (
+    World as SbomWorld,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
@@ -307,6 +310,12 @@ def result_of_image_push(place: Path) -> dict[str, Any]:
     return image_push.run(params, FakeRegistryEngine(), check_mode=False)
 
 
+def result_of_image_sbom(place: Path) -> dict[str, Any]:
+    world = SbomWorld(place)
+    world.registry.answer = {"lodash": [{}]}
+    return world.run(scan=True)
+
+
 def result_of_base_images(place: Path) -> dict[str, Any]:
     return base_images.run(base_images.Params("FROM ghcr.io/acme/site:1", {}), FakeRegistryEngine(), check_mode=False)
 
@@ -439,6 +448,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "image_import": result_of_image_import,
     "image_pull": result_of_image_pull,
     "image_push": result_of_image_push,
+    "image_sbom": result_of_image_sbom,
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,

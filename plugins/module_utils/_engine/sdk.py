@@ -340,7 +340,18 @@ class Engine:
         Raises:
             EngineError: there is no such image, or the engine breaks off.
         """
-        pieces = self._asked(lambda: self._patient().get_image(name, chunk_size=_MEBIBYTE))
+        return self._pieces(lambda: self._patient().get_image(name, chunk_size=_MEBIBYTE))
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """Yield the files of a container, which need not run, as an archive.
+
+        Raises:
+            EngineError: there is no such container, or the engine breaks off.
+        """
+        return self._pieces(lambda: self._patient().export(container, chunk_size=_MEBIBYTE))
+
+    def _pieces(self, begin: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        pieces = self._asked(begin)
         while True:
             piece: Optional[bytes] = self._asked(lambda: next(pieces, None))
             if piece is None:
