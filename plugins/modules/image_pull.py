@@ -17,6 +17,7 @@ description:
   - The identity is the digest of the image's config, or with the containerd image store that of what the config says.
     So an index that was pushed again for the same image is no other release.
   - A reference with a digest that is there already is not asked for.
+  - An image of another platform than the host's is refused before it is pulled.
 options:
   image:
     description: The reference in the registry.
@@ -26,6 +27,12 @@ options:
     description: The name of the application's images on the host.
     type: str
     required: true
+  tag:
+    description:
+      - The tag on the host, in place of the identity.
+      - What has it there already is not asked for, unless O(image) has a digest.
+    type: str
+    default: ""
   registry_username:
     description:
       - The account at the registry that O(image) names.
@@ -43,6 +50,7 @@ attributes:
   check_mode:
     details: Asks the registry and pulls nothing. What RV(release) would be is known only of an image that is there.
 seealso:
+  - module: ptnextjs.docker_vps.image_push
   - module: ptnextjs.docker_vps.release_cutover
 """
 
@@ -72,7 +80,7 @@ revision:
   type: str
   sample: 4f2c1d9a0b7e6f5d4c3b2a1908f7e6d5c4b3a291
 pulled:
-  description: Its name in the registry with the digest that was found there.
+  description: Its name in the registry with the digest that was found there; empty when O(tag) names another image.
   returned: success
   type: str
   sample: ghcr.io/acme/site:main@sha256:0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
@@ -82,11 +90,9 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.errors import InvalidInput
-from ..module_utils._core.images import Login, registry
-from ..module_utils._core.remedies import setting
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
+from ..module_utils._module.registry import LOGIN_ARGUMENTS, login_of
 from ..module_utils._release.image_pull import Params, run
 
 
@@ -96,12 +102,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: an account has no password, or a password no account.
     """
-    username, password = given["registry_username"], given["registry_password"]
-    if bool(username) != bool(password):
-        raise InvalidInput(
-            f"{setting('registry_username')} and {setting('registry_password')} go together, but only one is set."
-        )
-    return Params(given["image"], given["name"], Login(registry(given["image"]), username, password))
+    return Params(given["image"], given["name"], login_of(given, given["image"]), given["tag"])
 
 
 def main() -> None:
@@ -110,8 +111,8 @@ def main() -> None:
         argument_spec={
             "image": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
-            "registry_username": {"type": "str", "default": ""},
-            "registry_password": {"type": "str", "default": "", "no_log": True},
+            "tag": {"type": "str", "default": ""},
+            **LOGIN_ARGUMENTS,
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images import Login
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import image_pull, image_push
 from engines import MEBIBYTE, SecondEngine, second_engine
 from lab import App, MakeApp, docker, inspect, run
 from registries import PASSWORD, USER, Registry, push
@@ -195,3 +199,63 @@ def test_the_containerd_store(containerd: SecondEngine, make_app: MakeApp, base:
     played("remove", docker_vps_remove_confirm=app.name)
     left = containerd.docker("images", "--all", "--format", "{{.Repository}}").split()
     assert sorted(set(left)) == sorted({base.partition(":")[0], SERVER})
+
+    engine_there = Engine.connect(Address(containerd.url))
+    pushing = image_push.Params(base, f"{OPEN}/acme/pushed", Login(OPEN))
+    pushed = image_push.run(pushing, engine_there, check_mode=False)
+    assert pushed["changed"]
+    assert image_push.run(pushing, engine_there, check_mode=False) == {**pushed, "changed": False}
+    pulling = image_pull.Params(pushed["image"], "it-store-pushed", Login(OPEN), "1")
+    for change in (True, False):
+        assert image_pull.run(pulling, engine_there, check_mode=False)["changed"] is change
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_is_built_is_pushed_and_pulled_by_its_digest(make_app: MakeApp) -> None:
+    app = make_app("it-pushed")
+    repository = f"{GUARDED}/acme/{app.name}"
+    given = {"docker_vps_registry_repository": repository, **ACCOUNT}
+    assert app.deploy("--check", **given).succeeded().recap["changed"] >= 1
+    text = app.deploy(**{**given, "docker_vps_registry_password": "close-sesame-29"}).failed().text
+    assert f"cannot be pushed to {repository} in the registry {GUARDED}: unauthorized" in text
+    assert "check docker_vps_registry_username and docker_vps_registry_password, and that the account may push" in text
+    assert "close-sesame-29" not in text
+    assert not (app.directory / "releases/current").exists()
+
+    played = app.deploy("-vvvv", **given).succeeded()
+    assert PASSWORD not in played.output
+    first = app.record()
+    name = first["image"].partition(":")[2]
+    assert first["pulled"].startswith(f"{repository}:{name}@sha256:")
+    assert f"{repository}:{name}" not in " ".join(names(repository))
+    # What is there needs no registry, and a change of the environment keeps the digest in the record.
+    with REGISTRY.down():
+        assert app.deploy(**given).succeeded().recap["changed"] == 0
+        app.deploy(**given, docker_vps_env={"GREETING": "hello"}).succeeded()
+    assert app.record()["pulled"] == first["pulled"]
+    app.playbook("remove", docker_vps_remove_confirm=app.name, **given).succeeded()
+    assert names(repository) + names(app.container) == []
+
+    # Built elsewhere, the host pulls what the registry has under the name of this release, and nobody pushes it again.
+    app.deploy(**given, docker_vps_build_on="controller").succeeded()
+    assert app.record()["pulled"] == first["pulled"]
+    assert app.deploy(**given, docker_vps_build_on="controller").succeeded().recap["changed"] == 0
+    places = [str(app.directory), "/root/.docker", "/run", "/tmp/.ansible", "/root/.ansible", "/root/.cache/docker_vps"]
+    there = [place for place in places if Path(place).exists()]
+    assert run("grep", "-rIl", "--devices=skip", PASSWORD, *there, check=False).stdout == ""
+    app.playbook("remove", docker_vps_remove_confirm=app.name, **given).succeeded()
+
+
+@pytest.mark.usefixtures("registry")
+def test_an_image_of_another_platform(make_app: MakeApp) -> None:
+    reference = f"{OPEN}/acme/other:1"
+    other = "arm64" if platform.machine() == "x86_64" else "amd64"
+    built = ("build", "--quiet", f"--platform=linux/{other}", "--tag", reference, "-")
+    run("docker", *built, input="FROM scratch\nLABEL other=1\n")
+    docker("push", reference)
+    docker("rmi", reference)
+    app = make_app("it-other-platform", docker_vps_source_path=None, docker_vps_image=reference)
+    text = app.deploy().failed().text
+    assert f"is built for linux/{other}, and this host is linux/" in text
+    assert "Nothing was pulled." in text
+    assert names(f"{OPEN}/acme/other") == []

@@ -272,6 +272,20 @@ MUTANTS = [
         "module_utils/_release/test_image_pull.py",
     ),
     in_plugin(
+        "image_push: the name that the push needs stays",
+        "module_utils/_release/image_push.py",
+        "            engine.remove_image(params.reference)",
+        "            pass",
+        "module_utils/_release/test_image_push.py",
+    ),
+    in_plugin(
+        "image_sbom: a list that is there is made again",
+        "module_utils/_release/image_sbom.py",
+        "known.identity == identity",
+        "known.identity != identity",
+        "module_utils/_release/test_image_sbom.py",
+    ),
+    in_plugin(
         "base_images: a dry run pulls",
         "module_utils/_release/base_images.py",
         "if moved and not check_mode:",

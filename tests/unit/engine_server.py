@@ -26,7 +26,7 @@ def frame(text: str, stream: int = 1) -> bytes:
 class EngineServer:
     """Answers by path, without the version in it: a status and JSON, or a status and bytes.
 
-    What is put into ``news`` goes to whoever reads the events or pulls: events, and at last END or DROP.
+    What is put into ``news`` goes to whoever reads the events, pulls or pushes: events, and at last END or DROP.
     """
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]], path: Optional[str] = None) -> None:
@@ -80,7 +80,7 @@ def _handler_of(engine: EngineServer) -> type[BaseHTTPRequestHandler]:
             path = re.sub(r"^/v[\d.]+", "", url.path)
             engine.asked.append((path, parse_qs(url.query)))
             engine.logins += self.headers.get_all("X-Registry-Auth") or []
-            if path in ("/events", "/images/create") and path not in engine.answers:
+            if (path in ("/events", "/images/create") or path.endswith("/push")) and path not in engine.answers:
                 return self._stream()
             status, body = engine.answers.get(path, (404, {"message": f"No such thing: {path}"}))
             sent = body if isinstance(body, bytes) else json.dumps(body).encode()

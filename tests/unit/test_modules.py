@@ -34,6 +34,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     image_export,
     image_import,
     image_pull,
+    image_push,
     notification,
     release_cutover,
     release_info,
@@ -76,6 +77,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_sbom import (
+    World as SbomWorld,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
@@ -293,9 +297,23 @@ def result_of_image_import(place: Path) -> dict[str, Any]:
     return {**image_import.run(params, FakeImageEngine(), FakeDisk(), check_mode=False), "sent": 0}  # of the action
 
 
+NO_ACCOUNT = {"registry_username": "", "registry_password": ""}
+
+
 def result_of_image_pull(place: Path) -> dict[str, Any]:
-    params = image_pull.Params("ghcr.io/acme/site:1", "shop-app", image_pull.Login("ghcr.io"))
+    params = image_pull.Params("ghcr.io/acme/site:1", "shop-app", image_pull.login_of(NO_ACCOUNT, "ghcr.io/x"))
     return image_pull.run(params, FakeRegistryEngine(), check_mode=False)
+
+
+def result_of_image_push(place: Path) -> dict[str, Any]:
+    params = image_push.Params("shop-app:1", "ghcr.io/acme/site", image_push.login_of(NO_ACCOUNT, "ghcr.io/acme/site"))
+    return image_push.run(params, FakeRegistryEngine(), check_mode=False)
+
+
+def result_of_image_sbom(place: Path) -> dict[str, Any]:
+    world = SbomWorld(place)
+    world.registry.answer = {"lodash": [{}]}
+    return world.run(scan=True)
 
 
 def result_of_base_images(place: Path) -> dict[str, Any]:
@@ -429,6 +447,8 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "image_export": result_of_image_export,
     "image_import": result_of_image_import,
     "image_pull": result_of_image_pull,
+    "image_push": result_of_image_push,
+    "image_sbom": result_of_image_sbom,
     "release_cutover": result_of_release_cutover,
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,

@@ -117,6 +117,12 @@ def digests(image: Optional[Mapping[str, Any]]) -> list[str]:
     return [digest(str(name)) for name in (image or {}).get("RepoDigests") or ()]
 
 
+def digest_in(in_repository: str, image: Optional[Mapping[str, Any]]) -> str:
+    """Return by which digest a repository has an inspected image, as far as the engine knows it; empty otherwise."""
+    names = map(str, (image or {}).get("RepoDigests") or ())
+    return next((digest(name) for name in names if repository(name) == in_repository), "")
+
+
 def revision(image: Optional[Mapping[str, Any]]) -> str:
     """Return the revision of the sources that an inspected image is labelled with, empty when it is not."""
     return _label(image, "org.opencontainers.image.revision")

@@ -128,6 +128,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _matches(r"(?!/|(.*/)?\.\.(/|$))[^\0-\x1f]*"),
         "a path inside the sources, from their top and without ..",
     ),
+    "repository": (
+        _matches(r"|(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"),
+        "empty or a repository such as ghcr.io/acme/shop, without a tag and a digest",
+    ),
     "stage": (_matches(r"([a-zA-Z0-9][a-zA-Z0-9_.-]*)?"), "the name or number of a stage of the Dockerfile"),
     "url_path": (_matches(r"/[A-Za-z0-9._~/%?&=+-]*"), "a path that begins with /"),
     "app_path": (

@@ -340,7 +340,18 @@ class Engine:
         Raises:
             EngineError: there is no such image, or the engine breaks off.
         """
-        pieces = self._asked(lambda: self._patient().get_image(name, chunk_size=_MEBIBYTE))
+        return self._pieces(lambda: self._patient().get_image(name, chunk_size=_MEBIBYTE))
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """Yield the files of a container, which need not run, as an archive.
+
+        Raises:
+            EngineError: there is no such container, or the engine breaks off.
+        """
+        return self._pieces(lambda: self._patient().export(container, chunk_size=_MEBIBYTE))
+
+    def _pieces(self, begin: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        pieces = self._asked(begin)
         while True:
             piece: Optional[bytes] = self._asked(lambda: next(pieces, None))
             if piece is None:
@@ -379,15 +390,43 @@ class Engine:
         found = self._asked(lambda: self._api.inspect_distribution(reference, _auth(login)))  # type: ignore[no-untyped-call]
         return str(found["Descriptor"]["digest"])
 
+    def registry_platforms(self, reference: str, login: Login) -> list[str]:
+        """Return the platforms, such as linux/amd64, for which a registry has an image.
+
+        Raises:
+            EngineRefused: as registry_digest does.
+        """
+        found = self._asked(lambda: self._api.inspect_distribution(reference, _auth(login)))  # type: ignore[no-untyped-call]
+        platforms = found.get("Platforms") or ()
+        return [f"{platform.get('os')}/{platform.get('architecture')}" for platform in platforms]
+
     def pull(self, repository: str, digest: str, login: Login) -> None:
         """Pull an image by its digest.
 
         Raises:
             EngineRefused: the engine cannot.
         """
-        news = self._asked(
+        self._followed(
             lambda: self._api.pull(repository, tag=digest, stream=True, decode=True, auth_config=_auth(login))
         )
+
+    def push(self, repository: str, tag: str, login: Login) -> None:
+        """Push an image that has this name to the registry in it.
+
+        Raises:
+            EngineRefused: the engine cannot, or the registry does not take it.
+        """
+        self._followed(
+            lambda: self._patient().push(repository, tag=tag, stream=True, decode=True, auth_config=_auth(login))
+        )
+
+    def _followed(self, begin: Callable[[], Any]) -> None:
+        """Begin something, and read the engine's news of it to the end.
+
+        Raises:
+            EngineRefused: it fails.
+        """
+        news = self._asked(begin)
         while True:
             event = self._asked(lambda: next(news, None))
             if event is None:

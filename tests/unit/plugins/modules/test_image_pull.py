@@ -7,27 +7,17 @@ import base64
 import json
 from typing import Any, Callable
 
-import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images import Login
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.image_pull import main, params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 
 GIVEN = {"image": "ghcr.io/acme/site:1", "name": "shop-app"}
-NOBODY = {"registry_username": "", "registry_password": ""}
+ACCOUNT = {"registry_username": "deploy", "registry_password": "secret"}
 
 
 def test_the_login_is_for_the_registry_of_the_image() -> None:
-    assert params_of({**GIVEN, **NOBODY}).login == Login("ghcr.io")
-    account = {"registry_username": "deploy", "registry_password": "secret"}
-    assert params_of({**GIVEN, **account, "image": "acme/site"}).login == Login("docker.io", "deploy", "secret")
-
-
-@pytest.mark.parametrize("missing", ["registry_username", "registry_password"])
-def test_an_account_has_a_password(missing: str) -> None:
-    account = {"registry_username": "deploy", "registry_password": "secret", missing: ""}
-    with pytest.raises(InvalidInput, match="go together, but only one is set"):
-        params_of({**GIVEN, **account})
+    params = params_of({**GIVEN, **ACCOUNT, "image": "acme/site", "tag": "r1"})
+    assert (params.login, params.tag) == (Login("docker.io", "deploy", "secret"), "r1")
 
 
 def test_main(exit_of: Any, serve_engine: Callable[..., EngineServer]) -> None:

@@ -10,6 +10,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images i
     base,
     by_digest,
     digest,
+    digest_in,
     digests,
     environment,
     identity,
@@ -159,3 +160,10 @@ def test_what_an_image_says_of_itself() -> None:
     labels = {"org.opencontainers.image.revision": "4f2c1d9a"}
     image = {"Config": {"Labels": labels, "User": "node", "Env": ["A=1"]}}
     assert (revision(image), user(image), environment(image)) == ("4f2c1d9a", "node", ["A=1"])
+
+
+def test_by_which_digest_a_repository_has_an_image() -> None:
+    image = {"RepoDigests": ["other@sha256:a", "ghcr.io/acme/site@sha256:b"]}
+    assert digest_in("ghcr.io/acme/site", image) == "sha256:b"
+    assert digest_in("ghcr.io/acme", image) == ""
+    assert digest_in("ghcr.io/acme", {"RepoDigests": None}) == digest_in("ghcr.io/acme", None) == ""

@@ -92,6 +92,18 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ["", ".", "Dockerfile", "docker/Dockerfile.prod", "a b/ä", "..a/b..", "./x", "a:b"],
         ["/", "/a", "..", "../a", "a/..", "a/../b", "a\nb", "\0", None, 1],
     ),
+    "repository": (
+        ["", "acme/shop", "ghcr.io/acme/shop", "localhost:5055/acme/my_shop-1"],
+        [
+            "ghcr.io/acme/shop:1",
+            "ghcr.io/acme/shop@sha256:ab",
+            "https://ghcr.io/acme",
+            "acme/Shop",
+            "/acme",
+            "acme/",
+            None,
+        ],
+    ),
     "stage": (["", "runner", "Build-1", "a_b.c", "0"], ["-a", "a b", "a:b", "--x", None, 1]),
     "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt/$HOME", "/opt\0", None, 1]),
     "http_url": (

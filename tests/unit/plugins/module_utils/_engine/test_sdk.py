@@ -450,6 +450,31 @@ def test_an_image_is_asked_for_pulled_and_named(serve_engine: ServeEngine, regis
     assert [json.loads(base64.urlsafe_b64decode(sent)) for sent in server.logins] == [wanted] * 2
 
 
+def test_the_platforms_of_an_image(serve_engine: ServeEngine) -> None:
+    platforms = [
+        {"os": "linux", "architecture": "arm64", "variant": "v8"},
+        {"os": "unknown", "architecture": "unknown"},
+    ]
+    found = {"Descriptor": {"digest": "sha256:ab"}, "Platforms": platforms}
+    engine = engine_of(serve_engine({"/distribution/r/a:1/json": (200, found), "/distribution/r/b:1/json": (200, {})}))
+    assert engine.registry_platforms("r/a:1", Login("r")) == ["linux/arm64", "unknown/unknown"]
+    assert engine.registry_platforms("r/b:1", Login("r")) == []
+
+
+def test_an_image_is_pushed_with_its_login(serve_engine: ServeEngine) -> None:
+    server = serve_engine()
+    for news in ({"status": "Preparing"}, {"aux": {"Tag": "1", "Digest": "sha256:ab"}}, END):
+        server.news.put(news)
+    engine_of(server).push("r/site", "1", Login("r", "deploy", "open-sesame"))
+    assert dict(server.asked)["/images/r/site/push"] == {"tag": ["1"]}
+    assert json.loads(base64.urlsafe_b64decode(server.logins[0]))["password"] == "open-sesame"
+    for news in ({"status": "Preparing"}, {"errorDetail": {"message": "denied: no"}, "error": "denied: no"}, END):
+        server.news.put(news)
+    with pytest.raises(EngineRefused) as caught:
+        engine_of(server).push("r/site", "1", Login("r"))
+    assert (caught.value.status, caught.value.why) == (0, "denied: no")
+
+
 def test_without_an_account_the_login_of_the_host_counts(
     serve_engine: ServeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

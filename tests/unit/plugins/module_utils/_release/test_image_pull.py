@@ -20,11 +20,14 @@ class FakeRegistryEngine:
     """An engine and the registry it pulls from, whose tag is at a digest.
 
     Attributes:
+        at: empty when the registry has no such tag.
         containerd: whether images are called by what was pulled.
-        refuses: what the registry says to a question, and what the engine says to a pull.
+        refuses: what the registry says to a question, and what the engine says to a pull or a push.
+        platforms: for which the registry has the image; the engine is linux/amd64.
     """
 
     at: str = "sha256:m1"
+    platforms: tuple[str, ...] = ("unknown/unknown", "linux/amd64")
     containerd: bool = False
     refuses: Optional[EngineRefused] = None
     stumbles: Optional[EngineRefused] = None
@@ -43,7 +46,30 @@ class FakeRegistryEngine:
         self.logins.append(login)
         if self.refuses:
             raise self.refuses
+        if not self.at:
+            raise EngineRefused("It refused: manifest unknown.", "manifest unknown", 404)
         return self.at
+
+    def registry_platforms(self, reference: str, login: Login) -> tuple[str, ...]:
+        if self.refuses:
+            raise self.refuses
+        return self.platforms
+
+    def info(self) -> Mapping[str, Any]:
+        return {"OSType": "linux", "Architecture": "x86_64"}
+
+    def push(self, repository: str, tag: str, login: Login) -> None:
+        self.did.append(f"push {repository}:{tag}")
+        self.logins.append(login)
+        if self.stumbles:
+            raise self.stumbles
+        self.at = "sha256:m1"
+
+    def remove_image(self, name: str) -> None:
+        self.did.append(f"remove {name}")
+        found = self.image(name)
+        assert found
+        found["RepoTags"].remove(name)
 
     def pull(self, repository: str, digest: str, login: Login) -> None:
         self.did.append(f"pull {repository} {digest}")
@@ -63,9 +89,9 @@ class FakeRegistryEngine:
 
 
 def pulled(
-    engine: FakeRegistryEngine, reference: str = f"{PLACE}:1", check: bool = False, user: str = ""
+    engine: FakeRegistryEngine, reference: str = f"{PLACE}:1", check: bool = False, user: str = "", tag: str = ""
 ) -> dict[str, Any]:
-    return run(Params(reference, "shop-app", Login("ghcr.io", user, user and "secret")), engine, check)
+    return run(Params(reference, "shop-app", Login("ghcr.io", user, user and "secret"), tag), engine, check)
 
 
 @pytest.mark.parametrize("containerd", [False, True])
@@ -105,6 +131,39 @@ def test_a_digest_that_is_there_is_not_asked_for(containerd: bool) -> None:
     assert again["pulled"] == f"{PLACE}@sha256:m1"
     assert again["changed"] is not containerd
     assert engine.did == ([] if containerd else [f"pull {PLACE} sha256:m1", f"tag {again['image']}"])
+
+
+def test_what_has_the_tag_of_a_release_is_not_asked_for() -> None:
+    engine = FakeRegistryEngine()
+    first = pulled(engine, tag="r1")
+    assert (first["image"], first["pulled"]) == ("shop-app:r1", f"{PLACE}:1@sha256:m1")
+    engine.did.clear()
+    assert pulled(engine, tag="r1") == {**first, "changed": False}
+    assert engine.did == []
+    # An image that was built here, or sent, has no digest of a registry.
+    engine.there["sha256:m1"]["RepoDigests"] = ["elsewhere@sha256:m1"]
+    assert pulled(engine, tag="r1") == {**first, "changed": False, "pulled": ""}
+    assert engine.did == []
+    assert pulled(engine, f"{PLACE}:1@sha256:m2", tag="r1")["changed"] is True
+    assert engine.did == [f"pull {PLACE} sha256:m2", "tag shop-app:r1"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_an_image_of_another_platform_is_not_pulled(check: bool) -> None:
+    engine = FakeRegistryEngine(platforms=("linux/arm64", "linux/arm", "unknown/unknown"))
+    with pytest.raises(DockerVpsError) as caught:
+        pulled(engine, check=check)
+    assert caught.value.message == (
+        "The image ghcr.io/acme/site:1@sha256:m1 is built for linux/arm64, linux/arm, and this host is linux/amd64. "
+        "Build it for the host's platform, and push that. Nothing was pulled."
+    )
+    assert engine.did == [f"ask {PLACE}:1"]
+
+
+def test_a_registry_that_does_not_tell_platforms() -> None:
+    engine = FakeRegistryEngine(refuses=EngineRefused("It refused: no.", "no", 429))
+    assert pulled(engine, f"{PLACE}@sha256:m1")["changed"] is True
+    assert pulled(FakeRegistryEngine(platforms=()))["changed"] is True
 
 
 def test_an_engine_may_leave_out_what_is_not_set() -> None:
