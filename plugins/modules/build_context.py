@@ -45,6 +45,13 @@ options:
         RV(place) that only root reads. A mapping with C(file) names a file of the host.
     type: dict
     default: {}
+  keys:
+    description:
+      - Secrets for the build of sources that have no Dockerfile of their own, by their ids, as paths of files on the
+        host. A file that is not there is made, for root alone, with base64 of 32 random bytes, and is kept then.
+      - An id that O(secrets) has, too, is taken from there.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - ptnextjs.docker_vps.context
   - ptnextjs.docker_vps.attributes
@@ -112,12 +119,13 @@ secrets:
   sample: [{id: npm_token, type: file, src: /opt/shop/ansible.x1_k2.docker_vps/secrets/0}]
 """
 
-
+import secrets
 from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core import validators
+from ..module_utils._core.environment import actions_key
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._module.module_exit import finish, hide_values
 from ..module_utils._store.build_context import Params, run
@@ -150,13 +158,18 @@ def main() -> None:
             "dockerfile_path": text,
             "context_path": text,
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "keys": {"type": "dict", "default": {}, "no_log": False},
         },
         required_one_of=[("path", "context", "archive")],
         mutually_exclusive=[("path", "context"), ("context", "archive")],
         supports_check_mode=True,
     )
     shown = hide_values(module, "secrets")
-    finish(module, lambda: run(params_of(module.params), module.check_mode), shown)
+    finish(
+        module,
+        lambda: run(params_of(module.params), lambda: actions_key(secrets.token_bytes), module.check_mode),
+        shown,
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-from lab import ROOT, App, Played, commit, copied, inspect
+from lab import ROOT, App, Played, commit, copied, inspect, request
 from payload import PICTURE, Site, stored
 from traffic import Report, Traffic, proxy
 
@@ -80,6 +80,20 @@ def site(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[Si
         app.remove()
 
 
+def open_form(site: Site) -> tuple[str, int]:
+    """Open a page that has a Server Action; return its id, and the status with which it answers."""
+    found = re.search(r'\\"id\\":\\"([0-9a-f]{42})\\",\\"bound', site.ask("/admin/login").body.decode())
+    assert found
+    return found[1], posted(site, found[1])
+
+
+def posted(site: Site, action: str) -> int:
+    """Post to a Server Action, which here is one of Payload's that knows of no such function, and return the status."""
+    body = json.dumps([{"name": "none", "args": {}}]).encode()
+    headers = {"Next-Action": action, "Content-Type": "text/plain;charset=UTF-8"}
+    return request(f"{site.url}/admin/login", body, headers).status
+
+
 def used(site: Site, action: Callable[[], Played]) -> tuple[Played, Traffic]:
     """Do something while people read and write, and return what was said and what they met."""
     read = "/api/vendors?limit=1&depth=0"
@@ -122,7 +136,7 @@ def test_10_a_migration_that_fails_half_way_takes_no_data_along(site: Site, sour
 def test_10_an_update_preserves_database_and_media_under_traffic(site: Site) -> None:
     twice = [row["id"] for row in site.ask("/api/vendors?limit=0").json["docs"] if row["name"] == "Twice Ltd"]
     assert site.ask(f"/api/vendors/{twice[0]}", method="DELETE").status == 200
-    before, names = stored(site.app), site.vendors()
+    before, names, (action, answer) = stored(site.app), site.vendors(), open_form(site)
     updated, traffic = used(site, lambda: site.app.playbook("update").succeeded())
     report = flawless(site, traffic)
 
@@ -134,6 +148,8 @@ def test_10_an_update_preserves_database_and_media_under_traffic(site: Site) -> 
     assert site.ask("/api/vendors", {"name": "Twice Ltd"}).status == 400
     assert re.search(r"is live and healthy after [\d.]+ s; for [\d.]+ s nothing served, with backup", updated.text)
     assert SECRET not in updated.output
+    assert posted(site, action) == answer, "the form was open during the update"
+    assert posted(site, action[::-1]) == 404
 
 
 def test_10_a_rollback_by_hand_returns_to_the_data_of_then(site: Site) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -55,13 +56,17 @@ def test_labels_say_revision_and_release(app: App) -> None:
 
 
 def test_no_secret_and_no_certificate_is_in_the_image(app: App, tmp_path: Path) -> None:
+    kept = app.directory / "server_actions.key"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    key = kept.read_text()
     reference = inspect(app.container)["Config"]["Image"]
     run("docker", "save", "--output", str(tmp_path / "image.tar"), reference)
     run("tar", "-C", str(tmp_path), "-xf", str(tmp_path / "image.tar"))
-    found = run("grep", "-rl", SECRET, str(tmp_path), check=False).stdout
-    assert found == ""
     history = docker("history", "--no-trunc", reference)
-    assert SECRET not in history
+    for secret in (SECRET, key):
+        assert run("grep", "-rlF", secret, str(tmp_path), check=False).stdout == ""
+        assert secret not in history
+    assert key not in f"{inspect(app.container)} {(app.directory / 'build.log').read_text()}"
     assert docker("run", "--rm", "--entrypoint", "ls", reference, "/run/secrets", check=False) == ""
 
 
@@ -75,12 +80,13 @@ LOCKED = {
 }
 
 
-# A dependency that a lifecycle script patches, and a build that tells what it holds.
+# A dependency that a lifecycle script patches, and a build that tells what it holds, and which key it was given.
 MANIFEST = {
     "name": "standin-app",
     "dependencies": {"greeting": "file:vendor/greeting"},
     "scripts": {
-        "build": """node build.js && node -e "console.log('It says', require('greeting'))\"""",
+        "build": """node build.js && node -e "console.log('It says', require('greeting'), 'with', \
+require('crypto').hash('sha256', process.env.NEXT_SERVER_ACTIONS_ENCRYPTION_KEY))\"""",
         "postinstall": "node scripts/patch.js",
     },
 }
@@ -105,7 +111,9 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     app.deploy("--check").succeeded()
     assert not app.directory.exists()
     app.deploy().succeeded()
-    assert "It says patched" in log.read_text()
+    key = (app.directory / "server_actions.key").read_text()
+    said = f"It says patched with {hashlib.sha256(key.encode()).hexdigest()}"
+    assert said in log.read_text()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
     assert app.deploy().succeeded().recap["changed"] == 0
     (sources / "server.js").write_text((sources / "server.js").read_text() + "// second\n")
@@ -114,7 +122,7 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     app.deploy().succeeded()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == second  # type: ignore[index]
     text = log.read_text()
-    assert "It says patched" in text
+    assert said in text, "forms of the version before would fail"
     (step,) = re.findall(r"(?m)^(#\d+) \[deps .* package-manager install", text)
     assert f"{step} CACHED" in text, "a change of code installed everything again"
     app.deploy(docker_vps_git_version=first).succeeded()
@@ -142,6 +150,8 @@ def test_a_change_that_cannot_reach_the_image_builds_nothing(make_app: MakeApp, 
 
 def test_what_code_for_browsers_holds_is_built_in(make_app: MakeApp, sources: Path) -> None:
     built = (STANDIN / "build.js").read_text() + "fs.writeFileSync('.next/static/env', JSON.stringify(process.env))\n"
+    built += "fs.mkdirSync('.next/standalone/.next/server/app', { recursive: true })\n"
+    built += "fs.writeFileSync('.next/standalone/.next/server/app/index.html', 'as it was built')\n"
     copied(STANDIN, sources, **{"build.js": built})
     app = make_app("it-public", docker_vps_source_path=str(sources))
 
@@ -154,6 +164,8 @@ def test_what_code_for_browsers_holds_is_built_in(make_app: MakeApp, sources: Pa
     assert "Warning" not in text
     assert (compiled()["NEXT_PUBLIC_GREETING"], app.env_keys()["NEXT_PUBLIC_GREETING"]) == (public, public)
     assert SECRET not in str(compiled()) + docker("history", "--no-trunc", inspect(app.container)["Config"]["Image"])
+    anew = "cd .next && echo new >server/app/index.html && touch server/app/other.html cache/image && id -u"
+    assert start(app, "--env", "PUID=12345", command=("sh", "-c", anew)) == "12345"
     changed = {"docker_vps_env": {"TOKEN": SECRET, "NEXT_PUBLIC_GREETING": "changed"}}
     text = app.deploy("--tags", "env_file,stack", **changed).succeeded().text
     assert "Code for browsers keeps the values of NEXT_PUBLIC_GREETING, NEXT_PUBLIC_SERVER_URL with which" in text

@@ -322,7 +322,7 @@ def result_of_base_images(place: Path) -> dict[str, Any]:
 
 def result_of_build_context(place: Path) -> dict[str, Any]:
     params = build_context.Params(str(place), archive=None, context=str(place), dockerfile="", ignore="", docker_cli="")
-    return build_context.run(params, check_mode=False)
+    return build_context.run(params, str, check_mode=False)
 
 
 def result_of_volume_backup(place: Path) -> dict[str, Any]:

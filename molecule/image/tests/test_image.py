@@ -53,7 +53,8 @@ def test_root_is_refused(host: Host) -> None:
     assert "PUID" in result.stdout + result.stderr
 
 
-def test_only_the_log_is_left_of_the_build(host: Host) -> None:
-    assert host.check_output("ls -A /opt/ptnextjs").split() == ["build.log"]
+def test_only_the_log_and_the_key_are_left_of_the_build(host: Host) -> None:
+    assert host.check_output("ls -A /opt/ptnextjs").split() == ["build.log", "server_actions.key"]
+    assert host.file("/opt/ptnextjs/server_actions.key").mode == 0o600
     log = host.file("/opt/ptnextjs/build.log")
     assert (log.user, log.mode & 0o007) == ("root", 0)

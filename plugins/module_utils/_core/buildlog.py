@@ -11,9 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import Sequence
 
+from .environment import ACTIONS_KEY
 from .remedies import setting
 from .text import counted
 
+_LOST = "ERROR: failed to receive status: "
+_KILLED = (
+    "the build was killed, most likely because the host ran out of memory; add swap, or build on a larger machine, "
+    f"which {setting('build_on')} names"
+)
 _CAUSES = (
     # What the role's docker.sh adds.
     (
@@ -87,17 +93,22 @@ _CAUSES = (
         "JavaScript heap out of memory",
         f"the build ran out of memory; add swap, or build on a larger machine, which {setting('build_on')} names",
     ),
+    ("exit code: 137", _KILLED),
+    ("SIGKILL", _KILLED),  # of a worker, for which the build itself ends with 1
     (
-        "exit code: 137",
-        "the build was killed, most likely because the host ran out of memory; add swap, or build on a larger machine, "
-        f"which {setting('build_on')} names",
+        _LOST,
+        "the engine ended meanwhile: it was restarted, or killed because the host ran out of memory (journalctl --unit "
+        f"docker tells); add swap then, or build on a larger machine, which {setting('build_on')} names",
     ),
 )
 
 
+# A build may print its environment.
+_KEY = re.compile(rf"({ACTIONS_KEY}\W{{1,4}})[A-Za-z0-9+/=]{{22,}}")
 _REFUSED = re.compile(r"refused before anything is installed: (.*)")  # by the role's own scripts
 _FAILED = re.compile(r"^#(\d+) ERROR: ", re.MULTILINE)
 _CANCELED = re.compile(r"^#(\d+) CANCELED", re.MULTILINE)  # so are others when one fails
+_AT_WORK = re.compile(rf"^#(\d+) .*\n+{_LOST}", re.MULTILINE)
 _OUTPUT = r"^#{0} \d+\.\d+ ?(.*)$"
 _NAME = r"^#{0} (\[.*)$"
 _MOUNT = re.compile(r"--(?:mount|network|security)=\S+ ")
@@ -127,9 +138,10 @@ def failure(log: str, lines: int) -> BuildFailure:
 
     Those are the first error with what follows it, and the end.
     """
+    log = _KEY.sub(r"\1…", log)
     refused = _REFUSED.search(log)
     cause = refused[1] if refused else next((explanation for sign, explanation in _CAUSES if sign in log), "")
-    failed = _FAILED.search(log) or _CANCELED.search(log)
+    failed = _FAILED.search(log) or _CANCELED.search(log) or _AT_WORK.search(log)
     name = failed and re.search(_NAME.format(failed[1]), log, re.MULTILINE)
     if not failed or not name:
         last = [line for line in log.strip().splitlines() if line.strip()]

@@ -7,6 +7,8 @@ what to write all come from it.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import posixpath
 import re
@@ -20,6 +22,8 @@ from .text import counted
 
 SECRET = "PAYLOAD_SECRET"  # noqa: S105  # the name of the key
 SECRET_MIN_CHARACTERS = 32
+ACTIONS_KEY = "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY"
+ACTIONS_KEY_BYTES = 32
 LONGEST = 32 * 4096 - 1
 """Bytes that a name, = and a value may have together, without the NUL at the end (MAX_ARG_STRLEN, see execve(2))."""
 MOST = 2_000_000
@@ -63,7 +67,7 @@ def database_in(container: Mapping[str, Any], volume: str) -> str:
     Args:
         container: what the engine knows about it.
     """
-    values = dict(pair.partition("=")[::2] for pair in container.get("Config", {}).get("Env") or ())
+    values = dict(pair.partition("=")[::2] for pair in (container.get("Config") or {}).get("Env") or ())
     uri = values.get("DATABASE_URI", "")
     mounts = [mount["Destination"] for mount in container.get("Mounts") or () if mount.get("Name") == volume]
     return next(filter(None, (database_path(uri, mount) for mount in mounts)), "")
@@ -120,6 +124,21 @@ def _secret(value: str, context: Context) -> Optional[str]:
     return None
 
 
+def actions_key(random: Callable[[int], bytes]) -> str:
+    """Return a new key of Server Actions, made of as many random bytes as are asked for."""
+    return base64.b64encode(random(ACTIONS_KEY_BYTES)).decode()
+
+
+def wrong_key(value: str) -> Optional[str]:
+    """Return why a value is no key of Server Actions, as the end of a sentence; None when it is one."""
+    try:
+        length = len(base64.b64decode(value, validate=True))
+    except (binascii.Error, ValueError):
+        length = 0
+    right = length in (16, 24, ACTIONS_KEY_BYTES)
+    return None if right else "must be base64 of 16, 24 or 32 bytes, as openssl rand -base64 32 makes it"
+
+
 def _http_url(value: str, context: Context) -> Optional[str]:
     return None if validators.http_url(value) else "must be an http:// or https:// address with a host name"
 
@@ -165,6 +184,13 @@ KEYS = (
     Key("NODE_ENV", "Always production on a server.", "production"),
     Key("PORT", "The port that the application listens on inside the container.", "3000", False, _port),
     Key("NEXT_TELEMETRY_DISABLED", "1 keeps Next.js from reporting to its makers.", "1"),
+    Key(
+        ACTIONS_KEY,
+        "Optional: the key of Server Actions, the same on all hosts. When left out, builds use one that is made once.",
+        "",
+        False,
+        lambda value, _context: wrong_key(value),
+    ),
     Key("SENDGRID_API_KEY", "Optional: the key for sending mail through SendGrid.", ""),
     Key("EMAIL_FROM", "Optional: the sender of mails.", "site@example.com"),
 )

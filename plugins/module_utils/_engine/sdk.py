@@ -206,7 +206,7 @@ class Engine:
         config = dict(made["Config"])
         if config.get("Hostname") == made["Id"][:12]:
             del config["Hostname"]  # the engine's own choice
-        config["Labels"] = {**(config["Labels"] or {}), **labels}
+        config["Labels"] = {**(config.get("Labels") or {}), **labels}
         config["HostConfig"] = made["HostConfig"]
         networks = {
             network: {**{key: was[key] for key in _ENDPOINT if was.get(key)}, "Aliases": list(aliases)}

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
-from .._core import dockerfile, dockerignore
-from .._core.errors import InvalidInput
+from .._core import dockerfile, dockerignore, environment
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.remedies import setting
 from . import files, sources
 from .sources import Layout
@@ -30,19 +31,23 @@ class Params:
     dockerfile_path: str = ""  # in the sources
     context_path: str = ""  # in the sources
     secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict)  # paths of files, by ids of secrets
 
 
-def run(params: Params, check_mode: bool) -> dict[str, Any]:
+def run(params: Params, new_key: Callable[[], str], check_mode: bool) -> dict[str, Any]:
     """Make a directory for one build, always a new one, and return the result.
 
+    Args:
+        new_key: makes what is put into a file of ``keys`` that is not there.
+
     Raises:
-        DockerVpsError: it cannot be made, or the file of a secret is not there.
+        DockerVpsError: it cannot be made, the file of a secret is not there, or that of a key has none.
     """
     _refuse_missing_secrets(params.secrets)
-    return {"changed": True, **({} if check_mode else make(params))}
+    return {"changed": True, **({} if check_mode else make(params, new_key))}
 
 
-def make(params: Params) -> dict[str, Any]:
+def make(params: Params, new_key: Callable[[], str]) -> dict[str, Any]:
     """Make a directory for one build and return where in it, or in the sources, lies what.
 
     Raises:
@@ -52,7 +57,7 @@ def make(params: Params) -> dict[str, Any]:
     # Not in /tmp, which may be small and may forbid to execute.
     place = tempfile.mkdtemp(prefix="ansible.", suffix=".docker_vps", dir=params.directory)
     try:
-        return _filled(params, place)
+        return _filled(params, place, new_key)
     except BaseException as error:
         shutil.rmtree(place, ignore_errors=True)
         if isinstance(error, OSError):
@@ -62,19 +67,21 @@ def make(params: Params) -> dict[str, Any]:
         raise
 
 
-def _filled(params: Params, place: str) -> dict[str, Any]:
+def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str, Any]:
     root = params.context or _unpacked(params, os.path.join(place, "context"))
     layout = sources.layout_of(root, params.dockerfile_path, params.context_path)
     docker_cli = os.path.join(place, "docker")
+    own = _own(root, layout)
+    keys = {} if own else _keys(params, new_key)
     _write(docker_cli, params.docker_cli)
     os.chmod(docker_cli, 0o700)
     return {
         "place": place,
         "path": os.path.join(root, layout.context) if layout.context else root,
         "dockerfile": _instructions(params, root, layout, os.path.join(place, "build")),
-        "own_dockerfile": _own(root, layout),
+        "own_dockerfile": own,
         "docker_cli": docker_cli,
-        "secrets": _secrets(params.secrets, os.path.join(place, "secrets")),
+        "secrets": _secrets({**params.secrets, **keys}, os.path.join(place, "secrets")),
     }
 
 
@@ -116,6 +123,32 @@ def _refuse_missing_secrets(secrets: Mapping[str, Any]) -> None:
                 f"The build secret {name} is to be read from {path}, and there is no such file on the host. Put it "
                 f"there, or correct {setting('build_secrets')}."
             )
+
+
+def _keys(params: Params, new_key: Callable[[], str]) -> dict[str, dict[str, str]]:
+    """Return the keys as secrets, each in its file; what is given as a secret counts."""
+    paths = {name: path for name, path in params.keys.items() if name not in params.secrets}
+    for path in paths.values():
+        _make_key(path, new_key)
+    return {name: {"file": path} for name, path in paths.items()}
+
+
+def _make_key(path: str, new_key: Callable[[], str]) -> None:
+    """Make the file of a key if it is not there; builds of several hosts may do so at the same time."""
+    kept = files.read(path)
+    if kept is None:
+        files.make_directory(os.path.dirname(path))
+        with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path)) as made:
+            made.write(new_key())
+            made.flush()
+            os.fsync(made.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(made.name, path)
+    elif environment.wrong_key(kept.text):
+        raise DockerVpsError(
+            f"{path} does not hold a key of Server Actions, which is base64 of 16, 24 or 32 bytes. Remove it to have "
+            "another one made; forms that are open in browsers then fail."
+        )
 
 
 def _secrets(secrets: Mapping[str, Any], place: str) -> list[dict[str, str]]:

@@ -74,8 +74,17 @@ install() {
     esac
 }
 
+# Forms that are open in browsers were made by a build before, so all builds need the same key.
+build() {
+    if [ -s /run/secrets/server_actions_key ]; then
+        NEXT_SERVER_ACTIONS_ENCRYPTION_KEY=$(cat /run/secrets/server_actions_key)
+        export NEXT_SERVER_ACTIONS_ENCRYPTION_KEY
+    fi
+    manager run "$1"
+}
+
 case "$1" in
     setup) setup ;;
     install) install ;;
-    run) manager run "$2" ;;
+    run) build "$2" ;;
 esac

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,15 @@ def test_main_shows_no_secret_and_blanks_nothing(exit_of: Any, tmp_path: Path) -
     assert ended.result["place"].startswith(f"{tmp_path}/shop/ansible.")
     assert Path(ended.result["secrets"][0]["src"]).read_text() == "tok-4711-sesame"
     assert ended.result["invocation"]["module_args"]["secrets"] == {"npm": "(hidden)", "word": "(hidden)"}
+
+
+def test_main_makes_a_key_and_does_not_show_it(exit_of: Any, tmp_path: Path) -> None:
+    asked = {"directory": str(tmp_path / "shop"), "context": str(tmp_path), "dockerfile": "", "docker_cli": ""}
+    ended = exit_of(main, **asked, keys={"key": str(tmp_path / "key")})
+    key = (tmp_path / "key").read_text()
+    assert len(base64.b64decode(key, validate=True)) == 32
+    assert key not in ended.text
+    assert ended.result["invocation"]["module_args"]["keys"] == {"key": str(tmp_path / "key")}
 
 
 def test_main_refuses_what_is_no_secret(exit_of: Any, tmp_path: Path) -> None:

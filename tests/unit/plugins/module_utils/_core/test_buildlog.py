@@ -129,6 +129,32 @@ def test_a_build_that_was_ended_names_the_step_at_work() -> None:
     )
 
 
+@pytest.mark.parametrize("between", ["=", "='", '": "', ": "])
+def test_a_key_that_a_build_prints_is_not_told(between: str) -> None:
+    key = "a2V5LW9mLXRoaXJ0eS10d28tYnl0ZXMtaW4tYWxsLi4="
+    printed = f"#8 0.149 NEXT_SERVER_ACTIONS_ENCRYPTION_KEY{between}{key}\n#8 ERROR"
+    found = failure(STEP.replace("#8 ERROR", printed), 1)
+    assert found.lines == (f"NEXT_SERVER_ACTIONS_ENCRYPTION_KEY{between}…",)
+
+
+# What Buildx 0.13 says when dockerd is killed.
+LOST = """\
+#4 [1/2] FROM docker.io/library/debian
+#4 DONE 0.0s
+
+#5 [2/2] RUN echo hello; sleep 60
+#5 0.553 hello
+ERROR: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF
+"""
+
+
+def test_an_engine_that_ends_during_a_build_names_the_step_at_work() -> None:
+    found = failure(LOST, 9)
+    assert (found.step, found.lines) == ("[2/2] RUN echo hello; sleep 60", ("hello",))
+    assert found.cause.startswith("the engine ended meanwhile: it was restarted, or killed because the host ran out of")
+    assert found.cause.endswith("or build on a larger machine, which ⟦setting build_on⟧ names")
+
+
 def test_no_log_at_all() -> None:
     assert failure("", 30).lines == ()
 
@@ -147,6 +173,11 @@ def test_no_log_at_all() -> None:
         ("npm error code ENOTFOUND", "the host cannot resolve the package registry's name"),
         ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "the build ran out of"),
         ("did not complete successfully: exit code: 137", "the build was killed, most likely because"),
+        (
+            "Next.js build worker exited with code: null and signal: SIGKILL",
+            "the build was killed, most likely because",
+        ),
+        ('error Command failed with signal "SIGKILL".', "the build was killed, most likely because"),  # Yarn 1
     ],
 )
 def test_known_causes_are_told(sign: str, cause: str) -> None:

@@ -160,7 +160,7 @@ def test_which_database_a_container_is_told_to_use(container: dict[str, object],
     assert environment.database_in({"Config": container, "Mounts": mounts}, "db") == path
     assert environment.database_in({"Config": container, "Mounts": mounts}, "media") == ""
     assert environment.database_in({"Config": container, "Mounts": None}, "db") == ""
-    assert environment.database_in({}, "db") == ""
+    assert environment.database_in({}, "db") == environment.database_in({"Config": None}, "db") == ""
 
 
 def test_a_directory_is_no_database() -> None:
@@ -339,6 +339,30 @@ def test_carrying_a_plan_out_leaves_nothing_to_do(extra: dict[str, str], current
     assert again.values == first.values
     # What differs is exactly what the two diffs show differently.
     assert (first.shown(before=True) != first.shown(before=False)) == bool(first.added + first.changed + first.removed)
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ("a2V5LW9mLXRoaXJ0eS10d28tYnl0ZXMtaW4tYWxsLi4=", True),
+        ("c2l4dGVlbi1ieXRlcy4uLg==", True),
+        ("dHdlbnR5LWZvdXItYnl0ZXMtaW4tYWxs", True),
+        ("c2hvcnQ=", False),
+        ("a2V5LW9mLXRoaXJ0eS10d28tYnl0ZXMtaW4tYWxsLi4=\n", False),
+        ("a2V5LW9mLXRoaXJ0eS10d28tYnl0ZXMtaW4tYWxsLi4", False),
+        ("e" * 32 + "\u00e9", False),
+        ("0f" * 32, False),  # 48 bytes
+    ],
+)
+def test_keys_of_server_actions(value: str, right: bool) -> None:
+    name = "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY"
+    wrong = f"{name} must be base64 of 16, 24 or 32 bytes, as openssl rand -base64 32 makes it"
+    assert problem(name, value) == ("" if right else wrong)
+
+
+def test_a_new_key_of_server_actions_is_one() -> None:
+    key = environment.actions_key(bytes)
+    assert (key, environment.wrong_key(key)) == ("A" * 43 + "=", None)
 
 
 def test_the_example_explains_every_key_and_holds_no_secret() -> None:

@@ -149,7 +149,14 @@ def test_what_was_pulled_is_known_by_its_digest_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [None, {}, {"Config": None}, {"Config": {}}, {"Config": {"Labels": None, "Env": None}}]
+    "image",
+    [
+        None,
+        {},
+        {"Config": None, "RepoDigests": None},
+        {"Config": {}},
+        {"Config": {"Labels": None, "Env": None, "User": None}},
+    ],
 )
 def test_engines_leave_out_what_is_not_set(image: Optional[dict[str, Any]]) -> None:
     assert (revision(image), user(image), environment(image)) == ("", "", [])

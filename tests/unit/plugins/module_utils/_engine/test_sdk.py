@@ -719,6 +719,12 @@ def test_a_container_is_recreated_with_other_labels_and_names(serve_engine: Serv
     }
 
 
+def test_a_container_whose_config_says_nothing_is_recreated(serve_engine: ServeEngine) -> None:
+    made = made_container()
+    made["Config"] = {}
+    assert recreated(serve_engine, made, []).changes[-1][2]["Labels"] == {"b": "3", "c": "4"}
+
+
 def test_what_people_configured_of_names_and_networks_stays(serve_engine: ServeEngine) -> None:
     made = made_container(Hostname="shop", Domainname="example.com", Labels=None)
     made["NetworkSettings"]["Networks"] = {

@@ -69,6 +69,22 @@ def test_only_what_is_lacking_is_asked_for(transfer: Transfer) -> None:
     assert images["shop:2"].diff_ids == transfer.builder.images["shop:2"].diff_ids
 
 
+class Bare(FakeImageEngine):
+    """An engine of which some images have no layers, and one goes just now."""
+
+    def image(self, name: str) -> Any:
+        return {"sha256:scratch": {"Id": name, "RootFS": None}, "sha256:bare": {}}.get(name) or super().image(name)
+
+    def image_ids(self) -> list[str]:
+        return ["sha256:scratch", "sha256:bare", "sha256:gone", *super().image_ids()]
+
+
+def test_images_of_which_the_engine_says_nothing_have_nothing_to_offer(tmp_path: Path) -> None:
+    transfer = Transfer(tmp_path)
+    transfer.engine = Bare(root=str(tmp_path))
+    assert (transfer.bring("shop:1", BASE, b"one"), transfer.bring("shop:2", BASE, b"two")) == (4, 3)
+
+
 def test_what_is_there_is_left_alone(transfer: Transfer) -> None:
     transfer.bring("shop:1", BASE)
     layout = transfer.layout("shop:1", BASE)

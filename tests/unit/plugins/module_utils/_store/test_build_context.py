@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,11 @@ def made(tmp_path: Path, **given: Any) -> dict[str, Any]:
         "ignore": "data\n",
         "docker_cli": "#!/bin/sh\n",
     }
-    return make(Params(directory=str(tmp_path / "opt/shop"), **{**params, **given}))
+    return make(Params(directory=str(tmp_path / "opt/shop"), **{**params, **given}), new_key)
+
+
+def new_key() -> str:
+    return base64.b64encode(os.urandom(32)).decode()
 
 
 @pytest.mark.parametrize(
@@ -120,8 +126,55 @@ def test_secrets_are_files_that_only_root_reads_and_links_to_those_of_the_host(t
 def test_a_secret_whose_file_is_not_there_is_refused_first(tmp_path: Path, check: bool) -> None:
     given = Params(str(tmp_path / "shop"), None, str(tmp_path), "", "", "", secrets={"npm": {"file": "/nowhere/token"}})
     with pytest.raises(DockerVpsError, match="The build secret npm is to be read from /nowhere/token, and there is no"):
-        run(given, check)
+        run(given, new_key, check)
     assert not (tmp_path / "shop").exists()
+
+
+def test_a_key_is_made_once_for_all_builds_and_read_by_root_alone(tmp_path: Path) -> None:
+    path = tmp_path / "kept/key"
+    given = {"context": str(tmp_path), "keys": {"key": str(path)}, "secrets": {"a": "b"}}
+    results = [made(tmp_path, **given) for _turn in range(2)]
+    assert [one["id"] for one in results[0]["secrets"]] == ["a", "key"]
+    assert {Path(one["secrets"][1]["src"]).read_text() for one in results} == {path.read_text()}
+    assert len(base64.b64decode(path.read_text())) == 32
+    assert (path.stat().st_mode & 0o777, path.stat().st_nlink) == (0o600, 1)
+    assert os.listdir(path.parent) == ["key"]
+    assert path.read_text() not in str(results)
+
+
+def test_builds_at_the_same_time_get_the_same_key(tmp_path: Path) -> None:
+    given = {"context": str(tmp_path), "keys": {"key": str(tmp_path / "kept/key")}}
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _turn: made(tmp_path, **given), range(16)))
+    assert len({Path(one["secrets"][0]["src"]).read_text() for one in results}) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"), [({"secrets": {"key": "own"}}, ["key"]), ({"dockerfile_path": "docker/prod"}, [])]
+)
+def test_no_key_is_made_that_nobody_needs(tmp_path: Path, given: dict[str, Any], ids: list[str]) -> None:
+    root = written(tmp_path / "site", **{"docker/prod": "FROM theirs"})
+    result = made(tmp_path, context=str(root), keys={"key": str(tmp_path / "kept/key")}, **given)
+    assert [one["id"] for one in result["secrets"]] == ids
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("text", ["", "kept by hand", "c2hvcnQ="])
+def test_a_file_that_holds_no_key_is_refused_and_stays(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "key"
+    path.write_text(text)
+    said = f"^{path} does not hold a key of Server Actions, which is base64 of .*Remove it to have another one made"
+    with pytest.raises(DockerVpsError, match=said) as raised:
+        made(tmp_path, context=str(tmp_path), keys={"key": str(path)})
+    assert not text or text not in str(raised.value)
+    assert (path.read_text(), os.listdir(tmp_path / "opt/shop")) == (text, [])
+
+
+def test_a_key_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "kept").touch()
+    with pytest.raises(DockerVpsError, match="kept/key cannot be read: Not a directory"):
+        made(tmp_path, context=str(tmp_path), keys={"key": str(tmp_path / "kept/key")})
+    assert os.listdir(tmp_path / "opt/shop") == []
 
 
 def test_a_dockerfile_that_builds_nothing_is_refused(tmp_path: Path) -> None:
