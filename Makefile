@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity docs integration mutations mutations-all molecule engines acceptance properties kills bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity docs integration mutations mutations-all molecule engines acceptance applications properties kills bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ engines: engine $(ready) ## Run Molecule scenarios on other engines, Composes an
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
 	pytest tests/acceptance $(times)
+
+applications: engine $(ready) ## Deploy, update, back up and restore real applications, and write docs/compatibility.md (half an hour); ONLY=next-own for one
+	python tests/support/applications.py $(ONLY)
 
 bench: engine $(ready) ## Measure, side by side (minutes)
 	python benchmarks/run.py

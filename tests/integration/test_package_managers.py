@@ -116,6 +116,8 @@ def build(apps: Mapping[str, App], sources: Path, *arguments: str, **variables: 
 KINDS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
     "npm": ({"packageManager": "npm@10.8.2"}, {"package-lock.json": json.dumps(NPM)}, "npm/10.8.2 "),
     "pnpm": ({"packageManager": f"pnpm@9.15.0+{PNPM_HASH}"}, {"pnpm-lock.yaml": PNPM}, "pnpm/9.15.0 "),
+    # Its own version is not in the lockfile, where it would be looked for.
+    "pnpm12": ({"packageManager": "pnpm@12.21.0"}, {"pnpm-lock.yaml": PNPM}, "pnpm/12.21.0 "),
     "yarn": ({}, {"yarn.lock": YARN_CLASSIC}, "yarn/1.22.22 "),
     "berry": ({"packageManager": f"yarn@4.5.0+{YARN_HASH}"}, {"yarn.lock": YARN_BERRY}, "yarn/4.5.0 "),
     "bun": ({"packageManager": "bun@1.2.2"}, {"bun.lock": BUN}, "bun/1.2.2 "),

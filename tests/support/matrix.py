@@ -73,15 +73,18 @@ def row(cell: Cell, scenarios: Sequence[str]) -> str:
     commands = (("dockerd", "--version"), ("docker", "compose", "version"), ("docker", "buildx", "version"))
     versions = " | ".join(version(image, *command) for command in commands)
     result = ", ".join(scenarios) + ("" if code == 0 else ": FAILED")
-    when = f"{datetime.now(timezone.utc):%Y-%m-%d}, {said('git', 'rev-parse', '--short', 'HEAD').strip()}"
-    return f"| {versions} | {cell.store} | {platform.machine()} | {result} | {when} |\n"
+    return f"| {versions} | {cell.store} | {platform.machine()} | {result} | {this_run()} |\n"
 
 
-def write(rows: Sequence[str]) -> None:
-    """Put the table into the document."""
-    text = DOCUMENT.read_text()
-    before, _unused, rest = text.partition(BEGIN)
-    DOCUMENT.write_text(before + BEGIN + "\n" + HEAD + "".join(rows) + UNTESTED + "\n" + END + rest.partition(END)[2])
+def this_run() -> str:
+    """Return the day and the commit."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%d}, {said('git', 'rev-parse', '--short', 'HEAD').strip()}"
+
+
+def write(table: str, begin: str = BEGIN) -> None:
+    """Put a table into its place in the document."""
+    before, _unused, rest = DOCUMENT.read_text().partition(begin)
+    DOCUMENT.write_text(f"{before}{begin}\n{table}\n{END}{rest.partition(END)[2]}")
 
 
 def main(scenarios: Sequence[str]) -> int:
@@ -91,7 +94,7 @@ def main(scenarios: Sequence[str]) -> int:
         rows.append(row(cell, scenarios))
         sys.stdout.write(rows[-1])
         sys.stdout.flush()
-        write(rows)
+        write(HEAD + "".join(rows) + UNTESTED)
     return int(any("FAILED" in one for one in rows))
 
 

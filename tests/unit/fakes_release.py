@@ -47,6 +47,7 @@ class Version:
         answers, healthy: from when its own check succeeds, and from when the engine says so.
         unhealthy, exits: from when the engine says that, and from when it has ended.
         migrates: what it does with the directory of its database before it answers.
+        brings: what of its image the engine puts into that directory when it is empty.
         refuses: the engine's answer to its start.
         stops: whether it ends when it is asked to, and ``killed``: whether only by force.
         busy: how long one check takes.
@@ -58,6 +59,7 @@ class Version:
     unhealthy: float = NEVER
     exits: float = NEVER
     migrates: Callable[[Path], object] = lambda place: None
+    brings: Callable[[Path], object] = lambda place: None
     refuses: str = ""
     stops: bool = True
     killed: bool = False
@@ -154,6 +156,9 @@ class FakeReleaseEngine(FakeVolumeEngine):
             raise EngineError(f"The Docker engine refused: Conflict. The container name /{name} is in use.")
         self.made += 1
         key = f"{self.made:064x}"
+        data = self.volumes.get("shop-db")
+        if data and not any(Path(data["Mountpoint"]).iterdir()):
+            self.versions[image].brings(Path(data["Mountpoint"]))
         self.containers[key] = {
             "Id": key,
             "Name": f"/{name}",

@@ -29,8 +29,9 @@ from .._core.releases import HEALTHY, NextStep, Release
 from .._core.remedies import play, setting
 from .._core.text import listed, short
 from .._engine.port import EnginePort
-from .._store import files
+from .._store import files, tree
 from .._store.lock import Locked
+from .._store.place import few
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
@@ -48,6 +49,7 @@ from .preconditions import (
     data_of,
     discard,
     dry_run,
+    empty,
     old_of,
     prepare,
     refuse_others,
@@ -302,6 +304,7 @@ class _Cutover:
     def _make(self) -> None:
         """Have Compose make the new container, under a name that nobody asks for."""
         params, home = self.params, self.releases.home
+        fresh = empty(self.engine, params.database_volume)
         self.releases.put_live(self.release.id)
         waiting = params.container + NEXT
         definition = self.releases.live[DEFINITION]  # Compose writes its path on the container, as whose that is
@@ -329,6 +332,8 @@ class _Cutover:
         self.way = self.way.write(self.releases, new=new)
         refuse_unfit(self.engine, new)
         self._give_volumes()
+        if fresh:
+            self._look_for_database_of_image()
 
     def _give_volumes(self) -> None:
         """Give volumes that nobody has used to the user of the image, or to PUID and PGID when it names none.
@@ -345,6 +350,18 @@ class _Cutover:
                 volume = volume_of(self.engine, name)
                 if volume and not os.listdir(volume.root) and os.stat(volume.root).st_uid == 0:
                     os.chown(volume.root, *ids)
+
+    def _look_for_database_of_image(self) -> None:
+        """Tell of a database that the engine has copied from the image into the new volume, as it does only once."""
+        with contextlib.suppress(DockerVpsError):  # what cannot be looked into
+            volume = volume_of(self.engine, self.params.database_volume)
+            brought = tree.survey(volume.root).databases if volume else ()
+            if brought:
+                self.cautions.append(
+                    f"The volume {self.params.database_volume} was empty and begins with {few(brought)}, which lies in "
+                    f"the image {self.params.image}. What later images have there will not be seen: leave databases "
+                    "out of the image, and have the application make its own."
+                )
 
     def _make_volumes(self) -> None:
         """Make new volumes as Compose would in the project, since for the throw-away one they are external."""

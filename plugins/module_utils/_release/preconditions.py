@@ -244,7 +244,7 @@ def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
 def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapping[str, Any]]) -> None:
     """Refuse an empty volume in place of the one that the live version has its data in."""
     had = [mount.get("Name", "") for mount in old["Mounts"]] if old else []
-    if not old or params.database_volume in had or not _empty(engine, params.database_volume):
+    if not old or params.database_volume in had or not empty(engine, params.database_volume):
         return
     has = ", ".join(filter(None, had)) or "no volume"
     raise DockerVpsError(
@@ -254,7 +254,7 @@ def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapp
     )
 
 
-def _empty(engine: EnginePort, volume: str) -> bool:
+def empty(engine: EnginePort, volume: str) -> bool:
     """Whether a volume is missing or has no file, as far as can be seen."""
     try:
         found = volume_of(engine, volume)
@@ -352,7 +352,7 @@ def _backup(
     if not params.backup or engine.volume(params.database_volume) is None:
         return "", ()
     volumes = {name: volume for name, volume in params.backup.volumes.items() if engine.volume(volume)}
-    if all(_empty(engine, volume) for volume in volumes.values()) and not sets.listing().sets:
+    if all(empty(engine, volume) for volume in volumes.values()) and not sets.listing().sets:
         return "", ()  # an application that has written nothing yet
     wanted = replace(params.backup, volumes=volumes)
     if wanted.uploads and wanted.uploads.archive not in volumes:

@@ -15,9 +15,12 @@ home=/opt/package-manager
 PATH="$home/bin:$PATH"
 export npm_config_cache=/cache/npm npm_config_update_notifier=false YARN_CACHE_FOLDER=/cache/yarn1 YARN_GLOBAL_FOLDER=/cache/yarn \
     BUN_INSTALL_CACHE_DIR=/cache/bun
-# Yarn would make files that Next.js cannot trace. pnpm would look whether all is installed, and download its own version.
+# Yarn would make files that Next.js cannot trace, and pnpm would leave out what packages such as Payload have Next.js require on
+# behalf of the application. It would also look whether all is installed, and download its own version; since pnpm 11 it would
+# refuse a frozen lockfile that does not name that version.
 export YARN_NODE_LINKER=node-modules YARN_ENABLE_TELEMETRY=0 npm_config_verify_deps_before_run=false \
-    pnpm_config_verify_deps_before_run=false npm_config_manage_package_manager_versions=false
+    pnpm_config_verify_deps_before_run=false npm_config_manage_package_manager_versions=false pnpm_config_pm_on_fail=ignore \
+    npm_config_shamefully_hoist=true pnpm_config_shamefully_hoist=true
 if [ -s /run/secrets/build_ca ]; then
     export NODE_EXTRA_CA_CERTS=/run/secrets/build_ca
 fi

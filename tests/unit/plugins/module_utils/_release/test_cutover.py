@@ -69,6 +69,22 @@ def test_a_release_knows_its_base(tmp_path: Path) -> None:
     assert site.live().base == "r/node:22@sha256:ab"
 
 
+def test_a_database_in_the_image(site: Site) -> None:
+    """The engine copies it into an empty volume, and never again."""
+    brought = Version(brings=lambda place: database(place / "baked.db", notes=1))
+    assert site.deploy("shop:2", brought)["cautions"] == []
+    (site.db / "payload.db").unlink()
+    (caution,) = site.deploy(
+        "shop:3", replace(brought, migrates=lambda place: database(place / "payload.db", notes=0))
+    )["cautions"]
+    assert caution == (
+        "The volume shop-db was empty and begins with baked.db, which lies in the image shop:3. What later images have "
+        "there will not be seen: leave databases out of the image, and have the application make its own."
+    )
+    site.engine.volumes["shop-db"]["Driver"] = "nfs"
+    assert not [one for one in site.deploy("shop:4", brought)["cautions"] if "lies in the image" in one]
+
+
 def test_the_first_release(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.engine.volumes.clear()

@@ -1,0 +1,4 @@
+import type { NextConfig } from 'next'
+
+const config: NextConfig = { transpilePackages: ['@notes/ui'] }
+export default config
