@@ -162,7 +162,7 @@ def parcels(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
     """Yield chunks in order, as many together as are not larger than the largest can be."""
     together: list[Chunk] = []
     for chunk in chunks:
-        if together and sum(one.size for one in together) + chunk.size > CHUNK:
+        if together and sum(before.size for before in together) + chunk.size > CHUNK:
             yield together
             together = []
         together.append(chunk)

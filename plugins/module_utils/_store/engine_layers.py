@@ -35,6 +35,7 @@ from .image_chunks import Chunks, Known, Stream
 
 Json = Mapping[str, Any]
 _PIECE = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CONTENT = "io.containerd.content.v1.content/blobs/sha256"
 _SYSTEM = "/var/lib/containerd"
 _ODD = (OSError, DockerVpsError, EOFError, zlib.error, KeyError, TypeError, ValueError, AttributeError)
@@ -150,7 +151,7 @@ def _packed(place: str, overlays: str) -> BinaryIO:
 def _archive(place: str, layer: str) -> Iterator[bytes]:
     with contextlib.ExitStack() as stack:
         lines = gzip.GzipFile(fileobj=stack.enter_context(files.open_regular(f"{place}/tar-split.json.gz")))
-        folders = stack.enter_context(contextlib.closing(_Folders(layer)))
+        folders = stack.enter_context(contextlib.closing(_Folders(os.open(layer, _FOLDER))))
         for part in parts(lines):
             if isinstance(part, Content):
                 yield from folders.content(part)
@@ -161,8 +162,8 @@ def _archive(place: str, layer: str) -> Iterator[bytes]:
 class _Folders:
     """The files of a directory, none of them behind a link; the way to the last one stays open for the next."""
 
-    def __init__(self, root: str) -> None:
-        self._opened = [(b"", os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))]
+    def __init__(self, root: int) -> None:
+        self._opened = [(b"", root)]
 
     def close(self) -> None:
         """Close them."""
@@ -188,7 +189,6 @@ class _Folders:
         same = common(way, [name for name, _descriptor in self._opened[1:]])
         while len(self._opened) > same + 1:
             os.close(self._opened.pop()[1])
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         for name in way[same:]:
-            self._opened.append((name, os.open(name, flags, dir_fd=self._opened[-1][1])))
+            self._opened.append((name, os.open(name, _FOLDER, dir_fd=self._opened[-1][1])))
         return self._opened[-1][1]
