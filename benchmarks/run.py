@@ -39,6 +39,7 @@ from jinja2 import Environment
 from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
 from lists import backup_lists
 from report import TITLE, Row, Section, environment, judged, ratio, rows, save
+from transfer import transfer
 from update import update
 
 NO_DEMO = Section("`make demo` twice: not run; use `--demo`, which removes the data of the demo that runs.")
@@ -322,7 +323,7 @@ def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
     deploys = (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)
     backups = (backup, backup_small_files, backup_restore, backup_sizes, backup_lists)
-    benchmarks = {one.__name__: one for one in (*deploys, *backups, update)}
+    benchmarks = {one.__name__: one for one in (*deploys, transfer, *backups, update)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
     parser.add_argument("--demo", action="store_true")

@@ -3,40 +3,52 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
+import tarfile
 import time
-from typing import Any, Iterable, Mapping, Optional
+from functools import partial
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import Chunk, Layout, layout_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import (
+    CHUNK,
+    Chunk,
+    Layout,
+    layout_of,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import again
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import sentence, size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import PARTIAL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.image_chunks import Chunks
 
 MODULE = "ptnextjs.docker_vps.image_import"
 OWN: Mapping[str, Mapping[str, Any]] = {"source": {"type": "path", "required": True}}
 ROUNDS = 3  # times that parts are sent, of which some may have been damaged, or removed by somebody
 PROGRESS = 5.0  # seconds between two lines
 DAMAGED = 65
-# A file has the name of a chunk only when it is that.
+# A file has the name of a chunk only when it is that. Ansible adds "&& sleep 0", which ends what -e does in the loop.
 TAKE = """\
 set -e
 umask 077
 mkdir -p {directory}
-cat {sent} >{partial}
-test "$(sha256sum <{partial} | cut -c1-64)" = {sha256} || {{ rm -f {partial}; exit 65; }}
-mv {partial} {path}"""
+cd {directory}
+tar -x -f {sent}
+for name in {names}; do
+test "$(sha256sum <$name.partial | cut -c1-64)" = $name || {{ rm -f $name.partial; exit 65; }}
+mv $name.partial $name || exit 1
+done"""
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
     """See DOCUMENTATION of the module."""
 
-    TRANSFERS_FILES = True  # which makes a directory for them on the host
     _supports_check_mode = True
     now = staticmethod(time.monotonic)
 
@@ -87,43 +99,54 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         """Send chunks, tell how far that is, and return the bytes."""
         chunks = list(chunks)
         every, done, shown = sum(chunk.size for chunk in chunks), 0, self.now()
-        for chunk in chunks:
-            self._send_one(os.path.join(source, chunk.sha256), chunk, staging)
-            done += chunk.size
+        for together in parcels(chunks):
+            self._send_together(source, together, staging)
+            done += sum(chunk.size for chunk in together)
             if self.now() >= shown + PROGRESS:
                 shown = self.now()
                 self._print(f"{done * 100 // every} % of {size(every)} are sent", variables)
         return done
 
-    def _send_one(self, file: str, chunk: Chunk, staging: str) -> None:
-        """Send a chunk.
+    def _send_together(self, source: str, chunks: Sequence[Chunk], staging: str) -> None:
+        """Send chunks at once, since each exchange with a host takes a while.
 
         Raises:
-            DockerVpsError: the controller does not have it any more, or the host does not take it.
+            DockerVpsError: the controller does not have them any more, or the host does not take them.
         """
-        if not os.path.isfile(file):
-            raise DockerVpsError(
-                f"{file}, a part of the image, is not on the controller any more. To export it anew, {again()}."
-            )
-        shell = self._connection._shell
-        sent = str(shell.join_path(shell.tmpdir, "chunk"))
-        self._transfer_file(file, sent)
-        self._fixup_perms2((shell.tmpdir, sent))
-        path = os.path.join(staging, chunk.sha256)
-        parts = {"directory": staging, "sent": sent, "partial": f"{path}.partial", "path": path, "sha256": chunk.sha256}
-        done = self._low_level_execute_command(
-            TAKE.format(**{name: shlex.quote(value) for name, value in parts.items()})
-        )
+        done = self._taken(_packed(source, chunks), {"directory": staging}, [chunk.sha256 for chunk in chunks])
         if done["rc"] == DAMAGED:
+            sound = Chunks(source).sound(chunks)
+            name = next((chunk.sha256 for chunk in chunks if chunk.sha256 not in sound), chunks[0].sha256)
             raise DockerVpsError(
-                f"{file}, a part of the image, is damaged on the controller, or was on its way. To export it anew, "
-                f"{again()}."
+                f"{os.path.join(source, name)}, a part of the image, is damaged on the controller, or was on its way. "
+                f"To export it anew, {again()}."
             )
         if done["rc"]:
             reason = sentence((done["stderr"] or done["stdout"]).strip() or "its shell gave no reason")
             raise DockerVpsError(
                 f"The host cannot take a part of the image in {staging}: {reason} Mend that, and {again()}."
             )
+
+    def _taken(self, data: bytes, given: Mapping[str, str], names: Sequence[str]) -> Mapping[str, Any]:
+        """Let the host take an archive of chunks, and return how that ended.
+
+        With pipelining the archive follows the command, otherwise it is a file first, which takes several exchanges.
+        """
+        quoted = {name: shlex.quote(value) for name, value in given.items()}
+        script = partial(TAKE.format, names=" ".join(names), **quoted)
+        if self._is_pipelining_enabled("new"):
+            return self._shell(script(sent="-"), in_data=data)
+        shell = self._connection._shell
+        if not shell.tmpdir:
+            self._make_tmp_path()
+        sent = str(shell.join_path(shell.tmpdir, "chunks"))
+        self._transfer_data(sent, data)
+        self._fixup_perms2((shell.tmpdir, sent))
+        return self._shell(script(sent=shlex.quote(sent)))
+
+    def _shell(self, command: str, **how: Any) -> Mapping[str, Any]:
+        done: Mapping[str, Any] = self._low_level_execute_command(command, **how)
+        return done
 
     def _print(self, text: str, variables: Mapping[str, Any]) -> None:
         # The worker hands this to the first process through a queue, whose lock must not die with it at Ctrl-C: Ansible
@@ -133,6 +156,41 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             self._display.display(f"{variables['inventory_hostname']} | {text}")
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def parcels(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield chunks in order, as many together as are not larger than the largest can be."""
+    together: list[Chunk] = []
+    for chunk in chunks:
+        if together and sum(before.size for before in together) + chunk.size > CHUNK:
+            yield together
+            together = []
+        together.append(chunk)
+    if together:
+        yield together
+
+
+def _packed(source: str, chunks: Iterable[Chunk]) -> bytes:
+    """Return an archive of chunks, whose names say that they are not looked at yet.
+
+    Raises:
+        DockerVpsError: the controller does not have one any more.
+    """
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for chunk in chunks:
+            path = os.path.join(source, chunk.sha256)
+            try:
+                with open(path, "rb") as file:
+                    data = file.read()
+            except OSError as error:
+                raise DockerVpsError(
+                    f"{path}, a part of the image, is not on the controller any more. To export it anew, {again()}."
+                ) from error
+            member = tarfile.TarInfo(chunk.sha256 + PARTIAL)
+            member.size, member.mode = len(data), 0o600
+            tar.addfile(member, io.BytesIO(data))
+    return written.getvalue()
 
 
 def _to_send(image: Layout, result: Mapping[str, Any]) -> list[Chunk]:

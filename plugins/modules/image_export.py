@@ -16,6 +16,8 @@ description:
     its SHA-256, and describes them. M(ptnextjs.docker_vps.image_import) sends to a host what that lacks.
   - Parts that an earlier export into the same directory has written are not written again. What no export has used for
     a day is removed there. The directory can be removed at any time.
+  - What has to be written is read where the engine keeps it, when that is on this machine, the module runs as root, and
+    the store is known (overlay2, containerd). Otherwise the engine is asked for the whole image, which takes longer.
   - It runs on the machine that has built the image, for example with C(delegate_to). When that is not the controller,
     the files are fetched to the controller, and only those that it lacks.
 options:
@@ -59,6 +61,13 @@ directory:
   returned: success, unless in check mode
   type: str
   sample: /root/.cache/docker_vps/images
+read:
+  description:
+    - How the image was read. With V(store), only what no earlier export has, where an engine of this machine keeps it;
+      that takes root. With V(save), the engine has written all of it. With V(earlier), an earlier export was whole.
+  returned: success, unless in check mode
+  type: str
+  sample: store
 source:
   description: Where the files are on the controller.
   returned: success, unless in check mode

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,10 +22,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import Layout, layout_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.this_host import ThisHost
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.image_export import Params as ExportParams
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.image_export import run as export
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.image_import import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.image_import import run as load
 from engines import MEBIBYTE, SecondEngine, second_engine
-from lab import ROOT, STANDIN, MakeApp, Played, clean_environment, copied, docker, play, run
+from lab import ROOT, STANDIN, MakeApp, Played, clean_environment, copied, docker, play, run, until
+from servers import Machine
 
 NAME = "it-transfer"
 PLAY = """
@@ -49,7 +53,7 @@ PLAY = """
       register: imported
     - name: Tell
       ansible.builtin.copy:
-        content: "{{ imported | to_json }}"
+        content: "{{ imported | combine({'read': exported.read | default('')}) | to_json }}"
         dest: "{{ imports }}.json"
         mode: "0600"
 """
@@ -70,6 +74,7 @@ class Transfer:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.builder = "unix:///var/run/docker.sock"
+        self.variables: dict[str, Mapping[str, Any]] = {}  # how hosts are reached that are not local
         (place / "context").mkdir()
         (place / "context/base").write_bytes(random.Random(1).randbytes(BASE))
         self.play = place / "play.yml"
@@ -93,7 +98,12 @@ class Transfer:
         """Write an inventory of hosts with these engines."""
         given = {"image": image, "exports": str(self.place / "exports"), "builder": self.builder}
         hosts = {
-            name: {**LOCAL, **given, "engine": engine.url, "imports": str(self.place / f"imports-{name}")}
+            name: {
+                **self.variables.get(name, LOCAL),
+                **given,
+                "engine": engine.url,
+                "imports": str(self.place / f"imports-{name}"),
+            }
             for name, engine in engines.items()
         }
         path = self.place / "hosts.yml"
@@ -189,15 +199,63 @@ def test_a_builder_with_the_other_store(transfer: Transfer, tmp_path: Path, targ
         assert result["sent"] <= 0.05 * result["bytes"]
         assert layers(second, target) == layers(second, builder)
 
+        # It shares a layer with the one before, and is whole all the same where there is nothing of either.
+        target.docker("rmi", first, second)
+        shutil.rmtree(transfer.place / "exports")
+        result = transfer.sent(second, target)
+        assert (result["loaded"], result["read"]) == (True, "store")
+        assert layers(second, target) == layers(second, builder)
 
-def test_several_hosts_at_once(transfer: Transfer, tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("containerd", [False, True])
+def test_an_engine_that_is_not_here_writes_the_same(transfer: Transfer, tmp_path: Path, containerd: bool) -> None:
+    with second_engine(tmp_path / "builder", 300 * MEBIBYTE, containerd) as builder:
+        image = transfer.build("1", "one", builder)
+        engine = Engine.connect(Address(builder.url))
+        read = export(ExportParams(image, str(tmp_path / "read")), engine, check_mode=False)
+        saved = export(ExportParams(image, str(tmp_path / "saved")), Elsewhere(engine), check_mode=False)
+        assert (read["read"], saved["read"]) == ("store", "save")
+        assert read["image"] == saved["image"]
+
+
+class Elsewhere:
+    """An engine on another machine, whose directories are not here."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.image, self.save, self._info = engine.image, engine.save, engine.info
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the engine's facts."""
+        return {**self._info(), "DockerRootDir": "/nowhere"}
+
+
+def test_one_of_two_hosts_that_goes_away_meanwhile(transfer: Transfer, tmp_path: Path) -> None:
     size = 300 * MEBIBYTE
     with second_engine(tmp_path / "a", size) as one, second_engine(tmp_path / "b", size, containerd=True) as other:
         image = transfer.build("1", "one")
-        transfer.played(image, one=one, other=other).succeeded()
-        for name, engine in (("one", one), ("other", other)):
-            assert transfer.result(name)["loaded"]
-            assert layers(image, engine) == layers(image)
+        machine = Machine(tmp_path / "ssh")
+        transfer.variables = {"other": machine.variables}
+        command = ["ansible-playbook", str(transfer.play), "-i"]
+        command.append(str(transfer.inventory({"one": one, "other": other}, image)))
+        environment = clean_environment() | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+        begun = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+        # One host cannot be reached any more while it is sent the image; the other one gets it.
+        until(lambda: transfer.staged("other"), 60, "the arrival of a part")
+        machine.close()
+        output = begun.communicate(timeout=120)[0]
+        assert begun.returncode, output
+        assert (layers(image, one), other.images()) == (layers(image), []), output
+        arrived = sum(path.stat().st_size for path in transfer.staged("other"))
+        assert arrived
+
+        # When it is back, it is sent the rest, and the other one nothing.
+        with contextlib.closing(Machine(tmp_path / "again")) as machine:
+            transfer.variables = {"other": machine.variables}
+            transfer.played(image, one=one, other=other).succeeded()
+        assert transfer.result("one")["sent"] == 0
+        assert 0 < transfer.result("other")["sent"] <= transfer.result("other")["bytes"] * 1.01 - arrived
+        assert layers(image, other) == layers(image)
 
 
 def test_a_transfer_that_is_killed_goes_on_where_it_was(transfer: Transfer, target: SecondEngine) -> None:
@@ -318,7 +376,7 @@ def test_an_image_of_another_platform(transfer: Transfer, tmp_path: Path) -> Non
         assert f"There is no image {NAME}:none to export." in text
 
 
-def test_an_application_that_the_controller_builds(make_app: MakeApp, sources: Path, tmp_path: Path) -> None:
+def test_an_application_that_is_built_elsewhere(make_app: MakeApp, sources: Path, tmp_path: Path) -> None:
     with second_engine(tmp_path / "target", 1300 * MEBIBYTE) as target:
         # Modules on the host ask its engine, and those on the controller another one.
         python = tmp_path / "python"
@@ -341,11 +399,33 @@ def test_an_application_that_the_controller_builds(make_app: MakeApp, sources: P
         # An update of the code sends the code.
         copied(STANDIN, sources, **{"more.js": "// changed\n"})
         played = app.playbook("update", "-v", environment=home, docker_vps_source_path=str(sources)).succeeded()
-        imported = played.output.split("TASK [ptnextjs.docker_vps.image : Image | Import what the host lacks]")[1]
-        sent, size = (int(re.findall(rf"\b{key}: (\d+)", imported)[0]) for key in ("sent", "bytes"))
+        sent, size = sent_of(played)
         assert 0 < sent <= 0.05 * size
         assert len(target.images()) == 2
         assert list(app.directory.glob("images/*")) == []
 
+        # A host of the inventory builds; what is new comes over SSH, by way of the controller.
+        (sources / "more.js").write_text("// changed again\n")
+        wrapped = tmp_path / "builder"
+        wrapped.write_text(f'#!/bin/sh\nHOME={tmp_path}/home exec {sys.executable} "$@"\n')
+        wrapped.chmod(0o755)
+        with contextlib.closing(Machine(tmp_path / "ssh")) as machine:
+            builder = {**machine.variables, "ansible_python_interpreter": str(wrapped)}
+            (tmp_path / "builders.yml").write_text(yaml.safe_dump({"builders": {"hosts": {"builder": builder}}}))
+            given = {"docker_vps_build_on": "builder", "docker_vps_source_path": str(sources)}
+            also = ("-v", "-i", str(tmp_path / "builders.yml"))
+            played = app.playbook("update", *also, environment=home, **given).succeeded()
+            sent, size = sent_of(played)
+            assert 0 < sent <= 0.05 * size
+            assert len(target.images()) == 3
+            assert app.playbook("update", *also, environment=home, **given).succeeded().recap["changed"] == 0
+
         text = app.deploy(environment=home, docker_vps_build_on="nobody").failed().text
         assert "The image is to be built on nobody, and the inventory has no host of that name." in text
+
+
+def sent_of(played: Played) -> tuple[int, int]:
+    """Return how many bytes the role has sent, and how large the image is."""
+    imported = played.output.split("TASK [ptnextjs.docker_vps.image : Image | Import what the host lacks]")[1]
+    sent, size = (int(re.findall(rf"\b{key}: (\d+)", imported)[0]) for key in ("sent", "bytes"))
+    return sent, size

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 from lab import run, until
@@ -53,3 +57,36 @@ class Sshd:
         program = shutil.which("sshd", path="/usr/sbin:/usr/bin") or "sshd"
         self.process = subprocess.Popen([program, "-D", "-f", str(place / "config"), "-E", str(place / "log")])
         until(lambda: answers(self.port), 10, "sshd's answer")
+
+
+class Machine:
+    """This machine behind an sshd of its own, as Ansible and ssh reach it."""
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        keys(place, "host", "user")
+        (place / "allowed").write_text((place / "user.pub").read_text())
+        self._sshd = Sshd(place, "sftp internal-sftp")
+        (place / "known_hosts").write_text(self._sshd.known_hosts)
+        user, port, key = getpass.getuser(), self._sshd.port, place / "user"
+        options = f"-F none -o UserKnownHostsFile={place}/known_hosts -o IdentitiesOnly=yes -o BatchMode=yes"
+        self.ssh = ("ssh", *options.split(), "-i", str(key), "-p", str(port), f"{user}@127.0.0.1")
+        self.variables = {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": port,
+            "ansible_user": user,
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_ssh_common_args": options,
+            "ansible_python_interpreter": sys.executable,
+        }
+
+    def close(self) -> None:
+        """End it, with the connections that there are."""
+        pid = self._sshd.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self._sshd.process.terminate()
+        self._sshd.process.wait()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)

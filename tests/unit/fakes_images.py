@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
 import json
 import tarfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import chain_ids
 
 Json = Mapping[str, Any]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -81,6 +84,7 @@ class FakeImageEngine:
     containerd: bool = False
     machine: str = "x86_64"
     root: str = "/nowhere"
+    driver: str = "vfs"
     images: dict[str, Built] = field(default_factory=dict)
     content: set[str] = field(default_factory=set)
     refuses: str = ""
@@ -90,7 +94,13 @@ class FakeImageEngine:
 
     def info(self) -> Json:
         status = [["driver-type", "io.containerd.snapshotter.v1"]] if self.containerd else []
-        return {"DriverStatus": status, "DockerRootDir": self.root, "OSType": "linux", "Architecture": self.machine}
+        return {
+            "Driver": self.driver,
+            "DriverStatus": status,
+            "DockerRootDir": self.root,
+            "OSType": "linux",
+            "Architecture": self.machine,
+        }
 
     def id_of(self, image: Built) -> str:
         return image.manifest if self.containerd else image.config
@@ -157,3 +167,45 @@ class FakeDisk:
 
     def disk_free(self, path: str) -> Optional[int]:
         return self.free
+
+
+def write_classic(root: Path, image: Built) -> None:
+    """Write an image, whose layers are archives, as the classic image store of an engine keeps it below a directory."""
+    store = root / "image/overlay2"
+    (store / "imagedb/content/sha256").mkdir(parents=True)
+    (store / "imagedb/content/sha256" / image.config[7:]).write_bytes(image.blobs[image.config])
+    for number, (diff_id, chain) in enumerate(zip(image.diff_ids, chain_ids(image.diff_ids))):
+        layer, files = store / "layerdb/sha256" / chain[7:], root / f"overlay2/cache{number}/diff"
+        layer.mkdir(parents=True)
+        files.mkdir(parents=True)
+        (layer / "cache-id").write_text(f"cache{number}")
+        with gzip.open(layer / "tar-split.json.gz", "wt") as lines:
+            lines.write("".join(f"{json.dumps(one)}\n" for one in split(image.blobs[diff_id], files)))
+
+
+def split(layer: bytes, place: Path) -> list[dict[str, Any]]:
+    """Unpack an archive and return the entries of tar-split for it."""
+    entries: list[dict[str, Any]] = []
+    at = 0
+
+    def add(kind: int, **more: Any) -> None:
+        entries.append({"type": kind, "payload": None, "position": len(entries), **more})
+
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        for member in tar:
+            add(2, payload=base64.b64encode(layer[at : member.offset_data]).decode())
+            add(1, name=member.name, **({"size": member.size} if member.size else {}))
+            at = member.offset_data + member.size
+            if member.isfile():
+                (place / member.name).parent.mkdir(parents=True, exist_ok=True)
+                (place / member.name).write_bytes(layer[member.offset_data : at])
+    add(2, payload=base64.b64encode(layer[at:]).decode())
+    return entries
+
+
+def write_containerd(root: Path, image: Built) -> None:
+    """Write an image as the containerd that an engine has started keeps it below its directory."""
+    content = root / "containerd/daemon/io.containerd.content.v1.content/blobs/sha256"
+    content.mkdir(parents=True)
+    for digest, data in image.blobs.items():
+        (content / digest[7:]).write_bytes(data)

@@ -7,6 +7,7 @@ and, beside it, of ``manifest.json``, which the classic image store reads.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _INDEXES = (_INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -104,14 +107,14 @@ def layout_of(data: Json) -> Layout:
 
 
 def _blob(data: Json) -> Blob:
-    chunks = tuple(Chunk(_hexadecimal(f"sha256:{chunk['sha256']}"), int(chunk["size"])) for chunk in data["chunks"])
+    chunks = tuple(Chunk(hexadecimal(f"sha256:{chunk['sha256']}"), int(chunk["size"])) for chunk in data["chunks"])
     digest, diff_id = data["digest"], data.get("diff_id") or ""
     for name in filter(None, (digest, diff_id)):
-        _hexadecimal(name)
+        hexadecimal(name)
     return Blob(digest, int(data["size"]), int(data["unpacked"]), chunks, diff_id)
 
 
-def _hexadecimal(digest: str) -> str:
+def hexadecimal(digest: str) -> str:
     """Return the name of a digest's file.
 
     Raises:
@@ -165,6 +168,26 @@ def layers_of(manifest: Json, config: Json) -> list[tuple[str, str]]:
     return list(zip(digests, diff_ids))
 
 
+def chain_ids(diff_ids: Sequence[str]) -> list[str]:
+    """Return what the classic image store calls each layer: by it and all below it, the lowest one first.
+
+    See https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid
+    """
+    chains: list[str] = []
+    for diff_id in diff_ids:
+        both = f"{chains[-1]} {diff_id}".encode() if chains else b""
+        chains.append(f"sha256:{hashlib.sha256(both).hexdigest()}" if chains else diff_id)
+    return chains
+
+
+def uncompressed(config: Blob, layers: Iterable[Blob]) -> bytes:
+    """Return the manifest that an engine with the classic image store writes of an image."""
+    described = [{"mediaType": _LAYER, "digest": layer.digest, "size": layer.size} for layer in layers]
+    head = {"mediaType": _CONFIG, "digest": config.digest, "size": config.size}
+    manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": head, "layers": described}
+    return json.dumps(manifest, separators=(",", ":")).encode()
+
+
 def lacking(layout: Layout, chains: Iterable[Sequence[str]], blobs: Collection[str]) -> list[Blob]:
     """Return the parts that a host lacks; manifest and configuration are always among them, which are small.
 
@@ -172,13 +195,14 @@ def lacking(layout: Layout, chains: Iterable[Sequence[str]], blobs: Collection[s
         chains: unpacked layers that images of the host share with others: what the classic image store has.
         blobs: digests that the host has as they are: what the containerd image store has.
     """
-    known = max((_common(layout.diff_ids, chain) for chain in chains), default=0)
+    known = max((common(layout.diff_ids, chain) for chain in chains), default=0)
     always = (layout.manifest, layout.config)
     wanted = [layer for layer in layout.layers[known:] if layer.digest not in blobs]
     return list({blob.digest: blob for blob in (*always, *wanted)}.values())
 
 
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
+def common(left: Sequence[object], right: Sequence[object]) -> int:
+    """Return in how many items two sequences begin alike."""
     pairs = list(zip(left, right))
     return next((number for number, (ours, theirs) in enumerate(pairs) if ours != theirs), len(pairs))
 
@@ -220,6 +244,11 @@ def check_platform(image: str, built: str, host: str) -> None:
             f"The image {short(image)} is built for {built}, and this host is {host}. Build it on a machine of the "
             "host's platform. Nothing was sent."
         )
+
+
+def image_platform(image: Json) -> str:
+    """Return the platform of an image, such as linux/amd64, by what its engine says of it."""
+    return f"{image.get('Os') or 'linux'}/{image.get('Architecture') or ''}"
 
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.image_layout import Blob, Layout, as_data, layers_of, layout_of, manifest_of
+from .._core.image_layout import Blob, Layout, as_data, image_platform, layers_of, layout_of, manifest_of
 from .._store import files
-from .._store.image_chunks import LAYOUT, LOCK, Broken, Chunks, blobs_in
+from .._store.engine_layers import Unreadable, read
+from .._store.image_chunks import LAYOUT, LOCK, Broken, Chunks, Known, blobs_in
 from .._store.lock import locked
 
 Json = Mapping[str, Any]
@@ -23,6 +24,10 @@ class ExportEngine(Protocol):
 
     def image(self, name: str) -> Optional[Json]:
         """Return an image or None."""
+        raise NotImplementedError
+
+    def info(self) -> Json:
+        """Return the engine's facts."""
         raise NotImplementedError
 
     def save(self, name: str) -> Iterator[bytes]:
@@ -54,10 +59,10 @@ def run(params: Params, engine: ExportEngine, check_mode: bool) -> dict[str, Any
     with locked(chunks.path(LOCK), f"the export of {params.name}", WAIT):
         layouts = [layout for layout in (_read(chunks, name) for name in chunks.layouts()) if layout]
         layout = next((kept for kept in layouts if kept.source == image["Id"] and _is_whole(chunks, kept)), None)
-        changed = layout is None
+        how = "earlier"
         if layout is None:
             try:
-                layout = _exported(params.name, image, engine, chunks, _known(chunks, layouts))
+                layout, how = _exported(params.name, image, engine, chunks, _Earlier(chunks, layouts))
             except OSError as error:
                 raise files.refused(
                     f"The image {params.name} cannot be exported to {params.directory}", error, params.directory
@@ -66,7 +71,8 @@ def run(params: Params, engine: ExportEngine, check_mode: bool) -> dict[str, Any
         text = json.dumps(as_data(layout))
         files.replace(chunks.path(name), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
         chunks.retain(layout.chunks)
-    return {"changed": changed, "directory": params.directory, "image": as_data(layout)}
+    changed = how != "earlier"
+    return {"changed": changed, "directory": params.directory, "image": as_data(layout), "read": how}
 
 
 def _read(chunks: Chunks, name: str) -> Optional[Layout]:
@@ -82,14 +88,29 @@ def _is_whole(chunks: Chunks, layout: Layout) -> bool:
     return len(chunks.sound(layout.chunks)) == len({chunk.sha256 for chunk in layout.chunks})
 
 
-def _known(chunks: Chunks, layouts: Sequence[Layout]) -> dict[str, Blob]:
-    """Return the blobs of earlier exports that are here whole."""
-    sound = chunks.sound(chunk for layout in layouts for chunk in layout.chunks)
-    blobs = [blob for layout in layouts for blob in layout.blobs]
-    return {blob.digest: blob for blob in blobs if all(chunk.sha256 in sound for chunk in blob.chunks)}
+class _Earlier:
+    """The blobs of earlier exports. Only those that are asked for are looked at, which takes a while."""
+
+    def __init__(self, chunks: Chunks, layouts: Sequence[Layout]) -> None:
+        self._chunks = chunks
+        self._blobs = {blob.digest: blob for layout in layouts for blob in layout.blobs}
+
+    def get(self, digest: str) -> Optional[Blob]:
+        """Return a blob that is here whole, otherwise None."""
+        blob = self._blobs.get(digest)
+        wanted = {chunk.sha256 for chunk in blob.chunks} if blob else set()
+        return blob if blob and self._chunks.sound(blob.chunks) == wanted else None
 
 
-def _exported(name: str, image: Json, engine: ExportEngine, chunks: Chunks, known: Mapping[str, Blob]) -> Layout:
+def _exported(name: str, image: Json, engine: ExportEngine, chunks: Chunks, known: Known) -> tuple[Layout, str]:
+    """Return an image, and how it was read: from the store where the engine keeps it, or saved by the engine."""
+    try:
+        return read(engine.info(), image, chunks, known), "store"
+    except Unreadable:
+        return _saved(name, image, engine, chunks, known), "save"
+
+
+def _saved(name: str, image: Json, engine: ExportEngine, chunks: Chunks, known: Known) -> Layout:
     blobs, index = blobs_in(engine.save(name), chunks, known)
     if not index:
         raise DockerVpsError(
@@ -97,16 +118,16 @@ def _exported(name: str, image: Json, engine: ExportEngine, chunks: Chunks, know
             "Upgrade Docker on the machine that builds."
         )
 
-    def read(digest: str) -> Json:
+    def document(digest: str) -> Json:
         data: Json = json.loads(chunks.text(_of(blobs, digest, name)))
         return data
 
-    platform = f"{image.get('Os') or 'linux'}/{image.get('Architecture') or ''}"
+    platform = image_platform(image)
     try:
-        digest = manifest_of(json.loads(index), read, platform)
-        manifest = read(digest)
+        digest = manifest_of(json.loads(index), document, platform)
+        manifest = document(digest)
         config = _of(blobs, str(manifest["config"]["digest"]), name)
-        layers = layers_of(manifest, read(config.digest))
+        layers = layers_of(manifest, document(config.digest))
     except (KeyError, TypeError, ValueError) as error:
         raise Broken(f"The engine has written {name} without a manifest that can be read. Build it again.") from error
     return Layout(

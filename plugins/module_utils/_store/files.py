@@ -9,7 +9,7 @@ import os
 import stat
 import subprocess
 from dataclasses import dataclass
-from typing import BinaryIO, Optional, Sequence
+from typing import BinaryIO, Optional, Sequence, Union
 
 from .._core.errors import DockerVpsError, next_step
 from .folders import folders
@@ -73,18 +73,19 @@ def nearest(path: str) -> str:
     return place
 
 
-def open_regular(path: str, links: bool = False) -> BinaryIO:
+def open_regular(path: Union[str, bytes], links: bool = False, folder: Optional[int] = None) -> BinaryIO:
     """Open a regular file for reading; nothing that stands in its place can make this wait.
 
     Args:
         links: a symbolic link is followed.
+        folder: the descriptor of the directory that a relative path begins in.
 
     Raises:
         OSError: it cannot be opened, or is a pipe, a device, a socket or a directory; or a symbolic link.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags, dir_fd=folder)
     except OSError as error:
         if error.errno in _ODD:
             raise OSError(error.errno, _ODD[error.errno], path) from error

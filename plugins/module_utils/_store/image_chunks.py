@@ -18,7 +18,7 @@ import time
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO, Collection, Deque, Iterable, Iterator, Mapping
+from typing import BinaryIO, Collection, Deque, Iterable, Iterator, Optional, Protocol
 
 from .._core.errors import DockerVpsError
 from .._core.image_layout import CHUNK, Blob, Chunk, Layout, documents, path_of
@@ -27,6 +27,7 @@ from .compression import Codec, gzip_by
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _PIECE = 1 << 20
+_THREADS = min(os.cpu_count() or 1, 4)
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_UNPACKED = 4  # times as large; zstd need not say
@@ -38,6 +39,14 @@ UNUSED = 86400.0  # seconds for which another host of a play, or another applica
 
 class Broken(DockerVpsError):
     """Parts of an image are not what they were when they were exported."""
+
+
+class Known(Protocol):
+    """Blobs whose chunks are there already."""
+
+    def get(self, digest: str) -> Optional[Blob]:
+        """Return a blob or None."""
+        raise NotImplementedError
 
 
 class Chunks:
@@ -64,14 +73,13 @@ class Chunks:
 
     def sound(self, chunks: Iterable[Chunk]) -> set[str]:
         """Return the names of those of the chunks that are here and are what they were; damaged ones are removed."""
-        found = set()
-        for chunk in dict.fromkeys(chunks):
-            if self._is_sound(chunk):
-                found.add(chunk.sha256)
-            else:
-                with contextlib.suppress(OSError):
-                    os.unlink(self.path(chunk.sha256))
-        return found
+        asked = list(dict.fromkeys(chunks))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            judged = dict(zip(asked, pool.map(self._is_sound, asked)))
+        for chunk in [chunk for chunk in asked if not judged[chunk]]:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path(chunk.sha256))
+        return {chunk.sha256 for chunk in asked if judged[chunk]}
 
     def _is_sound(self, chunk: Chunk) -> bool:
         digest = hashlib.sha256()
@@ -132,24 +140,28 @@ class Chunks:
                 with contextlib.suppress(OSError):
                     os.unlink(self.path(name))
 
-    def cut(self, file: BinaryIO, size: int) -> Blob:
+    def cut(self, file: BinaryIO, size: Optional[int] = None) -> Blob:
         """Cut a blob into chunks and keep them; several threads compress.
+
+        Args:
+            size: so many bytes have to be there; otherwise it ends with the file.
 
         Raises:
             OSError: they cannot be written.
         """
         codec, digest, chunks = gzip_by(zlib), hashlib.sha256(), []
-        first, last, threads = b"", b"", min(os.cpu_count() or 1, 4)
+        first, last, length = b"", b"", 0
         waiting: Deque[Future[Chunk]] = deque()
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(_THREADS) as pool:
             for data in _pieces(file, size):
                 digest.update(data)
+                length += len(data)
                 first, last = first or data[:4], (last + data)[-4:]
                 waiting.append(pool.submit(self._packed, codec, data))
-                if len(waiting) > threads:
+                if len(waiting) > _THREADS:
                     chunks.append(waiting.popleft().result())
             chunks += [future.result() for future in waiting]
-        return Blob(f"sha256:{digest.hexdigest()}", size, _unpacked(first, last, size), tuple(chunks))
+        return Blob(f"sha256:{digest.hexdigest()}", length, _unpacked(first, last, length), tuple(chunks))
 
     def _packed(self, codec: Codec, data: bytes) -> Chunk:
         return self.put(codec.pack(data))
@@ -183,12 +195,15 @@ class Chunks:
         return b"".join(self.plain(blob)).decode("utf-8", "replace")
 
 
-def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    while size > 0:
-        data = file.read(min(CHUNK, size))
+def _pieces(file: BinaryIO, size: Optional[int]) -> Iterator[bytes]:
+    left = size
+    while left != 0:
+        data = file.read(CHUNK if left is None else min(CHUNK, left))
+        if not data and left is None:
+            return
         if not data:
             raise Broken("The engine has written an archive that ends too early. Export the image again.")
-        size -= len(data)
+        left = None if left is None else left - len(data)
         yield data
 
 
@@ -250,11 +265,11 @@ class Stream(io.RawIOBase):
         return count
 
 
-def blobs_in(pieces: Iterator[bytes], chunks: Chunks, known: Mapping[str, Blob]) -> tuple[dict[str, Blob], bytes]:
+def blobs_in(pieces: Iterator[bytes], chunks: Chunks, known: Known) -> tuple[dict[str, Blob], bytes]:
     """Cut the blobs of an archive that an engine writes into chunks, and return them by digest, with its index.
 
     Args:
-        known: blobs whose chunks are there already, by digest.
+        known: blobs whose chunks are there already.
 
     Raises:
         Broken: a blob is not what its name says.

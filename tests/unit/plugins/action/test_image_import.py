@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import io
+import random
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Mapping, Optional, Sequence
@@ -13,7 +16,12 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible_collections.ptnextjs.docker_vps.plugins.action.image_import import MODULE, PROGRESS, ROUNDS, ActionModule
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import Layout, as_data, layout_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import (
+    CHUNK,
+    Layout,
+    as_data,
+    layout_of,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_import import (
     BASE,
     Transfer,
@@ -32,34 +40,45 @@ class Action(ActionModule):
         task.args = {"name": "shop:1", "image": image, "source": source, "directory": imports, **given}
         task.async_val, task.check_mode = 0, check
         (transfer.place / "tmp").mkdir(exist_ok=True)
-        shell = SimpleNamespace(tmpdir=str(transfer.place / "tmp"), join_path=lambda *parts: "/".join(parts))
+        shell = SimpleNamespace(tmpdir=None, join_path=lambda *parts: "/".join(parts))
         super().__init__(task, SimpleNamespace(_shell=shell), SimpleNamespace(check_mode=check), None, None, None)
         self.transfer, self.passed = transfer, 0.0
         self.asked: list[dict[str, Any]] = []
-        self.sent: list[str] = []
+        self.sent: list[list[str]] = []
+        self.pipelining = True
         self.printed: list[str] = []
-        self.removed = ""
+        self.removed: Optional[str] = ""
         self._display = SimpleNamespace(display=self.printed.append)
 
     def now(self) -> float:  # type: ignore[override]
         return self.passed
 
-    def _transfer_file(self, local_path: str, remote_path: str) -> str:
-        self.sent.append(Path(local_path).name)
-        self.passed += PROGRESS / 2
-        shutil.copy(local_path, remote_path)
+    def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
+        return self.pipelining
+
+    def _make_tmp_path(self, remote_user: Optional[str] = None) -> str:
+        self._connection._shell.tmpdir = str(self.transfer.place / "tmp")
+        return str(self._connection._shell.tmpdir)
+
+    def _transfer_data(self, remote_path: str, data: bytes) -> str:
+        Path(remote_path).write_bytes(data)
         return remote_path
 
     def _fixup_perms2(self, paths: Sequence[str]) -> None:
         assert all(Path(path).exists() for path in paths)
 
-    def _remove_tmp_path(self, path: str) -> None:
+    def _remove_tmp_path(self, path: Optional[str]) -> None:
         self.removed = path
 
-    def _low_level_execute_command(self, command: str) -> dict[str, Any]:
+    def _low_level_execute_command(self, command: str, in_data: Optional[bytes] = None) -> dict[str, Any]:
         # As Ansible does, which adds something to each command.
-        done = subprocess.run(["/bin/sh", "-c", f"{command} && sleep 0"], capture_output=True, text=True, check=False)
-        return {"rc": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
+        shell = ["/bin/sh", "-c", f"{command} && sleep 0"]
+        done = subprocess.run(shell, input=in_data, capture_output=True, check=False)
+        given = in_data or (self.transfer.place / "tmp/chunks").read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(given)) as tar:
+            self.sent.append([name.partition(".")[0] for name in tar.getnames()])
+        self.passed += PROGRESS / 2
+        return {"rc": done.returncode, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
 
     def _execute_module(self, module_name: str, module_args: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
         assert module_name == MODULE
@@ -75,22 +94,22 @@ def transfer(tmp_path: Path) -> Transfer:
     return Transfer(tmp_path)
 
 
-def test_what_is_lacking_is_sent_and_loaded(transfer: Transfer) -> None:
-    layout = transfer.layout("shop:1", BASE, b"one")
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_what_is_lacking_is_sent_and_loaded(transfer: Transfer, pipelining: bool) -> None:
+    large = random.Random(1).randbytes(CHUNK)
+    layout = transfer.layout("shop:1", BASE, large, b"one")
     action = Action(transfer, layout)
+    action.pipelining = pipelining
     result = action.run(task_vars=HOSTS)
     assert (result["changed"], result["loaded"]) == (True, True)
     assert result["sent"] == sum(chunk.size for chunk in layout.chunks)
-    assert action.sent == [chunk.sha256 for chunk in layout.chunks]
+    manifest, config, base, packed, code = (chunk.sha256 for chunk in layout.chunks)
+    assert action.sent == [[manifest, config, base], [packed], [code]]
     assert [(one.get("load"), one.get("whole")) for one in action.asked] == [(None, None), (True, False)]
     assert all("source" not in asked for asked in action.asked)
-    first, second = (chunk.size for chunk in layout.chunks[:2])
-    every = result["sent"]
-    assert action.printed == [
-        f"vps | {(first + second) * 100 // every} % of {every} bytes are sent",
-        f"vps | 100 % of {every} bytes are sent",
-    ]
-    assert action.removed == str(transfer.place / "tmp")
+    done = (result["sent"] - layout.chunks[-1].size) * 100 // result["sent"]
+    assert action.printed == [f"vps | {done} % of 8 MiB are sent"]
+    assert action.removed == (None if pipelining else str(transfer.place / "tmp"))
     assert transfer.engine.images["shop:1"].diff_ids == layout.diff_ids
     # Again: nothing.
     again = Action(transfer, layout)
@@ -106,7 +125,7 @@ def test_what_has_arrived_before_is_not_sent_again(transfer: Transfer) -> None:
     action = Action(transfer, layout)
     result = action.run(task_vars=HOSTS)
     assert result["loaded"]
-    assert there not in action.sent
+    assert all(there not in together for together in action.sent)
     assert result["sent"] == sum(chunk.size for chunk in layout.chunks if chunk.sha256 != there)
 
 
@@ -124,13 +143,13 @@ def test_everything_is_sent_when_the_engine_cannot_use_what_it_seemed_to_have(tm
     action = Action(transfer, layout, name="shop:2")
     result = action.run(task_vars=HOSTS)
     assert (result["loaded"], result["whole"]) == (True, True)
-    assert len(action.sent) == 4
+    assert sum(map(len, action.sent)) == 4
 
 
 def failure(action: Action) -> str:
     with pytest.raises(AnsibleActionFail) as caught:
         action.run(task_vars=HOSTS)
-    assert action.removed
+    assert action.removed != ""
     return str(caught.value)
 
 
@@ -158,11 +177,11 @@ def test_a_part_that_is_damaged_does_not_arrive(transfer: Transfer) -> None:
 
 def test_a_host_that_takes_nothing(transfer: Transfer) -> None:
     class Full(Action):
-        def _low_level_execute_command(self, command: str) -> dict[str, Any]:
+        def _low_level_execute_command(self, command: str, in_data: Optional[bytes] = None) -> dict[str, Any]:
             return {"rc": 1, "stdout": "", "stderr": answers.pop()}
 
     layout = transfer.layout("shop:1", BASE)
-    answers = ["", "cat: write error: No space left on device\n"]
+    answers = ["", "tar: write error: No space left on device\n"]
     text = failure(Full(transfer, layout))
     assert "No space left on device. Mend that, and run the same play again." in text
     assert "its shell gave no reason. Mend that" in failure(Full(transfer, layout))
@@ -170,7 +189,7 @@ def test_a_host_that_takes_nothing(transfer: Transfer) -> None:
 
 def test_it_does_not_send_for_ever(transfer: Transfer) -> None:
     class Losing(Action):
-        def _low_level_execute_command(self, command: str) -> dict[str, Any]:
+        def _low_level_execute_command(self, command: str, in_data: Optional[bytes] = None) -> dict[str, Any]:
             return {"rc": 0, "stdout": "", "stderr": ""}
 
     action = Losing(transfer, transfer.layout("shop:1", BASE))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -134,7 +135,30 @@ def test_what_an_archive_says_of_the_image() -> None:
     assert files["oci-layout"] == {"imageLayoutVersion": "1.0.0"}
 
 
+def test_what_the_classic_store_calls_layers() -> None:
+    chains = layouts.chain_ids([digest("a"), digest("b"), digest("c")])
+    assert chains[0] == digest("a")
+    for number, letter in ((1, "b"), (2, "c")):
+        both = f"{chains[number - 1]} {digest(letter)}"
+        assert chains[number] == f"sha256:{hashlib.sha256(both.encode()).hexdigest()}"
+    assert layouts.chain_ids([]) == []
+
+
+def test_the_manifest_of_layers_that_are_not_compressed() -> None:
+    assert json.loads(layouts.uncompressed(IMAGE.config, [BASE, CODE])) == {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest("f"), "size": 10},
+        "layers": [
+            {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(letter), "size": 100}
+            for letter in "ac"
+        ],
+    }
+
+
 def test_platforms() -> None:
+    assert layouts.image_platform({"Os": "linux", "Architecture": "arm64"}) == "linux/arm64"
+    assert layouts.image_platform({}) == "linux/"
     layouts.check_platform("shop:1", "linux/amd64", layouts.platform_of({"OSType": "linux", "Architecture": "x86_64"}))
     assert layouts.platform_of({"Architecture": "aarch64"}) == "linux/arm64"
     assert layouts.platform_of({"Architecture": "riscv64"}) == "linux/riscv64"

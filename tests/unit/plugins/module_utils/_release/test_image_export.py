@@ -6,8 +6,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
@@ -20,6 +21,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_images import (
     built,
     digest_of,
     files_of,
+    packed_as,
+    write_classic,
+    write_containerd,
 )
 
 NAME = "shop:1"
@@ -72,6 +76,39 @@ def test_the_next_image_needs_only_what_has_changed(engine: FakeImageEngine, tmp
         f"{layout.config.digest[7:]}.json",
         *names,
     }
+
+
+@pytest.mark.parametrize("store", [write_classic, write_containerd])
+def test_only_what_is_not_known_is_read_where_the_engine_keeps_it(
+    tmp_path: Path, store: Callable[[Path, Built], None]
+) -> None:
+    containerd = store is write_containerd
+    base, code = packed_as({"app/base": b"base" * 1000, "app/empty": b""}), packed_as({"app/code": b"code"})
+    engine = FakeImageEngine(root=str(tmp_path / "1"), containerd=containerd, driver="overlay2")
+    engine.images = {NAME: built(base), "shop:2": built(base, code)}
+    store(tmp_path / "1", engine.images[NAME])
+    first = run(Params(NAME, str(tmp_path / "exports")), engine, check_mode=False)
+    assert (first["read"], first["changed"]) == ("store", True)
+    assert contents(layout_of(first["image"]), tmp_path)[digest_of(base)] == base
+    assert run(Params(NAME, str(tmp_path / "exports")), engine, check_mode=False)["read"] == "earlier"
+
+    # The layer below is not even there any more.
+    store(tmp_path / "2", engine.images["shop:2"])
+    engine.root = str(tmp_path / "2")
+    for path in [*tmp_path.glob("2/overlay2/cache0"), *tmp_path.glob(f"2/containerd/**/{digest_of(base)[7:]}")]:
+        path.rename(tmp_path / "away")
+    second = run(Params("shop:2", str(tmp_path / "exports")), engine, check_mode=False)
+    assert second["read"] == "store"
+    assert engine.changes == []
+    found = contents(layout_of(second["image"]), tmp_path)
+    assert [found[diff_id] for diff_id in engine.images["shop:2"].diff_ids] == [base, code]
+
+    # What cannot be read there is asked of the engine.
+    shutil.rmtree(tmp_path / "exports")
+    asked = run(Params("shop:2", str(tmp_path / "exports")), engine, check_mode=False)
+    assert (asked["read"], asked["changed"]) == ("save", True)
+    assert layout_of(asked["image"]).diff_ids == layout_of(second["image"]).diff_ids
+    assert engine.changes == ["save shop:2"]
 
 
 @pytest.mark.parametrize("damage", ["chunk", "layout", "odd layout", "no layout"])

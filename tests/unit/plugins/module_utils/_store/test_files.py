@@ -392,6 +392,16 @@ def test_what_stands_in_the_place_of_a_file_makes_nobody_wait(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_file_below_a_directory_that_is_open(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("below")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with open_regular(b"x", folder=folder) as file:
+            assert file.read() == b"below"
+    finally:
+        os.close(folder)
+
+
 def test_a_link_is_followed_where_that_is_wanted(tmp_path: Path) -> None:
     a_link(tmp_path / "x")
     found = read(str(tmp_path / "x"))
