@@ -404,22 +404,6 @@ def test_an_application_that_is_built_elsewhere(make_app: MakeApp, sources: Path
         assert len(target.images()) == 2
         assert list(app.directory.glob("images/*")) == []
 
-        # A host of the inventory builds; what is new comes over SSH, by way of the controller.
-        (sources / "more.js").write_text("// changed again\n")
-        wrapped = tmp_path / "builder"
-        wrapped.write_text(f'#!/bin/sh\nHOME={tmp_path}/home exec {sys.executable} "$@"\n')
-        wrapped.chmod(0o755)
-        with contextlib.closing(Machine(tmp_path / "ssh")) as machine:
-            builder = {**machine.variables, "ansible_python_interpreter": str(wrapped)}
-            (tmp_path / "builders.yml").write_text(yaml.safe_dump({"builders": {"hosts": {"builder": builder}}}))
-            given = {"docker_vps_build_on": "builder", "docker_vps_source_path": str(sources)}
-            also = ("-v", "-i", str(tmp_path / "builders.yml"))
-            played = app.playbook("update", *also, environment=home, **given).succeeded()
-            sent, size = sent_of(played)
-            assert 0 < sent <= 0.05 * size
-            assert len(target.images()) == 3
-            assert app.playbook("update", *also, environment=home, **given).succeeded().recap["changed"] == 0
-
         text = app.deploy(environment=home, docker_vps_build_on="nobody").failed().text
         assert "The image is to be built on nobody, and the inventory has no host of that name." in text
 
