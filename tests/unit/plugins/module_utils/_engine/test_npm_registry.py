@@ -24,6 +24,9 @@ class Server(ThreadingHTTPServer):
         self.held = threading.Event()
         self.held.set()
 
+    def handle_error(self, *args: object) -> None:
+        """Say nothing of those who have not waited for an answer."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
