@@ -38,7 +38,10 @@ def main(names: Sequence[str]) -> int:
     chosen = ["-k", " or ".join(names)] if names else []
     how = ["-o", "junit_family=xunit1", "--junitxml", str(RESULTS)]  # of a family that has properties
     command = [sys.executable, "-m", "pytest", "tests/applications", *how, *chosen]
+    RESULTS.unlink(missing_ok=True)
     code = subprocess.run(command, check=False, cwd=ROOT).returncode
+    if not RESULTS.exists():
+        return code  # killed; earlier results are not those of this run
     table = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
     kept = [row for row in table.splitlines(keepends=True) if row.startswith("| ") and row not in HEAD]
     found = {**{row.split(" | ")[0][2:]: row for row in kept}, **dict(rows())}
