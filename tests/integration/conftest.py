@@ -15,26 +15,33 @@ plays.forking = True
 # The engine asks sooner than by default, since tests wait for what it says.
 DEFAULTS = {"docker_vps_source_path": str(STANDIN), "docker_vps_health_start_interval": "500ms"}
 
-# Files that take minutes, the longest first. Workers take whole files in this order, so that none of them is left with
-# a long one when the others have ended. pytest-xdist would go by the number of a file's tests, which says nothing here.
+# Files that take minutes, the longest first, but for those that build nothing: a host builds one image at a time, and
+# the acceptance tests begin with a long build. Workers take whole files in this order, so that none is left with a long
+# one when the others have ended. pytest-xdist would go by the number of a file's tests, which says nothing here.
 LONGEST = (
+    "test_offsite",
+    "test_replica",
+    "test_backup",
+    "test_lifecycle",
     "test_update",
     "test_lock_hooks",
-    "test_lifecycle",
-    "test_backup",
-    "test_failures",
     "test_image",
+    "test_own_dockerfile",
     "test_image_transfer",
-    "test_registry",
-    "test_small_engine",
+    "test_package_managers",
     "test_update_faults",
-    "test_replica",
+    "test_failures",
+    "test_own_image",
     "test_deploy",
+    "test_registry",
     "test_schedule",
-    "test_offsite",
-    "test_restore",
-    "test_drill",
+    "test_small_engine",
     "test_proxies",
+    "test_restore",
+    "test_sbom",
+    "test_logs",
+    "test_git",
+    "test_drill",
 )
 
 
