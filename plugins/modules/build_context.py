@@ -117,6 +117,13 @@ secrets:
   type: list
   elements: dict
   sample: [{id: npm_token, type: file, src: /opt/shop/ansible.x1_k2.docker_vps/secrets/0}]
+key_ids:
+  description:
+    - By the ids of O(keys), 12 digits of the SHA-256 of each one, empty when the sources bring a Dockerfile.
+    - As an argument of the build, this keeps it from taking what was built with another key from the cache.
+  returned: success, unless in check mode
+  type: dict
+  sample: {server_actions_key: 9f86d081884c}
 """
 
 import secrets

@@ -14,7 +14,7 @@ from typing import Iterator
 
 import pytest
 from lab import ROOT, App, clean_environment, docker, image_of, inspect, play, request, run, until
-from payload import PICTURE, Site, database_of
+from payload import ACTIONS_KEY, PICTURE, Site, database_of
 from traffic import proxy
 
 PORT = 8099
@@ -27,6 +27,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     variables = {
         "docker_vps_source_path": str(ROOT / "examples/payload-app"),
         "docker_vps_payload_secret": SECRET,
+        "docker_vps_server_actions_key": ACTIONS_KEY,
         "docker_vps_aliases": ["ptnextjs-app"],
         "docker_vps_health_wait": 60,
     }

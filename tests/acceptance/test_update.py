@@ -15,7 +15,7 @@ from typing import Callable, Iterator
 
 import pytest
 from lab import ROOT, App, Played, commit, copied, inspect, request
-from payload import PICTURE, Site, stored
+from payload import ACTIONS_KEY, PICTURE, Site, stored
 from traffic import Report, Traffic, proxy
 
 PORT, RATE = 8099, 10
@@ -65,6 +65,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[Si
     variables = {
         "docker_vps_git_url": f"file://{sources}",
         "docker_vps_payload_secret": SECRET,
+        "docker_vps_server_actions_key": ACTIONS_KEY,
         "docker_vps_health_wait": 60,
     }
     # Named as in the other module, whose build of the same sources is then used again.

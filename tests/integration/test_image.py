@@ -115,6 +115,7 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     said = f"It says patched with {hashlib.sha256(key.encode()).hexdigest()}"
     assert said in log.read_text()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
+    earlier = inspect(app.container)["Config"]["Image"]
     assert app.deploy().succeeded().recap["changed"] == 0
     (sources / "server.js").write_text((sources / "server.js").read_text() + "// second\n")
     second = commit(sources)
@@ -125,7 +126,12 @@ def test_git_sources_their_revision_and_dependencies_that_are_patched(make_app: 
     assert said in text, "forms of the version before would fail"
     (step,) = re.findall(r"(?m)^(#\d+) \[deps .* package-manager install", text)
     assert f"{step} CACHED" in text, "a change of code installed everything again"
+    # With another key, what the engine has in its cache would not do.
+    docker("rmi", earlier)
+    (app.directory / "server_actions.key").unlink()
     app.deploy(docker_vps_git_version=first).succeeded()
+    another_key = (app.directory / "server_actions.key").read_bytes()
+    assert f"It says patched with {hashlib.sha256(another_key).hexdigest()}" in log.read_text()
     assert image_facts(app)["Config"]["Labels"]["org.opencontainers.image.revision"] == first  # type: ignore[index]
     # The inventory of another application, whose code would meet the data of this one.
     commit(copied(STANDIN, sources.with_name("another")))

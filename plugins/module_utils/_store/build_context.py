@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tarfile
@@ -73,6 +74,7 @@ def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str,
     docker_cli = os.path.join(place, "docker")
     own = _own(root, layout)
     keys = {} if own else _keys(params, new_key)
+    mounted = _secrets({**params.secrets, **keys}, os.path.join(place, "secrets"))
     _write(docker_cli, params.docker_cli)
     os.chmod(docker_cli, 0o700)
     return {
@@ -81,7 +83,8 @@ def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str,
         "dockerfile": _instructions(params, root, layout, os.path.join(place, "build")),
         "own_dockerfile": own,
         "docker_cli": docker_cli,
-        "secrets": _secrets({**params.secrets, **keys}, os.path.join(place, "secrets")),
+        "secrets": mounted,
+        "key_ids": {} if own else {one["id"]: _key_id(one["src"]) for one in mounted if one["id"] in params.keys},
     }
 
 
@@ -149,6 +152,12 @@ def _make_key(path: str, new_key: Callable[[], str]) -> None:
             f"{path} does not hold a key of Server Actions, which is base64 of 16, 24 or 32 bytes. Remove it to have "
             "another one made; forms that are open in browsers then fail."
         )
+
+
+def _key_id(path: str) -> str:
+    """Return what tells a key from others; 12 digits of the SHA-256 of so many random bytes tell nothing else."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:12]
 
 
 def _secrets(secrets: Mapping[str, Any], place: str) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -140,6 +141,8 @@ def test_a_key_is_made_once_for_all_builds_and_read_by_root_alone(tmp_path: Path
     assert (path.stat().st_mode & 0o777, path.stat().st_nlink) == (0o600, 1)
     assert os.listdir(path.parent) == ["key"]
     assert path.read_text() not in str(results)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [one["key_ids"] for one in results] == [{"key": digest[:12]}] * 2
 
 
 def test_builds_at_the_same_time_get_the_same_key(tmp_path: Path) -> None:
@@ -150,12 +153,19 @@ def test_builds_at_the_same_time_get_the_same_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "ids"), [({"secrets": {"key": "own"}}, ["key"]), ({"dockerfile_path": "docker/prod"}, [])]
+    ("given", "ids", "told"),
+    [
+        ({"secrets": {"key": "own"}}, ["key"], {"key": hashlib.sha256(b"own").hexdigest()[:12]}),
+        ({"dockerfile_path": "docker/prod"}, [], {}),
+        ({"dockerfile_path": "docker/prod", "secrets": {"key": "own"}}, ["key"], {}),
+    ],
 )
-def test_no_key_is_made_that_nobody_needs(tmp_path: Path, given: dict[str, Any], ids: list[str]) -> None:
+def test_no_key_is_made_that_nobody_needs(
+    tmp_path: Path, given: dict[str, Any], ids: list[str], told: dict[str, str]
+) -> None:
     root = written(tmp_path / "site", **{"docker/prod": "FROM theirs"})
     result = made(tmp_path, context=str(root), keys={"key": str(tmp_path / "kept/key")}, **given)
-    assert [one["id"] for one in result["secrets"]] == ids
+    assert ([one["id"] for one in result["secrets"]], result["key_ids"]) == (ids, told)
     assert not (tmp_path / "kept").exists()
 
 
