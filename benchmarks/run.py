@@ -204,7 +204,7 @@ def rebuild(scratch: Path) -> Section:
     (scratch / "Before").write_text(dockerfile_of("bench-before", committed))
     logs: dict[str, str] = {}
 
-    def built(cached: dict[str, bool], dockerfile: str = "Dockerfile") -> None:
+    def built(*, cached: dict[str, bool], dockerfile: str = "Dockerfile") -> None:
         log = logs[dockerfile] = build(sources, dockerfile=dockerfile)[1]
         for command, wanted in cached.items():
             (step,) = set(re.findall(rf"^(#\d+) \[.*{command}", log, flags=re.MULTILINE))

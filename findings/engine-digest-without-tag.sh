@@ -11,7 +11,7 @@
 # keeps one tag in it, or pulls the digest again.
 set -euo pipefail
 
-# shellcheck source=findings/engine.bash
+# shellcheck source=findings/engine.bash disable=SC2154
 . "$(dirname "${BASH_SOURCE[0]}")/engine.bash"
 
 apt-get "${options[@]}" download docker-registry=2.8.2+ds1-1 >/dev/null

@@ -50,7 +50,6 @@ def test_a_kill_is_told(tmp_path: Path) -> None:
     place.parent.mkdir()
     arguments = [str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts")]
     with (tmp_path / "out").open("wb") as out:
-        environment = {**os.environ, "PYTHONPATH": str(plays.SITE)}
-        begun = plays.fork(str(place), os.getpid(), arguments, str(tmp_path), environment, out.fileno())
+        begun = plays.fork(str(place), os.getpid(), arguments, str(tmp_path), dict(os.environ), out.fileno())
     threading.Timer(0.5, os.kill, (begun.process, signal.SIGKILL)).start()
     assert begun.wait() == -signal.SIGKILL

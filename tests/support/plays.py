@@ -47,9 +47,10 @@ def fork(
 
     Args:
         until: with the end of the process of this number, a server that is started here ends as well.
-        arguments: those of ``ansible-playbook``, which is run in ``cwd`` with exactly this environment.
+        arguments: those of ``ansible-playbook``, which is run in ``cwd`` with this environment, and keeps what is compiled.
         out: the number of a file into which the play writes.
     """
+    environment = {**environment, "PYTHONPATH": str(SITE), "COMPILED_ZIPS": str(COMPILED)}
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if not os.path.exists(place):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, open(f"{place}.log", "wb") as log:
@@ -66,7 +67,7 @@ def fork(
                 pass_fds=[number],
             )
     connection.connect(place)
-    asked = {"arguments": ["ansible-playbook", *arguments], "cwd": cwd, "environment": dict(environment)}
+    asked = {"arguments": ["ansible-playbook", *arguments], "cwd": cwd, "environment": environment}
     socket.send_fds(connection, [json.dumps(asked).encode()], [out])
     return Forked(connection, place)
 
@@ -84,7 +85,6 @@ def begin(
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    environment = {**environment, "PYTHONPATH": str(SITE), "COMPILED_ZIPS": str(COMPILED)}
     # Ansible reads these when it is imported; everything else when it works.
     read = [f"{name}={text}" for name, text in sorted(environment.items()) if name.startswith("ANSIBLE_")]
     key = (str(cwd), *read)
