@@ -47,7 +47,7 @@ def fork(
 
     Args:
         until: with the end of the process of this number, a server that is started here ends as well.
-        arguments: those of ``ansible-playbook``, which is run in ``cwd`` with this environment, and keeps what is compiled.
+        arguments: those of ``ansible-playbook``, which is run in ``cwd`` with this environment.
         out: the number of a file into which the play writes.
     """
     environment = {**environment, "PYTHONPATH": str(SITE), "COMPILED_ZIPS": str(COMPILED)}
