@@ -9,9 +9,11 @@
 # keep:1 keeps the image: the digest is unknown to the engine then, and a container that is made by it needs the registry. With
 # another tag of the same repository the name stays. So who removes tags of a repository and wants to run images of it by digest
 # keeps one tag in it, or pulls the digest again.
+#
+# shellcheck disable=SC2154  # of engine.bash
 set -euo pipefail
 
-# shellcheck source=findings/engine.bash disable=SC2154
+# shellcheck source=findings/engine.bash
 . "$(dirname "${BASH_SOURCE[0]}")/engine.bash"
 
 apt-get "${options[@]}" download docker-registry=2.8.2+ds1-1 >/dev/null
