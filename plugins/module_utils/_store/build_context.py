@@ -75,6 +75,7 @@ def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str,
     own = _own(root, layout)
     keys = {} if own else _keys(params, new_key)
     mounted = _secrets({**params.secrets, **keys}, os.path.join(place, "secrets"))
+    key_ids = {secret["id"]: _key_id(secret["src"]) for secret in mounted if secret["id"] in params.keys}
     _write(docker_cli, params.docker_cli)
     os.chmod(docker_cli, 0o700)
     return {
@@ -84,7 +85,7 @@ def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str,
         "own_dockerfile": own,
         "docker_cli": docker_cli,
         "secrets": mounted,
-        "key_ids": {} if own else {one["id"]: _key_id(one["src"]) for one in mounted if one["id"] in params.keys},
+        "key_ids": {} if own else key_ids,
     }
 
 
