@@ -33,18 +33,9 @@ options:
       - What has it there already is not asked for, unless O(image) has a digest.
     type: str
     default: ""
-  registry_username:
-    description:
-      - The account at the registry that O(image) names.
-      - Without one, what C(docker login) has left for the user on the host is used.
-    type: str
-    default: ""
-  registry_password:
-    description: The password or token of the account. It is given to the engine for the pull, and written nowhere.
-    type: str
-    default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.registry
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:

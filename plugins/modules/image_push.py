@@ -26,18 +26,9 @@ options:
     description: The repository in the registry, without a tag.
     type: str
     required: true
-  registry_username:
-    description:
-      - The account at the registry of O(repository).
-      - Without one, what C(docker login) has left for the user on the machine is used.
-    type: str
-    default: ""
-  registry_password:
-    description: The password or token of the account. It is given to the engine for the push, and written nowhere.
-    type: str
-    default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.registry
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:

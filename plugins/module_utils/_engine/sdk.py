@@ -387,8 +387,7 @@ class Engine:
         Raises:
             EngineRefused: with the registry's status 401, 403 or 404, or 500 when it does not answer the engine.
         """
-        found = self._asked(lambda: self._api.inspect_distribution(reference, _auth(login)))  # type: ignore[no-untyped-call]
-        return str(found["Descriptor"]["digest"])
+        return str(self._distribution(reference, login)["Descriptor"]["digest"])
 
     def registry_platforms(self, reference: str, login: Login) -> list[str]:
         """Return the platforms, such as linux/amd64, for which a registry has an image.
@@ -396,9 +395,14 @@ class Engine:
         Raises:
             EngineRefused: as registry_digest does.
         """
-        found = self._asked(lambda: self._api.inspect_distribution(reference, _auth(login)))  # type: ignore[no-untyped-call]
-        platforms = found.get("Platforms") or ()
+        platforms = self._distribution(reference, login).get("Platforms") or ()
         return [f"{platform.get('os')}/{platform.get('architecture')}" for platform in platforms]
+
+    def _distribution(self, reference: str, login: Login) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._asked(
+            lambda: self._api.inspect_distribution(reference, _auth(login))  # type: ignore[no-untyped-call]
+        )
+        return found
 
     def pull(self, repository: str, digest: str, login: Login) -> None:
         """Pull an image by its digest.

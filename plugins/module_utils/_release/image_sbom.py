@@ -21,6 +21,7 @@ from .._core.remedies import setting
 from .._core.text import sentence, shown
 from .._engine.npm_registry import NotAnswered
 from .._store import files
+from .._store.image_chunks import Stream
 
 SUFFIX = ".cdx.json"
 LARGEST = 32 << 20  # bytes of a file that names packages; more is passed over
@@ -154,7 +155,7 @@ def _read(pieces: Iterator[bytes], wanted: Callable[[str], bool]) -> tuple[dict[
     """Return the wanted files of an archive by their paths, and of those that are hard links, where they lead."""
     found: dict[str, str] = {}
     links: dict[str, str] = {}
-    with tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces), _BUFFER), mode="r|", bufsize=_BUFFER) as archive:
+    with tarfile.open(fileobj=io.BufferedReader(Stream(pieces), _BUFFER), mode="r|", bufsize=_BUFFER) as archive:
         for member in archive:
             path = _path(member.name)
             if member.islnk() and wanted(path):
@@ -167,25 +168,6 @@ def _read(pieces: Iterator[bytes], wanted: Callable[[str], bool]) -> tuple[dict[
 
 def _path(name: str) -> str:
     return shown(name[2:] if name.startswith("./") else name.lstrip("/"))
-
-
-class _Pieces(io.RawIOBase):
-    """A file of pieces that follow each other."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._rest = pieces, memoryview(b"")
-
-    def readable(self) -> bool:
-        """Return that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as the next piece goes, and return with how many bytes."""
-        if not self._rest:
-            self._rest = memoryview(next(self._pieces, b""))
-        number = min(len(buffer), len(self._rest))
-        buffer[:number], self._rest = self._rest[:number], self._rest[number:]
-        return number
 
 
 def _stale(params: Params, engine: SbomEngine) -> list[str]:

@@ -73,9 +73,9 @@ def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str,
     layout = sources.layout_of(root, params.dockerfile_path, params.context_path)
     docker_cli = os.path.join(place, "docker")
     own = _own(root, layout)
-    keys = {} if own else _keys(params, new_key)
+    wanted = {} if own else params.keys
+    keys = _keys({name: path for name, path in wanted.items() if name not in params.secrets}, new_key)
     mounted = _secrets({**params.secrets, **keys}, os.path.join(place, "secrets"))
-    key_ids = {secret["id"]: _key_id(secret["src"]) for secret in mounted if secret["id"] in params.keys}
     _write(docker_cli, params.docker_cli)
     os.chmod(docker_cli, 0o700)
     return {
@@ -85,7 +85,7 @@ def _filled(params: Params, place: str, new_key: Callable[[], str]) -> dict[str,
         "own_dockerfile": own,
         "docker_cli": docker_cli,
         "secrets": mounted,
-        "key_ids": {} if own else key_ids,
+        "key_ids": {secret["id"]: _key_id(secret["src"]) for secret in mounted if secret["id"] in wanted},
     }
 
 
@@ -129,9 +129,8 @@ def _refuse_missing_secrets(secrets: Mapping[str, Any]) -> None:
             )
 
 
-def _keys(params: Params, new_key: Callable[[], str]) -> dict[str, dict[str, str]]:
-    """Return the keys as secrets, each in its file; what is given as a secret counts."""
-    paths = {name: path for name, path in params.keys.items() if name not in params.secrets}
+def _keys(paths: Mapping[str, str], new_key: Callable[[], str]) -> dict[str, dict[str, str]]:
+    """Return keys as secrets, each in its file, which is made when it is not there."""
     for path in paths.values():
         _make_key(path, new_key)
     return {name: {"file": path} for name, path in paths.items()}
