@@ -67,11 +67,11 @@ kills: engine $(ready) ## Kill backups, restores and updates at any time under a
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, JOBS at once; SCENARIO=backup for one
 	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
 
-engines: engine $(ready) ## Run Molecule scenarios on other engines, Composes and image stores, and write docs/compatibility.md (an hour); ONLY="lifecycle image"
+engines: engine $(ready) ## Run Molecule scenarios and the tests of updates on other engines, Composes and image stores, and write docs/compatibility.md (an hour); ONLY="lifecycle image"
 	python tests/support/matrix.py $(ONLY)
 
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
-	pytest tests/acceptance $(times)
+	tests/support/own_run.sh pytest tests/acceptance $(times)
 
 applications: engine $(ready) ## Deploy, update, back up and restore real applications, and write docs/compatibility.md (half an hour); ONLY=next-own for one
 	python tests/support/applications.py $(ONLY)

@@ -220,8 +220,8 @@ def rebuild(scratch: Path) -> Section:
         for turn in range(PAIRS):
             page.write_text(re.sub("<h1>.*</h1>", f"<h1>{uuid4()}</h1>", page.read_text()))
             took = {way: seconds(way) for way in ((before, code), (code, before))[turn % 2]}
-            rounds.append([took[before], took[code], seconds(nothing)])
             steps.append([*phases(logs["Before"]), *phases(logs["Dockerfile"])])
+            rounds.append([took[before], took[code], seconds(nothing)])
     ways = (f"one line of a page changed, as in {BEFORE}", "one line of a page changed", "nothing changed")
     old, new, same = rows(ways, rounds, "s")
     parts = rows([f"{part}, {when}" for when in (f"as in {BEFORE}", "now") for part in PHASES], steps, "s")

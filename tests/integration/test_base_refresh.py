@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import base_images
 from engines import MEBIBYTE, second_engine
-from lab import STANDIN, App, MakeApp, Played, docker, image_of, inspect, play, run
+from lab import STANDIN, App, MakeApp, Played, build, docker, image_of, inspect, run
 from registries import Registry, push
 
 REGISTRY = Registry("it-bases", 5065)
@@ -20,10 +20,6 @@ SERVER = """require('node:http').createServer((_request, response) => response.e
 process.on('SIGTERM', () => process.exit())
 """
 OF_ARGUMENT = 'ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS all\nFROM all\nCOPY . /app\nCMD ["node", "/app/server.js"]\n'
-ROLE: list[Mapping[str, Any]] = [
-    {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}},
-    {"ansible.builtin.debug": {"var": "image_ready.cautions"}},
-]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,10 +47,8 @@ def site(sources: Path) -> Path:
 
 
 def built(app: App, *options: str, environment: Optional[Mapping[str, str]] = None, **variables: Any) -> Played:
-    """Run the role image alone."""
-    playbook = app.scratch / "image.yml"
-    playbook.write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": ROLE}]))
-    return play(playbook, app.inventory(**variables), *options, **(environment or {}))
+    """Build the image of an application."""
+    return build({app.name: app.host(**variables)}, app.scratch, *options, **(environment or {}))
 
 
 def newest(app: App) -> Mapping[str, str]:

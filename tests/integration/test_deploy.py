@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import PROBE, as_test
-from lab import ROOT, STANDIN, App, MakeApp, copied, deploy_all, docker, inspect, play
+from lab import ROOT, STANDIN, App, MakeApp, copied, deploy_all, docker, inspect, play, run
 
 SECRET = "7f3d9c0e51b24a86" * 4
+OTHER_COMPOSE = "5.6.1"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,25 @@ def test_a_second_run_changes_nothing(app: App) -> None:
     played = app.deploy().succeeded()
     assert played.recap["changed"] == 0
     assert inspect(app.container)["State"]["StartedAt"] == started
+
+
+def test_another_compose_alone_recreates_nothing(app: App, tmp_path: Path) -> None:
+    """Neither a newer one than has made the container, nor an older one."""
+    run(str(ROOT / "tests/support/compose.sh"), OTHER_COMPOSE, str(tmp_path / "cli-plugins"))
+    other = {"DOCKER_CONFIG": str(tmp_path)}
+    versions = [run("docker", *how, "compose", "version").stdout for how in ([], ["--config", str(tmp_path)])]
+    assert OTHER_COMPOSE not in versions[0]
+    assert OTHER_COMPOSE in versions[1]
+    for made_by, then in (({}, other), (other, {})):
+        app.deploy(environment=made_by, docker_vps_env={"MADE": str(bool(made_by))}).succeeded()
+        made = inspect(app.container)
+        for how in (["--check"], []):
+            played = app.deploy(*how, environment=then, docker_vps_env={"MADE": str(bool(made_by))}).succeeded()
+            assert played.recap["changed"] == 0
+        now = inspect(app.container)
+        assert (now["Id"], now["State"]["StartedAt"]) == (made["Id"], made["State"]["StartedAt"])
+        assert (OTHER_COMPOSE in made["Config"]["Labels"]["com.docker.compose.version"]) is bool(made_by)
+    app.deploy().succeeded()
 
 
 def test_check_mode_on_a_deployed_host_tells_the_truth_and_no_secret(app: App) -> None:

@@ -21,13 +21,13 @@ from lab import (
     App,
     MakeApp,
     Played,
+    build,
     clean_environment,
     commit,
     copied,
     docker,
     image_of,
     inspect,
-    play,
     run,
     until,
 )
@@ -217,23 +217,20 @@ RUN echo {unlike_others}; date +%s.%N; sleep {seconds}; date +%s.%N
 """
 
 
-def build_role(apps: list[App], sources: Path, seconds: float, **variables: Any) -> Played:
+def build_slowly(apps: list[App], sources: Path, seconds: float, **variables: Any) -> Played:
     """Build the images of applications by the role alone, all at once, each for so many seconds at least."""
     hosts = {}
     for app in apps:
         dockerfile = SLOW.format(base=image_of("base_image.sh"), unlike_others=time.time_ns(), seconds=seconds)
         copied(STANDIN, sources / app.name, Dockerfile=dockerfile)
         hosts[app.name] = {**app.host(), "docker_vps_source_path": str(sources / app.name), **variables}
-    (sources / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
-    task = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
-    (sources / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
-    return play(sources / "play.yml", sources / "hosts.yml")
+    return build(hosts, sources)
 
 
 def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: Path) -> None:
     apps = [make_app("it-built-first"), make_app("it-built-second")]
     # Both together take longer than one of them may.
-    build_role(apps, sources, seconds=10, docker_vps_build_timeout=18).succeeded()
+    build_slowly(apps, sources, seconds=10, docker_vps_build_timeout=18).succeeded()
     logs = [(app.directory / "build.log").read_text() for app in apps]
     times = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
     first, second = sorted(times)
@@ -245,7 +242,7 @@ def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: 
 
 def test_a_build_that_takes_too_long_is_ended(make_app: MakeApp, sources: Path) -> None:
     app = make_app("it-too-long")
-    text = build_role([app], sources, seconds=300, docker_vps_build_timeout=4).failed().text
+    text = build_slowly([app], sources, seconds=300, docker_vps_build_timeout=4).failed().text
     assert re.search(r"was not built: the step \[2/2\] RUN echo .* failed: the build took longer than", text)
     assert processes_of(str(app.directory)) == []
 
@@ -255,7 +252,9 @@ def test_a_build_whose_turn_does_not_come_says_so(make_app: MakeApp, sources: Pa
     place = os.open("/run", os.O_RDONLY)
     try:
         fcntl.flock(place, fcntl.LOCK_EX)
-        text = build_role([app], sources, seconds=0, docker_vps_build_timeout=1, docker_vps_build_wait=2).failed().text
+        text = (
+            build_slowly([app], sources, seconds=0, docker_vps_build_timeout=1, docker_vps_build_wait=2).failed().text
+        )
     finally:
         os.close(place)
     assert "was not built: other builds on this host had not ended after 2 seconds" in text
@@ -269,7 +268,7 @@ def test_a_builder_that_somebody_has_chosen_is_passed_over(
     docker("buildx", "create", "--name", "it-elsewhere", "--driver", "docker-container", "--use")
     assert "it-elsewhere*" in docker("buildx", "ls")
     app = make_app("it-builder")
-    build_role([app], sources, seconds=0).succeeded()
+    build_slowly([app], sources, seconds=0).succeeded()
     assert docker("images", "--quiet", app.container)
     assert "inactive" in docker("buildx", "ls")  # the other one
 
@@ -287,11 +286,11 @@ def noexec(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_build_that_cannot_be_started_says_why(make_app: MakeApp, sources: Path, noexec: Path) -> None:
     app = make_app("it-noexec")
-    text = build_role([app], sources, seconds=0, docker_vps_build_log=f"{noexec}/build.log").failed().text
+    text = build_slowly([app], sources, seconds=0, docker_vps_build_log=f"{noexec}/build.log").failed().text
     assert f"the command of the build cannot be started in {noexec}: it may not be executed: its mode forbids" in text
     assert list(noexec.iterdir()) == []
     arguments = {"docker_vps_build_args": {"WORDS": "x" * 131072}}
-    text = build_role([app], sources.with_name("long"), seconds=0, **arguments).failed().text
+    text = build_slowly([app], sources.with_name("long"), seconds=0, **arguments).failed().text
     assert f"cannot be started in {app.directory}: its arguments are too long: the kernel takes 131071 bytes" in text
 
 
@@ -327,7 +326,7 @@ def test_an_own_dockerfile_is_given_the_same_from_a_directory_and_from_git(make_
     directory = f"{app.directory}/source"
     git = {"docker_vps_source_path": "", "docker_vps_git_url": f"file://{sources}", "docker_vps_git_version": "main"}
     for source, variables in (("path", {"docker_vps_source_path": str(sources)}), ("git", git)):
-        build_role([app], sources.with_name(source), 0, **variables).succeeded()
+        build_slowly([app], sources.with_name(source), 0, **variables).succeeded()
     images = docker("images", "--quiet", app.container).split()
     given = [docker("run", "--rm", one, "sh", "-c", "cd /given && find . -type f").splitlines() for one in images]
     committed = run("git", "-C", str(sources), "ls-files").stdout.split()

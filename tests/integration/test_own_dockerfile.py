@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 import pytest
-from lab import ROOT, App, MakeApp, Played, commit, docker, image_of, play, run
+from lab import ROOT, App, MakeApp, Played, build, commit, docker, image_of, run
 
 VALUE, FROM_FILE = "sesame-4711-open", "another-0815-token"
 ID = "site_token"
-TASK = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
 # One stage that fails, one that is wanted, and one that comes last. Each secret leaves its digest alone.
 DOCKERFILE = """ARG BASE_IMAGE
 FROM ${BASE_IMAGE} AS broken
@@ -56,19 +55,13 @@ def site(sources: Path) -> Path:
 
 
 def built(app: App, *options: str, **variables: Any) -> Played:
-    """Run the role image alone."""
-    app.scratch.joinpath("image.yml").write_text(
-        json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": [TASK]}])
-    )
-    return play(app.scratch / "image.yml", app.inventory(**variables), *options)
+    """Build the image of an application."""
+    return build({app.name: app.host(**variables)}, app.scratch, *options)
 
 
 def all_built(apps: Sequence[App], *options: str) -> Played:
-    """Run the role image for several applications, each as a host of its own, in one play."""
-    place = apps[0].scratch
-    (place / "all.json").write_text(json.dumps({"docker_vps": {"hosts": {app.name: app.host() for app in apps}}}))
-    (place / "all.yml").write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": [TASK]}]))
-    return play(place / "all.yml", place / "all.json", *options)
+    """Build the images of several applications, each as a host of its own, in one play."""
+    return build({app.name: app.host() for app in apps}, apps[0].scratch, *options)
 
 
 def from_directory(site: Path) -> dict[str, Any]:

@@ -9,8 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
-import yaml
-from lab import ROOT, STANDIN, App, MakeApp, Played, copied, docker, image_of, play
+from lab import ROOT, STANDIN, App, MakeApp, Played, build, copied, docker, image_of
 
 DEPENDENCIES = {"dependencies": {"is-number": "7.0.0"}}
 INTEGRITY = "sha512-41Cifkg6e8TylSpdtTpeLVMqvSBEVzTttHvERD741+pnZ8ANv0004MRL43QKPDlK9cGvNp6NZWZUBlbGXYxxng=="
@@ -102,15 +101,10 @@ def sources_of(place: Path, manifest: Mapping[str, Any], **files: str) -> Path:
     return place
 
 
-def build(apps: Mapping[str, App], sources: Path, *arguments: str, **variables: Any) -> Played:
-    """Build the images of applications by the role alone, all in one play; the sources have their names."""
-    hosts = {
-        name: {**app.host(), "docker_vps_source_path": str(sources / name), **variables} for name, app in apps.items()
-    }
-    (sources / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    task = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
-    (sources / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
-    return play(sources / "play.yml", sources / "hosts.yml", *arguments)
+def built(apps: Mapping[str, App], sources: Path, *arguments: str) -> Played:
+    """Build the images of applications in one play; their sources have the same names."""
+    hosts = {name: {**app.host(), "docker_vps_source_path": str(sources / name)} for name, app in apps.items()}
+    return build(hosts, sources, *arguments)
 
 
 KINDS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
@@ -130,13 +124,13 @@ def test_each_package_manager_installs_in_the_version_that_is_wanted(make_app: M
     unlike_others = str(time.time_ns())
     for name, (manifest, files, _version) in KINDS.items():
         sources_of(sources / name, {"description": unlike_others, **manifest}, **files)
-    build(apps, sources).succeeded()
+    built(apps, sources).succeeded()
     for name, (_manifest, _files, version) in KINDS.items():
         assert f"It says true {version}" in logs[name].read_text(), logs[name].read_text()
     # A change of code alone installs nothing anew.
     for name in KINDS:
         (sources / name / "server.js").write_text((STANDIN / "server.js").read_text() + "// second\n")
-    build(apps, sources).succeeded()
+    built(apps, sources).succeeded()
     for name, log in logs.items():
         text = log.read_text()
         assert "It says true" in text
@@ -253,7 +247,7 @@ def test_what_cannot_be_installed_is_told_with_the_way_out(make_app: MakeApp, so
     apps = {name: make_app(f"it-wrong-{name}") for name in FAILING}
     for name, (manifest, files, _sentence) in FAILING.items():
         sources_of(sources / name, manifest, **files)
-    printed = build(apps, sources).failed().output
+    printed = built(apps, sources).failed().output
     parts = re.split(r"(?m)^fatal: \[([^]]+)\]", printed)
     texts = {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2]) if "was not built" in text}
     for name, (_manifest, _files, sentence) in FAILING.items():
@@ -264,7 +258,7 @@ def test_two_lockfiles_are_refused_before_anything_is_built(make_app: MakeApp, s
     app = make_app("it-two-lockfiles")
     sources_of(sources / "two", {}, **{"package-lock.json": json.dumps(NPM), "yarn.lock": YARN_CLASSIC})
     for how in (["--check"], []):
-        text = build({"two": app}, sources, *how).failed().text
+        text = built({"two": app}, sources, *how).failed().text
         assert "two cannot be built. There are package-lock.json, yarn.lock, and package.json does not say" in text
         assert not app.directory.exists()
 

@@ -7,6 +7,8 @@
 #                              it, write its pid to RECORD (default .cache/engine.pid)
 #   engine.sh stop [RECORD]    stop the engine only if RECORD says that we started it
 #
+#   ENGINE_OPTIONS="…"         more options for dockerd
+#
 # Debian bookworm has no Compose v2 and an engine of 2022, so the packages come from
 # trixie, at a pin priority that upgrades nothing else.
 set -euo pipefail
@@ -78,7 +80,7 @@ start() {
         # A service manager may have started it with the package.
         say "starting dockerd (log: $log)"
         forget_stale_pids
-        as_root sh -c "setsid dockerd >'$log' 2>&1 & echo \$! >'$record'"
+        as_root sh -c "setsid dockerd ${ENGINE_OPTIONS:-} >'$log' 2>&1 & echo \$! >'$record'"
     fi
     for _ in $(seq 1 120); do
         if engine_answers; then

