@@ -64,8 +64,8 @@ kills: engine $(ready) ## Kill backups, restores and updates at any time under a
 	tests/support/base_image.sh
 	python tests/properties/kills.py $(ONLY) $(if $(SEED),--seed $(SEED))
 
-molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, JOBS at once; SCENARIO=backup for one
-	JOBS=$(JOBS) tests/support/molecule.sh $(SCENARIO)
+molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, WAITING_JOBS at once; SCENARIO=backup for one
+	JOBS=$(WAITING_JOBS) tests/support/molecule.sh $(SCENARIO)
 
 engines: engine $(ready) ## Run Molecule scenarios and the tests of updates on other engines, Composes and image stores, and write docs/compatibility.md (an hour); ONLY="lifecycle image"
 	python tests/support/matrix.py $(ONLY)

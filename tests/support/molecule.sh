@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Test Molecule scenarios, JOBS (2) at a time: molecule.sh [SCENARIO…]
+# Test Molecule scenarios, JOBS (3) at a time: molecule.sh [SCENARIO…]
 #
 # Prints how long each took and, of one that fails, everything. Molecule's own --workers share one instance.
 set -euo pipefail
@@ -35,4 +35,4 @@ if [ $# -eq 0 ]; then
 fi
 export -f one
 # shellcheck disable=SC2016
-printf '%s\n' "$@" | xargs --max-procs "${JOBS:-2}" --replace bash -c 'one "$1" "$2" || exit 1' - {} "$logs"
+printf '%s\n' "$@" | xargs --max-procs "${JOBS:-3}" --replace bash -c 'one "$1" "$2" || exit 1' - {} "$logs"
