@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, Optional, Sequence
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/compatibility.md"
@@ -62,13 +62,13 @@ CELLS = (
 )
 
 
-def said(*command: str, environment: Mapping[str, str] = os.environ) -> str:
+def said(*command: str, environment: Optional[Mapping[str, str]] = None) -> str:
     """Return what a command prints; fail when it fails."""
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     return done.stdout.strip()
 
 
-def script(name: str, *arguments: str, environment: Mapping[str, str] = os.environ) -> str:
+def script(name: str, *arguments: str, environment: Optional[Mapping[str, str]] = None) -> str:
     """Return what a script of ours prints; fail when it fails."""
     return said(str(ROOT / "tests/support" / name), *arguments, environment=environment)
 
