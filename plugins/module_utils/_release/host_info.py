@@ -19,12 +19,14 @@ from .._core.host import (
     findings,
     installed,
     memory_limit,
+    no_engine,
     refusal,
 )
 from .._core.releases import HEALTHY, as_released
 from .._store.releases import DEFINITION, Releases
 
 Json = Mapping[str, Any]
+_PROGRAMS = ("docker", "dockerd")
 _ICC = "com.docker.network.bridge.enable_icc"
 
 
@@ -128,8 +130,11 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
             facts = _look(params, engine, host, containers)
         except EngineError as error:
             found = installed(pending_tools.result(), params.needs)
+            bare = host.absent(_PROGRAMS) == list(_PROGRAMS)
+            found += [no_engine(params.needs)] * bare
             evidence = {"findings": [asdict(finding) for finding in found], "time": host.time()}
-            raise DockerVpsError(f"{refusal(found)} {error.message}".strip(), **evidence) from error
+            said = "" if bare else error.message
+            raise DockerVpsError(f"{refusal(found)} {said}".strip(), **evidence) from error
         tools = pending_tools.result()
         found = [*installed(tools, params.needs), *findings(facts, params.needs)]
         result = {

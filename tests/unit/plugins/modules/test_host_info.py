@@ -91,7 +91,8 @@ def test_main_fails_with_all_that_was_seen(exit_of: Any, serve_engine: Serve) ->
     assert ended.result["msg"] == (
         "This host cannot take the application yet: "
         "engine: expected 99 or newer, found 26.1.5; upgrade Docker. "
-        "memory: expected at least 8.0 GiB, found 4.0 GiB; use a larger host or lower docker_vps_memory_min."
+        "memory: expected at least 8.0 GiB, found 4.0 GiB; use a larger host or lower docker_vps_memory_min. "
+        "setup.yml installs what is lacking."
     )
     assert [one["ok"] for one in ended.result["findings"]] == [True, False, False, True]
     assert ended.result["memory_limit"] == "2G"

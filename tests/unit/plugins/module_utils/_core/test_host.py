@@ -113,7 +113,7 @@ def test_a_refusal_names_everything() -> None:
         "Docker SDK for Python: expected installed, found not installed; "
         "install it for /usr/bin/python3, on Debian and Ubuntu with: apt-get install python3-docker. "
         "command git: expected installed, found not installed; "
-        "install it, on Debian and Ubuntu with: apt-get install git."
+        "install it, on Debian and Ubuntu with: apt-get install git. ⟦play setup⟧ installs what is lacking."
     )
     assert refusal(installed(TOOLS, NEEDS)) == ""
 

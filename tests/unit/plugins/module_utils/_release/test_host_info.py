@@ -136,7 +136,7 @@ def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
         "install it, on Debian and Ubuntu with: apt-get install rsync. "
         "command ssh-keygen: expected installed, found not installed; "
         "install it, on Debian and Ubuntu with: apt-get install openssh-client. "
-        "No Docker engine answers at unix:///x.sock."
+        "⟦play setup⟧ installs what is lacking. No Docker engine answers at unix:///x.sock."
     )
     assert checks(caught.value.evidence) == {
         SDK: True,
@@ -145,6 +145,21 @@ def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
         "command ssh-keygen": False,
     }
     assert caught.value.evidence["time"] == FakeHost.now
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [("25.0", "25.0 or newer"), ("", "installed")])
+def test_a_host_that_has_no_engine_is_told_so_at_once(wanted: str, expected: str) -> None:
+    def connect() -> FakeHostEngine:
+        raise EngineUnreachable("No Docker engine answers at unix:///x.sock.")
+
+    host = FakeHost(plugins={}, sdk=False, commands=())
+    with pytest.raises(DockerVpsError) as caught:
+        run(params_of({**DEFAULTS, "engine_version_min": wanted, "buildx": True}), connect, host)
+    assert "No Docker engine answers" not in caught.value.message
+    assert caught.value.message.endswith(
+        f"engine: expected {expected}, found not installed; install Docker. ⟦play setup⟧ installs what is lacking."
+    )
+    assert checks(caught.value.evidence) == {SDK: False, "buildx": False, "engine": False}
 
 
 def test_an_engine_that_keeps_its_data_elsewhere() -> None:

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at what a host lacks before anything can be deployed on it, and say what would be installed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, Collection, Mapping, Optional, Protocol, Sequence
+
+from .._core.engine_packages import Found, System, Wanted, plan
+from .._core.errors import InvalidInput
+
+OWN_PYTHON = "/usr/bin/python3"
+"""The interpreter for which a distribution has packages."""
+
+
+class Host(Protocol):
+    """What is needed of the host itself."""
+
+    python: str
+    sdk: bool
+
+    def absent(self, commands: Sequence[str]) -> list[str]:
+        """Return those of the commands that are not there."""
+        raise NotImplementedError
+
+    def plugin_versions(self, plugins: Sequence[str]) -> list[str]:
+        """Return the versions of plugins of the docker command, empty for each that there is not."""
+        raise NotImplementedError
+
+
+class Packages(Protocol):
+    """What is needed of apt and dpkg."""
+
+    def architecture(self) -> str:
+        """Return the architecture of the host's packages."""
+        raise NotImplementedError
+
+    def installed(self) -> Collection[str]:
+        """Return the names of all packages that are installed."""
+        raise NotImplementedError
+
+
+class Service(Protocol):
+    """What is needed of the engine, whether there is one or not."""
+
+    def version(self) -> str:
+        """Return its version, empty when it does not answer."""
+        raise NotImplementedError
+
+    def holders_of_its_socket(self) -> Sequence[str]:
+        """Return the names of the running containers that have its socket."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Params:
+    """See the module engine_setup_info.
+
+    Attributes:
+        os_release: what /etc/os-release says.
+    """
+
+    wanted: Wanted
+    commands: Sequence[str]
+    os_release: Mapping[str, str]
+
+
+def run(params: Params, host: Host, packages: Packages, service: Service) -> dict[str, Any]:
+    """Look and return the result.
+
+    Raises:
+        InvalidInput: what is lacking cannot be installed here.
+    """
+    compose, buildx = host.plugin_versions(["compose", "buildx"])
+    found = Found(service.version(), compose, buildx, host.sdk, packages.installed(), host.absent(params.commands))
+    says = params.os_release
+    system = System(
+        says.get("ID", ""),
+        says.get("VERSION_ID", ""),
+        says.get("VERSION_CODENAME", ""),
+        says.get("PRETTY_NAME", ""),
+        "",
+    )
+    what = plan(system, found, params.wanted)
+    if not host.sdk and not _is_own(host.python):
+        raise InvalidInput(
+            f"The Docker SDK is to be installed for {host.python}, and the distribution has it for {OWN_PYTHON}. Set "
+            f"ansible_python_interpreter to {OWN_PYTHON}, or install it with: {host.python} -m pip install docker"
+        )
+    return {
+        "changed": False,
+        **asdict(what),
+        "engine_version": found.engine,
+        "compose_version": found.compose,
+        "buildx_version": found.buildx,
+        "distribution": system.id,
+        "codename": system.codename,
+        "warnings": _cautions(found, what.packages, service),
+    }
+
+
+def _is_own(python: str) -> bool:
+    return os.path.realpath(python) == os.path.realpath(OWN_PYTHON)
+
+
+def _cautions(found: Found, packages: Sequence[str], service: Service) -> list[str]:
+    """Return what may not bear another engine: whoever talks to this one in its own version of the API."""
+    names = service.holders_of_its_socket() if found.engine and packages[:1] in (["docker-ce"], ["docker.io"]) else ()
+    if not names:
+        return []
+    return [
+        f"Engine {found.engine} is replaced by a newer one, which programs that talk to it may not understand. See "
+        f"that these containers work afterwards: {', '.join(names)}."
+    ]
+
+
+def read_os_release(text: Optional[str]) -> dict[str, str]:
+    """Return what an os-release(5) file says, by name; nothing of a file that is not there."""
+    pairs = [line.partition("=") for line in (text or "").splitlines() if "=" in line and not line.startswith("#")]
+    return {name.strip(): value.strip().strip("\"'") for name, _equals, value in pairs}
