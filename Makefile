@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity docs integration mutations mutations-all molecule engines acceptance applications properties kills bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,7 +38,10 @@ unit: $(ready) ## Test the pure parts, without an engine
 	pytest tests/unit tests/properties --numprocesses $(JOBS) --cov=plugins --cov-branch $(times)
 
 units: $(ready) ## Run ansible-test units with the newest ansible-core, and on the oldest Python of managed hosts
-	PYTHON="$(PYTHON)" CORE="$(CORE)" TARGET="$(TARGET)" tests/support/ansible_test.sh units
+	NEWEST=1 PYTHON="$(PYTHON)" CORE="$(CORE)" TARGET="$(TARGET)" tests/support/ansible_test.sh units
+
+sanity-newest: $(ready) ## Run ansible-test sanity with the newest ansible-core, too
+	NEWEST=1 PYTHON="$(PYTHON)" tests/support/ansible_test.sh sanity
 
 sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for one ansible-core
 	PYTHON="$(PYTHON)" CORE="$(CORE)" tests/support/ansible_test.sh sanity $(if $(TEST),--test $(TEST))

@@ -3,8 +3,8 @@
 #
 # Run ansible-test on a copy of the checkout: ansible_test.sh sanity|units [ARGUMENT…]
 #
-# With the ansible-core of .venv and, without arguments, at the same time with the newest on the newest other Python
-# there is. CORE=2.20 takes this one only, installed for PYTHON (python3). On the Python of .venv make unit runs the
+# With the ansible-core of .venv and, with NEWEST=1, at the same time with the newest on the newest other Python there
+# is. CORE=2.20 takes this one only, installed for PYTHON (python3). On the Python of .venv make unit runs the
 # unit tests, so here that ansible-core runs them on TARGET, or else on the oldest Python that managed hosts may have.
 # The arguments are ansible-test's own, for example --test pylint.
 set -euo pipefail
@@ -130,7 +130,7 @@ if [ -n "${CORE:-}" ]; then
 fi
 
 newest=""
-[ $# -gt 0 ] || newest="$(newest_python)"
+[ -z "${NEWEST:-}" ] || newest="$(newest_python)"
 code=0
 if [ -n "$newest" ]; then
     {

@@ -10,8 +10,8 @@ where the command ansible-playbook does, in a process in which nothing was run b
 becomes that command.
 
 Modules that the play runs on this machine with this Python are forked as well, each into a process that has imported
-what Python and the Docker SDK have, and nothing of Ansible or of the collection: that comes with the module. What is
-compiled of it is kept, see site/sitecustomize.py.
+what Python, the Docker SDK and Ansible have for modules, and nothing of what Ansible has for a controller. What is of
+the collection comes with the module, and what is compiled of it is kept, see site/sitecustomize.py.
 """
 
 from __future__ import annotations
@@ -39,6 +39,22 @@ from typing import Any, BinaryIO, Mapping, NoReturn, Optional
 import sitecustomize
 
 FILTERS = list(warnings.filters)
+FOR_MODULES = (
+    "ansible.module_utils._internal._ansiballz._loader",
+    "ansible.module_utils._internal._json._profiles._module_legacy_c2m",
+    "ansible.module_utils._internal._json._profiles._module_legacy_m2c",
+)
+
+
+def imported() -> dict[str, types.ModuleType]:
+    """Import what each module has of Ansible and return it, by name; afterwards nothing of Ansible is imported."""
+    for name in FOR_MODULES:
+        importlib.import_module(name)
+    names = [name for name in sys.modules if name.partition(".")[0] == "ansible"]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+OF_MODULES = imported()
 
 from ansible import constants
 from ansible.cli.playbook import main
@@ -101,6 +117,7 @@ def run(given: int, out: int, err: int, place: str) -> NoReturn:
         warnings.filters[:] = FILTERS  # type: ignore[index]
         for name in [name for name in sys.modules if name.partition(".")[0] in ("ansible", "ansible_collections")]:
             del sys.modules[name]
+        sys.modules.update(OF_MODULES)
         sys.meta_path[:], sys.path_hooks[:], sys.path[:] = FINDERS, HOOKS, ["", *PATH]
         sys.path_importer_cache.clear()
         sys.argv = [""]
