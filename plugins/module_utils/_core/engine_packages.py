@@ -19,13 +19,12 @@ DOCKER, DISTRIBUTION = "docker", "distribution"
 
 @dataclass(frozen=True)
 class System:
-    """A distribution, as /etc/os-release has it, and the architecture as its packages name it."""
+    """A distribution, as /etc/os-release has it."""
 
     id: str
     version: str
     codename: str
     name: str
-    architecture: str
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,7 @@ class Host(Protocol):
 
 
 class Packages(Protocol):
-    """What is needed of apt and dpkg."""
-
-    def architecture(self) -> str:
-        """Return the architecture of the host's packages."""
-        raise NotImplementedError
+    """What is needed of dpkg."""
 
     def installed(self) -> Collection[str]:
         """Return the names of all packages that are installed."""
@@ -75,13 +71,7 @@ def run(params: Params, host: Host, packages: Packages, service: Service) -> dic
     compose, buildx = host.plugin_versions(["compose", "buildx"])
     found = Found(service.version(), compose, buildx, host.sdk, packages.installed(), host.absent(params.commands))
     says = params.os_release
-    system = System(
-        says.get("ID", ""),
-        says.get("VERSION_ID", ""),
-        says.get("VERSION_CODENAME", ""),
-        says.get("PRETTY_NAME", ""),
-        "",
-    )
+    system = System(*(says.get(name, "") for name in ("ID", "VERSION_ID", "VERSION_CODENAME", "PRETTY_NAME")))
     what = plan(system, found, params.wanted)
     if not host.sdk and not _is_own(host.python):
         raise InvalidInput(

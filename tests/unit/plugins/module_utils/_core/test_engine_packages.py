@@ -15,10 +15,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.engine_p
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 
-BOOKWORM = System("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", "amd64")
-TRIXIE = System("debian", "13", "trixie", "Debian GNU/Linux 13 (trixie)", "arm64")
-NOBLE = System("ubuntu", "24.04", "noble", "Ubuntu 24.04.3 LTS", "amd64")
-ARCH = System("arch", "", "", "Arch Linux", "")
+BOOKWORM = System("debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)")
+TRIXIE = System("debian", "13", "trixie", "Debian GNU/Linux 13 (trixie)")
+NOBLE = System("ubuntu", "24.04", "noble", "Ubuntu 24.04.3 LTS")
+ARCH = System("arch", "", "", "Arch Linux")
 OF_DOCKER = ["docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin", "docker-buildx-plugin"]
 
 
