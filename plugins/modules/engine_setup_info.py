@@ -74,7 +74,7 @@ replaced:
   elements: str
   sample: [docker.io]
 engine_version:
-  description: The version of the engine, empty when none answers.
+  description: The version of the engine, also of one that is stopped; empty when there is none.
   returned: success
   type: str
   sample: ""

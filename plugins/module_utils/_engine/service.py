@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from typing import Any, Sequence
 
@@ -24,8 +25,8 @@ class EngineService:
     """The engine that systemd runs on this host."""
 
     def version(self) -> str:
-        """Return its version, empty when it does not answer."""
-        return _answer("version", "--format", "{{.Server.Version}}")
+        """Return its version, also when it is stopped; empty when there is none."""
+        return _answered_version() or _installed_version()
 
     def swarm(self) -> str:
         """Return whether it is a node of a swarm, as it says; empty when it does not answer."""
@@ -95,7 +96,7 @@ class EngineService:
         """
         systemctl("reset-failed", _UNIT)
         systemctl("restart", _UNIT)
-        if not _within(STARTS_WITHIN, lambda: bool(self.version())):
+        if not _within(STARTS_WITHIN, lambda: bool(_answered_version())):
             raise DockerVpsError(
                 f"The engine was restarted and did not answer within {STARTS_WITHIN:g} s. Its log says why: "
                 "journalctl -u docker"
@@ -126,6 +127,19 @@ def _within(seconds: float, succeeds: Any) -> bool:
             return False
         time.sleep(0.2)
     return True
+
+
+def _answered_version() -> str:
+    return _answer("version", "--format", "{{.Server.Version}}")
+
+
+def _installed_version() -> str:
+    """Return what ``Docker version 28.5.2, build ecc6942`` says."""
+    try:
+        found = re.search(r"\d+(\.\d+)+", run(["dockerd", "--version"], 30))
+    except DockerVpsError:
+        return ""
+    return found[0] if found else ""
 
 
 def _answer(*arguments: str) -> str:

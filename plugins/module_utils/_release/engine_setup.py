@@ -41,7 +41,7 @@ class Service(Protocol):
     """What is needed of the engine, whether there is one or not."""
 
     def version(self) -> str:
-        """Return its version, empty when it does not answer."""
+        """Return its version, also when it is stopped; empty when there is none."""
         raise NotImplementedError
 
     def holders_of_its_socket(self) -> Sequence[str]:

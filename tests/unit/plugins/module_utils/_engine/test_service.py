@@ -63,6 +63,16 @@ def test_a_host_without_an_engine(commands: Commands) -> None:
     assert here.runs() is False
 
 
+@pytest.mark.parametrize(
+    ("says", "version"), [("Docker version 28.5.2+dfsg4, build 3ef3c07c", "28.5.2"), ("nothing", ""), ("", "")]
+)
+def test_an_engine_that_is_stopped(commands: Commands, says: str, version: str) -> None:
+    commands(docker="exit 1", dockerd=f"echo '{says}'", systemctl="")
+    assert EngineService().version() == version
+    with pytest.raises(DockerVpsError, match="did not answer"):
+        EngineService().restart()
+
+
 def test_what_an_engine_says(commands: Commands) -> None:
     commands(docker=DOCKER, ip=ip())
     here = EngineService()
