@@ -133,8 +133,8 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
             bare = host.absent(_PROGRAMS) == list(_PROGRAMS)
             found += [no_engine(params.needs)] * bare
             evidence = {"findings": [asdict(finding) for finding in found], "time": host.time()}
-            said = "" if bare else error.message
-            raise DockerVpsError(f"{refusal(found)} {said}".strip(), **evidence) from error
+            reason = "" if bare else error.message
+            raise DockerVpsError(f"{refusal(found)} {reason}".strip(), **evidence) from error
         tools = pending_tools.result()
         found = [*installed(tools, params.needs), *findings(facts, params.needs)]
         result = {
