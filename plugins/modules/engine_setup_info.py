@@ -105,11 +105,12 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.engine_packages import DISTRIBUTION, DOCKER, Wanted
+from ..module_utils._core.os_release import system
 from ..module_utils._engine.apt import Apt
 from ..module_utils._engine.service import EngineService
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.module_exit import finish
-from ..module_utils._release.engine_setup import Params, read_os_release, run
+from ..module_utils._release.engine_setup import Params, run
 from ..module_utils._store import files
 
 OS_RELEASE = "/etc/os-release"
@@ -119,7 +120,7 @@ def params_of(given: Mapping[str, Any], os_release: str) -> Params:
     """Read the parameters, and what the host says of itself."""
     kept = files.read(os_release)
     wanted = Wanted(given["engine_version_min"], given["compose_version_min"], given["source"])
-    return Params(wanted, given["commands"], read_os_release(kept.text if kept else None))
+    return Params(wanted, given["commands"], system(kept.text if kept else ""))
 
 
 def main() -> None:

@@ -12,19 +12,10 @@ from typing import Collection, Mapping, Sequence
 
 from .errors import InvalidInput
 from .host import version
+from .os_release import System
 from .remedies import setting
 
 DOCKER, DISTRIBUTION = "docker", "distribution"
-
-
-@dataclass(frozen=True)
-class System:
-    """A distribution, as /etc/os-release has it."""
-
-    id: str
-    version: str
-    codename: str
-    name: str
 
 
 @dataclass(frozen=True)

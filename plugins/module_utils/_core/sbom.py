@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterable, Iterator, Mapping, Optional
 from urllib.parse import quote
 
+from . import os_release
+from .os_release import System
+
 SPECIFICATION = "1.5"
 _SCHEMA = f"http://cyclonedx.org/schema/bom-{SPECIFICATION}.schema.json"
 _NAMESPACE = uuid.UUID("6f1d3c52-3b1a-5c8e-9d3f-2f0f6a7d4b10")  # of the serial numbers of these bills
@@ -42,14 +45,6 @@ class Package:
     architecture: str = ""
     private: bool = False
     locations: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class System:
-    """The distribution that an image has, by os-release(5); empty strings when it has none."""
-
-    id: str = ""
-    version: str = ""
 
 
 def is_wanted(path: str) -> bool:
@@ -123,10 +118,9 @@ def _apk(path: str, text: str) -> Iterator[Package]:
 
 
 def system(files: Mapping[str, str]) -> System:
-    """Return the distribution that files tell of."""
-    text = files.get("etc/os-release") or files.get("usr/lib/os-release") or ""
-    pairs = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return System(*(pairs.get(name, "").strip().strip("\"'") for name in ("ID", "VERSION_ID")))
+    """Return the distribution that files tell of, and its version."""
+    found = os_release.system(files.get("etc/os-release") or files.get("usr/lib/os-release") or "")
+    return System(found.id, found.version)
 
 
 def purl(package: Package, of: System) -> str:

@@ -80,7 +80,7 @@ def run(params: Params, apt: Apt, fetch: Callable[[str], str], check_mode: bool)
             apt.update(params.path)
         except DockerVpsError as error:
             for path in changes:
-                _put_back(path, before.get(path))
+                files.put_back(path, before.get(path))
             error.also("Everything is as it was before.")
             raise
     return {"changed": bool(changes), "files": sorted(changes)}
@@ -126,12 +126,4 @@ def _write(path: str, text: str, before: Optional[files.Kept]) -> None:
     if before and is_empty(text) and path.endswith((".list", ".sources")) and os.path.basename(path) != "sources.list":
         os.unlink(path)
         return
-    mode, uid, gid = (before.mode, before.uid, before.gid) if before else (0o644, os.geteuid(), os.getegid())
-    files.replace(path, files.Kept(text, mode, uid, gid))
-
-
-def _put_back(path: str, before: Optional[files.Kept]) -> None:
-    if before:
-        files.replace(path, before)
-    elif os.path.exists(path):
-        os.unlink(path)
+    files.rewrite(path, text, before)

@@ -84,22 +84,18 @@ def run(params: Params, daemon: Daemon, check_mode: bool) -> dict[str, Any]:
     wanted, cautions = _without_live_restore(params.options, daemon)
     after = merged(before, wanted)
     names = changed(before, after)
-    restart = needs_restart(names)
     result = {
         "changed": bool(names),
         "options": names,
-        "restarted": restart and bool(names),
+        "restarted": False,
         "warnings": cautions,
         "diff": {"before": _shown(before, names), "after": _shown(after, names)},
     }
     if POOLS in names:
         _check_pools(after, daemon)
-    if not names:
+    if not names or check_mode:
         return result
-    if check_mode:
-        return {**result, "restarted": False}
-    _apply(params.path, kept, after, daemon, restart)
-    return {**result, "restarted": result["restarted"] and daemon.runs()}
+    return {**result, "restarted": _apply(params.path, kept, after, daemon, needs_restart(names))}
 
 
 def _without_live_restore(options: Config, daemon: Daemon) -> tuple[Config, list[str]]:
@@ -120,40 +116,33 @@ def _check_pools(config: Config, daemon: Daemon) -> None:
         )
 
 
-def _apply(path: str, before: Optional[files.Kept], config: Config, daemon: Daemon, restart: bool) -> None:
-    mode, uid, gid = (before.mode, before.uid, before.gid) if before else (0o644, os.geteuid(), os.getegid())
-    new = files.Kept(text_of(config), mode, uid, gid)
+def _apply(path: str, before: Optional[files.Kept], config: Config, daemon: Daemon, restart: bool) -> bool:
+    """Put a configuration in place, and return whether the engine was restarted."""
     files.make_directory(os.path.dirname(path))
     trial = f"{path}.new"
     try:
-        files.replace(trial, new)
+        files.rewrite(trial, text_of(config), before)
         daemon.validate(trial)
     finally:
         if os.path.exists(trial):
             os.unlink(trial)
     runs = daemon.runs()
     containers = daemon.running() if runs else ()
-    files.replace(path, new)
+    files.rewrite(path, text_of(config), before)
     if not runs:
-        return
+        return False
     try:
         daemon.restart() if restart else daemon.reload()
         daemon.check(containers)
     except DockerVpsError as error:
-        _put_back(path, before)
+        files.put_back(path, before)
         try:
             daemon.restart()
             error.also(f"{path} is as it was before, and the engine runs with it again.")
         except DockerVpsError as worse:
             error.also(f"{path} is as it was before, and the engine does not start with it either: {worse.message}")
         raise
-
-
-def _put_back(path: str, before: Optional[files.Kept]) -> None:
-    if before:
-        files.replace(path, before)
-    else:
-        os.unlink(path)
+    return restart
 
 
 def _shown(config: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Collection, Mapping, Optional, Protocol, Sequence
+from typing import Any, Collection, Protocol, Sequence
 
-from .._core.engine_packages import Found, System, Wanted, plan
+from .._core.engine_packages import Found, Wanted, plan
 from .._core.errors import InvalidInput
+from .._core.os_release import System
 
 OWN_PYTHON = "/usr/bin/python3"
 """The interpreter for which a distribution has packages."""
@@ -51,15 +52,11 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """See the module engine_setup_info.
-
-    Attributes:
-        os_release: what /etc/os-release says.
-    """
+    """See the module engine_setup_info."""
 
     wanted: Wanted
     commands: Sequence[str]
-    os_release: Mapping[str, str]
+    system: System
 
 
 def run(params: Params, host: Host, packages: Packages, service: Service) -> dict[str, Any]:
@@ -70,9 +67,7 @@ def run(params: Params, host: Host, packages: Packages, service: Service) -> dic
     """
     compose, buildx = host.plugin_versions(["compose", "buildx"])
     found = Found(service.version(), compose, buildx, host.sdk, packages.installed(), host.absent(params.commands))
-    says = params.os_release
-    system = System(*(says.get(name, "") for name in ("ID", "VERSION_ID", "VERSION_CODENAME", "PRETTY_NAME")))
-    what = plan(system, found, params.wanted)
+    what = plan(params.system, found, params.wanted)
     if not host.sdk and not _is_own(host.python):
         raise InvalidInput(
             f"The Docker SDK is to be installed for {host.python}, and the distribution has it for {OWN_PYTHON}. Set "
@@ -84,8 +79,8 @@ def run(params: Params, host: Host, packages: Packages, service: Service) -> dic
         "engine_version": found.engine,
         "compose_version": found.compose,
         "buildx_version": found.buildx,
-        "distribution": system.id,
-        "codename": system.codename,
+        "distribution": params.system.id,
+        "codename": params.system.codename,
         "warnings": _cautions(found, what.packages, service),
     }
 
@@ -103,9 +98,3 @@ def _cautions(found: Found, packages: Sequence[str], service: Service) -> list[s
         f"Engine {found.engine} is replaced by a newer one, which programs that talk to it may not understand. See "
         f"that these containers work afterwards: {', '.join(names)}."
     ]
-
-
-def read_os_release(text: Optional[str]) -> dict[str, str]:
-    """Return what an os-release(5) file says, by name; nothing of a file that is not there."""
-    pairs = [line.partition("=") for line in (text or "").splitlines() if "=" in line and not line.startswith("#")]
-    return {name.strip(): value.strip().strip("\"'") for name, _equals, value in pairs}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import stat
@@ -150,6 +151,27 @@ def replace(path: str, kept: Kept) -> None:
         sync_directory(os.path.dirname(path) or ".")
     except OSError as error:
         raise refused(f"{path} cannot be written", error, path) from error
+
+
+def rewrite(path: str, text: str, before: Optional[Kept]) -> None:
+    """Put a text in place in one step, with owner and mode of the file before; a new one is ours, with mode 0644.
+
+    Raises:
+        DockerVpsError: it cannot be written; whatever was there before is untouched.
+    """
+    replace(path, dataclasses.replace(before, text=text) if before else Kept(text, 0o644, os.geteuid(), os.getegid()))
+
+
+def put_back(path: str, before: Optional[Kept]) -> None:
+    """Have a file as it was before, or none when there was none.
+
+    Raises:
+        DockerVpsError: it cannot be written.
+    """
+    if before:
+        replace(path, before)
+    elif os.path.exists(path):
+        os.unlink(path)
 
 
 def make_directory(path: str) -> None:

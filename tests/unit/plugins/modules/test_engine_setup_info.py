@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.engine_packages import Wanted
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.os_release import System
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import engine_setup_info
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.engine_setup_info import main, params_of
 
@@ -17,11 +18,11 @@ GIVEN = {"engine_version_min": "25.0", "compose_version_min": "2.20"}
 def test_parameters(tmp_path: Path) -> None:
     path = tmp_path / "os-release"
     given = {**GIVEN, "source": "docker", "commands": ["git"]}
-    assert params_of(given, str(path)).os_release == {}
+    assert params_of(given, str(path)).system == System()
     path.write_text('ID=debian\nVERSION_ID="13"\n')
     params = params_of(given, str(path))
     assert (params.wanted, params.commands) == (Wanted("25.0", "2.20", "docker"), ["git"])
-    assert params.os_release == {"ID": "debian", "VERSION_ID": "13"}
+    assert params.system == System("debian", "13")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.os_release import System
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.sbom import (
     Package,
-    System,
     bill,
     is_wanted,
     packages,

@@ -8,10 +8,10 @@ from typing import Any, Sequence
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.engine_packages import Wanted
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.os_release import System, system
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.engine_setup import (
     OWN_PYTHON,
     Params,
-    read_os_release,
     run,
 )
 
@@ -44,7 +44,7 @@ class Bare:
 
 
 def seen(host: Bare, source: str = "docker") -> Any:
-    params = Params(Wanted("25.0", "2.20", source), ["git"], read_os_release(TRIXIE))
+    params = Params(Wanted("25.0", "2.20", source), ["git"], system(TRIXIE))
     return run(params, host, host, host)
 
 
@@ -82,7 +82,6 @@ def test_who_may_not_bear_a_newer_engine() -> None:
 
 
 def test_a_host_that_does_not_say_what_it_is() -> None:
-    assert read_os_release(None) == {}
     host = Bare()
     with pytest.raises(InvalidInput, match="This host runs an unknown system"):
-        run(Params(Wanted("25", "2.20", "docker"), [], {}), host, host, host)
+        run(Params(Wanted("25", "2.20", "docker"), [], System()), host, host, host)

@@ -14,6 +14,7 @@ from typing import Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import (
     Kept,
     copy_tree,
@@ -471,3 +472,22 @@ def test_a_file_system_that_is_read_only_is_named_as_such(tmp_path: Path, monkey
     for act in (lambda: replace(str(tmp_path / "file"), NEW), lambda: make_directory(str(tmp_path / "new"))):
         with pytest.raises(DockerVpsError, match=message):
             act()
+
+
+def test_a_file_is_written_again_with_its_mode_and_put_back(tmp_path: Path) -> None:
+    path = str(tmp_path / "daemon.json")
+    files.rewrite(path, "{}", None)
+    made = files.read(path)
+    assert made
+    assert (made.text, made.mode) == ("{}", 0o644)
+    os.chmod(path, 0o600)
+    before = files.read(path)
+    files.rewrite(path, "[]", before)
+    after = files.read(path)
+    assert after
+    assert (after.text, after.mode) == ("[]", 0o600)
+    files.put_back(path, before)
+    assert files.read(path) == before
+    for _turn in range(2):
+        files.put_back(path, None)
+        assert files.read(path) is None
