@@ -51,6 +51,7 @@ class Version:
         refuses: the engine's answer to its start.
         stops: whether it ends when it is asked to, and ``killed``: whether only by force.
         busy: how long one check takes.
+        host: more of its ``HostConfig``.
         answer: what it says to its health check when something is wrong.
     """
 
@@ -65,6 +66,7 @@ class Version:
     killed: bool = False
     busy: float = 0.0
     lines: Sequence[str] = ()
+    host: Mapping[str, Any] = field(default_factory=dict)
     answer: str = "503: out of service"
 
 
@@ -174,7 +176,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
                 {"Type": "volume", "Name": name, "Destination": place, "RW": True}
                 for name, place in (("shop-media", "/app/media"), ("shop-db", "/data"))
             ],
-            "HostConfig": {"AutoRemove": False},
+            "HostConfig": {"AutoRemove": False, **self.versions[image].host},
             "Aliases": list(aliases),
         }
         return key

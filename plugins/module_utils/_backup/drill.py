@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from .._core import dotenv, health_check
+from .._core import dotenv, hardening, health_check
 from .._core.clock import WallClock
 from .._core.environment import database_path
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
@@ -282,7 +282,8 @@ class _Drill:
                 ],
                 "RestartPolicy": {"Name": "no"},
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
-                # The application's own limits; and when the host is short of something, the drill has to yield.
+                # What keeps the application in bounds; and when the host is short of something, the drill has to yield.
+                **hardening.carried(limits),
                 "Memory": limits.get("Memory") or 0,
                 "NanoCpus": limits.get("NanoCpus") or 0,
                 "CpuShares": 128,

@@ -120,6 +120,17 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "a mapping from names of volumes (letters, digits, dots, underscores, and single dashes between them; not "
         f"{', '.join(_TAKEN)}) to absolute paths",
     ),
+    "tmpfs": (
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(_ABSOLUTE(path) and path != "/" and _matches(r"\d+[KMG]")(size) for path, size in value.items())
+        ),
+        "a mapping from absolute paths to sizes such as 64M",
+    ),
+    "capabilities": (
+        lambda value: isinstance(value, list) and all(map(_matches(r"(?!CAP_|ALL$)[A-Z_]+"), value)),
+        "a list of capabilities such as DAC_OVERRIDE, in capitals and without CAP_",
+    ),
     "command": (
         lambda value: is_command(value) and (not value or bool(value[0])),
         "a command as a list of strings, or as one string",

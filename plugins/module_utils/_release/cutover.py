@@ -20,6 +20,7 @@ from .._backup.journal import NotRunning, go_on
 from .._backup.volumes import Volume, running, volume_of
 from .._core import dotenv, environment, images, passwd, releases
 from .._core.errors import DockerVpsError, EngineError
+from .._core.hardening import LOOKED_AT, refused_writes
 from .._core.health import HealthRules, Reason, WantedHealth, explain, judge
 from .._core.health_check import command_of
 from .._core.health_wait import asked
@@ -531,6 +532,7 @@ class _Cutover:
         known = schemas(data.root) if data else {}
         if data:
             self._look_for_tables(data, known)
+        self._look_for_refused_writes()
         self.release = replace(
             self.release,
             result=HEALTHY,
@@ -553,6 +555,14 @@ class _Cutover:
                 "shows may be errors, and there is nothing to back up. Did its migrations run? No play runs them "
                 "(docs/deploy.md)."
             )
+
+    def _look_for_refused_writes(self) -> None:
+        """Tell what the new version could not write, since it may seem well without it."""
+        name = self.params.container
+        host = (self.engine.container(name) or {}).get("HostConfig") or {}
+        refused = refused_writes(self.engine.logs(name, LOOKED_AT)) if host.get("ReadonlyRootfs") else ""
+        if refused:
+            self.cautions.append(masked(self.releases, f"{name} is healthy. {refused}", self.release.id))
 
     def _learn_schema(self) -> None:
         """Write down what schema the old version had in the end, when that was not known at its beginning."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Sequence
 
+from .._core import hardening
 from .._core.clock import Clock
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.health import ContainerSnapshot
@@ -79,13 +80,17 @@ class _Impatient:
 
 
 def refuse_unfit(engine: EnginePort, container: str) -> None:
-    """Refuse a container, which need not have run, that has no health check or not what that needs.
+    """Refuse a container, which need not have run, that has no health check or not what that needs, or no use for init.
 
     Raises:
         DockerVpsError: which one, and what helps.
     """
-    config = (engine.container(container) or {}).get("Config") or {}
+    found = engine.container(container) or {}
+    config = found.get("Config") or {}
     image = config.get("Image")
+    why_no_init = hardening.why_no_init(found)
+    if why_no_init:
+        raise DockerVpsError(f"The image {image} {why_no_init}. Name init in {setting('hardening_off')}.")
     if not command_of(config):
         raise DockerVpsError(
             f"The image {image} has no HEALTHCHECK, so nothing could tell when it is healthy. Set "

@@ -28,6 +28,7 @@ from .._backup.volumes import running
 from .._core import dotenv
 from .._core.clock import WallClock
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
+from .._core.hardening import likely_cause
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
 from .._core.health_wait import Wait, Watched
 from .._core.releases import DEGRADED, FAILED, Release
@@ -225,6 +226,7 @@ class _WayBack:
         lines = self.engine.logs(self.new["Id"], 0)
         if not lines:
             return "", ""
+        self.why = self._masked(f"{self.why} {likely_cause(self.new, lines)}".rstrip())
         last = self._masked(last_lines(self.engine, self.new["Id"], self.under_way.log_lines))
         try:
             path = self.world.releases.keep_log(self.under_way.id, self._masked("\n".join(lines)) + "\n")

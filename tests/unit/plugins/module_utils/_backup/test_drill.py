@@ -186,7 +186,10 @@ def test_the_application_is_left_alone(world: World) -> None:
 
 
 def test_how_the_container_is_made(world: World) -> None:
-    world.engine.containers["shop-app"] = {"HostConfig": {"Memory": 2**30, "NanoCpus": 10**9}, "Mounts": []}
+    world.engine.containers["shop-app"] = {
+        "HostConfig": {"Memory": 2**30, "NanoCpus": 10**9, "ReadonlyRootfs": True, "Binds": ["/:/host"]},
+        "Mounts": [],
+    }
     world.record(release=replace(world.set.manifest.release, container="shop-app"))
     world.drill(port=8080, health_path="/healthz")
     (config,) = world.engine.configs
@@ -209,7 +212,8 @@ def test_how_the_container_is_made(world: World) -> None:
     ]
     assert host["RestartPolicy"] == {"Name": "no"}
     assert (host["Memory"], host["NanoCpus"], host["OomScoreAdj"]) == (2**30, 10**9, 1000)
-    assert "PortBindings" not in host
+    assert host["ReadonlyRootfs"] is True
+    assert not {"PortBindings", "Binds"} & {*host}
 
 
 @pytest.mark.parametrize("tables", [None, {}])

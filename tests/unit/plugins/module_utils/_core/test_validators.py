@@ -57,6 +57,23 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "name": (["proxy", "ptnextjs-app", "a1", "A_b.c-d"], ["", "a", "-a", ".a", "a b", "a/b", "ä1", None, 12, "a1\n"]),
     "names": ([[], ["proxy", "www.example.com"]], [["ok", ""], ["a b"], [5], [None], None, "ab", 5]),
+    "tmpfs": (
+        [{}, {"/tmp": "64M", "/x y/z": "1G"}],
+        [
+            {"/": "64M"},
+            {"tmp": "64M"},
+            {"/tmp": "1.5G"},
+            {"/tmp": "64MB"},
+            {"/tmp": 64},
+            {"/a:b": "1K"},
+            ["/tmp"],
+            None,
+        ],
+    ),
+    "capabilities": (
+        [[], ["CHOWN", "NET_BIND_SERVICE"]],
+        [["chown"], ["CAP_CHOWN"], ["ALL"], [""], [5], "CHOWN", None],
+    ),
     "mounts": (
         [{}, {"shop-cache": "/srv/cache", "a.b_c-d": "/x y"}],
         [

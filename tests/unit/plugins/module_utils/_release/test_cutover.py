@@ -27,6 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.release
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
     APP,
+    NEVER,
     NEXT,
     OLD,
     SECRET,
@@ -67,6 +68,23 @@ def test_a_release_knows_its_base(tmp_path: Path) -> None:
     site.engine.images["shop:1"] = {**site.engine.images["shop:1"], "Config": {"Labels": labels}}
     site.deploy("shop:1")
     assert site.live().base == "r/node:22@sha256:ab"
+
+
+def test_what_a_new_version_cannot_write_is_told(site: Site) -> None:
+    lines = ["ready", f"EROFS: open '/app/{SECRET}'"]
+    assert site.deploy("shop:2", Version(lines=lines))["cautions"] == []
+    (caution,) = site.deploy("shop:3", Version(lines=lines, host={"ReadonlyRootfs": True}))["cautions"]
+    assert caution.startswith(f"{APP} is healthy. Its root is read-only, and 1 line of its log")
+    assert SECRET not in caution
+
+
+def test_the_hardening_is_named_when_it_is_the_likely_cause(site: Site) -> None:
+    version = Version(healthy=NEVER, lines=["EROFS: open '/app/x'"], host={"ReadonlyRootfs": True})
+    message = failed(site, version=version).message
+    assert (
+        "Its hardening is a likely cause, since it has written “EROFS: open '/app/x'”: its root is read-only" in message
+    )
+    assert "likely cause" in site.newest().message
 
 
 def test_a_database_in_the_image(site: Site) -> None:

@@ -123,10 +123,11 @@ class FakeImageEngine(FakeEngine):
     """An engine with one container that was made, of an image that has these files."""
 
     config: Mapping[str, Any] = {}
+    host: Mapping[str, Any] = {}
     files: Sequence[str] = ()
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
-        return {"Config": {"Image": "shop:1", **self.config}}
+        return {"Config": {"Image": "shop:1", **self.config}, "HostConfig": self.host}
 
     def has(self, container: str, path: str) -> bool:
         return path in self.files
@@ -165,6 +166,17 @@ def test_a_container_whose_health_nobody_could_tell_is_refused(
         refuse_unfit(engine, "app")  # type: ignore[arg-type]
     assert caught.value.message.startswith(f"The image shop:1 {lacks}")
     return None
+
+
+def test_a_supervisor_that_would_not_be_the_first_process_is_refused() -> None:
+    engine = FakeImageEngine(FakeClock(), {"app": [(0, seen("starting"))]})
+    engine.config, engine.host = {"Entrypoint": ["/init"]}, {"Init": True}
+    with pytest.raises(DockerVpsError) as caught:
+        refuse_unfit(engine, "app")  # type: ignore[arg-type]
+    assert caught.value.message == (
+        "The image shop:1 begins with /init, which has to be the first process of its container. Name init in "
+        "⟦setting hardening_off⟧."
+    )
 
 
 def test_the_application_is_asked_by_the_engine() -> None:
