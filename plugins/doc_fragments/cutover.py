@@ -87,6 +87,23 @@ options:
     type: list
     elements: str
     default: []
+  public_url:
+    description: The address at which visitors reach the application; nothing is asked when it is empty.
+    type: str
+    default: ""
+  public_check:
+    description:
+      - Whether to ask for O(public_url) from this host once the new version serves, by its name and, if that fails, on
+        this host under that name.
+      - When visitors are not served, V(warn) says in RV(cautions) on which leg of the way that breaks, and V(fail)
+        undoes the release. A name that leads elsewhere is no failure if this host serves the page.
+    type: str
+    choices: ["off", warn, fail]
+    default: "off"
+  public_text:
+    description: What the page must contain.
+    type: str
+    default: ""
   log_lines:
     description:
       - How many of the last log lines of a failed version to show in the message. The whole log is kept with the

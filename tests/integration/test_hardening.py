@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 from lab import STANDIN, App, MakeApp, copied, docker, inspect, run
@@ -15,11 +14,11 @@ WRITES = "\nrequire('node:fs').writeFileSync('/var/lib/state/pid', String(proces
 
 
 @pytest.fixture(scope="module")
-def app(make_app: MakeApp) -> Iterator[App]:
+def app(make_app: MakeApp) -> App:
     """An application whose first release knows no hardening, as one of an earlier collection."""
     app = make_app(NAME)
     app.deploy(docker_vps_hardening_off=EVERYTHING).succeeded()
-    yield app
+    return app
 
 
 def status_of(container: str, program: str) -> dict[str, str]:

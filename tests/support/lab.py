@@ -206,6 +206,7 @@ class App:
             "docker_vps_health_wait": 30,
             "docker_vps_build_disk": "1G",
             "docker_vps_monitor": 1,
+            "docker_vps_public_check": "off",  # most have no proxy
             **variables,
         }
 

@@ -18,6 +18,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notif
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import layout_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import engine_config
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -37,6 +38,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     image_pull,
     image_push,
     notification,
+    public_url_info,
     release_cutover,
     release_info,
     release_recover,
@@ -453,6 +455,12 @@ def result_of_engine_setup_info(place: Path) -> dict[str, Any]:
     return dict(seen_on(Bare()))
 
 
+def result_of_public_url_info(place: Path) -> dict[str, Any]:
+    given = {"url": "https://www.example.com/", "text": "", "container": "app", "here": False, "fail": False}
+    served = Visit(None, "answers 200", "203.0.113.9", 200, 61.3)
+    return public_url_info.run(public_url_info.params_of(given), lambda *_asked: served)
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "app_remove": result_of_app_remove,
     "apt_source": result_of_apt_source,
@@ -472,6 +480,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "env_file": result_of_env_file,
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
+    "public_url_info": result_of_public_url_info,
     "host_info": result_of_host_info,
     "image_export": result_of_image_export,
     "image_import": result_of_image_import,

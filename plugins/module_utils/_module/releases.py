@@ -10,8 +10,10 @@ from ansible.module_utils.basic import AnsibleModule
 from .._backup import backup
 from .._core.errors import InvalidInput
 from .._core.manifest import SUFFIXES
+from .._core.public_check import OFF
 from .._engine.compose import Compose
 from .._engine.sdk import SystemClock
+from .._release import public_check
 from .._release.cutover_state import AUTO, KEEP, RESTORE, CutoverWorld
 from .._release.preconditions import CADDY, FAIL, PROXIES, START_FIRST, STOP_FIRST, WARN, Params, drain_timeout
 from .._store.releases import Releases
@@ -45,6 +47,9 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
     "log_lines": {"type": "int", "default": 50},
     "retain_releases": {"type": "int", "default": 5},
     "deployed_by": {"type": "str", "default": ""},
+    "public_url": {"type": "str", "default": ""},
+    "public_check": {"type": "str", "choices": [OFF, WARN, FAIL], "default": OFF},
+    "public_text": {"type": "str", "default": ""},
     "migration_loss": {"type": "str", "choices": [WARN, FAIL], "default": WARN},
     "loss_ignore": LOSS_IGNORE,
     "backup": {
@@ -112,6 +117,9 @@ def cutover_of(given: Mapping[str, Any], **more: Any) -> Params:
         log_lines=given["log_lines"],
         retain_releases=given["retain_releases"],
         deployed_by=given["deployed_by"],
+        public=public_check.Params(
+            given["public_url"], given["public_check"], given["public_text"], given["container"] or f"{app}-app"
+        ),
         migration_loss=given["migration_loss"],
         loss_ignore=tuple(given["loss_ignore"]),
         backup=_backup(app, given["backup"], given["loss_ignore"]),

@@ -36,7 +36,7 @@ from .._store.place import few
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
-from . import start
+from . import public_check, start
 from .cutover_state import COPY, NEXT, OLD, CutoverWorld, UnderWay, boot
 from .health_probe import Probed, refuse_unfit
 from .migration import UNLIMITED, Comparison
@@ -300,6 +300,7 @@ class _Cutover:
             self._start()
             self._take_name()
         self._watch()
+        self._visit()
         self._commit()
 
     def _make(self) -> None:
@@ -525,6 +526,12 @@ class _Cutover:
                 explanation = explain(asked(self.engine, seen, reason), reason, WantedHealth.HEALTHY, watched)
                 raise DockerVpsError(f"It was healthy at first, and then: {explanation}")
         wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)  # somebody may have restarted it
+
+    def _visit(self) -> None:
+        """See that visitors are served, too."""
+        seen = public_check.run(self.params.public, self.world.visit)
+        if seen["summary"]:
+            self.cautions.append(seen["summary"])
 
     def _commit(self) -> None:
         """From here on the new version is the live one."""

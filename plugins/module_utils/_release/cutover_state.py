@@ -11,8 +11,10 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
 from .._engine.port import EnginePort
+from .._engine.visitor import visit
 from .._store import files
 from .._store.releases import JOURNAL, Releases
+from .public_check import Visitor
 
 NEXT, OLD = "-next", "-old"  # behind the name of the container
 COPY, SPOILT = ".release-", ".failed-"  # behind the directory of the volume
@@ -46,12 +48,13 @@ class Commands(Protocol):
 
 @dataclass(frozen=True)
 class CutoverWorld:
-    """Where a cutover takes place: its records, the engine, the commands, the time."""
+    """Where a cutover takes place: its records, the engine, the commands, the time, and visitors."""
 
     releases: Releases
     connect: Callable[[], EnginePort]
     commands: Commands
     clock: WallClock
+    visit: Visitor = visit
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional, Sequence
 
 from .._backup import backup, restore_source
@@ -26,6 +26,7 @@ from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
+from . import public_check
 from .cutover_state import AUTO, NEXT, CutoverWorld
 
 SERVICE = "app"
@@ -61,6 +62,7 @@ class Params:
         drain_timeout: seconds between the old version's loss of its name and its stop.
         smoke_test_command: a command in the new container that has to succeed.
         proxy_reload_command: a command on the host for the proxy, after the name has moved.
+        public: what is asked of the public address when the new version serves.
         migration_loss: warn or fail, when tables have fewer rows once the new version has started.
         loss_ignore: patterns of tables that come and go by themselves.
         data_on_failure: what becomes of the data when the new version fails after users may have reached it.
@@ -88,6 +90,7 @@ class Params:
     monitor: float = 10.0
     smoke_test_command: Sequence[str] = ()
     proxy_reload_command: Sequence[str] = ()
+    public: public_check.Params = field(default_factory=public_check.Params)
     migration_loss: str = WARN
     loss_ignore: tuple[str, ...] = IGNORED
     data_on_failure: str = AUTO

@@ -19,8 +19,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import DEFAULT_PATH
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg, Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, public_check
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
@@ -85,6 +86,31 @@ def test_the_hardening_is_named_when_it_is_the_likely_cause(site: Site) -> None:
         "Its hardening is a likely cause, since it has written “EROFS: open '/app/x'”: its root is read-only" in message
     )
     assert "likely cause" in site.newest().message
+
+
+PUBLIC = public_check.Params("https://www.example.com/", "warn", "Welcome", APP)
+UNSERVED = Visit(Leg.APPLICATION, "answers 404", "203.0.113.9", 404)
+
+
+def test_visitors_are_asked_for(site: Site) -> None:
+    asked = []
+    site.world = replace(site.world, visit=lambda *about: asked.append(about) or UNSERVED)
+    (caution,) = site.deploy("shop:2", public=PUBLIC)["cautions"]
+    assert caution == "https://www.example.com/ is not served: the application answers 404; see its log."
+    assert asked == [("https://www.example.com/", "Welcome", address) for address in ("", "127.0.0.1")]
+    assert site.deploy("shop:2", public=PUBLIC)["cautions"] == []
+    assert len(asked) == 2  # not when there is nothing to do
+    site.world = replace(site.world, visit=lambda *_about: Visit(None, "answers 200"))
+    assert site.deploy("shop:3", public=replace(PUBLIC, mode="fail"))["cautions"] == []
+
+
+def test_a_version_that_visitors_do_not_get_can_be_undone(site: Site) -> None:
+    site.world = replace(site.world, visit=lambda *_about: UNSERVED)
+    message = failed(site, public=replace(PUBLIC, mode="fail")).message
+    assert (
+        " failed. https://www.example.com/ is not served: the application answers 404; see its log. The ver" in message
+    )
+    assert site.engine.names() == {APP: "shop:1"}
 
 
 def test_a_database_in_the_image(site: Site) -> None:
