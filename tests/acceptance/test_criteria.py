@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
-from lab import ROOT, App, clean_environment, docker, image_of, inspect, play, request, run, until
+from lab import ROOT, App, clean_environment, docker, image_of, inspect, play, process, request, run, until
 from payload import ACTIONS_KEY, PICTURE, Site, database_of
 from traffic import proxy
 
@@ -30,6 +30,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         "docker_vps_server_actions_key": ACTIONS_KEY,
         "docker_vps_aliases": ["ptnextjs-app"],
         "docker_vps_health_wait": 60,
+        "docker_vps_read_only": True,
+        "docker_vps_tmpfs": {"/tmp": "64M", "/app/.next/cache": "512K"},
     }
     app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **variables)
     app.remove()
@@ -168,6 +170,28 @@ def test_09_deploy_works_on_a_clean_host(app: App, site: Site) -> None:
     assert again.recap["changed"] == 0
     assert site.ask("/admin").status == 200
     assert SECRET not in deployed.output
+
+
+def test_09_the_application_bears_its_hardening(app: App, site: Site) -> None:
+    """With a root that is read-only, and with a cache of images that is full."""
+    assert "read-only" not in app.deployed.text  # type: ignore[attr-defined]  # a caution of what it could not write
+    server = process(app.container, "next-server")
+    assert (server["CapEff"].strip("0"), server["NoNewPrivs"]) == ("", "1")
+    assert server["Uid"].split() == server["Gid"].split() == ["1000"] * 4
+    for place in ("/app/new", "/app/.next/server/new"):
+        refused = run("docker", "exec", "--user", "1000:1000", app.container, "touch", place, check=False)
+        assert "Read-only file system" in refused.stderr
+    widths = (16, 32, 48, 64, 96, 128, 256, 384)
+    pictures = [
+        f"/_next/image?url={site.picture}&w={width}&q={quality}" for width in widths for quality in range(60, 76)
+    ]
+    with ThreadPoolExecutor(4) as visitors:
+        answers = list(visitors.map(site.ask, pictures))
+    assert {answer.status for answer in answers} == {200}
+    used = docker("exec", app.container, "df", "--output=pcent", "/app/.next/cache").split()[-1]
+    assert used == "100%"
+    assert site.ask("/api/health").json["database"] == "connected"
+    assert site.ask("/").status == 200
 
 
 def test_11_stop_gracefully_shuts_down(site: Site) -> None:

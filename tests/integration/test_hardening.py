@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab import STANDIN, App, MakeApp, copied, docker, inspect, run
+from lab import STANDIN, App, MakeApp, copied, docker, inspect, process, run
 
 NAME = "it-hardened"
 EVERYTHING = ["no_new_privileges", "capabilities", "init", "pids_limit", "swap"]
@@ -19,14 +19,6 @@ def app(make_app: MakeApp) -> App:
     app = make_app(NAME)
     app.deploy(docker_vps_hardening_off=EVERYTHING).succeeded()
     return app
-
-
-def status_of(container: str, program: str) -> dict[str, str]:
-    """Return what the kernel says of a program in a container."""
-    processes = [line.split(None, 1) for line in docker("top", container, "-eo", "pid,comm").splitlines()[1:]]
-    (pid,) = [pid for pid, name in processes if name.strip() == program]
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {key: value.strip() for key, _colon, value in (line.partition(":") for line in lines)}
 
 
 def test_all_of_it_can_be_left_out(app: App) -> None:
@@ -42,7 +34,7 @@ def test_it_is_on_by_default_and_with_a_read_only_root(app: App) -> None:
     host = inspect(app.container)["HostConfig"]
     assert (host["Init"], host["PidsLimit"], host["MemorySwap"]) == (True, 200, host["Memory"])
     assert "/var/run/docker.sock" not in str(inspect(app.container)["Mounts"])
-    server = status_of(app.container, "node")
+    server = process(app.container, "node")
     assert (server["CapEff"].strip("0"), server["NoNewPrivs"]) == ("", "1")
     assert server["Uid"].split() == server["Gid"].split() == ["1000"] * 4
     docker("restart", app.container)

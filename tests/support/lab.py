@@ -52,6 +52,14 @@ def inspect(name: str) -> Mapping[str, Any]:
     return found
 
 
+def process(container: str, name: str) -> dict[str, str]:
+    """Return what the kernel says of the one process in a container whose name begins so; see proc_pid_status(5)."""
+    rows = [row.split(None, 1) for row in docker("top", container, "-eo", "pid,comm").splitlines()[1:]]
+    (pid,) = [pid for pid, command in rows if command.startswith(name)]
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, _colon, value in (line.partition(":") for line in lines)}
+
+
 def containers() -> list[str]:
     """Return the names of all containers, running or not."""
     with closing(DockerClient.from_env().api) as engine:
