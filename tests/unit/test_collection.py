@@ -327,6 +327,14 @@ def test_no_two_files_of_integration_tests_have_an_application_in_common() -> No
     assert {name: files for name, files in users.items() if len(files) > 1} == {}
 
 
+def test_every_play_that_a_checklist_names_is_there() -> None:
+    text = (ROOT / "docs/vps.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)\.yml`|docker_vps\.(\w+) -i", text))
+    missing = {play for play in map("".join, named) if not (ROOT / f"playbooks/{play}.yml").exists()}
+    assert len(named) > 5
+    assert missing == set()
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
 def test_a_play_that_matches_nobody_fails(path: Path) -> None:
     assert all("ptnextjs.docker_vps.matched_hosts" in play["hosts"] for play in yaml.safe_load(path.read_text()))
