@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -78,6 +78,9 @@ acceptance: engine $(ready) ## Test the specification's acceptance criteria with
 
 applications: engine $(ready) ## Deploy, update, back up and restore real applications, and write docs/compatibility.md (half an hour); ONLY=next-own for one
 	python tests/support/applications.py $(ONLY)
+
+hosts: engine $(ready) ## Set up bare hosts of Debian 12 and 13, from Docker's repository and the distribution's, and write docs/compatibility.md (minutes)
+	python tests/support/hosts.py
 
 bench: engine $(ready) ## Measure, side by side (minutes)
 	python benchmarks/run.py

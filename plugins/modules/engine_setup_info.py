@@ -37,6 +37,11 @@ options:
     type: list
     elements: str
     default: [git, ssh, ssh-keygen]
+  packages:
+    description: Further packages that have to be there, perhaps with others that will do, as in V(chrony | ntpsec).
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.info
@@ -63,7 +68,7 @@ packages:
   elements: str
   sample: [docker-ce, docker-ce-cli, containerd.io, docker-compose-plugin, docker-buildx-plugin, python3-docker]
 repository:
-  description: Whether some of them are in Docker's own repository.
+  description: Whether some of them are in Docker's own repository, or it has been made known to apt before.
   returned: success
   type: bool
   sample: true
@@ -119,7 +124,7 @@ OS_RELEASE = "/etc/os-release"
 def params_of(given: Mapping[str, Any], os_release: str) -> Params:
     """Read the parameters, and what the host says of itself."""
     kept = files.read(os_release)
-    wanted = Wanted(given["engine_version_min"], given["compose_version_min"], given["source"])
+    wanted = Wanted(given["engine_version_min"], given["compose_version_min"], given["source"], given["packages"])
     return Params(wanted, given["commands"], system(kept.text if kept else ""))
 
 
@@ -130,6 +135,7 @@ def main() -> None:
             "engine_version_min": {"type": "str", "required": True},
             "compose_version_min": {"type": "str", "required": True},
             "source": {"type": "str", "choices": [DOCKER, DISTRIBUTION], "default": DOCKER},
+            "packages": {"type": "list", "elements": "str", "default": []},
             "commands": {"type": "list", "elements": "str", "default": ["git", "ssh", "ssh-keygen"]},
         },
         supports_check_mode=True,

@@ -334,6 +334,34 @@ MUTANTS = [
         "tell(",
         "modules/test_notification.py",
     ),
+    in_plugin(
+        "engine_setup_info: an engine that will do is replaced",
+        "module_utils/_core/engine_packages.py",
+        "if not have or version(have) < version(least)",
+        "if True",
+        "module_utils/_core/test_engine_packages.py",
+    ),
+    in_plugin(
+        "apt_source: any key will do",
+        "module_utils/_release/apt_source.py",
+        "    if found != [params.fingerprint]:",
+        "    if not found:",
+        "module_utils/_release/test_apt_source.py",
+    ),
+    in_plugin(
+        "apt_packages: what is replaced stays beside",
+        "module_utils/_engine/apt.py",
+        '*(f"{name}-" for name in replaced)',
+        "",
+        "module_utils/_engine/test_apt.py",
+    ),
+    in_plugin(
+        "engine_config: a configuration that the engine does not bear stays",
+        "module_utils/_release/engine_config.py",
+        "        files.put_back(path, before)\n        try:",
+        "        try:",
+        "module_utils/_release/test_engine_config.py",
+    ),
     # Roles
     in_role("preflight", "tasks/apply.yml", "{{ docker_vps_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
     in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
@@ -353,6 +381,13 @@ MUTANTS = [
     in_role("restore", "tasks/apply.yml", "else restore_set", "else 'latest'", "test_lifecycle.py", "-k", "named"),
     in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
     in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
+    Mutant(
+        "role engine",
+        "roles/engine/tasks/apply.yml",
+        "when: __engine_lacks.repository",
+        "when: false",
+        ("tests/hosts/test_bare.py", "-k", "debian_13_with_python"),
+    ),
     in_role(
         "logs",
         "tasks/apply.yml",

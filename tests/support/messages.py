@@ -72,6 +72,7 @@ SECTIONS = {
     ],
     "Setup": [
         "playbooks/setup.yml",
+        "roles/engine/tasks/*.yml",
         "_core/apt_sources.py",
         "_core/daemon_config.py",
         "_core/engine_packages.py",
@@ -79,6 +80,7 @@ SECTIONS = {
         "_engine/apt.py",
         "_engine/service.py",
         "_engine/web.py",
+        "_release/apt_packages.py",
         "_release/apt_source.py",
         "_release/engine_config.py",
         "_release/engine_setup.py",

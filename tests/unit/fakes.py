@@ -163,6 +163,10 @@ class FakeHost:
     asked: list[str] = field(default_factory=list)
     python: str = "/usr/bin/python3"
     sdk: bool = True
+    fault: str = ""
+
+    def sdk_fault(self) -> str:
+        return self.fault
 
     def absent(self, commands: Sequence[str]) -> list[str]:
         return [command for command in commands if command not in self.commands]

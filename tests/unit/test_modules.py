@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host imp
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import layout_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import engine_config
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import apt_packages, engine_config
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     app_remove,
@@ -74,6 +74,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import World
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_apt_packages import (
+    Apt as Packages,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_apt_source import (
     Host as Sources,
 )
@@ -446,6 +449,10 @@ def result_of_apt_source(place: Path) -> dict[str, Any]:
     return Sources(place).run()
 
 
+def result_of_apt_packages(place: Path) -> dict[str, Any]:
+    return apt_packages.run(apt_packages.Params(["git"], []), Packages(), check_mode=False)
+
+
 def result_of_engine_config(place: Path) -> dict[str, Any]:
     path = place / "docker/daemon.json"
     return engine_config.run(engine_config.Params({"debug": True}, str(path)), Service(path), check_mode=False)
@@ -463,6 +470,7 @@ def result_of_public_url_info(place: Path) -> dict[str, Any]:
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "app_remove": result_of_app_remove,
+    "apt_packages": result_of_apt_packages,
     "apt_source": result_of_apt_source,
     "engine_config": result_of_engine_config,
     "engine_setup_info": result_of_engine_setup_info,

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 _ONE_LINE = re.compile(r"\s*deb(?:-src)?\s+(?:\[[^]]*\]\s+)?(\S+)\s")
 _FIELD = re.compile(r"^([A-Za-z-]+)[ \t]*:(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
+WRITTEN = "# Written by ptnextjs.docker_vps."
 OFF = "# Switched off by ptnextjs.docker_vps: "
 
 
 def entry(url: str, suite: str, component: str, architecture: str, key: str) -> str:
     """Return a file that names a repository, with the path of its key, as deb822(5)."""
     return (
-        f"# Written by ptnextjs.docker_vps.\nTypes: deb\nURIs: {url}\nSuites: {suite}\nComponents: {component}\n"
+        f"{WRITTEN}\nTypes: deb\nURIs: {url}\nSuites: {suite}\nComponents: {component}\n"
         f"Architectures: {architecture}\nSigned-By: {key}\n"
     )
 

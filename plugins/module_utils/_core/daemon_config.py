@@ -17,7 +17,10 @@ from .remedies import setting
 Config = Mapping[str, Any]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 POOLS = "default-address-pools"
+BRIDGE = ("bip", "bip6", "fixed-cidr-v6")
+"""Options that give the network of the engine's own bridge."""
 LIVE_RESTORE = "live-restore"
+_EVERYTHING = 1  # bits of a default route; a VPN has two of them for all addresses
 _RELOADED = {
     "authorization-plugins",
     "debug",
@@ -83,16 +86,24 @@ def text_of(config: Config) -> str:
     return json.dumps(config, indent=2) + "\n"
 
 
-def pools_of(config: Config) -> list[Network]:
-    """Return the networks from which the engine is to take subnets.
+def networks_of(config: Config, names: Iterable[str]) -> list[tuple[str, Network]]:
+    """Return the networks that the engine is to take, each with its option, as far as these options name them.
 
     Raises:
         InvalidInput: one is none, or is smaller than the subnets that are to be taken from it.
     """
-    pools = config.get(POOLS) or []
+    wanted = {name: config[name] for name in (POOLS, *BRIDGE) if name in names and config.get(name)}
+    pools = wanted.pop(POOLS, [])
     if not isinstance(pools, list):
         raise InvalidInput(f"{POOLS} is a list of pools, each with base and size. {_CORRECT}")
-    return [_pool(pool) for pool in pools]
+    return [*((POOLS, _pool(pool)) for pool in pools), *((name, _bridge(name, wanted[name])) for name in wanted)]
+
+
+def _bridge(name: str, given: Any) -> Network:
+    try:
+        return ipaddress.ip_interface(str(given)).network
+    except ValueError as error:
+        raise InvalidInput(f"{name} is no network: {error}. {_CORRECT}") from None
 
 
 def _pool(pool: Any) -> Network:
@@ -114,8 +125,10 @@ def _pool(pool: Any) -> Network:
     return network
 
 
-def overlap(pools: Sequence[Network], routes: Iterable[str]) -> Optional[tuple[Network, str]]:
-    """Return a pool and a route of the host that lies in it or around it, None when there is none.
+def overlap(
+    networks: Sequence[tuple[str, Network]], routes: Iterable[str]
+) -> Optional[tuple[tuple[str, Network], str]]:
+    """Return one of the networks and a route of the host that lies in it or around it, None when there is none.
 
     The engine itself overlooks some of them and takes addresses that the host reaches elsewhere.
 
@@ -123,8 +136,8 @@ def overlap(pools: Sequence[Network], routes: Iterable[str]) -> Optional[tuple[N
         routes: the destinations of the host's routes that are not the engine's, such as ``10.0.0.0/8``.
     """
     for route in routes:
-        network = ipaddress.ip_network(route, strict=False)
-        for pool in pools:
-            if network.prefixlen and network.version == pool.version and network.overlaps(pool):
-                return pool, route
+        reached = ipaddress.ip_network(route, strict=False)
+        for option, network in networks:
+            if reached.prefixlen > _EVERYTHING and reached.version == network.version and reached.overlaps(network):
+                return (option, network), route
     return None

@@ -38,11 +38,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The oldest versions that will do, and where what is lacking comes from: DOCKER or DISTRIBUTION."""
+    """What has to be there.
+
+    Attributes:
+        engine: the oldest version that will do, as of Compose.
+        source: where what is lacking comes from, DOCKER or DISTRIBUTION.
+        packages: further ones, each perhaps with others that will do, as ``chrony | ntpsec``.
+    """
 
     engine: str
     compose: str
     source: str
+    packages: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,8 @@ class Plan:
     Attributes:
         packages: those to install, or to upgrade.
         repository: whether Docker's own repository is needed for them.
-        replaced: packages of the distribution that go, since Docker's take their place.
+        replaced: packages of the distribution that go, since Docker's take their place. Some have the same files, and
+            not all of Docker's say so, hence apt has to be told.
     """
 
     packages: Sequence[str]
@@ -79,7 +87,11 @@ _SYSTEMS: Mapping[tuple[str, str], Sequence[_Family]] = {
     ("ubuntu", "26.04"): (_OF_DOCKER, _OF_UBUNTU),
 }
 _SUPPORTED = "Debian 12 and 13, and Ubuntu 22.04, 24.04 and 26.04"
-_REPLACED = ("docker.io", "docker-cli", "docker-compose", "docker-compose-v2", "docker-buildx", "docker-doc")
+_REPLACED = {
+    "engine": ("docker.io", "docker-cli", "docker-doc", "podman-docker"),
+    "compose": ("docker-compose", "docker-compose-v2"),
+    "buildx": ("docker-buildx",),
+}
 _COMMANDS = {"git": "git", "ssh": "openssh-client", "ssh-keygen": "openssh-client"}
 
 
@@ -91,19 +103,22 @@ def plan(system: System, found: Found, wanted: Wanted) -> Plan:
             engine without its packages.
     """
     families = _SYSTEMS.get((system.id, system.version))
-    lacking = _lacking(found, wanted)
-    if families is None and (lacking or not found.sdk or found.absent):
+    lacking, further = _lacking(found, wanted), _further(found, wanted)
+    if families is None and (lacking or further or not found.sdk or found.absent):
         raise InvalidInput(
             f"This host runs {system.name or system.id or 'an unknown system'}, and setup knows {_SUPPORTED}. Install "
             "Docker with Compose and Buildx as https://docs.docker.com/engine/install/ says, and git and Python's "
             "Docker SDK; all other plays only ask whether they are there."
         )
     family = _family(system, families or (), found, wanted) if lacking else _OF_DOCKER
+    theirs = family is _OF_DOCKER and bool(lacking)
+    installed = {part: [name for name in names if name in found.packages] for part, names in _REPLACED.items()}
+    if "engine" in lacking:  # a newer one refuses older clients, which Compose is, too
+        lacking = list(_REPLACED)
     packages = [package for part in lacking for package in _packages(family, part)]
-    theirs = family is _OF_DOCKER and bool(packages)
     packages += sorted({_COMMANDS.get(command, command) for command in found.absent})
-    packages += [] if found.sdk else ["python3-docker"]
-    replaced = [package for package in _REPLACED if theirs and package in found.packages]
+    packages += [*([] if found.sdk else ["python3-docker"]), *further]
+    replaced = [package for part in lacking if theirs for package in installed[part]]
     return Plan(packages, theirs, replaced)
 
 
@@ -114,6 +129,12 @@ def _lacking(found: Found, wanted: Wanted) -> list[str]:
         ("buildx", found.buildx, ""),
     ]
     return [part for part, have, least in parts if not have or version(have) < version(least)]
+
+
+def _further(found: Found, wanted: Wanted) -> list[str]:
+    """Return the first of those that will do, unless one of them is there."""
+    choices = [[name.strip() for name in package.split("|")] for package in wanted.packages]
+    return [names[0] for names in choices if not any(name in found.packages for name in names)]
 
 
 def _packages(family: _Family, part: str) -> Sequence[str]:

@@ -14,6 +14,7 @@ GIB = 1024**3
 PROJECT_LABEL = "com.docker.compose.project"
 FILES_LABEL = "com.docker.compose.project.config_files"
 SDK, ENGINE = "Docker SDK for Python", "engine"
+_ABSENT = "not installed"
 HASH_LABEL = "com.docker.compose.config-hash"
 """Where Compose keeps on a container what it hashed of its definition."""
 
@@ -43,6 +44,7 @@ class Tools:
     Attributes:
         python: the interpreter that runs modules.
         sdk: whether it has the Docker SDK.
+        sdk_fault: why that cannot reach any engine, with what it consists of; empty when it can.
         absent: of the commands that are needed, those that are not there.
     """
 
@@ -51,6 +53,7 @@ class Tools:
     compose_version: str
     buildx_version: str
     absent: Sequence[str]
+    sdk_fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,8 @@ class Finding:
 def installed(tools: Tools, needs: Needs) -> list[Finding]:
     """Return every finding about what is installed, which can be had without the engine."""
     compose = "install the Compose plugin (docker-compose v1 is not enough)"
-    sdk = f"install it for {tools.python}, on Debian and Ubuntu with: apt-get install python3-docker"
     return [
-        Finding(SDK, tools.sdk, "installed", "installed" if tools.sdk else "not installed", sdk),
+        _sdk(tools),
         *_version("compose", tools.compose_version, needs.compose_version, compose),
         *([_buildx(tools)] if needs.buildx else []),
         *(_absent(command) for command in tools.absent),
@@ -132,8 +134,27 @@ def refusal(found: Sequence[Finding]) -> str:
 
 
 def _is_installed_by_setup(finding: Finding) -> bool:
-    return not finding.ok and (
-        finding.check in (SDK, ENGINE, "compose", "buildx") or finding.check.startswith("command ")
+    if finding.check == SDK:
+        return finding.found == _ABSENT
+    return not finding.ok and (finding.check in (ENGINE, "compose", "buildx") or finding.check.startswith("command "))
+
+
+def _sdk(tools: Tools) -> Finding:
+    if tools.sdk_fault:
+        return Finding(SDK, False, "one that works", tools.sdk_fault, _sdk_remedy(tools.python))
+    remedy = f"install it for {tools.python}, on Debian and Ubuntu with: apt-get install python3-docker"
+    return Finding(SDK, tools.sdk, "installed", "installed" if tools.sdk else _ABSENT, remedy)
+
+
+def broken_sdk(python: str, fault: str) -> str:
+    """Return what is to be said of a Docker SDK whose parts do not go together."""
+    return f"The Docker SDK of {python} does not work: {fault}. To mend it, {_sdk_remedy(python)}."
+
+
+def _sdk_remedy(python: str) -> str:
+    return (
+        f"take all parts from one place: {python} -m pip uninstall docker requests urllib3 leaves those of the "
+        f"distribution, and {python} -m pip install --upgrade docker brings newer ones"
     )
 
 

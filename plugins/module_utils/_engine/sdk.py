@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import os
 import queue
 import sys
 import tarfile
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from .._core.errors import DockerVpsError, EngineError, EngineForbidden, EngineRefused, EngineUnreachable
 from .._core.health import ContainerSnapshot, asked_at, snapshot
+from .._core.host import broken_sdk
 from .._core.images import DOCKER_HUB, Login
 from .._core.remedies import as_root
 from .._core.secrets import Mask, secrets_of
@@ -32,6 +34,7 @@ try:
         TLSParameterError,
         create_api_error_from_http_exception,
     )
+    from requests.exceptions import ConnectionError as RequestsConnectionError
     from requests.exceptions import HTTPError, RequestException
 except ImportError as missing:
     SDK_MISSING: Optional[ImportError] = missing
@@ -60,6 +63,29 @@ class Address:
     ca_path: Optional[str] = None
     cert_path: Optional[str] = None
     key_path: Optional[str] = None
+
+
+def sdk_fault() -> str:
+    """Return why the Docker SDK cannot reach any engine, with what it consists of; empty when it can or is missing.
+
+    Its parts may come from several places and not go together: docker before 7.1 knows no requests from 2.32 on
+    (https://github.com/docker/docker-py/issues/3256), and docker before 6.1 no urllib3 2. They fail before they look
+    for the engine, hence a socket that is not there shows it.
+    """
+    if SDK_MISSING:
+        return ""
+    try:
+        docker.APIClient(base_url="unix:///dev/null/none", version="1.41", timeout=1).ping()
+    except (ConnectionError, RequestsConnectionError):
+        return ""
+    except Exception as error:  # of whatever does not go together
+        parts = [sys.modules[name] for name in ("docker", "requests", "urllib3")]
+        return f"{', '.join(map(_part, parts))}: {error}"
+    return ""
+
+
+def _part(package: Any) -> str:
+    return f"{package.__name__} {package.__version__} in {os.path.dirname(os.path.dirname(package.__file__))}"
 
 
 class SystemClock:
@@ -142,9 +168,15 @@ class Engine:
                 "Install it; on Debian and Ubuntu: apt-get install python3-docker."
             )
         engine, tls = cls(address), _tls(address)
-        engine._api = engine._asked(
-            lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
-        )
+        try:
+            engine._api = engine._asked(
+                lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
+            )
+        except EngineUnreachable as error:
+            fault = sdk_fault()
+            if fault:
+                raise DockerVpsError(broken_sdk(sys.executable, fault)) from error
+            raise
         return engine
 
     def info(self) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from .systemd import systemctl
 
 STARTS_WITHIN = 60.0  # seconds
 _UNIT = "docker.service"
-_OURS = ("docker", "br-", "veth")  # how the names of the engine's interfaces begin
+_OURS = re.compile(r"docker0$|docker_gwbridge$|br-[0-9a-f]{12}$|veth")  # interfaces that the engine makes
 
 
 class EngineService:
@@ -57,7 +57,7 @@ class EngineService:
         return [
             str(route["dst"])
             for route in found
-            if route.get("dst") not in (None, "default") and not str(route.get("dev", "")).startswith(_OURS)
+            if route.get("dst") not in (None, "default") and not _OURS.match(str(route.get("dev", "")))
         ]
 
     def validate(self, path: str) -> None:

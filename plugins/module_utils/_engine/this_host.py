@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Optional, Sequence
 
-from .sdk import SDK_MISSING
+from .sdk import SDK_MISSING, sdk_fault
 
 
 class ThisHost:
@@ -23,6 +23,10 @@ class ThisHost:
 
     python = sys.executable
     sdk = SDK_MISSING is None
+
+    def sdk_fault(self) -> str:
+        """Return why the Docker SDK cannot reach any engine, with what it consists of; empty when it can."""
+        return sdk_fault()
 
     def absent(self, commands: Sequence[str]) -> list[str]:
         """Return those of the commands that are not there."""

@@ -8,7 +8,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from .._core.errors import EngineError
-from .._engine.sdk import DEFAULT_ADDRESS, SDK_MISSING, Address, Engine
+from .._engine.sdk import DEFAULT_ADDRESS, SDK_MISSING, Address, Engine, sdk_fault
 
 ENGINE_ARGUMENTS: dict[str, Any] = {
     "docker_host": {"type": "str", "default": DEFAULT_ADDRESS, "fallback": (env_fallback, ["DOCKER_HOST"])},
@@ -30,11 +30,11 @@ def engine_of(module: AnsibleModule) -> Engine:
 
 
 def engine_if_sdk(module: AnsibleModule) -> Engine:
-    """Connect to the engine for a module that tells by itself when the Docker SDK is missing.
+    """Connect to the engine for a module that tells by itself when the Docker SDK is missing or does not work.
 
     Raises:
-        EngineError: it is missing, no engine answers, or it refuses us.
+        EngineError: it is missing or does not work, no engine answers, or it refuses us.
     """
-    if SDK_MISSING:
+    if SDK_MISSING or sdk_fault():
         raise EngineError("The engine was not asked for more.")
     return engine_of(module)

@@ -11,6 +11,7 @@ from .._core.apt_sources import entry, is_empty, without
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.openpgp import fingerprints
 from .._store import files
+from .apt_packages import waited
 
 _LIMIT = 1 << 20  # bytes of a key, or of a file that names repositories
 
@@ -22,8 +23,8 @@ class Apt(Protocol):
         """Return the architecture of the host's packages."""
         raise NotImplementedError
 
-    def update(self, path: str) -> None:
-        """Read the lists of the repositories that a file names."""
+    def update(self, path: str) -> str:
+        """Read the lists of the repositories that a file names, and return whose lock was waited for."""
         raise NotImplementedError
 
 
@@ -69,6 +70,7 @@ def run(params: Params, apt: Apt, fetch: Callable[[str], str], check_mode: bool)
     if not _is_known(before[params.key], params.fingerprint):
         wanted = {params.key: "" if check_mode else _key(params, fetch), **wanted}
     changes = {path: text for path, text in wanted.items() if text != _text(before.get(path))}
+    holder = ""
     if changes and not check_mode:
         for folder in map(os.path.dirname, (params.path, params.key)):
             if not os.path.isdir(folder):
@@ -77,13 +79,13 @@ def run(params: Params, apt: Apt, fetch: Callable[[str], str], check_mode: bool)
         try:
             for path, text in changes.items():
                 _write(path, text, before.get(path))
-            apt.update(params.path)
+            holder = apt.update(params.path)
         except DockerVpsError as error:
             for path in changes:
                 files.put_back(path, before.get(path))
             error.also("Everything is as it was before.")
             raise
-    return {"changed": bool(changes), "files": sorted(changes)}
+    return {"changed": bool(changes), "files": sorted(changes), "warnings": waited([holder])}
 
 
 def _paths(params: Params) -> list[str]:

@@ -10,14 +10,13 @@ from typing import Any, Mapping, Optional, Protocol, Sequence
 
 from .._core.daemon_config import (
     LIVE_RESTORE,
-    POOLS,
     Config,
     changed,
     merged,
     needs_restart,
+    networks_of,
     overlap,
     parsed,
-    pools_of,
     text_of,
 )
 from .._core.errors import DockerVpsError, InvalidInput
@@ -91,8 +90,7 @@ def run(params: Params, daemon: Daemon, check_mode: bool) -> dict[str, Any]:
         "warnings": cautions,
         "diff": {"before": _shown(before, names), "after": _shown(after, names)},
     }
-    if POOLS in names:
-        _check_pools(after, daemon)
+    _check_networks(after, names, daemon)
     if not names or check_mode:
         return result
     return {**result, "restarted": _apply(params.path, kept, after, daemon, needs_restart(names))}
@@ -107,12 +105,14 @@ def _without_live_restore(options: Config, daemon: Daemon) -> tuple[Config, list
     ]
 
 
-def _check_pools(config: Config, daemon: Daemon) -> None:
-    hit = overlap(pools_of(config), daemon.routes())
+def _check_networks(config: Config, names: Sequence[str], daemon: Daemon) -> None:
+    networks = networks_of(config, names)
+    hit = overlap(networks, daemon.routes()) if networks else None
     if hit:
+        (option, network), route = hit
         raise InvalidInput(
-            f"The pool {hit[0]} in {POOLS} overlaps the route to {hit[1]} of this host, which would not be reached any "
-            "more. Choose another one; ip route shows which ones are taken. Nothing was changed."
+            f"The network {network} in {option} overlaps the route to {route} of this host, which would not be reached "
+            "any more. Choose another one; ip route shows which ones are taken. Nothing was changed."
         )
 
 

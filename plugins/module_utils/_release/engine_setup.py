@@ -7,9 +7,12 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Collection, Protocol, Sequence
 
+from .._core.apt_sources import WRITTEN
 from .._core.engine_packages import Found, Wanted, plan
 from .._core.errors import InvalidInput
+from .._core.host import broken_sdk
 from .._core.os_release import System
+from .._store import files
 
 OWN_PYTHON = "/usr/bin/python3"
 """The interpreter for which a distribution has packages."""
@@ -20,6 +23,10 @@ class Host(Protocol):
 
     python: str
     sdk: bool
+
+    def sdk_fault(self) -> str:
+        """Return why the Docker SDK cannot reach any engine, empty when it can."""
+        raise NotImplementedError
 
     def absent(self, commands: Sequence[str]) -> list[str]:
         """Return those of the commands that are not there."""
@@ -52,11 +59,16 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """See the module engine_setup_info."""
+    """See the module engine_setup_info.
+
+    Attributes:
+        apt_source: the file that names Docker's repository when setup has written it.
+    """
 
     wanted: Wanted
     commands: Sequence[str]
     system: System
+    apt_source: str = "/etc/apt/sources.list.d/docker.sources"
 
 
 def run(params: Params, host: Host, packages: Packages, service: Service) -> dict[str, Any]:
@@ -67,6 +79,8 @@ def run(params: Params, host: Host, packages: Packages, service: Service) -> dic
     """
     compose, buildx = host.plugin_versions(["compose", "buildx"])
     found = Found(service.version(), compose, buildx, host.sdk, packages.installed(), host.absent(params.commands))
+    if host.sdk_fault():
+        raise InvalidInput(f"{broken_sdk(host.python, host.sdk_fault())} Nothing was changed.")
     what = plan(params.system, found, params.wanted)
     if not host.sdk and not _is_own(host.python):
         raise InvalidInput(
@@ -76,6 +90,7 @@ def run(params: Params, host: Host, packages: Packages, service: Service) -> dic
     return {
         "changed": False,
         **asdict(what),
+        "repository": what.repository or _is_ours(params.apt_source),
         "engine_version": found.engine,
         "compose_version": found.compose,
         "buildx_version": found.buildx,
@@ -83,6 +98,11 @@ def run(params: Params, host: Host, packages: Packages, service: Service) -> dic
         "codename": params.system.codename,
         "warnings": _cautions(found, what.packages, service),
     }
+
+
+def _is_ours(path: str) -> bool:
+    kept = files.read(path, limit=1 << 20)
+    return kept is not None and kept.text.startswith(WRITTEN)
 
 
 def _is_own(python: str) -> bool:

@@ -64,6 +64,10 @@ class Host(Protocol):
     python: str
     sdk: bool
 
+    def sdk_fault(self) -> str:
+        """Return why the Docker SDK cannot reach any engine, empty when it can."""
+        raise NotImplementedError
+
     def absent(self, commands: Sequence[str]) -> list[str]:
         """Return those of the commands that are not there."""
         raise NotImplementedError
@@ -174,6 +178,7 @@ def _tools(params: Params, host: Host) -> Tools:
         compose_version=versions.get("compose", ""),
         buildx_version=versions.get("buildx", ""),
         absent=host.absent(params.commands),
+        sdk_fault=host.sdk_fault(),
     )
 
 

@@ -17,11 +17,11 @@ GIVEN = {"engine_version_min": "25.0", "compose_version_min": "2.20"}
 
 def test_parameters(tmp_path: Path) -> None:
     path = tmp_path / "os-release"
-    given = {**GIVEN, "source": "docker", "commands": ["git"]}
+    given = {**GIVEN, "source": "docker", "commands": ["git"], "packages": ["sudo"]}
     assert params_of(given, str(path)).system == System()
     path.write_text('ID=debian\nVERSION_ID="13"\n')
     params = params_of(given, str(path))
-    assert (params.wanted, params.commands) == (Wanted("25.0", "2.20", "docker"), ["git"])
+    assert (params.wanted, params.commands) == (Wanted("25.0", "2.20", "docker", ["sudo"]), ["git"])
     assert params.system == System("debian", "13")
 
 

@@ -11,9 +11,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.daemon_c
     changed,
     merged,
     needs_restart,
+    networks_of,
     overlap,
     parsed,
-    pools_of,
     text_of,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
@@ -81,13 +81,24 @@ def test_some_options_take_a_restart(names: list[str], restart: bool) -> None:
 
 
 def pools(*given: Any) -> Any:
-    return pools_of({"default-address-pools": list(given)})
+    return networks_of({"default-address-pools": list(given)}, ["default-address-pools"])
 
 
 def test_pools_are_networks() -> None:
     found = pools({"base": "10.201.0.0/16", "size": 24}, {"base": "fd00:1::/48", "size": 64})
-    assert [str(one) for one in found] == ["10.201.0.0/16", "fd00:1::/48"]
-    assert pools_of({}) == []
+    assert [(option, str(network)) for option, network in found] == [
+        ("default-address-pools", "10.201.0.0/16"),
+        ("default-address-pools", "fd00:1::/48"),
+    ]
+    assert networks_of({}, ["default-address-pools"]) == []
+
+
+def test_the_bridge_has_networks_too() -> None:
+    config = {"bip": "10.202.0.1/24", "bip6": "fd00:2::1/64", "default-address-pools": [{"base": "x"}]}
+    found = networks_of(config, ["bip", "bip6", "debug"])
+    assert [(option, str(network)) for option, network in found] == [("bip", "10.202.0.0/24"), ("bip6", "fd00:2::/64")]
+    with pytest.raises(InvalidInput, match="bip is no network"):
+        networks_of({"bip": "docker0"}, ["bip"])
 
 
 @pytest.mark.parametrize(
@@ -110,13 +121,13 @@ def test_what_is_no_pool_is_refused(given: Any, why: str) -> None:
 
 def test_pools_that_are_no_list_are_refused() -> None:
     with pytest.raises(InvalidInput, match="is a list of pools"):
-        pools_of({"default-address-pools": {"base": "10.201.0.0/16", "size": 24}})
+        networks_of({"default-address-pools": {"base": "10.201.0.0/16", "size": 24}}, ["default-address-pools"])
 
 
 @pytest.mark.parametrize(
     ("routes", "found"),
     [
-        (["0.0.0.0/0", "192.168.1.0/24", "fe80::/64"], None),
+        (["0.0.0.0/0", "192.168.1.0/24", "fe80::/64", "0.0.0.0/1", "128.0.0.0/1"], None),
         (["192.168.1.0/24", "10.0.0.0/8"], "10.0.0.0/8"),
         (["10.201.7.0/24"], "10.201.7.0/24"),
         (["10.201.7.1"], "10.201.7.1"),

@@ -70,6 +70,14 @@ def test_another_distribution_is_refused_only_when_something_is_lacking(lacks: A
         planned(ARCH, suits(**lacks))
 
 
+def test_further_packages_are_installed_unless_another_one_will_do() -> None:
+    wanted = Wanted("25", "2.20", "docker", ["sudo", "systemd-timesyncd | chrony"])
+    assert plan(NOBLE, suits(), wanted) == Plan(["sudo", "systemd-timesyncd"], False, [])
+    assert plan(NOBLE, suits(packages={"sudo", "chrony"}), wanted) == Plan([], False, [])
+    with pytest.raises(InvalidInput, match="This host runs Arch Linux"):
+        plan(ARCH, suits(packages={"chrony"}), wanted)
+
+
 def test_what_is_lacking_besides_an_engine_comes_from_where_it_came_from() -> None:
     there = {"engine": "26.1.5", "packages": {"docker.io", "docker-cli"}}
     assert planned(TRIXIE, found(**there, compose="2.26.1")) == Plan(["docker-buildx"], False, [])
@@ -92,6 +100,17 @@ def test_an_old_engine_of_the_distribution_is_replaced() -> None:
     assert planned(BOOKWORM, found(packages={"docker-doc"})).replaced == ["docker-doc"]
 
 
+def test_what_is_replaced_besides_an_old_engine_comes_from_docker_too() -> None:
+    names = {"docker.io", "docker-cli", "docker-compose-v2", "docker-buildx"}
+    there = found(engine="24.0.9", compose="2.40", buildx="0.13", packages=names)
+    assert planned(NOBLE, there) == Plan(
+        OF_DOCKER, True, ["docker.io", "docker-cli", "docker-compose-v2", "docker-buildx"]
+    )
+    # An engine that suits keeps what goes with it.
+    there = found(engine="28.5.2", compose="", buildx="0.29", packages={"docker-ce", "docker-buildx"})
+    assert planned(NOBLE, there) == Plan(["docker-compose-plugin"], True, [])
+
+
 def test_one_that_is_too_old_is_upgraded_from_the_source() -> None:
     there = found(engine="24.0.9", compose="2.21.0", buildx="0.11", packages={"docker-ce"})
-    assert planned(NOBLE, there) == Plan(["docker-ce", "docker-ce-cli", "containerd.io"], True, [])
+    assert planned(NOBLE, there) == Plan(OF_DOCKER, True, [])

@@ -34,8 +34,9 @@ def patient(seconds: float) -> Apt:
 
 def test_what_is_installed(command: Command) -> None:
     assert Apt().installed() == set()
-    command("dpkg-query", "printf 'ii  git\\nrc  docker.io\\nun  podman\\nii  docker-ce\\n'")
+    command("dpkg-query", "printf 'ii git 1:2.47\\nrc docker.io 20.10\\nun podman \\nii docker-ce 5:29.0\\n'")
     assert Apt().installed() == {"git", "docker-ce"}
+    assert Apt().versions() == {"git 1:2.47", "docker-ce 5:29.0"}
 
 
 def test_the_architecture(command: Command) -> None:
@@ -51,6 +52,29 @@ def test_the_lists_of_one_file_alone_are_read(command: Command) -> None:
     (call,) = calls.read_text().splitlines()
     assert "--option=Dir::Etc::SourceList=/etc/apt/sources.list.d/docker.sources" in call
     assert "--option=Dir::Etc::SourceParts=-" in call
+    Apt().update()
+    assert "Dir::Etc" not in calls.read_text().splitlines()[1]
+
+
+def test_packages_take_the_place_of_others_in_one_step(command: Command) -> None:
+    calls = command("apt-get", "exit 0")
+    assert Apt().install(["docker-ce", "git"], ["docker.io"]) == ""
+    (call,) = calls.read_text().splitlines()
+    assert call.startswith("install --quiet --yes --no-install-recommends ")
+    assert call.endswith(" docker-ce git docker.io-")
+    command("apt-get", "echo 'E: Unable to locate package docker-ce' >&2; exit 100")
+    with pytest.raises(
+        DockerVpsError, match="apt cannot install docker-ce, git: Unable to locate package docker-ce. Mend"
+    ):
+        Apt().install(["docker-ce", "git"], [])
+
+
+@pytest.mark.parametrize(
+    ("script", "changes"), [("echo 'Inst git'", True), ("echo 'git is the newest'", False), ("exit 100", True)]
+)
+def test_what_would_change(command: Command, script: str, changes: bool) -> None:
+    command("apt-get", script)
+    assert Apt().would_change(["git"]) is changes
 
 
 def test_why_a_repository_cannot_be_used(command: Command) -> None:
@@ -71,7 +95,7 @@ HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (
 
 def test_the_lock_of_another_process_is_waited_for(command: Command, tmp_path: Path) -> None:
     calls = command("apt-get", f"[ -e {tmp_path}/free ] || {{ echo '{HELD}' >&2; : >{tmp_path}/free; exit 100; }}")
-    patient(2).update("/a.sources")
+    assert patient(2).update("/a.sources") == HELD[3:]
     assert len(calls.read_text().splitlines()) == 2
 
 

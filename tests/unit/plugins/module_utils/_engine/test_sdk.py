@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 from urllib.parse import urlsplit
 
+import docker
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
     EngineError,
     EngineForbidden,
     EngineRefused,
@@ -425,6 +427,28 @@ def test_without_the_sdk_the_module_can_still_be_loaded(monkeypatch: pytest.Monk
     assert isinstance(bare.SDK_MISSING, ImportError)
     assert sdk.SDK_MISSING is None
     assert VERSION["ApiVersion"] == "1.45"
+
+
+def test_an_sdk_that_works_has_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sdk.sdk_fault() == ""
+    monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'docker'"))
+    assert sdk.sdk_fault() == ""
+
+
+def test_parts_of_the_sdk_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As urllib3 2 with docker 6.0, which does not take what it is given."""
+
+    def request(self: Any, method: str, url: str) -> None:
+        raise AssertionError("it was called")
+
+    monkeypatch.setattr("docker.transport.unixconn.UnixHTTPConnection.request", request)
+    with pytest.raises(DockerVpsError) as failed:
+        Engine.connect(Address("unix:///nowhere.sock"))
+    fault = sdk.sdk_fault()
+    assert f"docker {docker.__version__} in {Path(docker.__file__).parents[1]}, requests " in fault
+    assert "unexpected keyword argument" in fault
+    assert failed.value.message.startswith(f"The Docker SDK of {sys.executable} does not work: docker ")
+    assert f"{sys.executable} -m pip install --upgrade docker brings newer ones." in failed.value.message
 
 
 def test_images_are_found_by_name_and_by_id(serve_engine: ServeEngine) -> None:

@@ -29,7 +29,8 @@ ROUTES = [
 ROUTES_6 = [
     {"dst": "fe80::/64", "dev": "veth1a"},
     {"dst": "fd00::/8", "dev": "eth0"},
-    {"dst": "fd01::/64", "dev": "br-1f"},
+    {"dst": "fd01::/64", "dev": "br-1f2e3d4c5b6a"},
+    {"dst": "fd02::/64", "dev": "br-lan"},
 ]
 
 
@@ -78,7 +79,7 @@ def test_what_an_engine_says(commands: Commands) -> None:
     here = EngineService()
     assert (here.version(), here.swarm(), here.running()) == ("28.5.2", "active", ["shop-app", "proxy"])
     assert here.holders_of_its_socket() == ["proxy"]
-    assert here.routes() == ["10.0.0.0/8", "fd00::/8"]
+    assert here.routes() == ["10.0.0.0/8", "fd00::/8", "fd02::/64"]
 
 
 @pytest.mark.parametrize(("state", "runs"), [("active", True), ("inactive", False), ("activating", False)])

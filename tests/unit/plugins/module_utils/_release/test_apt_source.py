@@ -26,15 +26,16 @@ class Apt:
     """One that reads any repository, or none."""
 
     def __init__(self) -> None:
-        self.read, self.refuses = list[str](), ""
+        self.read, self.refuses, self.holder = list[str](), "", ""
 
     def architecture(self) -> str:
         return "amd64"
 
-    def update(self, path: str) -> None:
+    def update(self, path: str) -> str:
         self.read.append(Path(path).read_text())
         if self.refuses:
             raise DockerVpsError(self.refuses)
+        return self.holder
 
 
 class Host:
@@ -78,7 +79,7 @@ def test_a_host_that_has_nothing(host: Host) -> None:
     assert f"URIs: {URL}\nSuites: bookworm\nComponents: stable\nArchitectures: amd64\n" in entry
     assert f"Signed-By: {host.place}/keyrings/docker.asc\n" in entry
     for check_mode in (True, False):
-        assert host.run(check_mode) == {"changed": False, "files": []}
+        assert host.run(check_mode) == {"changed": False, "files": [], "warnings": []}
     assert (host.fetched, host.apt.read) == (1, [entry])
 
 
@@ -145,3 +146,10 @@ def test_a_repository_that_apt_cannot_use_leaves_all_as_it_was(host: Host) -> No
     with pytest.raises(DockerVpsError, match=r"does not have a Release file. Everything is as it was before."):
         host.run()
     assert host.files() == before
+
+
+def test_whose_lock_was_waited_for(host: Host) -> None:
+    host.apt.holder = "Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
+    (warning,) = host.run()["warnings"]
+    assert warning.startswith("apt had to wait for another process: Could not get lock")
+    assert host.run()["warnings"] == []

@@ -156,9 +156,11 @@ def test_an_engine_that_never_starts_again(service: Service) -> None:
 def test_a_pool_does_not_take_what_the_host_reaches_elsewhere(service: Service) -> None:
     for check_mode in (True, False):
         with pytest.raises(
-            InvalidInput, match="10.201.0.0/16 in default-address-pools overlaps the route to 10.0.0.0/8"
+            InvalidInput, match="The network 10.201.0.0/16 in default-address-pools overlaps the route to 10.0.0.0/8"
         ):
             changed(service, POOLS, check_mode)
+    with pytest.raises(InvalidInput, match="The network 10.202.0.0/24 in bip overlaps"):
+        changed(service, {"bip": "10.202.0.1/24"})
     assert not service.path.exists()
     service.path.parent.mkdir(parents=True)
     service.path.write_text(json.dumps(POOLS))

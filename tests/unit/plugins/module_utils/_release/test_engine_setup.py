@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Sequence
 
 import pytest
@@ -26,6 +27,9 @@ class Bare:
     def __init__(self, **has: Any) -> None:
         self.python, self.sdk = has.get("python", OWN_PYTHON), has.get("sdk", False)
         self.has = has
+
+    def sdk_fault(self) -> str:
+        return str(self.has.get("fault", ""))
 
     def absent(self, commands: Sequence[str]) -> list[str]:
         return [command for command in commands if command not in self.has.get("commands", ())]
@@ -66,10 +70,26 @@ def test_one_that_has_all() -> None:
     )
 
 
+def test_a_repository_that_was_named_before_is_looked_after(tmp_path: Path) -> None:
+    """Another entry that came meanwhile would stop every run of apt."""
+    host = Bare(engine="28.5.2", compose="2.40.3", buildx="0.29.1", sdk=True)
+    params = Params(Wanted("25.0", "2.20", "docker"), [], system(TRIXIE), str(tmp_path / "docker.sources"))
+    assert run(params, host, host, host)["repository"] is False
+    for text, ours in (("Types: deb\n", False), ("# Written by ptnextjs.docker_vps.\nTypes: deb\n", True)):
+        Path(params.apt_source).write_text(text)
+        assert run(params, host, host, host)["repository"] is ours
+
+
 def test_the_sdk_of_another_python() -> None:
     with pytest.raises(InvalidInput, match=r"is to be installed for /opt/venv/bin/python, and the distribution has it"):
         seen(Bare(python="/opt/venv/bin/python"))
     assert "python3-docker" not in seen(Bare(python="/opt/venv/bin/python", sdk=True))["packages"]
+
+
+def test_an_sdk_whose_parts_do_not_go_together() -> None:
+    fault = "docker 5.0.3 in /usr/lib/python3/dist-packages, requests 2.32.3 in /usr/local: Not supported URL scheme"
+    with pytest.raises(InvalidInput, match=r"does not work: docker 5.0.3 in .*uninstall.* Nothing was changed.$"):
+        seen(Bare(sdk=True, fault=fault))
 
 
 def test_who_may_not_bear_a_newer_engine() -> None:

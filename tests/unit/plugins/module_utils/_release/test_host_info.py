@@ -11,6 +11,7 @@ from typing import Any, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     DockerVpsError,
+    EngineError,
     EngineUnreachable,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL, PROJECT_LABEL
@@ -112,6 +113,23 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     )
     assert all(f" {check}: expected " in caught.value.message for check in wrong)
     assert caught.value.evidence["memory_limit"] == "512M"
+
+
+def test_an_sdk_whose_parts_do_not_go_together_is_told_with_the_rest() -> None:
+    def connect() -> FakeHostEngine:
+        raise EngineError("The engine was not asked for more.")
+
+    fault = "docker 5.0.3 in /usr/lib/python3/dist-packages, requests 2.32.3 in /usr/local: Not supported URL scheme"
+    with pytest.raises(DockerVpsError) as caught:
+        run(params_of({**DEFAULTS, "commands": ["rsync"]}), connect, FakeHost(fault=fault))
+    assert caught.value.message.startswith(
+        f"This host cannot take the application yet: Docker SDK for Python: expected one that works, found {fault}; "
+        "take all parts from one place: /usr/bin/python3 -m pip uninstall docker requests urllib3 leaves those"
+    )
+    assert "command rsync: expected installed" in caught.value.message
+    with pytest.raises(DockerVpsError) as alone:
+        run(params_of(DEFAULTS), connect, FakeHost(fault=fault))
+    assert "⟦play setup⟧" not in alone.value.message
 
 
 def test_names_of_the_project_itself_are_no_trouble() -> None:

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that has nothing but systemd and sshd, for tests of what makes it ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+from lab import ROOT, SUPPORT, Played, docker, play, run, until
+
+PYTHON = "/usr/bin/python3"
+REPOSITORY = f"it-hosts-repository-{os.getpid()}"
+
+
+class Host:
+    """A bare instance of a suite of Debian, and the inventory that names it."""
+
+    def __init__(self, suite: str, scratch: Path, **variables: Any) -> None:
+        self.name = f"it-hosts-{scratch.name}-{os.getpid()}".lower().replace("_", "-")
+        self.suite, self.scratch, self.variables = suite, scratch, variables
+
+    def start(self) -> Host:
+        """Start it, and wait until it is up."""
+        environment = {**os.environ, "INSTANCE_BARE": "bare"}
+        image = run(str(SUPPORT / "instance_image.sh"), self.suite, env=environment).stdout.strip()
+        how = ("--detach", "--privileged", "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp")
+        docker("rm", "--force", "--volumes", self.name, check=False)
+        docker("run", *how, "--hostname", self.suite, "--name", self.name, image)
+        up = ("docker", "exec", self.name, "systemctl", "is-system-running")
+        until(lambda: run(*up, check=False).stdout.strip() in ("running", "degraded"), 60, "its start")
+        return self
+
+    def remove(self) -> None:
+        """Remove it with all that is on it."""
+        docker("rm", "--force", "--volumes", self.name, check=False)
+
+    def sh(self, script: str, check: bool = True) -> str:
+        """Return what a script prints there."""
+        return run("docker", "exec", self.name, "bash", "-c", script, check=check).stdout.strip()
+
+    def code(self, script: str) -> int:
+        """Return how a script ends there."""
+        return run("docker", "exec", self.name, "bash", "-c", script, check=False).returncode
+
+    def begin(self, script: str) -> subprocess.Popen[bytes]:
+        """Start a script there."""
+        return subprocess.Popen(["docker", "exec", self.name, "bash", "-c", script])
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file there."""
+        run(
+            "docker",
+            "exec",
+            "--interactive",
+            self.name,
+            "sh",
+            "-c",
+            f"mkdir -p $(dirname {path}); cat >{path}",
+            input=text,
+        )
+
+    def inventory(self, **variables: Any) -> Path:
+        """Write an inventory with it and these variables, and return its path."""
+        facts = {"ansible_connection": "community.docker.docker", "ansible_host": self.name}
+        facts["ansible_python_interpreter"] = PYTHON
+        path = self.scratch / "hosts.json"
+        hosts = {"bare": {**facts, **self.variables, **variables}}
+        path.write_text(json.dumps({"docker_vps": {"hosts": hosts}}))
+        return path
+
+    def setup(self, *arguments: str, **variables: Any) -> Played:
+        """Run the playbook setup."""
+        return play(ROOT / "playbooks/setup.yml", self.inventory(**variables), *arguments)
+
+    def play(self, tasks: Any, *arguments: str, **variables: Any) -> Played:
+        """Run tasks."""
+        book = self.scratch / "play.json"
+        book.write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": tasks}]))
+        return play(book, self.inventory(**variables), *arguments)
+
+    def state(self) -> str:
+        """Return what would show a change: packages, the configuration, and where apt finds packages."""
+        return self.sh("dpkg -l | sha256sum; find /etc -type f -exec sha256sum {} + | sort; ls -lR /etc/apt /usr/local")
+
+
+MakeHost = Callable[..., Host]
