@@ -52,6 +52,13 @@ MUTANTS = [
         "module_utils/_core/test_health.py",
     ),
     in_plugin(
+        "host_audit: what could not be looked at is ok",
+        "module_utils/_core/audit.py",
+        "        return NOT_LOOKED_AT, unseen[0]",
+        "        return OK, unseen[0]",
+        "module_utils/_core/test_audit.py",
+    ),
+    in_plugin(
         "image_export: what was exported before is written again",
         "module_utils/_store/image_chunks.py",
         "known.get(digest) or ",

@@ -124,6 +124,7 @@ SECTIONS = {
         "roles/stack/tasks/*.yml",
     ],
     "Removal": ["_release/removal.py", "playbooks/remove.yml"],
+    "The audit": ["_core/audit.py", "_release/host_audit.py", "roles/audit/tasks/*.yml"],
     "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [
         "_backup/backup.py",

@@ -93,6 +93,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_setup import (
     seen as seen_on,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_host_audit import (
+    World as Audited,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
 )
@@ -303,6 +306,10 @@ def result_of_host_info(place: Path) -> dict[str, Any]:
     return host_info.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 
 
+def result_of_host_audit(place: Path) -> dict[str, Any]:
+    return Audited(place).audit()
+
+
 def result_of_image_export(place: Path) -> dict[str, Any]:
     params = image_export.Params("shop:1", str(place))
     result = image_export.run(params, FakeImageEngine(images={"shop:1": built(b"base")}), check_mode=False)
@@ -489,6 +496,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
     "public_url_info": result_of_public_url_info,
+    "host_audit": result_of_host_audit,
     "host_info": result_of_host_info,
     "image_export": result_of_image_export,
     "image_import": result_of_image_import,

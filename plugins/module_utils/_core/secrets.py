@@ -116,6 +116,11 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def sounds_secret(name: str) -> bool:
+    """Return whether the name of a key says that its value is a secret, and not where a file with one is."""
+    return bool(_NAMED.search(name)) and not _PUBLIC.fullmatch(name) and not name.upper().endswith("_FILE")
+
+
 def password_in(address: str) -> str:
     """Return the password in an address such as ``https://user:password@host/``, or nothing."""
     login = re.search(r"//[^/?#@]*?:([^/?#]*)@", address)

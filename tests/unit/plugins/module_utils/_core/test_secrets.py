@@ -11,7 +11,12 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import CONTROL
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import Mask, password_in, secrets_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import (
+    Mask,
+    password_in,
+    secrets_of,
+    sounds_secret,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -111,3 +116,17 @@ def test_the_password_in_an_address_is_a_secret_alone_too() -> None:
 )
 def test_where_a_password_stands(address: str, password: str) -> None:
     assert password_in(address) == password
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("PAYLOAD_SECRET", True),
+        ("smtp_password", True),
+        ("API_KEY_FILE", False),
+        ("NEXT_PUBLIC_KEY", False),
+        ("PORT", False),
+    ],
+)
+def test_a_name_that_sounds_secret(name: str, secret: bool) -> None:
+    assert sounds_secret(name) is secret

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What mends a finding of the audit, by the id of its rule."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from .remedies import play, setting
+
+_DEPLOY = f"{play('deploy')} makes the container anew"
+_THEIRS = "Whoever runs these containers has to change them"
+_CONFIG = f"{setting('engine_config')}, then {play('setup')}"
+_SSH = "in a file below /etc/ssh/sshd_config.d, then: systemctl reload ssh"
+
+REMEDIES: Mapping[str, str] = {
+    "app-privileged": f"{_DEPLOY}, without that.",
+    "app-docker-socket": f"{_DEPLOY}, without that mount.",
+    "app-user": "Let the image start as another user, or have its entrypoint become one (PUID and PGID do, in ours).",
+    "app-host-namespaces": f"{_DEPLOY}, without that.",
+    "app-host-mounts": f"{_DEPLOY}, without those mounts; named volumes hold its data.",
+    "app-published-ports": f"{_DEPLOY}, without published ports.",
+    "app-confinement": f"{_DEPLOY}, without those options.",
+    "app-capabilities": "Drop all capabilities, and add those that the entrypoint needs.",
+    "app-effective-capabilities": "Let its processes run as another user than root.",
+    "app-no-new-privileges": f"{_CONFIG}, for all containers made afterwards.",
+    "app-devices": f"{_DEPLOY}, without devices.",
+    "app-memory-limit": f"{_DEPLOY}, with {setting('memory_limit')}.",
+    "app-pids-limit": "Limit the number of its processes.",
+    "app-restart": f"{setting('restart_policy', 'unless-stopped')}, then {play('deploy')}.",
+    "app-health-check": f"{setting('health', 'probe')}, then {play('deploy')}.",
+    "app-secrets": "Give it secrets as files.",
+    "app-log-limit": f"{_DEPLOY}, with {setting('log_max_size')}.",
+    "app-image-age": f"{setting('base_refresh', 'always')}, then {play('update')}.",
+    "app-read-only": "Mount its root file system read-only, with a tmpfs for what it writes.",
+    "app-swap": "Limit memory and swap together to what the memory alone is limited to.",
+    "app-cpu-limit": f"{_DEPLOY}, with {setting('cpu_limit')}.",
+    "app-default-bridge": f"{_DEPLOY}, on {setting('network')}.",
+    "app-image-tag": f"{_DEPLOY}, of an image with a tag of its own.",
+    "others-privileged": f"{_THEIRS}: single capabilities or devices do.",
+    "others-docker-socket": f"{_THEIRS}: give them a proxy of the socket that lets through what they need.",
+    "others-database-ports": f"{_THEIRS}: publish on 127.0.0.1, or on no port and a network that both are on.",
+    "others-host-mounts": f"{_THEIRS}: mount the one directory that is needed, read-only.",
+    "others-published-ports": f"{_THEIRS}: publish on 127.0.0.1; or allow the port with {setting('audit_ports')}.",
+    "others-host-namespaces": f"{_THEIRS}.",
+    "others-log-limit": f"Make them anew after {_CONFIG}: options of the file count for new containers alone.",
+    "engine-tcp": "Take the address away from hosts or from the unit, or ask for certificates (tlsverify).",
+    "engine-daemon-json": "Correct it, check it with dockerd --validate, then: systemctl restart docker",
+    "engine-seccomp": "Use a kernel with seccomp, and no seccomp-profile unconfined.",
+    "engine-version": f"{play('setup')} installs it.",
+    "engine-compose-version": f"{play('setup')} installs it.",
+    "engine-daemon-json-applied": "See whether a flag of the unit says otherwise, then: systemctl restart docker",
+    "engine-live-restore": f"{_CONFIG}.",
+    "engine-insecure-registries": "Give the registry a certificate, and take it out of insecure-registries.",
+    "engine-mandatory-access": "Switch AppArmor on in the kernel: apt-get install apparmor, then reboot.",
+    "engine-docker-group": "Take them out: gpasswd --delete USER docker; sudo asks who it is, and writes it down.",
+    "engine-log-limit": f"{_CONFIG}.",
+    "engine-no-new-privileges": f"{_CONFIG}.",
+    "engine-user-namespace": "userns-remap in daemon.json, on a host without containers: all volumes change owners.",
+    "engine-experimental": f"{_CONFIG}.",
+    "engine-icc": f"icc: false by {_CONFIG}; other networks are not concerned.",
+    "file-docker-socket": "systemctl restart docker.socket, and see what has changed it.",
+    "file-env": f"{play('deploy')} writes it anew, with mode 0600.",
+    "file-secrets": "chmod 0400, each file, and 0700 for their directory.",
+    "file-backups": "chmod 0700, the directory, and 0600 for its files.",
+    "file-tls-keys": "chmod 0600, and 0640 where a group has to read them.",
+    "file-app": "chown root, and chmod go-w.",
+    "file-daemon-json": "chown root, and chmod go-w.",
+    "file-containerd-socket": "systemctl restart containerd, and see what has changed it.",
+    "host-firewall": "Let 22, 80 and 443 in and drop the rest, with nftables or ufw.",
+    "host-open-ports": f"End it, let it listen on 127.0.0.1, or allow the port with {setting('audit_ports')}.",
+    "host-ssh-root": f"PermitRootLogin prohibit-password {_SSH}",
+    "host-distribution": "Upgrade the distribution.",
+    "host-ssh-passwords": f"PasswordAuthentication no and KbdInteractiveAuthentication no {_SSH}",
+    "host-nftables-flush": "Delete and make your own tables in its place, and restart the engine once.",
+    "host-security-updates": "apt-get install unattended-upgrades, and set APT::Periodic::Unattended-Upgrade to 1.",
+    "host-reboot": "Reboot; the application starts by itself.",
+    "host-clock": "timedatectl set-ntp true",
+    "host-sysctls": "Set them in a file below /etc/sysctl.d, then: sysctl --system",
+    "backup-sets": f"{play('backup')} makes one, and {play('schedule')} one each night.",
+    "backup-age": f"{play('backup')} makes one, and {play('schedule')} one each night.",
+    "backup-drill": f"{play('restore_drill')} makes one, and {play('schedule')} one each month.",
+    "backup-offsite": f"{setting('backup_offsite_repository')}, then {play('backup')}.",
+}
