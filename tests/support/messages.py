@@ -83,6 +83,7 @@ SECTIONS = {
         "_release/engine_config.py",
         "_release/engine_setup.py",
     ],
+    "The firewall": ["_core/firewall.py", "_engine/nftables.py", "_release/firewall.py"],
     "The network": ["roles/proxy_network/tasks/*.yml"],
     "Sources": [
         "_core/git.py",

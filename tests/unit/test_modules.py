@@ -88,6 +88,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_setup import (
     seen as seen_on,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_firewall import (
+    Host as Closing,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
 )
@@ -453,6 +456,10 @@ def result_of_engine_setup_info(place: Path) -> dict[str, Any]:
     return dict(seen_on(Bare()))
 
 
+def result_of_firewall(place: Path) -> dict[str, Any]:
+    return Closing(place).run()
+
+
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "app_remove": result_of_app_remove,
     "apt_source": result_of_apt_source,
@@ -470,6 +477,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "container_logs": result_of_container_logs,
     "deploy_lock": result_of_deploy_lock,
     "env_file": result_of_env_file,
+    "firewall": result_of_firewall,
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
     "host_info": result_of_host_info,
