@@ -105,8 +105,11 @@ def ruleset(
         _chain(
             "container",
             "ct original ip daddr 127.0.0.0/8 drop",
-            f"ct status dnat meta l4proto tcp ct original proto-dst {tcp} accept",
-            f"ct status dnat meta l4proto udp ct original proto-dst {udp} accept",
+            # A rule for each, since nft 1.0.6 does not read what it prints of a set of these.
+            *(
+                f"ct status dnat meta l4proto {name} ct original proto-dst {port} accept"
+                for name, port in opened.each()
+            ),
             "ct status dnat drop",
             *_each("oifname", docker, "drop"),
         ),
@@ -123,7 +126,7 @@ def ruleset(
         chains += [
             _chain(
                 "host",
-                "meta l4proto { icmp, ipv6-icmp } accept",
+                "meta l4proto { 1, 58 } accept",  # ICMP, ICMPv6; their names are not known on each host
                 f"udp dport {_set(map(str, _DHCP))} accept",
                 f"tcp dport {tcp} accept",
                 f"udp dport {udp} accept",

@@ -311,8 +311,8 @@ def _apply(params: Params, world: World, look: Look) -> None:
     }
     _write(params.volatile("pending"), json.dumps(facts))
     # Whoever takes the file away decides: this, or who confirms.
-    script = 'mv "$1/pending" "$1/taken-back" && exec "$2" -f "$1/former"'
-    world.later(ROLLBACK, params.confirm_timeout, ["/bin/sh", "-c", script, "sh", params.run, NFT])
+    script = 'mv "$1/pending" "$1/taken-back" && { "$2" -f "$1/former" || "$2" delete table inet "$3"; }'
+    world.later(ROLLBACK, params.confirm_timeout, ["/bin/sh", "-c", script, "sh", params.run, NFT, TABLE])
     try:
         world.nft.load(look.rules)
     except DockerVpsError:

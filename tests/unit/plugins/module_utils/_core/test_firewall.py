@@ -67,8 +67,11 @@ def test_the_rules() -> None:
     assert chains(text) == {
         "container": [
             "ct original ip daddr 127.0.0.0/8 drop",
-            f"ct status dnat meta l4proto tcp ct original proto-dst {ports} accept",
-            "ct status dnat meta l4proto udp ct original proto-dst { 443 } accept",
+            "ct status dnat meta l4proto tcp ct original proto-dst 22 accept",
+            "ct status dnat meta l4proto tcp ct original proto-dst 80 accept",
+            "ct status dnat meta l4proto tcp ct original proto-dst 443 accept",
+            "ct status dnat meta l4proto tcp ct original proto-dst 9000 accept",
+            "ct status dnat meta l4proto udp ct original proto-dst 443 accept",
             "ct status dnat drop",
             'oifname { "docker0", "docker_gwbridge", "shop" } drop',
             'oifname "br-*" drop',
@@ -81,7 +84,7 @@ def test_the_rules() -> None:
             "goto container",
         ],
         "host": [
-            "meta l4proto { icmp, ipv6-icmp } accept",
+            "meta l4proto { 1, 58 } accept",
             "udp dport { 68, 546 } accept",
             f"tcp dport {ports} accept",
             "udp dport { 443 } accept",

@@ -123,10 +123,10 @@ class Host:
         """Do what systemd does then."""
         assert self.timer
         command, self.timer = [*self.timer], None
-        command[-1] = "cat"  # in place of nft
+        command[-2] = "cat"  # in place of nft
         command[2] = command[2].replace(" -f", "")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if not done.returncode:
+        if not done.stderr:
             self.load(done.stdout)
 
     def run(self, state: str = "present", check_mode: bool = False, **options: Any) -> dict[str, Any]:
