@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,10 @@ properties: $(ready) ## Back up and restore 500 random volumes, and compare all 
 kills: engine $(ready) ## Kill backups, restores and updates at any time under a writer (minutes); ONLY=updates for one kind
 	tests/support/base_image.sh
 	python tests/properties/kills.py $(ONLY) $(if $(SEED),--seed $(SEED))
+
+firewall-kills: engine $(ready) ## Kill 20 plays that set the firewall up at any time, and see that SSH answers each time (minutes)
+	tests/support/packages.sh openssh-client
+	python tests/properties/firewall_kills.py $(if $(SEED),--seed $(SEED))
 
 molecule: engine $(ready) ## Test roles on instances with systemd and an engine of their own, WAITING_JOBS at once; SCENARIO=backup for one
 	JOBS=$(WAITING_JOBS) tests/support/molecule.sh $(SCENARIO)

@@ -279,6 +279,27 @@ MUTANTS = [
         "module_utils/_release/test_image_pull.py",
     ),
     in_plugin(
+        "firewall: what was confirmed is taken back all the same",
+        "module_utils/_release/firewall.py",
+        'mv "$1/pending" "$1/taken-back" &&',
+        'mv "$1/pending" "$1/taken-back";',
+        "module_utils/_release/test_firewall.py",
+    ),
+    in_plugin(
+        "firewall: a boot loads rules that nobody has confirmed",
+        "module_utils/_release/firewall.py",
+        "    _apply(params, world, look)\n",
+        "    _apply(params, world, look)\n    _keep(params, world, look.rules, ())\n",
+        "module_utils/_release/test_firewall.py",
+    ),
+    in_plugin(
+        "firewall: the port in a container counts, not the published one",
+        "module_utils/_core/firewall.py",
+        "meta l4proto {name} ct original proto-dst {port} accept",
+        "{name} dport {port} accept",
+        "module_utils/_core/test_firewall.py",
+    ),
+    in_plugin(
         "image_push: the name that the push needs stays",
         "module_utils/_release/image_push.py",
         "            engine.remove_image(params.reference)",

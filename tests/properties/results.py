@@ -12,12 +12,12 @@ from time import gmtime, strftime
 from typing import Sequence
 
 FILE = Path(__file__).with_name("results.md")
-ORDER = ("volumes", "writers", "backups", "restores", "updates")
+ORDER = ("volumes", "writers", "backups", "restores", "updates", "firewall")
 TITLE = """\
 # What the long runs found
 
-Written by `make properties` and `make kills`; each section by the last run of its kind. A number that is not as it
-should be is in bold, and the run has failed.
+Written by `make properties`, `make kills` and `make firewall-kills`; each section by the last run of its kind. A number
+that is not as it should be is in bold, and the run has failed.
 """
 
 

@@ -86,6 +86,7 @@ SECTIONS = {
         "_release/engine_setup.py",
     ],
     "The public address": ["_release/public_check.py"],
+    "The firewall": ["_core/firewall.py", "_engine/nftables.py", "_release/firewall.py"],
     "The network": ["roles/proxy_network/tasks/*.yml"],
     "Sources": [
         "_core/git.py",

@@ -95,6 +95,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_host_audit import (
     World as Audited,
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_firewall import (
+    Host as Closing,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
@@ -473,6 +475,8 @@ def result_of_public_url_info(place: Path) -> dict[str, Any]:
     given = {"url": "https://www.example.com/", "text": "", "container": "app", "here": False, "fail": False}
     served = Visit(None, "answers 200", "203.0.113.9", 200, 61.3)
     return public_url_info.run(public_url_info.params_of(given), lambda *_asked: served)
+def result_of_firewall(place: Path) -> dict[str, Any]:
+    return Closing(place).run()
 
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
@@ -493,6 +497,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "container_logs": result_of_container_logs,
     "deploy_lock": result_of_deploy_lock,
     "env_file": result_of_env_file,
+    "firewall": result_of_firewall,
     "git_checkout": result_of_git_checkout,
     "notification": result_of_notification,
     "public_url_info": result_of_public_url_info,

@@ -12,6 +12,7 @@ import re
 from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from .firewall import INTERFACE
 from .health_check import is_command
 from .remedies import setting
 from .text import short
@@ -73,10 +74,19 @@ _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@|(?<=http:)//[^/@\s]*@|(?<=https:)/
 
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "port": (_whole(1, 65535), "a port number between 1 and 65535"),
+    "ports": (
+        lambda value: isinstance(value, list) and all(map(_whole(1, 65535), value)),
+        "a list of port numbers between 1 and 65535",
+    ),
+    "interfaces": (
+        lambda value: isinstance(value, list) and all(map(_matches(INTERFACE), value)),
+        "a list of names of network interfaces such as wg0",
+    ),
     "id": (_whole(1, 2**32 - 2), "a number between 1 and 4294967294 (never 0, which is root)"),
     "count": (_whole(1, 10**6), "a whole number of at least 1"),
     "places": (_whole(0, 10**6), "a whole number of at least 0"),
     "seconds": (_number(0, 86400), "a number of seconds between 0 and 86400"),
+    "timeout": (_number(10, 86400), "a number of seconds between 10 and 86400"),
     "seconds_or_auto": (
         lambda value: value == "auto" or _number(0, 86400)(value),
         "auto or a number of seconds between 0 and 86400",

@@ -49,6 +49,29 @@ class EngineService:
             if any(path.endswith("docker.sock") for path in line.split()[1:])
         ]
 
+    def published(self) -> dict[tuple[str, int], str]:
+        """Return the names of running containers by the ports of the host, with their protocols, that they publish.
+
+        Those on loopback addresses, which others do not reach anyway, are left out.
+        """
+        names = self.running()
+        form = "{{json .Name}} {{json .NetworkSettings.Ports}}"
+        found = {}
+        for line in _answer("inspect", "--format", form, *names).splitlines() if names else ():
+            name, ports = line.split(" ", 1)
+            for inner, bindings in (json.loads(ports) or {}).items():
+                for binding in bindings or ():
+                    if not binding["HostIp"].startswith(("127.", "::1")):
+                        key = (inner.rpartition("/")[2], int(binding["HostPort"]))
+                        found[key] = json.loads(name).lstrip("/")
+        return found
+
+    def bridges(self) -> list[str]:
+        """Return the names that people have given to bridges of its networks."""
+        ids = _answer("network", "ls", "--filter", "driver=bridge", "--quiet").split()
+        form = '{{index .Options "com.docker.network.bridge.name"}}'
+        return _answer("network", "inspect", "--format", form, *ids).split() if ids else []
+
     def routes(self) -> Sequence[str]:
         """Return the destinations of the host's routes that are not the engine's."""
         found: list[dict[str, Any]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.health import Start
@@ -21,6 +22,19 @@ def systemctl(*arguments: str) -> str:
         DockerVpsError: it fails.
     """
     return run(["systemctl", *arguments], WITHIN, {**os.environ, "TZ": "UTC", "LC_ALL": "C"})
+
+
+def later(unit: str, seconds: float, command: Sequence[str]) -> None:
+    """Have systemd run a command once, after so many seconds; a reboot forgets it.
+
+    Args:
+        unit: the name of the timer and its service, without the ending.
+
+    Raises:
+        DockerVpsError: it refuses, such as when there is a unit of that name.
+    """
+    options = [f"--unit={unit}", "--collect", "--quiet", f"--on-active={seconds:g}"]
+    run(["systemd-run", *options, "--timer-property=AccuracySec=100ms", "--", *command], WITHIN)
 
 
 def engine_start() -> Start:

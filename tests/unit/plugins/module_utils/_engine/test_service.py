@@ -125,3 +125,19 @@ def test_an_engine_that_makes_no_network(commands: Commands, monkeypatch: pytest
     monkeypatch.setenv("NETWORK", "1")
     with pytest.raises(DockerVpsError, match="docker network ended with code 1"):
         EngineService().check([])
+
+
+def test_what_its_containers_publish(commands: Commands) -> None:
+    bindings = [{"HostIp": "0.0.0.0", "HostPort": "3000"}, {"HostIp": "::", "HostPort": "3000"}]
+    ports = {"80/tcp": bindings, "81/tcp": [{"HostIp": "127.0.0.1", "HostPort": "3001"}], "82/udp": None}
+    asked = f"""case "$1" in ps) echo shop ;; *) echo '"/shop" {json.dumps(ports)}'; echo '"/bare" null' ;; esac"""
+    commands(docker=asked)
+    assert EngineService().published() == {("tcp", 3000): "shop"}
+    commands(docker="exit 1")
+    assert EngineService().published() == {}
+    assert EngineService().bridges() == []
+
+
+def test_the_names_that_people_give_to_bridges(commands: Commands) -> None:
+    commands(docker="""case "$2" in ls) echo 1; echo 2 ;; *) echo docker0; echo; echo br-shop ;; esac""")
+    assert EngineService().bridges() == ["docker0", "br-shop"]

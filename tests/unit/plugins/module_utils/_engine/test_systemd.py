@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.systemd import engine_start
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.systemd import engine_start, later
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_when_the_engine_was_started(
         (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho '{output}'\n")
         (tmp_path / "systemctl").chmod(0o755)
     assert engine_start() == start
+
+
+def test_what_is_done_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "systemd-run").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/given\n')
+    (tmp_path / "systemd-run").chmod(0o755)
+    later("back", 60.0, ["/bin/sh", "-c", "mv a b"])
+    given = (tmp_path / "given").read_text().splitlines()
+    assert {"--unit=back", "--on-active=60", "--timer-property=AccuracySec=100ms"} <= set(given)
+    assert given[-4:] == ["--", "/bin/sh", "-c", "mv a b"]

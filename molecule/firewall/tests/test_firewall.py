@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a neighbour reaches of a host, over IPv4 and IPv6, of its containers and of its loopback address."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from testinfra.host import Host
+
+OPEN = [22, 80, 443]
+HOST = ["192.0.2.1", "2001:db8::1"]
+
+
+def reached(host: Host, step: str) -> dict[str, list[int]]:
+    """Return the ports that answered, by address."""
+    found: dict[str, list[int]] = json.loads(host.file(f"/root/notes/{step}").content_string)
+    return found
+
+
+def test_it_does_not_depend_on_what_docker_and_nftables_service_do(host: Host) -> None:
+    listed = [
+        host.file(f"/root/notes/systemctl {verb} nftables").content_string for verb in ("start", "reload", "restart")
+    ]
+    assert "dport { 22, 80, 443 } accept" in listed[0]
+    assert listed == listed[:1] * 3
+
+
+def test_rules_that_nobody_confirmed_were_loaded_for_a_while(host: Host) -> None:
+    assert "dport { 22, 80, 443, 5432 } accept" in host.file("/root/notes/loaded").content_string
+
+
+def test_nothing_is_left_of_it(host: Host) -> None:
+    assert "docker_vps" not in host.check_output("nft list tables")
+    assert reached(host, "absent").keys() == reached(host, "before").keys()
+    assert [reached(host, "absent")[address] for address in HOST] == [
+        reached(host, "before")[address] for address in HOST
+    ]
+    assert host.check_output("find /etc -name 'docker-vps*'") == ""
+
+
+def test_ufw_has_what_it_had(host: Host) -> None:
+    assert host.run("diff -r /etc/ufw /root/ufw").stdout == ""
+    assert host.check_output("iptables-save | grep ^-A") == host.file("/root/notes/iptables").content_string.strip()
+
+
+def test_without_it_everything_is_open(host: Host) -> None:
+    before = reached(host, "before")
+    assert [before[address] for address in HOST] == [[22, 80, 443, 3000, 3001, 5432, 28080]] * 2
+    assert all(before.values())
+    assert len(before) == 6
+
+
+@pytest.mark.parametrize("step", ["present", "restarts", "unconfirmed", "boot", "ufw"])
+def test_exactly_three_ports_are_open(host: Host, step: str) -> None:
+    found = reached(host, step)
+    assert {address: ports for address, ports in found.items() if ports} == dict.fromkeys(HOST, OPEN)
+    assert len(found) == 6
