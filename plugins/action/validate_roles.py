@@ -13,7 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, secret_files, validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import tidy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
@@ -120,6 +120,7 @@ def _wrong(
     for name in [name for name in values if rules[name].get("kind") == "hooks"]:
         found += _hooks(name, values[name], inventory)
     found += _clashes(values, found)
+    found += _secrets(values)
     for section in _sections():
         names = section.get("one_of", ())
         if {*roles} & {*section.get("required_by", ())} and {*names} <= {*values}:
@@ -140,6 +141,14 @@ def _clashes(values: Mapping[str, Any], refused: Sequence[str]) -> list[str]:
         return []
     pairs = [(values[volume], values[mount]) for volume, mount in zip(names[::2], names[1::2]) if values[volume]]
     return validators.clashes(further, pairs, values[further])
+
+
+def _secrets(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the keys that are given to the container as files."""
+    listed, extra, mode = "docker_vps_secret_keys", "docker_vps_env", "docker_vps_secrets"
+    if not {listed, extra, mode} <= {*values}:
+        return []
+    return secret_files.problems(values[listed], values[extra] or {}, values[mode])
 
 
 def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple[list[str], Any]:

@@ -49,6 +49,12 @@ options:
     description: Also write C(<path>.example), which explains every known key and contains no secret.
     type: bool
     default: true
+  rotate:
+    description:
+      - Write another E(PAYLOAD_SECRET) than the one in the file, the one that is given, or a generated one.
+      - It is refused when the one that is given is in the file already.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.diff
@@ -142,6 +148,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         uid=user_id(given["owner"]),
         gid=group_id(given["group"]),
         example=given["example"],
+        rotate=given["rotate"],
     )
 
 
@@ -155,6 +162,7 @@ def main() -> None:
             "owner": {"type": "str", "default": "root"},
             "group": {"type": "str", "default": "root"},
             "example": {"type": "bool", "default": True},
+            "rotate": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -54,6 +54,21 @@ options:
       - Used in check mode only, since the file is otherwise written before.
     type: bool
     default: false
+  secret_pending:
+    description:
+      - Whether an earlier task of the play would put another E(PAYLOAD_SECRET) into the env file.
+      - Used in check mode only, as O(env_pending) is.
+    type: bool
+    default: false
+  secrets:
+    description:
+      - The keys of the environment whose values the container gets as files. O(definition) must name, for each, the
+        secret C(<directory>/releases/{release}/secrets/<key>), and as its env file
+        C(<directory>/releases/{release}/container.env). What is in braces becomes the id of the release, in whose
+        folder these files are made of the env file.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.cutover
@@ -118,6 +133,7 @@ release:
     rolled_back_to: ""
     pulled: ""
     base: docker.io/library/node:22-alpine@sha256:0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
+    secrets: [PAYLOAD_SECRET]
 cautions:
   description: Problems that did not stop the release.
   returned: success
@@ -156,8 +172,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
     Raises:
         InvalidInput: one cannot be right.
     """
-    more = {key: given[key] for key in ("definition", "image", "pulled", "revision", "data_on_failure", "env_pending")}
-    return cutover_of(given, **more)
+    names = ("definition", "image", "pulled", "revision", "data_on_failure", "env_pending", "secret_pending")
+    return cutover_of(given, secrets=tuple(given["secrets"]), **{key: given[key] for key in names})
 
 
 def main() -> None:
@@ -170,6 +186,8 @@ def main() -> None:
             "revision": {"type": "str", "default": ""},
             "data_on_failure": {"type": "str", "choices": list(WAYS), "default": WAYS[0]},
             "env_pending": {"type": "bool", "default": False},
+            "secret_pending": {"type": "bool", "default": False, "no_log": False},
+            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
             **CUTOVER_ARGUMENTS,
             **ENGINE_ARGUMENTS,
         },

@@ -93,6 +93,7 @@ release:
     seconds: 14.2
     pulled: ""
     base: docker.io/library/node:22-alpine@sha256:0c5d1c3a6cf1e30a1b7d2f2c5b9ef3a3b6f04c3e4f0d8a5c6f7e8d9c0b1a2f3e
+    secrets: [PAYLOAD_SECRET]
     rolled_back_to: ""
 cautions:
   description: Problems that did not stop the rollback.

@@ -389,6 +389,18 @@ MUTANTS = [
         "        files.put_back(path, before)\n        try:",
         "        try:",
         "module_utils/_release/test_engine_config.py",
+        "release_cutover: API keys are not counted",
+        "module_utils/_release/secret_change.py",
+        'if number != "0":',
+        "if False:",
+        "module_utils/_release/test_secret_change.py",
+    ),
+    in_plugin(
+        "release_cutover: secrets are files of anybody",
+        "module_utils/_store/releases.py",
+        "0o400",
+        "0o444",
+        "module_utils/_store/test_releases.py",
     ),
     # Roles
     in_role("preflight", "tasks/apply.yml", "{{ docker_vps_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
@@ -397,6 +409,9 @@ MUTANTS = [
     in_role("env_file", "tasks/apply.yml", "combine(docker_vps_env)", "combine({})", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "package-manager install", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ docker_vps_health_retries }}", "5", "test_deploy.py"),
+    in_role(
+        "image", "files/docker-entrypoint.sh", '${value%"$newline"}', "${value}", "test_secrets.py", "-k", "newline"
+    ),
     in_role(
         "backup",
         "tasks/apply.yml",

@@ -108,7 +108,7 @@ SECTIONS = {
     ],
     "An image from a registry": ["_release/image_pull.py", "_release/base_images.py", "_release/image_push.py"],
     "What is in an image": ["_release/image_sbom.py", "_core/advisories.py", "_engine/npm_registry.py"],
-    "The env file": ["_store/env_file.py"],
+    "The env file": ["_store/env_file.py", "_core/secret_files.py", "_release/secret_change.py"],
     "The lock of a play": ["_core/deploy_lock.py", "_store/deploy_lock.py", "action/deploy_lock.py"],
     "Health": ["_core/health.py", "_core/health_wait.py", "_release/health_probe.py", "modules/container_health.py"],
     "Releases": [

@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from .._core import dotenv, hardening, health_check
+from .._core import dotenv, hardening, health_check, secret_files
 from .._core.clock import WallClock
 from .._core.environment import database_path
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
@@ -258,9 +258,10 @@ class _Drill:
         release = self.backup_set.manifest.release
         live = (self.engine.container(release.container) if release.container else None) or {}
         limits = live.get("HostConfig") or {}
+        secrets = self.secrets(live)
         return {
             "Image": self.image,
-            "Env": [f"{key}={value}" for key, value in self.env.items()],
+            "Env": [f"{key}={value}" for key, value in secret_files.environment(self.env, secrets).items()],
             "Labels": self.labels,
             "Healthcheck": {
                 "Test": health_check.as_test(self.params.health, self.params.health_command, url, 9),
@@ -279,6 +280,10 @@ class _Drill:
                         "VolumeOptions": {"NoCopy": True},  # or the image's files would fill an empty one
                     }
                     for each in self.archives
+                ]
+                + [
+                    {"Type": "bind", "Source": source, "Target": f"{secret_files.MOUNT}/{name}", "ReadOnly": True}
+                    for name, source in secrets.items()
                 ],
                 "RestartPolicy": {"Name": "no"},
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
@@ -290,6 +295,11 @@ class _Drill:
                 "OomScoreAdj": 1000,
             },
         }
+
+    def secrets(self, live: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the files of the live container's secrets, by their names; none when the set's image takes none."""
+        given = secret_files.mounted(live) if secret_files.takes_files(self.engine.image(self.image)) else {}
+        return {name: source for name, source in given.items() if self.env.get(name)}
 
     @property
     def labels(self) -> Mapping[str, str]:

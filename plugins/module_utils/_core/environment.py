@@ -266,12 +266,16 @@ def plan(
     current: Mapping[str, str],
     data_mount: str,
     new_secret: Callable[[], str],
+    rotate: bool = False,
 ) -> EnvironmentPlan:
     """Decide what the env file shall hold.
 
     A secret that is not given is taken from the current file, or generated with
-    ``new_secret`` when there is none. Optional keys without a value are left out; an
-    unknown key keeps its empty value, which is a value.
+    ``new_secret`` when there is none, or when it is to be another one. Optional keys without a
+    value are left out; an unknown key keeps its empty value, which is a value.
+
+    Args:
+        rotate: whether the secret has to be another one than in the current file.
 
     Raises:
         InvalidInput: one or more keys are wrong; the message names every one.
@@ -279,10 +283,16 @@ def plan(
     known = {key.name for key in KEYS}
     values = {name: value for name, value in wanted.items() if value or name not in known}
     generated = []
+    if rotate and values.get(SECRET) == current.get(SECRET) is not None:
+        raise InvalidInput(
+            f"The inventory gives the {SECRET} that the application has already, so there is nothing to change it to. "
+            "Put a new one there (openssl rand -hex 32), or leave it out to have one generated and kept on the host."
+        )
     if SECRET not in values:
-        if not current.get(SECRET):
+        kept = "" if rotate else current.get(SECRET, "")
+        if not kept:
             generated.append(SECRET)
-        values[SECRET] = current.get(SECRET) or new_secret()
+        values[SECRET] = kept or new_secret()
     wrong = problems(values, data_mount)
     if wrong:
         raise InvalidInput("The environment is not right: " + "; ".join(wrong) + ".", problems=wrong)

@@ -21,6 +21,9 @@ from .images import identity_of
 
 HEALTHY, FAILED, DEGRADED = "healthy", "failed", "degraded"
 KEEP_AT_LEAST = 2  # the live release, and the one to return to
+ANY = "{release}"
+"""What stands in a definition for the id of its release, in the paths of its files."""
+_FOLDER = "/releases/{}/"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Release:
         config_hash: what Compose hashed of the definition, as the container has it.
         pulled: for an image from a registry, its name there, with its digest.
         base: the image that its image is based on, with its digest; empty when it is not labelled with that.
+        secrets: the keys whose values its container gets as files.
     """
 
     id: str
@@ -61,6 +65,7 @@ class Release:
     config_hash: str = ""
     pulled: str = ""
     base: str = ""
+    secrets: tuple[str, ...] = ()
 
     @property
     def content(self) -> tuple[str, str, str]:
@@ -179,6 +184,16 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
+def of_release(definition: str, release_id: str) -> str:
+    """Return a definition with the id of its release where it names files of that."""
+    return definition.replace(_FOLDER.format(ANY), _FOLDER.format(release_id))
+
+
+def of_any(definition: str, release_id: str) -> str:
+    """Return a definition of a release as it is before it has an id."""
+    return definition.replace(_FOLDER.format(release_id), _FOLDER.format(ANY))
+
+
 def schema_of(databases: Mapping[str, str]) -> str:
     """Return one fingerprint for the schemas of databases by their paths; empty for none."""
     return fingerprint(json.dumps(databases, sort_keys=True)) if databases else ""
@@ -197,7 +212,8 @@ def parse(text: str, path: str) -> Release:
     """
     known = {field.name for field in fields(Release)}
     try:
-        return Release(**{key: value for key, value in json.loads(text).items() if key in known})
+        read = {key: value for key, value in json.loads(text).items() if key in known}
+        return Release(**{**read, "secrets": tuple(read.get("secrets", ()))})
     except (ValueError, TypeError, AttributeError) as error:
         folder = os.path.dirname(path)
         raise DockerVpsError(f"{path} is no release ({error}). Move {folder} away, or mend the file.") from error

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterator, Mapping, Optional, Protocol
 
-from .._core import images, logs
+from .._core import images, logs, secret_files
 from .._core.clock import Clock
 from .._core.dotenv import parse
 from .._core.errors import DockerVpsError, InvalidInput
@@ -104,6 +104,8 @@ def _masks(env_file: str, engine: LogEngine, inspected: Mapping[str, Any]) -> Ca
     """Return the function that takes the secrets out of a string."""
     public = images.environment(engine.image(inspected["Image"]))
     own = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or () if pair not in public)
+    given = {name: files.read(path) for name, path in secret_files.mounted(inspected).items()}
+    own.update({name: kept.text for name, kept in given.items() if kept})
     masks = [Mask(secrets_of(own)), Mask(secrets_of(_values_of(env_file) if env_file else {}))]
     return lambda text: masks[1](masks[0](text))[: logs.LONGEST]
 

@@ -36,7 +36,7 @@ from .._store.place import few
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
-from . import public_check, start
+from . import public_check, secret_change, start
 from .cutover_state import COPY, NEXT, OLD, CutoverWorld, UnderWay, boot
 from .health_probe import Probed, refuse_unfit
 from .migration import UNLIMITED, Comparison
@@ -82,8 +82,9 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         DockerVpsError: it is not live; what was before is, unless the message says otherwise.
     """
     engine = world.connect()
-    if params.restore:
-        params = replace(params, strategy=STOP_FIRST)  # nobody may write while the data is exchanged
+    if params.restore or secret_change.is_due(params, world.releases):
+        # Nobody may write while the data is exchanged, nor with the old secret what the new version reads.
+        params = replace(params, strategy=STOP_FIRST)
     if check_mode:
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
         summary = _WOULD[plan].format(release=wanted, how=params.strategy)
@@ -161,6 +162,7 @@ def _looked_at(
         revision=params.revision,
         pulled=params.pulled,
         base=images.base(image),
+        secrets=params.secrets,
         deployed_by=params.deployed_by,
         strategy=params.strategy,
         message="It was interrupted before anything had changed.",

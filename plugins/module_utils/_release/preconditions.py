@@ -15,6 +15,7 @@ from .._backup.restore_source import FromSet
 from .._backup.uploads import UploadsQuery
 from .._backup.users import users
 from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
+from .._core import dotenv, secret_files
 from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
 from .._core.host import PROJECT_LABEL
@@ -26,7 +27,7 @@ from .._store import files, tree
 from .._store.place import few
 from .._store.releases import ENVIRONMENT
 from .._store.sets import Sets
-from . import public_check
+from . import public_check, secret_change
 from .cutover_state import AUTO, NEXT, CutoverWorld
 
 SERVICE = "app"
@@ -69,6 +70,8 @@ class Params:
         backup: the backup to make before; None for none.
         environment: the env file to put live; None is the one that lies on the host.
         env_pending: in check mode, whether the env file on the host is about to change.
+        secret_pending: in check mode, whether it is about to have another PAYLOAD_SECRET.
+        secrets: the keys that the definition gives to the container as files.
         rolled_back_to, restore: the release that is returned to, and the backup set to restore for it.
     """
 
@@ -102,6 +105,8 @@ class Params:
     deployed_by: str = ""
     environment: Optional[files.Kept] = None
     env_pending: bool = False
+    secret_pending: bool = False
+    secrets: tuple[str, ...] = ()
     rolled_back_to: str = ""
     restore: str = ""
 
@@ -185,8 +190,30 @@ def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) ->
         _check_room(data)
     if params.strategy == START_FIRST and not params.start_first_force:
         _refuse_start_first(params.database_volume, engine)
-    cautions = (f"The data would not be put back if this release failed. {problem}",) if problem else ()
+    cautions = (
+        *((f"The data would not be put back if this release failed. {problem}",) if problem else ()),
+        *_secrets(params, world, engine),
+        *secret_change.cautions(params, world.releases, data),
+    )
     return Seen(old, data, _source(params, sets, world, engine, data, problem), cautions)
+
+
+def _secrets(params: Params, world: CutoverWorld, engine: EnginePort) -> Sequence[str]:
+    """Refuse secrets that cannot be given as files, and warn when the image may not take them so."""
+    environment = params.environment or files.read(world.releases.live[ENVIRONMENT])
+    if environment and params.secrets and not params.env_pending:
+        values = dotenv.parse(environment.text)
+        secret_files.environment(values, params.secrets)
+        secret_files.owner(values)
+    image = engine.image(params.image)
+    if not params.secrets or not image or secret_files.takes_files(image):
+        return ()
+    return (
+        f"The image {params.image} gets {', '.join(params.secrets)} as files, and does not say that it reads them: it "
+        f"has to take each from the file whose path is in the variable of its name with {secret_files.SUFFIX}. When it "
+        f"does, label it with {secret_files.LABEL}={secret_files.FILES}; otherwise set "
+        f"{setting('secrets', 'environment')}.",
+    )
 
 
 def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:

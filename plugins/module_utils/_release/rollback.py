@@ -65,9 +65,10 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
     restore, would_lose = _data(params, sets, world, engine, known, target)
     how = replace(
         params.how,
-        definition=definition.text,
+        definition=releases.of_any(definition.text, target.id),
         image=target.image,
         environment=environment,
+        secrets=target.secrets,
         revision=target.revision,
         pulled=target.pulled,
         rolled_back_to=target.id,

@@ -21,7 +21,7 @@ EXPANDED = "\0"  # what no value is
 
 @dataclass(frozen=True)
 class Params:
-    """What to write where, owner and group as numbers."""
+    """What to write where, owner and group as numbers; ``rotate`` is whether the secret has to be another one."""
 
     path: str
     values: Mapping[str, str]
@@ -29,6 +29,7 @@ class Params:
     uid: int
     gid: int
     example: bool
+    rotate: bool = False
 
 
 def user_id(name: str) -> int:
@@ -75,14 +76,14 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
     existing = files.read(params.path)
     current = _parsed(params.path, existing)
     expanded = dotenv.expanded(existing.text) if existing else []
-    if SECRET in expanded and not params.values.get(SECRET):
+    if SECRET in expanded and not params.values.get(SECRET) and not params.rotate:
         raise DockerVpsError(
             f"{SECRET} in {params.path} has a $ that Compose replaces, so the application has another value than "
             f"stands there. Ask the container for it (printenv {SECRET}), and put it into the inventory."
         )
     # The container has other values of these than stand there, so whatever is wanted is another one.
     current = {**current, **dict.fromkeys(expanded, EXPANDED)}
-    plan = environment.plan(params.values, current, params.data_mount, new_secret)
+    plan = environment.plan(params.values, current, params.data_mount, new_secret, params.rotate)
     wanted = files.Kept(dotenv.dump(plan.values, HEADER), MODE, params.uid, params.gid)
     example = params.path + ".example"
     explained = files.Kept(environment.example(), 0o644, params.uid, params.gid)

@@ -3,6 +3,9 @@
 
 ``releases/<id>/`` holds ``release.json``, and ``compose.yml`` and ``.env.production`` as they were; ``log`` is what
 a failed version wrote. The link ``releases/current`` is the only place that says which release is live.
+
+A release whose container gets secrets as files has them in ``secrets/``, and ``container.env`` is its environment
+without them. Both are made of ``.env.production``. Each release has its own, so what a container has mounted stays.
 """
 
 from __future__ import annotations
@@ -11,9 +14,9 @@ import contextlib
 import os
 import shutil
 from dataclasses import replace
-from typing import ContextManager, Optional
+from typing import ContextManager, Mapping, Optional
 
-from .._core import releases
+from .._core import dotenv, releases, secret_files
 from .._core.errors import DockerVpsError
 from .._core.releases import Release
 from .._core.remedies import play
@@ -22,6 +25,7 @@ from .lock import locked
 
 DEFINITION, ENVIRONMENT, LOG, JOURNAL = "compose.yml", ".env.production", "log", "journal.json"
 PREVIOUS = ".previous"
+GIVEN, SECRETS = "container.env", "secrets"
 _RECORD, _CURRENT, _LOCK = "release.json", "current", ".lock"
 
 
@@ -40,11 +44,7 @@ class Releases:
             DockerVpsError: they cannot be made.
         """
         files.make_directory(self.home)
-        files.make_directory(self.directory)
-        try:
-            os.chmod(self.directory, 0o700)
-        except OSError as error:
-            raise files.refused(f"{self.directory} cannot be kept for its owner", error) from error
+        _make_private(self.directory)
 
     def lock(self, what: str, wait: float) -> ContextManager[None]:
         """Hold the lock of this app's releases; see lock.locked."""
@@ -84,7 +84,7 @@ class Releases:
         """Write down a release that is about to be put live."""
         os.mkdir(os.path.join(self.directory, release.id), mode=0o700)
         self.record(release)
-        own = _own(definition)
+        own = _own(releases.of_release(definition, release.id))
         files.replace(self.path(release.id, DEFINITION), replace(own, mode=0o640))
         files.replace(self.path(release.id, ENVIRONMENT), environment)
 
@@ -124,9 +124,29 @@ class Releases:
             wanted_next = existing and to_go and existing.text not in (to_go.text, kept.text)
             if existing != kept and not wanted_next:
                 files.replace(path, kept)
+        for path, kept in self._given(release_id).items():
+            if files.read(path) != kept:
+                _make_private(os.path.dirname(path))
+                files.replace(path, kept)
+
+    def _given(self, release_id: str) -> Mapping[str, files.Kept]:
+        """Return the files with which a release's container is given its secrets, by their paths."""
+        release, environment = self.read(release_id), files.read(self.path(release_id, ENVIRONMENT))
+        if not release or not release.secrets or not environment:
+            return {}
+        values = dotenv.parse(environment.text)
+        given = _own(dotenv.dump(secret_files.environment(values, release.secrets)))
+        user, group = secret_files.owner(values)
+        secrets = {
+            self.path(release_id, os.path.join(SECRETS, name)): files.Kept(
+                secret_files.content(values[name]), 0o400, user, group
+            )
+            for name in release.secrets
+        }
+        return {self.path(release_id, GIVEN): given, **secrets}
 
     def unreleased(self) -> list[str]:
-        """Return where something else lies than the live release's definition and environment.
+        """Return where something else lies than the live release's definition, environment and secrets.
 
         Raises:
             DockerVpsError: no release is live, or a file cannot be read.
@@ -137,14 +157,15 @@ class Releases:
                 f"No release is live in {self.home}: the application was never deployed here, or was removed. "
                 f"Run {play('deploy')}."
             )
-        return [path for name, path in self.live.items() if files.read(path) != files.read(self.path(current, name))]
+        own = [path for name, path in self.live.items() if files.read(path) != files.read(self.path(current, name))]
+        return own + [path for path, kept in self._given(current).items() if files.read(path) != kept]
 
     def definition_diff(self, wanted: str) -> dict[str, str]:
         """Return the definition that lies on the host and the wanted one, as Ansible shows a difference."""
         path = self.live[DEFINITION]
         before = files.read(path)
         return {
-            "before": before.text if before else "",
+            "before": releases.of_any(before.text, self.current()) if before else "",
             "after": wanted,
             "before_header": path,
             "after_header": path,
@@ -153,7 +174,7 @@ class Releases:
     def put_back(self) -> list[str]:
         """Put the live release's files in their places, and return where something else lay.
 
-        What lay there is kept beside it, with ``.previous`` behind its name.
+        What lay there is kept beside it, with ``.previous`` behind its name; of secrets nothing is kept.
 
         Raises:
             DockerVpsError: no release is live, or they cannot be read or written.
@@ -161,7 +182,7 @@ class Releases:
         paths = self.unreleased()
         for path in paths:
             existing = files.read(path)
-            if existing:
+            if existing and path in self.live.values():
                 files.replace(path + PREVIOUS, replace(existing, mode=0o600))
         self.put_live(self.current())
         return paths
@@ -194,6 +215,14 @@ class Releases:
             return []
         except OSError as error:
             raise files.refused(f"{self.directory} cannot be read", error) from error
+
+
+def _make_private(path: str) -> None:
+    files.make_directory(path)
+    try:
+        os.chmod(path, 0o700)
+    except OSError as error:
+        raise files.refused(f"{path} cannot be kept for its owner", error) from error
 
 
 def _own(text: str) -> files.Kept:

@@ -24,8 +24,30 @@ group="${PGID:-1000}"
 check PUID "$user"
 check PGID "$group"
 
+# Export each secret whose file is named after it: X is what X_FILE=/run/secrets/X holds. Others that end with _FILE are the
+# application's own. A newline that an editor leaves at the end is no part of the value.
+take_secrets() {
+    for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)_FILE=\/run\/secrets\/.*$/\1/p'); do
+        eval "file=\${${name}_FILE-} given=\${$name+given}"
+        [ "$file" = "/run/secrets/$name" ] || continue
+        [ -z "$given" ] || fail "$name and ${name}_FILE are both set; leave one of them out"
+        [ -e "$file" ] || fail "$file, which ${name}_FILE names, is not there"
+        [ -f "$file" ] && [ -r "$file" ] || fail "$file, which ${name}_FILE names, cannot be read by user $(id -u)"
+        value="$(cat "$file" && echo .)" || fail "$file, which ${name}_FILE names, cannot be read"
+        value="${value%.}"
+        value="${value%"$newline"}"
+        [ -n "$value" ] || fail "$file, which ${name}_FILE names, is empty"
+        export "$name=$value"
+        unset "${name}_FILE"
+    done
+    unset value
+}
+newline='
+'
+
 if [ "$(id -u)" -ne 0 ]; then
-    # Started with another user (docker run --user): there is nothing to drop.
+    # As the application's user, to whom the files belong; there is nothing to drop.
+    take_secrets
     exec "$@"
 fi
 
@@ -37,6 +59,6 @@ for directory in /data /app/public/media "$PWD/.next/cache"; do
 done
 
 if command -v gosu >/dev/null; then
-    exec gosu "$user:$group" "$@"
+    exec gosu "$user:$group" "$0" "$@"
 fi
-exec su-exec "$user:$group" "$@"
+exec su-exec "$user:$group" "$0" "$@"

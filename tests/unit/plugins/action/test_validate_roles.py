@@ -312,3 +312,15 @@ def test_volumes_are_mounted_apart_from_each_other() -> None:
     assert problems(none, roles=["stack"]) == []
     (problem,) = problems({**none, "docker_vps_media_volume": "shop-media"}, roles=["stack"])
     assert "and shop-media is mounted at /app/public/media." in problem
+
+
+def test_keys_that_are_given_as_files_are_judged() -> None:
+    given = {"docker_vps_secret_keys": ["S3_KYE", "DATABASE_URI"], "docker_vps_env": {"PAYLOAD_SECRET_FILE": "/x"}}
+    told = [
+        "docker_vps_secret_keys names S3_KYE, which docker_vps_env does not have. Add them there, or take them out.",
+        "docker_vps_secret_keys names DATABASE_URI, which is taken for secret when it has a password, and is read in "
+        "the container's environment otherwise. Take it out.",
+    ]
+    assert problems(given, roles=["stack"]) == told
+    both = "docker_vps_env has PAYLOAD_SECRET_FILE, which docker_vps_secrets: files adds. Take it out."
+    assert problems({**given, "docker_vps_secrets": "files"}, roles=["stack"]) == [*told, both]

@@ -40,6 +40,7 @@ def given_params(**changes: Any) -> dict[str, Any]:
         "owner": "root",
         "group": "root",
         "example": False,
+        "rotate": False,
         **changes,
     }
 
@@ -47,6 +48,7 @@ def given_params(**changes: Any) -> dict[str, Any]:
 def test_params_are_read() -> None:
     assert params_of(given_params()) == Params("/x", {"A": "1"}, "/data", 0, 0, False)
     assert params_of(given_params(owner="1234", group="2345")).uid == 1234
+    assert params_of(given_params(rotate=True)).rotate is True
 
 
 @pytest.mark.parametrize(("key", "kind"), [("owner", "user"), ("group", "group")])

@@ -20,6 +20,8 @@ GIVEN = {
     "revision": "4f2c",
     "data_on_failure": "keep",
     "env_pending": True,
+    "secret_pending": True,
+    "secrets": ["PAYLOAD_SECRET"],
 }
 
 
@@ -28,6 +30,7 @@ def test_params_are_read() -> None:
     assert (read.definition, read.image, read.revision) == ("services: {}\n", "shop:1", "4f2c")
     assert read.pulled == "r:5000/site:1@sha256:ab"
     assert (read.data_on_failure, read.env_pending) == ("keep", True)
+    assert (read.secret_pending, read.secrets) == (True, ("PAYLOAD_SECRET",))
 
 
 @pytest.fixture

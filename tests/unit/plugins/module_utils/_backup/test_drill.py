@@ -45,6 +45,7 @@ class FakeDrillEngine(FakeVolumeEngine):
         self.images = {IMAGE_ID}
         self.networks: dict[str, Mapping[str, Any]] = {}
         self.configs: list[Mapping[str, Any]] = []
+        self.labels: Mapping[str, str] = {}
         timeline: list[tuple[float, ContainerSnapshot]] = [
             (0, seen("starting", name=NAME)),
             (3, seen("healthy", name=NAME)),
@@ -68,7 +69,7 @@ class FakeDrillEngine(FakeVolumeEngine):
         return self.health.logs(name, lines) if name in self.containers else []
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
-        return {"Id": name} if name in self.images else None
+        return {"Id": name, "Config": {"Labels": self.labels}} if name in self.images else None
 
     def create_network(self, name: str, labels: Mapping[str, str], internal: bool) -> None:
         assert internal
@@ -214,6 +215,25 @@ def test_how_the_container_is_made(world: World) -> None:
     assert (host["Memory"], host["NanoCpus"], host["OomScoreAdj"]) == (2**30, 10**9, 1000)
     assert host["ReadonlyRootfs"] is True
     assert not {"PortBindings", "Binds"} & {*host}
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_secrets_are_given_as_the_application_has_them(world: World, takes: bool) -> None:
+    """Unless the image of the set is older than that."""
+    source = "/opt/shop/releases/1/secrets"
+    live = [
+        {"Type": "bind", "Source": f"{source}/{name}", "Destination": f"/run/secrets/{name}"} for name in ("KEY", "X")
+    ]
+    world.engine.containers["shop-app"] = {"HostConfig": {}, "Mounts": live}
+    world.engine.labels = {"ptnextjs.docker_vps.secrets": "files"} if takes else {}
+    world.record(release=replace(world.set.manifest.release, container="shop-app"))
+    world.drill()
+    (config,) = world.engine.configs
+    given = [one for one in config["HostConfig"]["Mounts"] if one["Type"] == "bind"]
+    mount = {"Type": "bind", "Source": f"{source}/KEY", "Target": "/run/secrets/KEY", "ReadOnly": True}
+    assert given == ([mount] if takes else [])
+    keys = [one.split("=")[0] for one in config["Env"]]
+    assert keys == ["PAYLOAD_SECRET", "DATABASE_URI", "PUID", "KEY_FILE" if takes else "KEY"]
 
 
 @pytest.mark.parametrize("tables", [None, {}])

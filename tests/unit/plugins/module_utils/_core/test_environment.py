@@ -446,3 +446,24 @@ def test_all_values_together_are_no_longer_than_the_kernel_carries() -> None:
     (message,) = problems({**RIGHT, **many}, "/data")
     assert message.startswith("all values together have 2000")
     assert problems({**RIGHT, **dict(list(many.items())[:19])}, "/data") == []
+
+
+OTHER = SECRET[::-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "current", "becomes"),
+    [("", SECRET, OTHER), ("", "", OTHER), (OTHER, SECRET, OTHER), (OTHER, "", OTHER)],
+)
+def test_a_secret_is_rotated(given: str, current: str, becomes: str) -> None:
+    wanted = {**RIGHT, "PAYLOAD_SECRET": given}
+    found = plan(wanted, {"PAYLOAD_SECRET": current} if current else {}, "/data", lambda: OTHER, rotate=True)
+    assert found.values["PAYLOAD_SECRET"] == becomes
+    assert found.generated == (() if given else ("PAYLOAD_SECRET",))
+
+
+def test_the_same_secret_is_no_other_one() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"gives the PAYLOAD_SECRET that the application has already, .*openssl rand"
+    ):
+        plan({**RIGHT, "PAYLOAD_SECRET": SECRET}, {"PAYLOAD_SECRET": SECRET}, "/data", never, rotate=True)

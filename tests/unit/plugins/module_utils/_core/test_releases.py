@@ -21,6 +21,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     as_released,
     fingerprint,
     made_of,
+    of_any,
+    of_release,
     parse,
     plan,
     schema_of,
@@ -245,11 +247,20 @@ def test_fingerprints() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    one = replace(ONE, message="schön", downtime=1.5)
+    one = replace(ONE, message="schön", downtime=1.5, secrets=("A", "B"))
     assert parse(text_of(one), "/x") == one
     assert "schön" in text_of(one)
     later = json.dumps({**asdict(one), "invented": 1})
     assert parse(later, "/x") == one
+    earlier = {key: value for key, value in asdict(one).items() if key != "secrets"}
+    assert parse(json.dumps(earlier), "/x") == replace(one, secrets=())
+
+
+def test_a_definition_names_files_of_its_release() -> None:
+    any_release = "image: shop:20260131-020000\nfile: /opt/shop/releases/{release}/secrets/A\n"
+    bound = of_release(any_release, "20260131-020000")
+    assert bound == "image: shop:20260131-020000\nfile: /opt/shop/releases/20260131-020000/secrets/A\n"
+    assert of_any(bound, "20260131-020000") == any_release
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "1", "null", '"x"', "{}", '{"id": "1"}'])

@@ -42,6 +42,7 @@ class FakeLogEngine:
     ) -> None:
         self.written, self.clock, self.ends, self.state = written, clock, ends, state
         self.env, self.public = env, image
+        self.mounts: Sequence[Mapping[str, str]] = ()
         self.asked: list[tuple[int, str, str]] = []
 
     def container(self, name: str) -> Optional[Mapping[str, Any]]:
@@ -49,7 +50,7 @@ class FakeLogEngine:
             return None
         passed = self.clock.passed if self.clock else 0
         found = inspected("exited-3" if passed >= self.ends else self.state)
-        return {**found, "Image": "sha256:ab", "Config": {**found["Config"], "Env": self.env}}
+        return {**found, "Image": "sha256:ab", "Config": {**found["Config"], "Env": self.env}, "Mounts": self.mounts}
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         assert name == "sha256:ab"
@@ -201,3 +202,12 @@ def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_line_is_cut_behind_its_secrets() -> None:
     engine = FakeLogEngine([(1, "x" * 65530 + "c0ffee" * 4 + "y" * 9000)], env=["TOKEN=" + "c0ffee" * 4])
     assert texts(ran(engine)) == ["x" * 65530 + "<TOKEN"]
+
+
+def test_secrets_that_are_files_are_hidden(tmp_path: Path) -> None:
+    (tmp_path / "API_TOKEN").write_text("c0ffee5eed")
+    engine = FakeLogEngine([(1, "token=c0ffee5eed")], env=["API_TOKEN_FILE=/run/secrets/API_TOKEN"])
+    engine.mounts = [
+        {"Source": str(tmp_path / name), "Destination": f"/run/secrets/{name}"} for name in ("API_TOKEN", "GONE")
+    ]
+    assert texts(ran(engine)) == ["token=<API_TOKEN>"]

@@ -327,3 +327,32 @@ def test_there_is_no_backup_of_what_has_written_nothing_yet(site: Site) -> None:
             path.unlink()
     site.deploy("shop:2", backup=site.backing_up())
     assert site.live().backup == ""
+
+
+def test_a_secret_without_a_value(site: Site) -> None:
+    message = refused(site, secrets=("PAYLOAD_SECRET", "GONE")).message
+    assert message.startswith(
+        "GONE should be given to the application as a file, and the env file has no value for it."
+    )
+
+
+def test_nobody_to_give_secrets_to(site: Site) -> None:
+    (site.home / ".env.production").write_text("PAYLOAD_SECRET=x\nPUID=root\n")
+    with pytest.raises(DockerVpsError, match="PUID and PGID must be numbers, but are root and 1000"):
+        site.run(site.params("shop:2", secrets=("PAYLOAD_SECRET",)))
+    assert site.engine.calls == []
+
+
+def test_an_image_that_may_not_take_secrets_from_files(site: Site) -> None:
+    given = site.params("shop:2", secrets=("PAYLOAD_SECRET",))
+    (caution,) = site.run(given, check=True)["cautions"]
+    assert caution == (
+        "The image shop:2 gets PAYLOAD_SECRET as files, and does not say that it reads them: it has to take each from "
+        "the file whose path is in the variable of its name with _FILE. When it does, label it with "
+        "ptnextjs.docker_vps.secrets=files; otherwise set ⟦setting secrets environment⟧."
+    )
+    labels = {"ptnextjs.docker_vps.secrets": "files"}
+    site.engine.images["shop:2"] = {**site.engine.images["shop:2"], "Config": {"Labels": labels}}
+    assert site.run(given, check=True)["cautions"] == []
+    pending = site.params("shop:2", secrets=("GONE",), env_pending=True)
+    assert site.run(pending, check=True)["cautions"] == []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
     APP,
     FATE,
     NEXT,
+    SECRET,
     Killed,
     Site,
     Version,
+    definition_of,
     migrate,
 )
 
@@ -298,3 +301,51 @@ def test_uploads_that_the_older_rows_name_and_that_are_gone_are_told(site: Site)
         result = rollback.run(Params("", "restore", how), site.sets, site.world, check)
         assert result["would_lose"]["uploads_gone"] == 3
         assert "3 uploads that its rows name are not in shop-media: 1.png, 2.png, 3.png." in result["summary"]
+
+
+def with_secrets(site: Site, image: str, *names: str) -> dict[str, Any]:
+    """Put an image live whose container has values as files."""
+    site.engine.add_image(image)
+    folder = f"{site.releases.directory}/{{release}}"
+    definition = json.loads(definition_of(image))
+    definition["secrets"] = {name: {"file": f"{folder}/secrets/{name}"} for name in names}
+    try:
+        return site.run(site.params(image, definition=json.dumps(definition), secrets=names, backup=site.backing_up()))
+    finally:
+        site.clock.passed += 60
+
+
+@pytest.mark.parametrize("names", [("PAYLOAD_SECRET",), ()])
+def test_over_a_change_of_how_secrets_are_given(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """The release that is returned to has its own files, and the one that it is the content of may be forgotten."""
+    site = Site(tmp_path)
+    given = [names, () if names else ("PAYLOAD_SECRET",)]
+    for number, one in enumerate(given):
+        with_secrets(site, f"shop:{number}", *one)
+    target = ids(site)["shop:0"]
+    result = returned(site)
+    live = site.live()
+    folder = Path(site.releases.directory, live.id)
+    assert (result["rolled_back_to"], live.secrets) == (target, names)
+    assert (folder / "secrets/PAYLOAD_SECRET").exists() is bool(names)
+    if names:
+        assert (folder / "secrets/PAYLOAD_SECRET").read_text() == SECRET
+    definition = (site.home / "compose.yml").read_text()
+    assert target not in definition
+    assert (str(folder) in definition) is bool(names)
+    assert live.content == site.releases.read(target).content  # type: ignore[union-attr]
+    assert site.releases.unreleased() == []
+    again = with_secrets(site, "shop:0", *names)
+    assert again["summary"] == f"Release {live.id} is live already."
+
+
+def test_files_of_secrets_are_where_they_were_after_a_failure(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    with_secrets(site, "shop:1", "PAYLOAD_SECRET")
+    before = site.state()
+    site.engine.add_image("shop:2", Version(exits=0.1, answers=9))
+    with pytest.raises(DockerVpsError):
+        site.run(site.params("shop:2", secrets=("PAYLOAD_SECRET",)))
+    after = site.state()
+    assert (after["files"], after["running"]) == (before["files"], before["running"])
+    assert (Path(site.releases.directory, site.live().id) / "secrets/PAYLOAD_SECRET").read_text() == SECRET

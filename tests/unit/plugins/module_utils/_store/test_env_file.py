@@ -273,3 +273,15 @@ def test_a_name_alone_is_in_the_working_directory(host: Host, monkeypatch: pytes
     monkeypatch.chdir(host.place)
     assert host.run(path=".env", example=False)["path"] == ".env"
     assert list(host.files()) == [".env"]
+
+
+def test_a_secret_is_rotated(host: Host) -> None:
+    host.run()
+    host.path.write_text(host.path.read_text() + "PAYLOAD_SECRET=$HOME\n")  # what nobody has to know any more
+    assert host.run(rotate=True, check_mode=True)["updated"] == ["PAYLOAD_SECRET"]
+    host.secrets = [NEXT_SECRET]
+    result = host.run(rotate=True)
+    assert (result["updated"], result["generated"]) == (["PAYLOAD_SECRET"], ["PAYLOAD_SECRET"])
+    assert host.values()["PAYLOAD_SECRET"] == NEXT_SECRET
+    with pytest.raises(InvalidInput, match="so there is nothing to change it to"):
+        host.run({**VALUES, "PAYLOAD_SECRET": NEXT_SECRET}, rotate=True)

@@ -174,3 +174,51 @@ def test_a_directory_of_somebody_else_is_told(releases: Releases, monkeypatch: p
     monkeypatch.setattr(code.os, "chmod", chmod)
     with pytest.raises(DockerVpsError, match="cannot be kept for its owner: Operation not permitted"):
         releases.prepare()
+
+
+PLACE = "/opt/shop/releases/{release}/secrets/WORD"
+
+
+@pytest.fixture
+def secret(releases: Releases) -> Release:
+    """A release whose container has a value as a file."""
+    one = Release(**{**vars(ONE), "secrets": ("WORD",)})
+    env = Kept(f"WORD=x\nOTHER=y\nPUID={os.geteuid()}\nPGID={os.getegid()}\n", 0o600, os.geteuid(), os.getegid())
+    releases.begin(one, f"file: {PLACE}\n", env)
+    releases.put_live(one.id)
+    releases.make_current(one.id)
+    return one
+
+
+def test_secrets_are_files_of_their_release(releases: Releases, secret: Release) -> None:
+    folder = Path(releases.directory, ONE.id)
+    assert (folder / "secrets/WORD").read_text() == "x"
+    assert (mode(folder / "secrets"), mode(folder / "secrets/WORD")) == (0o700, 0o400)
+    given = (folder / "container.env").read_text()
+    assert given == f"OTHER=y\nPUID={os.geteuid()}\nPGID={os.getegid()}\nWORD_FILE=/run/secrets/WORD\n"
+    assert mode(folder / "container.env") == 0o600
+    assert Path(releases.live["compose.yml"]).read_text() == f"file: /opt/shop/releases/{ONE.id}/secrets/WORD\n"
+    assert releases.definition_diff(f"file: {PLACE}\n")["before"] == f"file: {PLACE}\n"
+    assert releases.read(ONE.id) == secret
+    assert releases.unreleased() == []
+
+
+def test_secrets_that_are_gone_are_made_again(releases: Releases, secret: Release) -> None:
+    path = Path(releases.path(ONE.id, "secrets/WORD"))
+    for spoil in (path.unlink, lambda: path.chmod(0o444), lambda: path.write_text("z")):
+        path.exists() and path.chmod(0o600)
+        spoil()
+        assert releases.unreleased() == releases.put_back() == [str(path)]
+        assert (path.read_text(), mode(path)) == ("x", 0o400)
+    assert os.listdir(path.parent) == ["WORD"]  # nothing is kept of what lay there
+
+
+def test_what_a_container_has_mounted_stays(releases: Releases, secret: Release) -> None:
+    before = os.stat(releases.path(ONE.id, "secrets/WORD"))
+    env = Kept("WORD=new\nPUID=1000\nPGID=1000\n", 0o600, os.geteuid(), os.getegid())
+    releases.begin(Release(**{**vars(secret), "id": "2"}), "services: {}\n", env)
+    releases.put_live("2")
+    assert os.stat(releases.path(ONE.id, "secrets/WORD")) == before
+    assert os.stat(releases.path("2", "secrets/WORD")).st_uid == 1000
+    releases.put_live(ONE.id, instead_of="2")
+    assert os.stat(releases.path(ONE.id, "secrets/WORD")) == before
