@@ -389,6 +389,8 @@ MUTANTS = [
         "        files.put_back(path, before)\n        try:",
         "        try:",
         "module_utils/_release/test_engine_config.py",
+    ),
+    in_plugin(
         "release_cutover: API keys are not counted",
         "module_utils/_release/secret_change.py",
         'if number != "0":',

@@ -93,10 +93,11 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_setup import (
     seen as seen_on,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_host_audit import (
-    World as Audited,
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_firewall import (
     Host as Closing,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_host_audit import (
+    World as Audited,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_pull import (
     FakeRegistryEngine,
@@ -475,6 +476,8 @@ def result_of_public_url_info(place: Path) -> dict[str, Any]:
     given = {"url": "https://www.example.com/", "text": "", "container": "app", "here": False, "fail": False}
     served = Visit(None, "answers 200", "203.0.113.9", 200, 61.3)
     return public_url_info.run(public_url_info.params_of(given), lambda *_asked: served)
+
+
 def result_of_firewall(place: Path) -> dict[str, Any]:
     return Closing(place).run()
 
