@@ -188,7 +188,7 @@ def main() -> None:
             "directory": {"type": "path"},
             "env_file": {"type": "path"},
             "sets_directory": {"type": "path"},
-            "secret_files": {"type": "list", "elements": "path", "default": []},
+            "secret_files": {"type": "list", "elements": "path", "default": [], "no_log": False},  # their paths
             "ports": {"type": "list", "elements": "str", "default": ["22/tcp", "80/tcp", "443/tcp", "443/udp"]},
             "engine_version_min": {"type": "str", "default": ""},
             "compose_version_min": {"type": "str", "default": ""},

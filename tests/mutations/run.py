@@ -424,6 +424,7 @@ MUTANTS = [
         "prunes",
     ),
     in_role("restore", "tasks/apply.yml", "else restore_set", "else 'latest'", "test_lifecycle.py", "-k", "named"),
+    in_role("audit", "tasks/apply.yml", 'fail_at: "{{ docker_vps_audit_fail }}"', "fail_at: never", "test_audit.py"),
     in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
     in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
     Mutant(

@@ -38,6 +38,7 @@ class Process:
     uid: int
     capabilities: int
     no_new_privileges: bool
+    ended: bool = False
 
 
 class Port(NamedTuple):
@@ -76,13 +77,14 @@ def process_of(status: str) -> Process:
         uid=int(lines["Uid"].split()[1]),
         capabilities=int(lines["CapEff"], 16),
         no_new_privileges=lines["NoNewPrivs"] == "1",
+        ended=lines["State"].startswith(("Z", "X")),
     )
 
 
 def workers(container: Json, processes: Sequence[Process]) -> list[Process]:
     """Return the processes that a container's first one has started, and that one unless it is a mere init.
 
-    What others run in it, such as its health check, is not among them.
+    What others run in it, such as its health check, is not among them, nor is what has ended and nobody waits for.
 
     Raises:
         CannotTell: it does not run, or its processes were not seen.
@@ -97,7 +99,8 @@ def workers(container: Json, processes: Sequence[Process]) -> list[Process]:
             break
         family += born
         known |= {process.pid for process in born}
-    found = [process for process in family if process.pid != first or process.name not in INITS]
+    alive = [process for process in family if not process.ended]
+    found = [process for process in alive if process.pid != first or process.name not in INITS]
     if not found:
         raise CannotTell("the processes of the container were not seen")
     return found

@@ -67,16 +67,19 @@ def _applied(text: Optional[str], info: Json) -> Verdict:
     asked = {name: value for name, value in _file(text).items() if name in _TOLD}
     if isinstance(asked.get("registry-mirrors"), list):
         asked["registry-mirrors"] = [str(mirror).rstrip("/") for mirror in asked["registry-mirrors"]]
+    pairs = [(name, value, _TOLD[name](info)) for name, value in sorted(asked.items())]
     differ = [
-        f"{name} is {_json(value)} in the file and {_json(runs)} in the engine"
-        for name, value in sorted(asked.items())
-        for runs in [_TOLD[name](info)]
+        f"{name} is {_shown(value)} in the file and {_shown(runs)} in the engine"
+        for name, value, runs in pairs
         if runs != value
     ]
     return not differ, "; ".join(differ) or f"{len(asked)} options that an engine tells of are as in the file"
 
 
-def _json(value: Any) -> str:
+def _shown(value: Any) -> str:
+    """Return a value for people; addresses may hold a password, so lists of them are counted."""
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -113,10 +116,11 @@ def _users(info: Json) -> Verdict:
     return bool(found), listed(found) or "root in a container is root of the host"
 
 
-def _tcp(text: Optional[str], command: Sequence[str]) -> Verdict:
+def _tcp(text: Optional[str], command: Sequence[str], unit: str) -> Verdict:
     config = _file(text)
     hosts = [*flags(command, "-H", "--host"), *(config.get("hosts") or ())]
-    tcp = [host for host in hosts if host.startswith("tcp:")]
+    handed = [line.partition("=")[2].partition(" ")[0] for line in unit.splitlines() if "(Stream)" in line]
+    tcp = [host for host in hosts if host.startswith("tcp:")] + [place for place in handed if place[:1] != "/"]
     verified = config.get("tlsverify") is True or flags(command, "--tlsverify")[:1] == ["true"]
     return not tcp or verified, f"{listed(tcp)} {'with' if verified else 'without'} TLS" if tcp else "no TCP"
 
@@ -161,9 +165,9 @@ RULES = (
         "engine-tcp",
         "critical",
         "CIS 2.7",
-        f"hosts and tlsverify in {PATH} and in the command line of dockerd",
+        f"hosts and tlsverify in {PATH} and in the command line of dockerd, and what docker.socket listens on for it",
         "no TCP, or with tlsverify",
-        ("daemon_json", "command"),
+        ("daemon_json", "command", "socket_unit"),
         _tcp,
     ),
     Rule(

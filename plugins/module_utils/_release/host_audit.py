@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence, Tuple
@@ -14,8 +15,10 @@ from .._core.audit import NEVER, CannotTell, Rule, Unseen, audited, counts, tabl
 from .._core.audit_host import SYSCTLS, BackupFacts, Filters, Kernels, Place, guarded, ssh_ports
 from .._core.audit_remedies import REMEDIES
 from .._core.clock import WallClock
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.os_release import system
+from .._core.remedies import setting
+from .._core.text import listed
 from .._store.releases import DEFINITION
 from .._store.sets import Sets
 
@@ -130,8 +133,10 @@ def run(params: Params, connect: Callable[[], AuditEngine], host: Host, sets: Se
     """Look at everything and return the result.
 
     Raises:
+        InvalidInput: a port is none.
         DockerVpsError: a finding is as severe as params.fail_at; it carries the result.
     """
+    _check_ports(params.ports)
     now = clock.utc()
     looks = {**_of_engine(params, _fact(connect)), **_of_host(params, host), **_of_files(params, host, sets, now)}
     facts = {name: _fact(look) for name, look in looks.items()}
@@ -141,6 +146,14 @@ def run(params: Params, connect: Callable[[], AuditEngine], host: Host, sets: Se
     if too_severe(rows, params.fail_at):
         raise DockerVpsError(too_severe(rows, params.fail_at), **result)
     return result
+
+
+def _check_ports(ports: Sequence[str]) -> None:
+    wrong = [port for port in ports if not re.fullmatch(r"[1-9][0-9]{0,4}/(tcp|udp)", port)]
+    if wrong:
+        raise InvalidInput(
+            f"{listed(wrong)} in {setting('audit_ports')} is no port with its protocol. Write it as in 443/tcp."
+        )
 
 
 def _fact(look: Look) -> Any:
@@ -217,6 +230,7 @@ def _of_host(params: Params, host: Host) -> dict[str, Look]:
     return {
         "processes": lambda: _processes(params, host),
         "command": lambda: _daemon(host),
+        "socket_unit": lambda: _socket_unit(host),
         "compose_version": host.compose_version,
         "groups": lambda: host.text("/etc/group"),
         "filters": lambda: _filters(host),
@@ -248,6 +262,12 @@ def _daemon(host: Host) -> Sequence[str]:
     if not lines:
         raise CannotTell("no process dockerd is seen")
     return [argument for line in lines for argument in line]
+
+
+def _socket_unit(host: Host) -> str:
+    """Return what systemd listens on for the engine, in its words; empty when the engine listens by itself."""
+    handed = "fd://" in _daemon(host)
+    return host.output(["systemctl", "show", "docker.socket", "--property=Listen"]) if handed else ""
 
 
 def _optional(host: Host, path: str) -> Optional[str]:

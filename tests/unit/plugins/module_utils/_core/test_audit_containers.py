@@ -17,9 +17,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit_co
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.audits import IMAGE, Case, altered, check, container, judged
 
-STATUS = (
-    "Name:\tnode\nUmask:\t0022\nPid:\t41\nPPid:\t40\nUid:\t0\t1000\t0\t0\nNoNewPrivs:\t1\nCapEff:\t00000000a80425fb\n"
-)
+STATUS = "Name:\tnode\nState:\tS (sleeping)\nPid:\t41\nPPid:\t40\nUid:\t0\t1000\t0\t0\nNoNewPrivs:\t1\nCapEff:\t00c0\n"
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 
 
@@ -33,6 +31,7 @@ TREE = [
     process(41, 40),
     process(42, 41, "worker"),
     process(50, 30, "wget", 0, 1, False),  # a health check
+    Process(51, 41, "wget", 0, 1, False, ended=True),  # one that nobody has waited for
 ]
 APP = container()
 SOCKET = {"Type": "bind", "Source": "/var/run/docker.sock", "RW": False}
@@ -152,7 +151,8 @@ def test_a_quota_is_a_limit_of_the_cpu() -> None:
 
 
 def test_what_the_status_of_a_process_says() -> None:
-    assert process_of(STATUS) == Process(41, 40, "node", 1000, 0xA80425FB, True)
+    assert process_of(STATUS) == Process(41, 40, "node", 1000, 0xC0, True)
+    assert process_of(STATUS.replace("S (sleeping)", "Z (zombie)")).ended
     with pytest.raises(KeyError):
         process_of("Name:\tnode\n")
 

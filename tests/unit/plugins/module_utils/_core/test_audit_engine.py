@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit_engine import RULES, flags
 from ansible_collections.ptnextjs.docker_vps.tests.unit.audits import INFO, Case, altered, check, info, judged
 
@@ -16,8 +17,15 @@ FILE = {
     "registry-mirrors": ["https://mirror.example.com"],
     "bip": "10.0.0.1/24",
 }
+OTHERWISE = {
+    "log-driver": "local",
+    "data-root": "/srv",
+    "no-new-privileges": False,
+    "registry-mirrors": ["https://me:sesame@a", "b"],
+}
 TEXT = json.dumps(FILE)
 PLAIN = ["/usr/sbin/dockerd", "-H", "fd://", "--containerd=/run/containerd/containerd.sock"]
+UNIT = "Listen=/run/docker.sock (Stream)\n"
 ICC = "com.docker.network.bridge.enable_icc"
 OPEN = [*PLAIN, "--host=tcp://0.0.0.0:2375"]
 
@@ -29,13 +37,20 @@ def case(rule_id: str, path: str, bad: Any, found: str) -> Case:
 
 SECURITY = "SecurityOptions"
 CASES = [
-    Case("engine-tcp", [TEXT, PLAIN], [None, OPEN], "tcp://0.0.0.0:2375 without TLS", ["{", PLAIN]),
+    Case("engine-tcp", [TEXT, PLAIN, UNIT], [None, OPEN, UNIT], "tcp://0.0.0.0:2375 without TLS", ["{", PLAIN, UNIT]),
     Case(
         "engine-tcp",
-        ['{"hosts": ["tcp://0.0.0.0:2376"], "tlsverify": true}', PLAIN[:1]],
-        ['{"hosts": ["tcp://127.0.0.1:2375"]}', PLAIN[:1]],
+        ['{"hosts": ["tcp://0.0.0.0:2376"], "tlsverify": true}', PLAIN[:1], ""],
+        ['{"hosts": ["tcp://127.0.0.1:2375"]}', PLAIN[:1], ""],
         "tcp://127.0.0.1:2375 without TLS",
-        ["[]", PLAIN],
+        ["[]", PLAIN, UNIT],
+    ),
+    Case(
+        "engine-tcp",
+        [None, [*PLAIN, "--tlsverify"], f"{UNIT}Listen=[::]:2376 (Stream)\n"],
+        [None, PLAIN, f"{UNIT}Listen=[::]:2375 (Stream)\n"],
+        "[::]:2375 without TLS",
+        [None, PLAIN, Unseen("there is no systemd")],
     ),
     Case(
         "engine-daemon-json",
@@ -57,9 +72,10 @@ CASES = [
     Case(
         "engine-daemon-json-applied",
         [None, INFO],
-        ['{"log-driver": "local", "data-root": "/srv", "no-new-privileges": false}', INFO],
+        [json.dumps(OTHERWISE), INFO],
         "data-root is /srv in the file and /var/lib/docker in the engine; log-driver is local in the file and "
-        "json-file in the engine; no-new-privileges is false in the file and true in the engine",
+        "json-file in the engine; no-new-privileges is false in the file and true in the engine; registry-mirrors is "
+        "a list of 2 in the file and a list of 1 in the engine",
         [TEXT, altered(INFO, "LiveRestoreEnabled")],
     ),
     case("engine-live-restore", "LiveRestoreEnabled", False, "off"),

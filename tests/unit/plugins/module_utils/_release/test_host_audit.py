@@ -12,7 +12,11 @@ from typing import Any, Mapping, Optional, Sequence
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit_host import SYSCTLS, Place
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineUnreachable
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
+    DockerVpsError,
+    EngineUnreachable,
+    InvalidInput,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_audit import RULES, Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.support import audit
@@ -20,7 +24,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.audits import IMAGE, INF
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock, Shop
 
-STATUS = "Name:\tnode\nPid:\t40\nPPid:\t30\nUid:\t1000\t1000\t1000\t1000\nNoNewPrivs:\t1\nCapEff:\t0000000000000000\n"
+STATUS = (
+    "Name:\tnode\nState:\tS (sleeping)\nPid:\t40\nPPid:\t30\nUid:\t1000\t1000\t1000\t1000\nNoNewPrivs:\t1\nCapEff:\t0\n"
+)
 SSHD = "port 2222\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\nusepam yes\n"
 SOCKETS = "  sl  local_address rem_address st\n   0: 00000000:08AE 00000000:0000 0A\n"
 HOME = "/opt/shop"
@@ -263,6 +269,18 @@ def test_ports_of_sshd_may_be_open(world: World) -> None:
     del world.host.outputs["sshd"]
     assert world.rules()["host-open-ports"]["found"] == "2222/tcp"
     assert world.results(ports=("2222/tcp",))["host-open-ports"] == "ok"
+
+
+def test_a_port_needs_its_protocol(world: World) -> None:
+    with pytest.raises(InvalidInput, match=r"^443, x/tcp in ⟦setting audit_ports⟧ is no port with its protocol\. "):
+        world.audit(ports=("443", "80/tcp", "x/tcp"))
+
+
+def test_what_systemd_listens_on_is_asked_where_the_engine_is_handed_sockets(world: World) -> None:
+    world.host.outputs["systemctl"] = "Listen=0.0.0.0:2375 (Stream)\n"
+    assert world.rules()["engine-tcp"]["found"] == "0.0.0.0:2375 without TLS"
+    world.host.lines = (("dockerd",),)
+    assert world.rules()["engine-tcp"]["found"] == "no TCP"
 
 
 def test_backup_sets_that_are_whole_count(tmp_path: Path) -> None:
