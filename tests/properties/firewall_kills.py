@@ -109,7 +109,7 @@ class Host:
         """End the play and the connection that it would have left behind."""
         with suppress(ProcessLookupError):
             os.killpg(play.pid, signal.SIGKILL)
-        kill(one for one in parents() if str(self.scratch / "control").encode() in command_of(one))
+        kill([one for one in parents() if str(self.scratch / "control").encode() in command_of(one)])
 
     def kill_sessions(self, play: subprocess.Popen[str]) -> None:
         """End all that has come over SSH, on the host."""

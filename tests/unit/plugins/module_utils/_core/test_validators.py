@@ -26,6 +26,9 @@ from hypothesis import strategies as st
 
 CASES: dict[str, tuple[list[Any], list[Any]]] = {
     "port": ([1, 3000, 65535, "80"], [0, 65536, -1, 1.5, "", "http", None, True, [], "80\n", "9" * 5000]),
+    "ports": ([[], [1, 65535], ["22"]], [[0], [22, 65536], ["ssh"], [None], 22, "22", None]),
+    "interfaces": ([[], ["wg0", "br-lan", "eth0.5", "tun*"]], [["a b"], [""], ['"'], ["a*b"], ["x" * 16], "wg0", None]),
+    "timeout": ([10, "60", 86400], [0, 9.9, 86401, "soon", None]),
     "id": ([1, 1000, 2**32 - 2, "1000"], [0, "0", 2**32 - 1, -1, "node", "", None, 1000.0]),
     "count": ([1, 30, 10**6, "3"], [0, -1, 10**6 + 1, 2.5, "", None]),
     "places": (["0", 7], [-1, "", "x", 1.5, None, True]),

@@ -329,9 +329,12 @@ def test_absent_takes_all_of_it_away_and_no_more(host: Host) -> None:
 
 def test_absent_takes_what_waits_away(host: Host) -> None:
     host.run()
-    host.installed = True
     assert host.run("absent")["changed"] is True
     assert (host.table, host.timer) == ("", None)
+    host.confirmed()
+    host.table = ""  # by somebody's flush ruleset
+    assert host.run("absent")["changed"] is True
+    assert (host.files(), "load" in host.asked) == ({}, False)
     host.installed = False
     assert host.run("absent")["changed"] is False
 
