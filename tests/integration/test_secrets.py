@@ -107,6 +107,10 @@ def test_nobody_else_sees_them(app: App) -> None:
         "the definition": (app.directory / "compose.yml").read_text(),
         "releases": (app.directory / "releases/current/release.json").read_text(),
     }
+    keeps = {".env.production", "server_actions.key"}  # and files of secrets, which root alone reaches
+    for path in (*app.directory.rglob("*"), *app.backups.rglob("*")):
+        if path.is_file() and path.name not in keeps and path.parent.name != "secrets":
+            everything[str(path)] = path.read_bytes().decode(errors="replace")
     assert "server.js" in processes
     assert canaries_in(run("docker", "logs", app.container).stderr) == [CANARIES["FROM_VAULT"]]  # which it tells itself
     assert "told as commanded: <FROM_VAULT>" in everything["the log, as the play shows it"]

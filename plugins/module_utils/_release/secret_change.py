@@ -14,7 +14,7 @@ from typing import Mapping, Optional, Protocol, Sequence
 from .._backup.volumes import Volume
 from .._core import dotenv
 from .._core.environment import SECRET
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.text import listed, short
 from .._store import files, sqlite, tree
 from .._store.releases import ENVIRONMENT, Releases
@@ -83,7 +83,10 @@ def _environment(wanted: Wanted, releases: Releases) -> Optional[files.Kept]:
 
 
 def _values(environment: Optional[files.Kept]) -> Mapping[str, str]:
-    return dotenv.parse(environment.text) if environment else {}
+    try:
+        return dotenv.parse(environment.text) if environment else {}
+    except InvalidInput as error:
+        raise DockerVpsError(f"The env file cannot be understood: {error.message}. Mend that line.") from None
 
 
 def api_keys(root: str) -> dict[str, int]:

@@ -38,7 +38,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def deploy(site: Site) -> dict[str, Any]:
-    return site.run(site.params("shop:2", monitor=1.0, smoke_test_command=["true"]))
+    return site.run(site.params("shop:2", monitor=1.0, smoke_test_command=["true"], secrets=("PAYLOAD_SECRET",)))
 
 
 def struck(site: Site, number: int, error: BaseException) -> dict[str, Any]:
@@ -68,6 +68,7 @@ def test_the_points(site: Site) -> None:
     assert 30 < len(found) < POINTS
     assert any(one.startswith("subprocess.Popen") for one in found)
     assert any(one.startswith("os.symlink") for one in found)
+    assert any("secrets/PAYLOAD_SECRET" in one for one in found)
     assert f"stop {OLD}" in found
 
 
@@ -96,6 +97,7 @@ def test_killed_recovered_and_run_again(site: Site, number: int) -> None:
     assert (after["unfinished"], after["beside"]) == ([], [])
     assert site.counted() == {"vendors": 3, "payload_migrations": 2, "orders": 0}
     assert site.live().result == HEALTHY
+    assert site.releases.unreleased() == []
 
 
 @pytest.mark.parametrize("number", range(POINTS))

@@ -103,6 +103,12 @@ def test_the_same_secret_is_nothing_to_tell(site: Site) -> None:
     assert site.deploy("shop:2")["cautions"] == []
 
 
+def test_an_env_file_that_cannot_be_understood(site: Site) -> None:
+    (site.home / ".env.production").write_text("PAYLOAD_SECRET\n")
+    with pytest.raises(DockerVpsError, match="The env file cannot be understood: line 1 is neither KEY=value"):
+        site.run(site.params("shop:1"))
+
+
 def test_the_first_secret_is_nothing_to_tell(tmp_path: Path) -> None:
     site = Site(tmp_path)
     (site.home / ".env.production").write_text("WORD=x\n")
