@@ -14,8 +14,11 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, secret_files, validators
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, reverse_proxy, validators
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import tidy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.certificate import check_certificate
 
 ROLES = Path(__file__).parents[2] / "roles"
 PREFIX = "docker_vps_"
@@ -125,10 +128,25 @@ def _wrong(
         names = section.get("one_of", ())
         if {*roles} & {*section.get("required_by", ())} and {*names} <= {*values}:
             found += validators.one_of(names, values)
+    if "reverse_proxy" in roles:
+        found += _proxy({name[len(PREFIX) :]: value for name, value in values.items()})
     sources = _environment(variables)
     if "env_file" in roles and {*sources["keys"].values(), sources["extra"], sources["mount"]} <= {*values}:
         keys = environment.foreseen(sources, values, found)
         found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
+    return found
+
+
+def _proxy(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the site that a reverse proxy is to serve, and with its certificate."""
+    found = reverse_proxy.foreseen(values)
+    certificate, key = values.get("tls_certificate"), values.get("tls_key")
+    given = reverse_proxy.is_served(values) and values.get("tls") == reverse_proxy.CERTIFICATE
+    if given and certificate and key and values.get("domains"):
+        try:
+            check_certificate(certificate, key, values["domains"])
+        except InvalidInput as error:
+            found.append(error.message)
     return found
 
 

@@ -45,6 +45,13 @@ def in_role(role: str, file: str, right: str, wrong: str, *tests: str) -> Mutant
 MUTANTS = [
     # What modules are made of
     in_plugin(
+        "reverse_proxy: what lies there counts, and not what runs",
+        "module_utils/_release/reverse_proxy.py",
+        "stale = before.runs and self._proxy.generation() != generation(wanted)",
+        "stale = before.runs and before.texts != wanted",
+        "module_utils/_release/test_reverse_proxy.py",
+    ),
+    in_plugin(
         "container_health: unhealthy counts as healthy",
         "module_utils/_core/health.py",
         "if now.health == rules.wanted.value:",
@@ -407,6 +414,9 @@ MUTANTS = [
     # Roles
     in_role("preflight", "tasks/apply.yml", "{{ docker_vps_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
     in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
+    in_role(
+        "reverse_proxy", "templates/compose.yml.j2", "dns_search", "x-search", "test_reverse_proxy.py", "-k", "hardened"
+    ),
     in_role("image", "templates/docker.sh.j2", "until flock -w 1 9", "until true", "test_image.py", "-k", "one_after"),
     in_role("env_file", "tasks/apply.yml", "combine(docker_vps_env)", "combine({})", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "package-manager install", "false", "test_image.py", "-k", "labels"),

@@ -37,7 +37,7 @@ MAKERS = {
 }
 NO_FAILURE = {"REACHED", "WAITING"}  # of the reasons why a wait is over
 # Where failures are made of what these files say, and which of their strings are none.
-PROBLEMS = {"environment.py": ("Key", "join"), "kinds.py": ("join", "compile")}
+PROBLEMS = {"environment.py": ("Key", "join"), "kinds.py": ("join", "compile"), "_core/reverse_proxy.py": ()}
 HEALTH, REFUSALS = "health.py", "errors.py"
 OPAQUE = {"size", "counted", "shown", "explain"}  # functions that say a value, or have a section of their own
 CAUSES = {"buildlog.py", "git.py", "restic_output.py", "sqlite.py"}
@@ -87,6 +87,13 @@ SECTIONS = {
     ],
     "The public address": ["_release/public_check.py"],
     "The firewall": ["_core/firewall.py", "_engine/nftables.py", "_release/firewall.py"],
+    "The reverse proxy": [
+        "_core/reverse_proxy.py",
+        "_engine/reverse_proxy.py",
+        "_release/reverse_proxy.py",
+        "_store/certificate.py",
+        "roles/reverse_proxy/tasks/*.yml",
+    ],
     "The network": ["roles/proxy_network/tasks/*.yml"],
     "Sources": [
         "_core/git.py",
@@ -399,8 +406,9 @@ def _told(code: Code, file: str, tree: ast.Module) -> Iterator[str]:
         yield from _refusals(code, file)
     if name == HEALTH:
         yield from _verdicts(code, file)
-    if name in PROBLEMS:
-        yield from _problems(tree, code, file, PROBLEMS[name])
+    for problems, no_problem in PROBLEMS.items():
+        if fnmatches(file, [problems]):
+            yield from _problems(tree, code, file, no_problem)
 
 
 def _refusals(code: Code, file: str) -> Iterator[str]:

@@ -105,6 +105,15 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_sbom import (
     World as SbomWorld,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_reverse_proxy import (
+    SHOP as SHOP_SITE,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_reverse_proxy import (
+    Container as FrontContainer,
+)
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_reverse_proxy import (
+    World as ProxyWorld,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
@@ -480,6 +489,8 @@ def result_of_public_url_info(place: Path) -> dict[str, Any]:
 
 def result_of_firewall(place: Path) -> dict[str, Any]:
     return Closing(place).run()
+def result_of_reverse_proxy(place: Path) -> dict[str, Any]:
+    return ProxyWorld(place / "front", FrontContainer(place / "front")).run(SHOP_SITE)
 
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
@@ -515,6 +526,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "release_info": result_of_release_info,
     "release_rollback": result_of_release_rollback,
     "release_recover": result_of_release_recover,
+    "reverse_proxy": result_of_reverse_proxy,
     "release_start": result_of_release_start,
     "systemd_units": result_of_systemd_units,
     "volume_backup": result_of_volume_backup,

@@ -14,7 +14,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
-from ansible_collections.ptnextjs.docker_vps.tests.support import variables
+from ansible_collections.ptnextjs.docker_vps.tests.support import proxies, variables
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from jinja2.nativetypes import NativeEnvironment
@@ -46,6 +46,11 @@ def own_defaults(role: str) -> dict[str, Any]:
 def test_everything_that_is_written_from_the_variables_is_up_to_date() -> None:
     stale = [path for path, text in variables.written().items() if path.read_text(encoding="utf-8") != text]
     assert stale == [], "run python tests/support/variables.py"
+
+
+def test_the_examples_of_proxies_are_what_the_role_makes() -> None:
+    stale = [path for path, text in proxies.written().items() if path.read_text(encoding="utf-8") != text]
+    assert stale == [], "run python tests/support/proxies.py"
 
 
 def test_a_variable_says_what_it_needs_and_no_more() -> None:

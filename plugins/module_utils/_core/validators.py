@@ -66,6 +66,7 @@ def http_url(value: Any) -> bool:
     return right and not re.search(r"\s", value)
 
 
+_DOMAIN = r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _ABSOLUTE = _matches(r"/[^\0:$]*")
 _ARCHIVED = _matches(r"(?=..)[a-zA-Z0-9][a-zA-Z0-9_.]*(-[a-zA-Z0-9_.]+)*")  # as archives are
@@ -115,6 +116,14 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "project": (_matches(r"[a-z0-9][a-z0-9_-]*"), "a name of small letters, digits, dashes and underscores"),
     "http_url": (http_url, "an http:// or https:// address with a host name"),
+    "http_url_or_empty": (
+        lambda value: value == "" or http_url(value),
+        "empty or an http:// or https:// address with a host name",
+    ),
+    "domains": (
+        lambda value: isinstance(value, list) and all(map(_matches(_DOMAIN), value)) and len({*value}) == len(value),
+        "a list of different names such as www.example.com or *.example.com, in small letters and without a port",
+    ),
     "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
     "git_url": (
         lambda value: isinstance(value, str) and not _PASSWORD.search(value),

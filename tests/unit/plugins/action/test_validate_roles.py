@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles import ActionModule
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.validate_roles import RETURN
+from ansible_collections.ptnextjs.docker_vps.tests.support.certificates import certificate
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -324,3 +326,19 @@ def test_keys_that_are_given_as_files_are_judged() -> None:
     assert problems(given, roles=["stack"]) == told
     both = "docker_vps_env has PAYLOAD_SECRET_FILE, which docker_vps_secrets: files adds. Take it out."
     assert problems({**given, "docker_vps_secrets": "files"}, roles=["stack"]) == [*told, both]
+def test_what_a_reverse_proxy_cannot_serve(tmp_path: Path) -> None:
+    def problems(**given: Any) -> list[str]:
+        variables = {f"docker_vps_{name}": value for name, value in {"reverse_proxy": "caddy", **given}.items()}
+        found: list[str] = validated(variables, roles=["reverse_proxy"])["problems"]
+        return found
+
+    text, key = certificate(tmp_path, "shop.test")
+    pair = {"tls": "certificate", "tls_certificate": text, "tls_key": key}
+    assert problems(domains=["shop.test"]) == problems(domains=["shop.test"], **pair) == []
+    assert problems(domains=[]) == [
+        "The reverse proxy needs a name for the site. Set docker_vps_domains or docker_vps_server_url."
+    ]
+    assert problems(domains=["Shop.test"])[0].startswith("docker_vps_domains must be a list of different names")
+    assert problems(domains=["shop.test"], reverse_proxy="nginx")[0].startswith("Nginx gets no certificates by itself.")
+    assert "is not for that name, and it is to be for blog.test" in problems(domains=["blog.test"], **pair)[0]
+    assert problems(domains=["blog.test"], **pair, reverse_proxy_state="absent") == []

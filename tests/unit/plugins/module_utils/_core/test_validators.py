@@ -130,6 +130,23 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
         ["http://a", "https://www.example.com:8443/x"],
         ["", "ftp://a", "https://", "http://[", "http://a b", None, 5],
     ),
+    "http_url_or_empty": (["", "https://a/acme/directory"], ["a", None]),
+    "domains": (
+        [[], ["shop.test", "www.shop.test"], ["*.shop.test"], ["localhost"], ["192.0.2.1"]],
+        [
+            ["Shop.test"],
+            ["shop.test:443"],
+            ["https://shop.test"],
+            ["a b"],
+            ["a", "a"],
+            ["-a"],
+            ["a."],
+            ["*"],
+            [5],
+            "a",
+            None,
+        ],
+    ),
     "store_url": (
         ["s3://bucket/path", "file:///srv/replica", "sftp://user:x@host/p"],
         ["", "bucket/path", "s3://", None],
