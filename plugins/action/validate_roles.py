@@ -13,8 +13,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, secret_files, validators
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, reverse_proxy, validators
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import (
+    environment,
+    reverse_proxy,
+    secret_files,
+    validators,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import tidy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded

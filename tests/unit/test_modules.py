@@ -489,6 +489,8 @@ def result_of_public_url_info(place: Path) -> dict[str, Any]:
 
 def result_of_firewall(place: Path) -> dict[str, Any]:
     return Closing(place).run()
+
+
 def result_of_reverse_proxy(place: Path) -> dict[str, Any]:
     return ProxyWorld(place / "front", FrontContainer(place / "front")).run(SHOP_SITE)
 

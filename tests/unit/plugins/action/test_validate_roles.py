@@ -326,6 +326,8 @@ def test_keys_that_are_given_as_files_are_judged() -> None:
     assert problems(given, roles=["stack"]) == told
     both = "docker_vps_env has PAYLOAD_SECRET_FILE, which docker_vps_secrets: files adds. Take it out."
     assert problems({**given, "docker_vps_secrets": "files"}, roles=["stack"]) == [*told, both]
+
+
 def test_what_a_reverse_proxy_cannot_serve(tmp_path: Path) -> None:
     def problems(**given: Any) -> list[str]:
         variables = {f"docker_vps_{name}": value for name, value in {"reverse_proxy": "caddy", **given}.items()}
