@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 from testinfra.host import Host
 
@@ -27,3 +29,33 @@ def test_it_is_configured(host: Host) -> None:
 def test_an_application_runs_there(host: Host) -> None:
     state = host.check_output("docker inspect --format '{{.State.Health.Status}}' ptnextjs-app")
     assert state == "healthy"
+
+
+def test_a_neighbour_is_served_under_tls(host: Host, tmp_path: Path) -> None:
+    """From this machine's network to the instance, under a name and with the authority of the proxy."""
+    root = "/var/lib/docker/volumes/reverse-proxy-data/_data/caddy/pki/authorities/local/root.crt"
+    (tmp_path / "root.crt").write_text(host.file(root).content_string)
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = subprocess.check_output(["docker", "inspect", "--format", form, "docker-vps-setup"], text=True).strip()
+    url = "https://www.example.test/api/health"
+    asked = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--max-time",
+        "10",
+        "--include",
+        "--cacert",
+        str(tmp_path / "root.crt"),
+    ]
+    answer = subprocess.check_output([*asked, "--resolve", f"www.example.test:443:{address}", url], text=True)
+    head, _blank, body = answer.partition("\r\n\r\n")
+    assert head.split()[1] == "200"
+    assert json.loads(body)["database"] == "connected"
+    refused = subprocess.run([*asked, "--connect-timeout", "3", f"http://{address}:3000/"], check=False)
+    assert refused.returncode in (7, 28)  # nobody is there, or nobody answers
+
+
+def test_the_application_is_kept_from_what_it_does_not_need(host: Host) -> None:
+    options = json.loads(host.check_output("docker inspect --format '{{json .HostConfig}}' ptnextjs-app"))
+    assert (options["CapDrop"], options["ReadonlyRootfs"], options["Init"]) == (["ALL"], True, True)
