@@ -127,36 +127,49 @@ class Tally:
     not_taken_back: int = 0
 
 
-def rounds(host: Host, count: int, chance: random.Random) -> Tally:
-    """Run the rounds."""
-    tally, lasts = Tally(), max(host.whole(9000), 1.0)
-    for number in range(1, count + 1):
-        play = host.play(9000 + number)
-        time.sleep(chance.uniform(0.2, 1) * lasts)
-        tally.at_work += play.poll() is None
-        (host.kill_controller if number % 2 else host.kill_sessions)(play)
-        shut = not host.answers()
-        if host.waits():
-            tally.unconfirmed += 1
-            try:
-                until(lambda: not host.waits(), TIMEOUT + 10, "the way back")
-            except AssertionError:
-                tally.not_taken_back += 1
-            shut = shut or not host.answers()
-        tally.shut += shut
-        sys.stdout.write(f"{number}: {tally}\n")
+def rounds(host: Host, count: int, seed: int) -> Tally:
+    """Kill so many plays, and write down after each what became of all of them."""
+    tally, chance, port = Tally(), random.Random(seed), 9000
+    lasts = host.whole(port)
+    while tally.at_work < count:
+        port += 1
+        began, play = time.monotonic(), host.play(port)
+        try:
+            play.wait(chance.uniform(0.1, 1) * lasts)
+        except subprocess.TimeoutExpired:
+            (host.kill_controller if port % 2 else host.kill_sessions)(play)
+        else:  # faster than before
+            lasts = time.monotonic() - began
+            continue
+        tally.at_work += 1
+        look(host, tally)
+        report(tally, seed, len(host.problems))
+        sys.stdout.write(f"{tally}\n")
         sys.stdout.flush()
     host.whole(9999)
     return tally
 
 
-def report(tally: Tally, count: int, seed: int, problems: int) -> None:
+def look(host: Host, tally: Tally) -> None:
+    """Ask by a new connection, at once and again when the host has taken back what nobody confirmed."""
+    shut = not host.answers()
+    if host.waits():
+        tally.unconfirmed += 1
+        try:
+            until(lambda: not host.waits(), TIMEOUT + 10, "the way back")
+        except AssertionError:
+            tally.not_taken_back += 1
+        shut = shut or not host.answers()
+    tally.shut += shut
+
+
+def report(tally: Tally, seed: int, problems: int) -> None:
     """Write the figures down."""
-    head = ["", "rounds", "killed at work", "before it was confirmed", "not taken back", "SSH did not answer"]
+    head = ["", "killed at work", "before it was confirmed", "not taken back", "SSH did not answer"]
     bad = map(results.bad, (tally.not_taken_back, tally.shut))
     results.record(
         "firewall",
-        results.table(head, [["plays", count, tally.at_work, tally.unconfirmed, *bad]]),
+        results.table(head, [["plays", tally.at_work, tally.unconfirmed, *bad]]),
         f"Seed {seed}; each round asked by a new connection at once, and again when rules had been taken back. Plays "
         f"that ran to their end before and afterwards and failed: {results.bad(problems)}.",
         results.environment(f"engine {docker('version', '--format={{.Server.Version}}')}"),
@@ -174,10 +187,10 @@ def main() -> int:
         host = Host(Path(scratch))
         try:
             host.start()
-            tally = rounds(host, given.rounds, random.Random(given.seed))
+            tally = rounds(host, given.rounds, given.seed)
         finally:
             docker("rm", "--force", "--volumes", NAME, check=False)
-    report(tally, given.rounds, given.seed, len(host.problems))
+    report(tally, given.seed, len(host.problems))
     sys.stdout.write("\n".join(host.problems))
     return int(bool(tally.shut or tally.not_taken_back or host.problems))
 
