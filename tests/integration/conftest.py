@@ -22,6 +22,7 @@ LONGEST = (
     "test_offsite",
     "test_replica",
     "test_backup",
+    "test_reverse_proxy",
     "test_lifecycle",
     "test_update",
     "test_lock_hooks",

@@ -367,6 +367,7 @@ def assert_backed_up(app: App) -> None:
 
 
 def test_a_site_is_removed_and_the_certificates_stay(caddy: Sites) -> None:
+    caddy.play(BLOG).succeeded()
     refused = caddy.play(SHOP, docker_vps_reverse_proxy_state="absent").failed().text
     assert f"sites/{BLOG}.caddy of other applications would not be served any more." in refused
     assert caddy.play(SHOP, docker_vps_reverse_proxy_state="site_absent").succeeded().recap["changed"] == 1
