@@ -29,8 +29,7 @@ sleep %s'"""
 
 
 def assert_set_up(host: Host, packages: list[str]) -> None:
-    """There is all that the other plays need, it stays so, and apt works."""
-    host.play(READY).succeeded()
+    """There is an engine with all of these, it stays so, and apt works."""
     names = " ".join(packages)
     host.sh(f"dpkg-query --show {names}; systemctl is-enabled docker; docker network create a && docker network rm a")
     again = host.setup().succeeded()

@@ -16,6 +16,13 @@ def configured(host: Host, options: Any, *arguments: str) -> Played:
     return host.play([{"ptnextjs.docker_vps.engine_config": {"options": options}}], *arguments)
 
 
+def begin(host: Host, name: str, command: str, options: str) -> None:
+    """Start a container that has the programs of the host, of which no registry is needed."""
+    root = "bin lib lib64 usr/bin usr/lib usr/lib64"
+    host.sh(f"docker images --quiet app | grep -q . || tar -C / -c {root} | docker import - app")
+    host.sh(f"docker run --detach --name {name} {options} app {command}")
+
+
 @pytest.fixture
 def daemon(ready: Host) -> Iterator[str]:
     """Yield what is in daemon.json, which is the same afterwards, and the engine runs."""
@@ -29,10 +36,10 @@ def daemon(ready: Host) -> Iterator[str]:
     ("options", "says"),
     [
         (
-            {"default-address-pools": [{"base": "10.77.0.0/16", "size": 24}]},
-            "The network 10.77.0.0/16 in default-address-pools overlaps the route to 10.77.3.0/24",
+            {"default-address-pools": [{"base": "10.88.0.0/16", "size": 24}]},
+            "The network 10.88.0.0/16 in default-address-pools overlaps the route to 10.88.3.0/24",
         ),
-        ({"bip": "10.77.3.1/24"}, "The network 10.77.3.0/24 in bip overlaps the route to 10.77.3.0/24"),
+        ({"bip": "10.88.3.1/24"}, "The network 10.88.3.0/24 in bip overlaps the route to 10.88.3.0/24"),
         (
             {"default-address-pools": [{"base": "fd77::/48", "size": 64}]},
             "The network fd77::/48 in default-address-pools overlaps the route to fd77:0:0:3::/64",
@@ -43,8 +50,9 @@ def daemon(ready: Host) -> Iterator[str]:
 )
 def test_what_is_refused_before_anything_is_changed(ready: Host, daemon: str, options: Any, says: str) -> None:
     ready.sh(
-        "ip link add far type dummy && ip link set far up && ip route add 10.77.3.0/24 dev far; "
-        "sysctl -q net.ipv6.conf.far.disable_ipv6=0; ip -6 route add fd77:0:0:3::/64 dev far; true"
+        "ip link del far 2>/dev/null; set -e; ip link add far type veth peer name away; "
+        "sysctl -qw net.ipv6.conf.far.disable_ipv6=0; ip link set far up; ip link set away up; "
+        "ip route add 10.88.3.0/24 dev far; ip -6 route add fd77:0:0:3::/64 dev far"
     )
     started = ready.sh("systemctl show docker --property=ExecMainPID")
     assert says in configured(ready, options).failed().text
@@ -60,9 +68,8 @@ def test_a_configuration_with_which_the_engine_does_not_start_is_put_back(ready:
 
 def test_an_application_bears_ten_restarts_of_the_engine(ready: Host) -> None:
     before = ready.sh(f"cat {DAEMON}")
-    root = "bin lib lib64 usr/bin usr/lib etc/ld.so.cache"
-    ready.sh(f"tar -C / -c {root} | docker import - app")
-    ready.sh("docker run --detach --name app --restart unless-stopped app python3 -m http.server 80")
+    begin(ready, "app", "python3 -m http.server 80", "--restart unless-stopped")
+    ready.sh("sleep 2")
     started = ready.sh("docker inspect --format '{{.State.StartedAt}}' app")
     sizes = [{"default-address-pools": [{"base": "10.201.0.0/16", "size": 24 + n % 2}]} for n in range(10)]
     loop = {"ptnextjs.docker_vps.engine_config": {"options": "{{ item }}"}, "loop": sizes}
@@ -79,12 +86,15 @@ def test_a_copy_of_pip_that_shadows_a_part_of_the_sdk(ready: Host) -> None:
     """Debian 13 has requests 2.32 and a docker that knows it; pip brings one that does not."""
     place = ready.sh("python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'")
     scratch = str(ready.scratch / "pip")
-    run("pip", "install", "--quiet", "--no-deps", "--target", scratch, "docker==7.0.0")
+    run("pip", "install", "--quiet", "--no-deps", "--target", scratch, "docker==7.0.0", "packaging")
     ready.sh(f"mkdir -p {place}")
     docker("cp", "--quiet", f"{scratch}/docker", f"{ready.name}:{place}/docker")
+    lacks = ready.setup("--check").failed().text
+    docker("cp", "--quiet", f"{scratch}/packaging", f"{ready.name}:{place}/packaging")
     looked = ready.play([{"ptnextjs.docker_vps.host_info": {"commands": ["no-such"]}}]).failed().text
     setup = ready.setup().failed().text
-    ready.sh(f"rm -r {place}/docker")
+    ready.sh(f"rm -r {place}/docker {place}/packaging")
+    assert f"does not work: docker in {place}: No module named 'packaging'." in lacks
     for text in (looked, setup):
         assert f"docker 7.0.0 in {place}, requests 2.32" in text
         assert "in /usr/lib/python3/dist-packages" in text
@@ -93,9 +103,7 @@ def test_a_copy_of_pip_that_shadows_a_part_of_the_sdk(ready: Host) -> None:
 
 
 def test_an_unknown_distribution(ready: Host) -> None:
-    """Only when something is lacking."""
     ready.sh("sed -i.kept 's/^ID=.*/ID=void/; s/^PRETTY_NAME=.*/PRETTY_NAME=Void/' /usr/lib/os-release")
-    assert ready.setup().succeeded().recap["changed"] == 0
     ready.sh("mv /usr/bin/git /usr/bin/gone")
     before = ready.state()
     for arguments in ((), ("--check",)):
@@ -105,8 +113,7 @@ def test_an_unknown_distribution(ready: Host) -> None:
 
 
 def test_who_holds_the_socket_is_told_before_an_engine_is_raised(ready: Host) -> None:
-    ready.sh("docker images --quiet app | grep -q . || tar -C / -c bin lib lib64 usr/bin usr/lib | docker import - app")
-    ready.sh("docker run --detach --name traefik --volume /var/run/docker.sock:/var/run/docker.sock app sleep 600")
+    begin(ready, "traefik", "sleep 600", "--volume /var/run/docker.sock:/var/run/docker.sock")
     text = ready.setup("--check", docker_vps_engine_version_min="99.0").text
     ready.sh("docker rm --force traefik")
     assert "is replaced by a newer one" in text
@@ -122,14 +129,12 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtleW9mYXRlc3R0aGF0bm9ib2R5aGFzYXBhc
         ({"docker_vps_swap_size": "4096G", "docker_vps_swap_file": "/var/lib/docker/swap"}, "are free, of which"),
         ({"docker_vps_swap_size": "4096G"}, "its file system is overlayfs, and ext4 and XFS are the ones"),
         ({"docker_vps_deploy_user": "deploy"}, "names no key, so nobody could log in."),
-        ({"docker_vps_swap_size": "much"}, "docker_vps_swap_size"),
     ],
-    ids=["disk", "file-system", "no-key", "size"],
+    ids=["disk", "file-system", "no-key"],
 )
 def test_what_a_host_cannot_have_is_refused(ready: Host, options: Any, says: str) -> None:
     before = ready.state()
-    for arguments in ((), ("--check",)):
-        assert says in ready.setup(*arguments, **options).failed().text
+    assert says in ready.setup(**options).failed().text
     assert ready.state() == before
 
 
@@ -167,7 +172,8 @@ def test_what_a_host_gets_by_choice(ready: Host) -> None:
         f"{user} 600",
     ]
     assert ready.sh(f"cat /home/{user}/.ssh/authorized_keys") == KEY
-    assert ready.sh(f"su - {user} -c 'sudo -n id -u; id -nG'").split("\n") == ["0", f"{user} users"]
+    assert ready.sh(f"su - {user} -c 'sudo -n id -u'") == "0"
+    assert "docker" not in ready.sh(f"id -nG {user}").split()
     member = {name: options[name] for name in options if "deploy_user" in name}
     ready.setup(**member, docker_vps_deploy_user_docker=True).succeeded()
     assert "docker" in ready.sh(f"id -nG {user}").split()

@@ -42,7 +42,7 @@ repack() {
     dpkg-deb --build -Zgzip -z1 work/tree "linux/debian/pool/$suite/$name.deb"
 }
 for suite in bookworm trixie; do
-    repack $suite docker-ce 'Depends: containerd.io, docker-ce-cli, iptables, adduser\nConflicts: docker.io\n' docker.io/trixie
+    repack $suite docker-ce 'Depends: containerd.io, docker-ce-cli, iptables, adduser, tini\nConflicts: docker.io\n' docker.io/trixie
     repack $suite docker-ce-cli 'Conflicts: docker.io\n' docker-cli/trixie
     # What is linked with a libc comes from the suite itself.
     repack $suite containerd.io \

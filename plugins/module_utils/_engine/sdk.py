@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.util
 import io
 import os
 import queue
@@ -73,7 +74,8 @@ def sdk_fault() -> str:
     for the engine, hence a socket that is not there shows it.
     """
     if SDK_MISSING:
-        return ""
+        found = None if SDK_MISSING.name == "docker" else importlib.util.find_spec("docker")
+        return f"docker in {os.path.dirname(os.path.dirname(found.origin or ''))}: {SDK_MISSING}" if found else ""
     try:
         docker.APIClient(base_url="unix:///dev/null/none", version="1.41", timeout=1).ping()
     except (ConnectionError, RequestsConnectionError):

@@ -431,8 +431,13 @@ def test_without_the_sdk_the_module_can_still_be_loaded(monkeypatch: pytest.Monk
 
 def test_an_sdk_that_works_has_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sdk.sdk_fault() == ""
-    monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'docker'"))
+    monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'docker'", name="docker"))
     assert sdk.sdk_fault() == ""
+
+
+def test_an_sdk_that_lacks_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk, "SDK_MISSING", ImportError("No module named 'packaging'", name="packaging"))
+    assert sdk.sdk_fault() == f"docker in {Path(docker.__file__).parents[1]}: No module named 'packaging'"
 
 
 def test_parts_of_the_sdk_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
