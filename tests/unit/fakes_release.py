@@ -176,7 +176,7 @@ class FakeReleaseEngine(FakeVolumeEngine):
                 {"Type": "volume", "Name": name, "Destination": place, "RW": True}
                 for name, place in (("shop-media", "/app/media"), ("shop-db", "/data"))
             ],
-            "HostConfig": {"AutoRemove": False, **self.versions[image].host},
+            "HostConfig": {"AutoRemove": False, **self.versions.get(image, Version()).host},
             "Aliases": list(aliases),
         }
         return key

@@ -49,7 +49,7 @@ def test_a_neighbour_is_served_under_tls(host: Host, tmp_path: Path) -> None:
         str(tmp_path / "root.crt"),
     ]
     answer = subprocess.check_output([*asked, "--resolve", f"www.example.test:443:{address}", url], text=True)
-    head, _blank, body = answer.partition("\r\n\r\n")
+    head, _blank, body = answer.partition("\n\n")
     assert head.split()[1] == "200"
     assert json.loads(body)["database"] == "connected"
     refused = subprocess.run([*asked, "--connect-timeout", "3", f"http://{address}:3000/"], check=False)

@@ -15,6 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.releas
     releases_of,
     sets_of_releases,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import public_check
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.preconditions import Params
 
 DEFAULTS: dict[str, Any] = {
@@ -45,6 +46,7 @@ def test_what_is_not_given_follows_from_the_name() -> None:
         "shop-db",
         "shop-media",
         drain_timeout=read.drain_timeout,
+        public=public_check.Params(container="shop-app"),
     )
     assert read.volumes == {"database": "shop-db", "media": "shop-media"}
     assert 0 < read.drain_timeout < 1
@@ -74,6 +76,9 @@ def test_everything_given() -> None:
         "monitor": 6.0,
         "smoke_test_command": ["s"],
         "proxy_reload_command": ["r"],
+        "public_url": "https://www.example.com/",
+        "public_check": "fail",
+        "public_text": "Welcome",
         "log_lines": 7,
         "retain_releases": 8,
         "deployed_by": "me",
@@ -102,6 +107,7 @@ def test_everything_given() -> None:
         monitor=6.0,
         smoke_test_command=("s",),
         proxy_reload_command=("r",),
+        public=public_check.Params("https://www.example.com/", "fail", "Welcome", "c"),
         log_lines=7,
         retain_releases=8,
         deployed_by="me",
