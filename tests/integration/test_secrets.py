@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 import pytest
-from lab import ROOT, App, MakeApp, Played, containers, docker, inspect, run
+from lab import ROOT, App, MakeApp, Played, containers, docker, inspect, process, run
 
 NAME = "it-secrets"
 FOUND = "hunter2-canary-4711"  # in an address
@@ -116,8 +116,7 @@ def test_nobody_else_sees_them(app: App) -> None:
     assert "told as commanded: <FROM_VAULT>" in everything["the log, as the play shows it"]
     assert {where: canaries_in(text) for where, text in everything.items() if canaries_in(text)} == {}
     # The application has to have them; only its own user and root can read its environment.
-    pid = inspect(app.container)["State"]["Pid"]
-    environment = Path(f"/proc/{pid}/environ")
+    environment = Path(f"/proc/{process(app.container, 'node')['Pid']}/environ")
     assert canaries_in(environment.read_bytes().decode()) == SOUGHT
     assert stat.S_IMODE(environment.stat().st_mode) == 0o400
 
