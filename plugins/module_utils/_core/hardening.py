@@ -17,7 +17,8 @@ CARRIED = ("CapAdd", "CapDrop", "Init", "MemorySwap", "PidsLimit", "ReadonlyRoot
 
 LOOKED_AT = 200  # lines of a log
 _SHOWN = 200  # characters of a line of a log
-_READ_ONLY = re.compile(r"EROFS|read-only file system", re.IGNORECASE)
+# The last is what Node.js says when it makes a directory with its parents (v22.23).
+_READ_ONLY = re.compile(r"EROFS|read-only file system|ENOENT: no such file or directory, mkdir", re.IGNORECASE)
 _THREADS = re.compile(
     r"EAGAIN|pthread_create|uv_thread_create|resource temporarily unavailable|can't fork|cannot fork", re.IGNORECASE
 )

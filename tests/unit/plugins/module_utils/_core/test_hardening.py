@@ -35,6 +35,7 @@ def cause(*lines: str, **host: Any) -> str:
     ("line", "named"),
     [
         ("Error: EROFS: read-only file system, open '/app/x'", "in ⟦setting tmpfs⟧, or leave it writable with"),
+        ("Error: ENOENT: no such file or directory, mkdir '/app/x'", "⟦setting read_only false⟧."),
         ("cp: cannot create 'x': Read-only file system", "⟦setting read_only false⟧."),
         (
             "fork: Resource temporarily unavailable",
