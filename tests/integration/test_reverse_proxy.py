@@ -146,10 +146,12 @@ def served(sites: Sites) -> Iterator[Sites]:
         root = "/data/caddy/pki/authorities/local/root.crt"
         sites.authority = until(lambda: docker("exec", PROXY, "cat", root, check=False), 20, "an authority of its own")
     until(lambda: sites.serves(SHOP), 20, "an answer of the shop")
-    yield sites
-    docker("rm", "--force", PROXY, check=False)
-    docker("volume", "rm", "--force", VOLUME)
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    try:
+        yield sites
+    finally:
+        docker("rm", "--force", PROXY, check=False)
+        docker("volume", "rm", "--force", VOLUME)
+        shutil.rmtree(DIRECTORY, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

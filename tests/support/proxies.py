@@ -20,7 +20,7 @@ CADDY = """\
 # Caddy before the application. With a domain instead of :80 it gets and renews the certificate itself.
 # Written by tests/support/proxies.py from roles/reverse_proxy/templates.
 {
-	admin off
+\tadmin off
 }
 
 """  # as Caddy's own formatter has it

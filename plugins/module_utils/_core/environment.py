@@ -283,7 +283,7 @@ def plan(
     known = {key.name for key in KEYS}
     values = {name: value for name, value in wanted.items() if value or name not in known}
     generated = []
-    if rotate and values.get(SECRET) == current.get(SECRET) is not None:
+    if rotate and SECRET in current and values.get(SECRET) == current[SECRET]:
         raise InvalidInput(
             f"The inventory gives the {SECRET} that the application has already, so there is nothing to change it to. "
             "Put a new one there (openssl rand -hex 32), or leave it out to have one generated and kept on the host."

@@ -47,7 +47,7 @@ def likely_cause(container: Mapping[str, Any], lines: Sequence[str]) -> str:
     for line in reversed(lines[-LOOKED_AT:]):
         remedy = _remedy(host, line)
         if remedy:
-            return f"Its hardening is a likely cause, since it has written “{short(line.strip(), _SHOWN)}”: {remedy}."
+            return f'Its hardening is a likely cause, since it has written "{short(line.strip(), _SHOWN)}": {remedy}.'
     return ""
 
 
@@ -103,7 +103,7 @@ def refused_writes(lines: Sequence[str]) -> str:
         return ""
     return (
         f"Its root is read-only, and {counted(len(refused), 'line')} of its log since its start tell of that, the last "
-        f"“{short(refused[-1].strip(), _SHOWN)}”. Name the directory in {setting('tmpfs')}, unless it can do without."
+        f'"{short(refused[-1].strip(), _SHOWN)}". Name the directory in {setting("tmpfs")}, unless it can do without.'
     )
 
 

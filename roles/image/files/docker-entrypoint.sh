@@ -28,11 +28,14 @@ check PGID "$group"
 # application's own. A newline that an editor leaves at the end is no part of the value.
 take_secrets() {
     for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)_FILE=\/run\/secrets\/.*$/\1/p'); do
+        file='' given=''
         eval "file=\${${name}_FILE-} given=\${$name+given}"
         [ "$file" = "/run/secrets/$name" ] || continue
         [ -z "$given" ] || fail "$name and ${name}_FILE are both set; leave one of them out"
         [ -e "$file" ] || fail "$file, which ${name}_FILE names, is not there"
-        [ -f "$file" ] && [ -r "$file" ] || fail "$file, which ${name}_FILE names, cannot be read by user $(id -u)"
+        if [ ! -f "$file" ] || [ ! -r "$file" ]; then
+            fail "$file, which ${name}_FILE names, cannot be read by user $(id -u)"
+        fi
         value="$(cat "$file" && echo .)" || fail "$file, which ${name}_FILE names, cannot be read"
         value="${value%.}"
         value="${value%"$newline"}"

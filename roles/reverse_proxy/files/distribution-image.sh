@@ -16,6 +16,7 @@ if ! command -v debootstrap >/dev/null; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends debootstrap >/dev/null
 fi
+# shellcheck disable=SC2016 # apt-get fills them in
 mirror="$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$suite //p" | head -n 1)"
 case "$ID" in
     ubuntu) components=main,universe ;;

@@ -57,7 +57,7 @@ def cause(*lines: str, **host: Any) -> str:
 )
 def test_the_part_that_a_line_of_the_log_tells_of(line: str, named: str) -> None:
     sentence = cause("starting", line, "bye")
-    assert sentence.startswith(f"Its hardening is a likely cause, since it has written “{line}”: ")
+    assert sentence.startswith(f'Its hardening is a likely cause, since it has written "{line}": ')
     assert named in sentence
 
 
@@ -95,7 +95,7 @@ def test_an_image_with_a_supervisor_of_its_own(entrypoint: Any, init: bool, refu
 def test_what_could_not_be_written() -> None:
     assert refused_writes(["ready", "listening"]) == ""
     assert refused_writes(["EROFS: open '/app/a'", "ready", "EROFS: open '/app/b' "]) == (
-        "Its root is read-only, and 2 lines of its log since its start tell of that, the last “EROFS: open '/app/b'”. "
+        "Its root is read-only, and 2 lines of its log since its start tell of that, the last \"EROFS: open '/app/b'\". "
         "Name the directory in ⟦setting tmpfs⟧, unless it can do without."
     )
 
