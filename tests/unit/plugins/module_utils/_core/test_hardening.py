@@ -95,7 +95,8 @@ def test_an_image_with_a_supervisor_of_its_own(entrypoint: Any, init: bool, refu
 def test_what_could_not_be_written() -> None:
     assert refused_writes(["ready", "listening"]) == ""
     assert refused_writes(["EROFS: open '/app/a'", "ready", "EROFS: open '/app/b' "]) == (
-        "Its root is read-only, and 2 lines of its log since its start tell of that, the last \"EROFS: open '/app/b'\". "
+        "Its root is read-only, and 2 lines of its log since its start tell of that, the last "
+        "\"EROFS: open '/app/b'\". "
         "Name the directory in ⟦setting tmpfs⟧, unless it can do without."
     )
 
