@@ -123,7 +123,11 @@ DOOMED = {
         STANDIN_LOSE="vendors",
         options={"migration_loss": "fail"},
     ),
-    "no such entrypoint": Doomed("/no/such/entrypoint", "no such file", lines=('ENTRYPOINT ["/no/such/entrypoint"]',)),
+    "no such entrypoint": Doomed(
+        r"code 127 \(what it is to run is not there\)",
+        "/no/such/entrypoint",
+        lines=('ENTRYPOINT ["/no/such/entrypoint"]',),
+    ),
     # tail keeps the last line, which never ends here, until there is no memory left.
     "out of memory": Doomed("memory", lines=("ENTRYPOINT []", 'CMD ["tail", "/dev/zero"]'), options={"memory": "64m"}),
     "fails the smoke test": Doomed(

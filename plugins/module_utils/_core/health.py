@@ -236,7 +236,7 @@ def explain(now: ContainerSnapshot, reason: Reason, wanted: WantedHealth, waited
         Reason.WAITING: lambda: f"is {now.status}, not yet {wanted.value}, after {waited:.1f} s",
         Reason.TIMEOUT: lambda: f"is {now.status} and was not {wanted.value} within {waited:.0f} s{_last_probe(now)}",
         Reason.UNHEALTHY: lambda: f"is unhealthy: {_failed_checks(now.failing_streak)}{_last_probe(now)}",
-        Reason.EXITED: lambda: f"exited with code {now.exit_code}{_error(now)}{_memory(now)}",
+        Reason.EXITED: lambda: f"exited with code {now.exit_code}{_not_run(now)}{_error(now)}{_memory(now)}",
         Reason.OUT_OF_MEMORY: lambda: (
             f"was killed, most likely because it ran out of memory (exit code {now.exit_code}); "
             "raise its memory limit or find what needs so much"
@@ -287,7 +287,13 @@ def _answer(now: ContainerSnapshot) -> str:
 
 def _last_exit(now: ContainerSnapshot) -> str:
     # The engine forgets the code when it starts the container again.
-    return f" with code {now.exit_code}" if now.state == "restarting" else ""
+    return f" with code {now.exit_code}{_not_run(now)}" if now.state == "restarting" else ""
+
+
+def _not_run(now: ContainerSnapshot) -> str:
+    """Return what the codes mean with which a shell, or the engine's init, says that it could not begin a command."""
+    means = {126: " (what it is to run cannot be run)", 127: " (what it is to run is not there)"}
+    return means.get(now.exit_code, "")
 
 
 def _failed_checks(streak: int) -> str:

@@ -258,6 +258,13 @@ SENTENCES = [
         "cannot be run in the image; name another in ⟦setting health_command⟧) and said: sh: 1: curl: not found.",
     ),
     ("exited-3", {}, Reason.EXITED, "exited with code 3."),
+    ("exited-3", {"exit_code": 126}, Reason.EXITED, "exited with code 126 (what it is to run cannot be run)."),
+    (
+        "restarting",
+        {"restart_count": 1, "exit_code": 127},
+        Reason.RESTARTING,
+        "keeps exiting with code 127 (what it is to run is not there) and being restarted by the engine (restart 1).",
+    ),
     ("exited-3", {"error": "no such file"}, Reason.EXITED, "exited with code 3 (no such file)."),
     (
         "out-of-memory",
