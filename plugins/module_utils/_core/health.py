@@ -292,8 +292,9 @@ def _last_exit(now: ContainerSnapshot) -> str:
 
 def _not_run(now: ContainerSnapshot) -> str:
     """Return what the codes mean with which a shell, or the engine's init, says that it could not begin a command."""
-    means = {126: " (what it is to run cannot be run)", 127: " (what it is to run is not there)"}
-    return means.get(now.exit_code, "")
+    if now.exit_code == 127:
+        return " (what it is to run is not there)"
+    return " (what it is to run cannot be run)" if now.exit_code == 126 else ""
 
 
 def _failed_checks(streak: int) -> str:
