@@ -10,11 +10,10 @@ from typing import Optional
 from .._core.errors import DockerVpsError
 from .._core.reverse_proxy import MOUNTED, STATUS, Found, Kind
 from .compose import Compose, complete, run
+from .sockets import Sockets
 
 WITHIN = 60.0  # seconds for a command in a container, on a busy host
 PORTS = ((80, "tcp"), (443, "tcp"), (443, "udp"))
-_LISTENS = "0A"  # of a TCP socket, in /proc/net/tcp: see proc(5)
-_UNSPECIFIC = "07"  # of a UDP socket that is bound
 
 
 class ProxyContainer:
@@ -120,29 +119,11 @@ class ProxyContainer:
 
 def holder_of(port: int, protocol: str, proc: str = "/proc") -> str:
     """Return which process of this host receives at a port; empty when none does."""
-    listens = _LISTENS if protocol == "tcp" else _UNSPECIFIC
-    for family in ("", "6"):
-        for line in _lines(f"{proc}/net/{protocol}{family}")[1:]:
-            fields = line.split()
-            if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == listens:
-                return _process_of(fields[9], proc)
-    return ""
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().splitlines()
-    except FileNotFoundError:  # a host without IPv6
-        return []
-
-
-def _process_of(inode: str, proc: str) -> str:
-    for number in filter(str.isdigit, os.listdir(proc)):
-        folder = f"{proc}/{number}/fd"
-        try:
-            if any(os.readlink(f"{folder}/{name}") == f"socket:[{inode}]" for name in os.listdir(folder)):
-                return f"the process {_lines(f'{proc}/{number}/comm')[0]} ({number})"
-        except OSError:  # it has ended meanwhile
-            continue
+    host = Sockets(proc)
+    inodes = [at.inode for at in host.all() if at.listens and (at.protocol, at.port) == (protocol, port)]
+    if not inodes:
+        return ""
+    for number, process in host.processes().items():
+        if inodes[0] in process.inodes:
+            return f"the process {process.name} ({number})"
     return "a process that is not seen from here"

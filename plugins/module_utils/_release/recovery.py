@@ -220,13 +220,10 @@ class _WayBack:
 
     def _evidence(self) -> tuple[str, str]:
         """Keep what the failed version wrote, without secrets, and return its last lines and where all of it is."""
-        self.why = self._masked(self.why)
-        if not self.new:
+        lines = self.engine.logs(self.new["Id"], 0) if self.new else ()
+        self.why = self._masked(f"{self.why} {likely_cause(self.new or {}, lines)}".rstrip())
+        if not self.new or not lines:
             return "", ""
-        lines = self.engine.logs(self.new["Id"], 0)
-        if not lines:
-            return "", ""
-        self.why = self._masked(f"{self.why} {likely_cause(self.new, lines)}".rstrip())
         last = self._masked(last_lines(self.engine, self.new["Id"], self.under_way.log_lines))
         try:
             path = self.world.releases.keep_log(self.under_way.id, self._masked("\n".join(lines)) + "\n")
