@@ -7,16 +7,14 @@ Nothing here sends a packet: which ports are open is decided by what listens and
 from __future__ import annotations
 
 import csv
-import ipaddress
 import re
-import struct
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Callable, Collection, Iterator, Mapping, Optional, Sequence, Tuple
 
 from .audit import CannotTell, Rule, Unseen, Verdict
-from .audit_containers import loopback
 from .os_release import System
+from .sockets import sockets
 from .text import counted, listed
 
 Json = Mapping[str, Any]
@@ -24,7 +22,6 @@ Json = Mapping[str, Any]
 TABLE = ("inet", "docker_vps")
 """The table of nftables in which the collection keeps ports closed."""
 _FAMILIES: Mapping[str, Collection[int]] = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
-_LISTENING: Mapping[str, str] = {"tcp": "0A", "udp": "07"}  # states, as in include/net/tcp_states.h of Linux
 _DHCP = {"68/udp", "546/udp"}
 SYSCTLS: Mapping[str, Collection[str]] = {
     "fs/protected_hardlinks": ("1",),
@@ -160,27 +157,16 @@ def listeners(tables: Mapping[str, str]) -> list[str]:
         tables: the content by name: tcp, tcp6, udp and udp6.
     """
     found = {
-        (port, table[:3])
+        (socket.port, socket.protocol)
         for table, text in tables.items()
-        for fields in (line.split() for line in text.splitlines()[1:])
-        if fields[3] == _LISTENING[table[:3]]
-        for address, port in [_endpoint(fields[1])]
-        if not loopback(address)
+        for socket in sockets(text, table[:3])
+        if socket.listens and not socket.is_local
     }
     return [f"{port}/{protocol}" for port, protocol in sorted(found)]
 
 
-def _endpoint(text: str) -> tuple[str, int]:
-    """Return address and port of a socket; the kernel writes an address as words of 32 bits in its own byte order."""
-    words, _colon, port = text.partition(":")
-    packed = b"".join(struct.pack("=I", int(words[start : start + 8], 16)) for start in range(0, len(words), 8))
-    address = ipaddress.ip_address(packed)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address), int(port, 16)
-
-
-def _open_ports(sockets: Mapping[str, str], filters: Filters, allowed: Collection[str]) -> Verdict:
-    found = [port for port in listeners(sockets) if port not in {*allowed, *_DHCP}]
+def _open_ports(tables: Mapping[str, str], filters: Filters, allowed: Collection[str]) -> Verdict:
+    found = [port for port in listeners(tables) if port not in {*allowed, *_DHCP}]
     if not found:
         return True, "none"
     if guarded(filters) or filters.ufw or _closed(filters) >= {4, 6}:

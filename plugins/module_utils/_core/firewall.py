@@ -8,15 +8,13 @@ that conntrack calls the original one: https://docs.docker.com/engine/network/pa
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import struct
-import sys
 from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional, Sequence, Tuple
 
 from .errors import InvalidInput
 from .remedies import setting
+from .sockets import Process, Processes, Socket
 from .text import listed
 
 TABLE = "docker_vps"
@@ -28,7 +26,6 @@ INTERFACE = r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}\*?"
 REMOVED = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 """A transaction of nft after which the table is not there, whether it was or not."""
 
-_LISTENS, _CONNECTED = 0x0A, 0x01  # TCP_LISTEN, TCP_ESTABLISHED in the kernel's include/net/tcp_states.h
 _SSH = re.compile(r"sshd(-.*)?|dropbear")
 _DHCP = (68, 546)  # of a client
 _NAMED = re.compile("br-[0-9a-f]{12}")  # after the id of a network
@@ -48,38 +45,6 @@ class Openings:
     def each(self) -> list[tuple[str, int]]:
         """Return all of them as protocol and port."""
         return [("tcp", port) for port in self.tcp] + [("udp", port) for port in self.udp]
-
-
-@dataclass(frozen=True)
-class Socket:
-    """A socket of the host; ``peer`` is the other end of a connection, empty of one that listens."""
-
-    protocol: str
-    address: str
-    port: int
-    peer: str
-    peer_port: int
-    listens: bool
-    inode: int
-
-    @property
-    def is_local(self) -> bool:
-        """Whether only the host itself reaches it."""
-        address = ipaddress.ip_address(self.address)
-        mapped = getattr(address, "ipv4_mapped", None)
-        return bool((mapped or address).is_loopback)
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process with the inodes of its sockets."""
-
-    name: str
-    parent: int
-    inodes: frozenset[int]
-
-
-Processes = Mapping[int, Process]
 
 
 def openings(ssh: Iterable[int], tcp: Iterable[int], udp: Iterable[int]) -> Openings:
@@ -180,31 +145,6 @@ def imitations(interfaces: Iterable[str], bridges: Iterable[str]) -> list[str]:
     return sorted(
         name for name in interfaces if name.startswith("br-") and not _NAMED.fullmatch(name) and name not in known
     )
-
-
-def sockets(table: str, protocol: str) -> list[Socket]:
-    """Return the sockets of one of /proc/net/tcp, tcp6, udp and udp6 (proc(5)) that listen or are connected.
-
-    A socket of UDP listens unless it is connected.
-    """
-    found = []
-    for line in table.splitlines()[1:]:
-        _number, local, remote, state, *more = line.split()
-        address, port = _end(local)
-        peer, peer_port = _end(remote)
-        connected = int(state, 16) == _CONNECTED
-        if connected or protocol == "udp" or int(state, 16) == _LISTENS:
-            other = (peer, peer_port) if connected else ("", 0)
-            found.append(Socket(protocol, address, port, *other, not connected, int(more[5])))
-    return found
-
-
-def _end(text: str) -> tuple[str, int]:
-    """Return address and port of ``0100007F:0016``; the words of the address are in the order of the machine."""
-    address, port = text.split(":")
-    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
-    packed = struct.pack(f"{'<' if sys.byteorder == 'little' else '>'}{len(words)}I", *words)
-    return str(ipaddress.ip_address(packed)), int(port, 16)
 
 
 def ssh_ports(found: Sequence[Socket], processes: Processes) -> set[int]:

@@ -10,7 +10,7 @@ import re
 from typing import Callable
 
 from .._core.errors import DockerVpsError
-from .._core.firewall import Process, Processes, Socket, sockets
+from .._core.sockets import Process, Processes, Socket, sockets
 from .systemd import systemctl
 
 _UNITS = re.compile(r"(ssh|sshd|dropbear)(@.*)?\.(service|socket)")

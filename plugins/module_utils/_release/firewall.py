@@ -17,8 +17,6 @@ from .._core.errors import DockerVpsError
 from .._core.firewall import (
     REMOVED,
     TABLE,
-    Processes,
-    Socket,
     UfwPlan,
     checked_ssh_ports,
     closed,
@@ -30,6 +28,7 @@ from .._core.firewall import (
     ufw_plan,
 )
 from .._core.remedies import again, setting
+from .._core.sockets import Processes, Socket
 from .._engine.nftables import NFT
 from .._store import files
 

@@ -28,7 +28,7 @@ STATUS = (
     "Name:\tnode\nState:\tS (sleeping)\nPid:\t40\nPPid:\t30\nUid:\t1000\t1000\t1000\t1000\nNoNewPrivs:\t1\nCapEff:\t0\n"
 )
 SSHD = "port 2222\npermitrootlogin no\npasswordauthentication no\nkbdinteractiveauthentication no\nusepam yes\n"
-SOCKETS = "  sl  local_address rem_address st\n   0: 00000000:08AE 00000000:0000 0A\n"
+SOCKETS = "  sl  local_address rem_address st\n   0: 00000000:08AE 00000000:0000 0A 00000000:00000000 00 0 0 0 1\n"
 HOME = "/opt/shop"
 RULESET = json.dumps({"nftables": [{"table": {"family": "inet", "name": "docker_vps"}}]})
 
