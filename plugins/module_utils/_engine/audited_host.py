@@ -9,7 +9,7 @@ import glob
 import os
 import shutil
 import stat
-from typing import Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 from .._core.audit_host import Place
 from .compose import run
@@ -58,7 +58,7 @@ class AuditedHost:
 
     def statuses(self) -> list[str]:
         """Return the status of each process, as /proc has it."""
-        return [text for pid in _pids() for text in _of_process(pid, "status")]
+        return [text for pid in _pids() for text in _of_process(pid, "status", self.text)]
 
     def command_lines(self, name: str) -> list[list[str]]:
         """Return the arguments of each process of a program; what runs in containers is not among them.
@@ -67,9 +67,10 @@ class AuditedHost:
             OSError: the processes of others must not be looked at.
         """
         here = os.readlink("/proc/self/ns/pid")
-        lines = [(pid, text.rstrip("\0").split("\0")) for pid in _pids() for text in _of_process(pid, "cmdline")]
+        texts = [(pid, text) for pid in _pids() for text in _of_process(pid, "cmdline", self.text)]
+        lines = [(pid, text.rstrip("\0").split("\0")) for pid, text in texts]
         named = [(pid, line) for pid, line in lines if os.path.basename(line[0]) == name]
-        return [line for pid, line in named if os.readlink(f"/proc/{pid}/ns/pid") == here]
+        return [line for pid, line in named if _of_process(pid, "ns/pid", os.readlink) == [here]]
 
     def kernel(self) -> str:
         """Return the release of the kernel that runs."""
@@ -111,10 +112,9 @@ def _pids() -> Iterator[str]:
     return (name for name in os.listdir("/proc") if name.isdigit())
 
 
-def _of_process(pid: str, file: str) -> list[str]:
-    """Return the content of a file of a process; nothing when the process has ended."""
+def _of_process(pid: str, file: str, read: Callable[[str], str]) -> list[str]:
+    """Return what is read from a file of a process; nothing when the process has ended."""
     try:
-        with open(f"/proc/{pid}/{file}", encoding="utf-8", errors="replace") as content:
-            return [content.read()]
+        return [read(f"/proc/{pid}/{file}")]
     except (FileNotFoundError, ProcessLookupError):
         return []

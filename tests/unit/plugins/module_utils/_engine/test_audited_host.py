@@ -61,9 +61,14 @@ def test_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_processes() -> None:
     processes = {process.pid: process for process in map(process_of, HOST.statuses())}
     assert processes[os.getpid()].parent == os.getppid()
-    with subprocess.Popen(["sleep", "60"]) as sleeping:
-        assert ["sleep", "60"] in HOST.command_lines("sleep")
-        sleeping.kill()
+    # It answers first: Popen returns before the kernel shows the arguments of what it has started.
+    with subprocess.Popen(["cat", "-u"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as echo:
+        assert echo.stdin is not None
+        assert echo.stdout is not None
+        echo.stdin.write(b"\n")
+        echo.stdout.readline()
+        assert ["cat", "-u"] in HOST.command_lines("cat")
+        echo.stdin.close()
     assert HOST.command_lines("sleeper") == []
 
 

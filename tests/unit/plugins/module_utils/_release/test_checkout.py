@@ -162,7 +162,12 @@ def test_locks_of_a_killed_git_are_removed_and_those_of_a_living_one_are_not(aut
     lock.touch()
     assert host(check_mode=True)["changed"]
     assert lock.exists()
-    with subprocess.Popen(["git", "hash-object", "--stdin"], cwd=host.place, stdin=subprocess.PIPE) as at_work:
+    command = ["git", "cat-file", "--batch-check"]
+    with subprocess.Popen(command, cwd=host.place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as at_work:
+        assert at_work.stdin is not None
+        assert at_work.stdout is not None
+        at_work.stdin.write(b"HEAD\n")
+        at_work.stdout.readline()  # it runs
         assert "Another git is at work in that directory" in host.refused()
         assert lock.exists()
         at_work.communicate(b"")
