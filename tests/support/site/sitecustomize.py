@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep what Python compiles of zip archives: it does not by itself, and Ansible sends each module as one.
+"""Keep what is compiled of zip archives and templates: Python and Jinja do not by themselves, and Ansible sends each
+module as an archive, and compiles each template in each process that needs it.
 
 Python imports this when it starts with this directory in PYTHONPATH, as plays of tests do; most of what a short task
 costs is compiling. The same sources give the same code. Nothing is kept where nothing can be written.
@@ -25,18 +26,18 @@ def load():  # type: ignore[no-untyped-def]
                     _loaded[name] = marshal.load(file)
 
 
-def _kept(path, source):  # type: ignore[no-untyped-def]
-    """Return the code of a source (bytes) at a path in an archive."""
-    digest = hashlib.sha256(os.path.basename(path).encode() + b"\0" + source).hexdigest()
+def kept(digest, make):  # type: ignore[no-untyped-def]
+    """Return the code that is kept as a digest of what it was made of; it is made and kept when there is none."""
     if digest in _loaded:
         return _loaded[digest]
     name = os.path.join(PLACE, digest)
     try:
         with open(name, "rb") as file:
-            return marshal.load(file)
+            _loaded[digest] = marshal.load(file)
+            return _loaded[digest]
     except (OSError, ValueError, EOFError, TypeError):
         pass  # it is not there yet
-    code = _compile(path, source)
+    code = _loaded[digest] = make()
     try:
         os.makedirs(PLACE, exist_ok=True)
         with open(f"{name}.{os.getpid()}", "wb") as file:
@@ -47,5 +48,11 @@ def _kept(path, source):  # type: ignore[no-untyped-def]
     return code
 
 
+def _of_archive(path, source):  # type: ignore[no-untyped-def]
+    """Return the code of a source (bytes) at a path in an archive."""
+    digest = hashlib.sha256(os.path.basename(path).encode() + b"\0" + source).hexdigest()
+    return kept(digest, lambda: _compile(path, source))
+
+
 if os.environ.get("COMPILED_ZIPS"):
-    zipimport._compile_source = _kept  # type: ignore[attr-defined]
+    zipimport._compile_source = _of_archive  # type: ignore[attr-defined]
