@@ -387,6 +387,13 @@ def test_a_stream_that_breaks_has_ended(error: Exception) -> None:
         feed.wait(LONG)
 
 
+def test_who_ran_out_of_memory_is_remembered() -> None:
+    feed = EventFeed(iter([{**event(), "Action": "oom"}, event()]), ["app", "other"]).begin()
+    assert feed.wait(LONG) is True
+    assert feed.ran_out_of_memory("app")
+    assert not feed.ran_out_of_memory("other")
+
+
 def test_a_wait_from_end_to_end(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/containers/app/json": (200, inspected("starting"))})
 
