@@ -407,8 +407,11 @@ class Engine:
             EngineError: the engine refuses it, or breaks off.
         """
 
+        # An empty piece ends the body for requests before 2.29 (Debian 12 has 2.28), and the engine closes the connection.
+        pieces = (piece for piece in archive if piece)
+
         def loaded() -> None:
-            for news in self._patient().load_image(archive):  # type: ignore[no-untyped-call]
+            for news in self._patient().load_image(pieces):  # type: ignore[no-untyped-call]
                 if news.get("error"):
                     raise EngineError(f"The Docker engine refused the image: {sentence(str(news['error']).strip())}")
 

@@ -857,6 +857,14 @@ def test_an_archive_is_loaded() -> None:
     assert loading(b'{"stream":"Loaded image: app:1\\n"}\r\n', iter([b"one", b"two"])) == ("", b"onetwo")
 
 
+def test_no_piece_of_an_archive_is_empty(serve_engine: ServeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One would end the body, as requests before 2.29 sends it."""
+    given: list[bytes] = []
+    monkeypatch.setattr(docker.APIClient, "load_image", lambda _self, pieces: given.extend(pieces) or [])
+    engine_of(serve_engine()).load(iter([b"", b"one", b"", b"two", b""]))
+    assert given == [b"one", b"two"]
+
+
 def test_a_load_that_fails_after_it_has_begun() -> None:
     answer = b'{"status":"Loading layer"}\r\n{"errorDetail":{"message":"no space left"},"error":"no space left"}\r\n'
     message, _taken = loading(answer, iter([b"one"]))
