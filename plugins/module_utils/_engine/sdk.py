@@ -406,8 +406,7 @@ class Engine:
         Raises:
             EngineError: the engine refuses it, or breaks off.
         """
-
-        # An empty piece ends the body for requests before 2.29 (Debian 12 has 2.28), and the engine closes the connection.
+        # An empty piece ends the body for requests before 2.29, as in Debian 12, and the engine closes the connection.
         pieces = (piece for piece in archive if piece)
 
         def loaded() -> None:
