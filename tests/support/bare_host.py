@@ -73,13 +73,25 @@ class Host:
 
     def setup(self, *arguments: str, **variables: Any) -> Played:
         """Run the playbook setup."""
-        return play(ROOT / "playbooks/setup.yml", self.inventory(**variables), *arguments)
+        return self.playbook("setup", *arguments, **variables)
+
+    def playbook(self, name: str, *arguments: str, **variables: Any) -> Played:
+        """Run one of our playbooks."""
+        return play(ROOT / f"playbooks/{name}.yml", self.inventory(**variables), *arguments)
 
     def play(self, tasks: Any, *arguments: str, **variables: Any) -> Played:
         """Run tasks."""
         book = self.scratch / "play.json"
         book.write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": tasks}]))
         return play(book, self.inventory(**variables), *arguments)
+
+    def load(self, image: str) -> None:
+        """Give its engine an image of the engine of the tests, as it reaches no registry."""
+        run("bash", "-o", "pipefail", "-c", f"docker save {image} | docker exec -i {self.name} docker load --quiet")
+
+    def address(self) -> str:
+        """Return its IPv4 address."""
+        return docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name)
 
     def state(self) -> str:
         """Return what would show a change: packages, the configuration, and where apt finds packages."""

@@ -99,12 +99,16 @@ class Response:
 
 
 def request(
-    url: str, data: Optional[bytes] = None, headers: Optional[Mapping[str, str]] = None, method: Optional[str] = None
+    url: str,
+    data: Optional[bytes] = None,
+    headers: Optional[Mapping[str, str]] = None,
+    method: Optional[str] = None,
+    ask: Callable[..., Any] = urllib.request.urlopen,
 ) -> Response:
     """Ask over HTTP; an answer with an error status is an answer."""
     asked = urllib.request.Request(url, data, dict(headers or {}), method=method)
     try:
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with ask(asked, timeout=30) as answer:
             return Response(answer.status, answer.read(), dict(answer.headers))
     except urllib.error.HTTPError as error:
         return Response(error.code, error.read(), dict(error.headers))

@@ -9,7 +9,7 @@ import struct
 import zlib
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import Callable, NamedTuple, Optional, Sequence
 from urllib.parse import urlsplit
 
 from lab import App, Response, docker, request
@@ -36,8 +36,8 @@ PICTURE = png(64)
 class Site:
     """The application through the reverse proxy."""
 
-    def __init__(self, app: App, url: str) -> None:
-        self.app, self.url, self.token, self.picture = app, url, "", ""
+    def __init__(self, app: App, url: str, request: Callable[..., Response] = request) -> None:
+        self.app, self.url, self.request, self.token, self.picture = app, url, request, "", ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -47,7 +47,7 @@ class Site:
     def ask(self, path: str, data: object = None, method: Optional[str] = None) -> Response:
         """Ask with JSON."""
         headers = {"Content-Type": "application/json", **self.headers}
-        return request(self.url + path, None if data is None else json.dumps(data).encode(), headers, method)
+        return self.request(self.url + path, None if data is None else json.dumps(data).encode(), headers, method)
 
     def fill(self) -> None:
         """Register the administrator, and create a vendor and an uploaded picture."""
@@ -59,7 +59,7 @@ class Site:
             b"Content-Type: image/png\r\n\r\n" + PICTURE + b"\r\n--x--\r\n",
         ]
         headers = {"Content-Type": "multipart/form-data; boundary=x", **self.headers}
-        made = request(f"{self.url}/api/media", b"".join(parts), headers)
+        made = self.request(f"{self.url}/api/media", b"".join(parts), headers)
         assert made.status == 201, made.body
         self.picture = urlsplit(made.json["doc"]["url"]).path
 

@@ -58,6 +58,7 @@ class FakeEngine:
         breaks: seconds at which only the stream of events ends.
         silent: events are lost.
         lines: per name, what the container wrote.
+        out_of_memory: at which seconds a process of which container ran out of memory.
     """
 
     clock: FakeClock
@@ -67,6 +68,7 @@ class FakeEngine:
     silent: bool = False
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
+    out_of_memory: Sequence[tuple[float, str]] = ()
     feeds: list[FakeFeed] = field(default_factory=list)
     looks: list[tuple[float, str]] = field(default_factory=list)
 
@@ -116,6 +118,9 @@ class FakeFeed:
         if happens in ends:
             raise EngineUnreachable("the fake engine ended its stream")
         return happens in events
+
+    def ran_out_of_memory(self, name: str) -> bool:
+        return any(name == whose and at <= self._engine.clock.passed for at, whose in self._engine.out_of_memory)
 
     def close(self) -> None:
         self.closed += 1

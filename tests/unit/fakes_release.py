@@ -365,6 +365,9 @@ class FakeNews:
         self._engine.answer()
         return True
 
+    def ran_out_of_memory(self, _name: str) -> bool:
+        return False
+
     def close(self) -> None:
         pass
 

@@ -30,6 +30,10 @@ class Feed(Protocol):
         """
         raise NotImplementedError
 
+    def ran_out_of_memory(self, name: str) -> bool:
+        """Whether a process in a container has run out of memory since; a restart makes the engine forget it."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """Stop listening."""
         raise NotImplementedError
@@ -105,7 +109,7 @@ class Wait:
             while True:
                 try:
                     feed = feed or self._engine.listen(self._names)
-                    if self._look_at_all():
+                    if self._look_at_all(feed):
                         return self._ending()
                     left = self._left()
                     if left <= 0:
@@ -124,12 +128,14 @@ class Wait:
     def _left(self) -> float:
         return self._deadline - self._clock.now()
 
-    def _look_at_all(self) -> bool:
+    def _look_at_all(self, feed: Feed) -> bool:
         """Look at each undecided container; True when the wait is over."""
         for name in self._names:
             if name in self._done:
                 continue
             seen = self._engine.look(name)
+            if feed.ran_out_of_memory(name):
+                seen = replace(seen, oom_killed=True)
             self._last[name] = seen
             # A restarted engine starts counting restarts anew.
             before = self._restarts[name] = min(self._restarts.get(name, seen.restart_count), seen.restart_count)

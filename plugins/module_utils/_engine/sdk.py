@@ -111,6 +111,7 @@ class EventFeed:
 
     def __init__(self, stream: Any, names: Sequence[str]) -> None:
         self._stream, self._names = stream, set(names)
+        self._out_of_memory: set[str] = set()
         self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def begin(self) -> EventFeed:
@@ -122,7 +123,10 @@ class EventFeed:
         try:
             for event in self._stream:
                 actor = event.get("Actor") or {}
-                if (actor.get("Attributes") or {}).get("name") in self._names or actor.get("ID") in self._names:
+                ours = self._names & {(actor.get("Attributes") or {}).get("name"), actor.get("ID")}
+                if ours and event.get("Action") == "oom":
+                    self._out_of_memory |= ours
+                if ours:
                     self._news.put(True)
         except (RequestException, DockerException, OSError, ValueError, AttributeError):
             pass  # the stream broke or was closed under us: the same end of news either way
@@ -141,6 +145,10 @@ class EventFeed:
         if not alive:
             raise EngineUnreachable("the Docker engine ended its stream of events")
         return True
+
+    def ran_out_of_memory(self, name: str) -> bool:
+        """Whether that was among the events of a container."""
+        return name in self._out_of_memory
 
     def close(self) -> None:
         """Close the stream; the thread ends with it."""
@@ -398,9 +406,11 @@ class Engine:
         Raises:
             EngineError: the engine refuses it, or breaks off.
         """
+        # An empty piece ends the body for requests before 2.29, as in Debian 12, and the engine closes the connection.
+        pieces = (piece for piece in archive if piece)
 
         def loaded() -> None:
-            for news in self._patient().load_image(archive):  # type: ignore[no-untyped-call]
+            for news in self._patient().load_image(pieces):  # type: ignore[no-untyped-call]
                 if news.get("error"):
                     raise EngineError(f"The Docker engine refused the image: {sentence(str(news['error']).strip())}")
 

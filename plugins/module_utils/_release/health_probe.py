@@ -74,6 +74,10 @@ class _Impatient:
         """Return True at the next event, False after a short time."""
         return self._feed.wait(min(seconds, ASK_EVERY))
 
+    def ran_out_of_memory(self, name: str) -> bool:
+        """Whether a process in a container has run out of memory since."""
+        return self._feed.ran_out_of_memory(name)
+
     def close(self) -> None:
         """Stop listening."""
         self._feed.close()

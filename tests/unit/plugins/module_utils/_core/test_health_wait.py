@@ -141,6 +141,12 @@ def test_one_restart_may_be_borne() -> None:
     once = [(0, STARTING), (1, seen("restarting", restart_count=1)), (2, seen("healthy", restart_count=1))]
     assert endings(wait(engine_of(once))) == [("restarting", 1)]
     assert endings(wait(engine_of(once), max_restarts=1)) == [("reached", 2)]
+    # The engine forgets why when it restarts it; its events had said it.
+    quick = [(0, STARTING), (1, seen("starting", restart_count=1))]
+    (told,) = wait(engine_of(quick, out_of_memory=[(0.9, "a")])).containers
+    assert (told.reason.value, told.snapshot.oom_killed) == ("restarting", True)
+    (other,) = wait(engine_of(quick, out_of_memory=[(0.9, "b"), (1.1, "a")])).containers
+    assert (other.reason.value, other.snapshot.oom_killed) == ("restarting", False)
     loop = [*once[:2], (2, seen("starting", restart_count=1)), (3, seen("restarting", restart_count=2))]
     assert endings(wait(engine_of(loop), max_restarts=1)) == [("restarting", 3)]
 

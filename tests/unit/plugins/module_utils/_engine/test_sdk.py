@@ -387,6 +387,13 @@ def test_a_stream_that_breaks_has_ended(error: Exception) -> None:
         feed.wait(LONG)
 
 
+def test_who_ran_out_of_memory_is_remembered() -> None:
+    feed = EventFeed(iter([{**event(), "Action": "oom"}, event()]), ["app", "other"]).begin()
+    assert feed.wait(LONG) is True
+    assert feed.ran_out_of_memory("app")
+    assert not feed.ran_out_of_memory("other")
+
+
 def test_a_wait_from_end_to_end(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/containers/app/json": (200, inspected("starting"))})
 
@@ -848,6 +855,14 @@ def loading(answer: bytes, pieces: Iterator[bytes]) -> tuple[str, bytes]:
 
 def test_an_archive_is_loaded() -> None:
     assert loading(b'{"stream":"Loaded image: app:1\\n"}\r\n', iter([b"one", b"two"])) == ("", b"onetwo")
+
+
+def test_no_piece_of_an_archive_is_empty(serve_engine: ServeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One would end the body, as requests before 2.29 sends it."""
+    given: list[bytes] = []
+    monkeypatch.setattr(docker.APIClient, "load_image", lambda _self, pieces: given.extend(pieces) or [])
+    engine_of(serve_engine()).load(iter([b"", b"one", b"", b"two", b""]))
+    assert given == [b"one", b"two"]
 
 
 def test_a_load_that_fails_after_it_has_begun() -> None:
