@@ -18,6 +18,7 @@ from .._core.firewall import (
     REMOVED,
     TABLE,
     UfwPlan,
+    cautions,
     checked_ssh_ports,
     closed,
     connection,
@@ -70,6 +71,10 @@ class Nftables(Protocol):
 
     def listing(self) -> str:
         """Return what our table has, empty when it is not there."""
+        raise NotImplementedError
+
+    def ruleset(self) -> Sequence[Mapping[str, Any]]:
+        """Return what all tables have, in the JSON of nft."""
         raise NotImplementedError
 
     def rendered(self, text: str) -> str:
@@ -258,9 +263,10 @@ def _look(params: Params, world: World) -> Look:
     outside = imitations(world.sockets.interfaces(), {*bridges, *params.trusted_interfaces})
     rules = ruleset(opened, bridges, params.trusted_interfaces, outside, host)
     before, after = (world.nft.listing(), world.nft.rendered(rules)) if world.nft.exists() else ("", rules)
+    others = world.nft.ruleset() if world.nft.exists() else []
     seen = found if host else []  # the others are for ufw to judge
     closes = closed(seen, processes, world.engine.published(), opened, world.sockets.ephemeral())
-    silent = [] if ssh else [_NO_SERVER]
+    warnings = [*([] if ssh else [_NO_SERVER]), *cautions(others, opened, host)]
     return Look(
         before,
         after,
@@ -268,7 +274,7 @@ def _look(params: Params, world: World) -> Look:
         _stale(params, rules),
         _is_enabled(world),
         UfwPlan((), ()) if host else ufw_plan(world.ufw.rules(), opened.each()),
-        {"ssh_ports": sorted(ssh), "closed": closes, "warnings": silent},
+        {"ssh_ports": sorted(ssh), "closed": closes, "warnings": warnings},
     )
 
 

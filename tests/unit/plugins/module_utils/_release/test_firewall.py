@@ -29,6 +29,7 @@ class Host:
     def __init__(self, place: Path) -> None:
         self.place, self.asked = place, list[str]()
         self.table, self.installed, self.refuses = "", True, ""
+        self.others: list[Mapping[str, Any]] = []
         self.ufw_on, self.ufw_rules, self.enabled = False, "", False
         self.server, self.peer_port, self.bridge = True, 50000, "docker0"
         self.timer: Optional[Sequence[str]] = None
@@ -40,6 +41,9 @@ class Host:
 
     def listing(self) -> str:
         return self.table
+
+    def ruleset(self) -> Sequence[Mapping[str, Any]]:
+        return self.others
 
     def rendered(self, text: str) -> str:
         return text[len(REMOVED) :].replace("{ 443 }", "443")
@@ -310,6 +314,16 @@ def test_where_ufw_rules_it_gets_the_ports(host: Host) -> None:
     assert host.asked[-1] == "delete 9/udp"
     host.run("absent")
     assert host.ufw_rules == foreign
+
+
+@pytest.mark.parametrize("ufw", [False, True])
+def test_what_others_keep_closed_is_told(host: Host, ufw: bool) -> None:
+    drops = {"family": "inet", "table": "filter", "type": "filter", "policy": "drop"}
+    host.others = [{"chain": {**drops, "name": hook, "hook": hook}} for hook in ("input", "forward")]
+    host.ufw_on = ufw
+    told = host.run()["warnings"]
+    assert ["which was left as it is" in sentence for sentence in told] == [True] * (1 if ufw else 2)
+    assert told[-1].endswith("nft list chain inet filter forward")
 
 
 def test_absent_takes_all_of_it_away_and_no_more(host: Host) -> None:
