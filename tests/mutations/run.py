@@ -309,7 +309,7 @@ MUTANTS = [
     in_plugin(
         "firewall: nobody is told that rules of others keep 80 and 443 closed",
         "module_utils/_release/firewall.py",
-        ", *cautions(others, opened, host)]",
+        ", *_cautions(world, opened, host)]",
         "]",
         "module_utils/_release/test_firewall.py",
     ),

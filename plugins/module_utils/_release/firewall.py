@@ -17,6 +17,7 @@ from .._core.errors import DockerVpsError
 from .._core.firewall import (
     REMOVED,
     TABLE,
+    Openings,
     UfwPlan,
     cautions,
     checked_ssh_ports,
@@ -263,10 +264,9 @@ def _look(params: Params, world: World) -> Look:
     outside = imitations(world.sockets.interfaces(), {*bridges, *params.trusted_interfaces})
     rules = ruleset(opened, bridges, params.trusted_interfaces, outside, host)
     before, after = (world.nft.listing(), world.nft.rendered(rules)) if world.nft.exists() else ("", rules)
-    others = world.nft.ruleset() if world.nft.exists() else []
     seen = found if host else []  # the others are for ufw to judge
     closes = closed(seen, processes, world.engine.published(), opened, world.sockets.ephemeral())
-    warnings = [*([] if ssh else [_NO_SERVER]), *cautions(others, opened, host)]
+    warnings = [*([] if ssh else [_NO_SERVER]), *_cautions(world, opened, host)]
     return Look(
         before,
         after,
@@ -276,6 +276,13 @@ def _look(params: Params, world: World) -> Look:
         UfwPlan((), ()) if host else ufw_plan(world.ufw.rules(), opened.each()),
         {"ssh_ports": sorted(ssh), "closed": closes, "warnings": warnings},
     )
+
+
+def _cautions(world: World, opened: Openings, host: bool) -> list[str]:
+    try:
+        return cautions(world.nft.ruleset() if world.nft.exists() else [], opened, host)
+    except DockerVpsError as error:  # such as rules that this version of nft cannot print
+        return [f"Whether chains of others keep ports closed was not looked at. {error.message}"]
 
 
 def _stale(params: Params, rules: str) -> dict[str, Optional[files.Kept]]:

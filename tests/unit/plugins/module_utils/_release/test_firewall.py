@@ -7,7 +7,7 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
@@ -29,7 +29,7 @@ class Host:
     def __init__(self, place: Path) -> None:
         self.place, self.asked = place, list[str]()
         self.table, self.installed, self.refuses = "", True, ""
-        self.others: list[Mapping[str, Any]] = []
+        self.others: Union[DockerVpsError, list[Mapping[str, Any]]] = []
         self.ufw_on, self.ufw_rules, self.enabled = False, "", False
         self.server, self.peer_port, self.bridge = True, 50000, "docker0"
         self.timer: Optional[Sequence[str]] = None
@@ -43,6 +43,8 @@ class Host:
         return self.table
 
     def ruleset(self) -> Sequence[Mapping[str, Any]]:
+        if isinstance(self.others, DockerVpsError):
+            raise self.others
         return self.others
 
     def rendered(self, text: str) -> str:
@@ -324,6 +326,14 @@ def test_what_others_keep_closed_is_told(host: Host, ufw: bool) -> None:
     told = host.run()["warnings"]
     assert ["which was left as it is" in sentence for sentence in told] == [True] * (1 if ufw else 2)
     assert told[-1].endswith("nft list chain inet filter forward")
+
+
+def test_what_cannot_be_looked_at_does_not_end_it(host: Host) -> None:
+    host.others = DockerVpsError("nft cannot print a rule.")
+    result = host.confirmed()
+    assert result["warnings"] == [
+        "Whether chains of others keep ports closed was not looked at. nft cannot print a rule."
+    ]
 
 
 def test_absent_takes_all_of_it_away_and_no_more(host: Host) -> None:
