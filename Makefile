@@ -67,7 +67,7 @@ kills: engine $(ready) ## Kill backups, restores and updates at any time under a
 	tests/support/base_image.sh
 	python tests/properties/kills.py $(ONLY) $(if $(SEED),--seed $(SEED))
 
-firewall-kills: engine $(ready) ## Kill 20 plays that set the firewall up at any time, and see that SSH answers each time (minutes)
+firewall-kills: engine $(ready) ## Kill 20 plays that set the firewall up, at each stage, and see that SSH answers each time (minutes)
 	tests/support/packages.sh openssh-client
 	python tests/properties/firewall_kills.py $(if $(SEED),--seed $(SEED))
 

@@ -14,7 +14,7 @@ author:
 description:
   - Makes the table C(inet docker_vps) of nftables, in one transaction. It closes all ports of the host to other hosts,
     over IPv4 and IPv6, but those of SSH, 80, 443 and further ones. Ports that Docker publishes are closed, too. Tables
-    and chains of others stay as they are.
+    and chains of others stay as they are, and a warning names those that drop what is to be open.
   - Where ufw is switched on, that rules the host's own ports. It gets rules for the same ports, and the table has only
     what ufw does not see, the ports that Docker publishes.
   - Before the rules are loaded, systemd is told to take them back after O(confirm_timeout) seconds. O(state=confirmed)

@@ -307,6 +307,20 @@ MUTANTS = [
         "module_utils/_core/test_firewall.py",
     ),
     in_plugin(
+        "firewall: nobody is told that rules of others keep 80 and 443 closed",
+        "module_utils/_release/firewall.py",
+        ", *_cautions(world, opened, host)]",
+        "]",
+        "module_utils/_release/test_firewall.py",
+    ),
+    in_plugin(
+        "firewall: a rule for any port counts as one for each",
+        "module_utils/_core/nft_rules.py",
+        "return bool(values == port)",
+        "return True",
+        "module_utils/_core/test_nft_rules.py",
+    ),
+    in_plugin(
         "image_push: the name that the push needs stays",
         "module_utils/_release/image_push.py",
         "            engine.remove_image(params.reference)",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-OPEN = [22, 80, 443]
+OPEN = [22, 80, 443, "443/udp"]
 HOST = ["192.0.2.1", "2001:db8::1"]
 
 
@@ -47,13 +47,28 @@ def test_ufw_has_what_it_had(host: Host) -> None:
 
 def test_without_it_everything_is_open(host: Host) -> None:
     before = reached(host, "before")
-    assert [before[address] for address in HOST] == [[22, 80, 443, 3000, 3001, 5432, 28080]] * 2
-    assert all(before.values())
+    udp = ["28443/udp", "4000/udp", "443/udp", "5353/udp"]
+    assert [before[address] for address in HOST] == [[22, 80, 443, 3000, 3001, 5432, 28080, *udp]] * 2
     assert len(before) == 6
+    if int(host.check_output("docker version --format '{{.Server.Version}}'").split(".")[0]) < 28:
+        assert all(before.values()), "what is published on loopback, and each container by its own address"
 
 
-@pytest.mark.parametrize("step", ["present", "restarts", "unconfirmed", "boot", "ufw"])
+@pytest.mark.parametrize("step", ["present", "restarts", "unconfirmed", "boot", "ufw-allow", "ufw-reject", "ufw-deny"])
 def test_exactly_three_ports_are_open(host: Host, step: str) -> None:
     found = reached(host, step)
     assert {address: ports for address, ports in found.items() if ports} == dict.fromkeys(HOST, OPEN)
     assert len(found) == 6
+
+
+def test_what_others_drop_stays_closed_and_as_it_is(host: Host) -> None:
+    # An engine lets what it publishes through by rules of iptables; by IPv6 its proxy listens on the host.
+    through = [] if "docker-bridges" in host.check_output("nft list tables") else ["443/udp"]
+    found = reached(host, "strangers")
+    assert {address: ports for address, ports in found.items() if ports} == {
+        HOST[0]: [2222, *through],
+        HOST[1]: [2222],
+    }
+    before, after = (host.file(f"/root/notes/strangers.{when}").content_string for when in ("before", "after"))
+    assert "policy drop" in before
+    assert before == after

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional, Sequence, Tuple
 
 from .errors import InvalidInput
+from .nft_rules import Json, Rules
 from .remedies import setting
 from .sockets import Process, Processes, Socket
 from .text import listed
@@ -236,6 +237,33 @@ def closed(
         for port, protocol in sorted((port, protocol) for protocol, port in users)
         if not opened.has(protocol, port) and not (protocol == "udp" and port in _DHCP)
     ]
+
+
+def cautions(elements: Sequence[Json], opened: Openings, host: bool) -> list[str]:
+    """Return a sentence for each chain of others which keeps closed what is to be open.
+
+    Args:
+        elements: the ruleset of the host, as nft lists it.
+        host: whether it is not ufw that filters the host's own ports.
+    """
+    rules = Rules(elements, TABLE)
+    inputs = [
+        f"{_chain_of(place)} drops what it does not let in itself, and no rule of it names "
+        f"{listed([f'{port}/{protocol}' for protocol, port in names])}: these stay closed unless it lets them in "
+        f"otherwise. See: nft list chain {' '.join(place)}"
+        for place, names in (rules.closed(opened.each()) if host else [])
+    ]
+    forwards = [
+        f"{_chain_of(place)} drops what goes to containers, but for answers: others do not reach what they publish "
+        f"until it has a rule for that. See: nft list chain {' '.join(place)}"
+        for place in rules.severed()
+    ]
+    return inputs + forwards
+
+
+def _chain_of(place: Sequence[str]) -> str:
+    family, table, name = place
+    return f"The chain {name} of the table {family} {table}, which was left as it is,"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from typing import Any, Mapping
 
 from .._core.errors import DockerVpsError
 from .._core.firewall import MARK, TABLE
@@ -30,7 +31,7 @@ class Nftables:
         Raises:
             DockerVpsError: nft cannot tell.
         """
-        tables = [entry.get("table", {}) for entry in json.loads(_run("nft", "--json", "list", "tables"))["nftables"]]
+        tables = [entry.get("table", {}) for entry in _listed("tables")]
         if not any((table.get("family"), table.get("name")) == ("inet", TABLE) for table in tables):
             return ""
         return _run("nft", "list", "table", "inet", TABLE)
@@ -48,6 +49,14 @@ class Nftables:
                 "This host does not take the rules of the firewall, and nothing was changed. It needs nft 1.0 and a "
                 f"kernel with nf_tables and connection tracking. {error.message}"
             ) from error
+
+    def ruleset(self) -> list[Mapping[str, Any]]:
+        """Return what all tables have, in the JSON of nft.
+
+        Raises:
+            DockerVpsError: nft cannot tell.
+        """
+        return _listed("ruleset")
 
     def load(self, text: str) -> None:
         """Carry a transaction out.
@@ -95,6 +104,11 @@ class Ufw:
             DockerVpsError: ufw refuses.
         """
         _run("ufw", "delete", "allow", f"{port}/{protocol}")
+
+
+def _listed(what: str) -> list[Mapping[str, Any]]:
+    found: list[Mapping[str, Any]] = json.loads(_run("nft", "--json", "list", what))["nftables"]
+    return found
 
 
 def _path() -> str:

@@ -17,7 +17,9 @@ from .._core.errors import DockerVpsError
 from .._core.firewall import (
     REMOVED,
     TABLE,
+    Openings,
     UfwPlan,
+    cautions,
     checked_ssh_ports,
     closed,
     connection,
@@ -70,6 +72,10 @@ class Nftables(Protocol):
 
     def listing(self) -> str:
         """Return what our table has, empty when it is not there."""
+        raise NotImplementedError
+
+    def ruleset(self) -> Sequence[Mapping[str, Any]]:
+        """Return what all tables have, in the JSON of nft."""
         raise NotImplementedError
 
     def rendered(self, text: str) -> str:
@@ -260,7 +266,7 @@ def _look(params: Params, world: World) -> Look:
     before, after = (world.nft.listing(), world.nft.rendered(rules)) if world.nft.exists() else ("", rules)
     seen = found if host else []  # the others are for ufw to judge
     closes = closed(seen, processes, world.engine.published(), opened, world.sockets.ephemeral())
-    silent = [] if ssh else [_NO_SERVER]
+    warnings = [*([] if ssh else [_NO_SERVER]), *_cautions(world, opened, host)]
     return Look(
         before,
         after,
@@ -268,8 +274,15 @@ def _look(params: Params, world: World) -> Look:
         _stale(params, rules),
         _is_enabled(world),
         UfwPlan((), ()) if host else ufw_plan(world.ufw.rules(), opened.each()),
-        {"ssh_ports": sorted(ssh), "closed": closes, "warnings": silent},
+        {"ssh_ports": sorted(ssh), "closed": closes, "warnings": warnings},
     )
+
+
+def _cautions(world: World, opened: Openings, host: bool) -> list[str]:
+    try:
+        return cautions(world.nft.ruleset() if world.nft.exists() else [], opened, host)
+    except DockerVpsError as error:  # such as rules that this version of nft cannot print
+        return [f"Whether chains of others keep ports closed was not looked at. {error.message}"]
 
 
 def _stale(params: Params, rules: str) -> dict[str, Optional[files.Kept]]:

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.firewall import (
     Openings,
+    cautions,
     checked_ssh_ports,
     closed,
     connection,
@@ -232,3 +233,20 @@ def test_what_ufw_gets_and_loses() -> None:
         "ufw keeps others from 443/udp",
     ]
     assert ufw_plan("", [("tcp", 22)]).allow == [("tcp", 22)]
+
+
+def test_what_others_keep_closed_is_told_in_a_sentence() -> None:
+    base = {"family": "ip", "table": "filter", "type": "filter", "policy": "drop"}
+    ruleset = [{"chain": {**base, "name": hook.upper(), "hook": hook}} for hook in ("input", "forward")]
+    left = "of the table ip filter, which was left as it is, drops what"
+    closes = (
+        f"The chain INPUT {left} it does not let in itself, and no rule of it names 22/tcp, 80/tcp, 443/tcp, 9000/tcp, "
+        "443/udp: these stay closed unless it lets them in otherwise. See: nft list chain ip filter INPUT"
+    )
+    severs = (
+        f"The chain FORWARD {left} goes to containers, but for answers: others do not reach what they publish until it "
+        "has a rule for that. See: nft list chain ip filter FORWARD"
+    )
+    assert cautions(ruleset, OPENED, host=True) == [closes, severs]
+    assert cautions(ruleset, OPENED, host=False) == [severs]
+    assert cautions([], OPENED, host=True) == []

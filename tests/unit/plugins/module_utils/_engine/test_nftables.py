@@ -37,6 +37,12 @@ def test_what_the_table_has(commands: Commands) -> None:
     assert Nftables().exists()
 
 
+def test_what_all_tables_have(commands: Commands) -> None:
+    calls = commands(nft=f"echo '{OTHERS}'")
+    assert list(Nftables().ruleset()[1]) == ["table"]
+    assert calls.read_text() == "nft --json list ruleset\n"
+
+
 def test_a_transaction_is_tried_elsewhere(commands: Commands) -> None:
     calls = commands(unshare="cat")
     assert Nftables().rendered("table inet x") == "table inet x"

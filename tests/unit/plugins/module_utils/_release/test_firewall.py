@@ -7,7 +7,7 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
@@ -29,6 +29,7 @@ class Host:
     def __init__(self, place: Path) -> None:
         self.place, self.asked = place, list[str]()
         self.table, self.installed, self.refuses = "", True, ""
+        self.others: Union[DockerVpsError, list[Mapping[str, Any]]] = []
         self.ufw_on, self.ufw_rules, self.enabled = False, "", False
         self.server, self.peer_port, self.bridge = True, 50000, "docker0"
         self.timer: Optional[Sequence[str]] = None
@@ -40,6 +41,11 @@ class Host:
 
     def listing(self) -> str:
         return self.table
+
+    def ruleset(self) -> Sequence[Mapping[str, Any]]:
+        if isinstance(self.others, DockerVpsError):
+            raise self.others
+        return self.others
 
     def rendered(self, text: str) -> str:
         return text[len(REMOVED) :].replace("{ 443 }", "443")
@@ -310,6 +316,24 @@ def test_where_ufw_rules_it_gets_the_ports(host: Host) -> None:
     assert host.asked[-1] == "delete 9/udp"
     host.run("absent")
     assert host.ufw_rules == foreign
+
+
+@pytest.mark.parametrize("ufw", [False, True])
+def test_what_others_keep_closed_is_told(host: Host, ufw: bool) -> None:
+    drops = {"family": "inet", "table": "filter", "type": "filter", "policy": "drop"}
+    host.others = [{"chain": {**drops, "name": hook, "hook": hook}} for hook in ("input", "forward")]
+    host.ufw_on = ufw
+    told = host.run()["warnings"]
+    assert ["which was left as it is" in sentence for sentence in told] == [True] * (1 if ufw else 2)
+    assert told[-1].endswith("nft list chain inet filter forward")
+
+
+def test_what_cannot_be_looked_at_does_not_end_it(host: Host) -> None:
+    host.others = DockerVpsError("nft cannot print a rule.")
+    result = host.confirmed()
+    assert result["warnings"] == [
+        "Whether chains of others keep ports closed was not looked at. nft cannot print a rule."
+    ]
 
 
 def test_absent_takes_all_of_it_away_and_no_more(host: Host) -> None:
