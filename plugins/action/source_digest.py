@@ -29,20 +29,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "ignore": text,
                 "dockerfile_path": text,
                 "context_path": text,
+                "upload_max": {"type": "int", "default": 0},
             }
         )
         root = os.path.expanduser(asked["path"])
         try:
             layout = sources.layout_of(root, asked["dockerfile_path"], asked["context_path"])
             files = sources.chosen(root, asked["ignore"], layout)
-            manager, cautions = sources.looked_at(root, layout)
+            manager, cautions = sources.looked_at(root, layout, asked["upload_max"])
             return {
                 "changed": False,
                 "digest": sources.digest(root, files, layout),
                 "files": len(files),
                 "dockerfile": sources.own_dockerfile(root, layout),
                 "package_manager": manager.facts(),
-                "cautions": list(cautions),
+                "cautions": [worded(caution) for caution in cautions],
             }
         except DockerVpsError as error:
             raise AnsibleActionFail(worded(error.message)) from None  # Ansible says the cause as well

@@ -61,6 +61,11 @@ options:
     type: list
     elements: str
     default: []
+  site_files:
+    description: Files of its site in a reverse proxy that something else removes. They are only listed in RV(goes).
+    type: list
+    elements: str
+    default: []
   network:
     description: The shared network. It is only listed in RV(stays).
     type: str
@@ -190,6 +195,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         planned=given["state"] == "planned",
         archives=given["backup_volumes"],
         jobs=tuple(given["jobs"]),
+        site_files=tuple(given["site_files"]),
         network=given["network"],
         host=given["host"] or os.uname().nodename,
     )
@@ -207,6 +213,7 @@ def main() -> None:
             "backup_volumes": {"type": "dict"},
             "backup_directory": {"type": "path"},
             "jobs": {"type": "list", "elements": "str", "default": []},
+            "site_files": {"type": "list", "elements": "str", "default": []},
             "network": {"type": "str", "default": ""},
             "host": {"type": "str"},
             **PLACE_ARGUMENTS,

@@ -74,6 +74,12 @@ options:
     description: Seconds that each git command may take.
     type: int
     default: 1800
+  upload_max:
+    description:
+      - The bytes of the largest request that the reverse proxy lets through. With it, RV(cautions) also says where the
+        limits of Next.js and Payload in the sources differ from that.
+    type: int
+    default: 0
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.diff
@@ -113,8 +119,8 @@ files:
   sample: [package.json, pnpm-lock.yaml, src]
 cautions:
   description:
-    - What the configuration of a Payload application in that commit says that is known to end badly, in sentences. It
-      is read, and never run.
+    - What the configuration of the application in that commit says that is known to end badly, in sentences. It is
+      read, and never run.
   returned: success
   type: list
   elements: str
@@ -175,6 +181,7 @@ from ..module_utils._release.checkout import Params, run
 
 ACCESS = ("key", "key_file", "submodule_keys", "known_hosts", "token")
 PARTS = ("dockerfile_path", "context_path")
+READ = (*PARTS, "upload_max")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
@@ -186,7 +193,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     wrong = validators.not_strings("submodule_keys", given["submodule_keys"])
     if wrong:
         raise InvalidInput(" ".join(wrong))
-    access, parts = ({name: given[name] for name in names} for names in (ACCESS, PARTS))
+    access, parts = ({name: given[name] for name in names} for names in (ACCESS, READ))
     return Params(given["repository"], given["version"], given["path"], Access(**access), given["timeout"], **parts)
 
 
@@ -205,6 +212,7 @@ def main() -> None:
             "token": {**string, "no_log": True},
             **dict.fromkeys(PARTS, string),
             "timeout": {"type": "int", "default": 1800},
+            "upload_max": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

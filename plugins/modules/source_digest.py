@@ -21,6 +21,12 @@ options:
     description: The directory of the sources on the controller.
     type: str
     required: true
+  upload_max:
+    description:
+      - The bytes of the largest request that the reverse proxy lets through. With it, RV(cautions) also says where the
+        limits of Next.js and Payload in the sources differ from that.
+    type: int
+    default: 0
 extends_documentation_fragment:
   - ptnextjs.docker_vps.context
   - ptnextjs.docker_vps.attributes
@@ -57,8 +63,8 @@ dockerfile:
   sample: ""
 cautions:
   description:
-    - What the configuration of a Payload application in the sources says that is known to end badly, in sentences. It
-      is read, and never run.
+    - What the configuration of the application in the sources says that is known to end badly, in sentences. It is
+      read, and never run.
   returned: success
   type: list
   elements: str

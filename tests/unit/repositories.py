@@ -54,6 +54,7 @@ class Host:
             "token": "",
             "dockerfile_path": "",
             "context_path": "",
+            "upload_max": 0,
             "timeout": 60,
             **given,
         }

@@ -4,13 +4,25 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional, Sequence, Tuple
 
 CONFIGURATIONS = tuple(
     f"{folder}payload.config.{suffix}" for folder in ("", "src/") for suffix in ("ts", "mts", "js", "mjs")
 )
 _COMMENT = re.compile(r"/\*.*?\*/|(?<![:'\"])//[^\n]*", re.DOTALL)
 _ADAPTER = re.compile(r"\bsqliteAdapter\s*\(")
+
+
+def configuration_of(text: Callable[[str], Optional[str]]) -> Tuple[str, str]:
+    """Return the name of the configuration that sources have, and its content without comments; both may be empty."""
+    found = ((name, text(name)) for name in CONFIGURATIONS)
+    name, content = next(((name, content) for name, content in found if content is not None), ("", ""))
+    return name, without_comments(content or "")
+
+
+def without_comments(code: str) -> str:
+    """Return code in JavaScript or TypeScript without its comments."""
+    return _COMMENT.sub("", code)
 
 
 def cautions_of(text: Callable[[str], Optional[str]]) -> Sequence[str]:
@@ -22,9 +34,7 @@ def cautions_of(text: Callable[[str], Optional[str]]) -> Sequence[str]:
     Args:
         text: returns the content of a file of the sources, None when it is not there.
     """
-    found = ((name, text(name)) for name in CONFIGURATIONS)
-    name, configuration = next(((name, content) for name, content in found if content is not None), ("", ""))
-    plain = _COMMENT.sub("", configuration or "")
+    name, plain = configuration_of(text)
     if not _ADAPTER.search(plain):
         return ()
     cautions = []

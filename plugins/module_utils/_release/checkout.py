@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional, Protocol, Sequence
 
 from .._core import git as rules
-from .._core import payload
+from .._core import payload, upload_limits
 from .._core.dockerfile import NAME, Kind, misplaced, outside
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.package_manager import PackageManager, manager_of
@@ -40,7 +40,7 @@ class Params:
     """Which version (branch, tag or commit) of which repository (URL) in which directory, and how git may ask for it.
 
     ``timeout`` is for each command of git, in seconds. The version must have a file at ``dockerfile_path`` and a
-    directory at ``context_path``, unless they are empty.
+    directory at ``context_path``, unless they are empty. For ``upload_max`` see upload_limits.cautions_of.
     """
 
     url: str
@@ -50,6 +50,7 @@ class Params:
     timeout: int
     dockerfile_path: str = ""
     context_path: str = ""
+    upload_max: int = 0
 
 
 def run(params: Params, check_mode: bool) -> dict[str, Any]:
@@ -195,7 +196,10 @@ class _Checkout:
             path = f"{commit}:{folder}{name}"
             return self.git("cat-file", "blob", path) if self.git.has("cat-file", "-e", path) else None
 
-        return (manager_of(names, text), payload.cautions_of(text)) if names else (PackageManager("npm"), ())
+        if not names:
+            return PackageManager("npm"), ()
+        cautions = [*payload.cautions_of(text), *upload_limits.cautions_of(text, self.params.upload_max)]
+        return manager_of(names, text), cautions
 
     def dockerfile(self, commit: str) -> str:
         """Return the content of the Dockerfile of a commit, empty when it has none or is not here yet."""

@@ -35,6 +35,7 @@ class Params:
         archives: the volumes of a last backup, by the names of their archives; None when nobody makes one.
         jobs: what is scheduled; whoever calls ends it, and it is only reported.
         network: what else stays.
+        site_files: those of its site in the reverse proxy; whoever calls removes them, and they are only reported.
     """
 
     app: str
@@ -50,6 +51,7 @@ class Params:
     archives: Optional[Mapping[str, str]] = None
     jobs: tuple[str, ...] = ()
     network: str = ""
+    site_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,7 @@ def _goes(params: Params, plan: Plan) -> list[str]:
         f"containers {', '.join(plan.names)}": plan.containers,
         f"scheduled jobs {', '.join(params.jobs)}": params.jobs,
         f"images {', '.join(plan.images)}": plan.images,
+        f"the site in the reverse proxy, {_shown(params.site_files)}": params.site_files,
         f"in {params.directory}: {_shown(map(os.path.basename, plan.entries))}": plan.entries,
         f"the directory {params.directory}": plan.directory and not plan.entries,
         f"the PAYLOAD_SECRET in {os.path.basename(params.env_file)}, which is in no backup": (

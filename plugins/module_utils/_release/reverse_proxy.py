@@ -244,7 +244,7 @@ class _Change:
                 self._proxy.validate(trial)
             except DockerVpsError as error:
                 raise DockerVpsError(
-                    "The reverse proxy refuses its configuration with this site, so nothing was changed, and what is "
+                    "The reverse proxy refuses what its configuration would be, so nothing was changed, and what is "
                     f"served goes on. {error.message}"
                 ) from error
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional, Sequence
 
-from .._core import dockerfile, dockerignore, payload
+from .._core import dockerfile, dockerignore, payload, upload_limits
 from .._core.dockerfile import Kind
 from .._core.errors import DockerVpsError, InvalidInput, next_step
 from .._core.package_manager import PackageManager, manager_of
@@ -190,8 +190,11 @@ def _readable(root: str) -> Iterator[None]:
         ) from error
 
 
-def looked_at(root: str, layout: Layout = TOP) -> tuple[PackageManager, Sequence[str]]:
+def looked_at(root: str, layout: Layout = TOP, upload_max: int = 0) -> tuple[PackageManager, Sequence[str]]:
     """Return what installs the dependencies in the context of the sources, and cautions about the application.
+
+    Args:
+        upload_max: see upload_limits.cautions_of.
 
     Raises:
         DockerVpsError: they cannot be read.
@@ -205,7 +208,8 @@ def looked_at(root: str, layout: Layout = TOP) -> tuple[PackageManager, Sequence
             return file.read()
 
     with _readable(root):
-        return manager_of(os.listdir(os.path.join(root, layout.context)), text), payload.cautions_of(text)
+        manager = manager_of(os.listdir(os.path.join(root, layout.context)), text)
+        return manager, [*payload.cautions_of(text), *upload_limits.cautions_of(text, upload_max)]
 
 
 def digest(root: str, files: Iterable[str], layout: Layout = TOP) -> str:

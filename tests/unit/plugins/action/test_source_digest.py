@@ -57,6 +57,10 @@ def test_what_installs_the_dependencies_is_told(root: Path) -> None:
     found = whole(path=str(root))
     assert found["package_manager"]["package"] == "pnpm@9.15.0"
     assert len(found["cautions"]) == 2
+    (root / "payload.config.ts").write_text("upload: { limits: { fileSize: 1024 } }")
+    (caution,) = whole(path=str(root), upload_max=2048)["cautions"]
+    assert "cut files at 1 KiB, and the reverse proxy lets 2 KiB through" in caution
+    assert "Lower docker_vps_upload_max to that" in caution
 
 
 def test_the_home_directory_is_understood(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

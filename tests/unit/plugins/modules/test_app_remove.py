@@ -23,6 +23,7 @@ GIVEN: dict[str, Any] = {
     "confirm": "",
     "state": "absent",
     "jobs": [],
+    "site_files": [],
     "network": "",
     "host": None,
 }
@@ -48,6 +49,7 @@ PARAMS: dict[str, Any] = {
         ({"backup_volumes": {}}, {"archives": {}}),
         ({"data": True, "confirm": "shop", "state": "planned"}, {"data": True, "confirm": "shop", "planned": True}),
         ({"jobs": ["a"], "network": "n", "host": "vps"}, {"jobs": ("a",), "network": "n", "host": "vps"}),
+        ({"site_files": ["/s"]}, {"site_files": ("/s",)}),
     ],
 )
 def test_params_are_read(given: dict[str, Any], params: dict[str, Any]) -> None:

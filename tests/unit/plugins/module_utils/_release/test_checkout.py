@@ -52,6 +52,8 @@ def test_what_installs_the_dependencies_is_read_from_the_commit(author: Author, 
     assert host()["package_manager"]["package"] == "@yarnpkg/cli-dist@4.5.0"
     author.push(**{"src/payload.config.ts": "sqliteAdapter({ transactionOptions: {} })"})
     assert "src/payload.config.ts has no prodMigrations" in host()["cautions"][0]
+    author.push(**{"src/payload.config.ts": "upload: { limits: { fileSize: 1024 } }"})
+    assert "cut files at 1 KiB, and the reverse proxy lets 2 KiB" in host(upload_max=2048)["cautions"][0]
     author.push(**{"package.json": "{}"})
     assert "nothing says of which" in host()["package_manager"]["problem"]
 

@@ -190,10 +190,18 @@ def test_an_empty_directory_goes_with_the_data(site: Site) -> None:
     assert not site.home.exists()
 
 
-def test_what_is_only_scheduled_is_told_and_left_to_whoever_calls(site: Site) -> None:
+def test_jobs_and_the_site_are_told_and_left_to_whoever_calls(site: Site) -> None:
     remove(site)
-    result = remove(site, jobs=("/etc/cron.d/shop-backup",))
-    assert (result["changed"], result["goes"]) == (False, ["scheduled jobs /etc/cron.d/shop-backup"])
+    result = remove(
+        site, jobs=("/etc/cron.d/shop-backup",), site_files=("/p/sites/shop.caddy", "/p/certificates/shop.pem")
+    )
+    assert (result["changed"], result["goes"]) == (
+        False,
+        [
+            "scheduled jobs /etc/cron.d/shop-backup",
+            "the site in the reverse proxy, /p/sites/shop.caddy, /p/certificates/shop.pem",
+        ],
+    )
 
 
 @pytest.mark.parametrize("directory", ["/", "/srv", "/srv/", "//srv", "/srv/../srv", "srv"])

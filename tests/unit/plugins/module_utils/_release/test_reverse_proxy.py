@@ -146,7 +146,7 @@ def test_a_configuration_that_is_refused_changes_nothing(world: World) -> None:
     world.run(SHOP)
     world.proxy.validates = lambda text: "blog" not in text
     message = world.refused(BLOG)
-    assert message.startswith("The reverse proxy refuses its configuration with this site, so nothing was changed")
+    assert message.startswith("The reverse proxy refuses what its configuration would be, so nothing was changed")
     assert message.endswith("no such directive")
     world.proxy.image = False
     assert world.run(BLOG, check=True)["changed"] is True
