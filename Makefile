@@ -13,7 +13,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills sops bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -85,6 +85,9 @@ applications: engine $(ready) ## Deploy, update, back up and restore real applic
 
 hosts: engine $(ready) ## Set up bare hosts of Debian 12 and 13, from Docker's repository and the distribution's, and write docs/compatibility.md (minutes)
 	python tests/support/hosts.py
+
+sops: $(ready) ## Read a secret from a file of SOPS, with the real program and collection, which are downloaded (seconds)
+	pytest tests/sops
 
 bench: engine $(ready) ## Measure, side by side (minutes)
 	python benchmarks/run.py

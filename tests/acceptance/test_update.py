@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-from lab import ROOT, App, Played, commit, copied, inspect, request
-from payload import ACTIONS_KEY, PICTURE, Site, stored
+from lab import ROOT, App, Played, commit, copied, inspect, request, run, until
+from payload import ACTIONS_KEY, AGAIN, PICTURE, Site, stored
 from traffic import Report, Traffic, proxy
 
 PORT, RATE = 8099, 10
@@ -37,7 +37,7 @@ export async function down({ db }: MigrateDownArgs): Promise<void> {
 
 
 def change(sources: Path) -> None:
-    """Make the new version: a vendor has a telephone, and a name that no other one has."""
+    """Make the new version: a vendor has a telephone and a name that no other one has, and pages are made anew."""
     vendors = sources / "collections/Vendors.ts"
     name = "{ name: 'name', type: 'text', required: true }"
     text = vendors.read_text()
@@ -48,6 +48,9 @@ def change(sources: Path) -> None:
     index = sources / "migrations/index.ts"
     text = index.read_text().replace("];", f"  {{ up: added.up, down: added.down, name: '{MIGRATION}' }},\n];")
     index.write_text(f"import * as added from './{MIGRATION}';\n{text}")
+    for path, text in AGAIN.items():
+        (sources / path).parent.mkdir(parents=True, exist_ok=True)
+        (sources / path).write_text(text)
     commit(sources)
 
 
@@ -67,6 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[Si
         "docker_vps_payload_secret": SECRET,
         "docker_vps_server_actions_key": ACTIONS_KEY,
         "docker_vps_health_wait": 60,
+        "docker_vps_read_only": True,
     }
     # Named as in the other module, whose build of the same sources is then used again.
     app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **variables)
@@ -151,6 +155,24 @@ def test_10_an_update_preserves_database_and_media_under_traffic(site: Site) -> 
     assert SECRET not in updated.output
     assert posted(site, action) == answer, "the form was open during the update"
     assert posted(site, action[::-1]) == 404
+
+
+def test_10_pages_are_made_anew_with_a_read_only_root(site: Site) -> None:
+    """Every second, when first asked for, and when told to; kept meanwhile, and without a word in the log."""
+
+    def made(page: str) -> str:
+        found = re.search(rb"made at (\d+)\.", site.ask(f"/again{page}").body)
+        assert found
+        return found[1].decode()
+
+    first = made("")
+    until(lambda: made("") != first, 30, "a page of another second")
+    one = made("/one")
+    assert made("/one") == one
+    assert site.ask("/api/again?path=/again/one").status == 200
+    assert made("/one") != one
+    log = run("docker", "logs", site.app.container)
+    assert "prerender cache" not in log.stdout + log.stderr
 
 
 def test_10_a_rollback_by_hand_returns_to_the_data_of_then(site: Site) -> None:

@@ -16,16 +16,42 @@ from lab import App, Response, docker, request
 
 ACTIONS_KEY = "c2VydmVyLWFjdGlvbnMtb2YtYWNjZXB0YW5jZS10ZXM="
 """With the same key, builds of the same sources are taken from the engine's cache."""
+AGAIN = {
+    "app/(frontend)/again/page.tsx": """\
+export const revalidate = 1
+
+export default function Page() {
+  return <p>{`made at ${Date.now()}.`}</p>
+}
+""",
+    "app/(frontend)/again/[name]/page.tsx": """\
+export const revalidate = 3600
+export const generateStaticParams = () => []
+
+export default async function Page({ params }: { params: Promise<{ name: string }> }) {
+  return <p>{`${(await params).name} made at ${Date.now()}.`}</p>
+}
+""",
+    "app/api/again/route.ts": """\
+import { revalidatePath } from 'next/cache'
+
+export async function GET(request: Request) {
+  revalidatePath(new URL(request.url).searchParams.get('path') ?? '/')
+  return Response.json({})
+}
+""",
+}
+"""Pages that Next.js makes anew after the build: one every second, others when first asked for or told to."""
 PASSWORD = {"email": "admin@example.com", "password": "correct horse battery"}
 
 
-def png(size: int) -> bytes:
-    """Return a real picture: a square of one colour."""
+def png(size: int, row: Callable[[int], bytes] = lambda size: b"\x20\x60\xc0" * (size // 3)) -> bytes:
+    """Return a real picture: a square of one colour, or of other rows of so many bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = (b"\0" + b"\x20\x60\xc0" * size) * size
+    rows = b"".join(b"\0" + row(3 * size) for _turn in range(size))
     head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
@@ -53,15 +79,19 @@ class Site:
         """Register the administrator, and create a vendor and an uploaded picture."""
         self.token = self.ask("/api/users/first-register", PASSWORD).json["token"]
         assert self.ask("/api/vendors", {"name": "Example Ltd"}).status == 201
+        self.picture = self.upload("square.png", PICTURE)
+
+    def upload(self, name: str, picture: bytes) -> str:
+        """Upload a picture as a PNG file, and return its path on the site."""
         parts = [
             b'--x\r\nContent-Disposition: form-data; name="_payload"\r\n\r\n{"alt": "a square"}\r\n',
-            b'--x\r\nContent-Disposition: form-data; name="file"; filename="square.png"\r\n',
-            b"Content-Type: image/png\r\n\r\n" + PICTURE + b"\r\n--x--\r\n",
+            f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'.encode(),
+            b"Content-Type: image/png\r\n\r\n" + picture + b"\r\n--x--\r\n",
         ]
         headers = {"Content-Type": "multipart/form-data; boundary=x", **self.headers}
         made = self.request(f"{self.url}/api/media", b"".join(parts), headers)
         assert made.status == 201, made.body
-        self.picture = urlsplit(made.json["doc"]["url"]).path
+        return urlsplit(made.json["doc"]["url"]).path
 
     def vendors(self) -> list[str]:
         """Return the names of all vendors."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from testinfra.host import Host
 
+CANARY = "canary-b7e6a2f3905f0c8d1e7a3b49629d84c1"  # of molecule.yml
+
 
 def test_there_is_an_engine_that_starts_at_boot(host: Host) -> None:
     service = host.service("docker")
@@ -59,3 +61,19 @@ def test_a_neighbour_is_served_under_tls(host: Host, tmp_path: Path) -> None:
 def test_the_application_is_kept_from_what_it_does_not_need(host: Host) -> None:
     options = json.loads(host.check_output("docker inspect --format '{{json .HostConfig}}' ptnextjs-app"))
     assert (options["CapDrop"], options["ReadonlyRootfs"], options["Init"]) == (["ALL"], True, True)
+
+
+def test_nobody_but_the_application_has_its_secret(host: Host) -> None:
+    """Wherever the deploy, the engine and their logs could have left it. The pattern does not find itself."""
+    told = json.loads(host.check_output("docker exec ptnextjs-app wget -q -O- http://localhost:3000/api/env"))
+    assert told["PAYLOAD_SECRET"] == CANARY
+    sought = f"'[{CANARY[0]}]{CANARY[1:]}'"
+    pid = host.check_output("docker top ptnextjs-app -eo pid,comm | awk '$2 == \"node\" {print $1}'")
+    places = "/proc/[0-9]*/cmdline /proc/[0-9]*/environ /tmp /var/tmp /var/log /run/log /etc /root"
+    found = host.run(f"grep --recursive --text --files-with-matches --no-messages {sought} {places}")
+    assert found.stdout.split() == [f"/proc/{pid}/environ"]
+    journal = "journalctl --no-pager --output export --all"
+    assert host.check_output(f"{journal} | grep --text --count 'Invoked with'") != "0"  # so modules are logged there
+    described = "docker inspect $(docker ps --all --quiet) $(docker images --quiet | sort --unique)"
+    for where in (journal, described, "docker logs ptnextjs-app 2>&1"):
+        assert host.run(f"{where} | grep --text --count {sought}").stdout.strip() == "0", where

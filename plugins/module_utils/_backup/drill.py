@@ -11,7 +11,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from .._core import dotenv, hardening, health_check, secret_files
+from .._core import hardening, health_check, secret_files
 from .._core.clock import WallClock
 from .._core.environment import database_path
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable, InvalidInput
@@ -21,7 +21,7 @@ from .._core.manifest import DrillResult
 from .._core.secrets import Mask, secrets_of
 from .._core.text import counted, short, size
 from .._engine.port import EnginePort
-from .._store import archive, files
+from .._store import archive, env_file, files
 from .._store.lock import Locked, locked
 from .._store.sets import BackupSet, Sets
 from .._store.watchdog import guarded
@@ -357,7 +357,4 @@ def _environment(path: str) -> Mapping[str, str]:
             f"There is no env file {path}, and without its values the application cannot be started. "
             "Deploy first, or correct its path."
         )
-    try:
-        return dotenv.parse(kept.text)
-    except InvalidInput as error:
-        raise DockerVpsError(f"{path} cannot be understood: {error.message}. Mend that line.") from None
+    return env_file.values_of(path, kept)

@@ -73,7 +73,7 @@ def record(directory: str, job: str, run: Run) -> None:
         DockerVpsError: it cannot be written.
     """
     text = json.dumps(asdict(run), indent=2) + "\n"
-    files.replace(os.path.join(directory, _file(job)), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+    files.replace(os.path.join(directory, _file(job)), files.own(text))
 
 
 def _file(job: str) -> str:

@@ -493,4 +493,4 @@ def _read(path: str) -> Optional[Mapping[str, Any]]:
 
 
 def _write(path: str, given: Mapping[str, Any]) -> None:
-    files.replace(path, files.Kept(json.dumps(given), 0o600, os.geteuid(), os.getegid()))
+    files.replace(path, files.own(json.dumps(given)))

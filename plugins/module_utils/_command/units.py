@@ -40,11 +40,10 @@ def run(params: Params, systemctl: Systemctl, check_mode: bool) -> dict[str, Any
     enabled, active = _enabled_and_active(systemctl, [name for name in timers if existing[name] is not None])
     linked = [name for name in timers if name in written or name not in enabled]
     started = [name for name in timers if name not in active]
-    owner = (os.geteuid(), os.getegid())
     if not check_mode:
         _remove(params, systemctl, removed)
         for name in written:
-            files.replace(os.path.join(params.directory, name), files.Kept(params.units[name], 0o644, *owner))
+            files.replace(os.path.join(params.directory, name), files.own(params.units[name], 0o644))
         _let_know(systemctl, bool(written or removed), linked, started)
     return {
         "changed": bool(written or removed or linked or started),

@@ -17,8 +17,11 @@ CARRIED = ("CapAdd", "CapDrop", "Init", "MemorySwap", "PidsLimit", "ReadonlyRoot
 
 LOOKED_AT = 200  # lines of a log
 _SHOWN = 200  # characters of a line of a log
-# The last is what Node.js says when it makes a directory with its parents (v22.23).
-_READ_ONLY = re.compile(r"EROFS|read-only file system|ENOENT: no such file or directory, mkdir", re.IGNORECASE)
+# Not "code: 'EROFS'", which Node.js (v22.23) writes below its message. The last is how it says that it could not make a
+# directory with its parents.
+_READ_ONLY = re.compile(r"EROFS:|read-only file system|ENOENT: no such file or directory, mkdir", re.IGNORECASE)
+# Where Next.js keeps pages that it makes anew, besides memory; an empty directory there would hide those of the build.
+_PAGES = re.compile(r"/\.next/server/")
 _THREADS = re.compile(
     r"EAGAIN|pthread_create|uv_thread_create|resource temporarily unavailable|can't fork|cannot fork", re.IGNORECASE
 )
@@ -52,7 +55,7 @@ def likely_cause(container: Mapping[str, Any], lines: Sequence[str]) -> str:
 
 
 def _remedy(host: Mapping[str, Any], line: str) -> str:
-    if host.get("ReadonlyRootfs") and _READ_ONLY.search(line):
+    if host.get("ReadonlyRootfs") and _READ_ONLY.search(line) and not _PAGES.search(line):
         return (
             f"its root is read-only, so name the directory that it writes to in {setting('tmpfs')}, or leave it "
             f"writable with {setting('read_only', 'false')}"
@@ -101,10 +104,13 @@ def refused_writes(lines: Sequence[str]) -> str:
     refused = [line for line in lines if _READ_ONLY.search(line)]
     if not refused:
         return ""
-    return (
+    seen = (
         f"Its root is read-only, and {counted(len(refused), 'line')} of its log since its start tell of that, the last "
-        f'"{short(refused[-1].strip(), _SHOWN)}". Name the directory in {setting("tmpfs")}, unless it can do without.'
+        f'"{short(refused[-1].strip(), _SHOWN)}". '
     )
+    if _PAGES.search(refused[-1]):
+        return f"{seen}Pages are kept in memory as well: put experimental.isrFlushToDisk: false into its next.config."
+    return f"{seen}Name the directory in {setting('tmpfs')}, unless it can do without."
 
 
 def carried(host: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -164,7 +164,7 @@ class _Checkout:
         commit = wanted or self._whole(self.params.version)
         if not commit or not self._knows(commit):
             raise DockerVpsError(rules.unknown(self.params.version, {}))
-        files.replace(self.under_way, files.Kept(f"{commit}\n", 0o644, os.geteuid(), os.getegid()))
+        files.replace(self.under_way, files.own(f"{commit}\n", 0o644))
         # Forced, since a run that was killed here leaves files of either version.
         force = ["--force"] if self.was_killed else []
         self.git("checkout", "--quiet", "--detach", "--no-recurse-submodules", *force, commit)

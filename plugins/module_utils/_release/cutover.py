@@ -82,10 +82,8 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         DockerVpsError: it is not live; what was before is, unless the message says otherwise.
     """
     engine = world.connect()
-    if params.restore or secret_change.is_due(params, world.releases):
-        # Nobody may write while the data is exchanged, nor with the old secret what the new version reads.
-        params = replace(params, strategy=STOP_FIRST)
     if check_mode:
+        params = _settled(params, world.releases)
         wanted, plan = _looked_at(params, world, engine, params.env_pending)
         summary = _WOULD[plan].format(release=wanted, how=params.strategy)
         result = _result(plan is not NextStep.NOTHING, wanted, world, summary)
@@ -98,6 +96,9 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
             held.enter_context(world.releases.lock(f"a release of {params.app}", RECOVERED_WITHIN))
         with _put_back(world.releases):
             recovered = recover_all(world)
+        # Which is compared with what is live from now on; an env file that cannot be understood stays, to be mended.
+        params = _settled(params, world.releases)
+        with _put_back(world.releases):
             wanted, plan = _looked_at(params, world, engine)
             if plan is NextStep.NOTHING:
                 result = _result(bool(recovered), wanted, world, f"Release {world.releases.current()} is live already.")
@@ -106,6 +107,13 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
             else:
                 result = _Cutover.prepared(params, sets, world, engine, wanted).run()
     return {**result, "cautions": [*(recovery.summary for recovery in recovered), *result["cautions"]]}
+
+
+def _settled(params: Params, releases_: Releases) -> Params:
+    """Return how it is done: nobody may write while data is exchanged, or with a secret that the new version lacks."""
+    pending = secret_change.is_due(params, releases_)
+    strategy = STOP_FIRST if pending or params.restore else params.strategy
+    return replace(params, secret_pending=pending, strategy=strategy)
 
 
 @contextlib.contextmanager
@@ -320,7 +328,7 @@ class _Cutover:
             # In the project itself Compose would put it in the place of the old one.
             external = {key: {"external": True} for key in params.volumes}
             text = json.dumps({"services": {SERVICE: {"container_name": waiting}}, "volumes": external})
-            files.replace(override, files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+            files.replace(override, files.own(text))
             project, definitions, made = params.project + NEXT, [definition, override], waiting
         self.world.commands.create(project, home, definitions)
         with contextlib.suppress(FileNotFoundError):

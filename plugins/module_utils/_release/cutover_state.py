@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
@@ -104,7 +103,7 @@ class UnderWay:
         """Change it durably and return it."""
         changed = replace(self, **changes)
         text = json.dumps(asdict(changed))
-        files.replace(releases.path(self.id, JOURNAL), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+        files.replace(releases.path(self.id, JOURNAL), files.own(text))
         return changed
 
 

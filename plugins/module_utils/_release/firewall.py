@@ -333,7 +333,7 @@ def _apply(params: Params, world: World, look: Look) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    files.replace(path, files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+    files.replace(path, files.own(text))
 
 
 def _came_by(world: World) -> Optional[list[Union[str, int]]]:

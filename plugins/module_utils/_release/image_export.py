@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 
@@ -69,7 +68,7 @@ def run(params: Params, engine: ExportEngine, check_mode: bool) -> dict[str, Any
                 ) from error
         name = layout.config.digest.partition(":")[2] + LAYOUT
         text = json.dumps(as_data(layout))
-        files.replace(chunks.path(name), files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+        files.replace(chunks.path(name), files.own(text))
         chunks.retain(layout.chunks)
     changed = how != "earlier"
     return {"changed": changed, "directory": params.directory, "image": as_data(layout), "read": how}

@@ -207,5 +207,4 @@ def _remember(params: Params, engine: ImportEngine) -> None:
     ids = set(engine.image_ids())
     record = {name: blobs for name, blobs in _record(params).items() if name in ids}
     record[params.image.manifest.digest] = [blob.digest for blob in params.image.blobs]
-    kept = files.Kept(json.dumps(record), 0o600, os.geteuid(), os.getegid())
-    files.replace(os.path.join(params.directory, RECORD), kept)
+    files.replace(os.path.join(params.directory, RECORD), files.own(json.dumps(record)))

@@ -127,7 +127,7 @@ def _made(params: Params, engine: SbomEngine, identity: str) -> Optional[sbom.Kn
     found = _files(engine, params.image, identity)
     text = sbom.bill(images.repository(params.image), identity, sbom.packages(found), sbom.system(found))
     files.make_directory(params.directory)
-    files.replace(params.path, files.Kept(text, _READABLE, os.geteuid(), os.getegid()))
+    files.replace(params.path, files.own(text, _READABLE))
     return sbom.parse(text)
 
 

@@ -70,7 +70,8 @@ class Params:
         backup: the backup to make before; None for none.
         environment: the env file to put live; None is the one that lies on the host.
         env_pending: in check mode, whether the env file on the host is about to change.
-        secret_pending: in check mode, whether it is about to have another PAYLOAD_SECRET.
+        secret_pending: whether the PAYLOAD_SECRET of the live release is replaced by another one. The cutover finds
+            that out; in check mode it may be known before the env file has it.
         secrets: the keys that the definition gives to the container as files.
         rolled_back_to, restore: the release that is returned to, and the backup set to restore for it.
     """

@@ -323,7 +323,7 @@ def _put(tree: str, before: Mapping[str, str], wanted: Mapping[str, str]) -> Non
 
 
 def _write(path: str, text: str, mode: int) -> None:
-    files.replace(path, files.Kept(text, mode, os.geteuid(), os.getegid()))
+    files.replace(path, files.own(text, mode))
 
 
 def _result(changes: Sequence[str] = (), action: str = "", diff: Optional[Mapping[str, str]] = None) -> dict[str, Any]:

@@ -12,11 +12,10 @@ import os
 from typing import Mapping, Optional, Protocol, Sequence
 
 from .._backup.volumes import Volume
-from .._core import dotenv
 from .._core.environment import SECRET
-from .._core.errors import DockerVpsError, InvalidInput
+from .._core.errors import DockerVpsError
 from .._core.text import listed, short
-from .._store import files, sqlite, tree
+from .._store import env_file, files, sqlite, tree
 from .._store.releases import ENVIRONMENT, Releases
 
 # Columns of a collection with useAPIKey, as @payloadcms/db-sqlite names them; a key without an index is not in use.
@@ -36,7 +35,7 @@ class Wanted(Protocol):
 
     @property
     def secret_pending(self) -> bool:
-        """Whether it is known to have another secret, but is not there yet."""
+        """Whether it has another secret than the live release."""
 
     @property
     def restore(self) -> str:
@@ -44,10 +43,15 @@ class Wanted(Protocol):
 
 
 def is_due(wanted: Wanted, releases: Releases) -> bool:
-    """Return whether the secret of the live release is to be replaced by another one."""
+    """Return whether the secret of the live release is to be replaced by another one, which may not be there yet.
+
+    Raises:
+        DockerVpsError: an env file cannot be understood.
+    """
     current = releases.current()
-    before = _values(files.read(releases.path(current, ENVIRONMENT)) if current else None).get(SECRET, "")
-    after = _values(_environment(wanted, releases)).get(SECRET, "")
+    path = releases.path(current, ENVIRONMENT) if current else ""
+    before = env_file.values_of(path, files.read(path) if path else None).get(SECRET, "")
+    after = _values(wanted, releases).get(SECRET, "")
     return before != "" and (wanted.secret_pending or before != after)
 
 
@@ -60,7 +64,7 @@ def cautions(wanted: Wanted, releases: Releases, data: Optional[Volume]) -> Sequ
     Raises:
         DockerVpsError: API keys of users would be lost, or a database cannot be read; nothing has changed.
     """
-    if not is_due(wanted, releases):
+    if not wanted.secret_pending:
         return ()
     found = api_keys(data.root) if data and not wanted.restore else {}
     if found:
@@ -73,20 +77,14 @@ def cautions(wanted: Wanted, releases: Releases, data: Optional[Volume]) -> Sequ
     ended = f"{SECRET} is another one than before, so all users have to sign in again"
     if wanted.restore:
         return (f"{ended}.",)
-    if data and _values(_environment(wanted, releases)).get("DATABASE_URI", "").startswith("file:"):
+    if data and _values(wanted, releases).get("DATABASE_URI", "").startswith("file:"):
         return (f"{ended}. No user has an API key, which would have ended with it.",)
     return (f"{ended}. Whether they have API keys, which end with it, could not be seen on this host.",)
 
 
-def _environment(wanted: Wanted, releases: Releases) -> Optional[files.Kept]:
-    return wanted.environment or files.read(releases.live[ENVIRONMENT])
-
-
-def _values(environment: Optional[files.Kept]) -> Mapping[str, str]:
-    try:
-        return dotenv.parse(environment.text) if environment else {}
-    except InvalidInput as error:
-        raise DockerVpsError(f"The env file cannot be understood: {error.message}. Mend that line.") from None
+def _values(wanted: Wanted, releases: Releases) -> Mapping[str, str]:
+    path = releases.live[ENVIRONMENT]
+    return env_file.values_of(path, wanted.environment or files.read(path))
 
 
 def api_keys(root: str) -> dict[str, int]:

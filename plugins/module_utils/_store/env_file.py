@@ -74,7 +74,7 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
             "into the inventory, and remove the link."
         )
     existing = files.read(params.path)
-    current = _parsed(params.path, existing)
+    current = values_of(params.path, existing)
     expanded = dotenv.expanded(existing.text) if existing else []
     if SECRET in expanded and not params.values.get(SECRET) and not params.rotate:
         raise DockerVpsError(
@@ -110,13 +110,16 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
     }
 
 
-def _parsed(path: str, existing: Optional[files.Kept]) -> Mapping[str, str]:
+def values_of(path: str, kept: Optional[files.Kept]) -> Mapping[str, str]:
+    """Return the values of an env file, none when there is no such file.
+
+    Raises:
+        DockerVpsError: it is not one, told with its path.
+    """
     try:
-        return dotenv.parse(existing.text) if existing else {}
+        return dotenv.parse(kept.text) if kept else {}
     except InvalidInput as error:
-        raise DockerVpsError(
-            f"{path} cannot be understood: {error.message}. Mend that line or move the file away."
-        ) from None
+        raise DockerVpsError(f"{path} cannot be understood: {error.message}. Mend that line.") from None
 
 
 def _apply(path: str, existing: Optional[files.Kept], wanted: files.Kept) -> None:

@@ -31,6 +31,11 @@ class Kept:
     gid: int
 
 
+def own(text: str, mode: int = 0o600) -> Kept:
+    """Return a file that belongs to whoever runs this; nobody else reads it unless its mode says so."""
+    return Kept(text, mode, os.geteuid(), os.getegid())
+
+
 def refused(doing: str, error: OSError, path: str = "") -> DockerVpsError:
     """Return what the system refused in one sentence: the object, the cause, and the next step.
 
@@ -159,7 +164,7 @@ def rewrite(path: str, text: str, before: Optional[Kept]) -> None:
     Raises:
         DockerVpsError: it cannot be written; whatever was there before is untouched.
     """
-    replace(path, dataclasses.replace(before, text=text) if before else Kept(text, 0o644, os.geteuid(), os.getegid()))
+    replace(path, dataclasses.replace(before, text=text) if before else own(text, 0o644))
 
 
 def put_back(path: str, before: Optional[Kept]) -> None:

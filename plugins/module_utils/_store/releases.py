@@ -84,18 +84,18 @@ class Releases:
         """Write down a release that is about to be put live."""
         os.mkdir(os.path.join(self.directory, release.id), mode=0o700)
         self.record(release)
-        own = _own(releases.of_release(definition, release.id))
-        files.replace(self.path(release.id, DEFINITION), replace(own, mode=0o640))
+        text = releases.of_release(definition, release.id)
+        files.replace(self.path(release.id, DEFINITION), files.own(text, 0o640))
         files.replace(self.path(release.id, ENVIRONMENT), environment)
 
     def record(self, release: Release) -> None:
         """Write what is known of a release."""
-        files.replace(self.path(release.id, _RECORD), _own(releases.text_of(release)))
+        files.replace(self.path(release.id, _RECORD), files.own(releases.text_of(release)))
 
     def keep_log(self, release_id: str, text: str) -> str:
         """Keep what a version wrote, and return the path."""
         path = self.path(release_id, LOG)
-        files.replace(path, _own(text))
+        files.replace(path, files.own(text))
         return path
 
     def has_log(self, release_id: str) -> bool:
@@ -135,7 +135,7 @@ class Releases:
         if not release or not release.secrets or not environment:
             return {}
         values = dotenv.parse(environment.text)
-        given = _own(dotenv.dump(secret_files.environment(values, release.secrets)))
+        given = files.own(dotenv.dump(secret_files.environment(values, release.secrets)))
         user, group = secret_files.owner(values)
         secrets = {
             self.path(release_id, os.path.join(SECRETS, name)): files.Kept(
@@ -223,7 +223,3 @@ def _make_private(path: str) -> None:
         os.chmod(path, 0o700)
     except OSError as error:
         raise files.refused(f"{path} cannot be kept for its owner", error) from error
-
-
-def _own(text: str) -> files.Kept:
-    return files.Kept(text, 0o600, os.geteuid(), os.getegid())

@@ -35,7 +35,7 @@ from .._core.manifest import (
 )
 from .._core.remedies import play, setting
 from .._core.text import counted
-from .files import FULL, Kept, make_directory, nearest, read, refused, replace, sync_directory
+from .files import FULL, make_directory, nearest, own, read, refused, replace, sync_directory
 from .lock import locked
 
 LOCK = ".lock"
@@ -394,7 +394,7 @@ def _id_at_work(name: str) -> Optional[str]:
 
 
 def _write(path: str, manifest: Manifest) -> None:
-    replace(path, Kept(write(manifest), 0o600, os.geteuid(), os.getegid()))
+    replace(path, own(write(manifest)))
 
 
 def _names(folder: str) -> Iterator[str]:

@@ -65,6 +65,11 @@ def test_the_part_that_a_line_of_the_log_tells_of(line: str, named: str) -> None
     ("line", "off"),
     [
         ("EROFS: read-only file system", {"ReadonlyRootfs": False}),
+        (
+            "Error: EROFS: read-only file system, open '/app/.next/server/app/a.html'",
+            {},
+        ),  # which Next.js can do without
+        ("  code: 'EROFS',", {}),
         ("uv_thread_create failed", {"PidsLimit": None}),
         ("sudo: no new privileges", {"SecurityOpt": None}),
         ("setuid: Operation not permitted", {"CapDrop": None}),
@@ -98,6 +103,17 @@ def test_what_could_not_be_written() -> None:
         "Its root is read-only, and 2 lines of its log since its start tell of that, the last "
         "\"EROFS: open '/app/b'\". "
         "Name the directory in ⟦setting tmpfs⟧, unless it can do without."
+    )
+
+
+def test_pages_that_could_not_be_kept() -> None:
+    """As Next.js 15.4.11 tells it."""
+    error = "Error: EROFS: read-only file system, open '/app/.next/server/app/a.html'"
+    line = f"Failed to update prerender cache for /a [{error}] {{"
+    lines = ["ready", line, "  errno: -30,", "  code: 'EROFS',", "  syscall: 'open',", "}"]
+    assert refused_writes(lines) == (
+        f'Its root is read-only, and 1 line of its log since its start tell of that, the last "{line}". '
+        "Pages are kept in memory as well: put experimental.isrFlushToDisk: false into its next.config."
     )
 
 

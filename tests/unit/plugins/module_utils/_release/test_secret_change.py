@@ -104,9 +104,11 @@ def test_the_same_secret_is_nothing_to_tell(site: Site) -> None:
 
 
 def test_an_env_file_that_cannot_be_understood(site: Site) -> None:
-    (site.home / ".env.production").write_text("PAYLOAD_SECRET\n")
-    with pytest.raises(DockerVpsError, match="The env file cannot be understood: line 1 is neither KEY=value"):
+    env = site.home / ".env.production"
+    env.write_text("PAYLOAD_SECRET\n")
+    with pytest.raises(DockerVpsError, match=f"{env} cannot be understood: line 1 is neither KEY=value"):
         site.run(site.params("shop:1"))
+    assert env.read_text() == "PAYLOAD_SECRET\n"  # to be mended
 
 
 def test_the_first_secret_is_nothing_to_tell(tmp_path: Path) -> None:
