@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import io
-import signal
-import sys
 import time
 from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import display
 
 MODULE = "ptnextjs.docker_vps.container_logs"
 OWN: Mapping[str, Mapping[str, Any]] = {
@@ -23,16 +21,6 @@ OWN: Mapping[str, Mapping[str, Any]] = {
 GONE = "gone"
 SUCCESSOR_WITHIN = 30.0  # seconds within which a release has put another container in the place of one
 LOOK = 5.0  # seconds that the module waits for a line; shorter ones start it more often, and lines come at once anyway
-
-
-def print_at_once(stream: object) -> None:
-    """Let lines that are printed leave at once, also when the stream is no terminal."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(line_buffering=True)
-
-
-# Ansible imports this in the process that prints, before it forks the worker that runs the action.
-print_at_once(sys.stdout)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
@@ -116,13 +104,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
     def _print(self, text: str, variables: Mapping[str, Any]) -> None:
         several = len(variables.get("ansible_play_hosts", ())) > 1
-        # The worker hands this to the first process through a queue, whose lock must not die with it at Ctrl-C: Ansible
-        # would wait for it for ever.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            self._display.display(f"{variables['inventory_hostname']} | {text}" if several else text)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        display(self._display, f"{variables['inventory_hostname']} | {text}" if several else text)
 
 
 def _gone(result: Mapping[str, Any]) -> dict[str, Any]:

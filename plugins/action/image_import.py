@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import os
 import shlex
-import signal
 import tarfile
 import time
 from functools import partial
@@ -22,16 +21,20 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_la
     Layout,
     layout_of,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import Work
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import again
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import sentence, size
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import sentence
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import PROGRESS, Shown
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import PARTIAL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.image_chunks import Chunks
 
 MODULE = "ptnextjs.docker_vps.image_import"
-OWN: Mapping[str, Mapping[str, Any]] = {"source": {"type": "path", "required": True}}
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "source": {"type": "path", "required": True},
+    "progress": PROGRESS,
+}
 ROUNDS = 3  # times that parts are sent, of which some may have been damaged, or removed by somebody
-PROGRESS = 5.0  # seconds between two lines
 DAMAGED = 65
 # A file has the name of a chunk only when it is that. Ansible adds "&& sleep 0", which ends what -e does in the loop.
 TAKE = """\
@@ -56,29 +59,35 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         """Return the module's last result."""
         super().run(tmp, task_vars)
         variables = task_vars or {}
-        source = self._source()
+        own = self._own()
+        shown = Shown(self._display, own["progress"], variables["inventory_hostname"])
         asked = {name: value for name, value in self._task.args.items() if name not in OWN}
         try:
-            return self._brought(asked, source, variables)
+            return self._brought(asked, str(own["source"]), shown, variables)
         except DockerVpsError as error:
             raise AnsibleActionFail(worded(error.message)) from None  # its words are not a speaker's
         finally:
+            shown.clear()
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def _source(self) -> str:
-        """Return where the files are.
+    def _own(self) -> Mapping[str, Any]:
+        """Return the options that the module does not know.
 
         Raises:
-            AnsibleActionFail: that is not said.
+            AnsibleActionFail: one is wrong.
         """
         given = {name: value for name, value in self._task.args.items() if name in OWN}
         checked = ArgumentSpecValidator(OWN).validate(given)
         if checked.error_messages:
             raise AnsibleActionFail(" ".join(checked.error_messages))
-        return str(checked.validated_parameters["source"])
+        own: Mapping[str, Any] = checked.validated_parameters
+        return own
 
-    def _brought(self, asked: Mapping[str, Any], source: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        result, sent, rounds = self._module(asked, variables), 0, 0
+    def _brought(
+        self, asked: Mapping[str, Any], source: str, shown: Shown, variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        began, sent, rounds = self.now(), 0, 0
+        result = self._module(asked, variables)
         while not (result.get("failed") or result["loaded"] or self._task.check_mode):
             rounds += 1
             if rounds > ROUNDS:
@@ -87,7 +96,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                     f"the host damages files, or somebody removes them. See what becomes of {asked['directory']}."
                 )
             lacking = _to_send(layout_of(asked["image"]), result)
-            sent += self._send(lacking, source, result["staging"], variables)
+            sent += self._send(lacking, source, result["staging"], shown, began)
             result = self._module({**asked, "load": True, "whole": result["whole"]}, variables)
         return {**result, "sent": sent}
 
@@ -95,16 +104,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=dict(asked), task_vars=variables)
         return result
 
-    def _send(self, chunks: Iterable[Chunk], source: str, staging: str, variables: Mapping[str, Any]) -> int:
-        """Send chunks, tell how far that is, and return the bytes."""
-        chunks = list(chunks)
-        every, done, shown = sum(chunk.size for chunk in chunks), 0, self.now()
+    def _send(self, chunks: Sequence[Chunk], source: str, staging: str, shown: Shown, began: float) -> int:
+        """Send chunks, show how far that is, and return the bytes."""
+        every, done, first = sum(chunk.size for chunk in chunks), 0, self.now()
         for together in parcels(chunks):
+            now = self.now()
+            shown.show(now - began, Work("the image is sent", done, every, now - first))
             self._send_together(source, together, staging)
             done += sum(chunk.size for chunk in together)
-            if self.now() >= shown + PROGRESS:
-                shown = self.now()
-                self._print(f"{done * 100 // every} % of {size(every)} are sent", variables)
         return done
 
     def _send_together(self, source: str, chunks: Sequence[Chunk], staging: str) -> None:
@@ -147,15 +154,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
     def _shell(self, command: str, **how: Any) -> Mapping[str, Any]:
         done: Mapping[str, Any] = self._low_level_execute_command(command, **how)
         return done
-
-    def _print(self, text: str, variables: Mapping[str, Any]) -> None:
-        # The worker hands this to the first process through a queue, whose lock must not die with it at Ctrl-C: Ansible
-        # would wait for it for ever.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            self._display.display(f"{variables['inventory_hostname']} | {text}")
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def parcels(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

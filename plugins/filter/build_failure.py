@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Callable, Mapping
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure, values_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import Mask
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 
@@ -52,8 +52,7 @@ _value:
 
 def build_failure(log: str, lines: int = 30, secrets: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Return sentence and lines of a failed build."""
-    values = {name: given if isinstance(given, str) else given.get("value", "") for name, given in secrets.items()}
-    found = failure(Mask(values)(log), lines)
+    found = failure(Mask(values_of(secrets))(log), lines)
     return {"sentence": worded(found.sentence), "lines": list(found.lines), "text": "\n".join(found.lines)}
 
 

@@ -58,6 +58,10 @@ options:
     type: list
     elements: str
     required: true
+  then:
+    description: A play or a command and what it does, without a full stop, which is useful when something was put live.
+    type: str
+    required: true
   check_mode:
     description: Whether the play was a dry run.
     type: bool
@@ -71,7 +75,7 @@ EXAMPLES = r"""
       {{ stack_released | default({}) | ptnextjs.docker_vps.release_summary(
          image=image_ready, container='ptnextjs-app', network='proxy_network', port=3000,
          server_url='https://example.com', directory='/opt/ptnextjs', phases=[{'name': 'stack', 'at': began}],
-         ended=now().timestamp(), other_values=[], check_mode=ansible_check_mode) }}
+         ended=now().timestamp(), other_values=[], then='', check_mode=ansible_check_mode) }}
 """
 
 RETURN = r"""

@@ -35,6 +35,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.progress
 requirements:
   - Docker engine >= 25, which writes images in the format of the OCI
 seealso:

@@ -51,6 +51,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
   - ptnextjs.docker_vps.attributes.action
   - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.progress
 seealso:
   - module: ptnextjs.docker_vps.image_export
 """

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -532,6 +533,7 @@ def test_the_playbook(make_app: MakeApp) -> None:
     secret = app.env_keys()["PAYLOAD_SECRET"]
     dry_run = app.playbook("backup", "--check").succeeded()
     assert "A set of it-backup would be made: 2 archives, at most" in dry_run.text
+    assert "Next: the same without --check does it." in dry_run.text
     assert not app.backups.exists()
     sets = Sets(str(app.backups), "it-backup")
     for count in (1, 2):
@@ -540,6 +542,7 @@ def test_the_playbook(make_app: MakeApp) -> None:
         assert whole(sets) == count
     newest = sets.listing().sets[0].manifest
     assert f"Set {newest.id} of it-backup: 2 archives" in played.text
+    assert re.search(r"Seconds: backup [\d.]+, pruning and off-site [\d.]+ .*Next: restore_drill\.yml", played.text)
     assert [one.name for one in newest.archives] == ["db", "media"]
     assert newest.archives[0].databases[0].tables == {"vendors": 1}
     assert newest.release.container == app.container

@@ -81,13 +81,23 @@ def test_local_changes_in_the_checkout_are_not_destroyed(untouched: App, make_ap
     assert edited.read_text().endswith("// mended in the night\n")
 
 
-def test_a_failing_build_shows_the_last_lines_of_the_failing_step(untouched: App, sources: Path) -> None:
-    copied(STANDIN, sources, **{"build.js": "console.log('line before'); throw new Error('no such module: sesame')\n"})
-    played = untouched.deploy(docker_vps_source_path=str(sources)).failed()
+@pytest.mark.parametrize("result_format", ["yaml", "json"])
+def test_a_failing_build_shows_the_last_lines_of_the_failing_step(
+    untouched: App, sources: Path, tmp_path: Path, result_format: str
+) -> None:
+    failing = "console.log('\\x1b[31mline before\\x1b[0m'); throw new Error('no such module: sesame')\n"
+    copied(STANDIN, sources, **{"build.js": failing})
+    told = {"docker_vps_notify_command": ["tee", str(tmp_path / "told")]}
+    how = {"ANSIBLE_CALLBACK_RESULT_FORMAT": result_format}
+    played = untouched.deploy(docker_vps_source_path=str(sources), environment=how, **told).failed()
     assert "was not built: the step [builder" in played.text
-    assert "no such module: sesame" in played.text
-    assert "What ran before keeps running." in played.text
+    assert "What ran before keeps running. What the failing step said stands above" in played.text
+    lines = [line.partition("local | ")[2] for line in played.output.split("\n") if line.startswith("local | ")]
+    assert "line before" in lines
+    assert any(line.endswith("Error: no such module: sesame") for line in lines)
+    assert not set("\r\x1b") & set(played.output)
     assert "no such module: sesame" in (untouched.directory / "build.log").read_text()
+    assert "\nline before\n" in json.loads((tmp_path / "told").read_text())["message"]
 
 
 @pytest.mark.parametrize(

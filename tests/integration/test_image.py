@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pty
 import re
 import subprocess
 import time
@@ -189,11 +190,21 @@ def test_the_build_of_a_killed_play_is_ended_and_its_place_cleared(make_app: Mak
     log.unlink()
     inventory = app.inventory(docker_vps_source_path=str(sources))
     command = [plays.COMMAND, str(ROOT / "playbooks/deploy.yml"), "-i", str(inventory)]
-    environment = {**clean_environment(), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-    killed = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: log.exists() and "package-manager run build" in log.read_text(), 90, "the build")
+    kept = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_LOG_PATH": str(app.scratch / "play.log")}
+    ours, theirs = pty.openpty()
+    killed = subprocess.Popen(
+        command, cwd=ROOT, env={**clean_environment(), "TERM": "xterm", **kept}, stdout=theirs, stderr=theirs
+    )
+    shown = bytearray()
+    live = re.compile(rb"[\r\n]local \| \[[^\r\n]+\] RUN [^\r\n]+, \d+ s\x1b\[K\r")
+    until(lambda: shown.extend(os.read(ours, 65536)) or live.search(shown), 120, "a live line of the build")
+    until(lambda: os.read(ours, 65536) and "package-manager run build" in log.read_text(), 60, "the build")
     killed.kill()
     killed.wait()
+    os.close(theirs)
+    os.close(ours)
+    assert b"ASYNC POLL" not in shown
+    assert not set("\r\x1b") & set((app.scratch / "play.log").read_text())
     (place,) = app.directory.glob("ansible.*.docker_vps")
     left = processes_of(str(place))
     assert any(command_of(one).startswith(b"docker\0") for one in left)
@@ -231,7 +242,10 @@ def build_slowly(apps: list[App], sources: Path, seconds: float, **variables: An
 def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: Path) -> None:
     apps = [make_app("it-built-first"), make_app("it-built-second")]
     # Both together take longer than one of them may.
-    build_slowly(apps, sources, seconds=10, docker_vps_build_timeout=18).succeeded()
+    output = build_slowly(apps, sources, seconds=10, docker_vps_build_timeout=18).succeeded().output
+    assert re.search(r"(?m)^it-built-(first|second) \| .+, \d+ s$", output)
+    assert "ASYNC POLL" not in output
+    assert not set("\r\x1b") & set(output)
     logs = [(app.directory / "build.log").read_text() for app in apps]
     times = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
     first, second = sorted(times)

@@ -440,7 +440,7 @@ MUTANTS = [
     ),
     in_role(
         "backup",
-        "tasks/apply.yml",
+        "tasks/keep.yml",
         "when: docker_vps_backup_prune | bool\n",
         "when: false\n",
         "test_lifecycle.py",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 from .environment import ACTIONS_KEY
+from .logs import CONTROL
 from .remedies import setting
 from .text import counted
 
@@ -117,6 +118,10 @@ _TALK = re.compile(
     r"npm (notice|warn)|^\s*at .*[:(]|\b0 errors?\b|--", re.IGNORECASE
 )  # which may name errors, and is none
 _LONGEST_NAME = 300  # characters
+_WAITS = "Another build is at work on this host."  # of the role's docker.sh
+_STEP = re.compile(r"^#(\d+) (.*)$", re.MULTILINE)
+_NO_STEP = re.compile(r"building with |\.\.\.$|\d+\.\d+(?: |$)")  # the builder, a change between steps, output
+_ENDED = re.compile(r"(?:DONE|CACHED|CANCELED|ERROR)\b")
 
 
 @dataclass(frozen=True)
@@ -136,9 +141,9 @@ class BuildFailure:
 def failure(log: str, lines: int) -> BuildFailure:
     """Read the log of a failed build and keep at most ``lines`` lines of the failing step.
 
-    Those are the first error with what follows it, and the end.
+    Those are the first error with what follows it, and the end. They hold no colours, and nothing else for a terminal.
     """
-    log = _KEY.sub(r"\1…", log)
+    log = "\n".join(CONTROL.sub("", line) for line in _KEY.sub(r"\1…", log).split("\n"))
     refused = _REFUSED.search(log)
     cause = refused[1] if refused else next((explanation for sign, explanation in _CAUSES if sign in log), "")
     failed = _FAILED.search(log) or _CANCELED.search(log) or _AT_WORK.search(log)
@@ -148,6 +153,29 @@ def failure(log: str, lines: int) -> BuildFailure:
         return BuildFailure("of the builder before the first line of the Dockerfile", cause, tuple(last[-lines:]))
     output = re.findall(_OUTPUT.format(failed[1]), log, re.MULTILINE)
     return BuildFailure(_shown(name[1]), cause, tuple(_worth_reading([line for line in output if line.strip()], lines)))
+
+
+def values_of(secrets: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of build secrets by their ids; one that is a file of the host has none here."""
+    return {name: given if isinstance(given, str) else given.get("value", "") for name, given in secrets.items()}
+
+
+def under_way(log: str) -> str:
+    """Return the step that a build is at, of several at once the one begun last; empty when none is.
+
+    The log may lack the output of steps, which is not read.
+    """
+    names: dict[str, str] = {}
+    ended = set()
+    for number, text in _STEP.findall(log):
+        if _ENDED.match(text):
+            ended.add(number)
+        elif not _NO_STEP.match(text):
+            names.setdefault(number, text)
+    at_work = [name for number, name in names.items() if number not in ended]
+    if at_work:
+        return _shown(at_work[-1])
+    return "waits for another build on this host" if not names and _WAITS in log else ""
 
 
 def _shown(name: str) -> str:

@@ -20,6 +20,7 @@ def release(
     phases: Sequence[Mapping[str, Any]],
     ended: float,
     other_values: Sequence[str],
+    then: str,
     check_mode: bool,
 ) -> list[str]:
     """Return the lines of a play that has put a release live, or found that there was nothing to do.
@@ -32,6 +33,7 @@ def release(
         ended: when the last phase ended (seconds since 1970).
         other_values: the variables that are compiled into code for browsers, where that was done with values that may
             be others.
+        then: a play or a command, and what it does, which is useful when something was put live.
     """
     nothing = not released.get("changed")
     cautions = [*image.get("cautions", ()), *released.get("cautions", ())]
@@ -53,8 +55,30 @@ def release(
         f"Revision: {image['revision']}, release {image['release']}" if image else "",
         f"Seconds: {', '.join(_seconds(phases, ended))}",
         f"Logs: docker logs --tail 50 {container}; files: {directory}" if not check_mode else "",
+        _next("" if nothing else then, check_mode and not nothing),
     ]
     return [*filter(None, lines), *(f"Warning: {caution}" for caution in cautions)]
+
+
+def closing(
+    lines: Sequence[str], phases: Sequence[Mapping[str, Any]], ended: float, then: str, check_mode: bool
+) -> list[str]:
+    """Return the lines that a play ends with: what it did, how long that took, and what is useful next.
+
+    Args:
+        lines: what it did; empty ones are left out.
+        phases: the ``name`` of each phase, and ``at``, when it began (seconds since 1970).
+        ended: when the last phase ended (seconds since 1970).
+        then: a play or a command, and what it does.
+    """
+    seconds = f"Seconds: {', '.join(_seconds(phases, ended))}"
+    return [*filter(None, lines), seconds, *filter(None, [_next(then, check_mode)])]
+
+
+def _next(then: str, check_mode: bool) -> str:
+    """Return the sentence about what is useful next; empty when nothing is."""
+    then = "the same without --check does it" if check_mode else then
+    return f"Next: {then}." if then else ""
 
 
 def _seconds(phases: Sequence[Mapping[str, Any]], ended: float) -> list[str]:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import io
-import signal
 from types import SimpleNamespace
 from typing import Any, Mapping, Sequence
 
@@ -16,7 +14,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.action.container_logs impor
     MODULE,
     SUCCESSOR_WITHIN,
     ActionModule,
-    print_at_once,
 )
 
 GONE = {"failed": True, "absent": True, "msg": "Container app does not exist."}
@@ -142,23 +139,3 @@ def test_it_follows_the_container_that_takes_over(between: Sequence[dict[str, An
 def test_wrong_arguments_are_refused(arguments: Mapping[str, Any], message: str) -> None:
     with pytest.raises(AnsibleActionFail, match=message):
         acted(**arguments)
-
-
-def test_printed_lines_leave_at_once() -> None:
-    pipe = io.BytesIO()
-    stream = io.TextIOWrapper(io.BufferedWriter(pipe))  # type: ignore[type-var]
-    stream.write("one\n")
-    assert pipe.getvalue() == b""
-    print_at_once(stream)
-    stream.write("two\n")
-    assert pipe.getvalue() == b"one\ntwo\n"
-    print_at_once(io.StringIO())
-
-
-def test_nothing_interrupts_while_it_prints() -> None:
-    action = Action([answer("one")], {"show": True})
-    masks = []
-    action._display = SimpleNamespace(display=lambda text: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
-    action.run(task_vars={"inventory_hostname": "one"})
-    assert masks == [{signal.SIGINT, signal.SIGTERM}]
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible_collections.ptnextjs.docker_vps.plugins.action.image_export import MODULE, ActionModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import layout_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import image_export
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.image_chunks import Chunks
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_images import FakeImageEngine, built
@@ -23,19 +24,28 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_images import Fake
 class Action(ActionModule):
     """The action with a builder whose files are below "builder", and a controller with "here"."""
 
-    def __init__(self, place: Path, engine: FakeImageEngine, transport: str = "ssh", check: bool = False) -> None:
+    def __init__(
+        self, place: Path, engine: FakeImageEngine, transport: str = "ssh", check: bool = False, **own: str
+    ) -> None:
         task = Task()
-        task.args = {"name": "shop:1", "directory": str(place / "here")}
+        asked = {"name": "shop:1", "directory": str(place / "here")}
+        task.args = {**asked, **own}
         task.async_val, task.check_mode = 0, check
         (place / "tmp").mkdir(exist_ok=True)
         shell = SimpleNamespace(tmpdir=str(place / "tmp"), join_path=lambda *parts: "/".join(parts))
         connection = SimpleNamespace(_shell=shell, transport=transport, fetch_file=self._fetched)
         super().__init__(task, connection, SimpleNamespace(check_mode=check), None, None, None)
-        self.place, self.engine, self.asked = place, engine, dict(task.args)
+        self.place, self.engine, self.asked = place, engine, asked
+        self.passed, self.printed = 0.0, list[str]()
+        self._display = SimpleNamespace(display=lambda text, **_how: self.printed.append(text))
         self.fetched: list[str] = []
         self.removed = ""
 
+    def now(self) -> float:  # type: ignore[override]
+        return self.passed
+
     def _fetched(self, there: str, here: str) -> None:
+        self.passed += 8
         self.fetched.append(Path(here).name.partition(".")[0])
         shutil.copy(there, here)
 
@@ -80,6 +90,17 @@ def test_what_the_controller_lacks_is_fetched(tmp_path: Path, engine: FakeImageE
     third = Action(tmp_path, engine)
     third.run()
     assert third.fetched == []
+
+
+def test_how_far_it_is_is_shown(tmp_path: Path, engine: FakeImageEngine) -> None:
+    action = Action(tmp_path, engine)
+    layout = layout_of(action.run(task_vars={"inventory_hostname": "vps"})["image"])
+    sizes = [chunk.size for chunk in layout.chunks]
+    done, every = sum(sizes[:2]), sum(sizes)
+    share = f"{size(done)} of {size(every)} ({done * 100 // every} %), {size(done / 16)}/s"
+    assert action.printed == [f"vps | the image is fetched, {share}, 16 s"]
+    with pytest.raises(AnsibleActionFail, match="value of progress must be one of"):
+        Action(tmp_path, engine, progress="loud").run()
 
 
 def test_what_the_controller_has_built_is_where_it_is(tmp_path: Path, engine: FakeImageEngine) -> None:

@@ -15,13 +15,14 @@ from typing import Any, Mapping, Optional, Sequence
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
-from ansible_collections.ptnextjs.docker_vps.plugins.action.image_import import MODULE, PROGRESS, ROUNDS, ActionModule
+from ansible_collections.ptnextjs.docker_vps.plugins.action.image_import import MODULE, ROUNDS, ActionModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import (
     CHUNK,
     Layout,
     as_data,
     layout_of,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import EVERY
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_import import (
     BASE,
     Transfer,
@@ -77,7 +78,7 @@ class Action(ActionModule):
         given = in_data or (self.transfer.place / "tmp/chunks").read_bytes()
         with tarfile.open(fileobj=io.BytesIO(given)) as tar:
             self.sent.append([name.partition(".")[0] for name in tar.getnames()])
-        self.passed += PROGRESS / 2
+        self.passed += EVERY / 2
         return {"rc": done.returncode, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
 
     def _execute_module(self, module_name: str, module_args: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def test_what_is_lacking_is_sent_and_loaded(transfer: Transfer, pipelining: bool
     assert [(one.get("load"), one.get("whole")) for one in action.asked] == [(None, None), (True, False)]
     assert all("source" not in asked for asked in action.asked)
     done = (result["sent"] - layout.chunks[-1].size) * 100 // result["sent"]
-    assert action.printed == [f"vps | {done} % of 8 MiB are sent"]
+    assert action.printed == [f"vps | the image is sent, 8 MiB of 8 MiB ({done} %), 546 KiB/s, 15 s"]
     assert action.removed == (None if pipelining else str(transfer.place / "tmp"))
     assert transfer.engine.images["shop:1"].diff_ids == layout.diff_ids
     # Again: nothing.

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure, under_way, values_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs import CONTROL
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FIXTURES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -246,4 +247,56 @@ PIECES = st.sampled_from(
 def test_any_log_is_read(log: str, lines: int) -> None:
     found = failure(log, lines)
     assert len(found.lines) <= lines
-    assert all(line.strip() and (line in log or "more lines" in line) for line in found.lines)
+    plain = CONTROL.sub("", log)
+    assert all(line.strip() and (line in plain or "more lines" in line) for line in found.lines)
+
+
+def test_what_is_for_a_terminal_is_not_kept() -> None:
+    log = "#1 [1/1] RUN make\n#1 0.1 \x1b[31mred\x1b[0m\tand\rover\n#1 ERROR: failed\n"
+    assert failure(log, 9).lines == ("red\tandover",)
+
+
+AT_WORK = """\
+#0 building with "default" instance using docker driver
+
+#1 [internal] load build definition from Dockerfile
+#1 DONE 0.0s
+
+#2 [deps 1/2] FROM docker.io/library/node
+#2 CACHED
+
+#3 [deps 2/2] RUN --mount=type=cache,target=/root/.npm npm ci
+#3 0.5 #9 [no step]
+#4 [runner 1/1] RUN adduser app
+#4 ...
+
+#3 [deps 2/2] RUN --mount=type=cache,target=/root/.npm npm ci
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "step"),
+    [
+        ("", ""),
+        (AT_WORK, "[runner 1/1] RUN adduser app"),
+        (AT_WORK + "#4 DONE 0.2s\n", "[deps 2/2] RUN npm ci"),
+        (AT_WORK + "#4 DONE 0.2s\n#3 CANCELED\n", ""),
+        (AT_WORK + "#4 DONE 0.2s\n#3 DONE 9.0s\n#5 exporting to image\n#5 exporting layers 0.1s done\n",
+         "exporting to image"),
+        ("Another build is at work on this host. This one begins when that has ended.\n",
+         "waits for another build on this host"),
+        ("Another build is at work on this host. This one begins when that has ended.\n#1 [x] y\n#1 DONE 0.1s\n", ""),
+        (STEP, ""),
+    ],
+)  # fmt: skip
+def test_the_step_that_is_at_work(log: str, step: str) -> None:
+    assert under_way(log) == step
+
+
+@given(st.text())
+def test_any_text_is_a_log_of_a_build_under_way(log: str) -> None:
+    assert isinstance(under_way(log), str)
+
+
+def test_the_values_of_build_secrets() -> None:
+    assert values_of({"a": "x", "b": {"value": "y"}, "c": {"file": "/z"}}) == {"a": "x", "b": "y", "c": ""}

@@ -16,6 +16,8 @@ ADDRESS = "Public address: https://shop.example"
 BUILT = ["Image: shop-app:3f2a", "Revision: 4f2c, release 3f2a"]
 SECONDS = "Seconds: preflight 1.5, stack and health 2.0"
 FILES = "Logs: docker logs --tail 50 shop-app; files: /opt/shop"
+NEXT = "Next: releases.yml lists what rollback.yml can return to."
+IN_EARNEST = "Next: the same without --check does it."
 
 
 def lines(
@@ -32,6 +34,7 @@ def lines(
         phases=[{"name": "preflight", "at": 10.0}, {"name": "stack and health", "at": 11.5}],
         ended=13.5,
         other_values=other_values,
+        then="releases.yml lists what rollback.yml can return to",
         check_mode=check_mode,
     )
 
@@ -43,7 +46,7 @@ def test_a_release_is_told_with_its_cautions() -> None:
         "since Next.js compiles them in."
     )
     cautions = [values, "Warning: No ARG.", "Warning: It was slow."]
-    assert said == ["Release 1 is live.", LIVE, ADDRESS, *BUILT, SECONDS, FILES, *cautions]
+    assert said == ["Release 1 is live.", LIVE, ADDRESS, *BUILT, SECONDS, FILES, NEXT, *cautions]
 
 
 def test_nothing_to_do_is_told_first() -> None:
@@ -53,7 +56,14 @@ def test_nothing_to_do_is_told_first() -> None:
 
 def test_a_dry_run_says_what_would_be_done_and_not_what_there_is() -> None:
     said = lines({"changed": True, "summary": "It would be started.", "cautions": []}, IMAGE, check_mode=True)
-    assert said == ["This was a dry run; nothing was changed.", "It would be started.", ADDRESS, *BUILT, SECONDS]
+    assert said == [
+        "This was a dry run; nothing was changed.",
+        "It would be started.",
+        ADDRESS,
+        *BUILT,
+        SECONDS,
+        IN_EARNEST,
+    ]
     assert lines({}, {}, check_mode=True) == [NOTHING, ADDRESS, SECONDS]
 
 
@@ -85,3 +95,12 @@ def container(code: int) -> dict[str, Any]:
 )
 def test_how_a_container_ended(before: dict[str, Any], stopped: dict[str, Any], check_mode: bool, said: str) -> None:
     assert summary.stop(before, stopped, "shop-app", 7, check_mode) == said
+
+
+def test_a_play_ends_with_what_it_did_how_long_that_took_and_what_is_next() -> None:
+    phases = [{"name": "preflight", "at": 10.0}, {"name": "backup", "at": 10.4}]
+    ended = ["A set was made.", "Seconds: preflight 0.4, backup 3.0"]
+    then = "restore_drill.yml proves it"
+    assert summary.closing(["A set was made.", ""], phases, 13.4, then, False) == [*ended, f"Next: {then}."]
+    assert summary.closing(["A set was made."], phases, 13.4, then, True) == [*ended, IN_EARNEST]
+    assert summary.closing(["A set was made."], phases, 13.4, "", False) == ended
