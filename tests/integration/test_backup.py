@@ -542,7 +542,7 @@ def test_the_playbook(make_app: MakeApp) -> None:
         assert whole(sets) == count
     newest = sets.listing().sets[0].manifest
     assert f"Set {newest.id} of it-backup: 2 archives" in played.text
-    assert re.search(r"Seconds: backup [\d.]+, pruning and off-site [\d.]+ .*Next: restore_drill\.yml", played.text)
+    assert re.search(r"Seconds: backup [\d.]+, pruning and off-site [\d.]+.*Next: restore_drill\.yml", played.text)
     assert [one.name for one in newest.archives] == ["db", "media"]
     assert newest.archives[0].databases[0].tables == {"vendors": 1}
     assert newest.release.container == app.container

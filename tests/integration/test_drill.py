@@ -137,7 +137,7 @@ def test_through_the_playbook(app: App) -> None:
     assert "would be restored beside the application" in played.text
     played = app.playbook("restore_drill").succeeded()
     assert "is verified" in played.text
-    assert re.search(r"Seconds: drill [\d.]+ .*Next: backup_list\.yml shows all sets", played.text)
+    assert re.search(r"Seconds: drill [\d.]+.*Next: backup_list\.yml shows all sets", played.text)
     assert newest(Sets(str(app.backups), NAME)).manifest.verified
 
 

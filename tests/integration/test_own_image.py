@@ -243,7 +243,7 @@ def test_all_volumes_are_backed_up_and_come_back(app: App) -> None:
     for mount in VOLUMES.values():
         docker("exec", app.container, "/only/python3", "-c", f"import os; os.unlink('{mount}/kept')")
     text = app.playbook("restore", docker_vps_restore_stop_app=True).succeeded().text
-    assert re.search(r"Seconds: preflight [\d.]+, restore and health [\d.]+ .*Next: docker logs --tail 50", text)
+    assert re.search(r"Seconds: preflight [\d.]+, restore and health [\d.]+.*Next: docker logs --tail 50", text)
     assert request(app.url("/health")).body == b"first"
     assert [request(app.url(f"{mount}/kept")).status for mount in VOLUMES.values()] == [200] * len(VOLUMES)
 

@@ -104,7 +104,7 @@ def test_back_to_the_version_before(app: App) -> None:
     played = app.playbook("rollback").succeeded()
     assert f"It is release {first.current} of" in played.text
     assert "The data stays as it is." in played.text
-    assert re.search(r"Seconds: preflight [\d.]+, stack and health [\d.]+ .*Next: docker logs --tail 50", played.text)
+    assert re.search(r"Seconds: preflight [\d.]+, stack and health [\d.]+.*Next: docker logs --tail 50", played.text)
     assert "Next: the same without --check does it." in dry_run.text
     now = what_is_there(app)
     assert (now.image, now.files) == (first.image, first.files)
