@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.status import findings, stated
 
 NOW = datetime(2026, 2, 1, 3, tzinfo=timezone.utc)
+LONG = "a-host-whose-name-has-60-characters-in-all.shop.example-0"
+"""A name of 60 characters without its last three, which are a number."""
 HOSTILE = "</style></title></svg><script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} &amp;"
 
 
@@ -61,6 +63,7 @@ def facts_of(days: int = 30, known: int = 5, **changes: Any) -> dict[str, Any]:
         "backup": {
             "last": kept[0] if kept else {},
             "rpo": 0 if kept else None,
+            "good_at": kept[0]["at"] if kept else "",
             "rto": 5.9 if kept else None,
             "drill": {"set": kept[0]["id"], "at": stated(NOW), "passed": True, "recovery": 5.9} if kept else {},
             "sets": kept,
@@ -80,3 +83,31 @@ def blind(why: str = "the engine is away") -> dict[str, Any]:
     """Return the facts of a host at which nobody could look."""
     parts = ("releases", "release", "container", "drift", "backup", "timers", "disks", "watch")
     return facts_of(**dict.fromkeys(parts), not_looked_at=dict.fromkeys(parts, why))
+
+
+def hostile() -> dict[str, Any]:
+    """Return facts with markup wherever a host may have text."""
+    return facts_of(
+        app=HOSTILE,
+        drift=[HOSTILE],
+        release=release_of(1, "live", image=f"shop:{HOSTILE}", digest=HOSTILE),
+        releases=[release_of(1, HOSTILE, message=HOSTILE, image=HOSTILE, deployed_by=HOSTILE)],
+        container={**facts_of()["container"], "health": HOSTILE},
+        not_looked_at={HOSTILE: HOSTILE},
+    )
+
+
+FLEETS: Mapping[str, Mapping[str, Any]] = {
+    "none": {},
+    "one": {"web1": facts_of()},
+    "some": {
+        "web1": facts_of(),
+        "web2": facts_of(days=0, known=0),
+        "web3": blind(),
+        "web4": {"down": HOSTILE},
+        f"{HOSTILE} 5": hostile(),
+        "web6\0\x1b[31m\udc80": facts_of(drift=["\0\x1b[31m\udc80"]),
+    },
+    "many": {f"{LONG}{number:03}": facts_of() for number in range(200)},
+    "many hostile": {f"{number} {HOSTILE}": hostile() for number in range(200)},
+}

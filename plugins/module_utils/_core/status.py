@@ -62,9 +62,10 @@ def backup(listed_sets: Json) -> dict[str, Any]:
         listed_sets: what module backup_info returns.
 
     Returns:
-        ``last`` (the newest set), ``rpo`` (seconds since the newest good one), ``rto`` (seconds from the beginning of
-        the restore until the application was healthy, in the last drill that passed), ``drill`` (that drill),
-        ``sets``, ``runs`` and ``problems``; ``rpo`` and ``rto`` are None when there is no such set or measure.
+        ``last`` (the newest set), ``rpo`` (seconds since the newest good one), ``good_at`` (when that was made),
+        ``rto`` (seconds from the beginning of the restore until the application was healthy, in the last drill that
+        passed), ``drill`` (that drill), ``sets``, ``runs`` and ``problems``. ``rpo`` and ``rto`` are None when there is
+        no such set or measure.
     """
     runs = listed_sets["runs"]
     read = runs.get("verify") or {}
@@ -86,6 +87,7 @@ def backup(listed_sets: Json) -> dict[str, Any]:
     return {
         "last": sets[0] if sets else {},
         "rpo": listed_sets["newest_good"].get("age"),
+        "good_at": next((row["time"] for row in rows if row["id"] == listed_sets["newest_good"].get("id")), ""),
         "rto": drill.get("recovery") or None,
         "drill": drill,
         "sets": sets,
@@ -255,7 +257,7 @@ def _unknown(answers: Mapping[str, Json]) -> Iterator[str]:
 
 
 HEADINGS = ("HOST", "VERSION", "HEALTH", "UP", "DRIFT", "REL", "RPO", "PROOF", "RTO", "NEXT", "DISK", "!")
-_MOST = (0, 12, 10, 4, 5, 4, 4, 5, 5, 4, 4, 3)
+_MOST = (0, 12, 10, 4, 5, 4, 4, 5, 5, 4, 4, 4)
 """Characters of each column at most; the first has what the others leave."""
 
 
@@ -295,7 +297,7 @@ def _cells(host: str, facts: Json) -> list[str]:
         span(kept["rto"]) if kept else UNKNOWN,
         span(_until(facts["timers"], now)) if facts["timers"] is not None else UNKNOWN,
         f"{max(map(used, facts['disks']))}%" if facts["disks"] else UNKNOWN,
-        str(len(facts["findings"])),
+        f"{len(facts['findings'])}{UNKNOWN * bool(facts['not_looked_at'])}",
     ]
 
 
