@@ -21,7 +21,7 @@ options:
   container:
     description: The container's name; V(<app>-app) when not given.
     type: str
-  backup_directory:
+  sets_directory:
     description: The directory of the backup sets on the managed host; V(/var/backups/<app>) when not given.
     type: path
   findings:
@@ -142,7 +142,7 @@ def main() -> None:
         argument_spec={
             **PLACE_ARGUMENTS,
             "container": {"type": "str"},
-            "backup_directory": {"type": "path"},
+            "sets_directory": {"type": "path"},
             "findings": {"type": "list", "elements": "str"},
             **ENGINE_ARGUMENTS,
         },
@@ -150,7 +150,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    sets = sets_of({"app": given["app"], "directory": given["backup_directory"]})
+    sets = sets_of({"app": given["app"], "directory": given["sets_directory"]})
     world = StatusWorld(releases_of(given), sets, lambda: engine_of(module), timers, SystemClock())
     finish(module, lambda: run(params_of(given), world))
 

@@ -30,6 +30,7 @@ WIDTH = 100
 """Characters of a line of the table."""
 FULL = 90  # percent of a disk
 UNKNOWN = "?"
+_UNWRAPPED = 72  # characters of a line with single spaces, at which the output of Ansible as YAML is wrapped
 _LONGEST = 300  # characters of a sentence
 _PASSWORD = re.compile(r"(?<=://)[^/\s?#@]*:[^/\s?#]*@")
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -177,12 +178,15 @@ def answer(result: Optional[Json]) -> dict[str, Any]:
     if not result:
         return {"down": "not asked: an earlier task of the play failed there"}
     if "not_looked_at" in result:
-        return {key: value for key, value in result.items() if not key.startswith("_") and key not in _OF_ANSIBLE}
-    why = redacted(" ".join(str(result.get("msg", "no answer")).split()))
+        return {key: result[key] for key in _FACTS}
+    why = redacted(" ".join(str(result.get("msg", "no answer")).split())).replace("Task failed: ", "", 1)
     return {"down": short(f"{'unreachable' if result.get('unreachable') else 'failed'}: {why}", _LONGEST)}
 
 
-_OF_ANSIBLE = ("changed", "failed", "invocation", "warnings", "deprecations", "ansible_facts")
+_FACTS = (
+    *("app", "time", "findings", "not_looked_at", "release", "releases"),
+    *("container", "drift", "backup", "timers", "disks", "watch"),
+)
 
 
 def total(answers: Mapping[str, Json]) -> dict[str, Any]:
@@ -276,7 +280,7 @@ def table(answers: Mapping[str, Json]) -> list[str]:
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     if len(row) == 2:
         host, why = row
-        return f"{cut(host, widths[0]):<{widths[0]}}  {cut(why, WIDTH - widths[0] - 2)}"
+        return f"{cut(host, widths[0]):<{widths[0]}}  {cut(why, _UNWRAPPED - widths[0] - 2)}"
     return "  ".join(f"{cut(cell, width):<{width}}" for cell, width in zip(row, widths)).rstrip()
 
 

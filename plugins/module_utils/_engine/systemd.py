@@ -63,12 +63,16 @@ def timers(app: str, booted: str = BOOTED) -> dict[str, str]:
         DockerVpsError: systemd does not run this host, or does not tell.
     """
     if not os.path.isdir(booted):
-        raise DockerVpsError("systemd does not run this host, and cron does not tell when it runs what")
+        raise DockerVpsError(
+            "systemd does not run this host, and cron does not tell when it runs what. Look into /etc/cron.d."
+        )
     try:
         rows = json.loads(systemctl("list-timers", "--all", "--output=json", f"{app}-*.timer"))
         found = {str(row["unit"]): int(row["next"] or 0) / 1e6 for row in rows}
     except (ValueError, KeyError, TypeError) as error:
-        raise DockerVpsError("this systemd does not list its timers as JSON") from error
+        raise DockerVpsError(
+            "systemctl does not list timers as JSON on this host. Run systemctl list-timers there."
+        ) from error
     own = re.compile(rf"{re.escape(app)}-[a-z]+\.timer")  # shop-*.timer is also what shop-blog has
     return {
         unit: time.strftime(f"{_RFC_3339}Z", time.gmtime(at)) if at else ""

@@ -181,14 +181,11 @@ class _Look:
             places += [str(engine.info()["DockerRootDir"])] if engine else []
         return list(_disks(places))
 
-    def watch(self) -> list[str]:
-        """Return what was found by who watches the host.
-
-        Raises:
-            DockerVpsError: nobody does.
-        """
+    def watch(self) -> Optional[list[str]]:
+        """Return what was found by who watches the host."""
         if self.params.findings is None:
-            raise DockerVpsError(NO_WATCH)
+            self.unseen["watch"] = NO_WATCH
+            return None
         return list(self.params.findings)
 
 

@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.playbook.task import Task
 from ansible_collections.ptnextjs.docker_vps.plugins.action.status_page import ROLE, ActionModule, rendered
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.status_page import LARGEST, timeless
+from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import docs
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fleets import FLEETS, HOSTILE, NOW, facts_of
 
 
@@ -156,6 +157,11 @@ def test_the_contrast_suffices_in_both_schemes() -> None:
 
 
 RESULTS = {"web1": {**facts_of(), "changed": False}, "web2": {"unreachable": True, "msg": "no route"}, "web3": {}}
+
+
+def test_what_is_returned_is_what_is_documented(tmp_path: Path) -> None:
+    returned = set(docs("status_page", "RETURN"))
+    assert set(acted(results=RESULTS, path=str(tmp_path / "x.html"))) == returned | {"changed"}
 
 
 def test_without_a_page() -> None:

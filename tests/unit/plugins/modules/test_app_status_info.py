@@ -17,7 +17,7 @@ def test_params_are_read() -> None:
 
 
 def test_main(exit_of: Any, serve_engine: Callable[..., EngineServer], tmp_path: Path) -> None:
-    places = {"directory": str(tmp_path), "backup_directory": str(tmp_path / "sets")}
+    places = {"directory": str(tmp_path), "sets_directory": str(tmp_path / "sets")}
     ended = exit_of(main, check=True, app="shop", docker_host=serve_engine().url, **places)
     assert ended.code == 0
     assert ended.result["findings"] == [

@@ -134,10 +134,10 @@ def test_passwords_of_addresses_are_taken_out() -> None:
 
 
 def test_the_answers_of_hosts() -> None:
-    facts = {**facts_of(), "changed": False, "failed": False, "_ansible_no_log": False, "invocation": {}}
+    facts = {**facts_of(), "changed": False, "failed": False, "_ansible_no_log": False, "failed_when_result": False}
     assert status.answer(facts) == facts_of()
     assert status.answer(None) == {"down": "not asked: an earlier task of the play failed there"}
-    gone = {"unreachable": True, "msg": "ssh https://a:b@c\n  timed out", "changed": False}
+    gone = {"unreachable": True, "msg": "Task failed: ssh https://a:b@c\n  timed out", "changed": False}
     assert status.answer(gone) == {"down": "unreachable: ssh https://***@c timed out"}
     assert status.answer({"failed": True}) == {"down": "failed: no answer"}
     assert len(status.answer({"failed": True, "msg": "x" * 999})["down"]) == 301
@@ -196,6 +196,7 @@ def test_no_line_of_the_table_is_too_long(count: int) -> None:
     fleet["down"] = {"down": "x" * 300}
     lines = status.table(fleet)
     assert len(lines) == count + 3
+    assert len(lines[-1]) <= 72
     assert max(map(len, lines)) <= 100
     assert all(line.isprintable() for line in lines)
     assert len({line[:30] for line in lines[1 : count + 1]}) == count

@@ -57,7 +57,7 @@ def test_when_timers_run_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found == {"shop-backup.timer": "2026-02-02T02:00:00Z", "shop-drill.timer": "", "shop-recover.timer": ""}
     assert (tmp_path / "given").read_text() == "list-timers --all --output=json shop-*.timer\n"
     command.write_text("#!/bin/sh\necho 0 timers listed.\n")
-    with pytest.raises(DockerVpsError, match="does not list its timers as JSON"):
+    with pytest.raises(DockerVpsError, match="does not list timers as JSON"):
         timers("shop", str(tmp_path))
     with pytest.raises(DockerVpsError, match="systemd does not run this host"):
         timers("shop", str(tmp_path / "none"))
