@@ -129,10 +129,18 @@ notes:
   elements: str
   sample: ["the table sessions of payload.db has 2 rows, and the manifest says 1"]
 drill:
-  description: The result as written into the manifest, with the seconds that the drill took; empty in check mode.
+  description:
+    - The result as written into the manifest, with the seconds that the drill took; empty in check mode.
+    - C(recovery) is the seconds from the beginning of the restore until the application was healthy, 0 when it was not.
   returned: success, and when the set does not pass
   type: dict
-  sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}
+  sample:
+    at: "2026-01-31T04:00:00Z"
+    passed: true
+    reason: ""
+    image: shop:1
+    seconds: 6.3
+    recovery: 5.9
 summary:
   description: The result in one sentence.
   returned: success, and when the set does not pass

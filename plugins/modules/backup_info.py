@@ -161,9 +161,9 @@ sets:
       type: bool
       sample: true
     last_drill:
-      description: Its last drill; empty when there was none.
+      description: Its last drill, as M(ptnextjs.docker_vps.backup_drill) returns it; empty when there was none.
       type: dict
-      sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "image": "shop:1", "seconds": 6.3}
+      sample: {"at": "2026-01-31T04:00:00Z", "passed": true, "reason": "", "seconds": 6.3, "recovery": 5.9}
     problems:
       description: What is wrong with it, as far as O(verify) looks.
       type: list

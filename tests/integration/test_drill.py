@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 import pytest
+import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, drill, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import ID_FORMAT, Archive, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import Address, Engine, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
-from lab import ROOT, App, MakeApp, docker, inspect, until
+from lab import ROOT, App, MakeApp, docker, inspect, play, until
 
 NAME = "it-drill"
 MOUNTS = {"db": "/data", "media": "/app/public/media"}
@@ -139,6 +140,27 @@ def test_through_the_playbook(app: App) -> None:
     assert "is verified" in played.text
     assert re.search(r"Seconds: drill [\d.]+.*Next: backup_list\.yml shows all sets", played.text)
     assert newest(Sets(str(app.backups), NAME)).manifest.verified
+
+
+def test_the_status_tells_of_the_drill_and_of_a_host_that_is_down(app: App, tmp_path: Path) -> None:
+    gone = {**app.host(), "ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    inventory, page = tmp_path / "fleet.yml", tmp_path / "status.html"
+    inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": {"aaa-gone": gone, "local": app.host()}}}))
+    given = ("-e", json.dumps({"docker_vps_status_page": str(page)}))
+    played = play(ROOT / "playbooks/status.yml", inventory, *given, ANSIBLE_SHOW_CUSTOM_STATS="1").succeeded()
+    image = inspect(app.container)["Config"]["Image"].rpartition(":")[2]
+    (row,) = re.findall(r"(?m)^ *- (local  .*)$", played.output)
+    host, version, health, up, drift, _released, _rpo, proof, rto, *_rest = row.split()
+    assert (host, version, health, drift, proof) == ("local", image, "healthy", "no", "drill")
+    assert re.fullmatch(r"\d+[smh]", up)
+    assert re.fullmatch(r"\d+[sm]", rto)
+    assert re.search(r"aaa-gone  DOWN unreachable: ", played.output)
+    assert "Not looked at: watch on local: nothing watches this host between two looks" in played.text
+    assert "fleet:" in played.output.split("CUSTOM STATS", 1)[1]
+    shown = page.read_text()
+    assert f'<td class="text">{image}</td>' in shown
+    assert "no answer" in shown
+    assert app.env_keys()["PAYLOAD_SECRET"] not in shown + played.output
 
 
 def test_a_flipped_byte(sets: Sets) -> None:

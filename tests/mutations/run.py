@@ -52,6 +52,20 @@ MUTANTS = [
         "module_utils/_release/test_reverse_proxy.py",
     ),
     in_plugin(
+        "app_status_info: what nobody could look at counts as no drift",
+        "module_utils/_core/status.py",
+        'UNKNOWN if facts["drift"] is None else',
+        '"no" if facts["drift"] is None else',
+        "module_utils/_core/test_status.py",
+    ),
+    in_plugin(
+        "status_page: text of hosts is markup",
+        "action/status_page.py",
+        "autoescape=True",
+        "autoescape=False",
+        "action/test_status_page.py",
+    ),
+    in_plugin(
         "container_health: unhealthy counts as healthy",
         "module_utils/_core/health.py",
         "if now.health == rules.wanted.value:",

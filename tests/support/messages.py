@@ -132,6 +132,7 @@ SECTIONS = {
         "roles/stack/tasks/*.yml",
     ],
     "Removal": ["_release/removal.py", "playbooks/remove.yml"],
+    "The status": ["_engine/systemd.py", "_release/app_status.py"],
     "The audit": ["_core/audit.py", "_release/host_audit.py", "roles/audit/tasks/*.yml"],
     "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [

@@ -41,7 +41,7 @@ MAY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "modules": (UTILS, ("ansible",)),
     "lookup": ((CORE, MODULE), ("ansible",)),
     "filter": ((CORE, MODULE), ("ansible",)),
-    "action": ((CORE, STORE, MODULE), ("ansible", "yaml")),
+    "action": ((CORE, STORE, MODULE), ("ansible", "jinja2", "yaml")),
     "doc_fragments": ((), ()),
 }
 

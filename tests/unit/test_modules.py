@@ -24,6 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release impor
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     app_remove,
+    app_status_info,
     backup_info,
     backup_prune,
     base_images,
@@ -74,6 +75,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import FakeRepository, publish_packed
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import NAME as DRILLED
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._backup.test_drill import World
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_app_status import (
+    Engine as StatusEngine,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_apt_packages import (
     Apt as Packages,
 )
@@ -272,6 +276,14 @@ def result_of_app_remove(place: Path) -> dict[str, Any]:
     owned = (str(site.home), str(site.home / ".env.production"), ("shop",), tuple(volumes.values()))
     params = app_remove.Params("shop", *owned, str(place / "backups"), "vps", True, "shop", False, volumes)
     return app_remove.run(params, site.engine, check_mode=False)
+
+
+def result_of_app_status_info(place: Path) -> dict[str, Any]:
+    site = Site(place)
+    site.deploy("shop:1")
+    engine = StatusEngine(site)
+    world = app_status_info.StatusWorld(site.releases, site.sets, lambda: engine, lambda app: {}, site.clock)
+    return app_status_info.run(app_status_info.Params("shop", APP, []), world)
 
 
 def result_of_container_health(place: Path) -> dict[str, Any]:
@@ -497,6 +509,7 @@ def result_of_reverse_proxy(place: Path) -> dict[str, Any]:
 
 RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "app_remove": result_of_app_remove,
+    "app_status_info": result_of_app_status_info,
     "apt_packages": result_of_apt_packages,
     "apt_source": result_of_apt_source,
     "engine_config": result_of_engine_config,
@@ -557,6 +570,8 @@ def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:
 
 
 ACTIONS = ("image_build", "source_digest", "validate_roles")  # which have tests of their own
+# What runs on the controller alone; the tests of these actions say what they return.
+ACTIONS = ("source_digest", "status_page", "validate_roles")
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module not in ACTIONS])

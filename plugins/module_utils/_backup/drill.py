@@ -134,6 +134,7 @@ class _Drill:
         self.notes: list[str] = []
         self.uncounted: list[str] = []
         self.healthy_after = 0.0
+        self.recovery = 0.0
 
     def look(self) -> None:
         """Find what the application runs with, and refuse what cannot be tried."""
@@ -167,6 +168,7 @@ class _Drill:
             self.restore()
             self.refuse_unused_database()
             self.start()
+            self.recovery = round(self.clock.now() - began, 3)
             self.compare()
         except EngineError:
             raise  # tells nothing about the set
@@ -174,7 +176,8 @@ class _Drill:
             mask = Mask(secrets_of(self.env))
             reason = mask(error.message)
             self.logs = mask("\n".join(self.engine.logs(self.name, LOG_LINES))).splitlines()
-        return DrillResult(at.strftime(ISO), not reason, reason, self.image, round(self.clock.now() - began, 3))
+        seconds = round(self.clock.now() - began, 3)
+        return DrillResult(at.strftime(ISO), not reason, reason, self.image, seconds, self.recovery)
 
     def prepare(self) -> None:
         """Create the volumes, when there is room for what belongs into them."""

@@ -151,13 +151,18 @@ class Uploads:
 
 @dataclass(frozen=True)
 class DrillResult:
-    """The result of one restore drill; ``at`` is UTC, ``seconds`` how long it took."""
+    """The result of one restore drill; ``at`` is UTC, ``seconds`` how long it took.
+
+    ``recovery`` is how many seconds passed from the beginning of the restore until the application was healthy, a
+    measured recovery time; 0 when it was not, or when a version made the drill that did not measure it.
+    """
 
     at: str
     passed: bool
     reason: str
     image: str
     seconds: float
+    recovery: float = 0.0
 
 
 @dataclass(frozen=True)

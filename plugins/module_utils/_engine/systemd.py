@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from typing import Sequence
 
@@ -12,6 +14,8 @@ from .._core.health import Start
 from .compose import run
 
 WITHIN = 120.0  # seconds for one command; a start waits for other jobs
+BOOTED = "/run/systemd/system"
+"""There while systemd runs the host; see sd_booted(3)."""
 _RFC_3339 = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -47,3 +51,31 @@ def engine_start() -> Start:
     except (DockerVpsError, KeyError, ValueError):
         return None
     return time.strftime(_RFC_3339, begun), time.strftime(_RFC_3339, ready)
+
+
+def timers(app: str, booted: str = BOOTED) -> dict[str, str]:
+    """Return when the timers of an application run next (UTC, ISO 8601), by their names; empty for one that will not.
+
+    Args:
+        booted: what is there while systemd runs the host.
+
+    Raises:
+        DockerVpsError: systemd does not run this host, or does not tell.
+    """
+    if not os.path.isdir(booted):
+        raise DockerVpsError(
+            "systemd does not run this host, and cron does not tell when it runs what. Look into /etc/cron.d."
+        )
+    try:
+        rows = json.loads(systemctl("list-timers", "--all", "--output=json", f"{app}-*.timer"))
+        found = {str(row["unit"]): int(row["next"] or 0) / 1e6 for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DockerVpsError(
+            "systemctl does not list timers as JSON on this host. Run systemctl list-timers there."
+        ) from error
+    own = re.compile(rf"{re.escape(app)}-[a-z]+\.timer")  # shop-*.timer is also what shop-blog has
+    return {
+        unit: time.strftime(f"{_RFC_3339}Z", time.gmtime(at)) if at else ""
+        for unit, at in sorted(found.items())
+        if own.fullmatch(unit)
+    }

@@ -152,7 +152,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_set_is_verified(world: World) -> None:
     result = world.drill()
-    proof = DrillResult("2026-02-01T02:00:00Z", True, "", IMAGE_ID, 3.0)
+    proof = DrillResult("2026-02-01T02:00:00Z", True, "", IMAGE_ID, 3.0, recovery=3.0)
     assert world.drills == (proof,)
     assert world.set.manifest.verified
     assert result["drill"] == {
@@ -161,6 +161,7 @@ def test_a_set_is_verified(world: World) -> None:
         "reason": "",
         "image": IMAGE_ID,
         "seconds": 3.0,
+        "recovery": 3.0,
     }
     assert (result["changed"], result["set"], result["image"]) == (True, SET_ID, IMAGE_ID)
     assert (result["files"], result["tables"], result["rows"]) == (2, 2, 4)
