@@ -88,12 +88,17 @@ class Decision:
     gave_up: bool = False
 
 
+def well(app: AppFacts) -> bool:
+    """Return whether the application runs, and is healthy if it has a health check."""
+    return app.seen.state == "running" and app.seen.health in ("healthy", None)
+
+
 def looked(state: HealState, app: Union[AppFacts, Unseen], passed: float) -> HealState:
     """Return what is remembered after a look."""
     restarts = tuple(at for at in state.restarts if passed - at < HOUR)
     if isinstance(app, Unseen):
         return replace(state, restarts=restarts)
-    if app.seen.state == "running" and app.seen.health in ("healthy", None):
+    if well(app):
         return HealState(0, restarts, 0)
     return replace(state, bad=state.bad + 1 if not _spared(app) else 0, restarts=restarts)
 

@@ -75,7 +75,7 @@ def test_a_failure_reaches_the_webhook_the_ping_and_the_command(listener: Listen
     code = f"import sys; open({str(kept)!r}, 'w').write(sys.stdin.read()); print('not on our output')"
     whom = Notify(listener.url, (sys.executable, "-c", code), {"backup": f"{listener.url}/ping/"})
     assert tell(whom, FAILED) == []
-    assert listener.heard == [("GET", f"/{KEY}/ping/fail", None), ("POST", f"/{KEY}", FAILED)]
+    assert listener.heard == [("POST", f"/{KEY}", FAILED), ("GET", f"/{KEY}/ping/fail", None)]
     assert json.loads(kept.read_text()) == FAILED
 
 
@@ -91,9 +91,9 @@ def test_what_fails_is_told_and_the_others_still_hear(listener: Listener) -> Non
     listener.status = 503
     problems = tell(Notify(listener.url, ("false",), {"backup": refused()}), FAILED)
     assert problems == [
-        "The ping of backup failed: [Errno 111] Connection refused.",
         "The webhook failed: it answered 503.",
         "The notification command false failed: it ended with 1.",
+        "The ping of backup failed: [Errno 111] Connection refused.",
     ]
     assert len(listener.heard) == 1
 
@@ -146,7 +146,7 @@ def test_a_caution_is_told_although_the_run_went_well(listener: Listener) -> Non
     news = {**WENT_WELL, "cautions": ["Gone since set 20260130-020000: 500 of 500 rows of vendors in payload.db."]}
     whom = Notify(webhook=listener.url, pings={"backup": listener.url})
     assert tell(whom, news) == []
-    assert listener.heard == [("GET", f"/{KEY}", None), ("POST", f"/{KEY}", news)]
+    assert listener.heard == [("POST", f"/{KEY}", news), ("GET", f"/{KEY}", None)]
     listener.heard.clear()
     assert tell(whom, {**WENT_WELL, "cautions": []}) == []
     assert [one[0] for one in listener.heard] == ["GET"]
