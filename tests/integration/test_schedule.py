@@ -129,8 +129,9 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
         [*"04**0", "root"],
         [*"051**", "root"],
         ["@reboot", "root", "nice", "-n", "10", str(scheduled.program)],
+        [*["*/5", "*", "*", "*", "*"], "root"],
     ]
-    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover"]
+    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover", "watch"]
     assert scheduled.cron.stat().st_mode & 0o777 == 0o644
 
 
@@ -154,7 +155,7 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"docker_vps_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
             {"docker_vps_notify_pings": {"prune": "http://radish"}},
-            "one or more of the jobs backup, verify, drill, recover",
+            "one or more of the jobs backup, verify, drill, recover, watch",
         ),
     ],
 )
