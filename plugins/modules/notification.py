@@ -142,6 +142,15 @@ from ..module_utils._core.message_bodies import FORMATS, JSON
 from ..module_utils._module.module_exit import finish
 
 CHANNELS = ("webhook", "command", "on_success", "format", "mail")
+MAIL: Mapping[str, Any] = {
+    "to": {"type": "list", "elements": "str", "default": []},
+    "sender": {"type": "str", "default": ""},
+    "host": {"type": "str", "default": "localhost"},
+    "port": {"type": "int", "default": 587},
+    "security": {"type": "str", "choices": [*SECURITY], "default": SECURITY[0]},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+}
 NEWS = ("job", "success", "app", "host", "release", "cautions")
 
 
@@ -170,18 +179,7 @@ def main() -> None:
             "pings": {"type": "dict", "default": {}, "no_log": True},
             "on_success": {"type": "bool", "default": False},
             "format": {"type": "str", "choices": [*FORMATS], "default": JSON},
-            "mail": {
-                "type": "dict",
-                "options": {
-                    "to": {"type": "list", "elements": "str", "default": []},
-                    "sender": string,
-                    "host": {"type": "str", "default": "localhost"},
-                    "port": {"type": "int", "default": 587},
-                    "security": {"type": "str", "choices": [*SECURITY], "default": SECURITY[0]},
-                    "user": string,
-                    "password": {**string, "no_log": True},
-                },
-            },
+            "mail": {"type": "dict", "options": MAIL},
         },
         supports_check_mode=True,
     )

@@ -141,7 +141,8 @@ def test_one_alert_one_restart_and_one_recovery_of_what_is_killed_and_of_what_ha
         broken()
         watching.is_now(state)
         assert [row["id"] for row in watching.look()["findings"]][:1] == ["app-state"]
-        assert watching.look()["restarted"] is True
+        healed = watching.look()
+        assert healed["restarted"] is True, healed["healed"]
         watching.is_now("healthy")
         assert [watching.look()["news"] for _turn in range(2)] == [0, 1]
     assert watching.heard.posted == [
@@ -174,8 +175,8 @@ def test_what_the_kernel_kills_for_memory_is_told_and_measured(watching: Watchin
     docker("exec", NAME, "node", "-e", "const all = []; for (;;) all.push(Buffer.alloc(1 << 24, 1))", check=False)
     assert "memory-killed" in [row["id"] for row in watching.look()["findings"]]
     assert "memory-killed began" in watching.heard.posted[0]
-    text = (watching.metrics / "docker_vps_it-watch.prom").read_text()
+    text = (watching.metrics / "dockervps_it-watch.prom").read_text()
     values = {sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples}
-    assert values["docker_vps_memory_kills_total"] >= 1
-    assert values["docker_vps_memory_limit_bytes"] == 128 << 20
-    assert values["docker_vps_cpu_seconds_total"] > 0
+    assert values["dockervps_memory_kills_total"] >= 1
+    assert values["dockervps_memory_limit_bytes"] == 128 << 20
+    assert values["dockervps_cpu_seconds_total"] > 0

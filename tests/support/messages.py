@@ -133,7 +133,7 @@ SECTIONS = {
     ],
     "Removal": ["_release/removal.py", "playbooks/remove.yml"],
     "The audit": ["_core/audit.py", "_release/host_audit.py", "roles/audit/tasks/*.yml"],
-    "The watch": ["_command/watch.py", "_engine/watched_host.py"],
+    "The watch": ["_command/watch.py"],
     "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [
         "_backup/backup.py",

@@ -10,9 +10,9 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, Type, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
 from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
 from .._backup.uploads import UploadsQuery
@@ -345,7 +345,7 @@ def _watch(app: _App) -> Steps:
     address = app.of(lambda given: str(given["docker_host"]))
     world = app.world
     place = WatchWorld(lambda: world.watched(address), world.host, app.clock, world.visit, app.sets, _releases(app))
-    result = app.patiently(lambda: watch.run(wanted, place))
+    result = app.patiently(lambda: watch.look_and_tell(wanted, place))
     yield "watch", result
     if result["problems"]:
         raise DockerVpsError(" ".join(result["problems"]))
@@ -358,24 +358,11 @@ def _watch_of(app: _App, given: Mapping[str, Any]) -> watch.Watch:
         app=given["app"],
         volumes=given["backup"]["volumes"],
         database=given["backup"].get("database", ""),
-        thresholds=Thresholds(**_numbers(Thresholds, wanted.pop("thresholds"))),
-        heal_rules=HealRules(**_numbers(HealRules, wanted.pop("heal_rules"))),
+        thresholds=Thresholds(**watch.numbers(Thresholds, wanted.pop("thresholds"))),
+        heal_rules=HealRules(**watch.numbers(HealRules, wanted.pop("heal_rules"))),
         **wanted,
     )
     return watch.Watch(params, rules, app.channels, place, socket.gethostname())
-
-
-def _numbers(kind: Type[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the numbers of a configuration, which some versions of Ansible write as strings.
-
-    Raises:
-        TypeError: one is no number.
-    """
-    whole = {each.name for each in fields(kind) if isinstance(each.default, int)}
-    try:
-        return {name: int(value) if name in whole else float(value) for name, value in given.items()}
-    except ValueError as error:
-        raise TypeError(f"a number of watch is none ({error})") from error
 
 
 def _status(app: _App) -> Steps:

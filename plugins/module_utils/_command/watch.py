@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
-from typing import Any, List, Mapping
+from typing import Any, Dict, List, Mapping, Type
 
 from .._core import metrics, watch
 from .._core.alerts import AlertRules, News, due, kept, step
-from .._core.errors import DockerVpsError
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.message_bodies import of_watch
 from .._core.remedies import setting
+from .._core.text import counted, listed
 from .._core.watch import INFO, Finding
 from .._release.watch import Params, Seen, WatchWorld, look
 from .._store import files, watch_state
@@ -23,6 +25,8 @@ from .wording import worded
 
 STATE, LOCK = "watch.json", ".watch.lock"
 JOB = "watch"
+NEVER = "never"
+ONCE_WAITS = 60.0  # seconds for the watch of a timer to end
 COMMAND_WITHIN = 20.0  # seconds for a command that is told
 
 
@@ -42,7 +46,7 @@ class Watch:
     host: str
 
 
-def run(wanted: Watch, world: WatchWorld) -> Mapping[str, Any]:
+def look_and_tell(wanted: Watch, world: WatchWorld) -> Mapping[str, Any]:
     """Look once and tell of changes; the ping is the last.
 
     Raises:
@@ -71,6 +75,64 @@ def _watched(wanted: Watch, world: WatchWorld, path: str) -> Mapping[str, Any]:
     return _result(wanted, seen, len(news), problems)
 
 
+def run(params: Params, world: WatchWorld, fail_at: str, check_mode: bool) -> Dict[str, Any]:
+    """Look once, without telling anybody, and return the result; what is remembered changes only by a restart.
+
+    Raises:
+        Locked: the watch of the timer is at work, and so might restart the application as well.
+        DockerVpsError: a finding is as severe as ``fail_at``; it carries the result.
+    """
+    home = world.releases.home
+    with contextlib.ExitStack() as stack:
+        if params.heal and not check_mode:
+            files.make_directory(home)
+            stack.enter_context(locked(os.path.join(home, LOCK), f"a watch of {params.app}", ONCE_WAITS))
+        path = os.path.join(home, STATE)
+        before, problem = watch_state.read(path, world.clock.utc().timestamp())
+        seen = look(params, world, before, before.state.passed, check_mode)
+        if seen.restarted and not check_mode:
+            watch_state.write(path, replace(before, heal=seen.remembered.heal))
+    result = {"changed": seen.restarted, **_seen(seen, [problem] if problem else [])}
+    severe = [finding.id for finding in seen.findings if _as_severe(finding, fail_at)]
+    if severe:
+        raise DockerVpsError(
+            f"{params.app} has {counted(len(severe), 'finding')} of severity {fail_at} or higher: {listed(severe)}. "
+            "What mends each stands beside it.",
+            **result,
+        )
+    return result
+
+
+def _as_severe(finding: Finding, fail_at: str) -> bool:
+    return fail_at != NEVER and watch.SEVERITIES.index(finding.severity) >= watch.SEVERITIES.index(fail_at)
+
+
+def thresholds_of(given: Mapping[str, Any]) -> watch.Thresholds:
+    """Read thresholds by their names.
+
+    Raises:
+        InvalidInput: one is unknown or no number.
+    """
+    try:
+        return watch.Thresholds(**numbers(watch.Thresholds, given))
+    except TypeError as error:
+        names = ", ".join(each.name for each in fields(watch.Thresholds))
+        raise InvalidInput(f"thresholds is not right: {error}; it may have numbers for {names}.") from error
+
+
+def numbers(kind: Type[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return numbers of a configuration, some of which Ansible may have written as strings.
+
+    Raises:
+        TypeError: one is no number.
+    """
+    whole = {each.name for each in fields(kind) if isinstance(each.default, int)}
+    try:
+        return {name: int(value) if name in whole else float(value) for name, value in given.items()}
+    except ValueError as error:
+        raise TypeError(f"a number of watch is none ({error})") from error
+
+
 def _tell(wanted: Watch, path: str, after: Remembered, now: datetime) -> List[str]:
     """Tell each channel what it is owed, and keep what it does not take."""
     problems, owed = [], dict(after.state.owed)
@@ -87,18 +149,21 @@ def _tell(wanted: Watch, path: str, after: Remembered, now: datetime) -> List[st
 
 
 def _message(wanted: Watch, pieces: Any, now: datetime) -> Mapping[str, Any]:
-    told: Mapping[str, Any] = worded(of_watch(wanted.params.app, wanted.host, _iso(now), pieces))
-    return told
+    message: Mapping[str, Any] = worded(of_watch(wanted.params.app, wanted.host, _iso(now), pieces))
+    return message
 
 
 def _measured(wanted: Watch, seen: Seen, now: datetime, failed: bool) -> List[str]:
     if not wanted.metrics:
         return []
-    name = f"docker_vps_{wanted.params.app}.prom"
+    name = f"dockervps_{wanted.params.app}.prom"
     text = metrics.text_of(wanted.params.app, seen.facts, seen.findings, seen.unseen, now.timestamp(), failed)
     try:
         if not os.path.isdir(wanted.metrics):
-            raise DockerVpsError(f"The directory of metrics {wanted.metrics} is not there: node_exporter reads it.")
+            raise DockerVpsError(
+                f"The directory of metrics {wanted.metrics} is not there. Install node_exporter, which reads it, or "
+                f"mend {setting('metrics_directory')}."
+            )
         files.replace(os.path.join(wanted.metrics, name), files.Kept(text, 0o644, os.geteuid(), os.getegid()))
     except DockerVpsError as error:
         return [error.message]
@@ -106,14 +171,16 @@ def _measured(wanted: Watch, seen: Seen, now: datetime, failed: bool) -> List[st
 
 
 def _result(wanted: Watch, seen: Seen, news: int, problems: List[str]) -> Mapping[str, Any]:
+    return {"news": news, "problems": problems, **_seen(seen, problems)}
+
+
+def _seen(seen: Seen, problems: List[str]) -> Dict[str, Any]:
     lines = watch.summary(seen.findings, seen.unseen)
     return {
         "findings": [row(finding) for finding in seen.findings],
         "not_looked_at": dict(seen.unseen),
         "healed": seen.healed,
         "restarted": seen.restarted,
-        "news": news,
-        "problems": problems,
         "summary": [*lines[:-1], *filter(None, [seen.healed]), lines[-1], *problems],
     }
 
@@ -134,7 +201,7 @@ def test(wanted: Watch, now: datetime) -> Mapping[str, Any]:
     """
     channels = ways(wanted.channels, COMMAND_WITHIN)
     if not channels and JOB not in wanted.channels.pings:
-        raise DockerVpsError(f"There is no channel to test: set {setting('notify_webhook')} or another one.")
+        raise DockerVpsError(f"There is no channel to test. Set {setting('notify_webhook')} or another one.")
     finding = Finding("test-message", INFO, "this channel", "a test that somebody asked for", "nothing", "All is well.")
     news = _message(wanted, [News("began", finding, now.timestamp())], now)
     problems = {name: tell(news) for name, tell in channels.items()}

@@ -13,7 +13,7 @@ from .audit import Unseen
 from .watch import AppFacts, BackupFacts, CpuFacts, DatabaseFacts, Facts, Finding, ImageFacts, MemoryFacts, RequestFacts
 
 _DAY = 86400.0
-PREFIX = "docker_vps_"
+PREFIX = "dockervps_"
 
 Labels = Mapping[str, str]
 Row = Tuple[str, Labels, float]

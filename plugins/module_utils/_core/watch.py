@@ -189,12 +189,14 @@ class History:
         series: the samples of the last two weeks.
         healthy: the id of the container that was last seen healthy.
         stopped: the end of a container that somebody stopped; the engine soon forgets that.
+        died: the end of one that nobody stopped.
     """
 
     looks: Tuple[Look, ...] = ()
     series: Tuple[Sample, ...] = ()
     healthy: str = ""
     stopped: str = ""
+    died: str = ""
 
 
 @dataclass(frozen=True)
@@ -307,7 +309,8 @@ def remembered(facts: Facts, history: History) -> History:
         return kept
     if facts.app.seen.state == "running" and facts.app.seen.health == "healthy":
         kept = replace(kept, healthy=facts.app.seen.id)
-    return replace(kept, stopped=facts.app.ended if facts.app.stopped else "")
+    ended, stopped = facts.app.ended, facts.app.stopped
+    return replace(kept, stopped=ended if stopped else "", died=ended if stopped is False else "")
 
 
 def _look(facts: Facts) -> Look:

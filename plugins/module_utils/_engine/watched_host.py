@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-from .._core.errors import DockerVpsError
+from .._core.audit import CannotTell
 from .._core.watch import DiskFacts
 
 ANSWER_WITHIN = 3.0  # seconds for a time server
@@ -21,7 +21,7 @@ _PACKET = 48  # bytes
 
 
 class WatchedHost:
-    """The host that this runs on; every failure to look is an OSError or a DockerVpsError."""
+    """The host that this runs on; every failure to look is an OSError or CannotTell."""
 
     def boot(self) -> str:
         """Return what distinguishes this run of the host from others."""
@@ -42,11 +42,11 @@ class WatchedHost:
         """Return a file of the control group (version 2) that a process is in.
 
         Raises:
-            DockerVpsError: the host has only version 1.
+            CannotTell: the host has only version 1.
         """
         groups = [line[3:] for line in _text(f"/proc/{pid}/cgroup").splitlines() if line.startswith("0::/")]
         if not groups or not os.path.exists(f"{_CGROUPS}/cgroup.controllers"):
-            raise DockerVpsError("This host has no control groups of version 2, which alone tell that.")
+            raise CannotTell("This host has no control groups of version 2, which alone tell that")
         return _text(os.path.join(_CGROUPS, groups[0].lstrip("/"), file))
 
     def size(self, path: str) -> int:
@@ -63,7 +63,7 @@ class WatchedHost:
         """Return by how many seconds the clock is ahead of that of a time server; as RFC 5905, 8, has it.
 
         Raises:
-            DockerVpsError: the server gives no time.
+            CannotTell: the server gives no time.
         """
         host, _colon, port = server.partition(":")
         try:
@@ -77,12 +77,12 @@ class WatchedHost:
                 answer = asking.recv(1024)
                 got = time.time()
         except OSError as error:
-            raise DockerVpsError(f"The time server {server} does not answer: {error.strerror or error}.") from error
+            raise CannotTell(f"The time server {server} does not answer: {error.strerror or error}") from error
         if len(answer) < _PACKET or answer[0] & 7 != _SERVER_MODE or not 1 <= answer[1] <= 15:
-            raise DockerVpsError(f"The time server {server} gives no time.")
+            raise CannotTell(f"The time server {server} gives no time")
         asked, received, answered = struct.unpack("!3Q", answer[24:_PACKET])
         if asked != _stamp(sent):
-            raise DockerVpsError(f"What came from the time server {server} is no answer to what was asked.")
+            raise CannotTell(f"What came from the time server {server} is no answer to what was asked")
         return ((sent - _seconds(received)) + (got - _seconds(answered))) / 2
 
 

@@ -103,7 +103,7 @@ class WatchEngine(Protocol):
 
 
 class Host(Protocol):
-    """What is needed of the host itself; what cannot be looked at is an OSError or a DockerVpsError."""
+    """What is needed of the host itself; what cannot be looked at is an OSError or CannotTell."""
 
     def boot(self) -> str:
         """Return what distinguishes this run of the host."""
@@ -188,6 +188,7 @@ class Seen:
 
     Attributes:
         healed: what was done about the application or why nothing; empty when there was no cause.
+        restarted: whether it was restarted, or would be.
     """
 
     facts: Facts
@@ -217,7 +218,7 @@ def look(params: Params, world: WatchWorld, before: Remembered, passed: float, c
         summary = f"{params.container} is left alone: {decision.why}."
         if decision.restart:
             summary, done = _restart(gathering, case, decision, check_mode)
-            healing = heal.restarted(healing, passed) if done else healing
+            healing = heal.restarted(healing, passed) if done and not check_mode else healing
         elif isinstance(facts.app, AppFacts) and heal.well(facts.app):
             summary = ""
     found = [*found, *heal.findings_of(healing, decision)]
@@ -241,7 +242,7 @@ def _restart(gathering: _Gathering, case: Case, decision: Decision, check_mode: 
     """Restart the application unless somebody is at work or it is well meanwhile; return a sentence, and whether."""
     container, world = gathering.params.container, gathering.world
     if check_mode:
-        return f"{container} would be restarted, since {decision.why}.", False
+        return f"{container} would be restarted, since {decision.why}.", True
     try:
         with _alone(gathering.params, world):
             again = replace(case, app=gathering.app_again(), at_work="")
@@ -261,7 +262,7 @@ def _alone(params: Params, world: WatchWorld) -> Iterator[None]:
     Raises:
         DockerVpsError: somebody else is at work.
     """
-    owner = Owner("docker-vps watch", "heal", _WATCH, str(os.getpid()), _WATCH)
+    owner = Owner(_WATCH, "heal", _WATCH, str(os.getpid()), _WATCH)
     existing = deploy_lock.look(world.deploy_lock)
     # One watch is at work at a time, so another one that holds the lock was killed.
     gone = (existing.owner.process,) if existing else ()
@@ -277,7 +278,7 @@ def _alone(params: Params, world: WatchWorld) -> Iterator[None]:
         deploy_lock.give_back(world.deploy_lock, owner)
 
 
-_WATCH = "docker-vps watch"
+_WATCH = "the watch of this host"
 """Who holds the lock of plays, in place of a controller."""
 
 
@@ -359,8 +360,8 @@ class _Gathering:
         return AppFacts(seen, () if well else self._log(), stopped, ended, max(age, 0.0), self._log_bytes())
 
     def _stopped(self, container: str, ended: str) -> Optional[bool]:
-        if ended == self.history.stopped:
-            return True
+        if ended in (self.history.stopped, self.history.died):
+            return ended == self.history.stopped
         events = self.engine.last_events(container)
         return True if "stop" in events else False if "die" in events else None
 

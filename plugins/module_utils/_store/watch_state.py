@@ -87,6 +87,7 @@ def _parsed(given: Mapping[str, Any]) -> Remembered:
             _each(_sample, history["series"])[-SERIES:],
             _text(history["healthy"]),
             _text(history["stopped"]),
+            _text(history["died"]),
         ),
         HealState(_count(heal["bad"]), _each(_number, heal["restarts"]), _count(heal["vain"])),
     )

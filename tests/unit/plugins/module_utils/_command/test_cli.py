@@ -558,7 +558,7 @@ def test_a_test_goes_through_every_channel(watching: Host) -> None:
     assert watching.news()[0]["findings"][0]["id"] == "test-message"
     watching.config["notify"]["command"] = []
     assert watching.run("watch", "--test") == 1
-    assert watching.err.startswith("There is no channel to test: set docker_vps_notify_webhook in the inventory")
+    assert watching.err.startswith("There is no channel to test. Set docker_vps_notify_webhook in the inventory")
 
 
 @pytest.mark.parametrize(

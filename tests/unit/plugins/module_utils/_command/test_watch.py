@@ -15,6 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notif
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.watch import Watch
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.alerts import AlertRules
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.heal import HealRules
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import Thresholds
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_watch import PERIOD, Watched
@@ -36,7 +37,7 @@ class Told:
     def look(self, times: int = 1, **wanted: Any) -> Any:
         for _turn in range(times):
             self.watched.clock.passed += PERIOD
-            result = watch.run(replace(self.wanted, **wanted), self.watched.world)
+            result = watch.look_and_tell(replace(self.wanted, **wanted), self.watched.world)
         return result
 
     def news(self) -> list[list[str]]:
@@ -118,13 +119,16 @@ def test_two_watches_do_not_tell_the_same_twice(told: Told) -> None:
 def test_metrics_are_for_everybody_to_read(told: Told, tmp_path: Path) -> None:
     place = tmp_path / "textfile"
     (problem,) = told.look(metrics=str(place))["problems"]
-    assert problem == f"The directory of metrics {place} is not there: node_exporter reads it."
+    assert problem == (
+        f"The directory of metrics {place} is not there. Install node_exporter, which reads it, or mend "
+        "⟦setting metrics_directory⟧."
+    )
     place.mkdir()
     assert told.look(metrics=str(place))["problems"] == []
     (file,) = place.iterdir()
-    assert (file.name, file.stat().st_mode & 0o777) == ("docker_vps_shop.prom", 0o644)
+    assert (file.name, file.stat().st_mode & 0o777) == ("dockervps_shop.prom", 0o644)
     names = {family.name for family in text_string_to_metric_families(file.read_text())}
-    assert "docker_vps_last_run_timestamp_seconds" in names
+    assert "dockervps_last_run_timestamp_seconds" in names
 
 
 def test_the_ping_is_the_last_and_says_whether_all_was_told(told: Told) -> None:
@@ -142,3 +146,24 @@ def test_every_channel_is_tested(told: Told) -> None:
         watch.test(replace(told.wanted, channels=replace(told.wanted.channels, pings=pings)), now)
     with pytest.raises(DockerVpsError, match="There is no channel to test"):
         watch.test(replace(told.wanted, channels=Notify()), now)
+
+
+def test_a_look_of_a_play_tells_nobody_and_leaves_what_is_remembered(told: Told) -> None:
+    told.look()
+    state = Path(told.watched.releases.home) / "watch.json"
+    before = state.read_bytes()
+    told.watched.fake.runs("unhealthy", 3)
+    params = replace(told.wanted.params, heal_rules=HealRules(looks=1))
+    would = watch.run(params, told.watched.world, watch.NEVER, check_mode=True)
+    assert (would["changed"], told.watched.fake.restarted, state.read_bytes()) == (True, [], before)
+    assert not watch.run(replace(params, heal=False), told.watched.world, watch.NEVER, check_mode=False)["changed"]
+    assert watch.run(params, told.watched.world, watch.NEVER, check_mode=False)["restarted"] is True
+    assert told.watched.fake.restarted == ["A1"]
+    assert json.loads(state.read_text())["heal"]["vain"] == 1
+    assert told.news() == []
+
+
+def test_a_play_fails_on_what_is_severe_enough(told: Told) -> None:
+    told.watched.fake.state = {}
+    with pytest.raises(DockerVpsError, match="shop has 1 finding of severity warning or higher: app-state"):
+        watch.run(told.wanted.params, told.watched.world, "warning", check_mode=True)

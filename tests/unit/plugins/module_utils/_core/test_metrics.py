@@ -52,16 +52,16 @@ def test_names_end_as_prometheus_wants_them() -> None:
 
 
 def test_labels_hold_whatever_a_name_has() -> None:
-    (sample,) = parsed(WELL, FINDING)["docker_vps_finding"].samples
+    (sample,) = parsed(WELL, FINDING)["dockervps_finding"].samples
     assert sample.labels == {"app": "shop", "id": FINDING.id, "severity": CRITICAL}
 
 
 def test_values_are_in_base_units() -> None:
     found = parsed()
-    assert found["docker_vps_certificate_left_seconds"].samples[0].value == 80 * 86400
-    assert found["docker_vps_memory_limit_bytes"].samples[0].value == 512 << 20
-    assert found["docker_vps_clock_offset_seconds"].samples[0].value == 0.1
-    assert found["docker_vps_last_run_timestamp_seconds"].samples[0].value == NOW
+    assert found["dockervps_certificate_left_seconds"].samples[0].value == 80 * 86400
+    assert found["dockervps_memory_limit_bytes"].samples[0].value == 512 << 20
+    assert found["dockervps_clock_offset_seconds"].samples[0].value == 0.1
+    assert found["dockervps_last_run_timestamp_seconds"].samples[0].value == NOW
 
 
 def test_what_was_not_looked_at_has_no_value() -> None:
@@ -70,10 +70,10 @@ def test_what_was_not_looked_at_has_no_value() -> None:
     found = parsed(replace(WELL, **dict.fromkeys(groups, blind)))
     left = ("last_run_timestamp_seconds", "last_run_success", "looked_at", "findings")
     assert set(found) == {PREFIX + name for name in left}
-    assert {sample.value for sample in found["docker_vps_looked_at"].samples} == {0.0}
+    assert {sample.value for sample in found["dockervps_looked_at"].samples} == {0.0}
     some = parsed(replace(WELL, backups=BackupFacts(None, None, 5), request=RequestFacts("no")))
-    assert "docker_vps_backup_last_timestamp_seconds" not in some
-    assert "docker_vps_certificate_left_seconds" not in some
+    assert "dockervps_backup_last_timestamp_seconds" not in some
+    assert "dockervps_certificate_left_seconds" not in some
 
 
 def test_two_applications_agree_on_help_and_type() -> None:
@@ -83,7 +83,7 @@ def test_two_applications_agree_on_help_and_type() -> None:
     shop, blog = (text_of(name, WELL, [], {}, NOW, name == "blog") for name in ("shop", "blog"))
     assert heads(shop) == heads(blog)
     assert set(shop.splitlines()) & set(blog.splitlines()) == set(heads(shop))
-    assert families(blog)["docker_vps_last_run_success"].samples[0].value == 0.0
+    assert families(blog)["dockervps_last_run_success"].samples[0].value == 0.0
 
 
 def test_each_metric_is_documented() -> None:

@@ -300,6 +300,8 @@ def test_that_somebody_stopped_it_is_remembered_until_it_runs() -> None:
     known = history(at(0), at(1, app=stopped))
     assert (known.stopped, known.healthy) == ("A1 10:00", "A1")
     assert remembered(at(2), known).stopped == ""
+    died = history(at(0), at(1, app=app(state="exited", stopped=False, ended="A1 10:00")))
+    assert (died.stopped, died.died) == ("", "A1 10:00")
 
 
 @pytest.mark.parametrize(

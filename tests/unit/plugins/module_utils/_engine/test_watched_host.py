@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import CannotTell
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import watched_host
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.watched_host import WatchedHost
 
@@ -55,7 +55,7 @@ def test_the_kernel_and_the_disk() -> None:
 
 def test_a_file_of_the_control_group_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watched_host, "_CGROUPS", str(tmp_path))
-    with pytest.raises(DockerVpsError, match="version 2"):
+    with pytest.raises(CannotTell, match="version 2"):
         HOST.cgroup(os.getpid(), "memory.max")
     (tmp_path / "cgroup.controllers").touch()
     groups = [line[3:] for line in Path(f"/proc/{os.getpid()}/cgroup").read_text().splitlines() if line[:4] == "0::/"]
@@ -92,7 +92,7 @@ def test_the_clock_is_measured(ahead: float) -> None:
     ],
 )
 def test_what_gives_no_time(answer: Answer, problem: str) -> None:
-    with time_server(answer) as server, pytest.raises(DockerVpsError, match=problem):
+    with time_server(answer) as server, pytest.raises(CannotTell, match=problem):
         HOST.clock_offset(server)
 
 
@@ -100,7 +100,7 @@ def test_a_time_server_that_is_silent_or_not_there(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(watched_host, "ANSWER_WITHIN", 0.05)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        with pytest.raises(DockerVpsError, match="does not answer: timed out"):
+        with pytest.raises(CannotTell, match="does not answer: timed out"):
             HOST.clock_offset(f"127.0.0.1:{silent.getsockname()[1]}")
-    with pytest.raises(DockerVpsError, match="The time server no.invalid does not answer"):
+    with pytest.raises(CannotTell, match="The time server no.invalid does not answer"):
         HOST.clock_offset("no.invalid")

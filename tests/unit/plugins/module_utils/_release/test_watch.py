@@ -275,7 +275,7 @@ def test_who_ended_it(watched: Watched, events: Sequence[str], stopped: Optional
     watched.fake.events = []
     again = watched.look().facts.app
     assert not isinstance(again, Unseen)
-    assert again.stopped is (True if stopped else None)  # which is remembered, also when the engine has forgotten
+    assert again.stopped is stopped  # which is remembered, also when the engine has forgotten
 
 
 def test_no_container(watched: Watched) -> None:
@@ -384,7 +384,7 @@ def test_it_looks_again_when_it_has_the_locks(watched: Watched) -> None:
 
 
 def test_the_lock_of_a_watch_that_was_killed_is_taken_over(watched: Watched) -> None:
-    play_at_work(watched, controller="docker-vps watch", host="docker-vps watch", process="1")
+    play_at_work(watched, controller="the watch of this host", host="x", process="1")
     watched.fake.runs("unhealthy", 3)
     assert watched.heal().restarted
 
