@@ -51,7 +51,6 @@ def look_and_tell(wanted: Watch, world: WatchWorld) -> Mapping[str, Any]:
 
     Raises:
         Locked: another watch of the application is at work.
-        DockerVpsError: the state cannot be kept.
     """
     home = world.releases.home
     files.make_directory(home)
@@ -68,8 +67,8 @@ def _watched(wanted: Watch, world: WatchWorld, path: str) -> Mapping[str, Any]:
     after = replace(
         seen.remembered, state=kept(state, {name: due(state, news, name) for name in ways(wanted.channels)})
     )
-    watch_state.write(path, after)
-    problems = [*filter(None, [problem]), *_tell(wanted, path, after, now)]
+    problems = [*filter(None, [problem]), *_kept(path, after), *_tell(wanted, path, after, now)]
+    problems = list(dict.fromkeys(problems))
     problems += _measured(wanted, seen, now, bool(problems))
     problems += filter(None, [ping(wanted.channels, JOB, not problems)])
     return _result(wanted, seen, len(news), problems)
@@ -133,6 +132,15 @@ def numbers(kind: Type[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
         raise TypeError(f"a number of watch is none ({error})") from error
 
 
+def _kept(path: str, remembered: Remembered) -> List[str]:
+    """Keep what is remembered, and return why not; people are told all the same, if need be twice."""
+    try:
+        watch_state.write(path, remembered)
+    except DockerVpsError as error:
+        return [error.message]
+    return []
+
+
 def _tell(wanted: Watch, path: str, after: Remembered, now: datetime) -> List[str]:
     """Tell each channel what it is owed, and keep what it does not take."""
     problems, owed = [], dict(after.state.owed)
@@ -144,7 +152,7 @@ def _tell(wanted: Watch, path: str, after: Remembered, now: datetime) -> List[st
         else:
             owed.pop(name, None)
     if owed != after.state.owed:
-        watch_state.write(path, replace(after, state=kept(after.state, owed)))
+        problems += _kept(path, replace(after, state=kept(after.state, owed)))
     return problems
 
 

@@ -167,3 +167,13 @@ def test_a_play_fails_on_what_is_severe_enough(told: Told) -> None:
     told.watched.fake.state = {}
     with pytest.raises(DockerVpsError, match="shop has 1 finding of severity warning or higher: app-state"):
         watch.run(told.wanted.params, told.watched.world, "warning", check_mode=True)
+
+
+def test_people_are_told_although_nothing_can_be_kept(told: Told) -> None:
+    """On a full disk, for example, though the lock keeps some room for the state."""
+    (Path(told.watched.releases.home) / "watch.json").mkdir()
+    told.watched.fake.state = {}
+    unread, unwritten = told.look()["problems"]
+    assert "watch.json cannot be read: " in unread
+    assert "watch.json cannot be written: Is a directory" in unwritten
+    assert told.news() == [["app-state began"]]
