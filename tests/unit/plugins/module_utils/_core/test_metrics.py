@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
 from dataclasses import fields, replace
 from typing import Any
 
+import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.metrics import METRICS, PREFIX, text_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import (
@@ -20,6 +25,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import NOW, WELL, app
 from prometheus_client.parser import text_string_to_metric_families
 
+EXAMPLES = ROOT / "examples/monitoring"
 FINDING = Finding('disk-low:/a"b\\c\nd', CRITICAL, "the disk", "full", "room", "prune")
 
 
@@ -89,3 +95,24 @@ def test_two_applications_agree_on_help_and_type() -> None:
 def test_each_metric_is_documented() -> None:
     page = (ROOT / "docs/watch.md").read_text(encoding="utf-8")
     assert [name for name in METRICS if f"`{PREFIX}{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", ["docker_vps.rules.yml", "dashboard.json"])
+def test_the_examples_name_metrics_that_there_are(name: str) -> None:
+    named = set(re.findall(rf"{PREFIX}(\w+)", (EXAMPLES / name).read_text(encoding="utf-8")))
+    assert named
+    assert named - set(METRICS) == set()
+    if name.endswith(".json"):
+        panels = json.loads((EXAMPLES / name).read_text(encoding="utf-8"))["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool, of Debian's package prometheus, is not here")
+def test_promtool_accepts_the_metrics_and_the_rules() -> None:
+    text = text_of("shop", replace(WELL, app=app(log_bytes=5)), [FINDING], {}, NOW, False)
+    for command, given in (
+        (["check", "metrics"], text),
+        (["check", "rules", str(EXAMPLES / "docker_vps.rules.yml")], ""),
+    ):
+        done = subprocess.run(["promtool", *command], input=given, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
