@@ -173,9 +173,9 @@ def findings_of(state: HealState, decision: Optional[Decision]) -> list[Finding]
     found = []
     if state.restarts:
         number = f"restarted {counted(len(state.restarts), 'time')} within an hour"
-        remedy = f"{play('logs')} shows what it wrote before."
+        remedy = f"See by {play('logs')} what it wrote before."
         found.append(Finding("heal-restart", WARNING, "the application", number, "no restart", remedy))
     if decision and decision.gave_up:
-        remedy = f"{play('logs')} shows why; {play('rollback')} puts the version before live."
+        remedy = f"See by {play('logs')} why, or put the version before live by {play('rollback')}."
         found.append(Finding("heal-end", CRITICAL, "the application", decision.why, "a restart that helps", remedy))
     return found

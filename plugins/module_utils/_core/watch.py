@@ -389,9 +389,9 @@ def _app(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding
             "app-state",
             WARNING if facts.app.stopped else CRITICAL,
             looked_at,
-            explain(seen, reason, WantedHealth.HEALTHY, 0.0).rstrip(".") + purpose,
+            explain(seen, reason, WantedHealth.HEALTHY, 0.0)[len(f"Container {seen.name} ") :].rstrip(".") + purpose,
             "running and healthy",
-            f"{play('start')} starts it; {play('logs')} shows what it wrote.",
+            f"Run {play('start')}, and see by {play('logs')} what it wrote.",
             facts.app.log,
         )
     elif reason is Reason.WAITING and limits.start and facts.app.age > limits.start:
@@ -401,7 +401,7 @@ def _app(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding
             looked_at,
             f"{seen.status} for {facts.app.age:.0f} s",
             f"healthy within {limits.start:.0f} s ({setting('health_wait')})",
-            f"A migration may take long; {play('logs')} shows what it does. It is left alone.",
+            f"It is left alone, since a migration may take long; see by {play('logs')} what it does.",
             facts.app.log,
         )
     if limits.log and (facts.app.log_bytes or 0) > limits.log:
@@ -475,7 +475,7 @@ def _disks(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findi
 def _disk(disk: DiskFacts, history: History, limits: Thresholds) -> Iterator[Finding]:
     used = 100.0 - disk.free_percent
     looked_at, free = f"the disk at {disk.place}", f"{used:.0f} % used, {size(disk.free)} free"
-    remedy = f"{play('prune')} removes old backups, docker image prune unused images; or get a larger disk."
+    remedy = f"Run {play('prune')} for old backups and docker image prune for images, or get a larger disk."
     if used >= limits.disk_full:
         yield Finding(f"disk-full:{disk.place}", CRITICAL, looked_at, free, f"below {limits.disk_full:g} %", remedy)
     if used >= limits.disk:
@@ -597,9 +597,7 @@ def _images(facts: Facts, _history: History, limits: Thresholds) -> Iterator[Fin
     if images and limits.images and images.bytes > limits.images:
         found = f"{counted(images.dangling, 'image')} with up to {size(images.bytes)}"
         wanted = f"at most {size(limits.images)}"
-        yield Finding(
-            "images-dangling", INFO, "images without a name", found, wanted, "docker image prune removes them."
-        )
+        yield Finding("images-dangling", INFO, "images without a name", found, wanted, "Run docker image prune.")
 
 
 def _host(facts: Facts, history: History, _limits: Thresholds) -> Iterator[Finding]:
@@ -612,7 +610,7 @@ def _release(facts: Facts, _history: History, _limits: Thresholds) -> Iterator[F
     for release in _seen(facts.unfinished) or ():
         found = f"{release} was interrupted"
         wanted = "each finished or undone"
-        yield Finding("release-unfinished", WARNING, "the releases", found, wanted, f"{play('recover')} ends it.")
+        yield Finding("release-unfinished", WARNING, "the releases", found, wanted, f"Run {play('recover')}.")
 
 
 Rule = Callable[[Facts, History, Thresholds], Iterator[Finding]]

@@ -265,7 +265,9 @@ def test_the_worst_comes_first_and_people_read_all() -> None:
     assert [finding.severity for finding in found] == [CRITICAL, WARNING, INFO]
     assert by_severity(found) == {CRITICAL: 1, WARNING: 1, INFO: 1}
     lines = summary(found, {"clock": "no server is named"})
-    assert lines[0].startswith("critical: the disk at /data: 99 % used, 1.0 GiB free; wanted: below 98 %. ⟦play prune⟧")
+    assert lines[0].startswith(
+        "critical: the disk at /data: 99 % used, 1.0 GiB free; wanted: below 98 %. Run ⟦play prune⟧"
+    )
     assert lines[-2:] == [
         "not looked at: clock, because no server is named",
         "3 findings, 1 area not looked at.",
