@@ -201,7 +201,7 @@ class History:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From where on something is a finding; 0 switches a size, a number or an age off.
+    """From where on something is a finding; 0 switches that off, but for restarts.
 
     Attributes:
         memory: percent of the limit.
@@ -364,6 +364,11 @@ def cpu_percent(facts: Facts, history: History) -> Optional[float]:
     return None
 
 
+def _reached(value: float, limit: float) -> bool:
+    """Return whether a value is a finding; a limit of 0 has none."""
+    return limit > 0 and value >= limit
+
+
 def _engine(facts: Facts, _history: History, _limits: Thresholds) -> Iterator[Finding]:
     if isinstance(facts.engine, Unseen):
         yield Finding(
@@ -427,7 +432,7 @@ def _memory(facts: Facts, history: History, limits: Thresholds) -> Iterator[Find
     memory = facts.memory
     percent = 100.0 * memory.used / memory.limit if memory.limit else 0.0
     remedy = f"Raise {setting('memory_limit')}, or find what needs so much."
-    if percent >= limits.memory:
+    if _reached(percent, limits.memory):
         found = f"{size(memory.used)} of {size(memory.limit)} ({percent:.0f} %)"
         wanted = f"below {limits.memory:g} %"
         yield Finding("memory-limit", WARNING, "the memory of the container", found, wanted, remedy)
@@ -446,7 +451,7 @@ def _risen(numbers: Sequence[Optional[int]]) -> int:
 def _cpu(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding]:
     full_hour = len(history.looks) >= RECENT - 1
     percent = cpu_percent(facts, history) if full_hour else None
-    if percent is not None and percent >= limits.cpu:
+    if percent is not None and _reached(percent, limits.cpu):
         yield Finding(
             "cpu-limit",
             WARNING,
@@ -461,10 +466,10 @@ def _disks(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findi
     for disk in _seen(facts.disks) or ():
         yield from _disk(disk, history, limits)
         used = 100.0 * (1 - disk.inodes_free / disk.inodes) if disk.inodes else 0.0
-        if used >= limits.disk:
+        if _reached(used, limits.disk):
             yield Finding(
                 f"disk-inodes:{disk.place}",
-                CRITICAL if used >= limits.disk_full else WARNING,
+                CRITICAL if _reached(used, limits.disk_full) else WARNING,
                 f"the inodes of the disk at {disk.place}",
                 f"{used:.0f} % used",
                 f"below {limits.disk:g} %",
@@ -476,9 +481,9 @@ def _disk(disk: DiskFacts, history: History, limits: Thresholds) -> Iterator[Fin
     used = 100.0 - disk.free_percent
     looked_at, free = f"the disk at {disk.place}", f"{used:.0f} % used, {size(disk.free)} free"
     remedy = f"Run {play('prune')} for old backups and docker image prune for images, or get a larger disk."
-    if used >= limits.disk_full:
+    if _reached(used, limits.disk_full):
         yield Finding(f"disk-full:{disk.place}", CRITICAL, looked_at, free, f"below {limits.disk_full:g} %", remedy)
-    if used >= limits.disk:
+    if _reached(used, limits.disk):
         yield Finding(f"disk-low:{disk.place}", WARNING, looked_at, free, f"below {limits.disk:g} %", remedy)
     if disk.free_percent < limits.disk_floor:
         samples = [(sample.at, sample.free[disk.place]) for sample in history.series if disk.place in sample.free]

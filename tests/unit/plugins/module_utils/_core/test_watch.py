@@ -312,3 +312,22 @@ def test_that_somebody_stopped_it_is_remembered_until_it_runs() -> None:
 )
 def test_how_long_something_lasts(seconds: float, words: str) -> None:
     assert lasting(seconds) == words
+
+
+def test_a_threshold_of_0_switches_its_finding_off() -> None:
+    off = Thresholds(**{field.name: 0 for field in fields(Thresholds)})
+    bad = replace(
+        WELL,
+        app=app(log_bytes=99 * GIB),
+        memory=MemoryFacts(512 << 20, 512 << 20, 0),
+        disks=disk(0, inodes_free=0),
+        database=DatabaseFacts("/p", 99 * GIB, 99 * GIB),
+        request=RequestFacts("", 0.1, 90.0),
+        backups=BackupFacts(None, None),
+        images=ImageFacts(4, 99 * GIB),
+        clock=99.0,
+        busy=99,
+    )
+    before = history(*(at(number, cpu=CpuFacts(number * PERIOD * 2, 2.0), clock=99.0) for number in range(-12, 0)))
+    assert len(ids(bad, before)) > 9
+    assert ids(bad, before, off) == {}
