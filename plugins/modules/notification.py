@@ -63,9 +63,50 @@ options:
     type: dict
     default: {}
   on_success:
-    description: Whether to use the webhook and the command for successes without cautions, too.
+    description: Whether to use the webhook, e-mail and the command for successes without cautions, too.
     type: bool
     default: false
+  format:
+    description: What the webhook wants to be sent; V(json) is the JSON above.
+    type: str
+    choices: [json, slack, discord, ntfy, telegram]
+    default: json
+  mail:
+    description: Who gets e-mail, and by which server.
+    type: dict
+    suboptions:
+      to:
+        description: Who gets it; nobody when empty.
+        type: list
+        elements: str
+        default: []
+      sender:
+        description: The sender; by default the first of those who get it.
+        type: str
+        default: ""
+      host:
+        description: The server that takes it.
+        type: str
+        default: localhost
+      port:
+        description: Its port.
+        type: int
+        default: 587
+      security:
+        description:
+          - V(auto) is TLS from the beginning at port 465, and STARTTLS at others; nothing is sent without. The
+            certificate and its name are checked.
+        type: str
+        choices: [auto, starttls, tls, none]
+        default: auto
+      user:
+        description: The user to log in as; no login when empty.
+        type: str
+        default: ""
+      password:
+        description: The password of that user.
+        type: str
+        default: ""
 extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
@@ -96,16 +137,27 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command.notify import Notify, Params, run
+from ..module_utils._command.notify import SECURITY, Params, notify_of, run
+from ..module_utils._core.message_bodies import FORMATS, JSON
 from ..module_utils._module.module_exit import finish
 
+CHANNELS = ("webhook", "command", "on_success", "format", "mail")
+MAIL: Mapping[str, Any] = {
+    "to": {"type": "list", "elements": "str", "default": []},
+    "sender": {"type": "str", "default": ""},
+    "host": {"type": "str", "default": "localhost"},
+    "port": {"type": "int", "default": 587},
+    "security": {"type": "str", "choices": [*SECURITY], "default": SECURITY[0]},
+    "user": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+}
 NEWS = ("job", "success", "app", "host", "release", "cautions")
 
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
     pings = {str(job): str(address) for job, address in given["pings"].items()}
-    channels = Notify(given["webhook"], tuple(given["command"]), pings, given["on_success"])
+    channels = notify_of({**{key: given[key] for key in CHANNELS}, "pings": pings})
     # Ansible keeps the name "message" of an option for itself.
     return Params(channels, {**{key: given[key] for key in NEWS}, "message": given["text"]})
 
@@ -126,6 +178,8 @@ def main() -> None:
             "command": {"type": "list", "elements": "str", "default": []},
             "pings": {"type": "dict", "default": {}, "no_log": True},
             "on_success": {"type": "bool", "default": False},
+            "format": {"type": "str", "choices": [*FORMATS], "default": JSON},
+            "mail": {"type": "dict", "options": MAIL},
         },
         supports_check_mode=True,
     )

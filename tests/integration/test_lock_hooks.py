@@ -270,7 +270,7 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
 def test_a_failure_before_the_cutover_is_told_and_no_address_is_shown(app: App, listener: Listener) -> None:
     variables = listener.variables(docker_vps_hooks_before_build=[["false"]])
     played = app.deploy("-vvv", **variables).failed()
-    (ping, nothing), (hook, news) = listener.heard
+    (hook, news), (ping, nothing) = listener.heard
     assert (ping, nothing) == (f"/{SECRET_PATH}/ping/fail", None)
     assert hook == f"/{SECRET_PATH}/hook"
     assert (news["job"], news["success"], news["app"], news["host"]) == ("deploy", False, app.name, "local")
@@ -283,7 +283,7 @@ def test_a_success_is_told_when_that_is_wanted(app: App, listener: Listener) -> 
     app.deploy(**listener.variables()).succeeded()
     assert [path for path, _unused in listener.heard] == [f"/{SECRET_PATH}/ping"]
     app.deploy(**listener.variables(docker_vps_notify_on_success=True, docker_vps_env={"A": "changed"})).succeeded()
-    path, news = listener.heard[-1]
+    path, news = listener.heard[-2]
     assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
     assert news["release"] == os.readlink(app.directory / "releases/current")
     assert news["release"] in news["message"]

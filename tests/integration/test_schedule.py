@@ -129,8 +129,9 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
         [*"04**0", "root"],
         [*"051**", "root"],
         ["@reboot", "root", "nice", "-n", "10", str(scheduled.program)],
+        [*["*/5", "*", "*", "*", "*"], "root"],
     ]
-    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover"]
+    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover", "watch"]
     assert scheduled.cron.stat().st_mode & 0o777 == 0o644
 
 
@@ -154,7 +155,7 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"docker_vps_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
             {"docker_vps_notify_pings": {"prune": "http://radish"}},
-            "one or more of the jobs backup, verify, drill, recover",
+            "one or more of the jobs backup, verify, drill, recover, watch",
         ),
     ],
 )
@@ -180,6 +181,22 @@ def test_the_installed_command_backs_up(scheduled: Scheduled, listener: Listener
     assert not scheduled.kept.exists()
     assert scheduled.command("status").stdout.splitlines()[0].startswith("backup: ok, ")
     assert scheduled.command("verify").returncode == 0
+
+
+def test_the_installed_command_watches_and_a_play_looks_likewise(scheduled: Scheduled) -> None:
+    done = scheduled.command("watch", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    seen = json.loads(done.stdout)["results"]["watch"]
+    assert [row["id"] for row in seen["findings"] if row["severity"] == "critical"] == []
+    assert {"app", "disk", "database", "backup"} & set(seen["not_looked_at"]) == set()
+    played = scheduled.app.playbook("health", **{**scheduled.variables, "docker_vps_watch_fail": "critical"})
+    assert played.succeeded().recap["changed"] == 0
+    assert " findings, " in played.text or "1 finding, " in played.text
+    docker("stop", scheduled.app.container)
+    played = scheduled.app.playbook("health", **{**scheduled.variables, "docker_vps_watch_fail": "warning"}).failed()
+    assert "of severity warning or higher: app-state" in played.text
+    assert "somebody stopped it" in played.text
+    docker("start", scheduled.app.container)
 
 
 def test_the_installed_command_drills(scheduled: Scheduled) -> None:
@@ -235,8 +252,8 @@ def test_a_failure_is_told_to_everyone(scheduled: Scheduled, listener: Listener)
     assert done.returncode == 1
     assert done.stderr.startswith("The volume it-schedule-gone does not exist")
     assert done.stderr.count("\n") == 1
-    assert [path for path, _unused in listener.heard] == ["/ping-radish/fail", "/hook-radish"]
-    news = listener.heard[1][1]
+    assert [path for path, _unused in listener.heard] == ["/hook-radish", "/ping-radish/fail"]
+    news = listener.heard[0][1]
     assert (news["app"], news["job"], news["success"]) == ("it-schedule", "backup", False)
     assert news["message"] == done.stderr.strip()
     assert json.loads(scheduled.kept.read_text()) == news
@@ -260,7 +277,9 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     assert news.read_text().split() == ["daemon-reload", "reenable", "start"]
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
-        f"it-schedule-{job}.{kind}" for job in ("backup", "drill", "recover", "verify") for kind in ("service", "timer")
+        f"it-schedule-{job}.{kind}"
+        for job in ("backup", "drill", "recover", "verify", "watch")
+        for kind in ("service", "timer")
     ]
     for unit in units:
         done = run("systemd-analyze", "verify", "--man=no", str(tmp_path / unit), check=False)

@@ -73,6 +73,13 @@ MUTANTS = [
         "module_utils/_core/test_health.py",
     ),
     in_plugin(
+        "host_watch: what is paused is restarted",
+        "module_utils/_core/heal.py",
+        'if seen.state != "running":',
+        'if seen.state not in ("running", "paused"):',
+        "module_utils/_core/test_heal.py",
+    ),
+    in_plugin(
         "host_audit: what could not be looked at is ok",
         "module_utils/_core/audit.py",
         "        return NOT_LOOKED_AT, unseen[0]",

@@ -13,7 +13,7 @@ from typing import Any, Callable, Mapping, Optional
 import pytest
 import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, offsite_info, set_import
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units, watch
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
@@ -118,6 +118,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_reverse_proxy import (
     World as ProxyWorld,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_watch import Watched
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
@@ -334,6 +335,12 @@ def result_of_host_audit(place: Path) -> dict[str, Any]:
     return Audited(place).audit()
 
 
+def result_of_host_watch(place: Path) -> dict[str, Any]:
+    watched = Watched(place)
+    watched.fake.state = {}
+    return watch.run(watched.params, watched.world, watch.NEVER, check_mode=False)
+
+
 def result_of_image_export(place: Path) -> dict[str, Any]:
     params = image_export.Params("shop:1", str(place))
     result = image_export.run(params, FakeImageEngine(images={"shop:1": built(b"base")}), check_mode=False)
@@ -531,6 +538,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "notification": result_of_notification,
     "public_url_info": result_of_public_url_info,
     "host_audit": result_of_host_audit,
+    "host_watch": result_of_host_watch,
     "host_info": result_of_host_info,
     "image_export": result_of_image_export,
     "image_import": result_of_image_import,

@@ -37,6 +37,18 @@ def test_a_timer_waits_and_makes_up_for_what_was_missed(host: Host, job: str) ->
     assert timer in host.check_output("systemctl list-timers --no-pager")
 
 
+@pytest.mark.parametrize(("job", "seconds"), [("backup", "1d 1h"), ("recover", "1d 1h"), ("watch", "4min 45s")])
+def test_no_job_can_hang_for_ever(host: Host, job: str, seconds: str) -> None:
+    assert show(host, f"ptnextjs-{job}.service", "TimeoutStartUSec") == {"TimeoutStartUSec": seconds}
+
+
+def test_a_watch_looks_at_the_host(host: Host) -> None:
+    shown = show(host, "ptnextjs-watch.timer", "FixedRandomDelay")
+    assert shown == {"FixedRandomDelay": "yes"}
+    done = host.run("/opt/ptnextjs/bin/docker-vps --json watch")
+    assert "backup" not in json.loads(done.stdout)["results"]["watch"]["not_looked_at"]
+
+
 def test_what_was_interrupted_is_recovered_when_the_host_starts(host: Host) -> None:
     assert host.service("ptnextjs-recover.timer").is_enabled
     assert "OnActiveUSec=10s" in host.check_output("systemctl show ptnextjs-recover.timer --property TimersMonotonic")
@@ -51,7 +63,7 @@ def test_what_a_crash_of_the_engine_ended_runs_again_and_what_a_person_stopped_d
     assert sorted(names) == ["ptnextjs-app running", "stopped exited"]
 
 
-@pytest.mark.parametrize("job", [*JOBS, "recover"])
+@pytest.mark.parametrize("job", [*JOBS, "recover", "watch"])
 def test_systemd_finds_nothing_to_complain_about(host: Host, job: str) -> None:
     assert host.check_output("systemd-analyze verify %s 2>&1", f"/etc/systemd/system/ptnextjs-{job}.timer") == ""
 

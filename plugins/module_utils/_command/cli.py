@@ -10,45 +10,67 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
 from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
 from .._backup.uploads import UploadsQuery
+from .._core.alerts import AlertRules
 from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.errors import DockerVpsError
+from .._core.heal import HealRules
 from .._core.health import Start
 from .._core.retention import Policy
+from .._core.watch import Thresholds
 from .._engine.compose import Compose
-from .._engine.sdk import Address, Engine, SystemClock
+from .._engine.sdk import ANSWER_WITHIN, Address, Engine, SystemClock
 from .._engine.systemd import engine_start
+from .._engine.visitor import visit
+from .._engine.watched_host import WatchedHost
 from .._release import cutover, cutover_state, engine_restart
+from .._release.public_check import Visitor
+from .._release.watch import Host, WatchWorld
+from .._release.watch import Params as WatchParams
 from .._store import files
 from .._store.lock import Locked
 from .._store.releases import Releases
 from .._store.restic import Restic
 from .._store.sets import Sets
-from .notify import Notify, tell
+from . import watch
+from .notify import notify_of, tell
 from .wording import worded
 
 SCHEDULED = ("backup", "verify", "drill")  # their runs are recorded, and reported to whom the configuration names
 LOOK_AGAIN = 5.0  # seconds, for a lock that somebody holds
+WATCHED_WITHIN = 10  # seconds for an answer of the engine to a watch, which must not wait long
 
 T = TypeVar("T")
 Steps = Iterator[Tuple[str, Mapping[str, Any]]]
 
 
+def connected(address: str, within: int = ANSWER_WITHIN) -> Engine:
+    """Connect to an engine.
+
+    Raises:
+        DockerVpsError: the Docker SDK is missing, or no engine answers.
+    """
+    return Engine.connect(Address(address), within)
+
+
 @dataclass(frozen=True)
 class CommandWorld:
-    """What the command meets: where it writes, the time, and the engine at an address."""
+    """What the command meets: where it writes, the time, and the engine at an address, for a watch an impatient one."""
 
     out: TextIO
     err: TextIO
     clock: WallClock
     connect: Callable[[str], Any]
     engine_start: Callable[[], Start] = engine_start
+    watched: Callable[[str], Any] = partial(connected, within=WATCHED_WITHIN)
+    host: Host = field(default_factory=WatchedHost)
+    visit: Visitor = visit
 
 
 def run_as_command() -> None:
@@ -58,15 +80,6 @@ def run_as_command() -> None:
     world = CommandWorld(sys.stdout, sys.stderr, SystemClock(), connected)
     home = os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0])))
     raise SystemExit(main(sys.argv[1:], os.path.join(home, "backup.json"), world))
-
-
-def connected(address: str) -> Engine:
-    """Connect to an engine.
-
-    Raises:
-        DockerVpsError: the Docker SDK is missing, or no engine answers.
-    """
-    return Engine.connect(Address(address))
 
 
 def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:
@@ -148,9 +161,7 @@ class _App:
         self.asked, self.world, self.clock = asked, world, world.clock
         self.config = _read(asked.config)
         self.sets = self.of(lambda given: Sets(given["directory"], given["app"]))
-        self.channels = self.of(
-            lambda given: Notify(**{**given["notify"], "command": tuple(given["notify"]["command"])})
-        )
+        self.channels = self.of(lambda given: notify_of(given["notify"]))
 
     def of(self, build: Callable[[Mapping[str, Any]], T]) -> T:
         """Return something built from the configuration.
@@ -326,6 +337,34 @@ def _uploads_of(given: Mapping[str, Any]) -> Optional[UploadsQuery]:
     return UploadsQuery(wanted["query"], given["backup"]["volumes"][wanted["archive"]]) if wanted else None
 
 
+def _watch(app: _App) -> Steps:
+    wanted = app.of(lambda given: _watch_of(app, given))
+    if app.asked.test:
+        yield "test", watch.test(wanted, app.clock.utc())
+        return
+    address = app.of(lambda given: str(given["docker_host"]))
+    world = app.world
+    place = WatchWorld(lambda: world.watched(address), world.host, app.clock, world.visit, app.sets, _releases(app))
+    result = app.patiently(lambda: watch.look_and_tell(wanted, place))
+    yield "watch", result
+    if result["problems"]:
+        raise DockerVpsError(" ".join(result["problems"]))
+
+
+def _watch_of(app: _App, given: Mapping[str, Any]) -> watch.Watch:
+    wanted = dict(given["watch"])
+    rules, place = AlertRules(**wanted.pop("alerts")), wanted.pop("metrics")
+    params = WatchParams(
+        app=given["app"],
+        volumes=given["backup"]["volumes"],
+        database=given["backup"].get("database", ""),
+        thresholds=Thresholds(**watch.numbers(Thresholds, wanted.pop("thresholds"))),
+        heal_rules=HealRules(**watch.numbers(HealRules, wanted.pop("heal_rules"))),
+        **wanted,
+    )
+    return watch.Watch(params, rules, app.channels, place, socket.gethostname())
+
+
 def _status(app: _App) -> Steps:
     last = job_history.read(app.sets.directory)
     lines = [f"{job}: {last[job].summary() if job in last else 'never ran.'}" for job in SCHEDULED]
@@ -350,6 +389,7 @@ _JOBS: Mapping[str, _Job] = {
     "drill": _Job(_drill, "prove a set by restoring and starting it beside the application"),
     "prune": _Job(_prune, "remove the sets that no rule keeps"),
     "list": _Job(_list, "show the sets"),
+    "watch": _Job(_watch, "look at the application and its host once, and tell of what has changed"),
     "status": _Job(_status, "show how the last backup, verify and drill ended; fails when one failed"),
     "recover": _Job(
         _recover, "finish or undo what was interrupted; a timer does it when the host or the engine starts"
@@ -371,6 +411,8 @@ def _parser(config: str) -> argparse.ArgumentParser:
             subparser.add_argument(
                 "--accept-loss", action="store_true", help="what is gone since earlier sets is gone for good"
             )
+        if name == "watch":
+            subparser.add_argument("--test", action="store_true", help="only send a test through every channel")
         if name in ("drill", "restore"):
             subparser.add_argument("set", nargs="?", default="latest", help="latest, a timestamp or a path")
         if name == "restore":

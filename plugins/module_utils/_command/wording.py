@@ -7,7 +7,14 @@ from typing import Any
 
 from .._core import remedies
 
-_JOBS = {"backup": "backup", "backup_list": "list", "prune": "prune", "restore": "restore", "restore_drill": "drill"}
+_JOBS = {
+    "backup": "backup",
+    "backup_list": "list",
+    "prune": "prune",
+    "recover": "recover",
+    "restore": "restore",
+    "restore_drill": "drill",
+}
 _KEYS = {
     "backup_directory": "directory",
     "backup_consistency": "backup.consistency",

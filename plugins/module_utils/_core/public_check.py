@@ -33,6 +33,7 @@ class Visit:
         address: the one that was asked, empty when the name has none.
         status: of the last answer, 0 when there was none.
         days_left: of the certificate, if one was shown and is valid.
+        lifetime: of that, in days.
     """
 
     broken: Optional[Leg]
@@ -40,6 +41,7 @@ class Visit:
     address: str = ""
     status: int = 0
     days_left: Optional[float] = None
+    lifetime: Optional[float] = None
 
 
 def of_status(status: int) -> Optional[Leg]:

@@ -166,8 +166,8 @@ class Engine:
         self._address = address
 
     @classmethod
-    def connect(cls, address: Address) -> Engine:
-        """Reach the engine at an address.
+    def connect(cls, address: Address, within: int = ANSWER_WITHIN) -> Engine:
+        """Reach the engine at an address, which has so many seconds for each ordinary answer.
 
         Raises:
             DockerVpsError: this Python has no Docker SDK, or no engine answers.
@@ -180,7 +180,7 @@ class Engine:
         engine, tls = cls(address), _tls(address)
         try:
             engine._api = engine._asked(
-                lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=ANSWER_WITHIN)
+                lambda: docker.APIClient(base_url=address.url, tls=tls, version="auto", timeout=within)
             )
         except EngineUnreachable as error:
             fault = sdk_fault()
@@ -229,6 +229,12 @@ class Engine:
         inspected = self.container(container) or {}
         grace = (inspected.get("Config") or {}).get("StopTimeout")
         self._asked(lambda: self._api.stop(container, timeout=10 if grace is None else grace))
+
+    def restart(self, container: str) -> None:
+        """Stop a container as ``stop`` does, if it runs, and start it; the engine does both, whatever becomes of us."""
+        inspected = self.container(container) or {}
+        grace = (inspected.get("Config") or {}).get("StopTimeout")
+        self._asked(lambda: self._api.restart(container, timeout=10 if grace is None else grace))
 
     def rename(self, container: str, name: str) -> None:
         """Give a container another name; on its networks it is found under that one from then on."""
@@ -366,6 +372,23 @@ class Engine:
         since = int(time.time()) - 1
         stream = self._asked(lambda: self._api.events(since=since, decode=True, filters={"type": "container"}))
         return EventFeed(stream, names).begin()
+
+    def last_events(self, container: str) -> list[str]:
+        """Return what the engine remembers of a container since that was started last, such as die, stop.
+
+        It remembers the last 256 events of all containers, and none from before its own start.
+        """
+        chosen = {"type": "container", "container": container}
+        until = int(time.time()) + 1
+        stream = self._asked(lambda: self._api.events(since=1, until=until, decode=True, filters=chosen))
+        actions = self._asked(lambda: [str(event.get("Action", "")) for event in stream])
+        begun = [number for number, action in enumerate(actions) if action == "start"]
+        return actions[begun[-1] + 1 :] if begun else actions
+
+    def unnamed_images(self) -> list[int]:
+        """Return the sizes of the images without a name, in bytes; what they share is counted in each."""
+        found: list[Mapping[str, Any]] = self._asked(lambda: self._api.images(filters={"dangling": True}))
+        return [int(image.get("Size") or 0) for image in found]
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about an image, by its name or id, or None."""

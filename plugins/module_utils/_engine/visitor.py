@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 from urllib.parse import urljoin, urlsplit
 
 from .._core.public_check import Leg, Visit, of_status, port_of
@@ -58,7 +58,7 @@ def _addresses(host: str, port: int) -> Sequence[str]:
 
 
 def _visited(url: str, text: str, address: str) -> Visit:
-    days_left: Optional[float] = None
+    days_left, lifetime = None, None
     for _turn in range(REDIRECTIONS + 1):
         parts = urlsplit(url)
         try:
@@ -71,24 +71,28 @@ def _visited(url: str, text: str, address: str) -> Visit:
                     connection = _secured(connection, parts.hostname or "")
                 except (OSError, ValueError) as error:
                     return Visit(Leg.TLS, _why(error), address)
-                days_left = _days_left(connection)
+                days_left, lifetime = _validity(connection)
             with connection:
                 found = _answered(connection, url, text)
         following = urljoin(url, found.evidence) if 300 <= found.status < 400 else ""
         if not following or _origin(following) != _origin(url):
             break
         url = following
-    return Visit(found.broken, found.evidence, address, found.status, days_left)
+    return Visit(found.broken, found.evidence, address, found.status, days_left, lifetime)
 
 
 def _secured(connection: socket.socket, host: str) -> ssl.SSLSocket:
     return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
 
 
-def _days_left(connection: socket.socket) -> Optional[float]:
+def _validity(connection: socket.socket) -> Tuple[Optional[float], Optional[float]]:
+    """Return how many days a certificate is still valid, and how many it is in all."""
     certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-    ends = str((certificate or {}).get("notAfter", ""))
-    return round((ssl.cert_time_to_seconds(ends) - time.time()) / _DAY, 1) if ends else None
+    begins, ends = (str((certificate or {}).get(name, "")) for name in ("notBefore", "notAfter"))
+    if not begins or not ends:
+        return None, None
+    last = ssl.cert_time_to_seconds(ends)
+    return (last - time.time()) / _DAY, (last - ssl.cert_time_to_seconds(begins)) / _DAY
 
 
 def _answered(connection: socket.socket, url: str, text: str) -> Visit:

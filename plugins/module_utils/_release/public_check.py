@@ -48,5 +48,6 @@ def run(params: Params, visit: Visitor) -> dict[str, Any]:
             raise DockerVpsError(unserved(params.url, public, here, params.container))
         summary = unserved(params.url, public, here, params.container)
     served = public.broken is None or serves(here)
-    seen = {"status": public.status, "days_left": public.days_left}
+    days_left = None if public.days_left is None else round(public.days_left, 1)
+    seen = {"status": public.status, "days_left": days_left}
     return {"changed": False, "served": served, **seen, "summary": summary}

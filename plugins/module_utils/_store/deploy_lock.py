@@ -54,6 +54,14 @@ def look(path: str) -> Optional[Lock]:
         return None
 
 
+def give_back(path: str, owner: Owner) -> None:
+    """Remove the lock, if it is still its owner's; what cannot be removed goes with its age."""
+    with contextlib.suppress(OSError, DockerVpsError), _exchange(path) as descriptor:
+        lock = parse(_text(descriptor))
+        if lock is None or lock.owner.key == owner.key:
+            os.unlink(path)
+
+
 @contextlib.contextmanager
 def _exchange(path: str) -> Iterator[int]:
     """Open the file for one at a time, and make sure that it is still the one at this path."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Mail, Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.notification import Params, main, params_of
 
 SHOP = {"job": "deploy", "success": False, "app": "shop", "host": "vps1", "release": "20260131-020000"}
@@ -20,7 +20,10 @@ NEWS = {**ABOUT, "message": "No."}
 def test_params_are_read() -> None:
     given = {"webhook": "https://a", "command": ["mail", "x"], "pings": {"deploy": "https://b"}, "on_success": True}
     whom = Notify("https://a", ("mail", "x"), {"deploy": "https://b"}, True)
-    assert params_of({**ASKED, **given}) == Params(whom, NEWS)
+    further = {"format": "json", "mail": None}
+    assert params_of({**ASKED, **given, **further}) == Params(whom, NEWS)
+    mail = {"to": ["a@example.com"], "port": 465}
+    assert params_of({**ASKED, **given, **further, "mail": mail}).channels.mail == Mail(("a@example.com",), port=465)
 
 
 @pytest.mark.parametrize("check", [False, True])
@@ -39,3 +42,10 @@ def test_main_tells_what_failed_and_shows_no_address(exit_of: Any) -> None:
     assert [one for one in ended.result["problems"] if one.startswith("The webhook failed: ")]
     assert len(ended.result["warnings"]) == 3
     assert "s3cret-path" not in ended.text
+
+
+def test_main_hides_the_password_of_the_mail_server(exit_of: Any) -> None:
+    mail = {"to": ["a@example.com"], "host": "127.0.0.1", "port": 1, "user": "shop", "password": "s3cret-word"}
+    ended = exit_of(main, mail=mail, **ASKED)
+    assert ended.result["problems"] == ["The e-mail failed: 127.0.0.1 does not answer at port 1: Connection refused."]
+    assert "s3cret-word" not in ended.text

@@ -12,7 +12,7 @@ import signal
 import sqlite3
 import sys
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
@@ -29,6 +29,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_watch import Watched
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish
 
 
@@ -42,6 +43,7 @@ class Host:
     err: str = ""
     connect: Optional[Callable[[str], Any]] = None
     engine_start: Optional[tuple[str, str]] = None
+    watched: Optional[Watched] = None
 
     def __post_init__(self) -> None:
         self.engine = FakeVolumeEngine(self.place)
@@ -83,9 +85,16 @@ class Host:
         out, err = io.StringIO(), io.StringIO()
         connect = self.connect or (lambda address: self.engine)
         try:
-            return main(argv, str(path), CommandWorld(out, err, self.clock, connect, lambda: self.engine_start))
+            return main(argv, str(path), self.world(out, err, connect))
         finally:
             self.out, self.err = out.getvalue(), err.getvalue()
+
+    def world(self, out: io.StringIO, err: io.StringIO, connect: Callable[[str], Any]) -> CommandWorld:
+        world = CommandWorld(out, err, self.clock, connect, lambda: self.engine_start)
+        if self.watched is None:
+            return world
+        fake, page = self.watched.fake, self.watched.fake.page
+        return replace(world, clock=self.watched.clock, watched=lambda _a: fake, host=fake, visit=lambda *_a: page)
 
     def set_ids(self) -> list[str]:
         return [one.manifest.id for one in self.sets.listing().sets]
@@ -496,3 +505,77 @@ def test_a_loss_is_told_each_night_until_it_is_accepted(host: Host) -> None:
     assert len(host.news()) == 3
     assert host.run("status") == 0
     assert host.out.startswith("backup: ok, 2026-02-04T02:00:00Z")
+
+
+WATCH = {
+    "container": "shop-app",
+    "url": "",
+    "text": "",
+    "time_server": "",
+    "lock_max_age": 3600.0,
+    "metrics": "",
+    "heal": False,
+    "heal_rules": {"looks": "2", "most": 3},
+    "alerts": {"least": "warning", "good": 2},
+    "thresholds": {"memory": "90.0", "wal": "1024", "backup": 0.0, "proof": 0},
+}
+
+
+@pytest.fixture
+def watching(host: Host, tmp_path: Path) -> Host:
+    """A host whose application is watched."""
+    place = tmp_path / "watched"
+    place.mkdir()
+    host.watched = Watched(place)
+    host.config["watch"] = WATCH
+    return host
+
+
+def test_a_watch_says_what_it_found_and_tells_whoever_wants_to_know(watching: Host) -> None:
+    assert watching.run("watch") == 0
+    assert watching.out.splitlines()[-1].startswith("0 findings, ")
+    assert watching.watched
+    watching.watched.fake.state = {}
+    assert watching.run("watch", "--json") == 0
+    found = json.loads(watching.out)["results"]["watch"]["findings"]
+    assert [row["id"] for row in found] == ["app-state"]
+    assert "docker-vps" in found[0]["remedy"] or "playbook" in found[0]["remedy"]
+    (news,) = watching.news()
+    assert (news["job"], news["success"]) == ("watch", False)
+
+
+def test_a_watch_that_cannot_tell_fails(watching: Host) -> None:
+    watching.config["notify"]["command"] = ["false"]
+    assert watching.watched
+    watching.watched.fake.state = {}
+    assert watching.run("watch") == 1
+    assert watching.err == "The notification command false failed: it ended with 1. It is told at the next run.\n"
+
+
+def test_a_test_goes_through_every_channel(watching: Host) -> None:
+    assert watching.run("watch", "--test") == 0
+    assert watching.out == "Sent by command.\n"
+    assert watching.news()[0]["findings"][0]["id"] == "test-message"
+    watching.config["notify"]["command"] = []
+    assert watching.run("watch", "--test") == 1
+    assert watching.err.startswith("There is no channel to test. Set docker_vps_notify_webhook in the inventory")
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ({"thresholds": {"memory": "much"}}, "a number of watch is none (could not convert string to float: 'much')"),
+        ({"thresholds": {"memories": 1}}, "unexpected keyword argument 'memories'"),
+        ({"more": 1}, "unexpected keyword argument 'more'"),
+    ],
+)
+def test_a_configuration_of_a_watch_that_is_not_right(watching: Host, part: Any, problem: str) -> None:
+    watching.config["watch"] = {**WATCH, **part}
+    assert watching.run("watch") == 1
+    assert problem in watching.err
+    assert "Run the role schedule again." in watching.err
+
+
+def test_an_older_configuration_has_no_watch(host: Host) -> None:
+    assert host.run("watch") == 1
+    assert "'watch' is missing. Run the role schedule again." in host.err

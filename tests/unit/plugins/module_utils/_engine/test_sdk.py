@@ -877,3 +877,42 @@ def test_what_is_wrong_with_an_archive_ends_its_load() -> None:
         raise EngineError("a part is damaged")
 
     assert loading(b"{}", pieces())[0] == "a part is damaged"
+
+
+def test_what_happened_to_a_container_since_its_last_start(serve_engine: ServeEngine) -> None:
+    server = serve_engine()
+    for action in ("start", "die", "start", "kill", "die", "stop"):
+        server.news.put({"Action": action})
+    server.news.put(END)
+    assert engine_of(server).last_events("app") == ["kill", "die", "stop"]
+    path, query = server.asked[-1]
+    assert path == "/events"
+    assert json.loads(query["filters"][0]) == {"type": ["container"], "container": ["app"]}
+    assert abs(int(query["until"][0]) - time.time()) < 60
+    server.news.put({"Action": "die"})
+    server.news.put(END)
+    assert engine_of(server).last_events("app") == ["die"]
+
+
+def test_images_without_a_name(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/images/json": (200, [{"Size": 5}, {}])})
+    assert engine_of(server).unnamed_images() == [5, 0]
+    assert json.loads(server.asked[-1][1]["filters"][0]) == {"dangling": ["true"]}
+
+
+@pytest.mark.parametrize(("config", "grace"), [({"StopTimeout": 45}, "45"), ({}, "10")])
+def test_a_restart_gives_the_container_its_grace(serve_engine: ServeEngine, config: Any, grace: str) -> None:
+    answers = {"/containers/app/json": (200, {"Config": config}), "/containers/app/restart": (204, b"")}
+    server = serve_engine(answers)
+    engine_of(server).restart("app")
+    assert server.asked[-1] == ("/containers/app/restart", {"t": [grace]})
+
+
+def test_an_engine_that_does_not_answer_in_time(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(str(tmp_path / "e.sock"))
+        frozen.listen()
+        began = time.monotonic()
+        with pytest.raises(EngineUnreachable, match="timed out"):
+            Engine.connect(Address(f"unix://{tmp_path}/e.sock"), within=1)
+        assert time.monotonic() - began < LONG

@@ -138,6 +138,9 @@ def test_certificates(
         found = visit(f"https://shop.example.com:{port}/", f"shop.example.com:{port}", "127.0.0.1")
     assert (found.broken, found.evidence) == ((Leg.TLS, evidence) if evidence else (None, "answers 200"))
     assert found.days_left is None if evidence else found.days_left == pytest.approx(60, abs=0.2)
+    assert (found.lifetime is None) is bool(evidence)
+    if found.lifetime is not None and found.days_left is not None:
+        assert found.lifetime > found.days_left
 
 
 def test_tls_at_a_port_that_speaks_none() -> None:

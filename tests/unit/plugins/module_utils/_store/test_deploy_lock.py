@@ -124,3 +124,14 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(DockerVpsError, match="cannot be written"):
         deploy_lock.take(str(tmp_path / "deploy.lock"), ME, RULES, NOW)
     assert not (tmp_path / "victim").exists()
+
+
+def test_it_is_given_back_by_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "deploy.lock"
+    deploy_lock.take(str(path), ME, RULES, NOW)
+    deploy_lock.give_back(str(path), OTHER)
+    assert path.exists()
+    deploy_lock.give_back(str(path), ME)
+    assert not path.exists()
+    deploy_lock.give_back(str(path), ME)
+    assert not path.exists()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import ROOM, Locked, locked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import ROOM, Locked, holder, locked
 
 
 def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:
@@ -132,3 +132,20 @@ def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(DockerVpsError, match="cannot be made: No such file or directory"):
         locked(str(tmp_path / "none/.lock"), "a backup").__enter__()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_who_is_at_work_is_seen_without_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    assert holder(str(path)) == ""
+    with locked(str(path), "a backup of shop"):
+        assert holder(str(path)) == f"a backup of shop (process {os.getpid()})"
+    assert holder(str(path)) == ""
+    for content in (
+        '{"what": "a backup", "pid": 99999999}',
+        '{"what": "a backup"}',
+        "[]",
+        "{",
+        '{"what": 1, "pid": "x"}',
+    ):
+        path.write_text(content)
+        assert holder(str(path)) == ""

@@ -1,0 +1,204 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look once how an application and its host are."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_watch
+short_description: Look once how an application and its host are, and restart it on demand
+version_added: 0.1.0
+author:
+  - The ptnextjs.docker_vps contributors (!UNKNOWN)
+description:
+  - Looks at the container, its memory and CPUs, disks, the database, the way of visitors, the certificate, backups and
+    their proof, and the clock, as the command C(docker-vps watch) of the role C(schedule) does every five minutes. What
+    that remembers is used for trends, and is left as it is; nobody is notified.
+  - What could not be looked at is told apart from what is well.
+options:
+  container:
+    description: The name of the container; V(<app>-app) when not given.
+    type: str
+  sets_directory:
+    description: The directory of the backup sets; V(/var/backups/<app>) when not given.
+    type: path
+  volumes:
+    description: The volumes by the names of their archives, to find the database.
+    type: dict
+    default: {}
+  database:
+    description: The database as archive/path, such as V(db/payload.db); none when empty.
+    type: str
+    default: ""
+  url:
+    description: The page to ask for on the way of visitors; none when empty.
+    type: str
+    default: ""
+  text:
+    description: What that page must contain.
+    type: str
+    default: ""
+  time_server:
+    description: A time server by which the clock is measured; it is not when empty.
+    type: str
+    default: ""
+  thresholds:
+    description:
+      - Numbers from which on something is a finding, in place of the defaults, by these names.
+      - V(memory), V(cpu), V(disk), V(disk_full), V(disk_floor) and V(certificate) are percentages; V(database), V(wal),
+        V(log) and V(images) bytes; V(backup), V(proof), V(skew) and V(start) seconds; V(disk_days) days; V(restarts)
+        and V(busy) numbers within an hour.
+    type: dict
+    default: {}
+  heal:
+    description:
+      - Whether to restart the application now if it is unhealthy, hangs or has ended. It is left alone when a person
+        has stopped it, when this version was never healthy, while somebody is at work, and when the cause is the disk
+        or the data.
+    type: bool
+    default: false
+  fail_at:
+    description: The severity from which on a finding makes the task fail.
+    type: str
+    choices: [never, info, warning, critical]
+    default: never
+extends_documentation_fragment:
+  - ptnextjs.docker_vps.place
+  - ptnextjs.docker_vps.engine
+  - ptnextjs.docker_vps.attributes
+attributes:
+  check_mode:
+    details: Looks, and says whether the application would be restarted.
+seealso:
+  - module: ptnextjs.docker_vps.host_audit
+  - module: ptnextjs.docker_vps.container_health
+"""
+
+EXAMPLES = r"""
+- name: See whether all is well
+  ptnextjs.docker_vps.host_watch:
+    app: ptnextjs
+    url: https://www.example.com
+    fail_at: critical
+"""
+
+RETURN = r"""
+findings:
+  description: What is not as it should be, the worst first.
+  returned: success, and on a failure for O(fail_at)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: What it is called.
+      type: str
+      sample: backup-age
+    severity:
+      description: How much it matters, V(info), V(warning) or V(critical).
+      type: str
+      sample: critical
+    looked_at:
+      description: Where the answer is.
+      type: str
+      sample: the last backup
+    found:
+      description: What is there.
+      type: str
+      sample: 3 days ago
+    wanted:
+      description: What should be there.
+      type: str
+      sample: at most 26 hours ago
+    remedy:
+      description: What mends it.
+      type: str
+      sample: Run backup.yml.
+    log:
+      description: What the application wrote last, without secrets, if that can tell more.
+      type: list
+      elements: str
+      sample: []
+not_looked_at:
+  description: The areas that could not be looked at, with the reasons.
+  returned: success, and on a failure for O(fail_at)
+  type: dict
+  sample: {"clock": "docker_vps_watch_time_server names no server"}
+healed:
+  description: What was done about an application that is not well, or why nothing; empty when it is well.
+  returned: success, and on a failure for O(fail_at)
+  type: str
+  sample: ""
+restarted:
+  description: Whether the application was restarted; in check mode, whether it would be.
+  returned: success, and on a failure for O(fail_at)
+  type: bool
+  sample: false
+summary:
+  description: All of this in lines for people.
+  returned: success, and on a failure for O(fail_at)
+  type: list
+  elements: str
+  sample: ["0 findings, 1 area not looked at."]
+"""
+
+from dataclasses import replace
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._command.watch import NEVER, run, thresholds_of
+from ..module_utils._core.heal import HealRules
+from ..module_utils._core.watch import SEVERITIES
+from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._engine.visitor import visit
+from ..module_utils._engine.watched_host import WatchedHost
+from ..module_utils._module.backups import sets_of
+from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.module_exit import finish
+from ..module_utils._module.releases import PLACE_ARGUMENTS, releases_of
+from ..module_utils._release.watch import Params, WatchWorld
+
+SAME = ("app", "volumes", "database", "url", "text", "time_server", "heal")
+
+
+def params_of(given: Mapping[str, Any]) -> Params:
+    """Read the parameters.
+
+    Raises:
+        InvalidInput: a threshold is unknown or no number.
+    """
+    params = Params(container=given["container"] or f"{given['app']}-app", **{name: given[name] for name in SAME})
+    # Whoever asks for it has looked already.
+    return replace(params, thresholds=thresholds_of(given["thresholds"]), heal_rules=HealRules(looks=1))
+
+
+def main() -> None:
+    """Run as an Ansible module."""
+    string = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            **PLACE_ARGUMENTS,
+            "container": {"type": "str"},
+            "sets_directory": {"type": "path"},
+            "volumes": {"type": "dict", "default": {}},
+            "database": string,
+            "url": string,
+            "text": string,
+            "time_server": string,
+            "thresholds": {"type": "dict", "default": {}},
+            "heal": {"type": "bool", "default": False},
+            "fail_at": {"type": "str", "choices": [NEVER, *SEVERITIES], "default": NEVER},
+            **ENGINE_ARGUMENTS,
+        },
+        required_together=ENGINE_TOGETHER,
+        supports_check_mode=True,
+    )
+    given = module.params
+    sets = sets_of({"app": given["app"], "directory": given["sets_directory"]})
+    world = WatchWorld(lambda: engine_of(module), WatchedHost(), SystemClock(), visit, sets, releases_of(given))
+    finish(module, lambda: run(params_of(given), world, given["fail_at"], module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
