@@ -29,7 +29,8 @@ class Host:
     def __init__(self, place: Path) -> None:
         self.place, self.asked = place, list[str]()
         self.table, self.installed, self.refuses = "", True, ""
-        self.others: Union[DockerVpsError, list[Mapping[str, Any]]] = []
+        self.others: list[Mapping[str, Any]] = []
+        self.cannot_list = ""
         self.ufw_on, self.ufw_rules, self.enabled = False, "", False
         self.server, self.peer_port, self.bridge = True, 50000, "docker0"
         self.timer: Optional[Sequence[str]] = None
@@ -43,8 +44,8 @@ class Host:
         return self.table
 
     def ruleset(self) -> Sequence[Mapping[str, Any]]:
-        if isinstance(self.others, DockerVpsError):
-            raise self.others
+        if self.cannot_list:
+            raise DockerVpsError(self.cannot_list)
         return self.others
 
     def rendered(self, text: str) -> str:
@@ -329,7 +330,7 @@ def test_what_others_keep_closed_is_told(host: Host, ufw: bool) -> None:
 
 
 def test_what_cannot_be_looked_at_does_not_end_it(host: Host) -> None:
-    host.others = DockerVpsError("nft cannot print a rule.")
+    host.cannot_list = "nft cannot print a rule."
     result = host.confirmed()
     assert result["warnings"] == [
         "Whether chains of others keep ports closed was not looked at. nft cannot print a rule."
