@@ -24,10 +24,6 @@ options:
   sets_directory:
     description: The directory of the backup sets on the managed host; V(/var/backups/<app>) when not given.
     type: path
-  findings:
-    description: What was found by who watches the host, one sentence each. Not given where nobody does.
-    type: list
-    elements: str
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.engine
@@ -66,7 +62,7 @@ not_looked_at:
   description: Why parts of this result are null, by their names.
   returned: success
   type: dict
-  sample: {"watch": "nothing watches this host between two looks"}
+  sample: {"watch": "nothing watches this host between two looks; schedule.yml installs what does"}
 release:
   description: The live release; empty when there is none.
   returned: success
@@ -111,7 +107,7 @@ disks:
   elements: dict
   sample: [{"path": "/opt", "used": 4294967296, "free": 17179869184, "inodes": 1310720, "inodes_free": 1000000}]
 watch:
-  description: What O(findings) has.
+  description: What C(docker-vps watch) found when it last looked, one sentence each.
   returned: success
   type: list
   elements: str
@@ -133,7 +129,7 @@ from ..module_utils._release.app_status import Params, StatusWorld, run
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
-    return Params(given["app"], given["container"] or f"{given['app']}-app", given["findings"])
+    return Params(given["app"], given["container"] or f"{given['app']}-app")
 
 
 def main() -> None:
@@ -143,7 +139,6 @@ def main() -> None:
             **PLACE_ARGUMENTS,
             "container": {"type": "str"},
             "sets_directory": {"type": "path"},
-            "findings": {"type": "list", "elements": "str"},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -78,6 +78,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._ba
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_app_status import (
     Engine as StatusEngine,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_app_status import watched
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_apt_packages import (
     Apt as Packages,
 )
@@ -283,8 +284,9 @@ def result_of_app_status_info(place: Path) -> dict[str, Any]:
     site = Site(place)
     site.deploy("shop:1")
     engine = StatusEngine(site)
+    watched(site, "it hangs")
     world = app_status_info.StatusWorld(site.releases, site.sets, lambda: engine, lambda app: {}, site.clock)
-    return app_status_info.run(app_status_info.Params("shop", APP, []), world)
+    return app_status_info.run(app_status_info.Params("shop", APP), world)
 
 
 def result_of_container_health(place: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from .._store.watch_state import Remembered
 from .notify import Notify, ping, ways
 from .wording import worded
 
-STATE, LOCK = "watch.json", ".watch.lock"
+LOCK = ".watch.lock"
 JOB = "watch"
 NEVER = "never"
 ONCE_WAITS = 60.0  # seconds for the watch of a timer to end
@@ -55,7 +55,7 @@ def look_and_tell(wanted: Watch, world: WatchWorld) -> Mapping[str, Any]:
     home = world.releases.home
     files.make_directory(home)
     with locked(os.path.join(home, LOCK), f"a watch of {wanted.params.app}"):
-        return _watched(wanted, world, os.path.join(home, STATE))
+        return _watched(wanted, world, os.path.join(home, watch_state.STATE))
 
 
 def _watched(wanted: Watch, world: WatchWorld, path: str) -> Mapping[str, Any]:
@@ -86,7 +86,7 @@ def run(params: Params, world: WatchWorld, fail_at: str, check_mode: bool) -> Di
         if params.heal and not check_mode:
             files.make_directory(home)
             stack.enter_context(locked(os.path.join(home, LOCK), f"a watch of {params.app}", ONCE_WAITS))
-        path = os.path.join(home, STATE)
+        path = os.path.join(home, watch_state.STATE)
         before, problem = watch_state.read(path, world.clock.utc().timestamp())
         seen = look(params, world, before, before.state.passed, check_mode)
         if seen.restarted and not check_mode:

@@ -6,17 +6,18 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Mapping, Optional, Protocol, Sequence
+from datetime import datetime, timezone
+from typing import Any, Callable, Iterable, Mapping, Optional, Protocol
 
 from .._backup import verify
-from .._core import dotenv, status
+from .._core import dotenv, status, watch
 from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
 from .._core.health import snapshot
 from .._core.releases import Release, made_of
 from .._core.remedies import play
 from .._core.secrets import Mask, secrets_of
-from .._store import files
+from .._store import files, watch_state
 from .._store.releases import ENVIRONMENT, Releases
 from .._store.sets import Sets
 
@@ -24,7 +25,7 @@ Json = Mapping[str, Any]
 RELEASES = 20  # the most that are returned
 SENTENCES = ("not_looked_at", "drift", "watch", "problems", "message", "reason")
 """Where facts have text that others have written, or that quotes it."""
-NO_WATCH = "nothing watches this host between two looks"
+NO_WATCH = f"nothing watches this host between two looks; {play('schedule')} installs what does"
 
 
 class StatusEngine(Protocol):
@@ -45,11 +46,10 @@ class StatusEngine(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """What to look at, and the findings of who watches the host; None when nobody does."""
+    """What to look at."""
 
     app: str
     container: str
-    findings: Optional[Sequence[str]] = None
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,17 @@ class _Look:
         return list(_disks(places))
 
     def watch(self) -> Optional[list[str]]:
-        """Return what was found by who watches the host."""
-        if self.params.findings is None:
-            self.unseen["watch"] = NO_WATCH
-            return None
-        return list(self.params.findings)
+        """Return what the watch of the host found when it last looked; None when it did not within an hour."""
+        now = self.world.clock.utc().timestamp()
+        kept, problem = watch_state.read(os.path.join(self.world.releases.home, watch_state.STATE), now)
+        if not kept.state.look:
+            self.unseen["watch"] = problem or NO_WATCH
+        elif now - kept.state.at > watch.HOUR:
+            last = status.stated(datetime.fromtimestamp(kept.state.at, timezone.utc))
+            self.unseen["watch"] = f"the watch of this host looked last at {last}; see systemctl list-timers"
+        else:
+            return [watch.line(alert.finding) for alert in kept.state.alerts.values() if alert.bad]
+        return None
 
 
 def _disks(places: Iterable[str]) -> Iterable[dict[str, Any]]:

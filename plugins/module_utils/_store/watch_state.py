@@ -18,6 +18,8 @@ from .._core.heal import HealState
 from .._core.watch import DAY, RECENT, SERIES, SEVERITIES, Finding, History, Look, Sample
 from . import files
 
+STATE = "watch.json"
+"""Its name in the directory of the application."""
 LARGEST = 4 << 20  # bytes
 FORMAT = 1
 

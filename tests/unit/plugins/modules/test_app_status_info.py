@@ -11,9 +11,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import Eng
 
 
 def test_params_are_read() -> None:
-    given = {"app": "shop", "container": None, "findings": None}
-    assert params_of(given) == Params("shop", "shop-app", None)
-    assert params_of({**given, "container": "other", "findings": ["x"]}) == Params("shop", "other", ["x"])
+    assert params_of({"app": "shop", "container": None}) == Params("shop", "shop-app")
+    assert params_of({"app": "shop", "container": "other"}) == Params("shop", "other")
 
 
 def test_main(exit_of: Any, serve_engine: Callable[..., EngineServer], tmp_path: Path) -> None:

@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Mapping, NoReturn, Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.alerts import Alert, State
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import WARNING, Finding
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.app_status import (
     NO_WATCH,
     Params,
     StatusWorld,
     run,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import watch_state
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, SECRET, Site, Version
 
@@ -50,7 +54,17 @@ def looked(site: Site, connect: Any = None, **given: Any) -> dict[str, Any]:
         given.pop("timers", lambda app: TIMERS if app == "shop" else {}),
         site.clock,
     )
-    return run(Params("shop", APP, **given), world)
+    return run(Params("shop", APP), world)
+
+
+def watched(site: Site, *found: str, ago: float = 0.0) -> None:
+    """Have a watch look, which finds this."""
+    at = site.clock.utc().timestamp() - ago
+    alerts = {text: Alert(Finding("app-state", WARNING, "it", text, "well", "Mend it."), at) for text in found}
+    gone = Alert(Finding("disk-low:/", WARNING, "the disk", "full", "room", "Prune."), at, bad=False)
+    watch_state.write(
+        str(site.home / watch_state.STATE), watch_state.Remembered(State(at, 7, alerts={**alerts, "gone": gone}))
+    )
 
 
 @pytest.fixture
@@ -62,7 +76,8 @@ def site(tmp_path: Path) -> Site:
 
 def test_all_is_well(site: Site) -> None:
     backup.run(site.backing_up(), site.sets, lambda: site.engine, site.clock, False)
-    found = looked(site, findings=[])
+    watched(site)
+    found = looked(site)
     assert found["changed"] is False
     assert (found["findings"], found["not_looked_at"], found["drift"]) == ([], {}, [])
     live = site.live()
@@ -108,6 +123,19 @@ def test_what_is_not_as_it_was_released(site: Site) -> None:
         f"{APP} is not what release {site.live().id} made. Run ⟦play deploy⟧.",
     ]
     assert found["findings"][1:3] == found["drift"]
+
+
+def test_what_the_watch_found(site: Site) -> None:
+    watched(site, "it hangs")
+    found = looked(site)
+    assert found["watch"] == ["warning: it: it hangs; wanted: well. Mend it. (app-state)"]
+    assert found["watch"][0] in found["findings"]
+    watched(site, "it hangs", ago=3601)
+    found = looked(site)
+    assert found["watch"] is None
+    assert re.match(r"the watch of this host looked last at \S+Z; see", found["not_looked_at"]["watch"])
+    (site.home / watch_state.STATE).write_text("{")
+    assert "is damaged" in looked(site)["not_looked_at"]["watch"]
 
 
 def test_the_engine_is_away(site: Site) -> None:
@@ -160,7 +188,8 @@ def test_no_secret_comes_out(site: Site) -> None:
     def refuse(app: str) -> NoReturn:
         raise DockerVpsError(f"no {SECRET} at https://user:sesame@host/x")
 
-    text = str(looked(site, timers=refuse, findings=[f"log: {SECRET} of ftp://a:sesame@b"]))
+    watched(site, f"log: {SECRET} of ftp://a:sesame@b")
+    text = str(looked(site, timers=refuse))
     assert SECRET not in text
     assert "sesame" not in text
     assert "no <PAYLOAD_SECRET> at https://***@host/x" in text
