@@ -80,7 +80,7 @@ engines: engine $(ready) ## Run Molecule scenarios and the tests of updates on o
 acceptance: engine $(ready) ## Test the specification's acceptance criteria with the real application
 	tests/support/own_run.sh pytest tests/acceptance $(times)
 
-applications: engine $(ready) ## Deploy, update, back up and restore real applications, and write docs/compatibility.md (half an hour); ONLY=next-own for one
+applications: engine $(ready) ## Deploy, update, back up and restore real applications, install with each package manager, and write docs/compatibility.md (half an hour); ONLY=next-own for one
 	python tests/support/applications.py $(ONLY)
 
 hosts: engine $(ready) ## Set up bare hosts of Debian 12 and 13, from Docker's repository and the distribution's, and write docs/compatibility.md (minutes)

@@ -7,8 +7,9 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
+import pytest
 from lab import ROOT, STANDIN, App, MakeApp, Played, build, copied, docker, image_of
 
 DEPENDENCIES = {"dependencies": {"is-number": "7.0.0"}}
@@ -118,7 +119,12 @@ KINDS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
 }
 
 
-def test_each_package_manager_installs_in_the_version_that_is_wanted(make_app: MakeApp, sources: Path) -> None:
+@pytest.mark.matrix
+def test_each_package_manager_installs_in_the_version_that_is_wanted(
+    make_app: MakeApp, sources: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("name", "package managers")
+    record_property("versions", ", ".join(version.strip().replace("/", " ") for *_rest, version in KINDS.values()))
     apps = {name: make_app(f"it-with-{name}") for name in KINDS}
     logs = {name: app.directory / "build.log" for name, app in apps.items()}
     unlike_others = str(time.time_ns())
@@ -243,7 +249,12 @@ FAILING: Mapping[str, tuple[Mapping[str, Any], Mapping[str, str], str]] = {
 }
 
 
-def test_what_cannot_be_installed_is_told_with_the_way_out(make_app: MakeApp, sources: Path) -> None:
+@pytest.mark.matrix
+def test_what_cannot_be_installed_is_told_with_the_way_out(
+    make_app: MakeApp, sources: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("name", "lockfiles that do not agree")
+    record_property("versions", ", ".join(FAILING))
     apps = {name: make_app(f"it-wrong-{name}") for name in FAILING}
     for name, (manifest, files, _sentence) in FAILING.items():
         sources_of(sources / name, manifest, **files)
