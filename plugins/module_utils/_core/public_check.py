@@ -92,8 +92,8 @@ def _broken_leg(host: str, port: int, seen: Visit, container: str) -> str:
         return f"port {port} of {seen.address} {seen.evidence}; start the reverse proxy, or open the port"
     if seen.broken is Leg.TLS:
         return (
-            f"TLS with {seen.address} fails: {seen.evidence}; have the reverse proxy get a certificate for {host} that is "
-            "trusted where this was asked"
+            f"TLS with {seen.address} fails: {seen.evidence}; have the reverse proxy get a certificate for {host} that "
+            "is trusted where this was asked"
         )
     if seen.broken is Leg.PROXY:
         return f"the reverse proxy {seen.evidence}; see whether its configuration leads {host} to {container}"
