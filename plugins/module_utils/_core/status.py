@@ -295,7 +295,7 @@ def _cells(host: str, facts: Json) -> list[str]:
         (container["health"] or container["state"]) if container else UNKNOWN,
         span(container["uptime"]) if container else UNKNOWN,
         UNKNOWN if facts["drift"] is None else "yes" if facts["drift"] else "no",
-        span(_since(live["at"], now)) if live else "-" if live is not None else UNKNOWN,
+        span(_between(live["at"], now)) if live else "-" if live is not None else UNKNOWN,
         span(kept["rpo"]) if kept else UNKNOWN,
         newest_proof(facts),
         span(kept["rto"]) if kept else UNKNOWN,
@@ -313,14 +313,14 @@ def version(facts: Json) -> str:
     return str(live["image"]).rpartition(":")[2] if live else "-"
 
 
-def _since(at: str, now: str) -> Optional[float]:
-    began, ended = moment(at), moment(now)
+def _between(first: str, second: str) -> Optional[float]:
+    began, ended = moment(first), moment(second)
     return (ended - began).total_seconds() if began and ended else None
 
 
 def _until(timers: Mapping[str, str], now: str) -> Optional[float]:
     """Return the seconds until the next run of any timer."""
-    left = [_since(now, at) for at in timers.values() if at]
+    left = [_between(now, at) for at in timers.values() if at]
     return min((seconds for seconds in left if seconds is not None), default=None)
 
 
