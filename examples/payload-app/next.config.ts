@@ -5,8 +5,6 @@ import type { NextConfig } from 'next'
 const nextConfig: NextConfig = {
   // The image holds .next/standalone only: the server and the packages it really needs.
   output: 'standalone',
-  // Pages that are made anew stay in memory: the container's files may be read-only, and end with it.
-  experimental: { isrFlushToDisk: false },
 }
 
 export default withPayload(nextConfig)

@@ -294,7 +294,7 @@ def test_a_success_is_told_when_that_is_wanted(app: App, listener: Listener) -> 
 def test_a_success_with_a_caution_is_told_without_being_asked_for(app: App, listener: Listener) -> None:
     variables = listener.variables(docker_vps_env={"A": "cautious"}, docker_vps_proxy_reload_command=["false"])
     played = app.deploy(**variables).succeeded()
-    path, news = listener.heard[-1]
+    path, news = listener.heard[-2]
     assert (path, news["success"]) == (f"/{SECRET_PATH}/hook", True)
     (caution,) = news["cautions"]
     assert caution.startswith("The proxy may look for the old address: The command false ended with code 1")

@@ -109,7 +109,10 @@ def refused_writes(lines: Sequence[str]) -> str:
         f'"{short(refused[-1].strip(), _SHOWN)}". '
     )
     if _PAGES.search(refused[-1]):
-        return f"{seen}Pages are kept in memory as well: put experimental.isrFlushToDisk: false into its next.config."
+        return (
+            f"{seen}Pages are kept in memory as well; experimental.isrFlushToDisk: false in its next.config ends these "
+            "lines, and the cache of resized pictures with them."
+        )
     return f"{seen}Name the directory in {setting('tmpfs')}, unless it can do without."
 
 
