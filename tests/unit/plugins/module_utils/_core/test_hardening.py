@@ -113,8 +113,8 @@ def test_pages_that_could_not_be_kept() -> None:
     lines = ["ready", line, "  errno: -30,", "  code: 'EROFS',", "  syscall: 'open',", "}"]
     assert refused_writes(lines) == (
         f'Its root is read-only, and 1 line of its log since its start tell of that, the last "{line}". '
-        "Pages are kept in memory as well; experimental.isrFlushToDisk: false in its next.config ends these lines, and the "
-        "cache of resized pictures with them."
+        "Pages are kept in memory as well; experimental.isrFlushToDisk: false in its next.config ends these lines, and "
+        "the cache of resized pictures with them."
     )
 
 
