@@ -48,7 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             DockerVpsError: the file cannot be read or written.
         """
         before = files.read(path)
-        wanted = files.Kept(page, 0o644, os.geteuid(), os.getegid())
+        wanted = files.own(page, 0o644)
         texts = {"before": status_page.timeless(before.text) if before else "", "after": status_page.timeless(page)}
         changed = texts["before"] != texts["after"] or (before is not None and before.mode != wanted.mode)
         if not self._task.check_mode:

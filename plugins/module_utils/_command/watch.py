@@ -172,7 +172,7 @@ def _measured(wanted: Watch, seen: Seen, now: datetime, failed: bool) -> List[st
                 f"The directory of metrics {wanted.metrics} is not there. Install node_exporter, which reads it, or "
                 f"mend {setting('metrics_directory')}."
             )
-        files.replace(os.path.join(wanted.metrics, name), files.Kept(text, 0o644, os.geteuid(), os.getegid()))
+        files.replace(os.path.join(wanted.metrics, name), files.own(text, 0o644))
     except DockerVpsError as error:
         return [error.message]
     return []

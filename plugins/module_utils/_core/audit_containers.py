@@ -8,10 +8,11 @@ proc_pid_status(5) does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Callable, Collection, Iterable, Mapping, NamedTuple, Sequence
 
 from .audit import CannotTell, Rule, Verdict
+from .clock import instant
 from .secrets import password_in, sounds_secret
 from .text import listed
 
@@ -294,7 +295,7 @@ def _tag(app: Json) -> Verdict:
 
 
 def _age(image: Json, now: datetime, most: float) -> Verdict:
-    made = datetime.strptime(image["Created"][:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    made = instant(image["Created"])
     if made.year < _OLDEST:
         raise CannotTell(f"the image says that it was made in {made.year}")
     days = (now - made).total_seconds() / 86400

@@ -17,6 +17,7 @@ from .._core.health import snapshot
 from .._core.releases import Release, made_of
 from .._core.remedies import play
 from .._core.secrets import Mask, secrets_of
+from .._engine.watched_host import WatchedHost
 from .._store import files, watch_state
 from .._store.releases import ENVIRONMENT, Releases
 from .._store.sets import Sets
@@ -199,15 +200,14 @@ def _disks(places: Iterable[str]) -> Iterable[dict[str, Any]]:
     known = set()
     for place in places:
         path = files.nearest(place)
-        device = os.stat(path).st_dev
+        device, facts = WatchedHost().disk(path)
         if device in known:
             continue
         known.add(device)
-        facts = os.statvfs(path)
         yield {
             "path": path,
-            "used": (facts.f_blocks - facts.f_bfree) * facts.f_frsize,
-            "free": facts.f_bavail * facts.f_frsize,
-            "inodes": facts.f_files,
-            "inodes_free": facts.f_favail,
+            "used": facts.total - facts.free,
+            "free": facts.free,
+            "inodes": facts.inodes,
+            "inodes_free": facts.inodes_free,
         }

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar, Union
 
 from .._backup import job_history
 from .._backup.ownership import app_of
 from .._core import heal, public_check
 from .._core.audit import CannotTell, Unseen
-from .._core.clock import WallClock
+from .._core.clock import WallClock, instant
 from .._core.deploy_lock import LockRules, Owner
 from .._core.errors import DockerVpsError
 from .._core.heal import Case, Decision, HealRules
@@ -356,7 +355,8 @@ class _Gathering:
         if seen.state == "exited":
             ended = f"{seen.id} {state.get('FinishedAt', '')}"
             stopped = self._stopped(seen.id, ended)
-        age = self.world.clock.utc().timestamp() - _epoch(str(state.get("StartedAt") or inspected.get("Created")))
+        started = instant(str(state.get("StartedAt") or inspected.get("Created")))
+        age = (self.world.clock.utc() - started).total_seconds()
         return AppFacts(seen, () if well else self._log(), stopped, ended, max(age, 0.0), self._log_bytes())
 
     def _stopped(self, container: str, ended: str) -> Optional[bool]:
@@ -464,9 +464,9 @@ class _Gathering:
     def _backups(self) -> BackupFacts:
         now = self.world.clock.utc()
         manifests = [kept for kept in self.world.sets.listing().sets if kept.time <= now and not kept.imported]
-        drills = [_epoch(drill.at) for kept in manifests for drill in kept.manifest.drills if drill.passed]
+        drills = [instant(drill.at).timestamp() for kept in manifests for drill in kept.manifest.drills if drill.passed]
         run = job_history.read(self.world.sets.directory).get("drill")
-        drills += [_epoch(run.at)] if run and run.success else []
+        drills += [instant(run.at).timestamp()] if run and run.success else []
         last = manifests[0] if manifests else None
         own = self.params.database.partition("/")[0]
         media = sum(each.plain_bytes for each in last.manifest.archives if each.name != own) if last else 0
@@ -495,8 +495,3 @@ class _Gathering:
 def _table(text: str) -> dict[str, int]:
     """Return a file of the kernel in which each line has a name and a number."""
     return {name: int(number) for name, number in (line.split() for line in text.splitlines())}
-
-
-def _epoch(text: str) -> float:
-    """Return a time (RFC 3339, UTC) in seconds since 1970, without parts of a second."""
-    return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, TypeVar
 
@@ -69,7 +68,7 @@ def write(path: str, remembered: Remembered) -> None:
         DockerVpsError: it cannot be written; what was there before is untouched.
     """
     text = json.dumps({"format": FORMAT, **asdict(remembered)}, separators=(",", ":")) + "\n"
-    files.replace(path, files.Kept(text, 0o600, os.geteuid(), os.getegid()))
+    files.replace(path, files.own(text))
 
 
 def _parsed(given: Mapping[str, Any]) -> Remembered:

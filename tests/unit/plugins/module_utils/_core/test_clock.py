@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.clock import WallClock
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.clock import WallClock, instant
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 
@@ -12,3 +14,10 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Fake
 @pytest.mark.parametrize("clock", [SystemClock, FakeWallClock])
 def test_a_clock_has_it_all(clock: type) -> None:
     assert {name for name in vars(WallClock) | vars(WallClock.__mro__[1]) if name[0] != "_"} <= set(dir(clock))
+
+
+@pytest.mark.parametrize("text", ["2026-02-01T02:00:05Z", "2026-02-01T02:00:05.123456789Z"])
+def test_a_time_that_others_write(text: str) -> None:
+    assert instant(text) == datetime(2026, 2, 1, 2, 0, 5, tzinfo=timezone.utc)
+    with pytest.raises(ValueError, match="does not match"):
+        instant("None")
