@@ -24,6 +24,10 @@ options:
   sets_directory:
     description: The directory of the backup sets on the managed host; V(/var/backups/<app>) when not given.
     type: path
+  max_disk:
+    description: Percent of a disk, of its bytes or of its inodes, that may be used.
+    type: float
+    default: 90
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
   - ptnextjs.docker_vps.engine
@@ -129,7 +133,7 @@ from ..module_utils._release.app_status import Params, StatusWorld, run
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
-    return Params(given["app"], given["container"] or f"{given['app']}-app")
+    return Params(given["app"], given["container"] or f"{given['app']}-app", given["max_disk"])
 
 
 def main() -> None:
@@ -139,6 +143,7 @@ def main() -> None:
             **PLACE_ARGUMENTS,
             "container": {"type": "str"},
             "sets_directory": {"type": "path"},
+            "max_disk": {"type": "float", "default": 90},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

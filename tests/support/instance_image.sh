@@ -77,7 +77,7 @@ RUN set -eu; \
         engine="docker.io/$ENGINE docker-cli/$ENGINE docker-compose/$ENGINE docker-buildx/$ENGINE"; \
     fi; \
     apt-get update -q; \
-    packages="python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd $engine"; \
+    packages="python3 python3-apt python3-docker python3-zstandard sqlite3 restic zstd ufw $engine"; \
     [ -z "$BARE" ] || packages=""; \
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
         systemd systemd-sysv dbus iproute2 iptables procps openssh-server $packages; \

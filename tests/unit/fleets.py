@@ -76,7 +76,7 @@ def facts_of(days: int = 30, known: int = 5, **changes: Any) -> dict[str, Any]:
         "not_looked_at": {},
         **changes,
     }
-    return {**facts, "findings": findings(facts)}
+    return {**facts, "findings": findings(facts, 90)}
 
 
 def blind(why: str = "the engine is away") -> dict[str, Any]:

@@ -8,9 +8,10 @@ The facts of a host are JSON (see the module app_status_info). What could not be
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
+from .clock import instant
 from .remedies import play
 from .text import counted, listed, short
 
@@ -28,7 +29,6 @@ PROOFS: Mapping[str, str] = {
 
 WIDTH = 100
 """Characters of a line of the table."""
-FULL = 90  # percent of a disk
 UNKNOWN = "?"
 _UNWRAPPED = 72  # characters of a line with single spaces, at which the output of Ansible as YAML is wrapped
 _LONGEST = 300  # characters of a sentence
@@ -115,9 +115,10 @@ def _became(release: Json, current: str, under_way: Sequence[str]) -> str:
     return "live" if release["id"] == current and release["result"] == "healthy" else str(release["result"])
 
 
-def findings(facts: Json) -> list[str]:
-    """Return what is wrong, one sentence each, the most urgent first."""
-    return [*_of_container(facts), *_of_release(facts), *_of_backup(facts), *_of_disks(facts), *_of_watch(facts)]
+def findings(facts: Json, most_disk: float) -> list[str]:
+    """Return what is wrong, one sentence each, the most urgent first; of a disk so many percent may be used."""
+    disks = _of_disks(facts, most_disk)
+    return [*_of_container(facts), *_of_release(facts), *_of_backup(facts), *disks, *_of_watch(facts)]
 
 
 def _of_container(facts: Json) -> Iterator[str]:
@@ -150,11 +151,11 @@ def _of_backup(facts: Json) -> Iterator[str]:
             yield f"The last {job} at {run['at'] or 'an unknown time'} failed: {run['message']}"
 
 
-def _of_disks(facts: Json) -> Iterator[str]:
+def _of_disks(facts: Json, most: float) -> Iterator[str]:
     for disk in facts["disks"] or ():
-        if used(disk) >= FULL:
+        if used(disk) >= most:
             yield f"The disk of {disk['path']} is {used(disk)} % full."
-        if disk["inodes"] and disk["inodes_free"] * 100 <= disk["inodes"] * (100 - FULL):
+        if disk["inodes"] and disk["inodes_free"] * 100 <= disk["inodes"] * (100 - most):
             yield f"The disk of {disk['path']} has {counted(disk['inodes_free'], 'inode')} left."
 
 
@@ -325,9 +326,9 @@ def _until(timers: Mapping[str, str], now: str) -> Optional[float]:
 
 
 def moment(text: str) -> Optional[datetime]:
-    """Return a time (UTC) of JSON, None when it is none; fractions of seconds are cut off."""
+    """Return a time (UTC) as instant does, None when it is none."""
     try:
-        return datetime.strptime(re.sub(r"\.\d+Z$", "Z", text), _ISO).replace(tzinfo=timezone.utc)
+        return instant(text)
     except ValueError:
         return None
 

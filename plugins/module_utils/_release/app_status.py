@@ -47,10 +47,11 @@ class StatusEngine(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """What to look at."""
+    """What to look at, and from how many percent used on a disk is told of."""
 
     app: str
     container: str
+    most_disk: float = 90
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class StatusWorld:
 def run(params: Params, world: StatusWorld) -> dict[str, Any]:
     """Return the facts; a part that could not be looked at is None there, and ``not_looked_at`` says why."""
     facts: dict[str, Any] = _masked(_Look(params, world).all(), _mask(world.releases))
-    return {**facts, "findings": status.findings(facts)}
+    return {**facts, "findings": status.findings(facts, params.most_disk)}
 
 
 def _masked(value: Any, mask: Callable[[str], str], sentence: bool = False) -> Any:

@@ -11,8 +11,8 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import Eng
 
 
 def test_params_are_read() -> None:
-    assert params_of({"app": "shop", "container": None}) == Params("shop", "shop-app")
-    assert params_of({"app": "shop", "container": "other"}) == Params("shop", "other")
+    assert params_of({"app": "shop", "container": None, "max_disk": 90.0}) == Params("shop", "shop-app")
+    assert params_of({"app": "shop", "container": "other", "max_disk": 80.0}) == Params("shop", "other", 80)
 
 
 def test_main(exit_of: Any, serve_engine: Callable[..., EngineServer], tmp_path: Path) -> None:

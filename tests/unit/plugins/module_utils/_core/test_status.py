@@ -119,6 +119,12 @@ def test_what_is_found(changes: Mapping[str, Any], expected: str) -> None:
     assert found.startswith(expected)
 
 
+def test_how_full_a_disk_may_be_is_a_choice() -> None:
+    facts = facts_of(disks=[disk(used=70, free=30, inodes=100, inodes_free=30)])
+    assert status.findings(facts, 71) == []
+    assert len(status.findings(facts, 70)) == 2
+
+
 def test_what_is_found_of_backups() -> None:
     kept = facts_of(days=0)["backup"]
     runs = {"verify": {"at": "", "success": False, "message": "killed"}, "drill": {"success": True}}
