@@ -6,6 +6,8 @@ from __future__ import annotations
 from testinfra.host import Host
 
 NOTES = "/root/notes"
+JOBS = ("backup", "drill", "recover", "verify", "watch")
+"""What an application has timers of."""
 
 
 def timers(host: Host, app: str) -> list[str]:

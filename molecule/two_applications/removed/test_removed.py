@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from testinfra.host import Host
-from two_applications import assert_blog_untouched, timers
+from two_applications import JOBS, assert_blog_untouched, timers
 from vps import releases, set_ids
 
 
@@ -19,7 +19,7 @@ def test_nothing_is_left_of_shop_but_its_backups(host: Host) -> None:
 
 
 def test_the_timers_of_blog_stay(host: Host) -> None:
-    assert len(timers(host, "blog")) == 4
+    assert timers(host, "blog") == [f"blog-{job}.timer" for job in JOBS]
 
 
 def test_another_deploy_of_blog_changes_nothing(host: Host) -> None:

@@ -6,10 +6,8 @@ from __future__ import annotations
 import json
 
 from testinfra.host import Host
-from two_applications import assert_blog_untouched, timers
+from two_applications import JOBS, assert_blog_untouched, timers
 from vps import columns, query, releases, set_ids
-
-JOBS = ("backup", "drill", "recover", "verify", "watch")
 
 
 def test_shop_is_updated_and_restored(host: Host) -> None:
