@@ -72,8 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Iterator[Si
         "docker_vps_health_wait": 60,
         "docker_vps_read_only": True,
     }
-    # Named as in the other module, whose build of the same sources is then used again.
-    app = App("acceptance", tmp_path_factory.mktemp("acceptance"), **variables)
+    app = App("site", tmp_path_factory.mktemp("acceptance"), **variables)
     app.remove()
     try:
         app.deploy().succeeded()
@@ -127,7 +126,7 @@ def test_10_a_migration_that_fails_half_way_takes_no_data_along(site: Site, sour
     site.app.becomes_healthy()
     assert inspect(site.app.container)["Image"] == image
 
-    message = re.search(r"Release (\d{8}-\d{6}), acceptance-app:\w+, failed\. [^\n]+", failed.text)
+    message = re.search(r"Release (\d{8}-\d{6}), site-app:\w+, failed\. [^\n]+", failed.text)
     assert message, failed.output
     assert "was put back and is healthy" in message[0]
     assert "The data is as it was before." in message[0]

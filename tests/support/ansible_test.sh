@@ -7,6 +7,8 @@
 # is. CORE=2.20 takes this one only, installed for PYTHON (python3). On the Python of .venv make unit runs the
 # unit tests, so here that ansible-core runs them on TARGET, or else on the oldest Python that managed hosts may have.
 # The arguments are ansible-test's own, for example --test pylint.
+#
+# Modules are imported with the oldest, the newest and the own Python; with NEWEST=1 with each that is there.
 set -euo pipefail
 
 command="$1"
@@ -62,6 +64,17 @@ copy() {
     git init --quiet "$1/$collection"
 }
 
+# few_pythons VERSION: the configuration that leaves the versions between the oldest, this one and the newest out.
+few_pythons() {
+    "$root/.venv/bin/python" - "$1" <<'PYTHON'
+import sys
+from ansible_test._util.target.common.constants import CONTROLLER_PYTHON_VERSIONS, REMOTE_ONLY_PYTHON_VERSIONS
+versions = [*REMOTE_ONLY_PYTHON_VERSIONS, *CONTROLLER_PYTHON_VERSIONS]
+between = [version for version in versions[1:-1] if version != sys.argv[1]]
+print("modules: {python_requires: '%s'}" % ",".join([">=" + versions[0], *("!=%s.*" % version for version in between)]))
+PYTHON
+}
+
 # home HOME VENV: what ansible-test wants below its HOME. It keeps its virtual environments there too, so a second run is
 # fast, and two that run at once each need a HOME of their own.
 home() {
@@ -85,11 +98,13 @@ from ansible_test._internal.python_requirements import get_venv_packages
 print(get_venv_packages(types.SimpleNamespace(version=""))["pip"])')"
     local wheel="$home/.ansible/test/cache/pip-$pip_version-py3-none-any.whl"
     [ -f "$wheel" ] || "$python" -m pip download --quiet --no-deps --dest "${wheel%/*}" "pip==$pip_version"
+    # As files: what Python imports of an archive it compiles each time.
+    [ -d "${wheel%.whl}" ] || "$python" -m zipfile -e "$wheel" "${wheel%.whl}"
     cat >"$home/.ansible/test/cache/get_pip_${pip_version//./_}.py" <<PYTHON
 import sys
-sys.path.insert(0, "$wheel")
+sys.path.insert(0, "${wheel%.whl}")
 from pip._internal.cli.main import main
-sys.exit(main(["install", *(option for option in sys.argv[1:] if option not in ("--no-setuptools", "--no-wheel"))]))
+sys.exit(main(["install", "--no-compile", "--ignore-installed", *(option for option in sys.argv[1:] if option not in ("--no-setuptools", "--no-wheel"))]))
 PYTHON
 }
 
@@ -102,7 +117,10 @@ run_with() {
     copy "$place"
     home "$home" "$venv"
     case "$command" in
-        sanity) set -- --controller "origin:python=$version" "$@" ;;
+        sanity)
+            set -- --controller "origin:python=$version" "$@"
+            [ -n "${NEWEST:-}" ] || few_pythons "$version" >"$place/$collection/tests/config.yml"
+            ;;
         *)
             # In environments of its own: otherwise it installs what tests need into the interpreter itself.
             set -- --requirements --controller "origin:python=venv/$version" --target-python "venv/${TARGET:-$version}" "$@"
