@@ -7,6 +7,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import restore
@@ -21,7 +22,11 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.databa
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, tree
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import (
+    DatabaseFacts,
+    ExaminationLimits,
+    Examiner,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
     UNCHECKABLE,
@@ -125,16 +130,26 @@ def test_an_upload_that_is_costly_to_examine_is_not_examined_for_long(shop: Shop
 def test_the_time_for_all_uploads_is_bounded(shop: Shop) -> None:
     for number in range(3):
         filled(shop.media / f"{number}.db")
-    times = iter([0.0, 30.0])
+    times = iter([0.0, 58.0, 59.0])
     clock = FakeClock()
     clock.now = lambda: next(times, 60.0)  # type: ignore[method-assign]
-    with Examiner() as examiner:
+    seconds = []
+
+    class Patient(Examiner):
+        """One that takes the time that it needs, on a machine that is busy, too."""
+
+        def facts(self, path: str, **limited: Any) -> DatabaseFacts:
+            seconds.append(limited["limits"].seconds)
+            return super().facts(path, limits=ExaminationLimits(60.0, limited["limits"].memory))
+
+    with Patient() as examiner:
         found = list(examined(str(shop.media), ["0.db", "1.db", "gone.db", "2.db"], examiner, clock, 60.0))
     assert [(one.path, one.check) for one in found] == [
         ("0.db", SOUND),
         ("1.db", SOUND),
         ("2.db", NOT_CHECKED),
     ]
+    assert seconds == [5.0, 2.0]
     assert found[-1].why == "60 seconds did not suffice for so many databases"
 
 
