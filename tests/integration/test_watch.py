@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watch on a real engine: a container is killed, hangs or is unhealthy, and a webhook and a mailbox hear of it."""
+"""The watch on a real engine: a container is killed, hangs or is unhealthy, a disk fills, a certificate ends, and a
+webhook and a mailbox hear of it.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import socket
+import ssl
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -15,7 +19,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import CommandWorld, connected, main
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
-from lab import docker, image_of, inspect, until
+from certificates import certificate
+from lab import docker, image_of, inspect, run, until
 from prometheus_client.parser import text_string_to_metric_families
 
 NAME = "it-watch-app"
@@ -68,6 +73,11 @@ class Watching:
             },
         }
         self.config.write_text(json.dumps(given))
+
+    def change(self, **watch: Any) -> None:
+        """Configure it otherwise."""
+        given = json.loads(self.config.read_text())
+        self.config.write_text(json.dumps({**given, "watch": {**given["watch"], **watch}}))
 
     def look(self) -> Any:
         out, err = io.StringIO(), io.StringIO()
@@ -168,6 +178,70 @@ def test_what_is_paused_or_stopped_is_told_and_left_alone(watching: Watching) ->
     docker("stop", NAME)
     assert [watching.look()["healed"] for _turn in range(3)] == [f"{NAME} is left alone: somebody stopped it."] * 3
     assert inspect(NAME)["State"]["Status"] == "exited"
+
+
+class Site:
+    """Answers over TLS with one certificate and then another."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.context = place, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.days(100)
+        self.server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+        self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://localhost:{self.server.server_port}/"
+
+    def days(self, left: int) -> None:
+        """Have a certificate that was made 300 days ago and ends in so many; everybody trusts it."""
+        pem, key = certificate(self.place, "localhost", days=left)
+        (self.place / "both").write_text(key + pem)
+        self.context.load_cert_chain(self.place / "both")
+        os.environ["SSL_CERT_FILE"] = str(self.place / "pem")
+
+
+@pytest.fixture
+def site(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    site = Site(tmp_path_factory.mktemp("site"))
+    threading.Thread(target=site.server.serve_forever, daemon=True).start()
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+
+
+def test_a_disk_that_fills_and_a_certificate_that_ends_are_told_once_and_together(
+    watching: Watching, site: Site
+) -> None:
+    disk = watching.place / "sets"
+    disk.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", str(disk))
+    try:
+        thresholds = {"backup": 0, "proof": 0, "disk": 100, "disk_full": 101, "disk_floor": 0}
+        watching.change(url=site.url, thresholds=thresholds)
+        watching.is_now("healthy")
+        watching.look()
+        # Whatever this machine's own disks have: this one is filled beyond what is allowed, and they are not.
+        limit = max([*map(percent, ("/", docker("info", "--format", "{{.DockerRootDir}}"))), 90]) + 0.5
+        watching.change(url=site.url, thresholds={**thresholds, "disk": limit})
+        (disk / "filler").write_bytes(bytes(int(10.2 * 2**20 * limit / 100)))
+        site.days(20)
+        for _turn in range(4):
+            watching.look()
+        (disk / "filler").unlink()
+        site.days(290)
+        for _turn in range(4):
+            watching.look()
+    finally:
+        run("umount", str(disk))
+    names = ("certificate-ends", f"disk-low:{disk}")
+    told = [sorted(one for one in news if one.startswith(names)) for news in watching.heard.posted]
+    assert [news for news in told if news] == [[f"{name} {what}" for name in names] for what in ("began", "ended")]
+
+
+def percent(place: str) -> float:
+    """Return how much of a disk is used, as df counts."""
+    facts = os.statvfs(place)
+    used = facts.f_blocks - facts.f_bfree
+    return 100 * used / (used + facts.f_bavail)
 
 
 @pytest.mark.skipif(not CGROUPS_2, reason="only control groups of version 2 tell of it")
