@@ -9,7 +9,7 @@ from testinfra.host import Host
 from two_applications import assert_blog_untouched, timers
 from vps import columns, query, releases, set_ids
 
-JOBS = ("backup", "drill", "recover", "verify")
+JOBS = ("backup", "drill", "maintenance", "recover", "verify", "watch")
 
 
 def test_shop_is_updated_and_restored(host: Host) -> None:

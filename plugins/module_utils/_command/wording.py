@@ -14,6 +14,7 @@ _JOBS = {
     "recover": "recover",
     "restore": "restore",
     "restore_drill": "drill",
+    "verify": "verify",
 }
 _KEYS = {
     "backup_directory": "directory",
