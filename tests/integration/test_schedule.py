@@ -155,7 +155,7 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"docker_vps_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
             {"docker_vps_notify_pings": {"prune": "http://radish"}},
-            "one or more of the jobs backup, verify, drill, recover, watch",
+            "one or more of the jobs backup, verify, drill, recover, watch, maintenance",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from .._core import remedies
 _JOBS = {
     "backup": "backup",
     "backup_list": "list",
+    "maintenance": "maintenance",
     "prune": "prune",
     "recover": "recover",
     "restore": "restore",

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import AbstractSet, Any, List, Mapping, Optional, Sequence
 
 from .clock import instant
-from .remedies import play
+from .remedies import play, setting
 from .text import counted, size
 
 WORTH_PERCENT = 20
@@ -149,6 +149,7 @@ class DueAfter:
 
 def due(ages: Ages, after: DueAfter) -> List[str]:
     """Return what is due, one sentence each."""
+    fresh = f"{play('update')} with {setting('base_refresh', 'always')}"
     rows = (
         ("The newest backup set is {} old", "There is no backup set", ages.backup, after.backup, play("backup")),
         (
@@ -159,7 +160,7 @@ def due(ages: Ages, after: DueAfter) -> List[str]:
             play("restore_drill"),
         ),
         ("All sets were last read {} ago", "The sets were never read in full", ages.read, after.read, play("verify")),
-        ("The image of the application is {} old", "", ages.image, after.image, play("maintenance")),
+        ("The image of the application is {} old", "", ages.image, after.image, fresh),
     )
     found = []
     for old, never, age, limit, remedy in rows:

@@ -243,7 +243,8 @@ class _Upkeep:
         kept = [each for each in self.world.sets.listing().sets if each.time <= now and not each.imported]
         runs = {job: run.at for job, run in job_history.read(self.world.sets.directory).items() if run.success}
         drills = [drill.at for each in kept for drill in each.manifest.drills if drill.passed]
-        image = engine.image(str((engine.container(self.params.container) or {}).get("Image") or ""))
+        container = engine.container(self.params.container)
+        image = engine.image(container["Image"]) if container else None
         ages = Ages(
             backup=(now - kept[0].time).total_seconds() if kept else None,
             proof=_age(now, *drills, runs.get("drill")),

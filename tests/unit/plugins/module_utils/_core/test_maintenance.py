@@ -72,7 +72,7 @@ def test_what_is_due() -> None:
         "The newest backup set is 27 hours old: ⟦play backup⟧ is due.",
         "A restore last proved a set 36 days ago: ⟦play restore_drill⟧ is due.",
         "All sets were last read 9 days ago: ⟦play verify⟧ is due.",
-        "The image of the application is 91 days old: ⟦play maintenance⟧ is due.",
+        "The image of the application is 91 days old: ⟦play update⟧ with ⟦setting base_refresh always⟧ is due.",
     ]
     assert due(Ages(None, None, None, None), DueAfter()) == [
         "There is no backup set: ⟦play backup⟧ is due.",

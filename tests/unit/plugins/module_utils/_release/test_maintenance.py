@@ -51,6 +51,7 @@ class FakeMaintainedEngine(FakeVolumeEngine):
         return [{**one, "ImageID": self.on_image.get(one["Id"], "")} for one in self.containers.values()]
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
+        assert name, "the SDK refuses to ask"
         return self.images.get(name)
 
     def unnamed(self) -> Sequence[Mapping[str, Any]]:
