@@ -229,6 +229,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
         after=DueAfter(
             backup=given["due_backup_hours"] * 3600.0,
             proof=given["due_proof_days"] * 86400.0,
+            read=0.0,  # known only of the job of a timer
             image=given["due_image_days"] * 86400.0,
         ),
     )

@@ -30,7 +30,7 @@ GIVEN: dict[str, Any] = {
 
 def test_parameters() -> None:
     params = host_maintenance.params_of(GIVEN)
-    assert (params.container, params.log_bytes, params.after) == ("shop-app", 2 << 20, DueAfter())
+    assert (params.container, params.log_bytes, params.after) == ("shop-app", 2 << 20, DueAfter(read=0.0))
     assert (params.databases.volumes, params.databases.vacuum, params.databases.within) == ({"db": "shop-db"}, True, 5)
     assert host_maintenance.params_of({**GIVEN, "container": "web", "volumes": {}}).container == "web"
 
