@@ -131,7 +131,7 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
         ["@reboot", "root", "nice", "-n", "10", str(scheduled.program)],
         [*["*/5", "*", "*", "*", "*"], "root"],
     ]
-    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover", "watch"]
+    assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover", "watch", "maintenance"]
     assert scheduled.cron.stat().st_mode & 0o777 == 0o644
 
 
@@ -155,7 +155,7 @@ def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled:
         ({"docker_vps_notify_webhook": "radish"}, "docker_vps_notify_webhook must be an http:// or https:// address"),
         (
             {"docker_vps_notify_pings": {"prune": "http://radish"}},
-            "one or more of the jobs backup, verify, drill, recover, watch",
+            "one or more of the jobs backup, verify, drill, recover, watch, maintenance",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
         f"it-schedule-{job}.{kind}"
-        for job in ("backup", "drill", "recover", "verify", "watch")
+        for job in ("backup", "drill", "maintenance", "recover", "verify", "watch")
         for kind in ("service", "timer")
     ]
     for unit in units:
@@ -301,7 +301,7 @@ def zones() -> list[str]:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_every_calendar_comes_once_in_all_time_zones() -> None:
     defaults = yaml.safe_load((ROOT / "roles/common/defaults/main.yml").read_text())
-    steps = {"backup": {1}, "verify": {7}, "drill": {28, 29, 30, 31}}
+    steps = {"backup": {1}, "verify": {7}, "drill": {28, 29, 30, 31}, "maintenance": {28, 29, 30, 31}}
     everywhere = zones()
     assert len(everywhere) > 40
     for job, days in steps.items():

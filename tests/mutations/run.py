@@ -80,6 +80,13 @@ MUTANTS = [
         "module_utils/_core/test_heal.py",
     ),
     in_plugin(
+        "host_maintenance: images of releases on record are removed",
+        "module_utils/_core/maintenance.py",
+        "image.id not in used and image.identity not in released",
+        "image.id not in used",
+        "module_utils/_core/test_maintenance.py",
+    ),
+    in_plugin(
         "host_audit: what could not be looked at is ok",
         "module_utils/_core/audit.py",
         "        return NOT_LOOKED_AT, unseen[0]",

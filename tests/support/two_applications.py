@@ -6,7 +6,7 @@ from __future__ import annotations
 from testinfra.host import Host
 
 NOTES = "/root/notes"
-JOBS = ("backup", "drill", "recover", "verify", "watch")
+JOBS = ("backup", "drill", "maintenance", "recover", "verify", "watch")
 """What an application has timers of."""
 
 

@@ -110,6 +110,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_image_sbom import (
     World as SbomWorld,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_maintenance import Maintained
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_reverse_proxy import (
     SHOP as SHOP_SITE,
 )
@@ -120,6 +121,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
     World as ProxyWorld,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_watch import Watched
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._store.test_sqlite_upkeep import filled
 from ansible_collections.ptnextjs.docker_vps.tests.unit.repositories import Author, Host
 
 
@@ -343,6 +345,13 @@ def result_of_host_watch(place: Path) -> dict[str, Any]:
     return watch.run(watched.params, watched.world, watch.NEVER, check_mode=False)
 
 
+def result_of_host_maintenance(place: Path) -> dict[str, Any]:
+    maintained = Maintained(place)
+    filled(maintained.db / "payload.db")
+    maintained.engine.add_image("sha256:9", 5)
+    return maintained.maintain()
+
+
 def result_of_image_export(place: Path) -> dict[str, Any]:
     params = image_export.Params("shop:1", str(place))
     result = image_export.run(params, FakeImageEngine(images={"shop:1": built(b"base")}), check_mode=False)
@@ -542,6 +551,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "host_audit": result_of_host_audit,
     "host_watch": result_of_host_watch,
     "host_info": result_of_host_info,
+    "host_maintenance": result_of_host_maintenance,
     "image_export": result_of_image_export,
     "image_import": result_of_image_import,
     "image_pull": result_of_image_pull,

@@ -8,7 +8,7 @@ import json
 import pytest
 from testinfra.host import Host
 
-JOBS = ("backup", "verify", "drill")
+JOBS = ("backup", "verify", "drill", "maintenance")
 BACKUPS = "/var/backups/ptnextjs"
 
 
@@ -49,6 +49,15 @@ def test_a_watch_looks_at_the_host(host: Host) -> None:
     assert "backup" not in json.loads(done.stdout)["results"]["watch"]["not_looked_at"]
 
 
+def test_maintenance_does_and_tells_and_has_nothing_to_do_a_second_time(host: Host) -> None:
+    command = "/opt/ptnextjs/bin/docker-vps --json maintenance"
+    told = json.loads(host.check_output(f"{command} --check"))["results"]["maintenance"]
+    done = json.loads(host.check_output(command))["results"]["maintenance"]
+    assert {**told, "seconds": 0, "summary": []} == {**done, "seconds": 0, "summary": []}
+    assert (done["changed"], done["cautions"]) == (False, [])
+    assert " freed in " in journal(host, "maintenance")
+
+
 def test_what_was_interrupted_is_recovered_when_the_host_starts(host: Host) -> None:
     assert host.service("ptnextjs-recover.timer").is_enabled
     assert "OnActiveUSec=10s" in host.check_output("systemctl show ptnextjs-recover.timer --property TimersMonotonic")
@@ -85,7 +94,12 @@ def test_the_journal_and_the_status_say_why_a_job_failed(host: Host) -> None:
     why = "There is no env file /opt/ptnextjs/.env.production"
     assert why in journal(host, "drill")
     status = host.run("/opt/ptnextjs/bin/docker-vps status")
-    assert [line.split(",")[0] for line in status.stdout.splitlines()] == ["backup: ok", "verify: ok", "drill: FAILED"]
+    assert [line.split(",")[0] for line in status.stdout.splitlines()] == [
+        "backup: ok",
+        "verify: ok",
+        "drill: FAILED",
+        "maintenance: ok",
+    ]
     assert (status.rc, why in status.stdout) == (1, True)
 
 

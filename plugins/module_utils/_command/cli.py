@@ -14,14 +14,16 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
-from .._backup import backup, drill, job_history, offsite, prune, restore, restore_source, verify
+from .._backup import backup, database_upkeep, drill, job_history, offsite, prune, restore, restore_source, verify
 from .._backup.uploads import UploadsQuery
 from .._core.alerts import AlertRules
 from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
+from .._core.deploy_lock import Held
 from .._core.errors import DockerVpsError
 from .._core.heal import HealRules
 from .._core.health import Start
+from .._core.maintenance import DueAfter
 from .._core.retention import Policy
 from .._core.watch import Thresholds
 from .._engine.compose import Compose
@@ -29,7 +31,7 @@ from .._engine.sdk import ANSWER_WITHIN, Address, Engine, SystemClock
 from .._engine.systemd import engine_start
 from .._engine.visitor import visit
 from .._engine.watched_host import WatchedHost
-from .._release import cutover, cutover_state, engine_restart
+from .._release import cutover, cutover_state, engine_restart, maintenance
 from .._release.public_check import Visitor
 from .._release.watch import Host, WatchWorld
 from .._release.watch import Params as WatchParams
@@ -42,7 +44,12 @@ from . import watch
 from .notify import notify_of, tell
 from .wording import worded
 
-SCHEDULED = ("backup", "verify", "drill")  # their runs are recorded, and reported to whom the configuration names
+SCHEDULED = (
+    "backup",
+    "verify",
+    "drill",
+    "maintenance",
+)  # their runs are recorded, and reported to whom the configuration names
 LOOK_AGAIN = 5.0  # seconds, for a lock that somebody holds
 WATCHED_WITHIN = 10  # seconds for an answer of the engine to a watch, which must not wait long
 
@@ -99,12 +106,12 @@ def main(argv: Sequence[str], config: str, world: CommandWorld) -> int:
 
     def ended(problem: str, evidence: Mapping[str, Any]) -> int:
         seconds = round(world.clock.now() - began, 1)
-        if asked.job in SCHEDULED:
+        if app.recorded:
             message = problem.split("\n")[0] or " ".join(report.lines)  # without the log lines of a drill
             app.note(asked.job, job_history.Run(at, not problem, seconds, message, tuple(report.cautions)))
         return report.end(asked.job, seconds, problem, evidence)
 
-    with app.begun(asked.job):
+    with app.begun():
         try:
             for name, result in _JOBS[asked.job].steps(app):
                 report.step(name, result)
@@ -183,14 +190,14 @@ class _App:
         """Do a step, after waiting as long as asked for whoever else is at work.
 
         Raises:
-            Locked: they are still at work.
+            Locked, Held: they are still at work.
         """
         until = self.clock.now() + self.asked.wait
         shown = ""
         while True:
             try:
                 return step()
-            except Locked as error:
+            except (Locked, Held) as error:
                 if self.clock.now() >= until:
                     raise
                 busy = error.message
@@ -201,15 +208,20 @@ class _App:
             shown = busy
             self.clock.sleep(LOOK_AGAIN)
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the run is kept and reported."""
+        return self.asked.job in SCHEDULED and not self.asked.check
+
     @contextlib.contextmanager
-    def begun(self, job: str) -> Iterator[None]:
+    def begun(self) -> Iterator[None]:
         """Let it be known that a job is at work whose runs are kept; see runs.begun."""
-        if job not in SCHEDULED:
+        if not self.recorded:
             yield
             return
         with contextlib.suppress(DockerVpsError):  # the job itself will say so
             self.sets.prepare()
-        with job_history.begun(self.sets.directory, job):
+        with job_history.begun(self.sets.directory, self.asked.job):
             yield
 
     def note(self, job: str, run: job_history.Run) -> None:
@@ -365,6 +377,24 @@ def _watch_of(app: _App, given: Mapping[str, Any]) -> watch.Watch:
     return watch.Watch(params, rules, app.channels, place, socket.gethostname())
 
 
+def _maintenance(app: _App) -> Steps:
+    params = app.of(_maintenance_params)
+    world = maintenance.MaintenanceWorld(app.connect, app.clock, app.sets, _releases(app))
+    if app.asked.check:
+        yield "maintenance", maintenance.run(params, world, check_mode=True)
+        return
+    yield "maintenance", app.patiently(lambda: maintenance.run_alone(params, world))
+
+
+def _maintenance_params(given: Mapping[str, Any]) -> maintenance.Params:
+    wanted = dict(given["maintenance"])
+    tending = database_upkeep.Params(
+        given["backup"]["volumes"], given["backup"].get("database", ""), **wanted.pop("databases")
+    )
+    after = DueAfter(**wanted.pop("after"))
+    return maintenance.Params(app=given["app"], databases=tending, after=after, **wanted)
+
+
 def _status(app: _App) -> Steps:
     last = job_history.read(app.sets.directory)
     lines = [f"{job}: {last[job].summary() if job in last else 'never ran.'}" for job in SCHEDULED]
@@ -390,6 +420,7 @@ _JOBS: Mapping[str, _Job] = {
     "prune": _Job(_prune, "remove the sets that no rule keeps"),
     "list": _Job(_list, "show the sets"),
     "watch": _Job(_watch, "look at the application and its host once, and tell of what has changed"),
+    "maintenance": _Job(_maintenance, "remove what nobody needs any more, tend the databases, and say what is due"),
     "status": _Job(_status, "show how the last backup, verify and drill ended; fails when one failed"),
     "recover": _Job(
         _recover, "finish or undo what was interrupted; a timer does it when the host or the engine starts"
@@ -401,7 +432,7 @@ _JOBS: Mapping[str, _Job] = {
 def _parser(config: str) -> argparse.ArgumentParser:
     # The same options before and after the job, since nobody remembers the order at night.
     parser = argparse.ArgumentParser(prog="docker-vps", description=__doc__)
-    _add_common(parser, config=config, json=False, wait=0.0)
+    _add_common(parser, config=config, json=False, wait=0.0, check=False)
     after = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     _add_common(after)
     jobs = parser.add_subparsers(dest="job", metavar="JOB", required=True)
@@ -411,6 +442,8 @@ def _parser(config: str) -> argparse.ArgumentParser:
             subparser.add_argument(
                 "--accept-loss", action="store_true", help="what is gone since earlier sets is gone for good"
             )
+        if name == "maintenance":
+            subparser.add_argument("--check", action="store_true", help="only tell what would be done")
         if name == "watch":
             subparser.add_argument("--test", action="store_true", help="only send a test through every channel")
         if name in ("drill", "restore"):

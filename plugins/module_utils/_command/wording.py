@@ -10,10 +10,12 @@ from .._core import remedies
 _JOBS = {
     "backup": "backup",
     "backup_list": "list",
+    "maintenance": "maintenance",
     "prune": "prune",
     "recover": "recover",
     "restore": "restore",
     "restore_drill": "drill",
+    "verify": "verify",
 }
 _KEYS = {
     "backup_directory": "directory",

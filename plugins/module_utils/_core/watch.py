@@ -480,7 +480,7 @@ def _disks(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findi
 def _disk(disk: DiskFacts, history: History, limits: Thresholds) -> Iterator[Finding]:
     used = 100.0 - disk.free_percent
     looked_at, free = f"the disk at {disk.place}", f"{used:.0f} % used, {size(disk.free)} free"
-    remedy = f"Run {play('prune')} for old backups and docker image prune for images, or get a larger disk."
+    remedy = f"Run {play('prune')} for old backups and {play('maintenance')} for images, or get a larger disk."
     if _reached(used, limits.disk_full):
         yield Finding(f"disk-full:{disk.place}", CRITICAL, looked_at, free, f"below {limits.disk_full:g} %", remedy)
     if _reached(used, limits.disk):
@@ -602,7 +602,7 @@ def _images(facts: Facts, _history: History, limits: Thresholds) -> Iterator[Fin
     if images and limits.images and images.bytes > limits.images:
         found = f"{counted(images.dangling, 'image')} with up to {size(images.bytes)}"
         wanted = f"at most {size(limits.images)}"
-        yield Finding("images-dangling", INFO, "images without a name", found, wanted, "Run docker image prune.")
+        yield Finding("images-dangling", INFO, "images without a name", found, wanted, f"Run {play('maintenance')}.")
 
 
 def _host(facts: Facts, history: History, _limits: Thresholds) -> Iterator[Finding]:

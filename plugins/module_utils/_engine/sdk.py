@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import importlib.util
 import io
+import json
 import os
 import queue
 import sys
@@ -47,6 +48,7 @@ APPLICATION_ANSWERS_WITHIN = 3.0  # seconds
 ANSWER_WITHIN = 30  # seconds for one ordinary request
 _ENDPOINT = ("IPAMConfig", "Links", "DriverOpts")  # what people configure of a place on a network
 NOT_FOUND = 404
+SLOW = 300  # seconds for what the engine has to count or remove first
 STALLED = 900  # seconds for a piece of an image, which a busy disk may keep back
 _MEBIBYTE = 1 << 20
 PIECE = 64 * 1024  # bytes of a log that are read at once
@@ -389,6 +391,44 @@ class Engine:
         """Return the sizes of the images without a name, in bytes; what they share is counted in each."""
         found: list[Mapping[str, Any]] = self._asked(lambda: self._api.images(filters={"dangling": True}))
         return [int(image.get("Size") or 0) for image in found]
+
+    def unnamed(self) -> list[Mapping[str, Any]]:
+        """Return the images without a name in short, with what each shares with others as SharedSize."""
+        chosen = {"filters": json.dumps({"dangling": ["true"]}), "shared-size": "1"}
+        found: list[Mapping[str, Any]] = self._slowly("get", "images/json", chosen)
+        return found
+
+    def remove_unnamed(self, image: str) -> None:
+        """Remove an image without a name, and none that it is based on; nothing happens when it is gone.
+
+        Raises:
+            EngineRefused: a container or another image needs it.
+        """
+        inspected = self.image(image) or {}
+        for name in (inspected.get("RepoDigests") or ())[1:]:  # or it would have to be forced, also against containers
+            self._gone(self._api.remove_image, name, noprune=True)
+        self._gone(self._api.remove_image, image, noprune=True)
+
+    def build_cache(self) -> list[Mapping[str, Any]]:
+        """Return the pieces of the build cache; volumes are not walked for that."""
+        found: Mapping[str, Any] = self._slowly("get", "system/df", {"type": "build-cache"})
+        return found.get("BuildCache") or []
+
+    def prune_build_cache(self, before: int) -> None:
+        """Remove build cache that was last used before a time (Unix).
+
+        The bytes that the engine then says it has reclaimed include those that images go on using.
+        """
+        chosen = {"all": "true", "filters": json.dumps({"until": [str(before)]})}
+        self._slowly("post", "build/prune", chosen)
+
+    def _slowly(self, how: str, path: str, query: Mapping[str, str]) -> Any:
+        """Ask for what the SDK has no function for, and what an engine may take long to answer."""
+        api = self._api
+        url = f"{api.base_url}/v{api.api_version}/{path}"
+        answer = self._asked(lambda: getattr(api, how)(url, params=dict(query), timeout=SLOW))
+        self._asked(lambda: _right(answer))
+        return answer.json()
 
     def image(self, name: str) -> Optional[Mapping[str, Any]]:
         """Return what the engine knows about an image, by its name or id, or None."""

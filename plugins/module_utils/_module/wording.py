@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core import remedies
 
-_NO_PLAYBOOK = {"prune": "docker-vps prune", "recover": "docker-vps recover"}
+_NO_PLAYBOOK = {"prune": "docker-vps prune", "recover": "docker-vps recover", "verify": "docker-vps verify"}
 
 
 def _setting(name: str, value: str = "") -> str:

@@ -7,7 +7,6 @@ others. Volumes are not walked: their sizes are those of the disk, of single fil
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar, Union
@@ -17,7 +16,6 @@ from .._backup.ownership import app_of
 from .._core import heal, public_check
 from .._core.audit import CannotTell, Unseen
 from .._core.clock import WallClock, instant
-from .._core.deploy_lock import LockRules, Owner
 from .._core.errors import DockerVpsError
 from .._core.heal import Case, Decision, HealRules
 from .._core.health import snapshot
@@ -47,6 +45,7 @@ from .._store.lock import holder
 from .._store.releases import Releases
 from .._store.sets import LOCK, Sets
 from .._store.watch_state import Remembered
+from .alone import WATCH, alone
 from .public_check import Params as CheckParams
 from .public_check import Visitor
 from .public_check import run as check
@@ -243,7 +242,7 @@ def _restart(gathering: _Gathering, case: Case, decision: Decision, check_mode: 
     if check_mode:
         return f"{container} would be restarted, since {decision.why}.", True
     try:
-        with _alone(gathering.params, world):
+        with alone(WATCH, "heal", "restarting what is not well", gathering.params.lock_max_age, world):
             again = replace(case, app=gathering.app_again(), at_work="")
             verdict = heal.decide(again, heal.HealState(gathering.params.heal_rules.looks), gathering.params.heal_rules)
             if not verdict.restart:
@@ -252,33 +251,6 @@ def _restart(gathering: _Gathering, case: Case, decision: Decision, check_mode: 
     except DockerVpsError as error:
         return f"{container} was not restarted: {error.message}", False
     return f"{container} was restarted, since {decision.why}.", True
-
-
-@contextlib.contextmanager
-def _alone(params: Params, world: WatchWorld) -> Iterator[None]:
-    """Hold the locks of plays, of releases and of backups.
-
-    Raises:
-        DockerVpsError: somebody else is at work.
-    """
-    owner = Owner(_WATCH, "heal", _WATCH, str(os.getpid()), _WATCH)
-    existing = deploy_lock.look(world.deploy_lock)
-    # One watch is at work at a time, so another one that holds the lock was killed.
-    gone = (existing.owner.process,) if existing else ()
-    deploy_lock.take(world.deploy_lock, owner, LockRules(params.lock_max_age, gone=gone), world.clock.utc().timestamp())
-    try:
-        with contextlib.ExitStack() as stack:
-            if os.path.isdir(world.releases.directory):
-                stack.enter_context(world.releases.lock("restarting what is not well", 0.0))
-            if os.path.isdir(world.sets.directory):
-                stack.enter_context(world.sets.lock("restarting what is not well"))
-            yield
-    finally:
-        deploy_lock.give_back(world.deploy_lock, owner)
-
-
-_WATCH = "the watch of this host"
-"""Who holds the lock of plays, in place of a controller."""
 
 
 class _Gathering:
@@ -397,7 +369,7 @@ class _Gathering:
         """Return who deploys, releases, backs up or restores just now; empty for nobody."""
         world = self.world
         lock, now = deploy_lock.look(world.deploy_lock), world.clock.utc().timestamp()
-        if lock and lock.owner.controller != _WATCH and lock.age(now) <= self.params.lock_max_age:
+        if lock and lock.owner.controller != WATCH and lock.age(now) <= self.params.lock_max_age:
             return f"{lock.play} is at work"
         paths = (os.path.join(world.releases.directory, LOCK), os.path.join(world.sets.directory, LOCK))
         names = [name for name in map(holder, paths) if name]

@@ -29,7 +29,11 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, database
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_maintenance import (
+    FakeMaintainedEngine,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_watch import Watched
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._store.test_sqlite_upkeep import filled
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish
 
 
@@ -46,7 +50,7 @@ class Host:
     watched: Optional[Watched] = None
 
     def __post_init__(self) -> None:
-        self.engine = FakeVolumeEngine(self.place)
+        self.engine: FakeVolumeEngine = FakeVolumeEngine(self.place)
         self.sets = Sets(str(self.place / "sets"), "shop")
         self.notified = self.place / "news"
         keep = f"import sys; open({str(self.notified)!r}, 'a').write(sys.stdin.read() + '\\n')"
@@ -126,6 +130,7 @@ def test_a_backup_prunes_and_is_remembered(host: Host) -> None:
         f"backup: ok, 2026-02-01T02:01:00Z, 0.0 s. {run.message}",
         "verify: never ran.",
         "drill: never ran.",
+        "maintenance: never ran.",
     ]
 
 
@@ -579,3 +584,56 @@ def test_a_configuration_of_a_watch_that_is_not_right(watching: Host, part: Any,
 def test_an_older_configuration_has_no_watch(host: Host) -> None:
     assert host.run("watch") == 1
     assert "'watch' is missing. Run the role schedule again." in host.err
+
+
+MAINTENANCE = {
+    "container": "shop-app",
+    "prune": True,
+    "cache_days": 7,
+    "logs": [],
+    "log_bytes": 1000,
+    "lock_max_age": 3600,
+    "databases": {"vacuum": True, "within": 30},
+    "after": {"backup": 93600, "proof": 0, "read": 0, "image": 0},
+}
+
+
+@pytest.fixture
+def maintained(host: Host, tmp_path: Path) -> Host:
+    """A host whose database is worth a VACUUM."""
+    host.engine = FakeMaintainedEngine(tmp_path / "docker")
+    filled(host.engine.add_volume("shop-db") / "payload.db")
+    host.engine.add_container("shop-app", "shop-db")
+    host.config["maintenance"] = MAINTENANCE
+    return host
+
+
+def test_maintenance_tells_first_what_it_would_do(maintained: Host) -> None:
+    assert maintained.run("maintenance", "--check") == 0
+    assert " would give " in maintained.out
+    assert not os.path.exists(maintained.sets.directory)
+    assert maintained.run("maintenance", "--json") == 0
+    result = json.loads(maintained.out)["results"]["maintenance"]
+    assert (result["changed"], result["databases"][0]["vacuumed"]) == (True, True)
+    assert result["due"] == ["There is no backup set: docker-vps backup is due."]
+    assert maintained.run("status") == 0
+    assert maintained.out.splitlines()[-1].startswith("maintenance: ok, 2026-02-01T02:00:00Z, ")
+
+
+def test_maintenance_waits_for_a_play(maintained: Host) -> None:
+    path = maintained.place / "deploy.lock"
+    owner = {"who": "ann", "purpose": "deploy", "controller": "c", "process": "1:2", "host": "web"}
+    since = int(maintained.clock.utc().timestamp())
+    path.write_text(json.dumps({"owner": owner, "since": since, "made_directory": False}))
+    assert maintained.run("maintenance", "--wait", "10") == 1
+    assert "deploy of ann (process 1) has been at work" in maintained.err
+    assert maintained.news()[-1]["job"] == "maintenance"
+    path.unlink()
+    assert maintained.run("maintenance") == 0
+
+
+@pytest.mark.parametrize("part", [{"more": 1}, {"databases": {"more": 1}}, {"after": {"more": 1}}])
+def test_a_configuration_of_maintenance_that_is_not_right(maintained: Host, part: Any) -> None:
+    maintained.config["maintenance"] = {**MAINTENANCE, **part}
+    assert maintained.run("maintenance") == 1
+    assert "unexpected keyword argument 'more'" in maintained.err

@@ -900,6 +900,41 @@ def test_images_without_a_name(serve_engine: ServeEngine) -> None:
     assert json.loads(server.asked[-1][1]["filters"][0]) == {"dangling": ["true"]}
 
 
+def test_images_without_a_name_with_what_they_share(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/images/json": (200, [{"Id": "sha256:a", "Size": 5, "SharedSize": 2}])})
+    assert engine_of(server).unnamed() == [{"Id": "sha256:a", "Size": 5, "SharedSize": 2}]
+    assert server.asked[-1][1]["shared-size"] == ["1"]
+    assert json.loads(server.asked[-1][1]["filters"][0]) == {"dangling": ["true"]}
+
+
+def test_an_image_without_a_name_is_never_forced_away_nor_what_it_is_based_on(serve_engine: ServeEngine) -> None:
+    names = ["a/b@sha256:1", "a/b@sha256:2"]
+    gone = (200, [])
+    answers = {"/images/a/b%40sha256:2": gone, "/images/sha256:a": gone}
+    server = serve_engine({**answers, "/images/sha256:a/json": (200, {"RepoDigests": names})})
+    engine_of(server).remove_unnamed("sha256:a")
+    assert [(method, path) for method, path, _body in server.changes] == [
+        ("DELETE", "/images/a/b%40sha256:2"),
+        ("DELETE", "/images/sha256:a"),
+    ]
+    asked = [query for path, query in server.asked if path in answers]
+    assert asked == [{"force": ["False"], "noprune": ["True"]}] * 2
+    engine_of(serve_engine({})).remove_unnamed("sha256:gone")
+
+
+def test_build_cache(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/system/df": (200, {"BuildCache": [{"ID": "a"}]}), "/build/prune": (200, {})})
+    assert engine_of(server).build_cache() == [{"ID": "a"}]
+    assert server.asked[-1] == ("/system/df", {"type": ["build-cache"]})
+    engine_of(server).prune_build_cache(1000)
+    assert json.loads(server.asked[-1][1]["filters"][0]) == {"until": ["1000"]}
+    assert server.asked[-1][1]["all"] == ["true"]
+    assert engine_of(serve_engine({"/system/df": (200, {"BuildCache": None})})).build_cache() == []
+    refusing = serve_engine({"/build/prune": (409, {"message": "a prune operation is already running"})})
+    with pytest.raises(EngineRefused, match="already running"):
+        engine_of(refusing).prune_build_cache(1000)
+
+
 @pytest.mark.parametrize(("config", "grace"), [({"StopTimeout": 45}, "45"), ({}, "10")])
 def test_a_restart_gives_the_container_its_grace(serve_engine: ServeEngine, config: Any, grace: str) -> None:
     answers = {"/containers/app/json": (200, {"Config": config}), "/containers/app/restart": (204, b"")}
