@@ -135,6 +135,7 @@ SECTIONS = {
     "The status": ["_engine/systemd.py", "_release/app_status.py"],
     "The audit": ["_core/audit.py", "_release/host_audit.py", "roles/audit/tasks/*.yml"],
     "The watch": ["_command/watch.py"],
+    "The doctor": ["_release/doctor.py", "roles/stack/tasks/doctor.yml"],
     "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [
         "_backup/backup.py",
