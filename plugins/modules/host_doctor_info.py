@@ -202,6 +202,7 @@ from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, eng
 from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import PLACE_ARGUMENTS, releases_of
 from ..module_utils._release.doctor import DoctorWorld, Params, run
+from ..module_utils._store.releases import ENVIRONMENT
 
 ENGINE_WITHIN = 4  # seconds for an answer of the engine
 _STRING: dict[str, Any] = {"type": "str", "default": ""}
@@ -242,7 +243,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
         app=app,
         container=given["container"] or f"{app}-app",
         mounts=given["mounts"] or {"/data": f"{app}-db", "/app/public/media": f"{app}-media"},
-        env_file=releases.live[".env.production"],
+        env_file=releases.live[ENVIRONMENT],
+        home=releases.home,
         aliases=tuple(given["aliases"]),
         flag=given["maintenance_flag"],
         engine_version=given["engine_version_min"],

@@ -28,6 +28,7 @@ WANTED = Wanted(
     3000,
     "https://shop.example.com",
     "/opt/shop/.env.production",
+    "/opt/shop",
     aliases=("shop",),
     engine_version="20.10",
     compose_version="2.0",

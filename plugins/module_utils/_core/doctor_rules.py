@@ -25,7 +25,7 @@ from .host import Needs, Tools, installed
 from .public_check import Leg, Visit
 from .releases import Release
 from .remedies import once, play, setting
-from .text import listed, short
+from .text import listed, short, size
 from .watch import CRITICAL, INFO, WARNING, lasting
 
 Json = Mapping[str, Any]
@@ -37,6 +37,7 @@ _PORT_TAKEN = re.compile(r"port is already allocated|address already in use")
 _SECRETS = "/run/secrets/"
 _ENTRYPOINT = "docker-entrypoint.sh"  # of our images
 _LOCK_HELD = 3600.0  # seconds; no backup or release of ours takes longer without a sign of life
+_JOBS = ("backup", "verify", "drill")
 _BUSY = 3  # entries of a log within an hour
 
 
@@ -46,7 +47,8 @@ class Wanted:
 
     Attributes:
         mounts: the volumes by their places in the container; the first has the database.
-        database: the path of the database in that volume; empty when there is none in a file.
+        database: as archive/path; empty when there is none in a file.
+        home: the directory of the application on the host.
         proxy: the name of the container of the reverse proxy; empty when that is not known.
         flag: the file for which the proxy shows its page; empty when there is none.
         lock_max_age: seconds from which on the lock of a play that is gone counts no more.
@@ -61,6 +63,7 @@ class Wanted:
     port: int
     url: str
     env_file: str
+    home: str
     aliases: Tuple[str, ...] = ()
     proxy: str = ""
     flag: str = ""
@@ -540,6 +543,20 @@ def _database_library(database: DatabaseSeen) -> Optional[Found]:
     return None
 
 
+def _memory_oom(container: Optional[Json]) -> Optional[Found]:
+    """See whether the kernel killed in a container that is not well; of one that is, that may have been long ago."""
+    inspected = _present(container)
+    seen, limit = snapshot("", inspected), int(inspected["HostConfig"].get("Memory") or 0)
+    well = seen.state == "running" and seen.health == "healthy"
+    if not seen.oom_killed or well:
+        return None
+    return Found(
+        f"the kernel killed a process in it for memory, of which it may have {size(limit) if limit else 'all'}",
+        f"Raise {setting('memory_limit')}, or find what needs so much.",
+        f"{play('deploy')} {once('memory_limit', f'{2 * limit >> 20}M')}" if limit else play("restart"),
+    )
+
+
 def _app_paused(wanted: Wanted, container: Optional[Json]) -> Optional[Found]:
     if _present(container)["State"].get("Paused"):
         return Found(
@@ -781,17 +798,16 @@ def _certificate(public: Visit, here: Visit) -> Optional[Found]:
     return None
 
 
-def _backup_failed(runs: Mapping[str, Any]) -> Optional[Found]:
+def _backup_failed(wanted: Wanted, runs: Mapping[str, Any]) -> Optional[Found]:
     failed = {
         job: run for job, run in runs.items() if job in ("backup", "offsite", "verify", "drill") and not run.success
     }
     if failed:
         job, run = sorted(failed.items())[0]
-        plays = {"backup": "backup", "offsite": "backup", "verify": "backup_list", "drill": "restore_drill"}
         return Found(
             f"{job} failed at {run.at or 'a time that is not known'}: {short(run.message, 300)}",
             "Mend what the sentence says, and run it again.",
-            play(plays[job]),
+            _quoted(os.path.join(wanted.home, "bin/docker-vps"), job),
         )
     return None
 
@@ -841,6 +857,7 @@ RULES: Tuple[Rule, ...] = (
     ),
     Rule("database-busy", WARNING, "the application's log, and the database", ("database", "busy"), _database_busy),
     Rule("database-library", WARNING, "the database", ("database",), _database_library),
+    Rule("memory-oom", CRITICAL, "the container's end", ("container",), _memory_oom),
     Rule("app-paused", CRITICAL, "the container", ("wanted", "container"), _app_paused),
     Rule("app-stopped", CRITICAL, "the container", ("wanted", "container", "stopped"), _app_stopped),
     Rule("app-port", CRITICAL, "the container's start", ("wanted", "container"), _app_port),
@@ -865,5 +882,5 @@ RULES: Tuple[Rule, ...] = (
     ),
     Rule("dns-resolver", CRITICAL, "/etc/resolv.conf", ("names",), _dns),
     Rule("certificate-invalid", CRITICAL, "the certificate that visitors get", ("public", "here"), _certificate),
-    Rule("backup-failed", CRITICAL, "the last run of each job", ("runs",), _backup_failed),
+    Rule("backup-failed", CRITICAL, "the last run of each job", ("wanted", "runs"), _backup_failed),
 )

@@ -129,6 +129,18 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "⟦play update⟧",
     ),
     (
+        "memory-oom",
+        {"container": container(HostConfig={"Memory": 64 << 20}, State={"Status": "restarting", "OOMKilled": True})},
+        "of which it may have 64 MiB",
+        "⟦play deploy⟧ ⟦once memory_limit 128M⟧",
+    ),
+    (
+        "memory-oom",
+        {"container": container(State={"Status": "exited", "OOMKilled": True})},
+        "of which it may have all",
+        "⟦play restart⟧",
+    ),
+    (
         "app-paused",
         {"container": container(State={"Status": "paused", "Paused": True})},
         "paused",
@@ -212,7 +224,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "certificate has expired",
         "⟦play setup⟧",
     ),
-    ("backup-failed", {"runs": {"backup": run(False), "watch": run(False)}}, "No space left", "⟦play backup⟧"),
+    (
+        "backup-failed",
+        {"runs": {"backup": run(False), "watch": run(False)}},
+        "No space left",
+        "/opt/shop/bin/docker-vps backup",
+    ),
 ]
 """Facts that differ from those of a host that is well, and what is found: the rule, the evidence, the command."""
 
@@ -252,6 +269,7 @@ FINE: list[Mapping[str, Any]] = [
     {"container": mounted(Destination="/data/")},
     {"container": env(PORT=None)},
     {"busy": 2},
+    {"container": container(State={"OOMKilled": True})},
     {"busy": 3, "database": replace(DATABASE, journal_mode="")},
     {"proxy": replace(SITE, inspected={**PROXY, "HostConfig": {"NetworkMode": "host"}, "NetworkSettings": {}})},
     {"shown": True, "container": container(State={"Running": False})},

