@@ -7,7 +7,7 @@ from typing import Iterator
 
 import plays
 import pytest
-from patients import NAME, Stack
+from patients import Stack
 
 plays.forking = True
 
@@ -15,7 +15,7 @@ plays.forking = True
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Deploy the application, back it up, and start the proxy; all is removed in the end."""
-    made = Stack(NAME, tmp_path_factory.mktemp(NAME))
+    made = Stack("it-doctor", tmp_path_factory.mktemp("it-doctor"))
     made.build()
     yield made
     made.remove()
