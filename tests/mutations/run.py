@@ -87,6 +87,13 @@ MUTANTS = [
         "module_utils/_core/test_maintenance.py",
     ),
     in_plugin(
+        "host_doctor_info: what follows comes before its cause",
+        "module_utils/_core/doctor.py",
+        "root, bool(finding.cause)",
+        "root, not finding.cause",
+        "module_utils/_core/test_doctor.py",
+    ),
+    in_plugin(
         "host_audit: what could not be looked at is ok",
         "module_utils/_core/audit.py",
         "        return NOT_LOOKED_AT, unseen[0]",

@@ -136,6 +136,7 @@ SECTIONS = {
     "The audit": ["_core/audit.py", "_release/host_audit.py", "roles/audit/tasks/*.yml"],
     "The watch": ["_command/watch.py"],
     "Maintenance": ["modules/host_maintenance.py"],
+    "The doctor": ["_release/doctor.py", "roles/stack/tasks/doctor.yml"],
     "Logs": ["_core/logs.py", "modules/container_logs.py", "_release/container_logs.py", "roles/logs/tasks/*.yml"],
     "Backups": [
         "_backup/backup.py",

@@ -89,6 +89,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._re
     NOW,
     FakeLogEngine,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_doctor import Practice
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_engine_config import (
     Service,
 )
@@ -339,6 +340,12 @@ def result_of_host_audit(place: Path) -> dict[str, Any]:
     return Audited(place).audit()
 
 
+def result_of_host_doctor_info(place: Path) -> dict[str, Any]:
+    practice = Practice(place)
+    practice.clinic.containers["shop-app"]["State"].update(Status="paused", Paused=True)
+    return practice.look()
+
+
 def result_of_host_watch(place: Path) -> dict[str, Any]:
     watched = Watched(place)
     watched.fake.state = {}
@@ -549,6 +556,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "notification": result_of_notification,
     "public_url_info": result_of_public_url_info,
     "host_audit": result_of_host_audit,
+    "host_doctor_info": result_of_host_doctor_info,
     "host_watch": result_of_host_watch,
     "host_info": result_of_host_info,
     "host_maintenance": result_of_host_maintenance,

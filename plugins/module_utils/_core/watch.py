@@ -275,7 +275,12 @@ def findings(facts: Facts, history: History, thresholds: Thresholds) -> list[Fin
 
 def unseen(facts: Facts) -> dict[str, str]:
     """Return the areas that were not looked at, with the reasons."""
-    groups: Mapping[str, object] = {
+    return {name: group.reason for name, group in areas(facts).items() if isinstance(group, Unseen)}
+
+
+def areas(facts: Facts) -> Mapping[str, object]:
+    """Return what was seen by areas."""
+    return {
         "app": facts.app,
         "memory": facts.memory,
         "cpu": facts.cpu,
@@ -289,7 +294,6 @@ def unseen(facts: Facts) -> dict[str, str]:
         "busy": facts.busy,
         "release": facts.unfinished,
     }
-    return {name: group.reason for name, group in groups.items() if isinstance(group, Unseen)}
 
 
 def _certificate(facts: Facts) -> Union[RequestFacts, Unseen]:

@@ -8,7 +8,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from .._core.errors import EngineError
-from .._engine.sdk import DEFAULT_ADDRESS, SDK_MISSING, Address, Engine, sdk_fault
+from .._engine.sdk import ANSWER_WITHIN, DEFAULT_ADDRESS, SDK_MISSING, Address, Engine, sdk_fault
 
 ENGINE_ARGUMENTS: dict[str, Any] = {
     "docker_host": {"type": "str", "default": DEFAULT_ADDRESS, "fallback": (env_fallback, ["DOCKER_HOST"])},
@@ -19,14 +19,14 @@ ENGINE_ARGUMENTS: dict[str, Any] = {
 ENGINE_TOGETHER = [("client_cert", "client_key")]
 
 
-def engine_of(module: AnsibleModule) -> Engine:
-    """Connect to the engine that the module's parameters name.
+def engine_of(module: AnsibleModule, within: int = ANSWER_WITHIN) -> Engine:
+    """Connect to the engine that the module's parameters name, which has so many seconds for each ordinary answer.
 
     Raises:
         DockerVpsError: the Docker SDK is missing, no engine answers, or it refuses us.
     """
     p = module.params
-    return Engine.connect(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]))
+    return Engine.connect(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]), within)
 
 
 def engine_if_sdk(module: AnsibleModule) -> Engine:

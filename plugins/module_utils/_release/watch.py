@@ -146,6 +146,7 @@ class Params:
         heal: whether to restart the application.
         lock_max_age: seconds from which on the lock of a play that is gone counts no more.
         within: seconds after which no further look is begun.
+        patient: whether an application is left unjudged that is not well for a reason that may pass by itself.
     """
 
     app: str
@@ -161,6 +162,7 @@ class Params:
     heal_rules: HealRules = field(default_factory=HealRules)
     lock_max_age: float = 3600.0
     within: float = 60.0
+    patient: bool = True
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,11 @@ class Seen:
     remembered: Remembered
     healed: str = ""
     restarted: bool = False
+
+
+def facts_of(params: Params, world: WatchWorld, history: History) -> Facts:
+    """Look once, and return what was seen."""
+    return _Gathering(params, world, history).facts()
 
 
 def look(params: Params, world: WatchWorld, before: Remembered, passed: float, check_mode: bool) -> Seen:
@@ -350,9 +357,7 @@ class _Gathering:
 
     def _judged(self, app: Union[AppFacts, Unseen]) -> Union[AppFacts, Unseen]:
         """Return the application unless it is not well for a reason that passes by itself."""
-        if isinstance(app, Unseen) or (
-            app.seen.state == "running" and app.seen.health in ("healthy", "starting", None)
-        ):
+        if isinstance(app, Unseen) or not self.params.patient or _may_be_well(app):
             return app
         if self.uptime < _SETTLES:
             return Unseen(f"the host started {self.uptime:.0f} s ago")
@@ -462,6 +467,10 @@ class _Gathering:
 
     def _unfinished(self) -> Tuple[str, ...]:
         return () if self.at_work() else tuple(self.world.releases.unfinished())
+
+
+def _may_be_well(app: AppFacts) -> bool:
+    return app.seen.state == "running" and app.seen.health in ("healthy", "starting", None)
 
 
 def _table(text: str) -> dict[str, int]:

@@ -635,6 +635,18 @@ def test_a_file_of_a_container(serve_engine: ServeEngine, answer: tuple[int, Any
     assert server.asked[-1] == ("/containers/app/archive", {"path": ["/etc/passwd"]})
 
 
+def test_the_texts_below_a_directory_of_a_container(serve_engine: ServeEngine) -> None:
+    server = serve_engine({"/containers/web/archive": (200, packed("nginx.conf", b"events {}"))})
+    engine = engine_of(server)
+    assert engine.texts("web", "/etc/nginx") == "events {}"
+    server.answers["/containers/web/archive"] = (200, packed("d", b"", tarfile.DIRTYPE))
+    assert engine.texts("web", "/etc/nginx") == ""
+    server.answers["/containers/web/archive"] = (200, packed("nginx.conf", b"events {}")[:300])
+    assert engine.texts("web", "/etc/nginx") == ""
+    server.answers["/containers/web/archive"] = (404, {"message": "Could not find the file"})
+    assert engine.texts("web", "/etc/nginx") == ""
+
+
 def test_whether_a_container_has_a_file(serve_engine: ServeEngine) -> None:
     server = serve_engine({"/containers/app/archive": (200, b"")})
     engine = engine_of(server)
