@@ -467,7 +467,8 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
-        yield f"Nothing proves that all uploads are in the set ({setting('backup_uploads_query')}): {uploads.problem}"
+        none = setting("backup_uploads_query", '""')
+        yield f"Nothing proves that all uploads are in the set ({none} where no table names any): {uploads.problem}"
 
 
 def _iso(time: datetime) -> str:

@@ -348,7 +348,10 @@ class _Drill:
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not result.passed:
             return f"The {what} did not pass its restore drill: {result.reason}"
+        databases = sum(len(each.databases) for each in self.archives)
         members, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
+        if databases == counts["files"]:
+            members += " (the database)" if databases == 1 else " (the databases)"
         contents = f"{members} and {rows} in {counted(counts['tables'], 'table')}"
         if self.uncounted:
             contents = f"{members}, and rows were not compared: {'; '.join(self.uncounted)}"
