@@ -12,9 +12,9 @@ from typing import Any, Mapping, Optional
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.buildlog import failure, under_way, values_of
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import Work
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import PROGRESS, Work
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import Mask
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import PROGRESS, Shown
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import Shown
 
 BUILD, STATUS = "community.docker.docker_image_build", "ansible.legacy.async_status"
 BEGINS = "the build begins"

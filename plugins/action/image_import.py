@@ -21,10 +21,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_la
     Layout,
     layout_of,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import Work
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import PROGRESS, Work
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import again
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import sentence
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import PROGRESS, Shown
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import Shown
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import PARTIAL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.image_chunks import Chunks

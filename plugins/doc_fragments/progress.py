@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The option ``progress``."""
+    """The option ``progress``, and how modules are followed that run on the host."""
 
     DOCUMENTATION = r"""
 options:
@@ -17,4 +17,12 @@ options:
     type: str
     choices: [auto, live, lines, "off"]
     default: auto
+"""
+
+    FOLLOWED = r"""
+options:
+  progress_id:
+    description: Under which name the host writes down how far the work is. The action sets it; do not.
+    type: str
+    default: ""
 """

@@ -65,6 +65,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
+  - ptnextjs.docker_vps.progress
+  - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
     details: Finds the set, its image and the env file, and says what would be done.
@@ -157,6 +160,7 @@ from ..module_utils._core import health_check
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._module.backups import APP_ARGUMENTS
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
+from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS
 from ..module_utils._module.volumes import finish_on_volumes
 
 
@@ -205,6 +209,7 @@ def main() -> None:
             "health_command": {"type": "raw", "default": []},
             "timeout": {"type": "float", "default": 60},
             **ENGINE_ARGUMENTS,
+            **FOLLOWED_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,

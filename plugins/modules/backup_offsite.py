@@ -68,6 +68,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.restic
   - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
+  - ptnextjs.docker_vps.progress
+  - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
     details: Reads the repository and says what would be sent, fetched or removed.
@@ -191,7 +194,7 @@ from ..module_utils._backup.offsite import Params, run
 from ..module_utils._core.retention import Policy
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._module.backups import APP_ARGUMENTS, sets_of
-from ..module_utils._module.module_exit import finish
+from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS, finish
 from ..module_utils._module.restic import RESTIC_ARGUMENTS, hide_secrets, restic_of
 
 RULES = ("last", "daily", "weekly", "monthly", "yearly")
@@ -218,6 +221,7 @@ def main() -> None:
         argument_spec={
             **APP_ARGUMENTS,
             **RESTIC_ARGUMENTS,
+            **FOLLOWED_ARGUMENTS,
             "state": {"type": "str", "choices": ["copied", "fetched", "pruned"], "default": "copied"},
             "set": {"type": "str", "default": "latest"},
             "only_kept": {"type": "bool", "default": False},

@@ -35,6 +35,10 @@ options:
         the page does not come, so that a name which leads elsewhere is told from an application that is not served.
     type: bool
     default: false
+  asked_from:
+    description: What the machine that asks is called in the message, such as V(the controller).
+    type: str
+    default: ""
   fail:
     description: Whether to fail when visitors are not served.
     type: bool
@@ -48,6 +52,7 @@ EXAMPLES = r"""
   ptnextjs.docker_vps.public_url_info:
     url: https://www.example.com/
     text: Welcome
+    asked_from: the controller
     fail: true
   delegate_to: localhost
 """
@@ -87,7 +92,8 @@ from ..module_utils._release.public_check import Params, run
 
 def params_of(given: Mapping[str, Any]) -> Params:
     """Read the parameters."""
-    return Params(given["url"], FAIL if given["fail"] else WARN, given["text"], given["container"], given["here"])
+    mode = FAIL if given["fail"] else WARN
+    return Params(given["url"], mode, given["text"], given["container"], given["here"], given["asked_from"])
 
 
 def main() -> None:
@@ -98,6 +104,7 @@ def main() -> None:
             "text": {"type": "str", "default": ""},
             "container": {"type": "str", "default": "the application"},
             "here": {"type": "bool", "default": False},
+            "asked_from": {"type": "str", "default": ""},
             "fail": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -105,6 +105,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
+  - ptnextjs.docker_vps.progress
+  - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
     details: Looks at the volumes and the disk, and predicts the size; writes nothing.
@@ -193,6 +196,7 @@ from ..module_utils._backup.backup import Params, Query, run
 from ..module_utils._core.manifest import SUFFIXES
 from ..module_utils._module.backups import APP_ARGUMENTS, LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
+from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS
 from ..module_utils._module.volumes import finish_on_volumes
 
 
@@ -237,6 +241,7 @@ def main() -> None:
             "loss_ignore": LOSS_IGNORE,
             "accept_loss": {"type": "bool", "default": False},
             **ENGINE_ARGUMENTS,
+            **FOLLOWED_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,

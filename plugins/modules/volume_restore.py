@@ -82,6 +82,9 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.app
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
+  - ptnextjs.docker_vps.progress
+  - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
     details:
@@ -198,6 +201,7 @@ from ..module_utils._backup.restore_source import Params
 from ..module_utils._backup.uploads import UploadsQuery
 from ..module_utils._module.backups import APP_ARGUMENTS, volumes_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
+from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS
 from ..module_utils._module.volumes import finish_on_volumes
 
 
@@ -240,6 +244,7 @@ def main() -> None:
                 },
             },
             **ENGINE_ARGUMENTS,
+            **FOLLOWED_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,

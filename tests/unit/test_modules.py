@@ -519,7 +519,14 @@ def result_of_engine_setup_info(place: Path) -> dict[str, Any]:
 
 
 def result_of_public_url_info(place: Path) -> dict[str, Any]:
-    given = {"url": "https://www.example.com/", "text": "", "container": "app", "here": False, "fail": False}
+    given = {
+        "url": "https://www.example.com/",
+        "text": "",
+        "container": "app",
+        "here": False,
+        "asked_from": "",
+        "fail": False,
+    }
     served = Visit(None, "answers 200", "203.0.113.9", 200, 61.3)
     return public_url_info.run(public_url_info.params_of(given), lambda *_asked: served)
 

@@ -265,6 +265,22 @@ def test_public_variables_are_given_to_the_build_and_others_are_not(
 
 
 @pytest.mark.parametrize(
+    ("address", "path", "asked"),
+    [
+        ("", "/", ""),
+        ("", "/admin", ""),
+        ("https://a/shop", "/", "https://a/shop"),
+        ("https://a", "/admin", "https://a/admin"),
+        ("https://a/shop/", "/admin?x=1", "https://a/shop/admin?x=1"),
+    ],
+)
+def test_the_page_that_is_asked_for_as_visitors_do(address: str, path: str, asked: str) -> None:
+    given = {"docker_vps_server_url": address, "docker_vps_public_check_path": path}
+    assert made("__docker_vps_public_url", given) == asked
+    assert made("docker_vps_watch_url", given) == asked
+
+
+@pytest.mark.parametrize(
     ("given", "expected"),
     [
         ({}, []),

@@ -23,6 +23,7 @@ from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
 from .._store.place import few
+from .._store.progress_file import begin_step
 from .._store.quiet import quiet
 from .._store.sets import BackupSet, Sets
 from . import databases
@@ -345,6 +346,7 @@ class _Making:
         self.databases[name] += [databases.sealed(root, path) for path in found_databases.sealed]
         for path in found_databases.own:
             copy = os.path.join(self.folder, f"copy-{name}-{len(self.copies[name])}")
+            begin_step(f"{shown(path)} is copied")
             lull = self.params.consistency != "online" or quiet(os.path.join(root, path), quiet_until, self.clock)
             facts = self.examiner.copy(os.path.join(root, path), copy, wait=BUSY_TIMEOUT)
             if stops(True, facts.check):
@@ -392,6 +394,7 @@ class _Making:
             instead={**copies, **{path: copies[used] for path, used in found_databases.names.items()}},
             leave_out=[*found_databases.beside, *survey.sockets, *survey.devices, *survey.too_long],
             wanted=wanted,
+            expected=survey.disk,
         )
         databases.refuse_journals(source.volume.root, found_databases)
         made = Archive(
@@ -464,7 +467,8 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
     if uploads.missing:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
-        yield f"Nothing proves that all uploads are in the set ({setting('backup_uploads_query')}): {uploads.problem}"
+        none = setting("backup_uploads_query", '""')
+        yield f"Nothing proves that all uploads are in the set ({none} where no table names any): {uploads.problem}"
 
 
 def _iso(time: datetime) -> str:

@@ -23,6 +23,7 @@ from .._core.text import counted, short, size
 from .._engine.port import EnginePort
 from .._store import archive, env_file, files
 from .._store.lock import Locked, locked
+from .._store.progress_file import begin_step
 from .._store.sets import BackupSet, Sets
 from .._store.watchdog import guarded
 from .backup import RESERVE
@@ -244,6 +245,7 @@ class _Drill:
 
     def start(self) -> None:
         """Start the image on the restored volumes and wait until it is healthy."""
+        begin_step("the application starts on the restored data")
         self.engine.create_network(self.name, self.labels, internal=True)
         self.engine.create_container(self.name, self.config())
         self.engine.start(self.name)
@@ -311,6 +313,7 @@ class _Drill:
 
     def compare(self) -> None:
         """Compare what the started application has with what the manifest says; less is a failure, more is noted."""
+        begin_step("what the application has is compared with the manifest")
         differences = [difference for each in self.archives for difference in compared(each, self.roots[each.name])]
         self.notes = [difference.sentence for difference in differences if not difference.lost]
         self.uncounted = [difference.sentence for difference in differences if difference.uncounted]
@@ -345,7 +348,10 @@ class _Drill:
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not result.passed:
             return f"The {what} did not pass its restore drill: {result.reason}"
+        databases = sum(len(each.databases) for each in self.archives)
         members, rows = counted(counts["files"], "file"), counted(counts["rows"], "row")
+        if databases == counts["files"]:
+            members += " (the database)" if databases == 1 else " (the databases)"
         contents = f"{members} and {rows} in {counted(counts['tables'], 'table')}"
         if self.uncounted:
             contents = f"{members}, and rows were not compared: {'; '.join(self.uncounted)}"

@@ -21,6 +21,7 @@ from .._core.retention import Policy, decide
 from .._core.text import listed, size
 from .._store import remote
 from .._store.lock import Locked, locked
+from .._store.progress_file import begin_step
 from .._store.remote import Remote, Repository
 from .._store.sets import BackupSet, Sets, latest_of
 from .backup import RESERVE
@@ -267,6 +268,7 @@ class _Offsite(OffsiteSets):
         thinned = thin(self.found, self.host, self.where, self.params.policy, self.clock.utc(), self.held())
         self.changed = bool(thinned.gone)
         if thinned.gone and not self.check_mode:
+            begin_step("what no rule keeps is removed off-site")
             remove(thinned.gone, self.repository, self.where)
         rows = [
             _remote_row(

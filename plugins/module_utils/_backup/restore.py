@@ -17,6 +17,7 @@ from .._core.manifest import new_id
 from .._core.remedies import once, setting
 from .._core.text import counted, size
 from .._engine.port import EnginePort
+from .._store.progress_file import begin_step
 from .._store.sets import RESTORE, Sets
 from .journal import (
     AT,
@@ -87,6 +88,7 @@ def _exchange(
 ) -> float:
     """Stop who uses the volumes, exchange the data, start them again; return for how many seconds they were away."""
     began = clock.now()
+    begin_step("the data is exchanged")
     journal = journal.write(containers=tuple(container["Id"] for container in users))
     for container_id in journal.containers:
         engine.stop(container_id)

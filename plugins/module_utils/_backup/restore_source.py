@@ -17,6 +17,7 @@ from .._core.text import shown
 from .._engine.port import EnginePort
 from .._store import archive, tree
 from .._store.examiner import Examiner
+from .._store.progress_file import begin_step
 from .._store.sets import BackupSet, Sets
 from .backup import RESERVE
 from .data_loss import contents, losses
@@ -266,6 +267,7 @@ class FromSet:
         except Damaged as error:
             step = "Bring that file back from another copy of the set, or name another set; nothing was changed."
             raise Damaged(f"{error.message} {step}") from error
+        begin_step(f"the databases of {target.archive.file} are checked")
         found = {shown(name): name for name in tree.survey(staged).databases}
         with Examiner() as examiner:
             for database in target.archive.databases:

@@ -20,7 +20,6 @@ _JOBS = {
 _KEYS = {
     "backup_directory": "directory",
     "backup_consistency": "backup.consistency",
-    "backup_uploads_query": "backup.uploads.query",
     "backup_offsite_host": "offsite.host",
     "backup_offsite_prune": "offsite.prune",
 }

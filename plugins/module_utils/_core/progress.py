@@ -7,13 +7,16 @@ so that whatever is printed next begins where it began; see ECMA-48, 8.3.41.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from .logs import CONTROL
 from .text import size
 
 AUTO, LIVE, LINES, OFF = WORDS = ("auto", "live", "lines", "off")
+PROGRESS: Mapping[str, Any] = {"type": "str", "choices": [*WORDS], "default": AUTO}
+"""The option ``progress``, as an argument spec has it."""
 EVERY = 15.0
 """Seconds between two whole lines."""
 
@@ -56,9 +59,20 @@ class Work:
         """How much is done and how fast, as a sentence goes on with it."""
         if not self.done:
             return ""
-        share = f" of {size(self.total)} ({min(self.done * 100 // self.total, 100)} %)" if self.total else ""
+        total = max(self.total, self.done)  # it may be an estimate
+        share = f" of {size(total)} ({self.done * 100 // total} %)" if self.total else ""
         rate = f", {size(self.done / self.since)}/s" if self.since >= 1 else ""
         return f", {size(self.done)}{share}{rate}"
+
+
+def work_of(text: str) -> Optional[Work]:
+    """Return what a host has written down of its work as JSON; None when that is nothing, or something else."""
+    try:
+        given = json.loads(text)
+        numbers = int(given["done"]), int(given["total"]), float(given["since"])
+        return Work(str(given["step"]), *numbers) if all(0 <= number < 1 << 63 for number in numbers) else None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
 
 
 class Progress:

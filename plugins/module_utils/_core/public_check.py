@@ -72,7 +72,7 @@ def served_elsewhere(url: str, public: Visit) -> str:
     )
 
 
-def unserved(url: str, public: Visit, here: Optional[Visit], container: str) -> str:
+def unserved(url: str, public: Visit, here: Optional[Visit], container: str, asked_from: str = "") -> str:
     """Return a sentence on the leg at which an address breaks.
 
     Args:
@@ -80,9 +80,11 @@ def unserved(url: str, public: Visit, here: Optional[Visit], container: str) -> 
         public: a visit by its name.
         here: one of this host under that name; of the two the one that came further tells more.
         container: the application as the proxy knows it.
+        asked_from: from where it was asked, unless that was the host.
     """
+    where = f", asked from {asked_from}," if asked_from else ""
     seen = here if here is not None and (here.broken or 0) > (public.broken or 0) else public
-    return f"{url} is not served: {_broken_leg(urlsplit(url).hostname or '', port_of(url), seen, container)}."
+    return f"{url}{where} is not served: {_broken_leg(urlsplit(url).hostname or '', port_of(url), seen, container)}."
 
 
 def _broken_leg(host: str, port: int, seen: Visit, container: str) -> str:

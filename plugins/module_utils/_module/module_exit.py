@@ -8,8 +8,13 @@ from typing import Any, Callable, Mapping, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core.errors import DockerVpsError
+from .._core.progress import PROGRESS
 from .._store.files import unforeseen
+from .._store.progress_file import reported
 from .wording import worded
+
+FOLLOWED_ARGUMENTS: Mapping[str, Any] = {"progress": PROGRESS, "progress_id": {"type": "str", "default": ""}}
+"""What modules take that are followed while they work; the first one concerns their actions only."""
 
 
 def finish(
@@ -22,7 +27,8 @@ def finish(
     """
     extra = {"invocation": shown} if shown else {}
     try:
-        result = dict(run())
+        with reported(module.params.get("progress_id", "")):
+            result = dict(run())
     except DockerVpsError as error:
         module.fail_json(msg=worded(error.message), **worded(error.evidence), **extra)
     except OSError as error:

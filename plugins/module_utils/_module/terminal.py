@@ -10,13 +10,11 @@ import io
 import os
 import signal
 import sys
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
-from .._core.progress import AUTO, WORDS, Progress, Work, way_of
+from .._core.progress import OFF, Progress, Work, way_of
 
 _COLUMNS = 80
-PROGRESS: Mapping[str, Any] = {"type": "str", "choices": [*WORDS], "default": AUTO}
-"""The option of an action, as an argument spec has it."""
 
 
 def print_at_once(stream: object) -> None:
@@ -57,6 +55,11 @@ class Shown:
     def __init__(self, display: Any, word: str, host: str) -> None:
         self.display = display
         self.progress = Progress(way_of(word, COLUMNS > 0, os.environ), host, COLUMNS or _COLUMNS)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is shown at all."""
+        return self.progress.way != OFF
 
     def due(self, elapsed: float) -> bool:
         """Return whether something would be shown now."""

@@ -33,6 +33,8 @@ TLS_KEYS = (
     "/etc/caddy/*.key",
 )
 _KEYS_IN_MOUNTS = ("*.key", "privkey*.pem", "*/*.key", "*/privkey*.pem")
+# Below what Caddy is given for XDG_DATA_HOME; see https://caddyserver.com/docs/conventions#data-directory.
+_KEYS_OF_CADDY = ("caddy/certificates/*/*/*.key", "caddy/acme/*/users/*/*.key", "caddy/pki/authorities/*/*.key")
 _SOCKETS = ("tcp", "tcp6", "udp", "udp6")
 _DISTRIBUTIONS = "/usr/share/distro-info/{}.csv"
 
@@ -222,8 +224,13 @@ def _others(engine: AuditEngine, app: str) -> list[Json]:
 def _mounted_keys(others: Any) -> list[str]:
     """Return where private keys may be in what containers, such as a proxy, are given of the host."""
     mounts = [] if isinstance(others, Unseen) else [mount for other in others for mount in other["Mounts"]]
-    bound = [mount["Source"].rstrip("/") for mount in mounts if mount["Type"] == "bind"]
-    return [f"{source}/{pattern}" for source in bound for pattern in _KEYS_IN_MOUNTS]
+    patterns = {"bind": (*_KEYS_IN_MOUNTS, *_KEYS_OF_CADDY), "volume": _KEYS_OF_CADDY}
+    return [
+        f"{mount['Source'].rstrip('/')}/{pattern}"
+        for mount in mounts
+        for pattern in patterns.get(mount["Type"], ())
+        if mount.get("Source")
+    ]
 
 
 def _of_host(params: Params, host: Host) -> dict[str, Look]:

@@ -22,6 +22,7 @@ class Params:
         text: what the page must contain.
         container: the application as the proxy knows it.
         here: whether the proxy is on this host, so that it can be asked whatever the name leads to.
+        asked_from: what this machine is called in what is said, unless it is the host.
     """
 
     url: str = ""
@@ -29,6 +30,7 @@ class Params:
     text: str = ""
     container: str = ""
     here: bool = True
+    asked_from: str = ""
 
 
 def run(params: Params, visit: Visitor) -> dict[str, Any]:
@@ -44,9 +46,9 @@ def run(params: Params, visit: Visitor) -> dict[str, Any]:
     if public.broken is not None and serves(here):
         summary = served_elsewhere(params.url, public)
     elif public.broken is not None:
+        summary = unserved(params.url, public, here, params.container, params.asked_from)
         if params.mode == FAIL:
-            raise DockerVpsError(unserved(params.url, public, here, params.container))
-        summary = unserved(params.url, public, here, params.container)
+            raise DockerVpsError(summary)
     served = public.broken is None or serves(here)
     days_left = None if public.days_left is None else round(public.days_left, 1)
     seen = {"status": public.status, "days_left": days_left}

@@ -28,6 +28,7 @@ from .._core.tar_members import BLOCK, Damaged, Examined, Member, every, parents
 from .compression import Compressor, Data, Decompressed
 from .files import open_regular, refused, unstarted
 from .folders import folders
+from .progress_file import begin_step
 
 ROUNDS = 3
 """How often what changed is read again."""
@@ -86,6 +87,7 @@ def write(
     instead: Mapping[str, str],
     leave_out: Sequence[str],
     wanted: Collection[str] = (),
+    expected: int = 0,
     threads: Optional[int] = None,
 ) -> Written:
     """Write a tree into a new file (mode 0600), durable when this returns.
@@ -97,11 +99,13 @@ def write(
         instead: paths in the tree, and the files that are archived in their place.
         leave_out: paths in the tree that are not archived, with all below them.
         wanted: paths of regular files that should be there; see ``Written.missing``.
+        expected: about how many bytes the tree has, for who follows the progress.
         threads: how many compress; None is one per processor.
 
     Raises:
         DockerVpsError: it cannot be done; no file is left.
     """
+    begin_step(f"{os.path.basename(target)} is written", expected)
     try:
         with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             try:
@@ -174,6 +178,7 @@ def extract(
         (*_EXTRACT, *_EVERYTHING),
         lambda sink: _read(path, kind, sha256, plain_bytes, allow_outside_links, sink),
     )
+    begin_step("what was restored is flushed to the disk")
     # Unlike os.sync this waits for one file system only; sync is of GNU coreutils.
     synced = subprocess.run(["sync", "--file-system", into], capture_output=True, check=False)
     if synced.returncode:
@@ -369,6 +374,7 @@ def _read(
     sink: Callable[[Data], object],
     chosen: Callable[[Member], bool] = every,
 ) -> Examined:
+    begin_step(f"{os.path.basename(path)} is read", plain_bytes or 0)
     try:
         with open_regular(path) as file:
             stream = Decompressed(file, kind)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Callable, Deque, Iterator, Mapping, Optional, 
 
 from .._core.errors import DockerVpsError
 from .._core.tar_members import Damaged
+from .progress_file import count_bytes
 
 Data = Union[bytes, bytearray, memoryview]
 
@@ -157,6 +158,7 @@ class Compressor:
     def write(self, data: Data) -> None:
         """Take plain bytes; waits while the threads are behind."""
         self.plain_bytes += len(data)
+        count_bytes(len(data))
         if not self._codec:
             self._put(data)
             return
@@ -224,6 +226,7 @@ class Decompressed:
             wanted -= len(part)
             parts.append(part)
         self.plain_bytes += size - wanted
+        count_bytes(size - wanted)
         return b"".join(parts)
 
     def _plain(self, codec: Optional[Codec]) -> Iterator[bytes]:

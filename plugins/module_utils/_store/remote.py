@@ -37,6 +37,7 @@ from .._core.manifest import (
 from .._core.tar_members import Damaged
 from .compression import Decompressed
 from .files import open_regular
+from .progress_file import begin_step, count_bytes
 from .restic import ResticSnapshot
 from .sets import RESTORE, BackupSet, Sets
 
@@ -273,6 +274,7 @@ def _opened(backup_set: BackupSet, archive: Archive) -> BinaryIO:
 def _plain(backup_set: BackupSet, archive: Archive, file: BinaryIO) -> Iterator[bytes]:
     """Yield an archive's plain bytes; a damaged one ends with an exception, so that no copy of it is kept."""
     stream = Decompressed(file, archive.compression)
+    begin_step(f"{archive.file} is sent", archive.plain_bytes)
     try:
         yield from iter(lambda: stream.read(_READ), b"")
         if stream.sha256 != archive.sha256:
@@ -335,6 +337,7 @@ def _brought(folder: str, remote_set: Remote, archive: Archive, repository: Repo
     """Write an archive into a folder, durably, and return what its manifest has to say now."""
     file = archive_file(archive.name, remote_set.id, "none")
     digest, count = hashlib.sha256(), 0
+    begin_step(f"{file} is fetched", archive.plain_bytes)
     with open(os.path.join(folder, file), "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
         for block in repository.load(remote_set.archives[archive.name]):
             count += len(block)
@@ -342,6 +345,7 @@ def _brought(folder: str, remote_set: Remote, archive: Archive, repository: Repo
                 break  # it would fill the disk with what nobody looked for room for
             out.write(block)
             digest.update(block)
+            count_bytes(len(block))
         out.flush()
         os.fsync(out.fileno())
     if count != archive.plain_bytes:

@@ -13,13 +13,13 @@ URL = "http://nowhere.invalid/"
 
 
 def test_parameters() -> None:
-    given = {"url": URL, "text": "Welcome", "container": "shop-app", "here": True, "fail": False}
-    assert params_of(given) == Params(URL, "warn", "Welcome", "shop-app", True)
+    given = {"url": URL, "text": "Welcome", "container": "shop-app", "here": True, "fail": False, "asked_from": "us"}
+    assert params_of(given) == Params(URL, "warn", "Welcome", "shop-app", True, "us")
     assert params_of({**given, "fail": True}).mode == "fail"
 
 
 @pytest.mark.parametrize(("fail", "code"), [(False, 0), (True, 1)])
 def test_main(exit_of: Any, fail: bool, code: int) -> None:
-    ended = exit_of(main, url=URL, fail=fail)
+    ended = exit_of(main, url=URL, fail=fail, asked_from="the controller")
     assert ended.code == code
-    assert "is not served: the name nowhere.invalid has no address" in str(ended.result)
+    assert "asked from the controller, is not served: the name nowhere.invalid has no address" in str(ended.result)

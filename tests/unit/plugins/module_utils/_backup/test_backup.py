@@ -376,7 +376,8 @@ def test_no_database_proves_nothing(shop: Shop) -> None:
     result = made(shop, volumes={"media": "shop-media"}, uploads=Query("SELECT 1", "media"))
     assert result["set"]["uploads"] == {"named": 0, "missing": (), "problem": "there is no database"}
     assert result["set"]["warnings"] == (
-        "Nothing proves that all uploads are in the set (⟦setting backup_uploads_query⟧): there is no database",
+        'Nothing proves that all uploads are in the set (⟦setting backup_uploads_query ""⟧ where no table names any): '
+        "there is no database",
     )
     assert "0 databases, in" in result["summary"]
 
@@ -424,7 +425,8 @@ def test_warnings() -> None:
         "The database names uploads that are not in the volume: x.png, y.png",
     ]
     assert list(warnings([], Uploads(0, (), "no such table: media"))) == [
-        "Nothing proves that all uploads are in the set (⟦setting backup_uploads_query⟧): no such table: media"
+        'Nothing proves that all uploads are in the set (⟦setting backup_uploads_query ""⟧ where no table names any): '
+        "no such table: media"
     ]
 
 

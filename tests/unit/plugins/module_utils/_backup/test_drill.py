@@ -94,11 +94,13 @@ class FakeDrillEngine(FakeVolumeEngine):
 class World:
     """A directory with a set of an application that runs, and an engine on which to drill it."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, uploads: bool = True) -> None:
         self.clock = FakeWallClock()
         self.engine = FakeDrillEngine(place / "volumes", self.clock)
         database(self.engine.add_volume("shop-db") / "payload.db", vendors=3, media=1)
-        (self.engine.add_volume("shop-media") / "photo.jpg").write_bytes(b"picture")
+        media = self.engine.add_volume("shop-media")
+        if uploads:
+            (media / "photo.jpg").write_bytes(b"picture")
         self.engine.add_container("app", "shop-db", "shop-media")
         self.sets = Sets(str(place / "backups"), "shop")
         volumes = {"db": "shop-db", "media": "shop-media"}
@@ -171,6 +173,11 @@ def test_a_set_is_verified(world: World) -> None:
         "4 rows in 2 tables."
     )
     assert world.state() == world.before
+
+
+def test_files_that_are_databases_are_called_so(tmp_path: Path) -> None:
+    result = World(tmp_path, uploads=False).drill()
+    assert result["summary"].endswith("with all 1 file (the database) and 4 rows in 2 tables.")
 
 
 def test_the_application_is_left_alone(world: World) -> None:

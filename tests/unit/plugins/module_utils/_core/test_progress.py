@@ -15,6 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress
     Progress,
     Work,
     way_of,
+    work_of,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,7 +75,7 @@ def test_nothing_is_shown_when_it_is_off() -> None:
         (Work("x", done=2048), ", 2 KiB"),
         (Work("x", done=2048, since=2), ", 2 KiB, 1 KiB/s"),
         (Work("x", done=2048, total=4096), ", 2 KiB of 4 KiB (50 %)"),
-        (Work("x", done=5000, total=4096, since=0.5), ", 5 KiB of 4 KiB (100 %)"),
+        (Work("x", done=5000, total=4096, since=0.5), ", 5 KiB of 5 KiB (100 %)"),
     ],
 )
 def test_how_much_and_how_fast(work: Work, said: str) -> None:
@@ -89,3 +90,27 @@ def test_a_line_is_one_line_and_holds_nothing_else_for_a_terminal(step: str, hos
         assert len(line) < columns
     assert "\x1b" not in line
     assert line.splitlines() in ([line], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "[]",
+        "null",
+        '{"step": "x", "done": 1, "total": 2}',
+        '{"step": "x", "done": -1, "total": 2, "since": 1}',
+        '{"step": "x", "done": "many", "total": 2, "since": 1}',
+        '{"step": "x", "done": null, "total": 2, "since": 1}',
+        '{"step": "x", "done": 1, "total": 2, "since": 1e999}',
+        '{"step": "x", "done": Infinity, "total": 2, "since": 1}',
+        '{"step": "x", "done": 1, "total": 2, "since": NaN}',
+    ],
+)
+def test_what_a_host_says_and_is_no_work(text: str) -> None:
+    assert work_of(text) is None
+
+
+def test_what_a_host_has_written_down() -> None:
+    assert work_of('{"step": "x", "done": 1, "total": 2, "since": 0.5}   \n') == Work("x", 1, 2, 0.5)

@@ -81,3 +81,8 @@ def test_a_name_that_leads_elsewhere_is_a_note_when_this_host_serves(public: Vis
 )
 def test_the_visit_that_came_further_tells_what_is_broken(public: Visit, here: Optional[Visit], cause: str) -> None:
     assert unserved(URL, public, here, "shop-app").startswith(f"{URL} is not served: {cause}")
+
+
+def test_a_controller_that_asked_is_named() -> None:
+    said = unserved(URL, Visit(Leg.PORT, "does not answer", "192.0.2.1"), None, "shop-app", "the controller")
+    assert said.startswith(f"{URL}, asked from the controller, is not served: port 443 of 192.0.2.1 does not answer;")

@@ -226,6 +226,20 @@ def test_keys_of_a_proxy_are_looked_for_in_what_it_mounts(world: World) -> None:
     assert world.rules()["file-tls-keys"]["found"] == "/srv/tls/*.key 0644 0:0"
 
 
+@pytest.mark.parametrize(
+    "keys", ["caddy/certificates/*/*/*.key", "caddy/acme/*/users/*/*.key", "caddy/pki/authorities/*/*.key"]
+)
+@pytest.mark.parametrize("kind", ["volume", "bind"])
+def test_keys_that_caddy_keeps_itself_are_looked_for_in_its_volume(world: World, kind: str, keys: str) -> None:
+    mounts = [{"Type": kind, "Source": "/volumes/caddy/_data", "RW": True}, {"Type": "tmpfs", "Source": "", "RW": True}]
+    world.engine.containers["caddy"] = altered(container("Mounts", mounts), "Name", "/caddy")
+    assert world.rules()["file-tls-keys"]["result"] == "ok"
+    world.host.modes[f"/volumes/caddy/_data/{keys}"] = 0o640
+    assert world.rules()["file-tls-keys"]["result"] == "ok"
+    world.host.modes[f"/volumes/caddy/_data/{keys}"] = 0o644
+    assert world.rules()["file-tls-keys"]["found"] == f"/volumes/caddy/_data/{keys} 0644 0:0"
+
+
 def test_what_must_not_be_read_is_told(world: World) -> None:
     world.host.forbidden = "/etc/"
     rules = world.rules()
