@@ -129,13 +129,16 @@ def test_restart(app: App) -> None:
     began, data = inspect(app.container)["State"]["StartedAt"], vendors(app)
     dry_run = app.playbook("restart", "--check").succeeded()
     assert "would be stopped" in dry_run.text
+    assert "Next: the same without --check does it." in dry_run.text
     assert inspect(app.container)["State"]["StartedAt"] == began
     restarted = app.playbook("restart").succeeded()
     assert inspect(app.container)["State"]["StartedAt"] != began
     assert inspect(app.container)["State"]["Health"]["Status"] == "healthy"
-    away = re.search(r"Seconds away: ([\d.]+)", restarted.text)
+    assert f"{app.container} was stopped and ended by itself" in restarted.text
+    away = re.search(r"Seconds: preflight [\d.]+, restart and health ([\d.]+)", restarted.text)
     assert away
     assert 0 < float(away[1]) < 30
+    assert f"Next: docker logs --tail 50 {app.container} shows how it runs." in restarted.text
     assert vendors(app) == data
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start the live release, and make its container anew only when that is not as it was released."""
+"""Start the live release, or start it again, and make its container anew only when that is not as it was released."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Mapping, Optional
 from .._core.errors import EngineError
 from .._core.releases import Release, made_of
 from .._core.remedies import play
+from .._core.summary import stop
 from .._engine.port import EnginePort
 from .._store.releases import DEFINITION
 from .cutover_state import CutoverWorld
@@ -20,10 +21,11 @@ _ID = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Params:
-    """The Compose project of the application, and its container."""
+    """The Compose project of the application and its container, and whether one that runs is stopped first."""
 
     project: str
     container: str
+    restart: bool = False
 
 
 def run(params: Params, world: CutoverWorld, check_mode: bool) -> dict[str, Any]:
@@ -35,7 +37,10 @@ def run(params: Params, world: CutoverWorld, check_mode: bool) -> dict[str, Any]
     engine = world.connect()
     before = engine.container(params.container)
     runs = before is not None and before["State"]["Running"] and not before["State"].get("Paused")
-    if before and runs and _as_made(params, world, engine, before):
+    ended = ""
+    if before and params.restart:
+        ended = _stopped(params, engine, before, check_mode)
+    elif before and runs and _as_made(params, world, engine, before):
         return {"changed": False, "summary": f"{params.container} runs already."}
     if not check_mode:
         try:
@@ -46,7 +51,16 @@ def run(params: Params, world: CutoverWorld, check_mode: bool) -> dict[str, Any]
                 "data is untouched in its volumes."
             ) from error
     verb = "would be" if check_mode else "was"
-    return {"changed": True, "summary": f"{params.container} {verb} started."}
+    return {"changed": True, "summary": f"{ended} {params.container} {verb} started.".strip()}
+
+
+def _stopped(params: Params, engine: EnginePort, before: Mapping[str, Any], check_mode: bool) -> str:
+    """Stop a container, and return how it ended."""
+    runs, grace = before["State"]["Running"], (before.get("Config") or {}).get("StopTimeout")
+    if runs and not check_mode:
+        engine.stop(before["Id"])
+    after = engine.container(before["Id"]) or before
+    return stop({**before}, {"changed": runs, "container": after}, params.container, grace or 10, check_mode)
 
 
 def bring_up(params: Params, world: CutoverWorld, engine: EnginePort) -> None:

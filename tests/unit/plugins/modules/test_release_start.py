@@ -13,11 +13,11 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import Eng
 
 
 @pytest.mark.parametrize(
-    ("project", "container", "params"),
-    [(None, None, Params("shop", "shop-app")), ("p", "web", Params("p", "web"))],
+    ("project", "container", "restart", "params"),
+    [(None, None, False, Params("shop", "shop-app")), ("p", "web", True, Params("p", "web", restart=True))],
 )
-def test_what_is_started(project: Optional[str], container: Optional[str], params: Params) -> None:
-    assert params_of({"app": "shop", "project": project, "container": container}) == params
+def test_what_is_started(project: Optional[str], container: Optional[str], restart: bool, params: Params) -> None:
+    assert params_of({"app": "shop", "project": project, "container": container, "restart": restart}) == params
 
 
 def test_main(exit_of: Any, serve_engine: Callable[..., EngineServer], tmp_path: Path) -> None:

@@ -43,6 +43,40 @@ def test_a_stopped_container_is_started_by_the_engine_whatever_compose_is_there(
     assert started(site) == {"changed": False, "summary": f"{APP} runs already."}
 
 
+def restarted(site: Site, check: bool = False) -> str:
+    return str(run(Params("shop", APP, restart=True), site.world, check)["summary"])
+
+
+def test_a_restart_stops_what_runs_and_starts_it(site: Site) -> None:
+    site.engine.start(APP)
+    site.engine.calls.clear()
+    would_be = f"{APP} would be stopped, with 10 s to end after SIGTERM. {APP} would be started."
+    assert restarted(site, check=True) == would_be
+    assert site.engine.did() == []
+    assert restarted(site) == f"{APP} was stopped and ended by itself with exit code 0. {APP} was started."
+    assert site.engine.did() == [f"stop {APP}", f"start {APP}"]
+
+
+def test_a_restart_starts_what_does_not_run(site: Site) -> None:
+    assert restarted(site) == f"{APP} does not run; its last exit code is 0. {APP} was started."
+    assert site.engine.did() == [f"start {APP}"]
+    site.engine.remove_container(APP)
+    site.engine.calls.clear()
+    assert restarted(site) == f"{APP} was started."
+    assert site.engine.did() == ["up shop", f"start {APP}"]
+
+
+def test_a_restart_says_that_a_container_was_killed_and_makes_another_one_anew(site: Site) -> None:
+    site.engine.start(APP)
+    site.engine.add_image("shop:1", Version(killed=True))
+    container(site)["Config"]["Labels"][HASH_LABEL] = "of an environment that was put back"
+    site.engine.calls.clear()
+    said = restarted(site)
+    assert said.startswith(f"Warning: {APP} did not end within 10 s of SIGTERM and was killed")
+    assert site.engine.did()[0] == f"stop {APP}"
+    assert "up shop" in site.engine.did()
+
+
 def test_a_paused_one_goes_on(site: Site) -> None:
     site.engine.start(APP)
     site.engine.pause(container(site)["Id"])
