@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 JOBS ?= 2
 # Tests on an engine wait for it a third of their time.
-WAITING_JOBS ?= 3
+WAITING_JOBS ?= 4
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
