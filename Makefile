@@ -97,6 +97,10 @@ doctor: engine $(ready) ## Break a real stack in every way that the doctor knows
 	tests/support/base_image.sh
 	python tests/support/doctor.py $(ONLY)
 
+monitoring: $(ready) ## Have Debian's promtool check metrics and rules, and its node_exporter serve them (seconds)
+	tests/support/packages.sh prometheus prometheus-node-exporter
+	pytest tests/monitoring
+
 bench: engine $(ready) ## Measure, side by side (minutes)
 	python benchmarks/run.py
 

@@ -86,7 +86,7 @@ CONSEQUENCES: Mapping[str, Tuple[str, ...]] = {
     "backup-proof": (),
 }
 """By the id of a finding, in causal order, the ids, or how they begin, of what may follow from it."""
-_TRIFLES = ("host-restart", "images-dangling", "database-size", "disk-forecast", "app-log", "cpu-limit")
+_TRIFLES = ("host-restart", "images-dangling", "images-cache", "database-size", "disk-forecast", "app-log", "cpu-limit")
 """What a watch tells and is no trouble now."""
 COMMANDS: Mapping[str, str] = {
     "engine-answer": "systemctl restart docker",

@@ -49,6 +49,7 @@ METRICS: Mapping[str, Tuple[str, str]] = {
     "clock_offset_seconds": ("gauge", "By how much the clock is ahead of the time server."),
     "dangling_images": ("gauge", "Number of images without a name."),
     "dangling_images_bytes": ("gauge", "Sizes of the images without a name; what they share is counted in each."),
+    "build_cache_bytes": ("gauge", "Size of the engine's build cache without what images share with it."),
 }
 _AREAS = (
     "app",
@@ -136,7 +137,8 @@ def _further_values(fact: Union[RequestFacts, ImageFacts, Unseen]) -> Mapping[st
             "certificate_lifetime_seconds": None if fact.lifetime is None else fact.lifetime * _DAY,
         }
     if isinstance(fact, ImageFacts):
-        return {"dangling_images": fact.dangling, "dangling_images_bytes": fact.bytes}
+        cache = {"build_cache_bytes": fact.cache}
+        return {"dangling_images": fact.dangling, "dangling_images_bytes": fact.bytes, **cache}
     return {}
 
 

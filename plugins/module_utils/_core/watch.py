@@ -120,10 +120,11 @@ class BackupFacts:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Images that nothing names and no container uses."""
+    """Images that nothing names and no container uses, and the bytes of build cache that no image shares."""
 
     dangling: int
     bytes: int
+    cache: int = 0
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,7 @@ class Thresholds:
         wal: bytes.
         log: bytes.
         images: bytes.
+        cache: bytes.
         certificate: percent of its lifetime that are left. Proxies renew when a third is left.
         backup: seconds since the last one.
         proof: seconds since the last one.
@@ -233,6 +235,7 @@ class Thresholds:
     wal: int = 1 << 30
     log: int = 1 << 30
     images: int = 10 << 30
+    cache: int = 20 << 30
     certificate: float = 30.0
     backup: float = 26 * HOUR
     proof: float = 35 * DAY
@@ -607,6 +610,9 @@ def _images(facts: Facts, _history: History, limits: Thresholds) -> Iterator[Fin
         found = f"{counted(images.dangling, 'image')} with up to {size(images.bytes)}"
         wanted = f"at most {size(limits.images)}"
         yield Finding("images-dangling", INFO, "images without a name", found, wanted, f"Run {play('maintenance')}.")
+    if images and limits.cache and images.cache > limits.cache:
+        found, wanted = size(images.cache), f"at most {size(limits.cache)}"
+        yield Finding("images-cache", INFO, "the engine's build cache", found, wanted, f"Run {play('maintenance')}.")
 
 
 def _host(facts: Facts, history: History, _limits: Thresholds) -> Iterator[Finding]:

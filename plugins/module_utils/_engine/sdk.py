@@ -411,9 +411,9 @@ class Engine:
             self._gone(self._api.remove_image, name, noprune=True)
         self._gone(self._api.remove_image, image, noprune=True)
 
-    def build_cache(self) -> list[Mapping[str, Any]]:
-        """Return the pieces of the build cache; volumes are not walked for that."""
-        found: Mapping[str, Any] = self._slowly("get", "system/df", {"type": "build-cache"})
+    def build_cache(self, within: float = SLOW) -> list[Mapping[str, Any]]:
+        """Return the pieces of the build cache, which may take so many seconds; volumes are not walked for that."""
+        found: Mapping[str, Any] = self._slowly("get", "system/df", {"type": "build-cache"}, within)
         return found.get("BuildCache") or []
 
     def prune_build_cache(self, before: int) -> None:
@@ -424,11 +424,11 @@ class Engine:
         chosen = {"all": "true", "filters": json.dumps({"until": [str(before)]})}
         self._slowly("post", "build/prune", chosen)
 
-    def _slowly(self, how: str, path: str, query: Mapping[str, str]) -> Any:
+    def _slowly(self, how: str, path: str, query: Mapping[str, str], within: float = SLOW) -> Any:
         """Ask for what the SDK has no function for, and what an engine may take long to answer."""
         api = self._api
         url = f"{api.base_url}/v{api.api_version}/{path}"
-        answer = self._asked(lambda: getattr(api, how)(url, params=dict(query), timeout=SLOW))
+        answer = self._asked(lambda: getattr(api, how)(url, params=dict(query), timeout=within))
         self._asked(lambda: _right(answer))
         return answer.json()
 

@@ -19,6 +19,7 @@ from .._core.clock import WallClock, instant
 from .._core.errors import DockerVpsError
 from .._core.heal import Case, Decision, HealRules
 from .._core.health import snapshot
+from .._core.maintenance import cache_record, cached_bytes
 from .._core.public_check import Visit
 from .._core.remedies import setting
 from .._core.secrets import Mask, secrets_of
@@ -54,6 +55,8 @@ Json = Mapping[str, Any]
 T = TypeVar("T")
 
 LOG_LINES = 20
+CACHE_WITHIN = 10.0
+"""Seconds for the engine to tell of its build cache."""
 _LONGEST_LINE = 300  # characters
 _BUSY_LINES = 2000  # of a log, at most
 _BUSY = (b"SQLITE_BUSY", b"database is locked")
@@ -93,6 +96,10 @@ class WatchEngine(Protocol):
 
     def unnamed_images(self) -> Sequence[int]:
         """Return the sizes of images without a name."""
+        raise NotImplementedError
+
+    def build_cache(self, within: float) -> Sequence[Json]:
+        """Return the pieces of the build cache, as the engine tells of them within so many seconds."""
         raise NotImplementedError
 
     def restart(self, container: str) -> None:
@@ -451,7 +458,8 @@ class _Gathering:
 
     def _images(self) -> ImageFacts:
         sizes = self.engine.unnamed_images()
-        return ImageFacts(len(sizes), sum(sizes))
+        cache = cached_bytes([cache_record(row) for row in self.engine.build_cache(CACHE_WITHIN)])
+        return ImageFacts(len(sizes), sum(sizes), cache)
 
     def _clock(self) -> float:
         if not self.params.time_server:

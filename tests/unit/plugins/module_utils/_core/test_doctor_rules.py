@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, Mapping
 
 import pytest
@@ -51,7 +52,7 @@ def proxy(**state: Any) -> ProxySeen:
 
 
 def run(success: bool) -> Any:
-    return type("Run", (), {"success": success, "at": "2027-01-15T02:00:00Z", "message": "No space left."})()
+    return SimpleNamespace(success=success, at="2027-01-15T02:00:00Z", message="No space left.")
 
 
 WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import fields, replace
 from typing import Any
 
@@ -105,14 +103,3 @@ def test_the_examples_name_metrics_that_there_are(name: str) -> None:
     if name.endswith(".json"):
         panels = json.loads((EXAMPLES / name).read_text(encoding="utf-8"))["panels"]
         assert len({panel["id"] for panel in panels}) == len(panels)
-
-
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool, of Debian's package prometheus, is not here")
-def test_promtool_accepts_the_metrics_and_the_rules() -> None:
-    text = text_of("shop", replace(WELL, app=app(log_bytes=5)), [FINDING], {}, NOW, False)
-    for command, given in (
-        (["check", "metrics"], text),
-        (["check", "rules", str(EXAMPLES / "docker_vps.rules.yml")], ""),
-    ):
-        done = subprocess.run(["promtool", *command], input=given, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")

@@ -256,6 +256,7 @@ def test_a_clock_is_judged_by_two_looks() -> None:
 
 def test_images_releases_and_a_restart_of_the_host() -> None:
     assert ids(replace(WELL, images=ImageFacts(4, 11 * GIB))) == {"images-dangling": INFO}
+    assert ids(replace(WELL, images=ImageFacts(0, 0, 21 * GIB))) == {"images-cache": INFO}
     assert ids(replace(WELL, unfinished=("20260201-020000",))) == {"release-unfinished": WARNING}
     assert ids(replace(WELL, boot="b2", uptime=90.0), history(at(-1))) == {"host-restart": INFO}
 

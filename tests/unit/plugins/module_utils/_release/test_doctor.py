@@ -91,6 +91,9 @@ class Clinic:
     def last_events(self, container: str) -> Any:
         return ["stop"]
 
+    def build_cache(self, within: float) -> Any:
+        return []
+
     def unnamed_images(self) -> Any:
         return []
 

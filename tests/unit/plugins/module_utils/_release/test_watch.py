@@ -24,7 +24,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch im
     MemoryFacts,
     RequestFacts,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.watch import Params, Seen, WatchWorld, look
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.watch import (
+    CACHE_WITHIN,
+    Params,
+    Seen,
+    WatchWorld,
+    look,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
@@ -103,6 +109,11 @@ class FakeWatched:
 
     def last_events(self, container: str) -> Sequence[str]:
         return self.events
+
+    def build_cache(self, within: float) -> Sequence[dict[str, Any]]:
+        assert within == CACHE_WITHIN
+        used = {"LastUsedAt": "2026-01-31T02:00:00Z", "InUse": False}
+        return [{"ID": "a", "Size": 7, "Shared": False, **used}, {"ID": "b", "Size": 90, "Shared": True, **used}]
 
     def unnamed_images(self) -> Sequence[int]:
         return [100, 50]
@@ -189,7 +200,7 @@ def test_all_facts_of_a_host_that_is_well(watched: Watched) -> None:
     assert facts.disks == (DiskFacts(str(watched.fake.place), 1000, 600, 10, 9),)
     assert facts.database == DatabaseFacts(str(watched.fake.place / "shop-db/payload.db"), 10, 0)
     assert facts.request == RequestFacts("", 60.0, 90.0)
-    assert facts.images == ImageFacts(2, 150)
+    assert facts.images == ImageFacts(2, 150, 7)
     assert (facts.clock, facts.busy, facts.unfinished, facts.boot) == (0.25, 0, (), "b1")
     assert isinstance(facts.backups, BackupFacts)
     assert facts.backups.last == 1769907600.0
