@@ -17,6 +17,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import 
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import NOW, WELL, app
 from lab import until
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from servers import answers, free_port
 
@@ -62,4 +63,9 @@ def test_node_exporter_serves_what_was_written_as_nobody(scraped: str) -> None:
         assert name.startswith(PREFIX)
         served = found[name]
         assert (served.type, served.documentation) == (family.type, family.documentation)
-        assert sorted(map(str, served.samples)) == sorted(map(str, family.samples))
+        assert values(served) == values(family)
+
+
+def values(family: Metric) -> list[tuple[str, list[tuple[str, str]], float]]:
+    """Return the name, the labels and the value of each sample."""
+    return sorted((sample.name, sorted(sample.labels.items()), float(sample.value)) for sample in family.samples)
