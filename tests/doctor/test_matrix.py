@@ -488,7 +488,6 @@ def test_the_cause_comes_first_and_its_command_mends_it(
     broken.breaks(healthy)
     result, seconds = healthy.look()
     record_property("seconds", f"{seconds:.1f}")
-    record_property("unseen", str(result["not_looked_at"]))
     assert result["findings"], result
     first = result["findings"][0]
     record_property("cause", first["id"].partition(":")[0])

@@ -151,7 +151,8 @@ class Stack:
         self.compose(edit)
 
     def check(self, **changes: Any) -> None:
-        """Have the container made with another health check."""
+        """Have the container made with another health check, whose failures count at once."""
+        changes = {"start_period": "1s", **changes}
         self.compose(lambda definition: definition["services"]["app"]["healthcheck"].update(changes))
 
     def env(self, **values: Optional[str]) -> None:

@@ -760,7 +760,7 @@ def _proxy_stale(
 ) -> Optional[Found]:
     seen, inspected = _working(proxy)
     visit = _ended(public, here)
-    if visit.broken is not Leg.PROXY or not answer.startswith("2"):
+    if not answer.startswith("2") or not _is_led_astray(wanted, visit, _present(container)):
         return None
     networks = _present(container)["NetworkSettings"].get("Networks") or {}
     if wanted.network not in networks:
@@ -774,6 +774,12 @@ def _proxy_stale(
         "Have it look the name up again; Nginx does that by itself with a resolver line (examples/proxy/nginx.conf).",
         _reload(seen),
     )
+
+
+def _is_led_astray(wanted: Wanted, visit: Visit, container: Json) -> bool:
+    """Return whether a proxy did not reach a well application; an address from before may be somebody else's now."""
+    same = urlsplit(wanted.url).path == urlsplit(asked_at(container)).path
+    return visit.broken is Leg.PROXY or (visit.broken is Leg.APPLICATION and same)
 
 
 def _dns(names: NamesSeen) -> Optional[Found]:

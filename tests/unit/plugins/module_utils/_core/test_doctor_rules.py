@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, Mapping
+from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
@@ -18,6 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_r
     ProxySeen,
     WriterSeen,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import asked_at
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg, Visit
 from ansible_collections.ptnextjs.docker_vps.tests.unit.doctored import (
     BAD_GATEWAY,
@@ -329,6 +331,13 @@ def test_a_proxy_that_waits_answers_nothing() -> None:
 def test_what_cannot_be_told(facts: Mapping[str, Any], unseen: Mapping[str, str]) -> None:
     _found, reasons = judged(RULES, {**WELL, **facts})
     assert {name: reasons.get(name) for name in unseen} == unseen
+
+
+def test_an_address_from_before_may_be_that_of_another_application_now() -> None:
+    other = Visit(Leg.APPLICATION, "answers 404", "127.0.0.1", 404)
+    asked = replace(WANTED, url=f"https://shop.example.com{urlsplit(asked_at(CONTAINER)).path}")
+    assert "web answers 404" in found_in(public=other, here=other, wanted=asked)["proxy-stale"][0]
+    assert found_in(public=other, here=other) == {}  # another page of the application may well answer otherwise
 
 
 def test_an_image_that_starts_as_a_user_of_its_own() -> None:
