@@ -16,7 +16,7 @@ import matrix
 from matrix import ROOT
 
 BEGIN, END = "<!-- make doctor writes this table -->\n", "<!-- end -->\n"
-HEAD = """| Broken | First finding | Findings that follow | Mended by | Commands until all is well | Seconds of the look | Result |
+HEAD = """| Broken | First finding | Findings that follow | Mended by | Commands | Seconds of the look | Result |
 | --- | --- | --- | --- | --- | --- | --- |
 """
 DOCUMENT = ROOT / "docs/doctor.md"
