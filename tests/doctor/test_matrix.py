@@ -260,8 +260,8 @@ add("rows deleted", "data-lost", lambda stack: offline(stack, emptied))
 
 
 def spoil(path: Path) -> None:
-    for beside in ("-wal", "-shm"):
-        Path(f"{path}{beside}").unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 4096)

@@ -41,6 +41,7 @@ LOCK = Lock(Owner("me@here", "deploy", "c", "1:2", "vps"), 0)
 UNKNOWN = Visit(Leg.DNS, "has no address")
 SITE = ProxySeen("web", PROXY, "proxy_pass http://shop-app:3000;", True)
 MOUNTS = CONTAINER["Mounts"]
+RESTORE = "⟦play restore⟧ ⟦once restore_stop_app true⟧"
 
 
 def mounted(**changes: Any) -> dict[str, Any]:
@@ -87,9 +88,9 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "/e has mode 0644",
         "chmod 0600 /e",
     ),
-    ("data-gone", {"database": replace(DATABASE, exists=False)}, "backup is 20270115-020000", "⟦play restore⟧"),
-    ("data-gone", {"database": replace(DATABASE, exists=False), "sets": []}, "no backup", "⟦play restore⟧"),
-    ("data-lost", {"lost": ["Gone since set 1: 12 of 12 rows."]}, "12 of 12 rows", "⟦play restore⟧"),
+    ("data-gone", {"database": replace(DATABASE, exists=False)}, "backup is 20270115-020000", RESTORE),
+    ("data-gone", {"database": replace(DATABASE, exists=False), "sets": []}, "no backup", RESTORE),
+    ("data-lost", {"lost": ["Gone since set 1: 12 of 12 rows."]}, "12 of 12 rows", RESTORE),
     ("disk-readonly", {"database": replace(DATABASE, readonly=True)}, "read-only", "mount -o remount,rw /v"),
     (
         "database-modes",
@@ -103,7 +104,7 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "/v is of 1000:1000 with mode 0555",
         "chown --no-dereference 1000:1000 /v && chmod u+rwX /v && docker restart shop-app",
     ),
-    ("database-damaged", {"database": replace(DATABASE, check="damaged", why="page 2")}, "page 2", "⟦play restore⟧"),
+    ("database-damaged", {"database": replace(DATABASE, check="damaged", why="page 2")}, "page 2", RESTORE),
     (
         "database-locked",
         {"database": replace(DATABASE, writer=WriterSeen(9, "sqlite3", "", 1.5))},
