@@ -56,6 +56,7 @@ class Stack:
             docker_vps_monitor=0,
             **{f"docker_vps_watch_{words}": 0 for words in ("proof_days", "disk", "disk_full", "disk_floor")},
             docker_vps_watch_images="0",
+            docker_vps_schedule_python=sys.executable,
         )
         self.given: dict[str, Any] = {}
 
@@ -77,6 +78,8 @@ class Stack:
         for number in range(ROWS):
             self.app.post("/api/vendors", {"name": f"vendor {number}"})
         self.app.playbook("backup").succeeded()
+        command = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "install"}}
+        self.app.play(yaml.safe_dump([command])).succeeded()
         self.start_proxy()
 
     def start_proxy(self, upstream: str = "") -> None:
@@ -125,14 +128,19 @@ class Stack:
         return result, seconds
 
     def compose(self, edit: Optional[Callable[[dict[str, Any]], object]] = None) -> None:
-        """Have Compose make the container by hand, as people do, from the definition with a change of theirs."""
-        definition = yaml.safe_load((self.app.directory / "compose.yml").read_text())
+        """Have Compose make the container by hand, as people do, from the definition with a change of theirs.
+
+        The definition is put back, so that the container alone is another.
+        """
+        path = self.app.directory / "compose.yml"
+        text = path.read_text()
+        definition = yaml.safe_load(text)
         if edit:
             edit(definition)
-        path = self.place / "edited.yml"
         path.write_text(yaml.safe_dump(definition))
         up = ("up", "--detach", "--force-recreate", "--remove-orphans")
         run("docker", "compose", "-f", str(path), "-p", self.app.name, *up, check=False)
+        path.write_text(text)
 
     def service(self, **changes: Any) -> None:
         """Have the container made with other words for the service; None takes one away."""
@@ -143,7 +151,8 @@ class Stack:
         self.compose(edit)
 
     def check(self, **changes: Any) -> None:
-        """Have the container made with another health check."""
+        """Have the container made with another health check, whose failures count at once."""
+        changes = {"start_period": "1s", **changes}
         self.compose(lambda definition: definition["services"]["app"]["healthcheck"].update(changes))
 
     def env(self, **values: Optional[str]) -> None:

@@ -38,6 +38,7 @@ _SECRETS = "/run/secrets/"
 _ENTRYPOINT = "docker-entrypoint.sh"  # of our images
 _LOCK_HELD = 3600.0  # seconds; no backup or release of ours takes longer without a sign of life
 _JOBS = ("backup", "verify", "drill")
+_RESTORE = f"{play('restore')} {once('restore_stop_app', 'true')}"  # of an application that may run
 _BUSY = 3  # entries of a log within an hour
 
 
@@ -412,7 +413,7 @@ def _data_gone(wanted: Wanted, database: DatabaseSeen, sets: Sequence[str]) -> O
     return Found(
         f"{database.path} is not there; {last}",
         f"{play('restore')} brings the last backup back. A volume of this name may have been deleted and made anew.",
-        play("restore"),
+        _RESTORE,
     )
 
 
@@ -422,7 +423,7 @@ def _data_lost(lost: Sequence[str]) -> Optional[Found]:
             " ".join(lost).rstrip("."),
             f"{play('restore')} brings the set back. If that is meant, make one backup with "
             f"{once('backup_accept_loss', 'true')}.",
-            play("restore"),
+            _RESTORE,
         )
     return None
 
@@ -478,7 +479,7 @@ def _database_damaged(database: DatabaseSeen) -> Optional[Found]:
         return Found(
             f"it is damaged: {short(database.why, 300)}",
             f"{play('restore')} brings the last backup back; sqlite3's .recover saves what came since.",
-            play("restore"),
+            _RESTORE,
             database.path,
         )
     return None
@@ -760,7 +761,7 @@ def _proxy_stale(
 ) -> Optional[Found]:
     seen, inspected = _working(proxy)
     visit = _ended(public, here)
-    if visit.broken is not Leg.PROXY or not answer.startswith("2"):
+    if not answer.startswith("2") or not _is_led_astray(wanted, visit, _present(container)):
         return None
     networks = _present(container)["NetworkSettings"].get("Networks") or {}
     if wanted.network not in networks:
@@ -774,6 +775,12 @@ def _proxy_stale(
         "Have it look the name up again; Nginx does that by itself with a resolver line (examples/proxy/nginx.conf).",
         _reload(seen),
     )
+
+
+def _is_led_astray(wanted: Wanted, visit: Visit, container: Json) -> bool:
+    """Return whether a proxy did not reach a well application; an address from before may be somebody else's now."""
+    same = urlsplit(wanted.url).path == urlsplit(asked_at(container)).path
+    return visit.broken is Leg.PROXY or (visit.broken is Leg.APPLICATION and same)
 
 
 def _dns(names: NamesSeen) -> Optional[Found]:

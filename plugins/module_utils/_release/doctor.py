@@ -118,7 +118,7 @@ class Params:
     thresholds: Thresholds = field(default_factory=Thresholds)
     hide: Tuple[str, ...] = ()
     fail_at: str = ""
-    within: float = 8.0
+    within: float = 7.0
 
 
 @dataclass(frozen=True)

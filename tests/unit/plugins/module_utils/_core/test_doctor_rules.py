@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Mapping
+from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
@@ -19,6 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_r
     ProxySeen,
     WriterSeen,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import asked_at
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg, Visit
 from ansible_collections.ptnextjs.docker_vps.tests.unit.doctored import (
     BAD_GATEWAY,
@@ -40,6 +42,7 @@ LOCK = Lock(Owner("me@here", "deploy", "c", "1:2", "vps"), 0)
 UNKNOWN = Visit(Leg.DNS, "has no address")
 SITE = ProxySeen("web", PROXY, "proxy_pass http://shop-app:3000;", True)
 MOUNTS = CONTAINER["Mounts"]
+RESTORE = "⟦play restore⟧ ⟦once restore_stop_app true⟧"
 
 
 def mounted(**changes: Any) -> dict[str, Any]:
@@ -86,9 +89,9 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "/e has mode 0644",
         "chmod 0600 /e",
     ),
-    ("data-gone", {"database": replace(DATABASE, exists=False)}, "backup is 20270115-020000", "⟦play restore⟧"),
-    ("data-gone", {"database": replace(DATABASE, exists=False), "sets": []}, "no backup", "⟦play restore⟧"),
-    ("data-lost", {"lost": ["Gone since set 1: 12 of 12 rows."]}, "12 of 12 rows", "⟦play restore⟧"),
+    ("data-gone", {"database": replace(DATABASE, exists=False)}, "backup is 20270115-020000", RESTORE),
+    ("data-gone", {"database": replace(DATABASE, exists=False), "sets": []}, "no backup", RESTORE),
+    ("data-lost", {"lost": ["Gone since set 1: 12 of 12 rows."]}, "12 of 12 rows", RESTORE),
     ("disk-readonly", {"database": replace(DATABASE, readonly=True)}, "read-only", "mount -o remount,rw /v"),
     (
         "database-modes",
@@ -102,7 +105,7 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "/v is of 1000:1000 with mode 0555",
         "chown --no-dereference 1000:1000 /v && chmod u+rwX /v && docker restart shop-app",
     ),
-    ("database-damaged", {"database": replace(DATABASE, check="damaged", why="page 2")}, "page 2", "⟦play restore⟧"),
+    ("database-damaged", {"database": replace(DATABASE, check="damaged", why="page 2")}, "page 2", RESTORE),
     (
         "database-locked",
         {"database": replace(DATABASE, writer=WriterSeen(9, "sqlite3", "", 1.5))},
@@ -330,6 +333,13 @@ def test_a_proxy_that_waits_answers_nothing() -> None:
 def test_what_cannot_be_told(facts: Mapping[str, Any], unseen: Mapping[str, str]) -> None:
     _found, reasons = judged(RULES, {**WELL, **facts})
     assert {name: reasons.get(name) for name in unseen} == unseen
+
+
+def test_an_address_from_before_may_be_that_of_another_application_now() -> None:
+    other = Visit(Leg.APPLICATION, "answers 404", "127.0.0.1", 404)
+    asked = replace(WANTED, url=f"https://shop.example.com{urlsplit(asked_at(CONTAINER)).path}")
+    assert "web answers 404" in found_in(public=other, here=other, wanted=asked)["proxy-stale"][0]
+    assert found_in(public=other, here=other) == {}  # another page of the application may well answer otherwise
 
 
 def test_an_image_that_starts_as_a_user_of_its_own() -> None:
