@@ -10,22 +10,32 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.cli import CommandWorld, connected, main
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import snapshot
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.images import identity
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import Release
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import (
+    AppFacts,
+    History,
+    Thresholds,
+    findings,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import DEFAULT_ADDRESS, SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import own
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
+from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import WELL
 from engines import MEBIBYTE, second_engine
 from lab import MakeApp, docker, image_of, inspect, until
 
 APP = "it-maintenance"
 INIT = ("/init", "--version")
 DOCKERFILE = "FROM scratch\nCOPY init /init\nCOPY {name} /\n"
+HEALTH = ("--health-cmd=true", "--health-interval=1h", "--health-start-period=1m", "--health-start-interval=1s")
 # Writes without patience, so that a lock that it meets is an error; each number that is acknowledged is in its log.
 WRITER = """
 const {DatabaseSync} = require("node:sqlite"), db = new DatabaseSync("/data/payload.db")
@@ -111,6 +121,7 @@ def test_what_nobody_needs_goes_and_a_rollback_works(kept: Kept) -> None:
         kept.docker("tag", "elsewhere/app:1", tag)
     loose = {kept.build("loose", size=3_000_000), kept.build("more", size=2_000_000)}
 
+    time.sleep(1.1)  # what was used in this second is not old yet
     told = kept.maintain("--check")
     assert loose <= set(kept.docker("images", "--quiet", "--no-trunc").split())
     done = kept.maintain()
@@ -150,17 +161,26 @@ def test_a_vacuum_under_a_writer_without_patience_loses_nothing(volume: Path, tm
         made.execute("COMMIT")
         made.execute("DELETE FROM posts WHERE id % 5")
     before = path.stat().st_size
-    options = ("--network", "none", "--volume", f"{APP}-db:/data", "--stop-timeout", "5")
+    options = ("--network", "none", "--volume", f"{APP}-db:/data", "--stop-timeout", "5", *HEALTH)
     docker("run", "--detach", "--name", f"{APP}-app", *options, image_of("base_image.sh"), "node", "-e", WRITER)
 
     def written() -> list[str]:
         return [line for line in docker("logs", f"{APP}-app").splitlines() if line.isdigit()]
 
-    until(lambda: len(written()) > 50, 30, "the application writes")
+    def health() -> str:
+        return str(inspect(f"{APP}-app")["State"]["Health"]["Status"])
+
+    until(lambda: len(written()) > 50 and health() == "healthy", 30, "the application writes")
     done = host.maintain()
     (row,) = done["databases"]
     assert (row["problem"], row["vacuumed"], row["optimized"]) == ("", True, ["posts"])
-    assert row["paused"] < 30
+    assert 0 < row["paused"] < 30
+    seen = snapshot(f"{APP}-app", inspect(f"{APP}-app"))
+    watched = replace(WELL, at=time.time(), app=AppFacts(seen, age=3e6))
+    assert (health(), findings(watched, History(), Thresholds())) == (
+        "unhealthy",
+        [],
+    )  # as the engine says until it asks
     assert path.stat().st_size < before / 3
     assert row["freed"] > before / 2
     known = len(written())
@@ -182,11 +202,12 @@ def test_a_vacuum_under_a_writer_without_patience_loses_nothing(volume: Path, tm
 def test_the_play_does_all_of_it_alone(make_app: MakeApp) -> None:
     app = make_app(f"{APP}-play", docker_vps_maintenance_prune=False)  # others build on this engine
     app.deploy().succeeded()
+    container = inspect(app.container)["Id"]
+    told = app.playbook("maintenance", "--check", docker_vps_maintenance_base="keep").succeeded()
+    assert " would be freed in " in told.text
+    assert "No restore was tried, since there is no backup set yet; backup.yml makes one." in told.text
+    assert list(app.backups.glob("*")) == []
     app.playbook("backup").succeeded()
-    container, sets = inspect(app.container)["Id"], sorted(app.backups.glob("*"))
-    told = app.playbook("maintenance", "--check").succeeded()
-    assert sorted(app.backups.glob("*")) == sets
-    assert "would be restored beside the application" in told.text
     done = app.playbook("maintenance", docker_vps_maintenance_vacuum=True).succeeded()
     assert f"{app.name}-db/payload.db: no VACUUM, since only " in done.text
     assert " freed in " in done.text

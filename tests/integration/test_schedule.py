@@ -130,6 +130,7 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
         [*"051**", "root"],
         ["@reboot", "root", "nice", "-n", "10", str(scheduled.program)],
         [*["*/5", "*", "*", "*", "*"], "root"],
+        ["30", "6", "1", "*", "*", "root"],
     ]
     assert [line.split()[-2] for line in lines] == ["backup", "verify", "drill", "recover", "watch", "maintenance"]
     assert scheduled.cron.stat().st_mode & 0o777 == 0o644

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 
+from .clock import instant
 from .errors import InvalidInput
 from .logs import parse_time
 from .remedies import setting
@@ -127,6 +128,16 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> ContainerSnap
             if _utc(p.get("Start")) >= _utc(state.get("StartedAt"))  # the engine keeps those of runs before this one
         ),
     )
+
+
+def succeeded_at(seen: ContainerSnapshot) -> Optional[datetime]:
+    """Return when its last health check ended (UTC), if that succeeded.
+
+    That of a container which still starts has not: it is starting only since it was paused.
+    """
+    last = seen.probes[-1] if seen.probes else None
+    ended = _utc(last.end) if last and last.exit_code == 0 else ""
+    return instant(ended) if ended else None
 
 
 def asked_at(inspected: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from .audit import Unseen
-from .health import ContainerSnapshot, HealthRules, Reason, WantedHealth, explain, judge
+from .health import ContainerSnapshot, HealthRules, Reason, WantedHealth, explain, judge, succeeded_at
 from .remedies import play, setting
 from .text import counted, size
 
@@ -406,7 +406,7 @@ def _app(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding
             f"Run {play('start')}, and see by {play('logs')} what it wrote.",
             facts.app.log,
         )
-    elif reason is Reason.WAITING and limits.start and facts.app.age > limits.start:
+    elif reason is Reason.WAITING and limits.start and facts.app.age > limits.start and not _was_paused(seen, facts.at):
         yield Finding(
             "app-start",
             WARNING,
@@ -425,6 +425,12 @@ def _app(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding
             f"at most {size(limits.log)}",
             f"See {setting('log_max_size')} and {setting('log_max_file')}.",
         )
+
+
+def _was_paused(seen: ContainerSnapshot, now: float) -> bool:
+    """Return whether it waits for its next health check only since a pause, which a backup or maintenance makes."""
+    succeeded = succeeded_at(seen)
+    return succeeded is not None and now - succeeded.timestamp() < HOUR
 
 
 def _restarts_before(app: AppFacts, history: History) -> int:

@@ -215,7 +215,8 @@ class _Upkeep:
 
     def prune_cache(self, engine: MaintenanceEngine) -> None:
         """Remove build cache that was not used for long; what it shares with an image counts as that one's."""
-        limit = long_ago(self.world.clock.utc(), self.params.cache_days)
+        now = self.world.clock.utc().replace(microsecond=0)  # what the engine is asked for are whole seconds
+        limit = long_ago(now, self.params.cache_days)
         old = stale([cache_record(row) for row in engine.build_cache()], limit)
         self.cache = _cache(old)
         if old and not self.check_mode:

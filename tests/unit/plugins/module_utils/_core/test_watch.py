@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import Probe
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import (
     CRITICAL,
     DAY,
@@ -107,6 +109,15 @@ def test_the_state_of_the_application(facts: Any, finding: str, severity: str, f
 @pytest.mark.parametrize("facts", [app(health=None), app(health="starting", age=599.0)])
 def test_what_is_no_finding_of_the_application(facts: Any) -> None:
     assert ids(replace(WELL, app=facts)) == {}
+
+
+def test_after_a_pause_the_next_health_check_is_waited_for_but_not_for_ever() -> None:
+    asked = datetime.fromtimestamp(NOW, timezone(timedelta(hours=5))).isoformat()  # as an engine of that zone says it
+    known, failed = (Probe(asked, asked, code, "") for code in (0, 1))
+    days = {"health": "starting", "age": 3e6}  # what the engine calls unhealthy without a failure; see snapshot
+    assert ids(at(0, app=app(probes=(failed, known), **days))) == {}
+    assert ids(at(13, app=app(probes=(known,), **days))) == {"app-start": WARNING}
+    assert ids(at(0, app=app(probes=(known, failed), **days))) == {"app-start": WARNING}
 
 
 def test_what_an_application_wrote_last_goes_with_its_finding() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Iterator
@@ -98,6 +99,24 @@ def test_a_vacuum_gives_the_free_pages_back_and_loses_nothing(live: Path, user: 
     assert sqlite_upkeep.bytes_of(str(live)) == live.stat().st_size
     assert rows(live) == ROWS // 10
     assert not sqlite_upkeep.look(str(live))[1].worth
+
+
+@pytest.mark.parametrize("step", [OPTIMIZE, VACUUM])
+def test_a_write_beside_it_fails_without_patience_which_a_pause_prevents(
+    live: Path, user: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    failed = []
+
+    def meanwhile() -> float:
+        try:
+            user.execute("INSERT INTO bare DEFAULT VALUES")
+        except sqlite3.OperationalError as error:
+            failed.append(str(error))
+        return 0.0
+
+    monkeypatch.setattr(time, "monotonic", meanwhile)  # which SQLite asks for within the transaction
+    assert sqlite_upkeep.tend(str(live), [step], 10) == []
+    assert set(failed) == {"database is locked"}
 
 
 def test_what_is_locked_is_left_at_once(live: Path, user: sqlite3.Connection) -> None:
