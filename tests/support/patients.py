@@ -102,6 +102,8 @@ class Stack:
         """Remove everything."""
         docker("rm", "--force", "--volumes", self.proxy, check=False)
         self.app.remove()
+        docker("volume", "rm", "--force", f"{self.app.name}-other")
+        docker("rmi", "--force", f"{self.app.name}-arm:1", check=False)
 
     def served(self) -> bool:
         """Return whether visitors get the page."""
