@@ -437,6 +437,7 @@ def _(stack: Stack) -> None:
 
 @case("backups failing", "backup-failed")
 def _(stack: Stack) -> None:
+    stack.install_command()
     failed = job_history.Run(_now(), False, 1.0, "No space left on device.")
     job_history.record(str(stack.app.backups), "backup", failed)
 

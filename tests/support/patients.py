@@ -78,9 +78,12 @@ class Stack:
         for number in range(ROWS):
             self.app.post("/api/vendors", {"name": f"vendor {number}"})
         self.app.playbook("backup").succeeded()
+        self.start_proxy()
+
+    def install_command(self) -> None:
+        """Install docker-vps on this machine, without timers."""
         command = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "install"}}
         self.app.play(yaml.safe_dump([command])).succeeded()
-        self.start_proxy()
 
     def start_proxy(self, upstream: str = "") -> None:
         """Start the proxy anew; Nginx without a resolver looks its upstream up once."""
@@ -99,6 +102,8 @@ class Stack:
         """Remove everything."""
         docker("rm", "--force", "--volumes", self.proxy, check=False)
         self.app.remove()
+        docker("volume", "rm", "--force", f"{self.app.name}-other")
+        docker("rmi", "--force", f"{self.app.name}-arm:1", check=False)
 
     def served(self) -> bool:
         """Return whether visitors get the page."""

@@ -52,9 +52,9 @@ CONSEQUENCES: Mapping[str, Tuple[str, ...]] = {
     "env-wrong": ("env-drift", *_DATA),
     "env-port": ("env-drift", *_SERVED),
     "data-gone": _STORED,
+    "database-damaged": ("data-lost", *_STORED),  # whose rows cannot be read
     "data-lost": (),
     "database-modes": _STORED,
-    "database-damaged": _STORED,
     "database-locked": ("database-", "app-", "health-", "request-"),
     "database-schema": ("app-", "health-", "request-"),
     "database-journal": (),

@@ -91,6 +91,11 @@ def test_causes_of_their_own_are_ranked_by_severity() -> None:
     assert told(*rows) == [("backup-age", ""), ("lock-stale", ""), ("health-pause", ""), ("odd", "")]
 
 
+def test_rows_that_cannot_be_read_follow_from_damage() -> None:
+    rows = [finding("data-lost"), finding("database-damaged")]
+    assert told(*rows) == [("database-damaged", ""), ("data-lost", "database-damaged")]
+
+
 def test_what_is_less_severe_is_no_cause() -> None:
     assert told(finding("disk-inodes:/", "warning"), finding("app-state")) == [("app-state", ""), ("disk-inodes:/", "")]
     assert told(finding("disk-inodes:/", "critical"), finding("app-state"))[1] == ("app-state", "disk-inodes:/")
