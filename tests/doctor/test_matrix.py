@@ -101,19 +101,19 @@ add("env: another port", "env-port", lambda stack: stack.env(PORT="4000"))
 
 
 @case("permissions: the database is root's", "database-modes")
-def _(stack: Stack) -> None:
+def permissions_the_database_is_roots(stack: Stack) -> None:
     stack.database.chmod(0o600)
     os.chown(stack.database, 0, 0)
 
 
 @case("permissions: another tool left files beside the database", "database-modes")
-def _(stack: Stack) -> None:
+def permissions_another_tool_left_files_beside_the_database(stack: Stack) -> None:
     os.chown(f"{stack.database}-wal", 0, 0)
     os.chown(f"{stack.database}-shm", 0, 0)
 
 
 @case("port: a published one is taken", "app-port")
-def _(stack: Stack) -> None:
+def port_a_published_one_is_taken(stack: Stack) -> None:
     stack.service(ports=[f"127.0.0.1:{stack.port}:3000"])
 
 
@@ -121,14 +121,14 @@ add("port: published past the proxy", "app-published", lambda stack: stack.servi
 
 
 @case("build: the image is not there", "image-missing")
-def _(stack: Stack) -> None:
+def build_the_image_is_not_there(stack: Stack) -> None:
     image = inspect(stack.container)["Config"]["Image"]
     docker("rm", "--force", stack.container)
     docker("rmi", "--force", image)
 
 
 @case("image for another architecture", "image-architecture")
-def _(stack: Stack) -> None:
+def image_for_another_architecture(stack: Stack) -> None:
     name = f"{stack.app.name}-arm:1"
     elf = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<2HI3QI6H", 2, 183, 1, 0, 64, 0, 0, 64, 56, 0, 64, 0, 0)
     (stack.place / "arm").mkdir(exist_ok=True)
@@ -152,14 +152,14 @@ add(
 
 
 @case("route missing", "health-route")
-def _(stack: Stack) -> None:
+def route_missing(stack: Stack) -> None:
     test = inspect(stack.container)["Config"]["Healthcheck"]["Test"]
     stack.check(test=[word.replace("/api/health", "/api/nothing").replace("$", "$$") for word in test])
     stack.becomes("unhealthy")
 
 
 @case("health check: its command is not in the image", "health-command")
-def _(stack: Stack) -> None:
+def health_check_its_command_is_not_in_the_image(stack: Stack) -> None:
     stack.check(test=["CMD-SHELL", "no-such-program http://127.0.0.1:3000/"])
     stack.becomes("unhealthy")
 
@@ -177,14 +177,14 @@ add("network missing", "network-missing", without_network)
 
 
 @case("network made anew while the application was stopped", "network-new")
-def _(stack: Stack) -> None:
+def network_made_anew_while_the_application_was_stopped(stack: Stack) -> None:
     without_network(stack)
     docker("network", "create", stack.app.network)
     docker("network", "connect", stack.app.network, stack.proxy)
 
 
 @case("application not on the network", "network-app")
-def _(stack: Stack) -> None:
+def application_not_on_the_network(stack: Stack) -> None:
     docker("network", "disconnect", stack.app.network, stack.container)
 
 
@@ -205,7 +205,7 @@ add(
 
 
 @case("proxy's stale DNS", "proxy-stale")
-def _(stack: Stack) -> None:
+def proxys_stale_dns(stack: Stack) -> None:
     docker("stop", stack.container)
     options = ("--detach", "--init", "--name", f"{stack.app.name}-blocker", "--network", stack.app.network)
     docker("run", *options, image_of("base_image.sh"), "sleep", "600")  # takes the address that was freed
@@ -222,7 +222,7 @@ add(
 
 
 @case("the proxy's page was left", "proxy-page")
-def _(stack: Stack) -> None:
+def the_proxys_page_was_left(stack: Stack) -> None:
     flag = stack.place / "page.on"
     flag.touch()
     stack.given["maintenance_flag"] = str(flag)
@@ -230,20 +230,20 @@ def _(stack: Stack) -> None:
 
 # Data is lost
 
-add("volume not in the definition", "volume-unmounted", lambda stack: volumes(stack))
+add("volume not in the definition", "volume-unmounted", volumes)
 add("volume mounted elsewhere", "volume-elsewhere", lambda stack: volumes(stack, "database:/app/data"))
 add("data restored into another volume", "volume-other", lambda stack: volumes(stack, "other:/data"))
 add("volume mounted read-only", "volume-readonly", lambda stack: volumes(stack, "database:/data:ro"))
 
 
 @case("volume deleted", "volume-missing")
-def _(stack: Stack) -> None:
+def volume_deleted(stack: Stack) -> None:
     docker("rm", "--force", stack.container)
     docker("volume", "rm", f"{stack.app.name}-db")
 
 
 @case("database deleted", "data-gone")
-def _(stack: Stack) -> None:
+def database_deleted(stack: Stack) -> None:
     docker("stop", stack.container)
     for path in stack.database.parent.iterdir():
         path.unlink()
@@ -271,7 +271,7 @@ add("database malformed", "database-damaged", lambda stack: offline(stack, spoil
 
 
 @case("database locked", "database-locked")
-def _(stack: Stack) -> None:
+def database_locked(stack: Stack) -> None:
     command = [sys.executable, "-c", HOLDS, str(stack.database)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout
@@ -289,7 +289,7 @@ def newer(stack: Stack, column: str) -> None:
 
 
 @case("code older than the schema", "database-schema")
-def _(stack: Stack) -> None:
+def code_older_than_the_schema(stack: Stack) -> None:
     before = inspect(stack.container)["Config"]["Image"]
     newer(stack, "website")
     stack.app.deploy().succeeded()
@@ -312,7 +312,7 @@ add(
 
 
 @case("SQLite is busy", "database-busy")
-def _(stack: Stack) -> None:
+def sqlite_is_busy(stack: Stack) -> None:
     environment = {"STANDIN_TELL": "TROUBLE", "TROUBLE": "SQLITE_BUSY: database is locked"}
     stack.service(environment=environment)
     for _turn in range(2):
@@ -357,7 +357,7 @@ add("no inode free", "disk-inodes", crowded, instead=emptied_disk, words=FILES)
 
 
 @case("out of memory", "memory-oom")
-def _(stack: Stack) -> None:
+def out_of_memory(stack: Stack) -> None:
     def edit(definition: dict[str, Any]) -> None:
         service = definition["services"]["app"]
         service["deploy"]["resources"] = {"limits": {"memory": "96M"}}
@@ -385,7 +385,7 @@ def right_clock(_stack: Stack) -> None:
 
 
 @case("clock skew", "clock-skew", instead=right_clock, words="the clock of the time server is set")
-def _(stack: Stack) -> None:
+def clock_skew(stack: Stack) -> None:
     server = UDPServer(("127.0.0.1", 0), TimeServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     TimeServer.ahead = 3600.0
@@ -397,7 +397,7 @@ def engine_is_back(stack: Stack) -> None:
 
 
 @case("engine away", "engine-answer", instead=engine_is_back, words="the right address is given back")
-def _(stack: Stack) -> None:
+def engine_away(stack: Stack) -> None:
     stack.given["docker_host"] = f"unix://{stack.place}/none.sock"
 
 
@@ -409,14 +409,14 @@ add("container missing", "app-state", lambda stack: docker("rm", "--force", stac
 
 
 @case("stale lock of a play", "lock-stale")
-def _(stack: Stack) -> None:
+def stale_lock_of_a_play(stack: Stack) -> None:
     owner = {"who": "me@elsewhere", "purpose": "deploy", "controller": "c", "process": "1:2", "host": "vps"}
     lock = {"owner": owner, "since": int(time.time() - 2 * HOUR), "made_directory": False}
     (stack.app.directory / "deploy.lock").write_text(json.dumps(lock))
 
 
 @case("interrupted release", "release-unfinished")
-def _(stack: Stack) -> None:
+def interrupted_release(stack: Stack) -> None:
     releases = stack.app.directory / "releases"
     folder = releases / "20990101-000000"
     subprocess.run(["cp", "-a", str((releases / "current").resolve()), str(folder)], check=True)
@@ -436,7 +436,7 @@ def _(stack: Stack) -> None:
 
 
 @case("backups failing", "backup-failed")
-def _(stack: Stack) -> None:
+def backups_failing(stack: Stack) -> None:
     stack.install_command()
     failed = job_history.Run(_now(), False, 1.0, "No space left on device.")
     job_history.record(str(stack.app.backups), "backup", failed)
@@ -447,12 +447,12 @@ def _now() -> str:
 
 
 @case("env file that others can read", "env-modes")
-def _(stack: Stack) -> None:
+def env_file_that_others_can_read(stack: Stack) -> None:
     (stack.app.directory / ".env.production").chmod(0o644)
 
 
 @case("definition changed by hand", "env-drift")
-def _(stack: Stack) -> None:
+def definition_changed_by_hand(stack: Stack) -> None:
     with (stack.app.directory / "compose.yml").open("a") as file:
         file.write("# mine\n")
 
