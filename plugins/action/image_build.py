@@ -16,7 +16,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import Mask
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import Shown
 
-BUILD, STATUS = "community.docker.docker_image_build", "ansible.legacy.async_status"
+BUILD = "community.docker.docker_image_build"
+STATUS = "ansible.legacy.async_status"
 BEGINS = "the build begins"
 TICK = 1.0  # seconds between two live lines
 POLL = 3  # ticks between two looks at the job
