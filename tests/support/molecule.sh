@@ -32,7 +32,8 @@ BASE_IMAGE="$(tests/support/base_image.sh)"
 LITESTREAM_IMAGE="$(tests/support/litestream_image.sh)"
 export MOLECULE_IMAGE BASE_IMAGE LITESTREAM_IMAGE
 if [ $# -eq 0 ]; then
-    for file in molecule/*/molecule.yml; do set -- "$@" "$(basename "$(dirname "$file")")"; done
+    # Backwards, since it is short ones that should be the last: two_applications takes longest.
+    for file in molecule/*/molecule.yml; do set -- "$(basename "$(dirname "$file")")" "$@"; done
 fi
 export -f one
 # shellcheck disable=SC2016
