@@ -55,4 +55,5 @@ def test_it_runs_by_itself(tmp_path: Path) -> None:
     (tmp_path / "backup.json").write_text(json.dumps({"app": "shop", "directory": str(tmp_path), "notify": notify}))
     status = subprocess.run([program, "status"], capture_output=True, text=True, check=False, cwd="/", env={})
     assert (status.returncode, status.stderr) == (0, "")
-    assert status.stdout.splitlines() == ["backup: never ran.", "verify: never ran.", "drill: never ran."]
+    jobs = ("backup", "verify", "drill", "maintenance")
+    assert status.stdout.splitlines() == [f"{job}: never ran." for job in jobs]

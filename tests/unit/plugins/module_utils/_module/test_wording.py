@@ -36,4 +36,4 @@ def test_the_playbooks_and_the_variables_exist() -> None:
     given = {(kind, name) for kind, (name, *_value) in filter(lambda one: one[1], REMEDIES)}
     unknown = {name for kind, name in given if kind != "play" and f"`docker_vps_{name}`" not in known}
     missing = {name for kind, name in given if kind == "play" and not (ROOT / f"playbooks/{name}.yml").exists()}
-    assert (unknown, missing) == (set(), {"prune", "recover"})
+    assert (unknown, missing) == (set(), {"prune", "recover", "verify"})
