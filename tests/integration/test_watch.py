@@ -185,7 +185,7 @@ class Site:
 
     def __init__(self, place: Path) -> None:
         self.place, self.context = place, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.days(100)
+        self.days(290)
         self.server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
         self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True)
         self.url = f"https://localhost:{self.server.server_port}/"
