@@ -3,22 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from ansible_collections.ptnextjs.docker_vps.plugins.action import volume_backup
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.following import OPTIONS, Following
-
-MODULE = "ptnextjs.docker_vps.backup_offsite"
-OWN = OPTIONS
+OWN = volume_backup.OWN
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed
+class ActionModule(volume_backup.ActionModule):
     """See DOCUMENTATION of the module."""
 
-    _supports_check_mode = True
-    _supports_async = True
-
-    def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
-        """Return the module's result."""
-        super().run(tmp, task_vars)
-        return Following(self, MODULE, "the work on off-site sets begins").result(task_vars or {})
+    MODULE = "ptnextjs.docker_vps.backup_offsite"
+    BEGINS = "the work on off-site sets begins"

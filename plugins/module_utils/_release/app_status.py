@@ -67,7 +67,7 @@ class StatusWorld:
 
 def run(params: Params, world: StatusWorld) -> dict[str, Any]:
     """Return the facts; a part that could not be looked at is None there, and ``not_looked_at`` says why."""
-    facts: dict[str, Any] = _masked(_Look(params, world).all(), _mask(world.releases))
+    facts: dict[str, Any] = _masked(_Look(params, world).all(), mask_of(world.releases))
     return {**facts, "findings": status.findings(facts, params.most_disk)}
 
 
@@ -80,7 +80,7 @@ def _masked(value: Any, mask: Callable[[str], str], sentence: bool = False) -> A
     return [_masked(item, mask, sentence) for item in value] if isinstance(value, list) else value
 
 
-def _mask(releases: Releases) -> Callable[[str], str]:
+def mask_of(releases: Releases) -> Callable[[str], str]:
     """Return what keeps the application's secrets, and passwords in addresses, out of sentences."""
     kept = None
     with contextlib.suppress(DockerVpsError):  # what is written down has no secrets; this is for those of others

@@ -7,16 +7,15 @@ ended by then says so, and ends with the process.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from .._backup import job_history
-from .._core import data_loss, doctor, dotenv, status, watch
+from .._core import data_loss, doctor, watch
 from .._core.audit import CannotTell, Unseen
 from .._core.clock import WallClock
 from .._core.data_loss import COUNTS_FROM, LossLimits
@@ -29,15 +28,15 @@ from .._core.public_check import THIS_HOST, Visit, port_of, unserved
 from .._core.releases import Release, made_of, schema_of
 from .._core.remedies import setting
 from .._core.reverse_proxy import MOUNTED
-from .._core.secrets import Mask, secrets_of
 from .._core.text import counted
 from .._core.watch import AppFacts, Look, RequestFacts, Thresholds
-from .._store import deploy_lock, files, sqlite, watch_state
+from .._store import deploy_lock, sqlite, watch_state
 from .._store.examiner import ExaminationLimits, Examiner
 from .._store.lock import holder
-from .._store.releases import ENVIRONMENT, Releases
+from .._store.releases import Releases
 from .._store.sets import LOCK, Sets
 from . import watch as watching
+from .app_status import mask_of
 from .public_check import Visitor
 from .watch import WatchEngine, WatchWorld
 
@@ -46,8 +45,6 @@ Check = Tuple[str, Callable[[], Any]]
 
 _EXAMINED = ExaminationLimits(4.0, 512 << 20)
 _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who does not let go
-_BUSY_LINES = 2000  # of a log, at most
-_BUSY = (b"SQLITE_BUSY", b"database is locked")
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
 """Where the configuration of a proxy may lie in its container, and whether only Nginx has it there."""
@@ -157,7 +154,7 @@ def run(params: Params, world: DoctorWorld) -> Dict[str, Any]:
         "looked_at": looked_at,
         "summary": doctor.summary(rows, unseen, len(looked_at)),
     }
-    result = _masked(rows_of, _mask(world.releases))
+    result = _masked(rows_of, mask_of(world.releases))
     hide = (urlsplit(params.wanted.url).hostname or "", *params.hide)
     report = _masked({**result, "app": params.wanted.app}, lambda text: doctor.anonymous(text, hide))
     result = {"changed": False, **result, "report": report}
@@ -179,15 +176,6 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {name: _masked(each, mask) for name, each in value.items()}
     return [_masked(each, mask) for each in value] if isinstance(value, list) else value
-
-
-def _mask(releases: Releases) -> Callable[[str], str]:
-    """Return what keeps the application's secrets, and passwords in addresses, out of sentences."""
-    kept = None
-    with contextlib.suppress(DockerVpsError):
-        kept = files.read(releases.live[ENVIRONMENT])
-    mask = Mask(secrets_of(dotenv.parse(kept.text)) if kept else {})
-    return lambda text: status.redacted(mask(text))
 
 
 class _Connection:
@@ -422,8 +410,7 @@ class _Looking:
         return self.world.visit(self.wanted.url, self.params.text, address)
 
     def _busy(self, engine: DoctorEngine, now: float) -> int:
-        pieces: Iterator[bytes] = engine.log(self.wanted.container, _BUSY_LINES, str(int(now - _HOUR)))
-        return sum(any(words in line for words in _BUSY) for line in b"".join(pieces).splitlines())
+        return watching.busy_entries(engine, self.wanted.container, now - _HOUR)
 
     def _names(self) -> NamesSeen:
         host = urlsplit(self.wanted.url).hostname or ""

@@ -469,12 +469,16 @@ class _Gathering:
     def _busy(self) -> int:
         if not self.inspected or not self.history.looks:
             raise CannotTell("there is no container, or no look before")
-        since = str(int(self.history.looks[-1].at))
-        lines = b"".join(self.engine.log(self.params.container, _BUSY_LINES, since)).splitlines()
-        return sum(any(words in line for words in _BUSY) for line in lines)
+        return busy_entries(self.engine, self.params.container, self.history.looks[-1].at)
 
     def _unfinished(self) -> Tuple[str, ...]:
         return () if self.at_work() else tuple(self.world.releases.unfinished())
+
+
+def busy_entries(engine: WatchEngine, container: str, since: float) -> int:
+    """Return how many lines of a log tell that SQLite was busy, since a time in seconds since 1970."""
+    lines = b"".join(engine.log(container, _BUSY_LINES, str(int(since)))).splitlines()
+    return sum(any(words in line for words in _BUSY) for line in lines)
 
 
 def _may_be_well(app: AppFacts) -> bool:
