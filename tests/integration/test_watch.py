@@ -32,7 +32,6 @@ require("http").createServer((_question, answer) => {
 """
 PROBE = "node -e \"fetch('http://127.0.0.1:3000').then(a => process.exit(a.ok ? 0 : 1), () => process.exit(1))\""
 HEALTHY_WITHIN = 60  # seconds
-CGROUPS_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 
 class Heard:
@@ -146,8 +145,7 @@ def test_one_alert_one_restart_and_one_recovery_of_what_is_killed_and_of_what_ha
     watching.is_now("healthy")
     seen = watching.look()
     assert [row for row in seen["findings"] if not row["id"].startswith("images-")] == []  # other tests may leave some
-    looked_at = {"app", "disk", "images", *(("memory", "cpu") if CGROUPS_2 else ())}
-    assert looked_at & set(seen["not_looked_at"]) == set()
+    assert {"app", "disk", "images", "memory", "cpu"} & set(seen["not_looked_at"]) == set()
     breaks: list[tuple[Callable[[], None], str]] = [(kill, "exited"), (freeze, "unhealthy")]
     for broken, state in breaks:
         broken()
@@ -244,7 +242,6 @@ def percent(place: str) -> float:
     return 100 * used / (used + facts.f_bavail)
 
 
-@pytest.mark.skipif(not CGROUPS_2, reason="only control groups of version 2 tell of it")
 def test_what_the_kernel_kills_for_memory_is_told_and_measured(watching: Watching) -> None:
     watching.is_now("healthy")
     watching.look()

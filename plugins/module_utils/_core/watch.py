@@ -452,7 +452,7 @@ def _memory(facts: Facts, history: History, limits: Thresholds) -> Iterator[Find
     kills = _risen([look.kills for look in history.looks] + [memory.kills])
     if kills:
         found = f"out of memory: the kernel killed {counted(kills, 'time')} within an hour"
-        yield Finding("memory-killed", CRITICAL, "memory.events of the container", found, "none", remedy)
+        yield Finding("memory-killed", CRITICAL, "the control group of the container", found, "none", remedy)
 
 
 def _risen(numbers: Sequence[Optional[int]]) -> int:

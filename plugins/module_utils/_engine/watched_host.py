@@ -9,7 +9,8 @@ import struct
 import time
 
 from .._core.audit import CannotTell
-from .._core.watch import DiskFacts
+from .._core.control_groups import Read, cpu_1, cpu_2, group_of, memory_1, memory_2
+from .._core.watch import CpuFacts, DiskFacts, MemoryFacts
 
 ANSWER_WITHIN = 3.0  # seconds for a time server
 _CGROUPS = "/sys/fs/cgroup"
@@ -38,16 +39,14 @@ class WatchedHost:
         size, inodes = facts.f_frsize, (facts.f_files, facts.f_favail)
         return os.stat(path).st_dev, DiskFacts(path, total * size, facts.f_bavail * size, *inodes)
 
-    def cgroup(self, pid: int, file: str) -> str:
-        """Return a file of the control group (version 2) that a process is in.
+    def memory(self, pid: int) -> MemoryFacts:
+        """Return the memory of the control group that a process is in."""
+        return memory_2(_group_2(pid)) if _version_2() else memory_1(_group_1(pid))
 
-        Raises:
-            CannotTell: the host has only version 1.
-        """
-        groups = [line[3:] for line in _text(f"/proc/{pid}/cgroup").splitlines() if line.startswith("0::/")]
-        if not groups or not os.path.exists(f"{_CGROUPS}/cgroup.controllers"):
-            raise CannotTell("This host has no control groups of version 2, which alone tell that")
-        return _text(os.path.join(_CGROUPS, groups[0].lstrip("/"), file))
+    def cpu(self, pid: int) -> CpuFacts:
+        """Return what the control group that a process is in uses of the CPUs."""
+        cpus = os.cpu_count() or 1
+        return cpu_2(_group_2(pid), cpus) if _version_2() else cpu_1(_group_1(pid), cpus)
 
     def size(self, path: str) -> int:
         """Return the size of a file in bytes."""
@@ -84,6 +83,26 @@ class WatchedHost:
         if asked != _stamp(sent):
             raise CannotTell(f"What came from the time server {server} is no answer to what was asked")
         return ((sent - _seconds(received)) + (got - _seconds(answered))) / 2
+
+
+def _version_2() -> bool:
+    return os.path.exists(f"{_CGROUPS}/cgroup.controllers")
+
+
+def _group_2(pid: int) -> Read:
+    place = os.path.join(_CGROUPS, group_of(_text(f"/proc/{pid}/cgroup")))
+    return lambda file: _text(os.path.join(place, file))
+
+
+def _group_1(pid: int) -> Read:
+    """Return how to read files of the groups of version 1, each controller of which is mounted at its name."""
+    groups = _text(f"/proc/{pid}/cgroup")
+
+    def read(path: str) -> str:
+        controller, _slash, file = path.partition("/")
+        return _text(os.path.join(_CGROUPS, controller, group_of(groups, controller), file))
+
+    return read
 
 
 def _text(path: str) -> str:

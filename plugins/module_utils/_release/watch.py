@@ -122,8 +122,12 @@ class Host(Protocol):
         """Return the device of a directory, and what is free there."""
         raise NotImplementedError
 
-    def cgroup(self, pid: int, file: str) -> str:
-        """Return a file of the control group of a process."""
+    def memory(self, pid: int) -> MemoryFacts:
+        """Return the memory of the control group of a process."""
+        raise NotImplementedError
+
+    def cpu(self, pid: int) -> CpuFacts:
+        """Return what the control group of a process uses of the CPUs."""
         raise NotImplementedError
 
     def size(self, path: str) -> int:
@@ -413,17 +417,10 @@ class _Gathering:
         return pid
 
     def _memory(self) -> MemoryFacts:
-        pid, read = self._pid(), self.world.host.cgroup
-        limit, used = read(pid, "memory.max").strip(), int(read(pid, "memory.current"))
-        cached = _table(read(pid, "memory.stat"))["inactive_file"]
-        kills = _table(read(pid, "memory.events"))["oom_kill"]
-        return MemoryFacts(max(used - cached, 0), 0 if limit == "max" else int(limit), kills)
+        return self.world.host.memory(self._pid())
 
     def _cpu(self) -> CpuFacts:
-        pid, read = self._pid(), self.world.host.cgroup
-        quota, period = read(pid, "cpu.max").split()
-        cpus = float(os.cpu_count() or 1) if quota == "max" else int(quota) / int(period)
-        return CpuFacts(_table(read(pid, "cpu.stat"))["usage_usec"] / 1e6, cpus)
+        return self.world.host.cpu(self._pid())
 
     def _disks(self) -> Tuple[DiskFacts, ...]:
         root = [str(self.engine.info()["DockerRootDir"])] if self.engine is not None else []
@@ -483,8 +480,3 @@ def busy_entries(engine: WatchEngine, container: str, since: float) -> int:
 
 def _may_be_well(app: AppFacts) -> bool:
     return app.seen.state == "running" and app.seen.health in ("healthy", "starting", None)
-
-
-def _table(text: str) -> dict[str, int]:
-    """Return a file of the kernel in which each line has a name and a number."""
-    return {name: int(number) for name, number in (line.split() for line in text.splitlines())}

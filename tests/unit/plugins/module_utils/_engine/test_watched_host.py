@@ -14,6 +14,7 @@ from typing import Callable, Iterator
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import CannotTell
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import CpuFacts, MemoryFacts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import watched_host
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.watched_host import WatchedHost
 
@@ -53,17 +54,42 @@ def test_the_kernel_and_the_disk() -> None:
     assert disk.place == "/"
 
 
-def test_a_file_of_the_control_group_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watched_host, "_CGROUPS", str(tmp_path))
-    with pytest.raises(CannotTell, match="version 2"):
-        HOST.cgroup(os.getpid(), "memory.max")
-    (tmp_path / "cgroup.controllers").touch()
-    groups = [line[3:] for line in Path(f"/proc/{os.getpid()}/cgroup").read_text().splitlines() if line[:4] == "0::/"]
-    if groups:
-        place = Path(os.path.normpath(f"{tmp_path}/{groups[0]}"))
+V1 = {
+    "memory/memory.limit_in_bytes": "512\n",
+    "memory/memory.usage_in_bytes": "200\n",
+    "memory/memory.stat": "cache 60\ntotal_inactive_file 50\n",
+    "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
+    "cpu/cpu.cfs_quota_us": "150000\n",
+    "cpu/cpu.cfs_period_us": "100000\n",
+    "cpuacct/cpuacct.usage": "2500000000\n",
+}
+V2 = {
+    "memory.max": "512\n",
+    "memory.current": "200\n",
+    "memory.stat": "inactive_file 50\n",
+    "memory.events": "oom 4\noom_kill 3\n",
+    "cpu.max": "150000 100000\n",
+    "cpu.stat": "usage_usec 2500000\n",
+}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_control_group_of_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    monkeypatch.setattr(watched_host, "_CGROUPS", str(tmp_path / "groups"))
+    listing = tmp_path / "listing"
+    listing.write_text("4:memory:/docker/c0\n2:cpu,cpuacct:/docker/c1\n0::/docker/c2\n")
+    read = watched_host._text
+    monkeypatch.setattr(watched_host, "_text", lambda path: read(str(listing) if path == "/proc/77/cgroup" else path))
+    places = {"memory": "memory/docker/c0", "cpu": "cpu/docker/c1", "cpuacct": "cpuacct/docker/c1", "": "docker/c2"}
+    for name, text in (V1 if version == 1 else V2).items():
+        controller, _slash, file = name.rpartition("/")
+        place = tmp_path / "groups" / places[controller]
         place.mkdir(parents=True, exist_ok=True)
-        (place / "memory.max").write_text("max\n")
-        assert HOST.cgroup(os.getpid(), "memory.max") == "max\n"
+        (place / file).write_text(text)
+    if version == 2:
+        (tmp_path / "groups/cgroup.controllers").touch()
+    assert HOST.memory(77) == MemoryFacts(used=150, limit=512, kills=3)
+    assert HOST.cpu(77) == CpuFacts(2.5, 1.5)
 
 
 def test_sizes(tmp_path: Path) -> None:

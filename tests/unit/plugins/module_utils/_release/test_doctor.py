@@ -116,8 +116,11 @@ class Clinic:
     def disk(self, path: str) -> Any:
         return 1, watch.DiskFacts(path, 1000, 600, 10, 9)
 
-    def cgroup(self, pid: int, file: str) -> str:
-        raise FileNotFoundError(2, "No such file or directory", file)
+    def memory(self, pid: int) -> Any:
+        raise FileNotFoundError(2, "No such file or directory", "memory.max")
+
+    def cpu(self, pid: int) -> Any:
+        raise FileNotFoundError(2, "No such file or directory", "cpu.max")
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size

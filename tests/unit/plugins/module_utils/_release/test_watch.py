@@ -13,6 +13,7 @@ from typing import Any, Iterator, Optional, Sequence
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import job_history
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.control_groups import cpu_2, memory_2
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineUnreachable
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg, Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import (
@@ -131,9 +132,13 @@ class FakeWatched:
     def disk(self, path: str) -> tuple[int, DiskFacts]:
         return 1, DiskFacts(path, 1000, 600, 10, 9)
 
-    def cgroup(self, pid: int, file: str) -> str:
+    def memory(self, pid: int) -> MemoryFacts:
         assert pid == 77
-        return self.cgroups[file]
+        return memory_2(self.cgroups.__getitem__)
+
+    def cpu(self, pid: int) -> CpuFacts:
+        assert pid == 77
+        return cpu_2(self.cgroups.__getitem__, cpus=4)
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size
@@ -208,13 +213,6 @@ def test_all_facts_of_a_host_that_is_well(watched: Watched) -> None:
     assert (facts.app.log, facts.app.log_bytes, facts.app.age) == ((), 3, 4200.0)
     assert [finding.id for finding in seen.findings] == ["backup-proof"]
     assert seen.healed == ""
-
-
-def test_limits_that_there_are_not(watched: Watched) -> None:
-    watched.fake.cgroups.update({"memory.max": "max\n", "cpu.max": "max 100000\n"})
-    facts = watched.look().facts
-    assert facts.memory == MemoryFacts(150, 0, 2)
-    assert facts.cpu == CpuFacts(2.5, float(os.cpu_count() or 1))
 
 
 def test_a_drill_proves_whoever_began_it(watched: Watched) -> None:
