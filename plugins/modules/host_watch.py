@@ -48,7 +48,7 @@ options:
       - Numbers from which on something is a finding, in place of the defaults, by these names.
       - V(memory), V(cpu), V(disk), V(disk_full), V(disk_floor) and V(certificate) are percentages; V(database), V(wal),
         V(log), V(images) and V(cache) bytes; V(backup), V(proof), V(skew) and V(start) seconds; V(disk_days) days;
-        V(restarts) and V(busy) numbers within an hour.
+        V(restarts) and V(busy) numbers within an hour; V(connections) is a number at each of three looks.
     type: dict
     default: {}
   heal:

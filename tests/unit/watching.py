@@ -41,6 +41,7 @@ WELL = Facts(
     images=ImageFacts(0, 0),
     clock=0.1,
     busy=0,
+    connections=2,
     unfinished=(),
 )
 

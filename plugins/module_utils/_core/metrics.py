@@ -46,6 +46,7 @@ METRICS: Mapping[str, Tuple[str, str]] = {
     "served": ("gauge", "Whether a request on the way of visitors was answered."),
     "certificate_left_seconds": ("gauge", "For how long the certificate is still valid."),
     "certificate_lifetime_seconds": ("gauge", "For how long the certificate is valid in all."),
+    "connections": ("gauge", "Connections that visitors have open at the reverse proxy."),
     "clock_offset_seconds": ("gauge", "By how much the clock is ahead of the time server."),
     "dangling_images": ("gauge", "Number of images without a name."),
     "dangling_images_bytes": ("gauge", "Sizes of the images without a name; what they share is counted in each."),
@@ -63,6 +64,7 @@ _AREAS = (
     "images",
     "clock",
     "busy",
+    "connections",
     "release",
 )
 
@@ -99,7 +101,8 @@ def _measured(facts: Facts) -> List[Row]:
             ("disk_inodes", place, disk.inodes),
             ("disk_free_inodes", place, disk.inodes_free),
         ]
-    return rows + ([] if isinstance(facts.clock, Unseen) else [("clock_offset_seconds", {}, facts.clock)])
+    numbers = {"clock_offset_seconds": facts.clock, "connections": facts.connections}
+    return rows + [(name, {}, fact) for name, fact in numbers.items() if not isinstance(fact, Unseen)]
 
 
 _Fact = Union[AppFacts, MemoryFacts, CpuFacts, DatabaseFacts, BackupFacts, RequestFacts, ImageFacts, Unseen]

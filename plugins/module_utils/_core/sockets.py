@@ -7,7 +7,7 @@ import ipaddress
 import struct
 import sys
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Mapping, Optional, Sequence
 
 _LISTENS, _CONNECTED = 0x0A, 0x01  # TCP_LISTEN, TCP_ESTABLISHED in the kernel's include/net/tcp_states.h
 
@@ -59,6 +59,12 @@ def sockets(table: str, protocol: str) -> list[Socket]:
             other = (peer, peer_port) if connected else ("", 0)
             found.append(Socket(protocol, address, port, *other, not connected, int(more[5])))
     return found
+
+
+def connections_at(port: int, found: Sequence[Socket]) -> Optional[int]:
+    """Return how many connections others have open at a port; None when nothing listens there."""
+    at_port = [socket for socket in found if socket.protocol == "tcp" and socket.port == port]
+    return sum(not socket.listens for socket in at_port) if any(socket.listens for socket in at_port) else None
 
 
 def _end(text: str) -> tuple[str, int]:

@@ -28,6 +28,7 @@ _SPAN = 2 * DAY  # a trend takes at least so long, or a nightly job would be one
 _ENOUGH = 24  # samples of a trend
 _MOST = 96  # samples that a trend is made of; it takes all pairs of them
 _BUSY_WINDOW = "an hour"
+_CROWDED = 3  # looks
 
 T = TypeVar("T")
 
@@ -136,6 +137,7 @@ class Facts:
         uptime: of the host, in seconds; it never jumps.
         clock: how far the host's clock is ahead, measured, in seconds.
         busy: how often the database was busy since the look before, by the application's log.
+        connections: how many connections visitors have open at the reverse proxy.
         unfinished: releases that were interrupted.
     """
 
@@ -153,6 +155,7 @@ class Facts:
     images: Union[ImageFacts, Unseen]
     clock: Union[float, Unseen]
     busy: Union[int, Unseen]
+    connections: Union[int, Unseen]
     unfinished: Union[Tuple[str, ...], Unseen]
 
 
@@ -168,6 +171,7 @@ class Look:
     kills: Optional[int] = None
     cpu: Optional[float] = None
     busy: Optional[int] = None
+    connections: Optional[int] = None
     skew: Optional[float] = None
 
 
@@ -222,6 +226,7 @@ class Thresholds:
         skew: seconds, ahead or behind.
         restarts: within an hour.
         busy: within an hour.
+        connections: open at each of three looks.
         start: seconds until a container that was started should be healthy.
     """
 
@@ -242,6 +247,7 @@ class Thresholds:
     skew: float = 5.0
     restarts: int = 3
     busy: int = 20
+    connections: int = 50
     start: float = 600.0
 
 
@@ -295,6 +301,7 @@ def areas(facts: Facts) -> Mapping[str, object]:
         "images": facts.images,
         "clock": facts.clock,
         "busy": facts.busy,
+        "connections": facts.connections,
         "release": facts.unfinished,
     }
 
@@ -328,7 +335,7 @@ def _look(facts: Facts) -> Look:
         look = replace(look, kills=facts.memory.kills)
     if isinstance(facts.cpu, CpuFacts):
         look = replace(look, cpu=facts.cpu.seconds)
-    return replace(look, busy=_seen(facts.busy), skew=_seen(facts.clock))
+    return replace(look, busy=_seen(facts.busy), connections=_seen(facts.connections), skew=_seen(facts.clock))
 
 
 def _sample(facts: Facts) -> Sample:
@@ -544,6 +551,20 @@ def _busy(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findin
         )
 
 
+def _connections(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding]:
+    before = [look.connections for look in history.looks[1 - _CROWDED :]]
+    counts = [number or 0 for number in (*before, _seen(facts.connections))]
+    if limits.connections and len(counts) == _CROWDED and min(counts) >= limits.connections:
+        yield Finding(
+            "connections-many",
+            INFO,
+            "the connections of visitors at the reverse proxy",
+            f"{min(counts)} or more at each of {_CROWDED} looks",
+            f"less than {limits.connections}",
+            "See whether answers have become slow, and whether the database was busy: only then consider PostgreSQL.",
+        )
+
+
 def _request(facts: Facts, _history: History, _limits: Thresholds) -> Iterator[Finding]:
     request = _seen(facts.request)
     if request and request.problem:
@@ -644,6 +665,7 @@ _RULES: Tuple[Rule, ...] = (
     _certificates,
     _database,
     _busy,
+    _connections,
     _cpu,
     _backups,
     _clock,

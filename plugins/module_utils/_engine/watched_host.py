@@ -10,7 +10,9 @@ import time
 
 from .._core.audit import CannotTell
 from .._core.control_groups import Read, cpu_1, cpu_2, group_of, memory_1, memory_2
+from .._core.sockets import connections_at
 from .._core.watch import CpuFacts, DiskFacts, MemoryFacts
+from .sockets import Sockets
 
 ANSWER_WITHIN = 3.0  # seconds for a time server
 _CGROUPS = "/sys/fs/cgroup"
@@ -47,6 +49,17 @@ class WatchedHost:
         """Return what the control group that a process is in uses of the CPUs."""
         cpus = os.cpu_count() or 1
         return cpu_2(_group_2(pid), cpus) if _version_2() else cpu_1(_group_1(pid), cpus)
+
+    def connections(self, pid: int, port: int) -> int:
+        """Return how many connections are open at a port in the network namespace of a process.
+
+        Raises:
+            CannotTell: nothing listens there.
+        """
+        number = connections_at(port, Sockets(f"/proc/{pid}").all())
+        if number is None:
+            raise CannotTell(f"nothing listens on port {port} there")
+        return number
 
     def size(self, path: str) -> int:
         """Return the size of a file in bytes."""

@@ -317,10 +317,12 @@ class _Looking:
             wanted.container,
             self.params.volumes,
             wanted.database,
+            wanted.url,
             thresholds=self.params.thresholds,
             lock_max_age=wanted.lock_max_age,
             within=within,
             patient=False,
+            asks=False,
         )
 
     def _watch_world(self) -> WatchWorld:

@@ -20,7 +20,7 @@ from .._core.errors import DockerVpsError
 from .._core.heal import Case, Decision, HealRules
 from .._core.health import snapshot
 from .._core.maintenance import cache_record, cached_bytes
-from .._core.public_check import Visit
+from .._core.public_check import Visit, port_of
 from .._core.remedies import setting
 from .._core.secrets import Mask, secrets_of
 from .._core.text import short
@@ -94,6 +94,10 @@ class WatchEngine(Protocol):
         """Return what happened to a container since its last start."""
         raise NotImplementedError
 
+    def all_containers(self) -> Sequence[Json]:
+        """Return all containers in short."""
+        raise NotImplementedError
+
     def unnamed_images(self) -> Sequence[int]:
         """Return the sizes of images without a name."""
         raise NotImplementedError
@@ -130,6 +134,10 @@ class Host(Protocol):
         """Return what the control group of a process uses of the CPUs."""
         raise NotImplementedError
 
+    def connections(self, pid: int, port: int) -> int:
+        """Return how many connections are open at a port in the network namespace of a process."""
+        raise NotImplementedError
+
     def size(self, path: str) -> int:
         """Return the size of a file."""
         raise NotImplementedError
@@ -158,6 +166,7 @@ class Params:
         lock_max_age: seconds from which on the lock of a play that is gone counts no more.
         within: seconds after which no further look is begun.
         patient: whether an application is left unjudged that is not well for a reason that may pass by itself.
+        asks: whether the address is asked for.
     """
 
     app: str
@@ -174,6 +183,7 @@ class Params:
     lock_max_age: float = 3600.0
     within: float = 60.0
     patient: bool = True
+    asks: bool = True
 
 
 @dataclass(frozen=True)
@@ -303,6 +313,7 @@ class _Gathering:
             images=self._of_engine(self._images),
             clock=self._fact(self._clock),
             busy=self._of_engine(self._busy),
+            connections=self._of_engine(self._connections),
             unfinished=self._fact(self._unfinished),
         )
 
@@ -397,6 +408,8 @@ class _Gathering:
             raise CannotTell(f"{setting('server_url')} names no address")
         if isinstance(app, Unseen) or not heal.well(app):
             raise CannotTell("the application is not healthy")
+        if not params.asks:
+            raise CannotTell("it was not asked for")
         visits: List[Visit] = []
 
         def visit(url: str, text: str, address: str) -> Visit:
@@ -467,6 +480,21 @@ class _Gathering:
         if not self.inspected or not self.history.looks:
             raise CannotTell("there is no container, or no look before")
         return busy_entries(self.engine, self.params.container, self.history.looks[-1].at)
+
+    def _connections(self) -> int:
+        """Return how many connections are open where visitors come in, be that a container or a process of the host."""
+        params = self.params
+        if not params.url or not params.proxy_here:
+            raise CannotTell(
+                f"{setting('server_url')} names no address" if not params.url else "the proxy is elsewhere"
+            )
+        port = port_of(params.url)
+        for each in self.engine.all_containers():
+            inner = [ports["PrivatePort"] for ports in each.get("Ports") or () if ports.get("PublicPort") == port]
+            if inner:
+                pid = int(self.engine.container(each["Id"])["State"]["Pid"])
+                return self.world.host.connections(pid, inner[0])
+        return self.world.host.connections(os.getpid(), port)
 
     def _unfinished(self) -> Tuple[str, ...]:
         return () if self.at_work() else tuple(self.world.releases.unfinished())

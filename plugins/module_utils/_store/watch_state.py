@@ -129,6 +129,7 @@ def _look(given: Mapping[str, Any]) -> Look:
         _perhaps(_count, given["kills"]),
         _perhaps(_number, given["cpu"]),
         _perhaps(_count, given["busy"]),
+        _perhaps(_count, given.get("connections")),
         _perhaps(_number, given["skew"]),
     )
 

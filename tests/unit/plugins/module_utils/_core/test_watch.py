@@ -80,6 +80,7 @@ def test_what_nobody_looked_at_is_neither_well_nor_a_finding_but_for_the_engine(
     assert ids(blind, history(blind, WELL, blind)) == {"engine-answer": CRITICAL}
     assert set(unseen(blind)) == {
         *("app", "memory", "cpu", "disk", "database", "request", "certificate", "backup", "images", "clock", "busy"),
+        "connections",
         "release",
     }
     assert set(unseen(blind).values()) == {"nobody looked"}
@@ -214,6 +215,15 @@ def test_the_database_and_its_log() -> None:
         "database-wal": WARNING,
         "database-size": INFO,
     }
+
+
+def test_many_visitors_count_when_they_are_there_at_three_looks() -> None:
+    before = history(at(0, connections=90), at(1, connections=60))
+    assert "60 or more at each of 3" in only(at(2, connections=70), before).found
+    assert ids(at(2, connections=49), before) == ids(at(2, connections=NOT), before) == {}
+    assert ids(at(1, connections=70), history(at(0, connections=90))) == {}
+    assert ids(at(2, connections=70), history(at(0, connections=NOT), at(1, connections=60))) == {}
+    assert ids(at(2, connections=70), before, replace(LIMITS, connections=0)) == {}
 
 
 def test_postgresql_is_considered_only_where_the_database_was_busy() -> None:

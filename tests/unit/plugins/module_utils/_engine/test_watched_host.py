@@ -92,6 +92,16 @@ def test_the_control_group_of_a_process(tmp_path: Path, monkeypatch: pytest.Monk
     assert HOST.cpu(77) == CpuFacts(2.5, 1.5)
 
 
+def test_connections_of_a_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert HOST.connections(os.getpid(), port) == 0
+        with socket.create_connection(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+            assert HOST.connections(os.getpid(), port) == 2
+    with pytest.raises(CannotTell, match="nothing listens on port"):
+        HOST.connections(os.getpid(), port)
+
+
 def test_sizes(tmp_path: Path) -> None:
     for name, count in (("c.log", 3), ("c.log.1", 4), ("other", 9)):
         (tmp_path / name).write_bytes(b"x" * count)

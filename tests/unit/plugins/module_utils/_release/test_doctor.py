@@ -122,6 +122,9 @@ class Clinic:
     def cpu(self, pid: int) -> Any:
         raise FileNotFoundError(2, "No such file or directory", "cpu.max")
 
+    def connections(self, pid: int, port: int) -> int:
+        return 1
+
     def size(self, path: str) -> int:
         return os.stat(path).st_size
 

@@ -66,6 +66,7 @@ class FakeWatched:
     restarted: list[str] = field(default_factory=list)
     after: Optional[dict[str, Any]] = None
     labels: dict[str, str] = field(default_factory=lambda: {"com.docker.compose.project": "shop"})
+    proxy: bool = True
     cgroups: dict[str, str] = field(default_factory=lambda: dict(CGROUP))
 
     def __post_init__(self) -> None:
@@ -115,6 +116,13 @@ class FakeWatched:
         assert within == CACHE_WITHIN
         used = {"LastUsedAt": "2026-01-31T02:00:00Z", "InUse": False}
         return [{"ID": "a", "Size": 7, "Shared": False, **used}, {"ID": "b", "Size": 90, "Shared": True, **used}]
+
+    def all_containers(self) -> Sequence[dict[str, Any]]:
+        ports = [{"PrivatePort": 80, "PublicPort": 8080}, {"PrivatePort": 8443, "PublicPort": 443}]
+        return [{"Id": "A0", "Ports": None}, *([{"Id": "W1", "Ports": ports}] if self.proxy else [])]
+
+    def connections(self, pid: int, port: int) -> int:
+        return {(77, 8443): 12, (os.getpid(), 443): 34}[pid, port]
 
     def unnamed_images(self) -> Sequence[int]:
         return [100, 50]
@@ -206,13 +214,21 @@ def test_all_facts_of_a_host_that_is_well(watched: Watched) -> None:
     assert facts.database == DatabaseFacts(str(watched.fake.place / "shop-db/payload.db"), 10, 0)
     assert facts.request == RequestFacts("", 60.0, 90.0)
     assert facts.images == ImageFacts(2, 150, 7)
-    assert (facts.clock, facts.busy, facts.unfinished, facts.boot) == (0.25, 0, (), "b1")
+    assert (facts.clock, facts.busy, facts.connections) == (0.25, 0, 12)
+    assert (facts.unfinished, facts.boot) == ((), "b1")
     assert isinstance(facts.backups, BackupFacts)
     assert facts.backups.last == 1769907600.0
     assert not isinstance(facts.app, Unseen)
     assert (facts.app.log, facts.app.log_bytes, facts.app.age) == ((), 3, 4200.0)
     assert [finding.id for finding in seen.findings] == ["backup-proof"]
     assert seen.healed == ""
+
+
+def test_connections_at_a_proxy_that_is_a_process_of_the_host_or_elsewhere(watched: Watched) -> None:
+    watched.fake.proxy = False
+    assert watched.look().facts.connections == 34
+    assert watched.look(proxy_here=False).unseen["connections"] == "the proxy is elsewhere"
+    assert "names no address" in watched.look(url="").unseen["connections"]
 
 
 def test_a_drill_proves_whoever_began_it(watched: Watched) -> None:
