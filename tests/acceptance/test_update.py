@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
+import yaml
 from lab import ROOT, App, Played, commit, copied, inspect, request, until
-from payload import ACTIONS_KEY, AGAIN, PICTURE, Site, stored
+from payload import ACTIONS_KEY, AGAIN, PASSWORD, PICTURE, Site, stored
 from traffic import Report, Traffic, proxy
 
 PORT, RATE = 8099, 10
@@ -137,11 +138,20 @@ def test_10_a_migration_that_fails_half_way_takes_no_data_along(site: Site, sour
     assert SECRET not in failed.output + log.read_text()
 
 
+def login_as_smoke_test() -> dict[str, Any]:
+    """Return the variables of the smoke test that the documentation shows, for a user that is there."""
+    shown = (ROOT / "docs/update.md").read_text().partition("### A login as the smoke test")[2]
+    variables: dict[str, Any] = yaml.safe_load(shown.partition("```yaml\n")[2].partition("```")[0])
+    variables["docker_vps_env"] = {"SMOKE_EMAIL": PASSWORD["email"], "SMOKE_PASSWORD": PASSWORD["password"]}
+    return variables
+
+
 def test_10_an_update_preserves_database_and_media_under_traffic(site: Site) -> None:
     twice = [row["id"] for row in site.ask("/api/vendors?limit=0").json["docs"] if row["name"] == "Twice Ltd"]
     assert site.ask(f"/api/vendors/{twice[0]}", method="DELETE").status == 200
     before, names, (action, answer) = stored(site.app), site.vendors(), open_form(site)
-    updated, traffic = used(site, lambda: site.app.playbook("update").succeeded())
+    smoke_test = login_as_smoke_test()
+    updated, traffic = used(site, lambda: site.app.playbook("update", **smoke_test).succeeded())
     report = flawless(site, traffic)
 
     assert len(site.vendors()) == len(names) + report.writes
@@ -152,6 +162,7 @@ def test_10_an_update_preserves_database_and_media_under_traffic(site: Site) -> 
     assert site.ask("/api/vendors", {"name": "Twice Ltd"}).status == 400
     assert re.search(r"is live and healthy after [\d.]+ s; for [\d.]+ s nothing served, with backup", updated.text)
     assert SECRET not in updated.output
+    assert PASSWORD["password"] not in updated.output
     assert posted(site, action) == answer, "the form was open during the update"
     assert posted(site, action[::-1]) == 404
 
