@@ -95,7 +95,7 @@ pages: $(ready) ## Look at the status page in a real browser, as wide as a desk 
 
 doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, mend it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
 	tests/support/base_image.sh
-	python tests/support/doctor.py $(ONLY)
+	python tests/support/doctor.py $(if $(ONLY),"$(ONLY)")
 
 monitoring: $(ready) ## Have Debian's promtool check metrics and rules, and its node_exporter serve them (seconds)
 	tests/support/packages.sh prometheus prometheus-node-exporter

@@ -30,7 +30,10 @@ rm -f .cache/times/molecule.txt "$logs"/*.failed
 MOLECULE_IMAGE="${MOLECULE_IMAGE:-$(tests/support/instance_image.sh "${MOLECULE_SUITE:-trixie}")}"
 BASE_IMAGE="$(tests/support/base_image.sh)"
 LITESTREAM_IMAGE="$(tests/support/litestream_image.sh)"
-export MOLECULE_IMAGE BASE_IMAGE LITESTREAM_IMAGE
+BASE_SAVED="$logs/base.tar"
+docker save --output "$BASE_SAVED" "$BASE_IMAGE"
+trap 'rm -f "$BASE_SAVED"' EXIT
+export MOLECULE_IMAGE BASE_IMAGE BASE_SAVED LITESTREAM_IMAGE
 if [ $# -eq 0 ]; then
     # Backwards, since it is short ones that should be the last: two_applications takes longest.
     for file in molecule/*/molecule.yml; do set -- "$(basename "$(dirname "$file")")" "$@"; done
