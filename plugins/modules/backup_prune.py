@@ -14,7 +14,8 @@ author:
 description:
   - Keeps the newest set of each of the last days, ISO weeks, months and years, as C(restic forget) does, and removes
     the others. Days without a set do not count. The calendar is UTC.
-  - Never removes the newest good set, a set dated in the future, or a damaged one while no newer set is good.
+  - Never removes the newest good set, a set dated in the future, or a damaged one while no newer set is good, nor the
+    last set before a loss of content, nor the one with the data before the live release.
   - Leaves sets of other applications, manifests that cannot be read and archives without a manifest alone, and reports
     them.
   - Also removes the data that the last restore replaced and kept beside the volumes, when it is old enough; see

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterable, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .._core.clock import WallClock
-from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.remedies import play, setting
 from .._core.retention import Policy, decide
@@ -145,7 +144,7 @@ class _Offsite(OffsiteSets):
     def held(self) -> Mapping[str, str]:
         """Return why sets are held back, by their timestamps."""
         now = self.clock.utc()
-        return held_back(backup_set.manifest for backup_set in self.sets.listing().sets if backup_set.time <= now)
+        return self.sets.held(backup_set.manifest for backup_set in self.sets.listing().sets if backup_set.time <= now)
 
     def refuse_another(self, backup_set: BackupSet, remote_set: Optional[Remote], step: str) -> None:
         """Refuse to take a set that is there for one that is here, if they only have their timestamp in common.

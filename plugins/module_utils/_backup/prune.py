@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Mapping, Sequence
 
 from .._core.clock import WallClock
-from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError
 from .._core.manifest import ID_FORMAT
 from .._core.retention import Candidate, Decision, Policy, decide
@@ -56,7 +55,7 @@ def run(
 
 def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
     here = sets.listing()
-    held = held_back(backup_set.manifest for backup_set in here.sets if backup_set.time <= now)
+    held = sets.held(backup_set.manifest for backup_set in here.sets if backup_set.time <= now)
     candidates = [_candidate(backup_set, params.level, held) for backup_set in here.sets]
     if params.expected and not really:
         candidates.append(Candidate(now.strftime(ID_FORMAT), now, True, " ".join(sorted(params.expected))))

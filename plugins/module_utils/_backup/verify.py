@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from .._core.clock import WallClock
-from .._core.data_loss import held_back, loss_sentences, unaccepted
+from .._core.data_loss import loss_sentences, unaccepted
 from .._core.databases import CHECKS, DAMAGED, NOT_CHECKED, SIDECARS, comparable, other_rows, tally
 from .._core.errors import DockerVpsError
 from .._core.manifest import Archive, Database
@@ -63,7 +63,7 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     here = sets.listing()
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
     past = [backup_set.manifest for backup_set in here.sets if backup_set.time <= now]
-    held = held_back(past)
+    held = sets.held(past)
     rows = [
         _row(backup_set, findings(backup_set, params.level), held.get(backup_set.manifest.id, ""), now)
         for backup_set in looked_at

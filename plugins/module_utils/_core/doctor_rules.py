@@ -40,6 +40,9 @@ _LOCK_HELD = 3600.0  # seconds; no backup or release of ours takes longer withou
 _JOBS = ("backup", "verify", "drill")
 _RESTORE = f"{play('restore')} {once('restore_stop_app', 'true')}"  # of an application that may run
 _BUSY = 3  # entries of a log within an hour
+_RESERVED = (
+    512 << 20
+)  # bytes; a limit must not be less than docker_vps_memory_reservation, of which this is the default
 
 
 @dataclass(frozen=True)
@@ -554,7 +557,7 @@ def _memory_oom(container: Optional[Json]) -> Optional[Found]:
     return Found(
         f"the kernel killed a process in it for memory, of which it may have {size(limit) if limit else 'all'}",
         f"Raise {setting('memory_limit')}, or find what needs so much.",
-        f"{play('deploy')} {once('memory_limit', f'{2 * limit >> 20}M')}" if limit else play("restart"),
+        f"{play('deploy')} {once('memory_limit', f'{max(2 * limit, _RESERVED) >> 20}M')}" if limit else play("restart"),
     )
 
 

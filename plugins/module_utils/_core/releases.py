@@ -12,7 +12,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from .errors import DockerVpsError
 from .health import snapshot
@@ -160,6 +160,22 @@ def _before(releases: Sequence[Release], live: Optional[Release]) -> Optional[Re
     candidates = [release for release in releases if release.result == HEALTHY and release.id < before]
     candidates = [release for release in candidates if live is None or release.content != live.content]
     return max(candidates, key=lambda release: release.id, default=None)
+
+
+def set_left_by(releases: Sequence[Release], release: Release) -> str:
+    """Return the backup set with the data as a release left them: that made before what took its place; empty for none.
+
+    What failed did not take it, and the release went on after the backup.
+    """
+    took = [each for each in releases if each.id > release.id and each.result != FAILED]
+    return min(took, key=lambda each: each.id).backup if took else ""
+
+
+def sets_to_return(releases: Sequence[Release], live: Release) -> Dict[str, str]:
+    """Return the backup sets that a rollback of the live release may restore, with the reasons."""
+    before = _before(releases, live)
+    found = [live.backup, set_left_by(releases, before) if before else ""]
+    return {set_id: f"the data before release {live.id}" for set_id in found if set_id}
 
 
 def superseded(releases: Sequence[Release], live: str, keep: int) -> list[Release]:

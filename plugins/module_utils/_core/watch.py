@@ -486,13 +486,14 @@ def _disks(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findi
     for disk in _seen(facts.disks) or ():
         yield from _disk(disk, history, limits)
         used = 100.0 * (1 - disk.inodes_free / disk.inodes) if disk.inodes else 0.0
-        if _reached(used, limits.disk):
+        full = _reached(used, limits.disk_full)
+        if full or _reached(used, limits.disk):
             yield Finding(
                 f"disk-inodes:{disk.place}",
-                CRITICAL if _reached(used, limits.disk_full) else WARNING,
+                CRITICAL if full else WARNING,
                 f"the inodes of the disk at {disk.place}",
                 f"{used:.0f} % used",
-                f"below {limits.disk:g} %",
+                f"below {limits.disk_full if full else limits.disk:g} %",
                 "Find the directory with so many files: du --inodes -x -d 3 " + disk.place,
             )
 

@@ -274,6 +274,8 @@ class _Cutover:
                 raise
             held.enter_context(guarded(self._unattended))
             try:
+                with contextlib.suppress(DockerVpsError):  # it is said afterwards
+                    self._hold(also=self.sets.holds())
                 self.releases.begin(self.release, self.params.definition, self.ready.environment)
                 self._go()
             except BaseException as error:
@@ -618,10 +620,15 @@ class _Cutover:
         recover(self.world, self.release.id, "The run that was at it was killed.")
         discard(self.ready.staged)
 
+    def _hold(self, also: Mapping[str, str]) -> None:
+        """Keep retention away from the sets that a rollback of this release may restore, and from others."""
+        self.sets.hold({**also, **releases.sets_to_return(self.releases.listing(), self.release)})
+
     # Afterwards
 
     def _pruned(self) -> list[str]:
         try:
+            self._hold(also={})
             return self._prune()
         except DockerVpsError as error:  # the release is live all the same
             self.cautions.append(f"Old releases could not be removed: {error.message}")

@@ -13,7 +13,7 @@ from .._backup.volumes import volume_of
 from .._core import releases
 from .._core.errors import DockerVpsError
 from .._core.images import identity
-from .._core.releases import FAILED, Release
+from .._core.releases import Release
 from .._core.remedies import play, setting
 from .._engine.port import EnginePort
 from .._store import files
@@ -89,10 +89,7 @@ def _data(
     volume = volume_of(engine, params.how.database_volume)
     if params.data == AUTO and _fits(target, volume.root if volume else ""):
         return "", {}
-    # The set made before whatever took the place of the target has the data as the target left it.
-    # One that failed did not take it, and the target went on after the backup.
-    took = [release for release in known if release.id > target.id and release.result != FAILED]
-    set_id = min(took, key=lambda release: release.id).backup if took else ""
+    set_id = releases.set_left_by(known, target)
     if set_id not in sets.taken():
         gone = f", since set {set_id} was removed from {sets.directory}" if set_id else ""
         raise DockerVpsError(

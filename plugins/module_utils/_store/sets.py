@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import stat
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, TypeVar
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, TypeVar
 
 from .._core.clock import WallClock
+from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
     IMPORTED,
@@ -42,6 +44,7 @@ LOCK = ".lock"
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
 REMOVED = ".removed-"
+HOLDS = ".holds.json"
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
 
@@ -185,6 +188,28 @@ class Sets:
             for backup_set in self.listing().sets
             if backup_set.time <= now and not backup_set.absent()
         ]
+
+    def hold(self, reasons: Mapping[str, str]) -> None:
+        """Let sets stay whatever the rules of retention say, and no others any more.
+
+        Args:
+            reasons: by the timestamps of the sets, as in "the data before release 20260131-020000".
+        """
+        if os.path.isdir(self.directory) and reasons != self.holds():
+            replace(os.path.join(self.directory, HOLDS), own(json.dumps(reasons, sort_keys=True) + "\n"))
+
+    def holds(self) -> Dict[str, str]:
+        """Return what ``hold`` was told last; nothing when that cannot be read."""
+        with contextlib.suppress(DockerVpsError, ValueError):
+            kept = read(os.path.join(self.directory, HOLDS), links=False, limit=LARGEST)
+            found = json.loads(kept.text) if kept else {}
+            if isinstance(found, dict):
+                return {set_id: why for set_id, why in found.items() if isinstance(why, str)}
+        return {}
+
+    def held(self, manifests: Iterable[Manifest]) -> Dict[str, str]:
+        """Return by the timestamps of sets why they stay whatever the rules say: for a loss, or for a rollback."""
+        return {**self.holds(), **held_back(manifests)}
 
     def find(self, which: str, now: datetime) -> BackupSet:
         """Return a set by ``latest``, its timestamp, or the path of its manifest or of one of its archives.

@@ -32,6 +32,8 @@ _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
 _PAUSE = 0.001  # seconds between steps, in which the application may commit
 _RETRY = 0.01  # seconds until a lock is tried again
 _RESTARTS = 3  # after so many the copy is finished in one step
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+_WAL_MAGIC = b"\x37\x7f\x06"
 _WRITER = 96  # where a header has the number of the library that last wrote it
 _BUSY, _LOCKED = 5, 6  # https://www.sqlite.org/rescode.html; the names are new in Python 3.11
 # PENDING, RESERVED and SHARED bytes: whoever has them all is alone. https://www.sqlite.org/lockingv3.html
@@ -254,7 +256,7 @@ def header(path: str) -> Header:
         DockerVpsError: it cannot be read, or does not begin as a database does.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, _LOOK)
         try:
             status, start = os.fstat(descriptor), os.pread(descriptor, HEADER, 0)
         finally:
@@ -266,7 +268,30 @@ def header(path: str) -> Header:
             f"{path} does not begin as an SQLite 3 database does: it is empty, encrypted or damaged. "
             "Restore it, or leave it out."
         )
-    return Header(wal=start[19] == 2, version=int.from_bytes(start[_WRITER : _WRITER + 4], "big"), stat=status)
+    wal, version = start[19] == 2, int.from_bytes(start[_WRITER : _WRITER + 4], "big")
+    return Header(wal, (_writer_in_wal(path + "-wal") if wal else 0) or version, status)
+
+
+def _writer_in_wal(path: str) -> int:
+    """Return by its number the library that wrote the first page that is only in a WAL as yet; 0 when none is there.
+
+    https://www.sqlite.org/fileformat2.html#walformat: 32 bytes, and before each page 24, all of which have the salts of
+    the WAL as it is used now. What follows the last commit does not count.
+    """
+    with contextlib.suppress(OSError), os.fdopen(os.open(path, _LOOK), "rb", buffering=0) as wal:
+        start = wal.read(32)
+        if len(start) < 32 or start[:3] != _WAL_MAGIC:
+            return 0
+        size, salts = int.from_bytes(start[8:12], "big"), start[16:24]
+        at, seen, found = len(start), 0, 0
+        while wal.seek(at) and len(frame := wal.read(24)) == 24 and frame[8:16] == salts:
+            page, commits = (int.from_bytes(frame[i : i + 4], "big") for i in (0, 4))
+            seen = at + len(frame) if page == 1 else seen
+            found = seen if commits else found
+            at += len(frame) + size
+        wal.seek(found + _WRITER)
+        return int.from_bytes(wal.read(4), "big") if found else 0
+    return 0
 
 
 @contextlib.contextmanager
@@ -339,7 +364,7 @@ def fits(path: str) -> bool:
 def beginning(path: str, length: int) -> bytes:
     """Return the first bytes of a file; none when it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, _LOOK)
     except OSError:
         return b""
     try:

@@ -229,6 +229,15 @@ def test_the_last_set_before_a_loss_stays(sets: Sets) -> None:
     assert pruned(sets)["removed"] == [day(3)]
 
 
+def test_a_set_that_a_rollback_needs_stays(sets: Sets) -> None:
+    sets.hold({day(2): "the data before release 20260501-000000"})
+    result = pruned(sets)
+    assert (result["removed"], result["kept"]) == ([day(3)], [day(0), day(1), day(2)])
+    assert result["decisions"][2]["reasons"] == ["the data before release 20260501-000000"]
+    sets.hold({})
+    assert pruned(sets)["removed"] == [day(2)]
+
+
 def test_a_set_of_the_future_holds_nothing(sets: Sets) -> None:
     publish(sets, day(-5), losses=("Gone.",), lost_since=(day(3),))
     assert pruned(sets)["removed"] == [day(2), day(3)]

@@ -136,7 +136,7 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "memory-oom",
         {"container": container(HostConfig={"Memory": 64 << 20}, State={"Status": "restarting", "OOMKilled": True})},
         "of which it may have 64 MiB",
-        "⟦play deploy⟧ ⟦once memory_limit 128M⟧",
+        "⟦play deploy⟧ ⟦once memory_limit 512M⟧",
     ),
     (
         "memory-oom",

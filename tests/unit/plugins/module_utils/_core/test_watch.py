@@ -164,6 +164,9 @@ def test_a_disk_that_is_low_or_full() -> None:
     assert ids(replace(WELL, disks=disk(1))) == {"disk-full:/data": CRITICAL, "disk-low:/data": WARNING}
     assert ids(replace(WELL, disks=disk(60, inodes_free=90))) == {"disk-inodes:/data": WARNING}
     assert ids(replace(WELL, disks=disk(60, inodes_free=5))) == {"disk-inodes:/data": CRITICAL}
+    only_full = replace(LIMITS, disk=0.0)
+    assert ids(replace(WELL, disks=disk(60, inodes_free=5)), limits=only_full) == {"disk-inodes:/data": CRITICAL}
+    assert ids(replace(WELL, disks=disk(60, inodes_free=90)), limits=only_full) == {}
     assert ids(replace(WELL, disks=(DiskFacts("/proc", 0, 0, 0, 0),))) == {}
 
 

@@ -165,6 +165,22 @@ def test_the_backup_is_the_one_of_what_took_its_place(tmp_path: Path) -> None:
     assert site.counted()["vendors"] == 8
 
 
+def test_retention_keeps_what_a_rollback_of_the_live_release_restores(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.deploy("shop:1")
+    site.deploy("shop:2", backup=site.backing_up())
+    second = site.live()
+    assert site.sets.holds() == {second.backup: f"the data before release {second.id}"}
+    with pytest.raises(DockerVpsError):
+        site.deploy("shop:bad", Version(exits=0.1, answers=9), backup=site.backing_up())
+    assert second.backup in site.sets.holds()
+    site.deploy("shop:3", backup=site.backing_up())
+    assert list(site.sets.holds()) == [site.live().backup]
+    returned(site, data="keep")
+    # What comes next is shop:1, whose data the set has that was made before shop:2; and one may want to undo it.
+    assert set(site.sets.holds()) == {second.backup, site.live().backup}
+
+
 def test_without_a_backup_of_then(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.deploy("shop:1")

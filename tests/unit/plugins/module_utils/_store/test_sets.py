@@ -14,7 +14,13 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import IMPORTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import REMOVED, RESTORE, Sets, latest_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import (
+    HOLDS,
+    REMOVED,
+    RESTORE,
+    Sets,
+    latest_of,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import SET_ID, manifest_of, publish
 
@@ -143,6 +149,27 @@ def test_the_folder_of_a_restore_holds_no_set(sets: Sets) -> None:
     assert sets.leftovers() == [folder]
     sets.discard(folder)
     assert names(sets) == before
+
+
+def test_what_is_held_is_remembered_until_something_else_is(sets: Sets) -> None:
+    sets.hold({SET_ID: "the data before release 20260131-030000"})
+    assert not os.path.exists(sets.directory)
+    publish(sets, SET_ID)
+    sets.hold({SET_ID: "the data before release 20260131-030000"})
+    assert sets.holds() == sets.held([]) == {SET_ID: "the data before release 20260131-030000"}
+    assert os.stat(os.path.join(sets.directory, HOLDS)).st_mode & 0o777 == 0o600
+    assert (set_ids(sets), sets.listing().unreadable, sets.listing().orphaned) == ([SET_ID], [], [])
+    lost = replace(manifest_of(LATER), losses=("Gone.",), lost_since=(SET_ID,))
+    assert sets.held([lost]) == {SET_ID: f"the last before a loss that set {LATER} tells of"}
+    sets.hold({LATER: "another"})
+    assert sets.holds() == {LATER: "another"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"20260131-020000": 1}'])
+def test_holds_that_cannot_be_read_hold_nothing(sets: Sets, text: str) -> None:
+    sets.prepare()
+    Path(sets.directory, HOLDS).write_text(text)
+    assert sets.holds() == {}
 
 
 def test_removing(sets: Sets) -> None:

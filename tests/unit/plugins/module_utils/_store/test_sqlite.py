@@ -26,7 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.database
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import DatabaseFacts, Examiner
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import header, names, rows
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
 MODES = ("wal", "delete")
@@ -357,6 +357,39 @@ def test_the_copy_says_which_library_wrote_the_original(app: Path, tmp_path: Pat
         file.write((3045001).to_bytes(4, "big"))
     assert copy(str(live), str(tmp_path / "copy")).sqlite_version == "3.45.1"
     assert (tmp_path / "copy").read_bytes()[96:100] == (3045001).to_bytes(4, "big")
+
+
+def test_the_library_that_wrote_last_is_seen_before_its_wal_is_written_back(app: Path, tmp_path: Path) -> None:
+    live = make(app / "live.db", "wal")
+    with contextlib.closing(sqlite3.connect(live)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(live, "r+b") as file:
+        file.seek(96)
+        file.write((3045001).to_bytes(4, "big"))
+    wal = app / "live.db-wal"
+    with contextlib.closing(sqlite3.connect(live, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("PRAGMA cache_spill = 1")
+        connection.execute("CREATE TABLE filler (b)")
+        connection.execute("PRAGMA wal_checkpoint")  # what follows is written over it
+        with open(live, "r+b") as file:
+            file.seek(96)
+            file.write((3045001).to_bytes(4, "big"))
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO filler VALUES (zeroblob(9000))", [()] * 99)
+        assert wal.stat().st_size > 100_000
+        assert header(str(live)).version == 3045001, "it is not committed"
+        connection.execute("COMMIT")
+        newest = header(str(live)).version
+        assert newest == int("{:d}{:03d}{:03d}".format(*sqlite3.sqlite_version_info))
+        copy(str(live), str(tmp_path / "copy"))
+        assert (tmp_path / "copy").read_bytes()[96:100] == newest.to_bytes(4, "big")
+        for length in (0, 31, 40, 5000):
+            (app / "other.db").write_bytes(live.read_bytes())
+            (app / "other.db-wal").write_bytes(wal.read_bytes()[:length])
+            assert header(str(app / "other.db")).version == 3045001
+        (app / "other.db-wal").write_bytes(b"x" * 5000)
+        assert header(str(app / "other.db")).version == 3045001
 
 
 def test_the_copy_is_private_while_it_is_made(app: Path, tmp_path: Path) -> None:
