@@ -259,9 +259,13 @@ add("rows deleted", "data-lost", lambda stack: offline(stack, emptied))
 # The database
 
 
-def spoil(path: Path) -> None:
+def written_back(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def spoil(path: Path) -> None:
+    written_back(path)
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 4096)
@@ -297,6 +301,7 @@ def code_older_than_the_schema(stack: Stack) -> None:
 
 
 def old_library(path: Path) -> None:
+    written_back(path)
     with path.open("r+b") as file:
         file.seek(96)
         file.write((3_045_001).to_bytes(4, "big"))
@@ -316,7 +321,9 @@ def sqlite_is_busy(stack: Stack) -> None:
     environment = {"STANDIN_TELL": "TROUBLE", "TROUBLE": "SQLITE_BUSY: database is locked"}
     stack.service(environment=environment)
     for _turn in range(2):
+        until(stack.is_well, HEALTHY_WITHIN, "it has written its log")
         docker("restart", stack.container)
+    until(stack.is_well, HEALTHY_WITHIN, "it has written its log")
 
 
 # The host
