@@ -21,7 +21,7 @@ from .databases import DAMAGED
 from .deploy_lock import Lock
 from .doctor import Found, Rule
 from .health import asked_at, snapshot
-from .host import Needs, Tools, installed
+from .host import at_least
 from .public_check import Leg, Visit
 from .releases import Release
 from .remedies import once, play, setting
@@ -189,29 +189,16 @@ def _quoted(*words: str) -> str:
 
 
 def _engine_version(wanted: Wanted, engine: Json, compose: str) -> Optional[Found]:
-    tools = Tools("", True, compose, "", ())
-    needs = Needs(wanted.engine_version, wanted.compose_version, False, 0, 0, "")
-    found = [row for row in installed(tools, needs) if not row.ok and row.check == "compose"]
-    version = str(engine["ServerVersion"])
-    if wanted.engine_version and _numbers(version) < _numbers(wanted.engine_version):
-        return Found(
-            f"version {version}, older than {wanted.engine_version}",
-            f"{play('setup')} installs a newer one.",
-            play("setup"),
-            "the version of the engine",
-        )
-    if found:
-        return Found(
-            f"{found[0].found}, expected {found[0].expected}",
-            f"{play('setup')} installs it.",
-            play("setup"),
-            "the version of Compose",
-        )
+    rows = [
+        *at_least("the engine", str(engine["ServerVersion"]), wanted.engine_version),
+        *at_least("Compose", compose, wanted.compose_version),
+    ]
+    for row in rows:
+        if not row.ok:
+            looked_at = f"the version of {row.check}"
+            found = f"{row.found}, expected {row.expected}"
+            return Found(found, f"{play('setup')} installs it.", play("setup"), looked_at)
     return None
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def _lock_held(lock: LockSeen) -> Optional[Found]:

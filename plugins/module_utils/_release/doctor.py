@@ -7,11 +7,10 @@ ended by then says so, and ends with the process.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from .._backup import job_history
@@ -42,6 +41,7 @@ from .watch import WatchEngine, WatchWorld
 
 Json = Mapping[str, Any]
 Check = Tuple[str, Callable[[], Any]]
+T = TypeVar("T")
 
 _EXAMINED = ExaminationLimits(4.0, 512 << 20)
 _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who does not let go
@@ -178,24 +178,24 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
     return [_masked(each, mask) for each in value] if isinstance(value, list) else value
 
 
-class _Connection:
-    """One engine for the checks of a thread, or the failure to reach it."""
+class _Once(Generic[T]):
+    """A question that the checks of a thread share: it is asked once, and its answer or failure is kept."""
 
-    def __init__(self, connect: Callable[[], DoctorEngine]) -> None:
-        self._connect = connect
-        self._engine: Optional[DoctorEngine] = None
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._answers: List[T] = []
         self._failure: Optional[DockerVpsError] = None
 
-    def __call__(self) -> DoctorEngine:
+    def __call__(self) -> T:
         if self._failure:
             raise self._failure
-        if self._engine is None:
+        if not self._answers:
             try:
-                self._engine = self._connect()
+                self._answers.append(self._ask())
             except DockerVpsError as error:
                 self._failure = error
                 raise
-        return self._engine
+        return self._answers[0]
 
 
 class _Looking:
@@ -218,15 +218,16 @@ class _Looking:
 
     def _groups(self, history: watch.History, now: float) -> List[List[Check]]:
         """Return the checks by threads; those of one run one after the other."""
-        world, of_engine, of_data = self.world, _Connection(self.world.connect), _Connection(self.world.connect)
-        asked = _Connection(world.connect)
+        world = self.world
+        of_engine, of_data, asked = (_Once(world.connect) for _thread in range(3))
+        container = _Once(lambda: of_engine().container(self.wanted.container))
         return [
             [
                 ("engine", lambda: of_engine().info()),
-                ("container", lambda: of_engine().container(self.wanted.container)),
+                ("container", container),
                 ("network", lambda: of_engine().network(self.wanted.network)),
                 ("volumes", lambda: {name: of_engine().volume(name) for name in self.wanted.mounts.values()}),
-                ("image", lambda: self._image(of_engine())),
+                ("image", lambda: self._image(of_engine(), container())),
                 ("proxy", lambda: self._proxy(of_engine())),
             ],
             [("database", lambda: self._database(of_data())), ("media", lambda: self._media(of_data()))],
@@ -336,8 +337,8 @@ class _Looking:
         current = self.world.releases.current()
         return self.world.releases.read(current) if current else None
 
-    def _image(self, engine: DoctorEngine) -> Optional[Json]:
-        container, live = engine.container(self.wanted.container), self._live()
+    def _image(self, engine: DoctorEngine, container: Optional[Json]) -> Optional[Json]:
+        live = self._live()
         name = container["Image"] if container else live.image if live else ""
         return engine.image(name) if name else None
 
@@ -396,12 +397,9 @@ class _Looking:
         play = deploy_lock.look(os.path.join(world.releases.home, "deploy.lock"))
         seen = LockSeen(play, float(play.age(now)) if play else 0.0)
         for directory in (world.releases.directory, world.sets.directory):
-            path = os.path.join(directory, LOCK)
-            name = holder(path)
-            if name:
-                with open(path, encoding="utf-8") as file:
-                    held = json.load(file)
-                return replace(seen, holder=name, pid=int(held["pid"]), held=max(now - held["since"], 0.0))
+            held = holder(os.path.join(directory, LOCK))
+            if held:
+                return replace(seen, holder=str(held), pid=held.pid, held=max(now - held.since, 0.0))
         return seen
 
     def _visit(self, address: str) -> Visit:

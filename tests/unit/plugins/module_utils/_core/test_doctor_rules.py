@@ -59,7 +59,12 @@ def run(success: bool) -> Any:
 
 
 WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
-    ("engine-version", {"engine": {**WELL["engine"], "ServerVersion": "19.03.8"}}, "older than 20.10", "⟦play setup⟧"),
+    (
+        "engine-version",
+        {"engine": {**WELL["engine"], "ServerVersion": "19.03.8"}},
+        "expected 20.10 or newer",
+        "⟦play setup⟧",
+    ),
     ("engine-version", {"compose": "1.29"}, "1.29, expected 2.0", "⟦play setup⟧"),
     ("lock-held", {"lock": LockSeen(None, 0.0, "a backup (process 7)", 7, 7300.0)}, "for 2 hours", "kill 7"),
     ("lock-stale", {"lock": LockSeen(LOCK, 9000.0)}, "deploy of me@here", "⟦play start⟧ ⟦once lock_force true⟧"),
