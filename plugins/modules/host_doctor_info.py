@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - For a host on which something is broken. Looks at disks, memory, clock, name servers, the engine, the image,
-    networks, volumes, the environment, the database, the container and its health, the reverse proxy, the way of
-    visitors, releases, locks and backups, side by side, and ends within ten seconds.
+  - For a host on which something is broken. Looks at disks, memory, clock, name servers, the engine, the last build,
+    the image, networks, volumes, the environment, the database, the container and its health, the reverse proxy, the
+    way of visitors, releases, locks and backups, side by side, and ends within ten seconds.
   - Findings are ranked. The first is the cause, and each that follows from another one names it. Each has the command
     or the playbook that mends it.
   - What could not be looked at is told apart from what is well. Nothing is changed, also not the files of the database.
@@ -132,7 +132,8 @@ findings:
       type: str
       sample: ""
     log:
-      description: What the application wrote last, without secrets, if that can tell more.
+      description: What the application, or the step of a build that failed, wrote last, if that can tell more; without
+        secrets.
       type: list
       elements: str
       sample: []

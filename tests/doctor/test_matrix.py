@@ -23,7 +23,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import job_history
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import HOUR
-from lab import docker, image_of, inspect, run, until
+from lab import STANDIN, docker, image_of, inspect, run, until
 from patients import HEALTHY_WITHIN, THRESHOLDS, Stack
 
 ENDS_WITHIN = 10.0  # seconds
@@ -93,6 +93,15 @@ def volumes(stack: Stack, *wanted: str) -> None:
     stack.compose(edit)
 
 
+def own_sources(stack: Stack) -> Path:
+    """Return sources of the application that may be changed; it is deployed from these then."""
+    sources = stack.place / "sources"
+    if not sources.exists():
+        subprocess.run(["cp", "-r", stack.app.variables["docker_vps_source_path"], str(sources)], check=True)
+    stack.app.variables["docker_vps_source_path"] = str(sources)
+    return sources
+
+
 # The container does not start
 
 add("env: a secret is missing", "env-wrong", lambda stack: stack.env(PAYLOAD_SECRET=None))
@@ -120,11 +129,31 @@ def port_a_published_one_is_taken(stack: Stack) -> None:
 add("port: published past the proxy", "app-published", lambda stack: stack.service(ports=["18091:3000"]))
 
 
-@case("build: the image is not there", "image-missing")
-def build_the_image_is_not_there(stack: Stack) -> None:
+def without_image(stack: Stack) -> None:
     image = inspect(stack.container)["Config"]["Image"]
     docker("rm", "--force", stack.container)
     docker("rmi", "--force", image)
+
+
+def corrected(stack: Stack) -> None:
+    own_sources(stack).joinpath("build.js").write_text((STANDIN / "build.js").read_text())
+
+
+def failing(stack: Stack) -> None:
+    own_sources(stack).joinpath("build.js").write_text("throw new Error('no such module: sesame')\n")
+    stack.app.deploy().failed()
+
+
+CORRECTED = "the sources are corrected"
+add("build: the image is not there", "image-missing", without_image)
+add("build: a step fails, and the old version runs", "build-failed", failing, helps=corrected, words=CORRECTED)
+add(
+    "build: a step fails, and there is no image",
+    "build-failed",
+    lambda stack: (without_image(stack), failing(stack)),
+    helps=corrected,
+    words=CORRECTED,
+)
 
 
 @case("image for another architecture", "image-architecture")
@@ -280,12 +309,9 @@ def database_locked(stack: Stack) -> None:
 
 def newer(stack: Stack, column: str) -> None:
     """Have a newer version of the application, which adds a column to its database."""
-    sources = stack.place / "sources"
-    if not sources.exists():
-        subprocess.run(["cp", "-r", stack.app.variables["docker_vps_source_path"], str(sources)], check=True)
-    with (sources / "server.js").open("a") as file:
+    with (own_sources(stack) / "server.js").open("a") as file:
         file.write(f"// with {column}\n")
-    stack.app.variables |= {"docker_vps_source_path": str(sources), "docker_vps_env": {"STANDIN_MIGRATE": column}}
+    stack.app.variables["docker_vps_env"] = {"STANDIN_MIGRATE": column}
 
 
 @case("code older than the schema", "database-schema")

@@ -76,7 +76,7 @@ PROXY: dict[str, Any] = {
     "HostConfig": {"NetworkMode": "bridge"},
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7"}}},
 }
-RELEASE = Release("20270115-060000", "", "shop-app:2", "sha256:2", "e", "d", schema="s2")
+RELEASE = Release("20270115-060000", "2027-01-15T06:00:00Z", "shop-app:2", "sha256:2", "e", "d", schema="s2")
 OLDER = replace(RELEASE, id="20270114-060000", image="shop-app:1", image_id="sha256:1", schema="s1")
 FILES = (
     FileSeen("/v/payload.db", 1000, 1000, 0o644),
@@ -112,6 +112,7 @@ WELL: dict[str, Any] = {
     "names": NamesSeen("shop.example.com", True),
     "lock": LockSeen(),
     "runs": {},
+    "build": None,
     "busy": 0,
     "env_files": [FileSeen("/opt/shop/.env.production", 0, 0, 0o600)],
 }

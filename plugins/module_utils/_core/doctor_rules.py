@@ -160,6 +160,23 @@ class NamesSeen:
 
 
 @dataclass(frozen=True)
+class BuildSeen:
+    """The last build, which failed.
+
+    Attributes:
+        at: when, in seconds since 1970.
+        why: the step that failed, and the cause when it is a known one, in a sentence.
+        lines: what that step wrote, from its first error on, and last.
+        log: where the whole log is.
+    """
+
+    at: float
+    why: str
+    lines: Tuple[str, ...] = ()
+    log: str = ""
+
+
+@dataclass(frozen=True)
 class LockSeen:
     """Who is at work: the lock of plays, its age in seconds, and a process that holds another lock.
 
@@ -219,6 +236,23 @@ def _lock_stale(wanted: Wanted, lock: LockSeen) -> Optional[Found]:
             f"{play('start')} {once('lock_force', 'true')}",
         )
     return None
+
+
+def _build_failed(
+    build: Optional[BuildSeen], container: Optional[Json], live: Optional[Release], image: Optional[Json], now: float
+) -> Optional[Found]:
+    """See whether what is newer than the live release was not built; critical when there is nothing to run."""
+    if build is None or (live and instant(live.at).timestamp() > build.at):
+        return None
+    nothing = container is None and (live is None or image is None)
+    return Found(
+        f"{lasting(max(now - build.at, 0.0))} ago {build.why.rstrip('.')}; "
+        + ("there is nothing else to run" if nothing else "the version before it stays"),
+        f"Correct that, and {play('deploy')} builds again. The whole log is {build.log}.",
+        play("deploy"),
+        severity=CRITICAL if nothing else WARNING,
+        log=build.lines,
+    )
 
 
 def _image_missing(container: Optional[Json], live: Optional[Release], image: Optional[Json]) -> Optional[Found]:
@@ -821,6 +855,7 @@ RULES: Tuple[Rule, ...] = (
     Rule("engine-version", WARNING, "the engine", ("wanted", "engine", "compose"), _engine_version),
     Rule("lock-held", WARNING, "the locks of releases and backups", ("lock",), _lock_held),
     Rule("lock-stale", WARNING, "the lock of plays", ("wanted", "lock"), _lock_stale),
+    Rule("build-failed", WARNING, "the last build", ("build", "container", "live", "image", "now"), _build_failed),
     Rule("image-missing", CRITICAL, "the image of the live release", ("container", "live", "image"), _image_missing),
     Rule("image-architecture", CRITICAL, "the image", ("engine", "container", "image"), _image_architecture),
     Rule("network-missing", CRITICAL, "the network", ("wanted", "network"), _network_missing),

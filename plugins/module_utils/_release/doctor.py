@@ -7,6 +7,7 @@ ended by then says so, and ends with the process.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +20,17 @@ from .._core.audit import CannotTell, Unseen
 from .._core.clock import WallClock
 from .._core.data_loss import COUNTS_FROM, LossLimits
 from .._core.databases import DAMAGED, MAGIC, NOT_CHECKED, SIDECARS, is_finding
-from .._core.doctor_rules import RULES, DatabaseSeen, FileSeen, LockSeen, NamesSeen, ProxySeen, Wanted, WriterSeen
+from .._core.doctor_rules import (
+    RULES,
+    BuildSeen,
+    DatabaseSeen,
+    FileSeen,
+    LockSeen,
+    NamesSeen,
+    ProxySeen,
+    Wanted,
+    WriterSeen,
+)
 from .._core.errors import DockerVpsError
 from .._core.images import identity_of
 from .._core.manifest import Archive, Manifest
@@ -43,6 +54,7 @@ Json = Mapping[str, Any]
 Check = Tuple[str, Callable[[], Any]]
 T = TypeVar("T")
 
+BUILD_FAILURE = "build-failure.json"
 _EXAMINED = ExaminationLimits(4.0, 512 << 20)
 _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who does not let go
 _HOUR = 3600
@@ -236,6 +248,7 @@ class _Looking:
                 ("live", self._live),
                 ("releases", world.releases.listing),
                 ("changed", world.releases.unreleased),
+                ("build", self._build),
                 ("env_files", self._env_files),
                 ("shown", lambda: bool(self.wanted.flag) and os.path.exists(self.wanted.flag)),
             ],
@@ -387,6 +400,15 @@ class _Looking:
     def _media(self, engine: DoctorEngine) -> Mapping[str, bool]:
         """Return by the names of archives whether their volumes have anything at all."""
         return {name: any(True for _each in os.scandir(self._root(engine, name))) for name in self.params.volumes}
+
+    def _build(self) -> Optional[BuildSeen]:
+        """Return the last build when it failed, by what the role image has written then."""
+        try:
+            with open(os.path.join(self.world.releases.home, BUILD_FAILURE), encoding="utf-8") as file:
+                kept, at = json.load(file), os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return None
+        return BuildSeen(at, kept["why"], tuple(kept["lines"]), kept["log"])
 
     def _env_files(self) -> List[FileSeen]:
         seen = self.world.host.file(self.wanted.env_file)

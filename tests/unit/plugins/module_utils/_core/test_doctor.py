@@ -71,6 +71,11 @@ def test_the_cause_comes_first_and_what_follows_names_it() -> None:
     ]
 
 
+def test_of_several_causes_the_worst_counts() -> None:
+    rows = [finding("build-failed", "warning"), finding("app-stopped"), finding("app-state", "warning")]
+    assert told(*rows) == [("app-stopped", ""), ("app-state", "app-stopped"), ("build-failed", "")]
+
+
 def test_a_chain_names_the_first_cause() -> None:
     rows = [finding("request-served"), finding("app-state"), finding("env-wrong"), finding("proxy-stale")]
     assert told(*rows) == [

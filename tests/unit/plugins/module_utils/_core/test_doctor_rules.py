@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.clock import instant
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Lock, Owner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor import CONSEQUENCES, judged
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_rules import (
     RULES,
+    BuildSeen,
     FileSeen,
     LockSeen,
     NamesSeen,
@@ -36,9 +38,11 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.doctored import (
     env,
     health,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import NOW
 
 OTHERS = {"bridge": {"NetworkID": "b1", "IPAddress": "172.17.0.2"}}
 LOCK = Lock(Owner("me@here", "deploy", "c", "1:2", "vps"), 0)
+BUILD = BuildSeen(NOW - 600, "the step RUN npm run build failed.", ("Error: x",), "/opt/shop/build.log on the host")
 UNKNOWN = Visit(Leg.DNS, "has no address")
 SITE = ProxySeen("web", PROXY, "proxy_pass http://shop-app:3000;", True)
 MOUNTS = CONTAINER["Mounts"]
@@ -68,6 +72,18 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("engine-version", {"compose": "1.29"}, "1.29, expected 2.0", "⟦play setup⟧"),
     ("lock-held", {"lock": LockSeen(None, 0.0, "a backup (process 7)", 7, 7300.0)}, "for 2 hours", "kill 7"),
     ("lock-stale", {"lock": LockSeen(LOCK, 9000.0)}, "deploy of me@here", "⟦play start⟧ ⟦once lock_force true⟧"),
+    (
+        "build-failed",
+        {"build": BUILD},
+        "10 minutes ago the step RUN npm run build failed; the",
+        "⟦play deploy⟧",
+    ),
+    (
+        "build-failed",
+        {"build": BUILD, "live": None, "image": None, "container": None},
+        "failed; there is nothing else to run",
+        "⟦play deploy⟧",
+    ),
     ("image-missing", {"image": None, "container": None}, "shop-app:2 is not on this host", "⟦play deploy⟧"),
     ("image-missing", {"image": None}, "the container's own is gone", "⟦play deploy⟧"),
     ("image-architecture", {"image": {"Architecture": "arm64"}}, "shop-app:2 is for arm64", "⟦play start⟧"),
@@ -272,6 +288,7 @@ FINE: list[Mapping[str, Any]] = [
         "engine": {**WELL["engine"], "ServerVersion": "1"},
     },
     {"lock": LockSeen(LOCK, 60.0)},
+    {"build": replace(BUILD, at=instant(RELEASE.at).timestamp() - 1)},
     {"lock": LockSeen(LOCK, 9000.0, "a release (process 7)", 7, 60.0)},
     {"live": None, "image": None, "made": Unseen("none")},
     {"wanted": replace(WANTED, database=""), "database": replace(DATABASE, exists=False)},
@@ -303,6 +320,17 @@ FINE: list[Mapping[str, Any]] = [
 @pytest.mark.parametrize("facts", FINE, ids=str)
 def test_what_is_not_wrong(facts: Mapping[str, Any]) -> None:
     assert found_in(**facts) == {}
+
+
+def test_a_build_that_failed_matters_most_when_nothing_else_can_run() -> None:
+    def severity(**facts: Any) -> tuple[str, tuple[str, ...]]:
+        found, _unseen = judged(RULES, {**WELL, "build": BUILD, **facts})
+        return next((finding.severity, finding.log) for finding in found if finding.id == "build-failed")
+
+    assert severity() == ("warning", BUILD.lines)
+    assert severity(container=None) == ("warning", BUILD.lines)  # whose image is there
+    assert severity(container=None, image=None)[0] == "critical"
+    assert severity(container=None, live=None)[0] == "critical"
 
 
 def test_secrets_as_files_are_not_missing() -> None:
