@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -119,6 +120,12 @@ def permissions_the_database_is_roots(stack: Stack) -> None:
 def permissions_another_tool_left_files_beside_the_database(stack: Stack) -> None:
     os.chown(f"{stack.database}-wal", 0, 0)
     os.chown(f"{stack.database}-shm", 0, 0)
+
+
+@case("permissions: the uploads are root's", "volume-modes")
+def permissions_the_uploads_are_roots(stack: Stack) -> None:
+    place = json.loads(docker("volume", "inspect", f"{stack.app.name}-media"))[0]["Mountpoint"]
+    os.chown(place, 0, 0)
 
 
 @case("port: a published one is taken", "app-port")
@@ -431,6 +438,21 @@ def engine_away(stack: Stack) -> None:
 
 add("container paused", "app-paused", lambda stack: docker("pause", stack.container))
 add("container stopped by somebody", "app-stopped", lambda stack: docker("stop", stack.container))
+
+
+@case("container hangs", "app-state")
+def container_hangs(stack: Stack) -> None:
+    processes = docker("top", stack.container, "-o", "pid,comm").splitlines()
+    os.kill(next(int(line.split()[0]) for line in processes if line.endswith("node")), signal.SIGSTOP)
+    stack.becomes("unhealthy")
+
+
+@case("too many processes in the container", "app-pids")
+def too_many_processes_in_the_container(stack: Stack) -> None:
+    docker("exec", "--detach", stack.container, "sh", "-c", "while :; do sleep 1000 & done")
+    stack.becomes("unhealthy")
+
+
 add("container missing", "app-state", lambda stack: docker("rm", "--force", stack.container))
 
 

@@ -45,6 +45,7 @@ CONSEQUENCES: Mapping[str, Tuple[str, ...]] = {
     "network-missing": ("network-", "app-", "health-", "proxy-", "request-"),
     "network-new": ("network-", "app-", "health-", "proxy-", "request-"),
     "network-app": ("app-drift", "proxy-", "request-"),
+    "network-alias": ("proxy-", "request-"),
     "volume-missing": ("volume-", *_DATA),
     "volume-unmounted": ("volume-", *_DATA),
     "volume-elsewhere": ("volume-", *_DATA),
@@ -56,11 +57,13 @@ CONSEQUENCES: Mapping[str, Tuple[str, ...]] = {
     "database-damaged": ("data-lost", *_STORED),  # whose rows cannot be read
     "data-lost": (),
     "database-modes": _STORED,
+    "volume-modes": (),
     "database-locked": ("database-", "app-", "health-", "request-"),
     "database-schema": ("app-", "health-", "request-"),
     "database-journal": (),
     "database-busy": (),
     "database-library": (),
+    "app-pids": _RUNS,
     "app-paused": _RUNS,
     "app-stopped": _RUNS,
     "app-port": _RUNS,
@@ -186,8 +189,13 @@ def judged(rules: Sequence[Rule], facts: Json) -> Tuple[List[Finding], Dict[str,
     return found, unseen
 
 
-def of_watch(found: Sequence[watch.Finding]) -> List[Finding]:
-    """Return the findings of a watch that are trouble now."""
+def of_watch(found: Sequence[watch.Finding], runs: bool) -> List[Finding]:
+    """Return the findings of a watch that are trouble now.
+
+    Args:
+        runs: whether the container runs, so that to start it would change nothing.
+    """
+    commands = {**COMMANDS, "app-state": play("restart")} if runs else COMMANDS
     return [
         Finding(
             each.id,
@@ -195,7 +203,7 @@ def of_watch(found: Sequence[watch.Finding]) -> List[Finding]:
             each.looked_at,
             f"{each.found}; wanted: {each.wanted}",
             each.remedy,
-            COMMANDS.get(_kind(each.id), ""),
+            commands.get(_kind(each.id), ""),
             log=each.log,
         )
         for each in found

@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from .clock import instant
 from .databases import DAMAGED
 from .deploy_lock import Lock
 from .doctor import Found, Rule
+from .hardening import lacks_threads
 from .health import asked_at, snapshot
 from .host import at_least
 from .public_check import Leg, Visit
@@ -316,6 +317,25 @@ def _network_app(wanted: Wanted, container: Optional[Json], network: Optional[Js
     )
 
 
+def _network_alias(
+    wanted: Wanted, container: Optional[Json], others: Sequence[Json], lock: LockSeen
+) -> Optional[Found]:
+    if lock.play or lock.holder:  # a cutover has two of them for a while
+        raise CannotTell("somebody is at work")
+    names, own = {wanted.container, *wanted.aliases}, container["Id"] if container else ""
+    for other in others:
+        place = (other["NetworkSettings"].get("Networks") or {}).get(wanted.network)
+        both = names.intersection((place or {}).get("Aliases") or ())
+        if both and other["State"]["Running"] and other["Id"] != own:
+            name = str(other["Name"]).lstrip("/")
+            return Found(
+                f"{name} answers to {listed(sorted(both))} on {wanted.network} as well, so visitors may get that",
+                "See what it is, and remove it if nobody needs it; this takes it from the network.",
+                _quoted("docker", "network", "disconnect", wanted.network, name),
+            )
+    return None
+
+
 def _mounts(container: Optional[Json]) -> Mapping[str, Json]:
     return {str(mount["Destination"]).rstrip("/"): mount for mount in _present(container).get("Mounts") or ()}
 
@@ -450,8 +470,19 @@ def _data_lost(lost: Sequence[str]) -> Optional[Found]:
 
 
 def _database_modes(wanted: Wanted, container: Optional[Json], database: DatabaseSeen) -> Optional[Found]:
+    found = _unwritable(container, database.files)
+    restart = _quoted("docker", "restart", wanted.container)
+    return found and replace(found, command=f"{found.command} && {restart}")
+
+
+def _volume_modes(container: Optional[Json], roots: Sequence[FileSeen]) -> Optional[Found]:
+    written = {mount.get("Source") for mount in _mounts(container).values() if mount.get("RW", True)}
+    return _unwritable(container, [root for root in roots if root.path in written])
+
+
+def _unwritable(container: Optional[Json], files: Sequence[FileSeen]) -> Optional[Found]:
     user, group = _runs_as(_present(container))
-    wrong = [file for file in database.files if not _may_write(file, user, group)]
+    wrong = [file for file in files if not _may_write(file, user, group)]
     if not wrong:
         return None
     paths = [file.path for file in wrong]
@@ -459,7 +490,7 @@ def _database_modes(wanted: Wanted, container: Optional[Json], database: Databas
     return Found(
         listed([f"{file.path} is of {file.uid}:{file.gid} with mode {file.mode:04o}" for file in wrong]),
         f"The application is {user}:{group} and must be able to write there.",
-        f"{chown} && {_quoted('chmod', 'u+rwX', *paths)} && {_quoted('docker', 'restart', wanted.container)}",
+        f"{chown} && {_quoted('chmod', 'u+rwX', *paths)}",
     )
 
 
@@ -577,6 +608,19 @@ def _memory_oom(container: Optional[Json]) -> Optional[Found]:
         f"Raise {setting('memory_limit')}, or find what needs so much.",
         f"{play('deploy')} {once('memory_limit', f'{2 * limit >> 20}M')}" if limit else play("restart"),
     )
+
+
+def _app_pids(container: Optional[Json]) -> Optional[Found]:
+    seen, limit = _unhealthy(container), _present(container)["HostConfig"].get("PidsLimit")
+    outputs = [probe.output for probe in seen.probes if lacks_threads(probe.output)] if seen else []
+    if limit and outputs:
+        return Found(
+            f"no process can be started in it, which may have {limit} processes and threads: a health check said "
+            f'"{short(outputs[-1].strip(), 300)}"',
+            f"A restart ends all of them. See by docker top what starts so many, or raise {setting('pids_limit')}.",
+            play("restart"),
+        )
+    return None
 
 
 def _app_paused(wanted: Wanted, container: Optional[Json]) -> Optional[Found]:
@@ -861,6 +905,13 @@ RULES: Tuple[Rule, ...] = (
     Rule("network-missing", CRITICAL, "the network", ("wanted", "network"), _network_missing),
     Rule("network-new", CRITICAL, "the network", ("wanted", "container", "network"), _network_new),
     Rule("network-app", CRITICAL, "the container's networks", ("wanted", "container", "network"), _network_app),
+    Rule(
+        "network-alias",
+        CRITICAL,
+        "the other containers of the network",
+        ("wanted", "container", "others", "lock"),
+        _network_alias,
+    ),
     Rule("volume-missing", CRITICAL, "the volumes", ("wanted", "volumes"), _volume_missing),
     Rule("volume-unmounted", CRITICAL, "the container's mounts", ("wanted", "container"), _volume_unmounted),
     Rule("volume-elsewhere", CRITICAL, "the container's mounts", ("wanted", "container"), _volume_elsewhere),
@@ -872,6 +923,7 @@ RULES: Tuple[Rule, ...] = (
     Rule("data-lost", CRITICAL, "the database against the last backup", ("lost",), _data_lost),
     Rule("disk-readonly", CRITICAL, "the disk", ("database",), _disk_readonly),
     Rule("database-modes", CRITICAL, "owners and modes", ("wanted", "container", "database"), _database_modes),
+    Rule("volume-modes", WARNING, "owners and modes of the volumes", ("container", "roots"), _volume_modes),
     Rule("database-damaged", CRITICAL, "the database", ("database",), _database_damaged),
     Rule("database-locked", CRITICAL, "the database", ("wanted", "container", "database"), _database_locked),
     Rule(
@@ -887,6 +939,7 @@ RULES: Tuple[Rule, ...] = (
     Rule("database-busy", WARNING, "the application's log, and the database", ("database", "busy"), _database_busy),
     Rule("database-library", WARNING, "the database", ("database",), _database_library),
     Rule("memory-oom", CRITICAL, "the container's end", ("container",), _memory_oom),
+    Rule("app-pids", CRITICAL, "the health check", ("container",), _app_pids),
     Rule("app-paused", CRITICAL, "the container", ("wanted", "container"), _app_paused),
     Rule("app-stopped", CRITICAL, "the container", ("wanted", "container", "stopped"), _app_stopped),
     Rule("app-port", CRITICAL, "the container's start", ("wanted", "container"), _app_port),

@@ -60,7 +60,7 @@ _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who d
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
 """Where the configuration of a proxy may lie in its container, and whether only Nginx has it there."""
-_PROXIES = 20  # containers that are asked for their ports
+_OTHERS = 20  # containers that are looked at
 
 
 class DoctorEngine(WatchEngine, Protocol):
@@ -155,7 +155,8 @@ def run(params: Params, world: DoctorWorld) -> Dict[str, Any]:
     if isinstance(seen, Unseen):
         unseen["watch"] = seen.reason
     else:
-        found += doctor.of_watch(watch.findings(seen, facts["history"], params.thresholds))
+        runs = isinstance(seen.app, AppFacts) and seen.app.seen.state == "running"
+        found += doctor.of_watch(watch.findings(seen, facts["history"], params.thresholds), runs)
         unseen.update(watch.unseen(seen))
         areas |= set(watch.areas(seen))
     looked_at = sorted(areas - set(unseen))
@@ -233,6 +234,7 @@ class _Looking:
         world = self.world
         of_engine, of_data, asked = (_Once(world.connect) for _thread in range(3))
         container = _Once(lambda: of_engine().container(self.wanted.container))
+        others = _Once(lambda: self._others(of_engine()))
         return [
             [
                 ("engine", lambda: of_engine().info()),
@@ -240,9 +242,14 @@ class _Looking:
                 ("network", lambda: of_engine().network(self.wanted.network)),
                 ("volumes", lambda: {name: of_engine().volume(name) for name in self.wanted.mounts.values()}),
                 ("image", lambda: self._image(of_engine(), container())),
-                ("proxy", lambda: self._proxy(of_engine())),
+                ("others", others),
+                ("proxy", lambda: self._proxy(of_engine(), others())),
             ],
-            [("database", lambda: self._database(of_data())), ("media", lambda: self._media(of_data()))],
+            [
+                ("database", lambda: self._database(of_data())),
+                ("media", lambda: self._media(of_data())),
+                ("roots", lambda: self._roots(of_data())),
+            ],
             [("watch", lambda: watching.facts_of(self._watch_params(), self._watch_world(), history))],
             [
                 ("live", self._live),
@@ -355,8 +362,13 @@ class _Looking:
         name = container["Image"] if container else live.image if live else ""
         return engine.image(name) if name else None
 
-    def _proxy(self, engine: DoctorEngine) -> Optional[ProxySeen]:
-        name = self.wanted.proxy or self._publisher(engine)
+    def _others(self, engine: DoctorEngine) -> List[Json]:
+        """Return the containers besides the application, running or not."""
+        seen = [engine.container(each["Id"]) for each in list(engine.all_containers())[:_OTHERS]]
+        return [each for each in seen if each and str(each["Name"]).lstrip("/") != self.wanted.container]
+
+    def _proxy(self, engine: DoctorEngine, others: Sequence[Json]) -> Optional[ProxySeen]:
+        name = self.wanted.proxy or self._publisher(others)
         if not name:
             return None
         inspected = engine.container(name)
@@ -366,16 +378,13 @@ class _Looking:
         nginx = any(only and texts[place] for place, only in _CONFIGS.items())
         return ProxySeen(name, inspected, "\n".join(texts.values()).strip(), nginx)
 
-    def _publisher(self, engine: DoctorEngine) -> str:
-        """Return the container other than the application that publishes the port of visitors, running or not."""
+    def _publisher(self, others: Sequence[Json]) -> str:
+        """Return the container that publishes the port of visitors."""
         port = str(port_of(self.wanted.url)) if self.wanted.url else "443"
-        for each in list(engine.all_containers())[:_PROXIES]:
-            inspected = engine.container(each["Id"])
-            name = str((inspected or {}).get("Name", "")).lstrip("/")
-            bindings = ((inspected or {}).get("HostConfig") or {}).get("PortBindings") or {}
-            ports = [binding.get("HostPort") for several in bindings.values() for binding in several or ()]
-            if name != self.wanted.container and port in ports:
-                return name
+        for each in others:
+            bindings = (each.get("HostConfig") or {}).get("PortBindings") or {}
+            if port in [binding.get("HostPort") for several in bindings.values() for binding in several or ()]:
+                return str(each["Name"]).lstrip("/")
         return ""
 
     def _root(self, engine: DoctorEngine, archive: str) -> str:
@@ -400,6 +409,11 @@ class _Looking:
     def _media(self, engine: DoctorEngine) -> Mapping[str, bool]:
         """Return by the names of archives whether their volumes have anything at all."""
         return {name: any(True for _each in os.scandir(self._root(engine, name))) for name in self.params.volumes}
+
+    def _roots(self, engine: DoctorEngine) -> List[FileSeen]:
+        """Return the directories of all volumes but that of the database, which is looked at with its files."""
+        others = (name for name in self.params.volumes if name != self._path().partition("/")[0])
+        return [each for each in map(self.world.host.file, [self._root(engine, name) for name in others]) if each]
 
     def _build(self) -> Optional[BuildSeen]:
         """Return the last build when it failed, by what the role image has written then."""

@@ -46,6 +46,12 @@ BUILD = BuildSeen(NOW - 600, "the step RUN npm run build failed.", ("Error: x",)
 UNKNOWN = Visit(Leg.DNS, "has no address")
 SITE = ProxySeen("web", PROXY, "proxy_pass http://shop-app:3000;", True)
 MOUNTS = CONTAINER["Mounts"]
+COPY: dict[str, Any] = {
+    "Id": "c2",
+    "Name": "/copy",
+    "State": {"Running": True},
+    "NetworkSettings": {"Networks": {"proxy": {"Aliases": ["app", "shop-app"]}}},
+}
 RESTORE = "⟦play restore⟧ ⟦once restore_stop_app true⟧"
 
 
@@ -56,6 +62,13 @@ def mounted(**changes: Any) -> dict[str, Any]:
 
 def proxy(**state: Any) -> ProxySeen:
     return replace(SITE, inspected={**PROXY, "State": {**PROXY["State"], **state}})
+
+
+def forking(output: str, limit: int) -> dict[str, Any]:
+    """Return the container whose health check said something, with a limit of processes."""
+    given = health("unhealthy", 3, output=output)
+    given["HostConfig"]["PidsLimit"] = limit
+    return given
 
 
 def run(success: bool) -> Any:
@@ -95,6 +108,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "only on bridge",
         "docker network connect --alias shop-app --alias shop proxy shop-app",
     ),
+    (
+        "network-alias",
+        {"others": [{**COPY, "NetworkSettings": {}}, COPY]},
+        "copy answers to shop-app on proxy as well",
+        "docker network disconnect proxy copy",
+    ),
     ("volume-missing", {"volumes": {"shop-db": None}}, "no volume shop-db", "⟦play restore⟧"),
     ("volume-unmounted", {"container": container(Mounts=MOUNTS[1:])}, "without shop-db at /data", "⟦play start⟧"),
     ("volume-elsewhere", {"container": mounted(Destination="/app/data")}, "at /app/data instead", "⟦play start⟧"),
@@ -125,6 +144,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         {"database": replace(DATABASE, files=(replace(FILES[1], mode=0o555),))},
         "/v is of 1000:1000 with mode 0555",
         "chown --no-dereference 1000:1000 /v && chmod u+rwX /v && docker restart shop-app",
+    ),
+    (
+        "volume-modes",
+        {"roots": [FileSeen("/m", 0, 0, 0o755, True)]},
+        "/m is of 0:0 with mode 0755",
+        "chown --no-dereference 1000:1000 /m && chmod u+rwX /m",
     ),
     ("database-damaged", {"database": replace(DATABASE, check="damaged", why="page 2")}, "page 2", RESTORE),
     (
@@ -163,6 +188,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "memory-oom",
         {"container": container(State={"Status": "exited", "OOMKilled": True})},
         "of which it may have all",
+        "⟦play restart⟧",
+    ),
+    (
+        "app-pids",
+        {"container": forking("probe: 2: Cannot fork\n", 512)},
+        'may have 512 processes and threads: a health check said "probe: 2: Cannot fork"',
         "⟦play restart⟧",
     ),
     (
@@ -287,7 +318,8 @@ FINE: list[Mapping[str, Any]] = [
         "wanted": replace(WANTED, engine_version="", compose_version=""),
         "engine": {**WELL["engine"], "ServerVersion": "1"},
     },
-    {"lock": LockSeen(LOCK, 60.0)},
+    {"lock": LockSeen(LOCK, 60.0), "others": [COPY]},
+    {"others": [{**COPY, "State": {"Running": False}}, {**COPY, "Id": CONTAINER["Id"]}]},
     {"build": replace(BUILD, at=instant(RELEASE.at).timestamp() - 1)},
     {"lock": LockSeen(LOCK, 9000.0, "a release (process 7)", 7, 60.0)},
     {"live": None, "image": None, "made": Unseen("none")},
@@ -309,6 +341,8 @@ FINE: list[Mapping[str, Any]] = [
     {"image_id": "sha256:1", "schema": "s1"},
     {"image_id": "sha256:1", "schema": "s3"},
     {"container": health("starting", 1)},
+    {"container": forking("Cannot fork", 0)},
+    {"roots": [FileSeen("/n", 0, 0, 0o755, True)]},
     {"container": health("unhealthy", 3)},
     {"container": health("unhealthy", 3, started="2027-01-15T07:59:30Z")},
     {"container": container(State={"Status": "exited"})},
@@ -352,6 +386,7 @@ def test_a_proxy_that_waits_answers_nothing() -> None:
         ({"container": None}, {"app-paused": "there is no container", "env-wrong": "there is no container"}),
         ({"container": Unseen("no engine")}, {"env-wrong": "no engine", "network-new": "no engine"}),
         ({"image": None, "live": None}, {"image-architecture": "there is no image"}),
+        ({"lock": LockSeen(LOCK)}, {"network-alias": "somebody is at work"}),
         ({"network": None}, {"network-new": "the container is not on the network"}),
         ({"proxy": None}, {"proxy-stopped": "no container publishes the port of visitors"}),
         ({"proxy": replace(SITE, inspected=None)}, {"proxy-network": "no reverse proxy runs in a container"}),
@@ -378,7 +413,7 @@ def test_an_address_from_before_may_be_that_of_another_application_now() -> None
 def test_an_image_that_starts_as_a_user_of_its_own() -> None:
     given = container(Config={"User": "1001", "Entrypoint": ["node"]})
     files = tuple(replace(each, uid=1001, gid=5) for each in FILES)
-    assert found_in(container=given, database=replace(DATABASE, files=files)) == {}
+    assert found_in(container=given, database=replace(DATABASE, files=files), roots=[]) == {}
     assert "1001:1001" in found_in(container=given)["database-modes"][1]
 
 

@@ -409,6 +409,19 @@ def test_an_env_file_that_others_read(practice: Practice) -> None:
     assert "env-modes" not in practice.ids()
 
 
+def test_a_volume_in_which_the_application_cannot_write(practice: Practice) -> None:
+    media = practice.clinic.place / "shop-media"
+    media.chmod(0o500)
+    assert practice.ids() == []  # which is not in this container
+    practice.clinic.containers["shop-app"]["Mounts"][1]["Source"] = str(media)
+    (found,) = practice.look()["findings"]
+    assert (found["id"], found["severity"]) == ("volume-modes", "warning")
+    assert f"{media} is of" in found["found"]
+    practice.clinic.containers["shop-app"]["State"]["Health"] = {"Status": "unhealthy", "FailingStreak": 3}
+    practice.clinic.containers["shop-app"]["Mounts"][1]["RW"] = False
+    assert practice.look()["findings"][1]["command"] == "⟦play restart⟧"
+
+
 def test_a_failure_carries_the_result(practice: Practice) -> None:
     practice.clinic.containers["shop-app"]["State"].update(Status="paused", Paused=True)
     with pytest.raises(DockerVpsError) as caught:
