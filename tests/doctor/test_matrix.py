@@ -224,6 +224,12 @@ def application_not_on_the_network(stack: Stack) -> None:
     docker("network", "disconnect", stack.app.network, stack.container)
 
 
+@case("a second container has its name", "network-alias")
+def a_second_container_has_its_name(stack: Stack) -> None:
+    alias = ("--network", stack.app.network, "--network-alias", stack.container)
+    docker("run", "--detach", "--name", f"{stack.app.name}-blocker", *alias, image_of("base_image.sh"), "sleep", "600")
+
+
 add(
     "wrong upstream name",
     "proxy-upstream",

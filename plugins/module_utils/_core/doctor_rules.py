@@ -21,7 +21,7 @@ from .databases import DAMAGED
 from .deploy_lock import Lock
 from .doctor import Found, Rule
 from .hardening import lacks_threads
-from .health import asked_at, snapshot
+from .health import asked_at, snapshot, succeeded_since
 from .host import at_least
 from .public_check import Leg, Visit
 from .releases import Release
@@ -717,10 +717,11 @@ def _health_route(container: Optional[Json], answer: str) -> Optional[Found]:
 
 def _health_start(wanted: Wanted, container: Optional[Json], now: float) -> Optional[Found]:
     seen = _unhealthy(container)
-    if not seen or seen.health != "unhealthy":
-        return None
     inspected = _present(container)
-    age = now - instant(str(inspected["State"]["StartedAt"])).timestamp()
+    started = instant(str(inspected["State"]["StartedAt"]))
+    if not seen or seen.health != "unhealthy" or succeeded_since(seen, started):
+        return None
+    age = now - started.timestamp()
     period = float((inspected["Config"].get("Healthcheck") or {}).get("StartPeriod") or 0) / 1e9
     if period <= age < wanted.start:
         return Found(

@@ -367,6 +367,16 @@ def test_a_build_that_failed_matters_most_when_nothing_else_can_run() -> None:
     assert severity(container=None, live=None)[0] == "critical"
 
 
+def test_a_container_that_was_healthy_since_its_start_does_not_start_slowly() -> None:
+    given = health("unhealthy", 3, started="2027-01-15T07:59:15Z")
+    checks = given["State"]["Health"]["Log"]
+    well = {**checks[0], "ExitCode": 0, "End": "2027-01-15T07:59:14Z"}
+    given["State"]["Health"]["Log"] = [well, *checks]  # which was before
+    assert "health-start" in found_in(container=given)
+    given["State"]["Health"]["Log"] = [{**well, "End": "2027-01-15T07:59:20Z"}, *checks]
+    assert found_in(container=given) == {}
+
+
 def test_secrets_as_files_are_not_missing() -> None:
     secret = {"Type": "bind", "Destination": "/run/secrets/PAYLOAD_SECRET", "Source": "/opt/x", "RW": False}
     given = container(Mounts=[*MOUNTS, secret], Config=env(PAYLOAD_SECRET=None)["Config"])
