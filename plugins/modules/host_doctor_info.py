@@ -12,19 +12,13 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - For a host on which something is broken. Looks at disks, memory, clock, name servers, the engine, the image,
-    networks, volumes, the environment, the database, the container and its health, the reverse proxy, the way of
-    visitors, releases, locks and backups, side by side, and ends within ten seconds.
+  - For a host on which something is broken. Looks at disks, memory, clock, name servers, the engine, the last build,
+    the image, networks, volumes, the environment, the database, the container and its health, the reverse proxy, the
+    way of visitors, releases, locks and backups, side by side, and ends within ten seconds.
   - Findings are ranked. The first is the cause, and each that follows from another one names it. Each has the command
     or the playbook that mends it.
   - What could not be looked at is told apart from what is well. Nothing is changed, also not the files of the database.
 options:
-  container:
-    description: The name of the container; V(<app>-app) when not given.
-    type: str
-  sets_directory:
-    description: The directory of the backup sets; V(/var/backups/<app>) when not given.
-    type: path
   network:
     description: The network of the application and the reverse proxy.
     type: str
@@ -51,24 +45,12 @@ options:
     description: The port on which the application listens.
     type: int
     default: 3000
-  url:
-    description: The public address; visitors are left out when it is empty.
-    type: str
-    default: ""
-  text:
-    description: What that page must contain.
-    type: str
-    default: ""
   proxy:
     description: The container of the reverse proxy. When empty, the one that publishes the port of the public address.
     type: str
     default: ""
   maintenance_flag:
     description: The file for which the proxy shows its page; none when empty.
-    type: str
-    default: ""
-  time_server:
-    description: A time server by which the clock is measured; it is not when empty.
     type: str
     default: ""
   engine_version_min:
@@ -87,22 +69,14 @@ options:
     description: Seconds within which the application is healthy after its start.
     type: float
     default: 60
-  thresholds:
-    description: Numbers from which on something is a finding, as M(ptnextjs.docker_vps.host_watch) has them.
-    type: dict
-    default: {}
   hide:
     description: Names of hosts that RV(report) is not to have, besides that of the public address.
     type: list
     elements: str
     default: []
-  fail_at:
-    description: The severity from which on a finding makes the task fail.
-    type: str
-    choices: [never, info, warning, critical]
-    default: never
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
+  - ptnextjs.docker_vps.look
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes.info
 seealso:
@@ -158,7 +132,8 @@ findings:
       type: str
       sample: ""
     log:
-      description: What the application wrote last, without secrets, if that can tell more.
+      description: What the application, or the step of a build that failed, wrote last, if that can tell more; without
+        secrets.
       type: list
       elements: str
       sample: []
@@ -190,17 +165,17 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command.watch import NEVER, thresholds_of
+from ..module_utils._command.watch import thresholds_of
 from ..module_utils._core.doctor_rules import Wanted
-from ..module_utils._core.watch import SEVERITIES
 from ..module_utils._engine.patient import Patient
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._engine.visitor import visit
 from ..module_utils._module.backups import sets_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.look import LOOK_ARGUMENTS
 from ..module_utils._module.module_exit import finish
-from ..module_utils._module.releases import PLACE_ARGUMENTS, releases_of
+from ..module_utils._module.releases import releases_of
 from ..module_utils._release.doctor import DoctorWorld, Params, run
 from ..module_utils._store.releases import ENVIRONMENT
 
@@ -208,26 +183,20 @@ ENGINE_WITHIN = 4  # seconds for an answer of the engine
 _STRING: dict[str, Any] = {"type": "str", "default": ""}
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 ARGUMENTS: dict[str, Any] = {
-    "container": {"type": "str"},
-    "sets_directory": {"type": "path"},
+    **LOOK_ARGUMENTS,
     "network": {"type": "str", "default": "proxy"},
     "aliases": _NAMES,
     "mounts": {"type": "dict"},
     "volumes": {"type": "dict"},
     "database": {"type": "str", "default": "db/payload.db"},
     "port": {"type": "int", "default": 3000},
-    "url": _STRING,
-    "text": _STRING,
     "proxy": _STRING,
     "maintenance_flag": _STRING,
-    "time_server": _STRING,
     "engine_version_min": _STRING,
     "compose_version_min": _STRING,
     "lock_max_age": {"type": "float", "default": 3600},
     "health_wait": {"type": "float", "default": 60},
-    "thresholds": {"type": "dict", "default": {}},
     "hide": _NAMES,
-    "fail_at": {"type": "str", "choices": [NEVER, *SEVERITIES], "default": NEVER},
 }
 
 
@@ -266,7 +235,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
 def main() -> None:
     """Run as an Ansible module."""
     module = AnsibleModule(
-        argument_spec={**PLACE_ARGUMENTS, **ARGUMENTS, **ENGINE_ARGUMENTS},
+        argument_spec={**ARGUMENTS, **ENGINE_ARGUMENTS},
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,
     )

@@ -17,12 +17,6 @@ description:
     that remembers is used for trends, and is left as it is; nobody is notified.
   - What could not be looked at is told apart from what is well.
 options:
-  container:
-    description: The name of the container; V(<app>-app) when not given.
-    type: str
-  sets_directory:
-    description: The directory of the backup sets; V(/var/backups/<app>) when not given.
-    type: path
   volumes:
     description: The volumes by the names of their archives, to find the database.
     type: dict
@@ -31,26 +25,6 @@ options:
     description: The database as archive/path, such as V(db/payload.db); none when empty.
     type: str
     default: ""
-  url:
-    description: The page to ask for on the way of visitors; none when empty.
-    type: str
-    default: ""
-  text:
-    description: What that page must contain.
-    type: str
-    default: ""
-  time_server:
-    description: A time server by which the clock is measured; it is not when empty.
-    type: str
-    default: ""
-  thresholds:
-    description:
-      - Numbers from which on something is a finding, in place of the defaults, by these names.
-      - V(memory), V(cpu), V(disk), V(disk_full), V(disk_floor) and V(certificate) are percentages; V(database), V(wal),
-        V(log), V(images) and V(cache) bytes; V(backup), V(proof), V(skew) and V(start) seconds; V(disk_days) days;
-        V(restarts) and V(busy) numbers within an hour; V(connections) is a number at each of three looks.
-    type: dict
-    default: {}
   heal:
     description:
       - Whether to restart the application now if it is unhealthy, hangs or has ended. It is left alone when a person
@@ -58,13 +32,9 @@ options:
         or the data.
     type: bool
     default: false
-  fail_at:
-    description: The severity from which on a finding makes the task fail.
-    type: str
-    choices: [never, info, warning, critical]
-    default: never
 extends_documentation_fragment:
   - ptnextjs.docker_vps.place
+  - ptnextjs.docker_vps.look
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
 attributes:
@@ -147,16 +117,16 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._command.watch import NEVER, run, thresholds_of
+from ..module_utils._command.watch import run, thresholds_of
 from ..module_utils._core.heal import HealRules
-from ..module_utils._core.watch import SEVERITIES
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._engine.visitor import visit
 from ..module_utils._engine.watched_host import WatchedHost
 from ..module_utils._module.backups import sets_of
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
+from ..module_utils._module.look import LOOK_ARGUMENTS
 from ..module_utils._module.module_exit import finish
-from ..module_utils._module.releases import PLACE_ARGUMENTS, releases_of
+from ..module_utils._module.releases import releases_of
 from ..module_utils._release.watch import Params, WatchWorld
 
 SAME = ("app", "volumes", "database", "url", "text", "time_server", "heal")
@@ -175,20 +145,12 @@ def params_of(given: Mapping[str, Any]) -> Params:
 
 def main() -> None:
     """Run as an Ansible module."""
-    string = {"type": "str", "default": ""}
     module = AnsibleModule(
         argument_spec={
-            **PLACE_ARGUMENTS,
-            "container": {"type": "str"},
-            "sets_directory": {"type": "path"},
+            **LOOK_ARGUMENTS,
             "volumes": {"type": "dict", "default": {}},
-            "database": string,
-            "url": string,
-            "text": string,
-            "time_server": string,
-            "thresholds": {"type": "dict", "default": {}},
+            "database": {"type": "str", "default": ""},
             "heal": {"type": "bool", "default": False},
-            "fail_at": {"type": "str", "choices": [NEVER, *SEVERITIES], "default": NEVER},
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

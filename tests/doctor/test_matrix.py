@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -23,7 +24,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import job_history
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import HOUR
-from lab import docker, image_of, inspect, run, until
+from lab import STANDIN, docker, image_of, inspect, run, until
 from patients import HEALTHY_WITHIN, THRESHOLDS, Stack
 
 ENDS_WITHIN = 10.0  # seconds
@@ -93,6 +94,15 @@ def volumes(stack: Stack, *wanted: str) -> None:
     stack.compose(edit)
 
 
+def own_sources(stack: Stack) -> Path:
+    """Return sources of the application that may be changed; it is deployed from these then."""
+    sources = stack.place / "sources"
+    if not sources.exists():
+        subprocess.run(["cp", "-r", stack.app.variables["docker_vps_source_path"], str(sources)], check=True)
+    stack.app.variables["docker_vps_source_path"] = str(sources)
+    return sources
+
+
 # The container does not start
 
 add("env: a secret is missing", "env-wrong", lambda stack: stack.env(PAYLOAD_SECRET=None))
@@ -112,6 +122,12 @@ def permissions_another_tool_left_files_beside_the_database(stack: Stack) -> Non
     os.chown(f"{stack.database}-shm", 0, 0)
 
 
+@case("permissions: the uploads are root's", "volume-modes")
+def permissions_the_uploads_are_roots(stack: Stack) -> None:
+    place = json.loads(docker("volume", "inspect", f"{stack.app.name}-media"))[0]["Mountpoint"]
+    os.chown(place, 0, 0)
+
+
 @case("port: a published one is taken", "app-port")
 def port_a_published_one_is_taken(stack: Stack) -> None:
     stack.service(ports=[f"127.0.0.1:{stack.port}:3000"])
@@ -120,11 +136,31 @@ def port_a_published_one_is_taken(stack: Stack) -> None:
 add("port: published past the proxy", "app-published", lambda stack: stack.service(ports=["18091:3000"]))
 
 
-@case("build: the image is not there", "image-missing")
-def build_the_image_is_not_there(stack: Stack) -> None:
+def without_image(stack: Stack) -> None:
     image = inspect(stack.container)["Config"]["Image"]
     docker("rm", "--force", stack.container)
     docker("rmi", "--force", image)
+
+
+def corrected(stack: Stack) -> None:
+    own_sources(stack).joinpath("build.js").write_text((STANDIN / "build.js").read_text())
+
+
+def failing(stack: Stack) -> None:
+    own_sources(stack).joinpath("build.js").write_text("throw new Error('no such module: sesame')\n")
+    stack.app.deploy().failed()
+
+
+CORRECTED = "the sources are corrected"
+add("build: the image is not there", "image-missing", without_image)
+add("build: a step fails, and the old version runs", "build-failed", failing, helps=corrected, words=CORRECTED)
+add(
+    "build: a step fails, and there is no image",
+    "build-failed",
+    lambda stack: (without_image(stack), failing(stack)),
+    helps=corrected,
+    words=CORRECTED,
+)
 
 
 @case("image for another architecture", "image-architecture")
@@ -186,6 +222,12 @@ def network_made_anew_while_the_application_was_stopped(stack: Stack) -> None:
 @case("application not on the network", "network-app")
 def application_not_on_the_network(stack: Stack) -> None:
     docker("network", "disconnect", stack.app.network, stack.container)
+
+
+@case("a second container has its name", "network-alias")
+def a_second_container_has_its_name(stack: Stack) -> None:
+    alias = ("--network", stack.app.network, "--network-alias", stack.container)
+    docker("run", "--detach", "--name", f"{stack.app.name}-blocker", *alias, image_of("base_image.sh"), "sleep", "600")
 
 
 add(
@@ -284,12 +326,9 @@ def database_locked(stack: Stack) -> None:
 
 def newer(stack: Stack, column: str) -> None:
     """Have a newer version of the application, which adds a column to its database."""
-    sources = stack.place / "sources"
-    if not sources.exists():
-        subprocess.run(["cp", "-r", stack.app.variables["docker_vps_source_path"], str(sources)], check=True)
-    with (sources / "server.js").open("a") as file:
+    with (own_sources(stack) / "server.js").open("a") as file:
         file.write(f"// with {column}\n")
-    stack.app.variables |= {"docker_vps_source_path": str(sources), "docker_vps_env": {"STANDIN_MIGRATE": column}}
+    stack.app.variables["docker_vps_env"] = {"STANDIN_MIGRATE": column}
 
 
 @case("code older than the schema", "database-schema")
@@ -412,6 +451,21 @@ def engine_away(stack: Stack) -> None:
 
 add("container paused", "app-paused", lambda stack: docker("pause", stack.container))
 add("container stopped by somebody", "app-stopped", lambda stack: docker("stop", stack.container))
+
+
+@case("container hangs", "app-state")
+def container_hangs(stack: Stack) -> None:
+    processes = docker("top", stack.container, "-o", "pid,comm").splitlines()
+    os.kill(next(int(line.split()[0]) for line in processes if line.endswith("node")), signal.SIGSTOP)
+    stack.becomes("unhealthy")
+
+
+@case("too many processes in the container", "app-pids")
+def too_many_processes_in_the_container(stack: Stack) -> None:
+    docker("exec", "--detach", stack.container, "sh", "-c", "while :; do sleep 1000 & done")
+    stack.becomes("unhealthy")
+
+
 add("container missing", "app-state", lambda stack: docker("rm", "--force", stack.container))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import time
 import venv
 from pathlib import Path
@@ -97,6 +98,9 @@ def test_a_failing_build_shows_the_last_lines_of_the_failing_step(
     assert any(line.endswith("Error: no such module: sesame") for line in lines)
     assert not set("\r\x1b") & set(played.output)
     assert "no such module: sesame" in (untouched.directory / "build.log").read_text()
+    kept = untouched.directory / "build-failure.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert "line before" in json.loads(kept.read_text())["lines"]
     assert "line before" in json.loads((tmp_path / "told").read_text())["message"].split("\n")
 
 

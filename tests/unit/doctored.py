@@ -67,7 +67,7 @@ CONTAINER: dict[str, Any] = {
     "HostConfig": {"PortBindings": {}, "NetworkMode": "proxy"},
     "Mounts": [
         {"Type": "volume", "Name": "shop-db", "Destination": "/data", "RW": True},
-        {"Type": "volume", "Name": "shop-media", "Destination": "/app/public/media", "RW": True},
+        {"Type": "volume", "Name": "shop-media", "Source": "/m", "Destination": "/app/public/media", "RW": True},
     ],
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7", "IPAddress": "172.18.0.2"}}},
 }
@@ -76,7 +76,7 @@ PROXY: dict[str, Any] = {
     "HostConfig": {"NetworkMode": "bridge"},
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7"}}},
 }
-RELEASE = Release("20270115-060000", "", "shop-app:2", "sha256:2", "e", "d", schema="s2")
+RELEASE = Release("20270115-060000", "2027-01-15T06:00:00Z", "shop-app:2", "sha256:2", "e", "d", schema="s2")
 OLDER = replace(RELEASE, id="20270114-060000", image="shop-app:1", image_id="sha256:1", schema="s1")
 FILES = (
     FileSeen("/v/payload.db", 1000, 1000, 0o644),
@@ -112,6 +112,9 @@ WELL: dict[str, Any] = {
     "names": NamesSeen("shop.example.com", True),
     "lock": LockSeen(),
     "runs": {},
+    "build": None,
+    "others": [{"Id": "web1", "Name": "/web", **PROXY}],
+    "roots": [FileSeen("/m", 1000, 1000, 0o755, True)],
     "busy": 0,
     "env_files": [FileSeen("/opt/shop/.env.production", 0, 0, 0o600)],
 }
@@ -131,7 +134,9 @@ def env(**values: Any) -> dict[str, Any]:
     return container(Config={"Env": [f"{name}={value}" for name, value in pairs.items() if value is not None]})
 
 
-def health(status: str, streak: int, code: int = 1, started: str = "2027-01-15T06:00:00Z") -> dict[str, Any]:
+def health(
+    status: str, streak: int, code: int = 1, started: str = "2027-01-15T06:00:00Z", output: str = ""
+) -> dict[str, Any]:
     """Return the container with a health, at a streak of failed checks."""
-    log = [{"Start": "2027-01-15T07:59:59Z", "End": "", "ExitCode": code, "Output": ""}] * min(streak, 1)
+    log = [{"Start": "2027-01-15T07:59:59Z", "End": "", "ExitCode": code, "Output": output}] * min(streak, 1)
     return container(State={"StartedAt": started, "Health": {"Status": status, "FailingStreak": streak, "Log": log}})

@@ -27,23 +27,25 @@ _DATA = ("data-", *_STORED)
 
 CONSEQUENCES: Mapping[str, Tuple[str, ...]] = {
     "engine-answer": ("engine-version", "network-", "volume-", "image-", "backup-", "release-", *_DATA),
-    "disk-full": ("release-", "backup-", "disk-", "lock-", "memory-", *_DATA),
-    "disk-inodes": ("release-", "backup-", "disk-", "lock-", *_DATA),
+    "disk-full": ("release-", "build-", "backup-", "disk-", "lock-", "memory-", *_DATA),
+    "disk-inodes": ("release-", "build-", "backup-", "disk-", "lock-", *_DATA),
     "disk-readonly": ("release-", "backup-", *_DATA),
     "memory-killed": ("memory-limit", "memory-oom", "app-state", "app-start", "health-", "request-"),
     "memory-limit": (),
     "memory-oom": ("app-", "health-", "request-"),
     "clock-skew": ("certificate-", "request-"),
-    "dns-resolver": ("request-",),
+    "dns-resolver": ("build-", "request-"),
     "lock-held": ("release-", "network-", "image-", *_SERVED),
     "release-unfinished": ("lock-", *_SERVED),
     "lock-stale": (),
     "engine-version": (),
+    "build-failed": ("image-missing", "app-state", "request-"),
     "image-missing": ("app-", "health-", "request-"),
     "image-architecture": ("app-", "health-", "request-"),
     "network-missing": ("network-", "app-", "health-", "proxy-", "request-"),
     "network-new": ("network-", "app-", "health-", "proxy-", "request-"),
     "network-app": ("app-drift", "proxy-", "request-"),
+    "network-alias": ("proxy-", "request-"),
     "volume-missing": ("volume-", *_DATA),
     "volume-unmounted": ("volume-", *_DATA),
     "volume-elsewhere": ("volume-", *_DATA),
@@ -55,11 +57,13 @@ CONSEQUENCES: Mapping[str, Tuple[str, ...]] = {
     "database-damaged": ("data-lost", *_STORED),  # whose rows cannot be read
     "data-lost": (),
     "database-modes": _STORED,
+    "volume-modes": (),
     "database-locked": ("database-", "app-", "health-", "request-"),
     "database-schema": ("app-", "health-", "request-"),
     "database-journal": (),
     "database-busy": (),
     "database-library": (),
+    "app-pids": _RUNS,
     "app-paused": _RUNS,
     "app-stopped": _RUNS,
     "app-port": _RUNS,
@@ -110,12 +114,16 @@ class Found:
         remedy: what mends it, as sentences.
         command: the one command, or playbook, that does; empty when no single one can.
         looked_at: where the answer is, if the rule does not say so.
+        severity: how much it matters, if the rule does not say so.
+        log: what was written last, if that can tell more.
     """
 
     found: str
     remedy: str
     command: str = ""
     looked_at: str = ""
+    severity: str = ""
+    log: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,7 @@ class Finding:
 
     Attributes:
         cause: the id of the finding from which it follows; empty for one that is a cause itself.
-        log: what the application wrote last, if that can tell more.
+        log: what the application, or a build, wrote last, if that can tell more.
     """
 
     id: str
@@ -175,13 +183,19 @@ def judged(rules: Sequence[Rule], facts: Json) -> Tuple[List[Finding], Dict[str,
             unseen[rule.id] = f"what was read is not as expected: {type(error).__name__} {error}"
             continue
         if result:
-            looked_at = result.looked_at or rule.looked_at
-            found.append(Finding(rule.id, rule.severity, looked_at, result.found, result.remedy, result.command))
+            severity, looked_at = result.severity or rule.severity, result.looked_at or rule.looked_at
+            what = (result.found, result.remedy, result.command)
+            found.append(Finding(rule.id, severity, looked_at, *what, log=result.log))
     return found, unseen
 
 
-def of_watch(found: Sequence[watch.Finding]) -> List[Finding]:
-    """Return the findings of a watch that are trouble now."""
+def of_watch(found: Sequence[watch.Finding], runs: bool) -> List[Finding]:
+    """Return the findings of a watch that are trouble now.
+
+    Args:
+        runs: whether the container runs, so that to start it would change nothing.
+    """
+    commands = {**COMMANDS, "app-state": play("restart")} if runs else COMMANDS
     return [
         Finding(
             each.id,
@@ -189,7 +203,7 @@ def of_watch(found: Sequence[watch.Finding]) -> List[Finding]:
             each.looked_at,
             f"{each.found}; wanted: {each.wanted}",
             each.remedy,
-            COMMANDS.get(_kind(each.id), ""),
+            commands.get(_kind(each.id), ""),
             log=each.log,
         )
         for each in found
@@ -200,12 +214,13 @@ def of_watch(found: Sequence[watch.Finding]) -> List[Finding]:
 def ranked(found: Sequence[Finding]) -> List[Finding]:
     """Return findings with their causes: the worst cause first, and behind each what follows from it.
 
-    What is less severe is no cause of what is worse.
+    What is less severe is no cause of what is worse. Of several causes the worst counts, and of those the first.
     """
     ordered = sorted(found, key=_place)
     causes: Dict[str, str] = {}
     for finding in ordered:
-        cause = next((each for each in ordered if _causes(each, finding)), None)
+        possible = [each for each in ordered if _causes(each, finding)]
+        cause = max(possible, key=lambda each: SEVERITIES.index(each.severity), default=None)
         causes[finding.id] = causes.get(cause.id, "") or cause.id if cause else ""
     severities = {finding.id: finding.severity for finding in ordered}
     rows = [replace(finding, cause=causes[finding.id]) for finding in ordered]
@@ -237,14 +252,21 @@ def _causes(cause: Finding, finding: Finding) -> bool:
 
 
 def summary(found: Sequence[Finding], unseen: Mapping[str, str], looked_at: int) -> List[str]:
-    """Return what people read: a line for each finding, what was not looked at, and the numbers."""
-    lines = [line(finding) for finding in found]
+    """Return what people read.
+
+    That is a line for each finding, below a cause what was written last, what was not looked at, and the numbers.
+    """
+    lines = [text for finding in found for text in (line(finding), *_written(finding))]
     reasons: Dict[str, List[str]] = {}
     for name, reason in unseen.items():
         reasons.setdefault(reason, []).append(name)
     lines += [f"not looked at: {listed(names)}, because {reason}" for reason, names in reasons.items()]
     numbers = f"{counted(len(found), 'finding')}, {counted(looked_at, 'check')} made, {len(unseen)} not looked at."
     return [*lines, numbers]
+
+
+def _written(finding: Finding) -> List[str]:
+    return [f"    | {text}" for text in finding.log] if not finding.cause else []
 
 
 def line(finding: Finding) -> str:

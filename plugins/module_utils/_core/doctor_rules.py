@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
@@ -20,8 +20,9 @@ from .clock import instant
 from .databases import DAMAGED
 from .deploy_lock import Lock
 from .doctor import Found, Rule
-from .health import asked_at, snapshot
-from .host import Needs, Tools, installed
+from .hardening import lacks_threads
+from .health import asked_at, snapshot, succeeded_since
+from .host import at_least
 from .public_check import Leg, Visit
 from .releases import Release
 from .remedies import once, play, setting
@@ -163,6 +164,23 @@ class NamesSeen:
 
 
 @dataclass(frozen=True)
+class BuildSeen:
+    """The last build, which failed.
+
+    Attributes:
+        at: when, in seconds since 1970.
+        why: the step that failed, and the cause when it is a known one, in a sentence.
+        lines: what that step wrote, from its first error on, and last.
+        log: where the whole log is.
+    """
+
+    at: float
+    why: str
+    lines: Tuple[str, ...] = ()
+    log: str = ""
+
+
+@dataclass(frozen=True)
 class LockSeen:
     """Who is at work: the lock of plays, its age in seconds, and a process that holds another lock.
 
@@ -192,29 +210,16 @@ def _quoted(*words: str) -> str:
 
 
 def _engine_version(wanted: Wanted, engine: Json, compose: str) -> Optional[Found]:
-    tools = Tools("", True, compose, "", ())
-    needs = Needs(wanted.engine_version, wanted.compose_version, False, 0, 0, "")
-    found = [row for row in installed(tools, needs) if not row.ok and row.check == "compose"]
-    version = str(engine["ServerVersion"])
-    if wanted.engine_version and _numbers(version) < _numbers(wanted.engine_version):
-        return Found(
-            f"version {version}, older than {wanted.engine_version}",
-            f"{play('setup')} installs a newer one.",
-            play("setup"),
-            "the version of the engine",
-        )
-    if found:
-        return Found(
-            f"{found[0].found}, expected {found[0].expected}",
-            f"{play('setup')} installs it.",
-            play("setup"),
-            "the version of Compose",
-        )
+    rows = [
+        *at_least("the engine", str(engine["ServerVersion"]), wanted.engine_version),
+        *at_least("Compose", compose, wanted.compose_version),
+    ]
+    for row in rows:
+        if not row.ok:
+            looked_at = f"the version of {row.check}"
+            found = f"{row.found}, expected {row.expected}"
+            return Found(found, f"{play('setup')} installs it.", play("setup"), looked_at)
     return None
-
-
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def _lock_held(lock: LockSeen) -> Optional[Found]:
@@ -235,6 +240,23 @@ def _lock_stale(wanted: Wanted, lock: LockSeen) -> Optional[Found]:
             f"{play('start')} {once('lock_force', 'true')}",
         )
     return None
+
+
+def _build_failed(
+    build: Optional[BuildSeen], container: Optional[Json], live: Optional[Release], image: Optional[Json], now: float
+) -> Optional[Found]:
+    """See whether what is newer than the live release was not built; critical when there is nothing to run."""
+    if build is None or (live and instant(live.at).timestamp() > build.at):
+        return None
+    nothing = container is None and (live is None or image is None)
+    return Found(
+        f"{lasting(max(now - build.at, 0.0))} ago {build.why.rstrip('.')}; "
+        + ("there is nothing else to run" if nothing else "the version before it stays"),
+        f"Correct that, and {play('deploy')} builds again. The whole log is {build.log}.",
+        play("deploy"),
+        severity=CRITICAL if nothing else WARNING,
+        log=build.lines,
+    )
 
 
 def _image_missing(container: Optional[Json], live: Optional[Release], image: Optional[Json]) -> Optional[Found]:
@@ -296,6 +318,25 @@ def _network_app(wanted: Wanted, container: Optional[Json], network: Optional[Js
         "Connect it, under the names by which the proxy asks for it.",
         _quoted("docker", "network", "connect", *options, wanted.network, wanted.container),
     )
+
+
+def _network_alias(
+    wanted: Wanted, container: Optional[Json], others: Sequence[Json], lock: LockSeen
+) -> Optional[Found]:
+    if lock.play or lock.holder:  # a cutover has two of them for a while
+        raise CannotTell("somebody is at work")
+    names, own = {wanted.container, *wanted.aliases}, container["Id"] if container else ""
+    for other in others:
+        place = (other["NetworkSettings"].get("Networks") or {}).get(wanted.network)
+        both = names.intersection((place or {}).get("Aliases") or ())
+        if both and other["State"]["Running"] and other["Id"] != own:
+            name = str(other["Name"]).lstrip("/")
+            return Found(
+                f"{name} answers to {listed(sorted(both))} on {wanted.network} as well, so visitors may get that",
+                "See what it is, and remove it if nobody needs it; this takes it from the network.",
+                _quoted("docker", "network", "disconnect", wanted.network, name),
+            )
+    return None
 
 
 def _mounts(container: Optional[Json]) -> Mapping[str, Json]:
@@ -432,8 +473,19 @@ def _data_lost(lost: Sequence[str]) -> Optional[Found]:
 
 
 def _database_modes(wanted: Wanted, container: Optional[Json], database: DatabaseSeen) -> Optional[Found]:
+    found = _unwritable(container, database.files)
+    restart = _quoted("docker", "restart", wanted.container)
+    return found and replace(found, command=f"{found.command} && {restart}")
+
+
+def _volume_modes(container: Optional[Json], roots: Sequence[FileSeen]) -> Optional[Found]:
+    written = {mount.get("Source") for mount in _mounts(container).values() if mount.get("RW", True)}
+    return _unwritable(container, [root for root in roots if root.path in written])
+
+
+def _unwritable(container: Optional[Json], files: Sequence[FileSeen]) -> Optional[Found]:
     user, group = _runs_as(_present(container))
-    wrong = [file for file in database.files if not _may_write(file, user, group)]
+    wrong = [file for file in files if not _may_write(file, user, group)]
     if not wrong:
         return None
     paths = [file.path for file in wrong]
@@ -441,7 +493,7 @@ def _database_modes(wanted: Wanted, container: Optional[Json], database: Databas
     return Found(
         listed([f"{file.path} is of {file.uid}:{file.gid} with mode {file.mode:04o}" for file in wrong]),
         f"The application is {user}:{group} and must be able to write there.",
-        f"{chown} && {_quoted('chmod', 'u+rwX', *paths)} && {_quoted('docker', 'restart', wanted.container)}",
+        f"{chown} && {_quoted('chmod', 'u+rwX', *paths)}",
     )
 
 
@@ -561,6 +613,19 @@ def _memory_oom(container: Optional[Json]) -> Optional[Found]:
     )
 
 
+def _app_pids(container: Optional[Json]) -> Optional[Found]:
+    seen, limit = _unhealthy(container), _present(container)["HostConfig"].get("PidsLimit")
+    outputs = [probe.output for probe in seen.probes if lacks_threads(probe.output)] if seen else []
+    if limit and outputs:
+        return Found(
+            f"no process can be started in it, which may have {limit} processes and threads: a health check said "
+            f'"{short(outputs[-1].strip(), 300)}"',
+            f"A restart ends all of them. See by docker top what starts so many, or raise {setting('pids_limit')}.",
+            play("restart"),
+        )
+    return None
+
+
 def _app_paused(wanted: Wanted, container: Optional[Json]) -> Optional[Found]:
     if _present(container)["State"].get("Paused"):
         return Found(
@@ -655,10 +720,11 @@ def _health_route(container: Optional[Json], answer: str) -> Optional[Found]:
 
 def _health_start(wanted: Wanted, container: Optional[Json], now: float) -> Optional[Found]:
     seen = _unhealthy(container)
-    if not seen or seen.health != "unhealthy":
-        return None
     inspected = _present(container)
-    age = now - instant(str(inspected["State"]["StartedAt"])).timestamp()
+    started = instant(str(inspected["State"]["StartedAt"]))
+    if not seen or seen.health != "unhealthy" or succeeded_since(seen, started):
+        return None
+    age = now - started.timestamp()
     period = float((inspected["Config"].get("Healthcheck") or {}).get("StartPeriod") or 0) / 1e9
     if period <= age < wanted.start:
         return Found(
@@ -837,11 +903,19 @@ RULES: Tuple[Rule, ...] = (
     Rule("engine-version", WARNING, "the engine", ("wanted", "engine", "compose"), _engine_version),
     Rule("lock-held", WARNING, "the locks of releases and backups", ("lock",), _lock_held),
     Rule("lock-stale", WARNING, "the lock of plays", ("wanted", "lock"), _lock_stale),
+    Rule("build-failed", WARNING, "the last build", ("build", "container", "live", "image", "now"), _build_failed),
     Rule("image-missing", CRITICAL, "the image of the live release", ("container", "live", "image"), _image_missing),
     Rule("image-architecture", CRITICAL, "the image", ("engine", "container", "image"), _image_architecture),
     Rule("network-missing", CRITICAL, "the network", ("wanted", "network"), _network_missing),
     Rule("network-new", CRITICAL, "the network", ("wanted", "container", "network"), _network_new),
     Rule("network-app", CRITICAL, "the container's networks", ("wanted", "container", "network"), _network_app),
+    Rule(
+        "network-alias",
+        CRITICAL,
+        "the other containers of the network",
+        ("wanted", "container", "others", "lock"),
+        _network_alias,
+    ),
     Rule("volume-missing", CRITICAL, "the volumes", ("wanted", "volumes"), _volume_missing),
     Rule("volume-unmounted", CRITICAL, "the container's mounts", ("wanted", "container"), _volume_unmounted),
     Rule("volume-elsewhere", CRITICAL, "the container's mounts", ("wanted", "container"), _volume_elsewhere),
@@ -853,6 +927,7 @@ RULES: Tuple[Rule, ...] = (
     Rule("data-lost", CRITICAL, "the database against the last backup", ("lost",), _data_lost),
     Rule("disk-readonly", CRITICAL, "the disk", ("database",), _disk_readonly),
     Rule("database-modes", CRITICAL, "owners and modes", ("wanted", "container", "database"), _database_modes),
+    Rule("volume-modes", WARNING, "owners and modes of the volumes", ("container", "roots"), _volume_modes),
     Rule("database-damaged", CRITICAL, "the database", ("database",), _database_damaged),
     Rule("database-locked", CRITICAL, "the database", ("wanted", "container", "database"), _database_locked),
     Rule(
@@ -868,6 +943,7 @@ RULES: Tuple[Rule, ...] = (
     Rule("database-busy", WARNING, "the application's log, and the database", ("database", "busy"), _database_busy),
     Rule("database-library", WARNING, "the database", ("database",), _database_library),
     Rule("memory-oom", CRITICAL, "the container's end", ("container",), _memory_oom),
+    Rule("app-pids", CRITICAL, "the health check", ("container",), _app_pids),
     Rule("app-paused", CRITICAL, "the container", ("wanted", "container"), _app_paused),
     Rule("app-stopped", CRITICAL, "the container", ("wanted", "container", "stopped"), _app_stopped),
     Rule("app-port", CRITICAL, "the container's start", ("wanted", "container"), _app_port),

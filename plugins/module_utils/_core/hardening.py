@@ -74,6 +74,11 @@ def _remedy(host: Mapping[str, Any], line: str) -> str:
     return ""
 
 
+def lacks_threads(text: str) -> bool:
+    """Return whether a program says that it could start no further process or thread."""
+    return bool(_THREADS.search(text))
+
+
 def _without(part: str) -> str:
     return f"name {part} in {setting('hardening_off')}"
 

@@ -140,6 +140,12 @@ def succeeded_at(seen: ContainerSnapshot) -> Optional[datetime]:
     return instant(ended) if ended else None
 
 
+def succeeded_since(seen: ContainerSnapshot, start: datetime) -> bool:
+    """Return whether a health check succeeded that ended after a time (UTC), as far as the engine remembers them."""
+    ends = [_utc(probe.end) for probe in seen.probes if probe.exit_code == 0]
+    return any(instant(end) >= start for end in ends if end)
+
+
 def asked_at(inspected: Mapping[str, Any]) -> str:
     """Return the address at which this host gets what a container's health check gets, empty when none is known.
 

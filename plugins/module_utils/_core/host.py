@@ -84,7 +84,7 @@ def installed(tools: Tools, needs: Needs) -> list[Finding]:
     compose = "install the Compose plugin (docker-compose v1 is not enough)"
     return [
         _sdk(tools),
-        *_version("compose", tools.compose_version, needs.compose_version, compose),
+        *at_least("compose", tools.compose_version, needs.compose_version, compose),
         *([_buildx(tools)] if needs.buildx else []),
         *(_absent(command) for command in tools.absent),
     ]
@@ -93,7 +93,7 @@ def installed(tools: Tools, needs: Needs) -> list[Finding]:
 def findings(facts: HostFacts, needs: Needs) -> list[Finding]:
     """Return every other finding, good and bad, in the order in which a person would look."""
     return [
-        *_version(ENGINE, facts.engine_version, needs.engine_version, "upgrade Docker"),
+        *at_least(ENGINE, facts.engine_version, needs.engine_version, "upgrade Docker"),
         _memory(facts, needs),
         _disk(facts, needs),
         *(_owner(kind, name, owner, needs.project) for (kind, name), owner in facts.owners.items()),
@@ -180,7 +180,8 @@ def memory_limit(memory: int) -> str:
     return "1G" if memory >= 1.75 * GIB else "512M"
 
 
-def _version(check: str, found: str, wanted: str, remedy: str) -> list[Finding]:
+def at_least(check: str, found: str, wanted: str, remedy: str = "") -> list[Finding]:
+    """Return whether something is installed in a version or a newer one; nothing when any will do."""
     if not wanted:
         return []
     ok = bool(found) and version(found) >= version(wanted)

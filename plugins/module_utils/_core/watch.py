@@ -404,13 +404,14 @@ def _app(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding
     )
     if reason not in (Reason.REACHED, Reason.WAITING, Reason.NO_HEALTH_CHECK):
         purpose = "; somebody stopped it" if facts.app.stopped else ""
+        mends = play("restart") if seen.state == "running" else play("start")  # which leaves one that runs as it is
         yield Finding(
             "app-state",
             WARNING if facts.app.stopped else CRITICAL,
             looked_at,
             explain(seen, reason, WantedHealth.HEALTHY, 0.0)[len(f"Container {seen.name} ") :].rstrip(".") + purpose,
             "running and healthy",
-            f"Run {play('start')}, and see by {play('logs')} what it wrote.",
+            f"Run {mends}, and see by {play('logs')} what it wrote.",
             facts.app.log,
         )
     elif reason is Reason.WAITING and limits.start and facts.app.age > limits.start and not _was_paused(seen, facts.at):

@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from .._backup import job_history
@@ -20,7 +20,17 @@ from .._core.audit import CannotTell, Unseen
 from .._core.clock import WallClock
 from .._core.data_loss import COUNTS_FROM, LossLimits
 from .._core.databases import DAMAGED, MAGIC, NOT_CHECKED, SIDECARS, is_finding
-from .._core.doctor_rules import RULES, DatabaseSeen, FileSeen, LockSeen, NamesSeen, ProxySeen, Wanted, WriterSeen
+from .._core.doctor_rules import (
+    RULES,
+    BuildSeen,
+    DatabaseSeen,
+    FileSeen,
+    LockSeen,
+    NamesSeen,
+    ProxySeen,
+    Wanted,
+    WriterSeen,
+)
 from .._core.errors import DockerVpsError
 from .._core.images import identity_of
 from .._core.manifest import Archive, Manifest
@@ -42,13 +52,15 @@ from .watch import WatchEngine, WatchWorld
 
 Json = Mapping[str, Any]
 Check = Tuple[str, Callable[[], Any]]
+T = TypeVar("T")
 
+BUILD_FAILURE = "build-failure.json"
 _EXAMINED = ExaminationLimits(4.0, 512 << 20)
 _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who does not let go
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
 """Where the configuration of a proxy may lie in its container, and whether only Nginx has it there."""
-_PROXIES = 20  # containers that are asked for their ports
+_OTHERS = 20  # containers that are looked at
 
 
 class DoctorEngine(WatchEngine, Protocol):
@@ -143,7 +155,8 @@ def run(params: Params, world: DoctorWorld) -> Dict[str, Any]:
     if isinstance(seen, Unseen):
         unseen["watch"] = seen.reason
     else:
-        found += doctor.of_watch(watch.findings(seen, facts["history"], params.thresholds))
+        runs = isinstance(seen.app, AppFacts) and seen.app.seen.state == "running"
+        found += doctor.of_watch(watch.findings(seen, facts["history"], params.thresholds), runs)
         unseen.update(watch.unseen(seen))
         areas |= set(watch.areas(seen))
     looked_at = sorted(areas - set(unseen))
@@ -178,24 +191,24 @@ def _masked(value: Any, mask: Callable[[str], str]) -> Any:
     return [_masked(each, mask) for each in value] if isinstance(value, list) else value
 
 
-class _Connection:
-    """One engine for the checks of a thread, or the failure to reach it."""
+class _Once(Generic[T]):
+    """A question that the checks of a thread share: it is asked once, and its answer or failure is kept."""
 
-    def __init__(self, connect: Callable[[], DoctorEngine]) -> None:
-        self._connect = connect
-        self._engine: Optional[DoctorEngine] = None
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._answers: List[T] = []
         self._failure: Optional[DockerVpsError] = None
 
-    def __call__(self) -> DoctorEngine:
+    def __call__(self) -> T:
         if self._failure:
             raise self._failure
-        if self._engine is None:
+        if not self._answers:
             try:
-                self._engine = self._connect()
+                self._answers.append(self._ask())
             except DockerVpsError as error:
                 self._failure = error
                 raise
-        return self._engine
+        return self._answers[0]
 
 
 class _Looking:
@@ -218,23 +231,31 @@ class _Looking:
 
     def _groups(self, history: watch.History, now: float) -> List[List[Check]]:
         """Return the checks by threads; those of one run one after the other."""
-        world, of_engine, of_data = self.world, _Connection(self.world.connect), _Connection(self.world.connect)
-        asked = _Connection(world.connect)
+        world = self.world
+        of_engine, of_data, asked = (_Once(world.connect) for _thread in range(3))
+        container = _Once(lambda: of_engine().container(self.wanted.container))
+        others = _Once(lambda: self._others(of_engine()))
         return [
             [
                 ("engine", lambda: of_engine().info()),
-                ("container", lambda: of_engine().container(self.wanted.container)),
+                ("container", container),
                 ("network", lambda: of_engine().network(self.wanted.network)),
                 ("volumes", lambda: {name: of_engine().volume(name) for name in self.wanted.mounts.values()}),
-                ("image", lambda: self._image(of_engine())),
-                ("proxy", lambda: self._proxy(of_engine())),
+                ("image", lambda: self._image(of_engine(), container())),
+                ("others", others),
+                ("proxy", lambda: self._proxy(of_engine(), others())),
             ],
-            [("database", lambda: self._database(of_data())), ("media", lambda: self._media(of_data()))],
+            [
+                ("database", lambda: self._database(of_data())),
+                ("media", lambda: self._media(of_data())),
+                ("roots", lambda: self._roots(of_data())),
+            ],
             [("watch", lambda: watching.facts_of(self._watch_params(), self._watch_world(), history))],
             [
                 ("live", self._live),
                 ("releases", world.releases.listing),
                 ("changed", world.releases.unreleased),
+                ("build", self._build),
                 ("env_files", self._env_files),
                 ("shown", lambda: bool(self.wanted.flag) and os.path.exists(self.wanted.flag)),
             ],
@@ -338,13 +359,18 @@ class _Looking:
         current = self.world.releases.current()
         return self.world.releases.read(current) if current else None
 
-    def _image(self, engine: DoctorEngine) -> Optional[Json]:
-        container, live = engine.container(self.wanted.container), self._live()
+    def _image(self, engine: DoctorEngine, container: Optional[Json]) -> Optional[Json]:
+        live = self._live()
         name = container["Image"] if container else live.image if live else ""
         return engine.image(name) if name else None
 
-    def _proxy(self, engine: DoctorEngine) -> Optional[ProxySeen]:
-        name = self.wanted.proxy or self._publisher(engine)
+    def _others(self, engine: DoctorEngine) -> List[Json]:
+        """Return the containers besides the application, running or not."""
+        seen = [engine.container(each["Id"]) for each in list(engine.all_containers())[:_OTHERS]]
+        return [each for each in seen if each and str(each["Name"]).lstrip("/") != self.wanted.container]
+
+    def _proxy(self, engine: DoctorEngine, others: Sequence[Json]) -> Optional[ProxySeen]:
+        name = self.wanted.proxy or self._publisher(others)
         if not name:
             return None
         inspected = engine.container(name)
@@ -354,16 +380,13 @@ class _Looking:
         nginx = any(only and texts[place] for place, only in _CONFIGS.items())
         return ProxySeen(name, inspected, "\n".join(texts.values()).strip(), nginx)
 
-    def _publisher(self, engine: DoctorEngine) -> str:
-        """Return the container other than the application that publishes the port of visitors, running or not."""
+    def _publisher(self, others: Sequence[Json]) -> str:
+        """Return the container that publishes the port of visitors."""
         port = str(port_of(self.wanted.url)) if self.wanted.url else "443"
-        for each in list(engine.all_containers())[:_PROXIES]:
-            inspected = engine.container(each["Id"])
-            name = str((inspected or {}).get("Name", "")).lstrip("/")
-            bindings = ((inspected or {}).get("HostConfig") or {}).get("PortBindings") or {}
-            ports = [binding.get("HostPort") for several in bindings.values() for binding in several or ()]
-            if name != self.wanted.container and port in ports:
-                return name
+        for each in others:
+            bindings = (each.get("HostConfig") or {}).get("PortBindings") or {}
+            if port in [binding.get("HostPort") for several in bindings.values() for binding in several or ()]:
+                return str(each["Name"]).lstrip("/")
         return ""
 
     def _root(self, engine: DoctorEngine, archive: str) -> str:
@@ -389,6 +412,20 @@ class _Looking:
         """Return by the names of archives whether their volumes have anything at all."""
         return {name: any(True for _each in os.scandir(self._root(engine, name))) for name in self.params.volumes}
 
+    def _roots(self, engine: DoctorEngine) -> List[FileSeen]:
+        """Return the directories of all volumes but that of the database, which is looked at with its files."""
+        others = (name for name in self.params.volumes if name != self._path().partition("/")[0])
+        return [each for each in map(self.world.host.file, [self._root(engine, name) for name in others]) if each]
+
+    def _build(self) -> Optional[BuildSeen]:
+        """Return the last build when it failed, by what the role image has written then."""
+        try:
+            with open(os.path.join(self.world.releases.home, BUILD_FAILURE), encoding="utf-8") as file:
+                kept, at = json.load(file), os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return None
+        return BuildSeen(at, kept["why"], tuple(kept["lines"]), kept["log"])
+
     def _env_files(self) -> List[FileSeen]:
         seen = self.world.host.file(self.wanted.env_file)
         return [seen] if seen else []
@@ -398,12 +435,9 @@ class _Looking:
         play = deploy_lock.look(os.path.join(world.releases.home, "deploy.lock"))
         seen = LockSeen(play, float(play.age(now)) if play else 0.0)
         for directory in (world.releases.directory, world.sets.directory):
-            path = os.path.join(directory, LOCK)
-            name = holder(path)
-            if name:
-                with open(path, encoding="utf-8") as file:
-                    held = json.load(file)
-                return replace(seen, holder=name, pid=int(held["pid"]), held=max(now - held["since"], 0.0))
+            held = holder(os.path.join(directory, LOCK))
+            if held:
+                return replace(seen, holder=str(held), pid=held.pid, held=max(now - held.since, 0.0))
         return seen
 
     def _visit(self, address: str) -> Visit:

@@ -16,17 +16,31 @@ import json
 import os
 import stat
 import time
-from typing import Iterator
+from dataclasses import asdict, dataclass
+from typing import Iterator, Optional
 
 from .._core.errors import DockerVpsError
 from .files import refused
 
 ROOM = 1 << 16
 """Bytes that a free lock keeps for its next holder: a folder and a few small files."""
+_MOST = 4096  # bytes of what it says
 
 
 class Locked(DockerVpsError):
     """Somebody else is at work."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: what it does, as in "a backup of shop", and since when (seconds since 1970)."""
+
+    what: str
+    pid: int
+    since: float
+
+    def __str__(self) -> str:
+        return f"{self.what} (process {self.pid})"
 
 
 @contextlib.contextmanager
@@ -48,7 +62,7 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
             if time.monotonic() >= until:
                 raise Locked(_holder(descriptor, path, what))
             time.sleep(0.2)
-        _say(descriptor, json.dumps({"what": what, "pid": os.getpid(), "since": int(time.time())}))
+        _say(descriptor, json.dumps(asdict(Holder(what, os.getpid(), int(time.time())))))
         try:
             yield
         finally:
@@ -59,19 +73,29 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
         os.close(descriptor)
 
 
-def holder(path: str) -> str:
-    """Return who is at work, as in "a backup of shop (process 12)", empty when nobody says that they are.
+def holder(path: str) -> Optional[Holder]:
+    """Return who is at work, None when nobody says that they are.
 
     Nobody is kept from taking the lock meanwhile. Who holds it without saying so is not seen: whoever has to be sure
     takes the lock.
     """
     try:
         with open(path, "rb") as file:
-            held = json.loads(file.read(4096).decode("utf-8", "replace"))
-        os.kill(held["pid"], 0)
-        return f"{held['what']} (process {held['pid']})"
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return ""
+            held = _read(file.read(_MOST))
+        if held:
+            os.kill(held.pid, 0)
+        return held
+    except (OSError, OverflowError):
+        return None
+
+
+def _read(content: bytes) -> Optional[Holder]:
+    """Return whom a lock file names; None when it makes no sense, as when somebody is just writing it."""
+    try:
+        held = json.loads(content.decode("utf-8", "replace"))
+        return Holder(str(held["what"]), int(held["pid"]), float(held["since"]))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
 
 
 def _opened(path: str, what: str) -> int:
@@ -113,10 +137,7 @@ def _say(descriptor: int, text: str) -> None:
 
 
 def _holder(descriptor: int, path: str, what: str) -> str:
-    try:
-        held = json.loads(os.pread(descriptor, 4096, 0))
-        age = max(0, int(time.time()) - held["since"])
-        who = f"{held['what']} (process {held['pid']}) has been at work for {age} s"
-    except (ValueError, KeyError, TypeError):
-        who = "another process is at work"
+    held = _read(os.pread(descriptor, _MOST, 0))
+    age = max(0, int(time.time() - held.since)) if held else 0
+    who = f"{held} has been at work for {age} s" if held else "another process is at work"
     return f"Cannot begin {what}: {who} and holds {path}. Wait for it, or end that process."

@@ -71,6 +71,11 @@ def test_the_cause_comes_first_and_what_follows_names_it() -> None:
     ]
 
 
+def test_of_several_causes_the_worst_counts() -> None:
+    rows = [finding("build-failed", "warning"), finding("app-stopped"), finding("app-state", "warning")]
+    assert told(*rows) == [("app-stopped", ""), ("app-state", "app-stopped"), ("build-failed", "")]
+
+
 def test_a_chain_names_the_first_cause() -> None:
     rows = [finding("request-served"), finding("app-state"), finding("env-wrong"), finding("proxy-stale")]
     assert told(*rows) == [
@@ -113,14 +118,21 @@ def test_consequences_name_what_there_is_and_point_down() -> None:
 def test_findings_of_a_watch_are_those_that_are_trouble_now() -> None:
     facts = replace(WELL, app=app(state="exited", exit_code=7, log=()), unfinished=("r1",), boot="b2")
     known = History(looks=(watch.Look(WELL.at - 300, "b1", 1.0),))
-    found = of_watch(watch.findings(facts, known, watch.Thresholds()))
+    found = of_watch(watch.findings(facts, known, watch.Thresholds()), runs=False)
     assert [(row.id, row.command) for row in found] == [
         ("app-state", "⟦play start⟧"),
         ("release-unfinished", "⟦play start⟧"),
     ]
     assert found[0].found == "exited with code 7; wanted: running and healthy"
     low = watch.findings(replace(WELL, disks=(watch.DiskFacts("/", 100, 5, 10, 9),)), known, watch.Thresholds())
-    assert [(row.id, row.command) for row in of_watch(low)] == [("disk-low:/", "")]
+    assert [(row.id, row.command) for row in of_watch(low, runs=True)] == [("disk-low:/", "")]
+
+
+def test_a_container_that_runs_is_not_mended_by_a_start() -> None:
+    found = watch.findings(replace(WELL, app=app(health="unhealthy")), History(), watch.Thresholds())
+    (row,) = of_watch(found, runs=True)
+    assert (row.id, row.command) == ("app-state", "⟦play restart⟧")
+    assert row.remedy.startswith("Run ⟦play restart⟧, ")
 
 
 def test_a_line_for_each_and_reasons_together() -> None:

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.clock import instant
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Lock, Owner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor import CONSEQUENCES, judged
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_rules import (
     RULES,
+    BuildSeen,
     FileSeen,
     LockSeen,
     NamesSeen,
@@ -36,12 +38,20 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.doctored import (
     env,
     health,
 )
+from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import NOW
 
 OTHERS = {"bridge": {"NetworkID": "b1", "IPAddress": "172.17.0.2"}}
 LOCK = Lock(Owner("me@here", "deploy", "c", "1:2", "vps"), 0)
+BUILD = BuildSeen(NOW - 600, "the step RUN npm run build failed.", ("Error: x",), "/opt/shop/build.log on the host")
 UNKNOWN = Visit(Leg.DNS, "has no address")
 SITE = ProxySeen("web", PROXY, "proxy_pass http://shop-app:3000;", True)
 MOUNTS = CONTAINER["Mounts"]
+COPY: dict[str, Any] = {
+    "Id": "c2",
+    "Name": "/copy",
+    "State": {"Running": True},
+    "NetworkSettings": {"Networks": {"proxy": {"Aliases": ["app", "shop-app"]}}},
+}
 RESTORE = "⟦play restore⟧ ⟦once restore_stop_app true⟧"
 
 
@@ -54,15 +64,39 @@ def proxy(**state: Any) -> ProxySeen:
     return replace(SITE, inspected={**PROXY, "State": {**PROXY["State"], **state}})
 
 
+def forking(output: str, limit: int) -> dict[str, Any]:
+    """Return the container whose health check said something, with a limit of processes."""
+    given = health("unhealthy", 3, output=output)
+    given["HostConfig"]["PidsLimit"] = limit
+    return given
+
+
 def run(success: bool) -> Any:
     return SimpleNamespace(success=success, at="2027-01-15T02:00:00Z", message="No space left.")
 
 
 WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
-    ("engine-version", {"engine": {**WELL["engine"], "ServerVersion": "19.03.8"}}, "older than 20.10", "⟦play setup⟧"),
+    (
+        "engine-version",
+        {"engine": {**WELL["engine"], "ServerVersion": "19.03.8"}},
+        "expected 20.10 or newer",
+        "⟦play setup⟧",
+    ),
     ("engine-version", {"compose": "1.29"}, "1.29, expected 2.0", "⟦play setup⟧"),
     ("lock-held", {"lock": LockSeen(None, 0.0, "a backup (process 7)", 7, 7300.0)}, "for 2 hours", "kill 7"),
     ("lock-stale", {"lock": LockSeen(LOCK, 9000.0)}, "deploy of me@here", "⟦play start⟧ ⟦once lock_force true⟧"),
+    (
+        "build-failed",
+        {"build": BUILD},
+        "10 minutes ago the step RUN npm run build failed; the",
+        "⟦play deploy⟧",
+    ),
+    (
+        "build-failed",
+        {"build": BUILD, "live": None, "image": None, "container": None},
+        "failed; there is nothing else to run",
+        "⟦play deploy⟧",
+    ),
     ("image-missing", {"image": None, "container": None}, "shop-app:2 is not on this host", "⟦play deploy⟧"),
     ("image-missing", {"image": None}, "the container's own is gone", "⟦play deploy⟧"),
     ("image-architecture", {"image": {"Architecture": "arm64"}}, "shop-app:2 is for arm64", "⟦play start⟧"),
@@ -73,6 +107,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         {"container": container(NetworkSettings={"Networks": OTHERS})},
         "only on bridge",
         "docker network connect --alias shop-app --alias shop proxy shop-app",
+    ),
+    (
+        "network-alias",
+        {"others": [{**COPY, "NetworkSettings": {}}, COPY]},
+        "copy answers to shop-app on proxy as well",
+        "docker network disconnect proxy copy",
     ),
     ("volume-missing", {"volumes": {"shop-db": None}}, "no volume shop-db", "⟦play restore⟧"),
     ("volume-unmounted", {"container": container(Mounts=MOUNTS[1:])}, "without shop-db at /data", "⟦play start⟧"),
@@ -104,6 +144,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         {"database": replace(DATABASE, files=(replace(FILES[1], mode=0o555),))},
         "/v is of 1000:1000 with mode 0555",
         "chown --no-dereference 1000:1000 /v && chmod u+rwX /v && docker restart shop-app",
+    ),
+    (
+        "volume-modes",
+        {"roots": [FileSeen("/m", 0, 0, 0o755, True)]},
+        "/m is of 0:0 with mode 0755",
+        "chown --no-dereference 1000:1000 /m && chmod u+rwX /m",
     ),
     ("database-damaged", {"database": replace(DATABASE, check="damaged", why="page 2")}, "page 2", RESTORE),
     (
@@ -142,6 +188,12 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "memory-oom",
         {"container": container(State={"Status": "exited", "OOMKilled": True})},
         "of which it may have all",
+        "⟦play restart⟧",
+    ),
+    (
+        "app-pids",
+        {"container": forking("probe: 2: Cannot fork\n", 512)},
+        'may have 512 processes and threads: a health check said "probe: 2: Cannot fork"',
         "⟦play restart⟧",
     ),
     (
@@ -266,7 +318,9 @@ FINE: list[Mapping[str, Any]] = [
         "wanted": replace(WANTED, engine_version="", compose_version=""),
         "engine": {**WELL["engine"], "ServerVersion": "1"},
     },
-    {"lock": LockSeen(LOCK, 60.0)},
+    {"lock": LockSeen(LOCK, 60.0), "others": [COPY]},
+    {"others": [{**COPY, "State": {"Running": False}}, {**COPY, "Id": CONTAINER["Id"]}]},
+    {"build": replace(BUILD, at=instant(RELEASE.at).timestamp() - 1)},
     {"lock": LockSeen(LOCK, 9000.0, "a release (process 7)", 7, 60.0)},
     {"live": None, "image": None, "made": Unseen("none")},
     {"wanted": replace(WANTED, database=""), "database": replace(DATABASE, exists=False)},
@@ -287,6 +341,8 @@ FINE: list[Mapping[str, Any]] = [
     {"image_id": "sha256:1", "schema": "s1"},
     {"image_id": "sha256:1", "schema": "s3"},
     {"container": health("starting", 1)},
+    {"container": forking("Cannot fork", 0)},
+    {"roots": [FileSeen("/n", 0, 0, 0o755, True)]},
     {"container": health("unhealthy", 3)},
     {"container": health("unhealthy", 3, started="2027-01-15T07:59:30Z")},
     {"container": container(State={"Status": "exited"})},
@@ -298,6 +354,27 @@ FINE: list[Mapping[str, Any]] = [
 @pytest.mark.parametrize("facts", FINE, ids=str)
 def test_what_is_not_wrong(facts: Mapping[str, Any]) -> None:
     assert found_in(**facts) == {}
+
+
+def test_a_build_that_failed_matters_most_when_nothing_else_can_run() -> None:
+    def severity(**facts: Any) -> tuple[str, tuple[str, ...]]:
+        found, _unseen = judged(RULES, {**WELL, "build": BUILD, **facts})
+        return next((finding.severity, finding.log) for finding in found if finding.id == "build-failed")
+
+    assert severity() == ("warning", BUILD.lines)
+    assert severity(container=None) == ("warning", BUILD.lines)  # whose image is there
+    assert severity(container=None, image=None)[0] == "critical"
+    assert severity(container=None, live=None)[0] == "critical"
+
+
+def test_a_container_that_was_healthy_since_its_start_does_not_start_slowly() -> None:
+    given = health("unhealthy", 3, started="2027-01-15T07:59:15Z")
+    checks = given["State"]["Health"]["Log"]
+    well = {**checks[0], "ExitCode": 0, "End": "2027-01-15T07:59:14Z"}
+    given["State"]["Health"]["Log"] = [well, *checks]  # which was before
+    assert "health-start" in found_in(container=given)
+    given["State"]["Health"]["Log"] = [{**well, "End": "2027-01-15T07:59:20Z"}, *checks]
+    assert found_in(container=given) == {}
 
 
 def test_secrets_as_files_are_not_missing() -> None:
@@ -319,6 +396,7 @@ def test_a_proxy_that_waits_answers_nothing() -> None:
         ({"container": None}, {"app-paused": "there is no container", "env-wrong": "there is no container"}),
         ({"container": Unseen("no engine")}, {"env-wrong": "no engine", "network-new": "no engine"}),
         ({"image": None, "live": None}, {"image-architecture": "there is no image"}),
+        ({"lock": LockSeen(LOCK)}, {"network-alias": "somebody is at work"}),
         ({"network": None}, {"network-new": "the container is not on the network"}),
         ({"proxy": None}, {"proxy-stopped": "no container publishes the port of visitors"}),
         ({"proxy": replace(SITE, inspected=None)}, {"proxy-network": "no reverse proxy runs in a container"}),
@@ -345,7 +423,7 @@ def test_an_address_from_before_may_be_that_of_another_application_now() -> None
 def test_an_image_that_starts_as_a_user_of_its_own() -> None:
     given = container(Config={"User": "1001", "Entrypoint": ["node"]})
     files = tuple(replace(each, uid=1001, gid=5) for each in FILES)
-    assert found_in(container=given, database=replace(DATABASE, files=files)) == {}
+    assert found_in(container=given, database=replace(DATABASE, files=files), roots=[]) == {}
     assert "1001:1001" in found_in(container=given)["database-modes"][1]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.clock import instant
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import (
     ContainerSnapshot,
     HealthRules,
@@ -18,6 +19,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health i
     explain,
     judge,
     snapshot,
+    succeeded_since,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ENGINES, FIXTURES, STATES, inspected, seen
 from hypothesis import given
@@ -379,3 +381,10 @@ def test_what_the_application_answers_is_told() -> None:
     unasked = replace(seen("starting"), answer="500: no", probes=())
     message = explain(unasked, Reason.TIMEOUT, WantedHealth.HEALTHY, 1.0)
     assert message.endswith("its health check has not run yet; asked the same, the application answers 500: no.")
+
+
+def test_whether_a_check_has_succeeded_since_a_time() -> None:
+    well, failed = Probe("", "2027-01-15T09:00:10+01:00", 0, ""), Probe("", "2027-01-15T09:00:00Z", 1, "")
+    found = seen("unhealthy", probes=(Probe("", "", 0, ""), well, failed))
+    assert succeeded_since(found, instant("2027-01-15T08:00:10Z"))
+    assert not succeeded_since(found, instant("2027-01-15T08:00:11Z"))

@@ -29,8 +29,8 @@ def test_all_three_locks_are_held(host: Maintained) -> None:
     path = Path(host.releases.home, "deploy.lock")
     with alone(MAINTENANCE, "maintenance", "a test", 60.0, host.world):
         assert json.loads(path.read_text())["owner"]["controller"] == MAINTENANCE
-        assert holder(f"{host.releases.directory}/.lock").startswith("a test")
-        assert holder(f"{host.sets.directory}/.lock").startswith("a test of shop")
+        assert str(holder(f"{host.releases.directory}/.lock")).startswith("a test")
+        assert str(holder(f"{host.sets.directory}/.lock")).startswith("a test of shop")
         with pytest.raises(Held), alone(WATCH, "heal", "another", 60.0, host.world):
             raise AssertionError
         assert path.exists()

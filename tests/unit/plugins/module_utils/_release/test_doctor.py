@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import sqlite3
 import threading
@@ -15,6 +16,7 @@ from typing import Any, Iterator, Optional
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import job_history
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import watch
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.clock import instant
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_rules import (
     FileSeen,
     NamesSeen,
@@ -351,6 +353,30 @@ def test_a_certificate_that_ends(practice: Practice) -> None:
     assert practice.ids() == [("certificate-ends", "")]
 
 
+def test_a_build_that_failed_since_the_live_release(practice: Practice) -> None:
+    record, live = Path(practice.releases.home, "build-failure.json"), instant(RELEASE.at).timestamp()
+
+    def fails(at: float) -> None:
+        kept = {"why": "the step RUN npm run build failed", "lines": [f"with {SECRET}"], "log": "/opt/x on the host"}
+        record.write_text(json.dumps(kept))
+        os.utime(record, (at, at))
+
+    fails(live - 60)
+    assert practice.ids() == []
+    fails(live + 60)
+    result = practice.look()
+    (failed,) = result["findings"]
+    assert (failed["id"], failed["severity"], failed["command"]) == ("build-failed", "warning", "⟦play deploy⟧")
+    assert failed["log"] == ["with <PAYLOAD_SECRET>"]
+    assert result["summary"][1] == "    | with <PAYLOAD_SECRET>"
+    (Path(practice.releases.directory) / "current").unlink()
+    practice.clinic.containers.pop("shop-app")
+    practice.clinic.public = practice.clinic.here = Visit(Leg.PROXY, "answers 502", "127.0.0.1", 502)
+    assert practice.ids() == [("build-failed", ""), ("app-state", "build-failed"), ("request-served", "build-failed")]
+    record.write_text("{")
+    assert practice.look()["not_looked_at"]["build-failed"].startswith("what was read is not as expected: ")
+
+
 def test_an_application_that_was_never_deployed(practice: Practice) -> None:
     (Path(practice.releases.directory) / "current").unlink()
     practice.clinic.containers.pop("shop-app")
@@ -387,6 +413,19 @@ def test_an_env_file_that_others_read(practice: Practice) -> None:
     assert ("env-modes", "") in practice.ids()
     Path(practice.releases.live[".env.production"]).unlink()
     assert "env-modes" not in practice.ids()
+
+
+def test_a_volume_in_which_the_application_cannot_write(practice: Practice) -> None:
+    media = practice.clinic.place / "shop-media"
+    media.chmod(0o500)
+    assert practice.ids() == []  # which is not in this container
+    practice.clinic.containers["shop-app"]["Mounts"][1]["Source"] = str(media)
+    (found,) = practice.look()["findings"]
+    assert (found["id"], found["severity"]) == ("volume-modes", "warning")
+    assert f"{media} is of" in found["found"]
+    practice.clinic.containers["shop-app"]["State"]["Health"] = {"Status": "unhealthy", "FailingStreak": 3}
+    practice.clinic.containers["shop-app"]["Mounts"][1]["RW"] = False
+    assert practice.look()["findings"][1]["command"] == "⟦play restart⟧"
 
 
 def test_a_failure_carries_the_result(practice: Practice) -> None:

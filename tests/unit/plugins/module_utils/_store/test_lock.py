@@ -136,16 +136,22 @@ def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
 
 def test_who_is_at_work_is_seen_without_the_lock(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    assert holder(str(path)) == ""
+    assert holder(str(path)) is None
     with locked(str(path), "a backup of shop"):
-        assert holder(str(path)) == f"a backup of shop (process {os.getpid()})"
-    assert holder(str(path)) == ""
+        held = holder(str(path))
+        assert held
+        assert str(held) == f"a backup of shop (process {os.getpid()})"
+        assert held.pid == os.getpid()
+        assert 0 <= time.time() - held.since < 60
+    assert holder(str(path)) is None
     for content in (
-        '{"what": "a backup", "pid": 99999999}',
+        '{"what": "a backup", "pid": 99999999, "since": 1}',
+        f'{{"what": "a backup", "pid": {os.getpid()}}}',
+        '{"what": "a backup", "pid": 1e400, "since": 1}',
         '{"what": "a backup"}',
         "[]",
         "{",
         '{"what": 1, "pid": "x"}',
     ):
         path.write_text(content)
-        assert holder(str(path)) == ""
+        assert holder(str(path)) is None
