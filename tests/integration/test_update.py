@@ -99,7 +99,11 @@ def test_back_to_the_version_before(app: App) -> None:
     third = what_is_there(app)
     dry_run = app.playbook("rollback", "--check", "--diff").succeeded()
     assert first.current in dry_run.text
-    for line in (f"+release: {first.current}", "-VERSION=(previous value)", f"+++ after: {app.directory}/.env.production"):
+    for line in (
+        f"+release: {first.current}",
+        "-VERSION=(previous value)",
+        f"+++ after: {app.directory}/.env.production",
+    ):
         assert line in dry_run.output
     assert TOKEN not in dry_run.output
     assert what_is_there(app) == third
