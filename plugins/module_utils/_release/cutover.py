@@ -316,6 +316,7 @@ class _Cutover:
 
     def _make(self) -> None:
         """Have Compose make the new container, under a name that nobody asks for."""
+        begin_step("the new container is made")
         params, home = self.params, self.releases.home
         fresh = empty(self.engine, params.database_volume)
         self.releases.put_live(self.release.id)
