@@ -74,7 +74,10 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.cutover
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
   - ptnextjs.docker_vps.attributes.diff
+  - ptnextjs.docker_vps.progress
+  - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
     details: Says what would be done; nothing is written.
@@ -160,7 +163,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
-from ..module_utils._module.module_exit import finish
+from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS, finish
 from ..module_utils._module.releases import CUTOVER_ARGUMENTS, WAYS, cutover_of, sets_of_releases, world_of
 from ..module_utils._release.cutover import run
 from ..module_utils._release.preconditions import Params
@@ -190,6 +193,7 @@ def main() -> None:
             "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
             **CUTOVER_ARGUMENTS,
             **ENGINE_ARGUMENTS,
+            **FOLLOWED_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,

@@ -37,9 +37,17 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.cutover
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes
+  - ptnextjs.docker_vps.attributes.action
+  - ptnextjs.docker_vps.attributes.diff
+  - ptnextjs.docker_vps.progress
+  - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
     details: Says what would be done and lost; nothing is written.
+  diff_mode:
+    details:
+      - Shows the release with its image, revision and base, the definition, and which keys of the environment differ,
+        never a value. When the database is restored, it names the set.
 requirements:
   - Docker Compose v2, GNU cp and GNU tar on the managed host
 seealso:
@@ -137,7 +145,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
-from ..module_utils._module.module_exit import finish
+from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS, finish
 from ..module_utils._module.releases import CUTOVER_ARGUMENTS, WAYS, cutover_of, sets_of_releases, world_of
 from ..module_utils._release.rollback import Params, run
 
@@ -159,6 +167,7 @@ def main() -> None:
             "rollback_data": {"type": "str", "choices": list(WAYS), "default": WAYS[0]},
             **CUTOVER_ARGUMENTS,
             **ENGINE_ARGUMENTS,
+            **FOLLOWED_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,
         supports_check_mode=True,

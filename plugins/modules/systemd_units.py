@@ -66,6 +66,13 @@ started:
   type: list
   elements: str
   sample: [shop-backup.timer]
+next:
+  description:
+    - When timers run next (UTC, ISO 8601), by their names. Empty for one that waits for a start of something.
+    - In check mode without those that would be written or started.
+  returned: success, as far as systemd tells
+  type: dict
+  sample: {shop-backup.timer: "2026-02-01T02:07:41Z"}
 """
 
 from typing import Any, Mapping

@@ -86,6 +86,9 @@ class Scheduled:
         task = {"ansible.builtin.include_role": role, "vars": {**self.variables, **variables}}
         return self.app.play(yaml.safe_dump([task]), *arguments)
 
+    def play(self, *arguments: str, **variables: Any) -> Played:
+        return self.app.playbook("schedule", *arguments, **self.variables, **variables)
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run(str(self.program), *arguments, check=False, cwd="/", env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
@@ -106,8 +109,11 @@ def scheduled(make_app: MakeApp, listener: Listener) -> Iterator[Scheduled]:
 
 @WITHOUT_SYSTEMD
 def test_check_mode_tells_what_would_come_and_writes_nothing(scheduled: Scheduled) -> None:
-    played = scheduled.role("--check", "--diff").succeeded()
+    played = scheduled.play("--check", "--diff").succeeded()
     assert played.recap["changed"] == 4
+    assert f"Would be changed: docker-vps, its configuration, {scheduled.cron}." in played.text
+    assert "Off-site: nothing is copied, so the sets are lost with this host." in played.text
+    assert "Next: the same without --check does it." in played.text
     assert not scheduled.program.exists()
     assert not scheduled.cron.exists()
 
@@ -115,10 +121,20 @@ def test_check_mode_tells_what_would_come_and_writes_nothing(scheduled: Schedule
 @WITHOUT_SYSTEMD
 def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Scheduled) -> None:
     offsite = {
-        "docker_vps_backup_offsite_repository": "sftp:nowhere:/srv",
+        "docker_vps_backup_offsite_repository": "rest:http://us:radish@nowhere/srv",
         "docker_vps_backup_offsite_password": PASSWORD,
     }
-    played = scheduled.role("--diff", "-vvv", **offsite).succeeded()
+    played = scheduled.play("--diff", "-vvv", **offsite).succeeded()
+    for line in (
+        f"Changed: docker-vps, its configuration, {scheduled.cron}.",
+        "cron runs backup at 0 2 * * *.",
+        "cron runs recover when the host starts.",
+        "Retention: the newest set of each of 7 days, 4 weeks, 3 months.",
+        "Off-site: copies go to rest:http://us:***@nowhere/srv.",
+        f"Next: {scheduled.program} status on the host shows how jobs ended.",
+    ):
+        assert line in played.text
+    assert re.search(r"Seconds: schedule \d", played.text)
     assert PASSWORD not in played.output.split("TASK", 1)[1]
     assert "radish" not in played.output.split("TASK", 1)[1]
     assert json.loads(scheduled.config.read_text())["offsite"]["password"] == PASSWORD
@@ -139,7 +155,9 @@ def test_it_installs_the_command_its_configuration_and_a_cron_file(scheduled: Sc
 @WITHOUT_SYSTEMD
 def test_a_second_run_changes_nothing_and_a_changed_variable_one_file(scheduled: Scheduled) -> None:
     scheduled.role().succeeded()
-    assert scheduled.role().succeeded().recap["changed"] == 0
+    again = scheduled.play().succeeded()
+    assert again.recap["changed"] == 0
+    assert "Nothing had to be changed." in again.text
     assert scheduled.role("--check", "--diff").succeeded().recap["changed"] == 0
     assert scheduled.role("--check", docker_vps_backup_keep_daily=9).succeeded().recap["changed"] == 1
     played = scheduled.role("--check", "--diff", docker_vps_schedule_backup_cron="15 3 * * *").succeeded()

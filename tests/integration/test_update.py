@@ -97,8 +97,15 @@ def test_back_to_the_version_before(app: App) -> None:
     app.playbook("update", docker_vps_env={**ENV, "VERSION": "3"}).succeeded()
     assert app.post("/api/vendors", {"name": "of version 3"}).status == 201
     third = what_is_there(app)
-    dry_run = app.playbook("rollback", "--check").succeeded()
+    dry_run = app.playbook("rollback", "--check", "--diff").succeeded()
     assert first.current in dry_run.text
+    for line in (
+        f"+release: {first.current}",
+        "-VERSION=(previous value)",
+        f"+++ after: {app.directory}/.env.production",
+    ):
+        assert line in dry_run.output
+    assert TOKEN not in dry_run.output
     assert what_is_there(app) == third
 
     played = app.playbook("rollback").succeeded()

@@ -34,7 +34,7 @@ from .volumes import Volume, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
 QUIET_WITHIN = 5.0  # seconds that a backup waits for times at which the application does not write
-SHORT = 160  # characters of a warning that a summary shows
+SHORT = 200  # characters of a warning that a summary shows
 RESERVE = 64 * 1024**2  # bytes that stay free beside a set
 
 
@@ -468,7 +468,8 @@ def warnings(archives: Sequence[Archive], uploads: Uploads) -> Iterator[str]:
         yield f"The database names uploads that are not in the volume: {', '.join(uploads.missing)}"
     if uploads.problem:
         none = setting("backup_uploads_query", '""')
-        yield f"Nothing proves that all uploads are in the set ({none} where no table names any): {uploads.problem}"
+        why = uploads.problem.rstrip(".")
+        yield f"Nothing proves that all uploads are in the set: {why}. Where no table names any, set {none}."
 
 
 def _iso(time: datetime) -> str:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from .._core.errors import InvalidInput
+from .._core.errors import DockerVpsError, InvalidInput
+from .._engine.systemd import next_runs
 from .._store import files
 
 Systemctl = Callable[..., str]
@@ -50,6 +52,7 @@ def run(params: Params, systemctl: Systemctl, check_mode: bool) -> dict[str, Any
         "written": written,
         "removed": removed,
         "started": started,
+        "next": _next(systemctl, [name for name in timers if not check_mode or name not in {*linked, *started}]),
         "diff": [_diff(params, name, existing[name]) for name in (*written, *removed)],
     }
 
@@ -84,6 +87,13 @@ def _let_know(systemctl: Systemctl, reload: bool, linked: Sequence[str], started
         systemctl("reenable", *linked)  # so that other units than before may want it
     if started:
         systemctl("start", *started)
+
+
+def _next(systemctl: Systemctl, timers: Sequence[str]) -> Mapping[str, str]:
+    """Return when timers run next, as far as systemd tells."""
+    with contextlib.suppress(DockerVpsError):
+        return next_runs(systemctl, timers) if timers else {}
+    return {}
 
 
 def _diff(params: Params, name: str, before: Optional[str]) -> Mapping[str, str]:

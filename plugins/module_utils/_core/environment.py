@@ -298,8 +298,13 @@ def plan(
         raise InvalidInput("The environment is not right: " + "; ".join(wrong) + ".", problems=wrong)
     ordered = [key.name for key in KEYS if key.name in values]
     ordered += sorted(name for name in values if name not in known)
+    return compared({name: values[name] for name in ordered}, current, generated)
+
+
+def compared(values: Mapping[str, str], current: Mapping[str, str], generated: Sequence[str] = ()) -> EnvironmentPlan:
+    """Return how values differ from those that are there."""
     return EnvironmentPlan(
-        values={name: values[name] for name in ordered},
+        values=values,
         added=tuple(sorted(set(values) - set(current))),
         changed=tuple(sorted(name for name in values if name in current and current[name] != values[name])),
         removed=tuple(sorted(set(current) - set(values))),

@@ -73,6 +73,18 @@ class Release:
         return self.definition, self.environment, self.image_id
 
 
+def shown(release: Release) -> str:
+    """Return a release's lines for a diff: whose content it has, and of what that was made, as far as it is known."""
+    about = {
+        "release": release.rolled_back_to or release.id,
+        "image": release.image,
+        "pulled": release.pulled,
+        "revision": release.revision,
+        "base": release.base,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in about.items() if value)
+
+
 class NextStep(Enum):
     """What is to be done to have a version live."""
 

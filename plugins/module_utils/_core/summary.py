@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from .secrets import password_in
+from .text import counted
+
 _KILLED = 137  # 128 + SIGKILL, as an exit code
 
 
@@ -73,6 +76,60 @@ def closing(
     """
     seconds = f"Seconds: {', '.join(_seconds(phases, ended))}"
     return [*filter(None, lines), seconds, *filter(None, [_next(then, check_mode)])]
+
+
+def schedule(
+    jobs: Mapping[str, str],
+    *,
+    by: str,
+    changed: Sequence[str],
+    next_runs: Mapping[str, str],
+    keep: Mapping[str, int],
+    repository: str,
+    check_mode: bool,
+) -> list[str]:
+    """Return the lines about what a host does by itself.
+
+    Args:
+        jobs: when each of them runs, as systemd or cron has it; empty or ``@reboot`` for one that runs at each start.
+        by: what runs them.
+        changed: what is another one than before.
+        next_runs: when jobs run next, as far as that is known.
+        keep: how many sets the rules of the retention keep: ``last``, ``daily``, ``weekly``, ``monthly``, ``yearly``.
+        repository: where copies of the sets go; empty for nowhere.
+    """
+    what = "Would be changed" if check_mode else "Changed"
+    return [
+        f"{what}: {', '.join(changed)}." if changed else "Nothing had to be changed.",
+        *(f"{by} runs {job} {_when(when, next_runs.get(job, ''))}." for job, when in jobs.items()),
+        *(() if jobs else ("Nothing is scheduled on this host.",)),
+        *((_kept(keep), _copied(repository)) if "backup" in jobs else ()),
+    ]
+
+
+def _when(when: str, next_run: str) -> str:
+    if when in ("", "@reboot"):
+        return "when the host starts" if when else "when the host or the engine starts"
+    return f"at {when}{f', next at {next_run}' if next_run else ''}"
+
+
+def _kept(keep: Mapping[str, int]) -> str:
+    """Return the retention as a sentence; the same set may be kept by several rules."""
+    periods = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
+    newest = [counted(keep[rule], period) for rule, period in periods.items() if keep.get(rule)]
+    rules = [
+        *([f"the last {counted(keep['last'], 'set')}"] if keep.get("last") else ()),
+        *([f"the newest set of each of {', '.join(newest)}"] if newest else ()),
+    ]
+    return f"Retention: {' and '.join(rules)}."
+
+
+def _copied(repository: str) -> str:
+    if not repository:
+        return "Off-site: nothing is copied, so the sets are lost with this host."
+    password = password_in(repository)
+    shown = repository.replace(f":{password}@", ":***@") if password else repository
+    return f"Off-site: copies go to {shown}."
 
 
 def _next(then: str, check_mode: bool) -> str:

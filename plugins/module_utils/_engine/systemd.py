@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from typing import Sequence
+from typing import Callable, Sequence
 
 from .._core.errors import DockerVpsError
 from .._core.health import Start
@@ -66,16 +66,24 @@ def timers(app: str, booted: str = BOOTED) -> dict[str, str]:
         raise DockerVpsError(
             "systemd does not run this host, and cron does not tell when it runs what. Look into /etc/cron.d."
         )
+    own = re.compile(rf"{re.escape(app)}-[a-z]+\.timer")  # shop-*.timer is also what shop-blog has
+    return {unit: at for unit, at in next_runs(systemctl, [f"{app}-*.timer"]).items() if own.fullmatch(unit)}
+
+
+def next_runs(command: Callable[..., str], patterns: Sequence[str]) -> dict[str, str]:
+    """Return when timers run next (UTC, ISO 8601), by their names; empty for one that will not.
+
+    Args:
+        command: runs systemctl with its arguments.
+
+    Raises:
+        DockerVpsError: systemd does not tell.
+    """
     try:
-        rows = json.loads(systemctl("list-timers", "--all", "--output=json", f"{app}-*.timer"))
+        rows = json.loads(command("list-timers", "--all", "--output=json", *patterns))
         found = {str(row["unit"]): int(row["next"] or 0) / 1e6 for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise DockerVpsError(
             "systemctl does not list timers as JSON on this host. Run systemctl list-timers there."
         ) from error
-    own = re.compile(rf"{re.escape(app)}-[a-z]+\.timer")  # shop-*.timer is also what shop-blog has
-    return {
-        unit: time.strftime(f"{_RFC_3339}Z", time.gmtime(at)) if at else ""
-        for unit, at in sorted(found.items())
-        if own.fullmatch(unit)
-    }
+    return {unit: time.strftime(f"{_RFC_3339}Z", time.gmtime(at)) if at else "" for unit, at in sorted(found.items())}

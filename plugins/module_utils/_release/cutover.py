@@ -33,6 +33,7 @@ from .._engine.port import EnginePort
 from .._store import files, tree
 from .._store.lock import Locked
 from .._store.place import few
+from .._store.progress_file import begin_step
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from .._store.watchdog import guarded
@@ -317,6 +318,7 @@ class _Cutover:
 
     def _make(self) -> None:
         """Have Compose make the new container, under a name that nobody asks for."""
+        begin_step("the new container is made")
         params, home = self.params, self.releases.home
         fresh = empty(self.engine, params.database_volume)
         self.releases.put_live(self.release.id)
@@ -389,6 +391,7 @@ class _Cutover:
         """Let the old version end; whoever asks for its name from now on has to wait for the new one."""
         if not self.way.old:
             return
+        begin_step("the old version ends")
         self.way = self.way.write(self.releases, retired=True)
         self._let_go_of_name()
         if not self.way.ran:
@@ -436,6 +439,7 @@ class _Cutover:
         data = self.ready.data
         if not data:
             return
+        begin_step("the data is kept as it is now")
         live, copy = data.root, data.root + COPY + self.release.id
         # A replica writes, too, and would stay with a directory that is renamed.
         others = tuple(container["Id"] for container in running(self.engine, [data.name]))
@@ -461,6 +465,7 @@ class _Cutover:
 
     def _start(self) -> None:
         """Start the new version and make sure that it is sound."""
+        begin_step("the new version starts")
         waiting = self.params.container + NEXT
         self.engine.start(waiting)
         if self.way.copied and not self.way.exchanged:
@@ -524,6 +529,7 @@ class _Cutover:
 
     def _watch(self) -> None:
         """See that the new version stays well, and for the engine, too, is healthy."""
+        begin_step("the new version is watched")
         name, until = self.params.container, self.clock.now() + self.params.monitor
         restarts = self.engine.look(name).restart_count
         wait_until_healthy(self.engine, self.clock, name, self.params.health_timeout)
@@ -597,6 +603,7 @@ class _Cutover:
         Raises:
             DockerVpsError: what went wrong, and what runs now.
         """
+        begin_step("the version before is put back")
         why = error.message if isinstance(error, DockerVpsError) else f"It was interrupted ({error!r})."
         try:
             recovered = recover(self.world, self.release.id, why)

@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from .._backup.databases import schemas
 from .._backup.restore_source import FromSet
 from .._backup.volumes import volume_of
-from .._core import releases
-from .._core.errors import DockerVpsError
+from .._core import dotenv, releases
+from .._core.environment import compared
+from .._core.errors import DockerVpsError, InvalidInput
 from .._core.images import identity
 from .._core.releases import Release
 from .._core.remedies import play, setting
 from .._engine.port import EnginePort
 from .._store import files
-from .._store.releases import DEFINITION, ENVIRONMENT
+from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets
 from . import cutover, preconditions
 from .cutover_state import AUTO, RESTORE, CutoverWorld
@@ -74,10 +77,41 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
         rolled_back_to=target.id,
         restore=restore,
     )
+    diff = _diff(world.releases, live, target, how)
     result = cutover.put_live(how, sets, world, check_mode)
     lost = would_lose.get("summary", "The data stays as it is.")
     summary = f"{result['summary']} It is release {target.id} of {target.at}. {lost}"
-    return {**result, "summary": summary, "rolled_back_to": target.id, "restored": restore, "would_lose": would_lose}
+    more = {"rolled_back_to": target.id, "restored": restore, "would_lose": would_lose, "diff": diff}
+    return {**result, **more, "summary": summary}
+
+
+def _diff(
+    known: Releases, live: Optional[Release], target: Release, how: preconditions.Params
+) -> Sequence[Mapping[str, str]]:
+    """Return what differs between now and then: what is released, the definition, and of the environment the keys."""
+    path = known.live[ENVIRONMENT]
+    existing = files.read(path)
+    current, values = (_values(kept) for kept in (existing, how.environment))
+    keys = compared(values, current)
+    restored = f"database: that of set {how.restore}\n" if how.restore else ""
+    place = os.path.join(known.directory, "current")
+    return [
+        {
+            "before_header": place,
+            "after_header": place,
+            "before": releases.shown(live) if live else "",
+            "after": releases.shown(replace(target, rolled_back_to=how.rolled_back_to)) + restored,
+        },
+        known.definition_diff(how.definition),
+        {"before_header": path, "after_header": path, "before": keys.shown(True), "after": keys.shown(False)},
+    ]
+
+
+def _values(kept: Optional[files.Kept]) -> Mapping[str, str]:
+    """Return the values of an env file; of one that nobody understands, none."""
+    with contextlib.suppress(InvalidInput):
+        return dotenv.parse(kept.text) if kept else {}
+    return {}
 
 
 def _data(

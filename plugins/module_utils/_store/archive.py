@@ -114,6 +114,7 @@ def write(
                 with TemporaryDirectory(dir=place) as scratch, Compressor(file, kind, threads) as out:
                     passes = _Passes(os.path.abspath(root), out, scratch, wanted)
                     _write_all(passes, instead, leave_out)
+                begin_step(f"{os.path.basename(target)} is flushed to the disk")
                 file.flush()
                 os.fsync(file.fileno())
             except BaseException:
@@ -178,7 +179,7 @@ def extract(
         (*_EXTRACT, *_EVERYTHING),
         lambda sink: _read(path, kind, sha256, plain_bytes, allow_outside_links, sink),
     )
-    begin_step("what was restored is flushed to the disk")
+    begin_step("what was unpacked is flushed to the disk")
     # Unlike os.sync this waits for one file system only; sync is of GNU coreutils.
     synced = subprocess.run(["sync", "--file-system", into], capture_output=True, check=False)
     if synced.returncode:

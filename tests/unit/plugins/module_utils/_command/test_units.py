@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ class Systemd:
         self.enabled: set[str] = set()
         self.active: set[str] = set()
         self.commands: list[str] = []
+        self.tells = True
 
     def __call__(self, verb: str, *arguments: str) -> str:
         if verb == "show":
             return "\n".join(map(self.shown, arguments[1:]))
+        if verb == "list-timers":
+            rows = [{"unit": name, "next": 1769997600000000} for name in arguments[2:] if name in self.active]
+            return json.dumps(rows) if self.tells else "0 timers listed."
         self.commands.append(" ".join((verb, *arguments)))
         names = {one for one in arguments if not one.startswith("--")}
         if verb == "disable":
@@ -52,7 +57,8 @@ def test_units_come_and_stay(systemd: Systemd, tmp_path: Path) -> None:
     would = done(systemd, tmp_path, UNITS, check_mode=True)
     assert (list(tmp_path.iterdir()), systemd.commands) == ([], [])
     result = done(systemd, tmp_path, UNITS)
-    assert result == would
+    assert result == {**would, "next": {"shop-backup.timer": "2026-02-02T02:00:00Z"}}
+    assert would["next"] == {}
     assert (result["changed"], result["written"]) == (True, sorted(UNITS))
     assert systemd.commands == ["daemon-reload", "reenable shop-backup.timer", "start shop-backup.timer"]
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == UNITS
@@ -61,6 +67,9 @@ def test_units_come_and_stay(systemd: Systemd, tmp_path: Path) -> None:
     assert result["diff"][1]["before_header"] == f"{tmp_path}/shop-backup.timer"
     again = done(systemd, tmp_path, UNITS)
     assert (again["changed"], systemd.commands) == (False, [])
+    assert done(systemd, tmp_path, UNITS, check_mode=True)["next"] == result["next"]
+    systemd.tells = False
+    assert done(systemd, tmp_path, UNITS)["next"] == {}
 
 
 def test_a_changed_timer_is_linked_anew_and_goes_on(systemd: Systemd, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     parse,
     plan,
     schema_of,
+    shown,
     superseded,
     text_of,
     to_return_to,
@@ -275,3 +276,9 @@ def test_garbage_is_no_release(text: str) -> None:
 def test_any_garbage_is_refused_in_words(text: str) -> None:
     with pytest.raises(DockerVpsError):
         parse(text, "/x/y")
+
+
+def test_a_release_in_a_diff_tells_what_is_known_of_it() -> None:
+    known = replace(ONE, revision="4f2c", base="r/node:22@sha256:ab")
+    assert shown(known) == f"release: {ONE.id}\nimage: {ONE.image}\nrevision: 4f2c\nbase: r/node:22@sha256:ab\n"
+    assert shown(replace(ONE, rolled_back_to="20260131-010000")).startswith("release: 20260131-010000\n")

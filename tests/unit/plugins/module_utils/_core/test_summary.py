@@ -104,3 +104,45 @@ def test_a_play_ends_with_what_it_did_how_long_that_took_and_what_is_next() -> N
     assert summary.closing(["A set was made.", ""], phases, 13.4, then, False) == [*ended, f"Next: {then}."]
     assert summary.closing(["A set was made."], phases, 13.4, then, True) == [*ended, IN_EARNEST]
     assert summary.closing(["A set was made."], phases, 13.4, "", False) == ended
+
+
+JOBS = {"backup": "*-*-* 02:00:00 UTC", "recover": ""}
+KEPT = {"last": 9, "daily": 7, "weekly": 1, "monthly": 0}
+
+
+def scheduled(jobs: dict[str, str], check_mode: bool = False, **more: Any) -> list[str]:
+    known: dict[str, Any] = {"by": "systemd", "changed": [], "next_runs": {}, "keep": KEPT, "repository": "", **more}
+    return summary.schedule(jobs, check_mode=check_mode, **known)
+
+
+def test_what_a_host_does_by_itself() -> None:
+    runs = {"backup": "2026-02-01T02:07:41Z", "recover": ""}
+    repository = "rest:https://us:radish@backup.example.com/"
+    assert scheduled(JOBS, changed=["docker-vps", "its timers"], next_runs=runs, repository=repository) == [
+        "Changed: docker-vps, its timers.",
+        "systemd runs backup at *-*-* 02:00:00 UTC, next at 2026-02-01T02:07:41Z.",
+        "systemd runs recover when the host or the engine starts.",
+        "Retention: the last 9 sets and the newest set of each of 7 days, 1 week.",
+        "Off-site: copies go to rest:https://us:***@backup.example.com/.",
+    ]
+    assert scheduled({"watch": "*/5 * * * *", "recover": "@reboot"}, by="cron") == [
+        "Nothing had to be changed.",
+        "cron runs watch at */5 * * * *.",
+        "cron runs recover when the host starts.",
+    ]
+    assert scheduled({}, changed=["docker-vps"], check_mode=True) == [
+        "Would be changed: docker-vps.",
+        "Nothing is scheduled on this host.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [({"last": 1}, "the last 1 set"), ({"yearly": 2}, "the newest set of each of 2 years")]
+)
+def test_what_is_kept_and_copied(keep: dict[str, int], kept: str) -> None:
+    assert scheduled({"backup": "daily"}, keep=keep)[2:] == [
+        f"Retention: {kept}.",
+        "Off-site: nothing is copied, so the sets are lost with this host.",
+    ]
+    (copied,) = scheduled({"backup": "daily"}, repository="sftp:b@example.com:/srv/restic")[3:]
+    assert copied == "Off-site: copies go to sftp:b@example.com:/srv/restic."

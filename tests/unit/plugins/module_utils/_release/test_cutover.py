@@ -19,11 +19,13 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health_check import DEFAULT_PATH
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import HASH_LABEL
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import work_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg, Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import FAILED, HEALTHY
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, public_check
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.progress_file import new_name, reported
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
@@ -206,6 +208,22 @@ def test_stop_first(site: Site) -> None:
     assert site.beside() == []
     assert site.releases.unfinished() == []
     assert "of shop:2" in (site.home / ".env.production").read_text()
+
+
+def test_each_step_is_told_to_whoever_asks_for_it(site: Site, tmp_path: Path) -> None:
+    name, told, (old,) = new_name(), {}, site.engine.containers
+    for call in (("unpause", old), ("remove", NEXT), ("stop", OLD), ("start", NEXT), ("remove", OLD)):
+        site.engine.on[call] = lambda call=call: told.update({call: work_of((tmp_path / name).read_text())})
+    with reported(name, str(tmp_path)):
+        result = site.deploy("shop:2", backup=site.backing_up(consistency="pause"))
+    made = result["release"]["backup"]
+    assert {call: work.step for call, work in told.items()} == {
+        ("unpause", old): f"media-{made}.tar.gz is flushed to the disk",
+        ("remove", NEXT): "the new container is made",
+        ("stop", OLD): "the old version ends",
+        ("start", NEXT): "the new version starts",
+        ("remove", OLD): "the new version is watched",
+    }
 
 
 def test_the_container_is_as_composes_own(site: Site) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
@@ -249,6 +249,34 @@ def test_check_mode(site: Site) -> None:
     assert result["summary"].endswith("Nothing would be lost.")
     assert site.state() == before
     assert site.engine.calls == []
+
+
+def diff_of(shown: Mapping[str, str]) -> set[str]:
+    """Return the lines that differ."""
+    before, after = (set(shown[side].splitlines()) for side in ("before", "after"))
+    return {f"- {line}" for line in before - after} | {f"+ {line}" for line in after - before}
+
+
+def test_the_diff_says_what_would_be_another_one_and_no_value(site: Site) -> None:
+    now, then, made = site.live(), ids(site)["shop:1"], site.live().backup
+    for check in (True, False):
+        release, definition, environment = returned(site, check=check)["diff"]
+        assert diff_of(release) == {
+            f"- release: {now.id}",
+            "- image: shop:2",
+            f"+ release: {then}",
+            "+ image: shop:1",
+            f"+ database: that of set {made}",
+        }
+        assert [definition[side] for side in ("before", "after")] == [definition_of("shop:2"), definition_of("shop:1")]
+        assert diff_of(environment) == {"- WORD=(previous value)", "+ WORD=(new value)"}
+        places = {shown["after_header"] for shown in (release, definition, environment)}
+        assert places == {str(site.home / name) for name in ("releases/current", "compose.yml", ".env.production")}
+        assert SECRET not in str([release, definition, environment])
+        if check:
+            (site.home / ".env.production").write_text("nobody = 'understands\n")
+            assert returned(site, check=check)["diff"][2]["before"] == ""
+            site.write_env("of shop:2")
 
 
 def test_files_that_are_gone(site: Site) -> None:
