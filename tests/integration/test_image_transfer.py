@@ -404,6 +404,13 @@ def test_an_application_that_is_built_elsewhere(make_app: MakeApp, sources: Path
         assert len(target.images()) == 2
         assert list(app.directory.glob("images/*")) == []
 
+        # The host knows why a build failed elsewhere.
+        (sources / "build.js").write_text("throw new Error('sesame')\n")
+        app.deploy(environment=home, docker_vps_source_path=str(sources)).failed()
+        kept = json.loads((app.directory / "build-failure.json").read_text())
+        assert "Error: sesame" in kept["lines"]
+        assert kept["log"].endswith("/build.log on the controller")
+
         text = app.deploy(environment=home, docker_vps_build_on="nobody").failed().text
         assert "The image is to be built on nobody, and the inventory has no host of that name." in text
 

@@ -250,7 +250,7 @@ def _build_failed(
         return None
     nothing = container is None and (live is None or image is None)
     return Found(
-        f"{lasting(max(now - build.at, 0.0))} ago {build.why.rstrip('.')}; "
+        f"{lasting(max(now - build.at, 0.0))} ago {' '.join(build.why.split()).rstrip('.')}; "
         + ("there is nothing else to run" if nothing else "the version before it stays"),
         f"Correct that, and {play('deploy')} builds again. The whole log is {build.log}.",
         play("deploy"),

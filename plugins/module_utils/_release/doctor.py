@@ -60,7 +60,7 @@ _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who d
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
 """Where the configuration of a proxy may lie in its container, and whether only Nginx has it there."""
-_OTHERS = 20  # containers that are looked at
+_OTHERS = 50  # containers that are looked at
 
 
 class DoctorEngine(WatchEngine, Protocol):
