@@ -16,7 +16,8 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place.mkdir()
     monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
     command = place / "systemctl"
-    command.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/commands\n')
+    rows = '[{"unit": "shop-backup.timer", "next": 1769911200000000}]'
+    command.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/commands\n[ "$1" != list-timers ] || echo \'{rows}\'\n')
     command.chmod(0o755)
     return command
 
@@ -27,7 +28,9 @@ def test_main(exit_of: Any, tmp_path: Path, systemctl: Path) -> None:
     ended = exit_of(main, **asked)
     assert (ended.code, ended.result["started"]) == (0, ["shop-backup.timer"])
     commands = (tmp_path / "commands").read_text().splitlines()
-    assert commands == ["daemon-reload", "reenable shop-backup.timer", "start shop-backup.timer"]
+    changes = ["daemon-reload", "reenable shop-backup.timer", "start shop-backup.timer"]
+    assert commands == [*changes, "list-timers --all --output=json shop-backup.timer"]
+    assert ended.result["next"] == {"shop-backup.timer": "2026-02-01T02:00:00Z"}
 
 
 def test_what_systemd_refuses_is_told(exit_of: Any, tmp_path: Path, systemctl: Path) -> None:
