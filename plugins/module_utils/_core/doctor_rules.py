@@ -41,9 +41,8 @@ _LOCK_HELD = 3600.0  # seconds; no backup or release of ours takes longer withou
 _JOBS = ("backup", "verify", "drill")
 _RESTORE = f"{play('restore')} {once('restore_stop_app', 'true')}"  # of an application that may run
 _BUSY = 3  # entries of a log within an hour
-_RESERVED = (
-    512 << 20
-)  # bytes; a limit must not be less than docker_vps_memory_reservation, of which this is the default
+_RESERVED = 512 << 20
+"""Bytes by default of docker_vps_memory_reservation; a limit must not be less."""
 
 
 @dataclass(frozen=True)
