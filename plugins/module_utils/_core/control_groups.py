@@ -51,7 +51,7 @@ def memory_1(read: Read) -> MemoryFacts:
     limit = int(read("memory/memory.limit_in_bytes"))
     cached = _table(read("memory/memory.stat"))["total_inactive_file"]
     used = int(read("memory/memory.usage_in_bytes")) - cached
-    kills = _table(read("memory/memory.oom_control"))["oom_kill"]
+    kills = _table(read("memory/memory.oom_control")).get("oom_kill", 0)  # kernels before 4.13 do not count
     return MemoryFacts(max(used, 0), 0 if limit >= _UNLIMITED else limit, kills)
 
 

@@ -554,9 +554,11 @@ def _busy(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findin
 
 
 def _connections(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding]:
-    before = [look.connections for look in history.looks[1 - _CROWDED :]]
-    counts = [number or 0 for number in (*before, _seen(facts.connections))]
-    if limits.connections and len(counts) == _CROWDED and min(counts) >= limits.connections:
+    before = [look.connections for look in history.looks if look.connections is not None]
+    if isinstance(facts.connections, Unseen) or not limits.connections:
+        return
+    counts = [*before[1 - _CROWDED :], facts.connections]
+    if len(counts) == _CROWDED and min(counts) >= limits.connections:
         yield Finding(
             "connections-many",
             INFO,

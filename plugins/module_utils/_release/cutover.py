@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 from dataclasses import replace
-from typing import Any, ContextManager, Iterator, Mapping, Optional, Tuple, Type
+from typing import Any, ContextManager, Iterator, List, Mapping, Optional, Sequence, Tuple, Type
 
 from .._backup.databases import schemas, why_unused
 from .._backup.journal import NotRunning, go_on
@@ -91,10 +91,12 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         if plan not in (NextStep.FIRST, NextStep.CUTOVER):
             return result
         return {**result, "release": vars(wanted), "cautions": list(dry_run(params, sets, world, engine))}
+    cautions: List[str] = []
     with contextlib.ExitStack() as held:
         with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
             world.releases.prepare()
             held.enter_context(world.releases.lock(f"a release of {params.app}", RECOVERED_WITHIN))
+        held.callback(lambda: cautions.extend(_hold(sets, world.releases)))  # whatever is live then
         with _put_back(world.releases):
             recovered = recover_all(world)
         # Which is compared with what is live from now on; an env file that cannot be understood stays, to be mended.
@@ -107,7 +109,23 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
                 result = _started(params, wanted, world, engine)
             else:
                 result = _Cutover.prepared(params, sets, world, engine, wanted).run()
-    return {**result, "cautions": [*(recovery.summary for recovery in recovered), *result["cautions"]]}
+    cautions = [*(recovery.summary for recovery in recovered), *result["cautions"], *cautions]
+    return {**result, "cautions": cautions}
+
+
+def _hold(sets: Sets, known: Releases, *under_way: Release) -> Sequence[str]:
+    """Keep retention from the sets that a rollback of the live release restores, or of those under way.
+
+    Return what keeps it from that, in a sentence.
+    """
+    try:
+        current = known.current()
+        live = known.read(current) if current else None
+        needed = [releases.sets_to_return(known.listing(), each) for each in (live, *under_way) if each]
+        sets.hold({set_id: why for reasons in needed for set_id, why in reasons.items()})
+    except DockerVpsError as error:
+        return [f"Retention may remove the set that a rollback restores: {error.message}"]
+    return []
 
 
 def _settled(params: Params, releases_: Releases) -> Params:
@@ -270,13 +288,13 @@ class _Cutover:
         with contextlib.ExitStack() as held:
             try:
                 held.enter_context(self._alone())
+                self._refuse_without_backup()
             except BaseException:
                 discard(self.ready.staged)
                 raise
+            _hold(self.sets, self.releases, self.release)  # what keeps it from that is said in the end
             held.enter_context(guarded(self._unattended))
             try:
-                with contextlib.suppress(DockerVpsError):  # it is said afterwards
-                    self._hold(also=self.sets.holds())
                 self.releases.begin(self.release, self.params.definition, self.ready.environment)
                 self._go()
             except BaseException as error:
@@ -293,6 +311,15 @@ class _Cutover:
         if os.path.isdir(self.sets.directory):
             return self.sets.lock("a release", RECOVERED_WITHIN)
         return contextlib.nullcontext()
+
+    def _refuse_without_backup(self) -> None:
+        """Refuse when others have removed the backup before it was held."""
+        made = self.release.backup
+        if made and made not in self.sets.taken():
+            raise DockerVpsError(
+                f"The backup set {made}, made before the release, is not in {self.sets.directory} any more: another "
+                "run has removed it meanwhile. Nothing was changed. Run it again."
+            )
 
     # The cutover
 
@@ -627,15 +654,10 @@ class _Cutover:
         recover(self.world, self.release.id, "The run that was at it was killed.")
         discard(self.ready.staged)
 
-    def _hold(self, also: Mapping[str, str]) -> None:
-        """Keep retention away from the sets that a rollback of this release may restore, and from others."""
-        self.sets.hold({**also, **releases.sets_to_return(self.releases.listing(), self.release)})
-
     # Afterwards
 
     def _pruned(self) -> list[str]:
         try:
-            self._hold(also={})
             return self._prune()
         except DockerVpsError as error:  # the release is live all the same
             self.cautions.append(f"Old releases could not be removed: {error.message}")

@@ -490,7 +490,8 @@ class _Gathering:
             )
         port = port_of(params.url)
         for each in self.engine.all_containers():
-            inner = [ports["PrivatePort"] for ports in each.get("Ports") or () if ports.get("PublicPort") == port]
+            rows = [(row.get("PublicPort"), row.get("Type"), row["PrivatePort"]) for row in each.get("Ports") or ()]
+            inner = [private for public, kind, private in rows if (public, kind) == (port, "tcp")]
             if inner:
                 pid = int(self.engine.container(each["Id"])["State"]["Pid"])
                 return self.world.host.connections(pid, inner[0])

@@ -103,7 +103,7 @@ class Examiner:
             DockerVpsError: it is no readable database, or locked for longer than ``wait`` seconds.
         """
         about = sqlite.header(path)
-        return self._facts(path, about.wal, about.version, 0.0, live, wait, limits)
+        return self._facts(path, about.wal, sqlite.writer(path, about), 0.0, live, wait, limits)
 
     def _facts(
         self,

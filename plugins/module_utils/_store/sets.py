@@ -44,7 +44,7 @@ LOCK = ".lock"
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
 REMOVED = ".removed-"
-HOLDS = ".holds.json"
+HOLDS = ".holds-{}.json"  # by application
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
 
@@ -126,6 +126,7 @@ class Sets:
 
     def __init__(self, directory: str, app: str) -> None:
         self.directory, self.app = directory, app
+        self._holds = os.path.join(directory, HOLDS.format(app))
 
     def prepare(self) -> None:
         """Make the directory, for its owner only.
@@ -196,12 +197,12 @@ class Sets:
             reasons: by the timestamps of the sets, as in "the data before release 20260131-020000".
         """
         if os.path.isdir(self.directory) and reasons != self.holds():
-            replace(os.path.join(self.directory, HOLDS), own(json.dumps(reasons, sort_keys=True) + "\n"))
+            replace(self._holds, own(json.dumps(reasons, sort_keys=True) + "\n"))
 
     def holds(self) -> Dict[str, str]:
         """Return what ``hold`` was told last; nothing when that cannot be read."""
         with contextlib.suppress(DockerVpsError, ValueError):
-            kept = read(os.path.join(self.directory, HOLDS), links=False, limit=LARGEST)
+            kept = read(self._holds, links=False, limit=LARGEST)
             found = json.loads(kept.text) if kept else {}
             if isinstance(found, dict):
                 return {set_id: why for set_id, why in found.items() if isinstance(why, str)}

@@ -26,14 +26,15 @@ from urllib.parse import quote
 from .._core.databases import HEADER, LONGEST, MAGIC, belongs, brief
 from .._core.errors import DockerVpsError
 from .._core.remedies import setting
-from .files import refused
+from .files import open_regular, refused
 
 _STEP = 512  # pages; 2 MiB with the usual page size, a few milliseconds
 _PAUSE = 0.001  # seconds between steps, in which the application may commit
 _RETRY = 0.01  # seconds until a lock is tried again
 _RESTARTS = 3  # after so many the copy is finished in one step
-_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 _WAL_MAGIC = b"\x37\x7f\x06"
+_PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
+_FRAMES = 1 << 16  # of a WAL that are looked at, a fraction of a second
 _WRITER = 96  # where a header has the number of the library that last wrote it
 _BUSY, _LOCKED = 5, 6  # https://www.sqlite.org/rescode.html; the names are new in Python 3.11
 # PENDING, RESERVED and SHARED bytes: whoever has them all is alone. https://www.sqlite.org/lockingv3.html
@@ -97,6 +98,7 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
         DockerVpsError: it cannot be copied; the target is not there then.
     """
     about = header(live)
+    wrote = writer(live, about)
     with _made(target, about) as descriptor:
         steps = _Steps(wait, pause, time.monotonic())
         with opened(live, about, wait) as source, connected(target, "mode=rw") as copied:
@@ -109,8 +111,8 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
             except _Unrecovered:
                 source.backup(copied, pages=-1, progress=steps, sleep=0)
         # Nothing in SQLite depends on it: https://www.sqlite.org/fileformat2.html#write_library_version_number
-        os.pwrite(descriptor, about.version.to_bytes(4, "big"), _WRITER)
-    return Copied(about.wal, about.version, 0.0 if about.wal else steps.lock_seconds)
+        os.pwrite(descriptor, wrote.to_bytes(4, "big"), _WRITER)
+    return Copied(about.wal, wrote, 0.0 if about.wal else steps.lock_seconds)
 
 
 def recover_crash(path: str) -> None:
@@ -256,7 +258,7 @@ def header(path: str) -> Header:
         DockerVpsError: it cannot be read, or does not begin as a database does.
     """
     try:
-        descriptor = os.open(path, _LOOK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             status, start = os.fstat(descriptor), os.pread(descriptor, HEADER, 0)
         finally:
@@ -268,29 +270,44 @@ def header(path: str) -> Header:
             f"{path} does not begin as an SQLite 3 database does: it is empty, encrypted or damaged. "
             "Restore it, or leave it out."
         )
-    wal, version = start[19] == 2, int.from_bytes(start[_WRITER : _WRITER + 4], "big")
-    return Header(wal, (_writer_in_wal(path + "-wal") if wal else 0) or version, status)
+    return Header(wal=start[19] == 2, version=int.from_bytes(start[_WRITER : _WRITER + 4], "big"), stat=status)
+
+
+def writer(path: str, about: Header) -> int:
+    """Return the number of the library that last wrote the first page, be that in the WAL; 0 when it is unknown."""
+    return (_writer_in_wal(path + "-wal") if about.wal else 0) or about.version
 
 
 def _writer_in_wal(path: str) -> int:
-    """Return by its number the library that wrote the first page that is only in a WAL as yet; 0 when none is there.
+    """Return the number in the first page as the last commit in a WAL has it; 0 when it does not have that page.
 
     https://www.sqlite.org/fileformat2.html#walformat: 32 bytes, and before each page 24, all of which have the salts of
-    the WAL as it is used now. What follows the last commit does not count.
+    the WAL as it is used now. A WAL that is no such thing, is very long, or is begun anew meanwhile, tells nothing.
     """
-    with contextlib.suppress(OSError), os.fdopen(os.open(path, _LOOK), "rb", buffering=0) as wal:
-        start = wal.read(32)
-        if len(start) < 32 or start[:3] != _WAL_MAGIC:
+    with contextlib.suppress(OSError), open_regular(path) as wal:
+
+        def read(size: int, at: int) -> bytes:
+            return os.pread(wal.fileno(), size, at)
+
+        start = read(32, 0)
+        size, salts, at = int.from_bytes(start[8:12], "big"), start[16:24], len(start)
+        if start[:3] != _WAL_MAGIC or size not in _PAGE_SIZES:
             return 0
-        size, salts = int.from_bytes(start[8:12], "big"), start[16:24]
-        at, seen, found = len(start), 0, 0
-        while wal.seek(at) and len(frame := wal.read(24)) == 24 and frame[8:16] == salts:
-            page, commits = (int.from_bytes(frame[i : i + 4], "big") for i in (0, 4))
-            seen = at + len(frame) if page == 1 else seen
-            found = seen if commits else found
+        seen, committed = (0, b""), (0, b"")
+        for _number in range(_FRAMES):
+            frame = read(24, at)
+            page, commits = (int.from_bytes(frame[place : place + 4], "big") for place in (0, 4))
+            if len(frame) < 24 or frame[8:16] != salts or not page:
+                break
+            seen = (at, frame) if page == 1 else seen
+            committed = seen if commits else committed
             at += len(frame) + size
-        wal.seek(found + _WRITER)
-        return int.from_bytes(wal.read(4), "big") if found else 0
+        else:
+            return 0
+        at, frame = committed
+        number = int.from_bytes(read(4, at + len(frame) + _WRITER), "big")
+        if at and (read(len(start), 0), read(len(frame), at)) == (start, frame):
+            return number
     return 0
 
 
@@ -364,7 +381,7 @@ def fits(path: str) -> bool:
 def beginning(path: str, length: int) -> bytes:
     """Return the first bytes of a file; none when it cannot be read."""
     try:
-        descriptor = os.open(path, _LOOK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return b""
     try:

@@ -43,7 +43,7 @@ def test_no_limits() -> None:
         "memory/memory.limit_in_bytes": "9223372036854771712\n",
         "memory/memory.usage_in_bytes": "20\n",
         "memory/memory.stat": "total_inactive_file 50\n",
-        "memory/memory.oom_control": "oom_kill 0\n",
+        "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\n",
         "cpu/cpu.cfs_quota_us": "-1\n",
         "cpu/cpu.cfs_period_us": "100000\n",
         "cpuacct/cpuacct.usage": "0\n",

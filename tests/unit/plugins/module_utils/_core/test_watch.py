@@ -226,6 +226,10 @@ def test_many_visitors_count_when_they_are_there_at_three_looks() -> None:
     assert ids(at(2, connections=49), before) == ids(at(2, connections=NOT), before) == {}
     assert ids(at(1, connections=70), history(at(0, connections=90))) == {}
     assert ids(at(2, connections=70), history(at(0, connections=NOT), at(1, connections=60))) == {}
+    between = history(at(0, connections=90), at(1, connections=60), at(2, connections=NOT))
+    assert ids(at(3, connections=70), between) == {"connections-many": INFO}, (
+        "what was not looked at counts for nothing"
+    )
     assert ids(at(2, connections=70), before, replace(LIMITS, connections=0)) == {}
 
 

@@ -27,6 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.progress_file import new_name, reported
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import LOG
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import HOLDS
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import (
     APP,
@@ -804,3 +805,40 @@ def test_the_env_file_stays_while_another_release_is_at_work(site: Site, monkeyp
     with site.releases.lock("another release", 0.0), pytest.raises(Locked):
         site.deploy("shop:2")
     assert "of shop:2" in Path(site.releases.live[".env.production"]).read_text()
+
+
+def test_a_backup_that_was_removed_before_it_was_held_is_told_and_nothing_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    site.deploy("shop:1")
+    before, lock = site.state(), site.sets.lock
+
+    def locked(what: str, wait: float = 0.0) -> Any:
+        if what == "a release":  # just before it, somebody else prunes
+            site.sets.remove(site.sets.listing().sets)
+        return lock(what, wait)
+
+    monkeypatch.setattr(site.sets, "lock", locked)
+    with pytest.raises(
+        DockerVpsError, match="The backup set .* another run has removed it meanwhile. Nothing was changed"
+    ):
+        site.deploy("shop:2", backup=site.backing_up())
+    monkeypatch.undo()
+    assert site.state() == before
+    assert site.deploy("shop:2", backup=site.backing_up())["changed"]
+
+
+def test_a_hold_that_cannot_be_written_is_a_caution_and_keeps_no_old_release(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    for number in range(1, 7):
+        site.deploy(f"shop:{number}", backup=site.backing_up())
+    held = Path(site.sets.directory, HOLDS.format("shop"))
+    held.unlink()
+    held.mkdir()  # nothing can take its place
+    result = site.deploy("shop:7", backup=site.backing_up())
+    assert result["pruned"] == ["shop:2"]
+    assert (
+        len([text for text in result["cautions"] if "Retention may remove the set that a rollback restores" in text])
+        == 1
+    )

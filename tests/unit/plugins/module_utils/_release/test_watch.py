@@ -118,7 +118,8 @@ class FakeWatched:
         return [{"ID": "a", "Size": 7, "Shared": False, **used}, {"ID": "b", "Size": 90, "Shared": True, **used}]
 
     def all_containers(self) -> Sequence[dict[str, Any]]:
-        ports = [{"PrivatePort": 80, "PublicPort": 8080}, {"PrivatePort": 8443, "PublicPort": 443}]
+        rows = [(80, 8080, "tcp"), (8444, 443, "udp"), (8443, 443, "tcp")]
+        ports = [{"PrivatePort": inner, "PublicPort": outer, "Type": kind} for inner, outer, kind in rows]
         return [{"Id": "A0", "Ports": None}, *([{"Id": "W1", "Ports": ports}] if self.proxy else [])]
 
     def connections(self, pid: int, port: int) -> int:

@@ -157,7 +157,9 @@ def test_what_is_held_is_remembered_until_something_else_is(sets: Sets) -> None:
     publish(sets, SET_ID)
     sets.hold({SET_ID: "the data before release 20260131-030000"})
     assert sets.holds() == sets.held([]) == {SET_ID: "the data before release 20260131-030000"}
-    assert os.stat(os.path.join(sets.directory, HOLDS)).st_mode & 0o777 == 0o600
+    assert os.stat(os.path.join(sets.directory, HOLDS.format("shop"))).st_mode & 0o777 == 0o600
+    Sets(sets.directory, "blog").hold({SET_ID: "another's"})
+    assert sets.holds() == {SET_ID: "the data before release 20260131-030000"}
     assert (set_ids(sets), sets.listing().unreadable, sets.listing().orphaned) == ([SET_ID], [], [])
     lost = replace(manifest_of(LATER), losses=("Gone.",), lost_since=(SET_ID,))
     assert sets.held([lost]) == {SET_ID: f"the last before a loss that set {LATER} tells of"}
@@ -168,7 +170,7 @@ def test_what_is_held_is_remembered_until_something_else_is(sets: Sets) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"20260131-020000": 1}'])
 def test_holds_that_cannot_be_read_hold_nothing(sets: Sets, text: str) -> None:
     sets.prepare()
-    Path(sets.directory, HOLDS).write_text(text)
+    Path(sets.directory, HOLDS.format("shop")).write_text(text)
     assert sets.holds() == {}
 
 

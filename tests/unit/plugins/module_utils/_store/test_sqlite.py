@@ -13,6 +13,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.database
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import DatabaseFacts, Examiner
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import header, names, rows
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
 MODES = ("wal", "delete")
@@ -378,18 +379,74 @@ def test_the_library_that_wrote_last_is_seen_before_its_wal_is_written_back(app:
         connection.execute("BEGIN")
         connection.executemany("INSERT INTO filler VALUES (zeroblob(9000))", [()] * 99)
         assert wal.stat().st_size > 100_000
-        assert header(str(live)).version == 3045001, "it is not committed"
+        assert wrote(live) == 3045001, "it is not committed"
         connection.execute("COMMIT")
-        newest = header(str(live)).version
+        newest = wrote(live)
         assert newest == int("{:d}{:03d}{:03d}".format(*sqlite3.sqlite_version_info))
         copy(str(live), str(tmp_path / "copy"))
         assert (tmp_path / "copy").read_bytes()[96:100] == newest.to_bytes(4, "big")
-        for length in (0, 31, 40, 5000):
-            (app / "other.db").write_bytes(live.read_bytes())
-            (app / "other.db-wal").write_bytes(wal.read_bytes()[:length])
-            assert header(str(app / "other.db")).version == 3045001
-        (app / "other.db-wal").write_bytes(b"x" * 5000)
-        assert header(str(app / "other.db")).version == 3045001
+        kept = wal.read_bytes()
+        shutil.copy(live, app / "other.db")
+    for content in (*(kept[:length] for length in (0, 31, 40, 5000)), b"x" * 5000):
+        (app / "other.db-wal").write_bytes(content)
+        assert wrote(app / "other.db") == 3045001
+
+
+def wrote(path: Path) -> int:
+    return sqlite.writer(str(path), sqlite.header(str(path)))
+
+
+def frames(*pages: tuple[int, int, int], salts: bytes = b"saltsalt", size: int = 512) -> bytes:
+    """Return a WAL of pages, each with its number, how many the database has when it commits, and a library."""
+    start = struct.pack(">4I", 0x377F0682, 3007000, size, 0) + salts + bytes(8)
+    made = [(struct.pack(">2I", page, commits) + salts + bytes(8), library) for page, commits, library in pages]
+    return start + b"".join(head + bytes(96) + struct.pack(">I", library) + bytes(412) for head, library in made)
+
+
+@pytest.mark.parametrize(
+    ("wal", "found"),
+    [
+        (frames((1, 2, 3051003)), 3051003),
+        (frames((1, 2, 3051003), (2, 2, 1), (1, 0, 3008000)), 3051003),
+        (frames((1, 0, 3051003), (2, 2, 1)), 3051003),
+        (frames((1, 0, 3051003), (2, 0, 1)), 0),
+        (frames((2, 2, 1)), 0),
+        (frames((1, 2, 3051003)) + frames((1, 2, 3008000), salts=b"others'!")[32:], 3051003),
+        (frames((0, 2, 1), (1, 2, 3051003)), 0),
+        (frames((1, 2, 3051003), size=0), 0),
+        (frames((1, 2, 3051003), size=513), 0),
+        (frames((1, 2, 3051003))[:50], 0),
+    ],
+    ids=["one", "later", "commit", "none", "other", "before", "zero", "size", "odd", "cut"],
+)
+def test_what_a_wal_tells_of_the_first_page(tmp_path: Path, wal: bytes, found: int) -> None:
+    path = tmp_path / "x-wal"
+    path.write_bytes(wal)
+    assert sqlite._writer_in_wal(str(path)) == found
+
+
+def test_a_wal_that_is_too_long_or_is_no_file_or_begins_anew_meanwhile_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x-wal"
+    path.write_bytes(frames((1, 2, 3051003), (2, 2, 1)))
+    monkeypatch.setattr(sqlite, "_FRAMES", 2)
+    assert sqlite._writer_in_wal(str(path)) == 0
+    monkeypatch.setattr(sqlite, "_FRAMES", 3)
+    assert sqlite._writer_in_wal(str(path)) == 3051003
+    read = os.pread
+
+    def begun_anew(descriptor: int, size: int, at: int) -> bytes:
+        if size == 4:
+            path.write_bytes(frames((7, 7, 3008000), salts=b"others'!"))
+        return read(descriptor, size, at)
+
+    monkeypatch.setattr(os, "pread", begun_anew)
+    assert sqlite._writer_in_wal(str(path)) == 0
+    path.unlink()
+    os.mkfifo(path)
+    with open(os.open(path, os.O_RDWR), "rb"):
+        assert sqlite._writer_in_wal(str(path)) == 0
 
 
 def test_the_copy_is_private_while_it_is_made(app: Path, tmp_path: Path) -> None:
