@@ -126,7 +126,6 @@ class Sets:
 
     def __init__(self, directory: str, app: str) -> None:
         self.directory, self.app = directory, app
-        self._holds = os.path.join(directory, HOLDS.format(app))
 
     def prepare(self) -> None:
         """Make the directory, for its owner only.
@@ -211,6 +210,10 @@ class Sets:
     def held(self, manifests: Iterable[Manifest]) -> Dict[str, str]:
         """Return by the timestamps of sets why they stay whatever the rules say: for a loss, or for a rollback."""
         return {**self.holds(), **held_back(manifests)}
+
+    @property
+    def _holds(self) -> str:
+        return os.path.join(self.directory, HOLDS.format(self.app))
 
     def find(self, which: str, now: datetime) -> BackupSet:
         """Return a set by ``latest``, its timestamp, or the path of its manifest or of one of its archives.
