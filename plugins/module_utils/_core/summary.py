@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from .secrets import password_in
+from .secrets import shown
 from .text import counted
 
 _KILLED = 137  # 128 + SIGKILL, as an exit code
@@ -102,7 +102,7 @@ def schedule(
     return [
         f"{what}: {', '.join(changed)}." if changed else "Nothing had to be changed.",
         *(f"{by} runs {job} {_when(when, next_runs.get(job, ''))}." for job, when in jobs.items()),
-        *(() if jobs else ("Nothing is scheduled on this host.",)),
+        *(() if jobs else ("Nothing of this application is scheduled on this host.",)),
         *((_kept(keep), _copied(repository)) if "backup" in jobs else ()),
     ]
 
@@ -127,9 +127,7 @@ def _kept(keep: Mapping[str, int]) -> str:
 def _copied(repository: str) -> str:
     if not repository:
         return "Off-site: nothing is copied, so the sets are lost with this host."
-    password = password_in(repository)
-    shown = repository.replace(f":{password}@", ":***@") if password else repository
-    return f"Off-site: copies go to {shown}."
+    return f"Off-site: copies go to {shown(repository)}."
 
 
 def _next(then: str, check_mode: bool) -> str:

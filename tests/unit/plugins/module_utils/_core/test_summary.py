@@ -132,7 +132,7 @@ def test_what_a_host_does_by_itself() -> None:
     ]
     assert scheduled({}, changed=["docker-vps"], check_mode=True) == [
         "Would be changed: docker-vps.",
-        "Nothing is scheduled on this host.",
+        "Nothing of this application is scheduled on this host.",
     ]
 
 
@@ -146,3 +146,5 @@ def test_what_is_kept_and_copied(keep: dict[str, int], kept: str) -> None:
     ]
     (copied,) = scheduled({"backup": "daily"}, repository="sftp:b@example.com:/srv/restic")[3:]
     assert copied == "Off-site: copies go to sftp:b@example.com:/srv/restic."
+    (copied,) = scheduled({"backup": "daily"}, repository="rest:https://u:pa/s#s@example.com/x")[3:]
+    assert copied == "Off-site: copies go to rest:https://u:***@example.com/x."
