@@ -72,7 +72,7 @@ CONTAINER: dict[str, Any] = {
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7", "IPAddress": "172.18.0.2"}}},
 }
 PROXY: dict[str, Any] = {
-    "State": {"Status": "running", "Running": True, "Paused": False, "StartedAt": "2027-01-15T05:00:00Z"},
+    "State": {"Status": "running", "Running": True, "Paused": False, "Pid": 50, "StartedAt": "2027-01-15T05:00:00Z"},
     "HostConfig": {"NetworkMode": "bridge"},
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7"}}},
 }

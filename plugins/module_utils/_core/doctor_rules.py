@@ -326,16 +326,21 @@ def _network_alias(
         raise CannotTell("somebody is at work")
     names, own = {wanted.container, *wanted.aliases}, container["Id"] if container else ""
     for other in others:
-        place = (other["NetworkSettings"].get("Networks") or {}).get(wanted.network)
-        both = names.intersection((place or {}).get("Aliases") or ())
+        name = str(other["Name"]).lstrip("/")
+        both = names.intersection(_answers_to(name, other, wanted.network))
         if both and other["State"]["Running"] and other["Id"] != own:
-            name = str(other["Name"]).lstrip("/")
             return Found(
                 f"{name} answers to {listed(sorted(both))} on {wanted.network} as well, so visitors may get that",
                 "See what it is, and remove it if nobody needs it; this takes it from the network.",
                 _quoted("docker", "network", "disconnect", wanted.network, name),
             )
     return None
+
+
+def _answers_to(name: str, container: Json, network: str) -> Sequence[str]:
+    """Return the names by which a container is found on a network; engines before 25.0 do not tell all of them."""
+    place = (container["NetworkSettings"].get("Networks") or {}).get(network)
+    return [] if place is None else place.get("DNSNames") or [name, *(place.get("Aliases") or ())]
 
 
 def _mounts(container: Optional[Json]) -> Mapping[str, Json]:

@@ -114,6 +114,18 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "copy answers to shop-app on proxy as well",
         "docker network disconnect proxy copy",
     ),
+    (
+        "network-alias",
+        {"others": [{**COPY, "Name": "/shop", "NetworkSettings": {"Networks": {"proxy": {"Aliases": None}}}}]},
+        "shop answers to shop on proxy as well",
+        "docker network disconnect proxy shop",
+    ),
+    (
+        "network-alias",
+        {"others": [{**COPY, "NetworkSettings": {"Networks": {"proxy": {"DNSNames": ["copy", "shop"]}}}}]},
+        "copy answers to shop on proxy as well",
+        "docker network disconnect proxy copy",
+    ),
     ("volume-missing", {"volumes": {"shop-db": None}}, "no volume shop-db", "⟦play restore⟧"),
     ("volume-unmounted", {"container": container(Mounts=MOUNTS[1:])}, "without shop-db at /data", "⟦play start⟧"),
     ("volume-elsewhere", {"container": mounted(Destination="/app/data")}, "at /app/data instead", "⟦play start⟧"),
