@@ -88,7 +88,11 @@ GOOD, BAD_GATEWAY = Visit(None, "", "192.0.2.1", 200), Visit(Leg.PROXY, "answers
 WELL: dict[str, Any] = {
     "wanted": WANTED,
     "now": NOW,
-    "engine": {"ServerVersion": "26.1.5", "Architecture": "x86_64"},
+    "engine": {
+        "ServerVersion": "26.1.5",
+        "Architecture": "x86_64",
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
+    },
     "compose": "2.26.1",
     "container": CONTAINER,
     "image": {"Architecture": "amd64", "RepoTags": ["shop-app:2"]},

@@ -62,7 +62,7 @@ class Clinic:
         if not self.answers:
             raise EngineUnreachable("No Docker engine answers at unix:///e: nothing listens there.")
         root = str(self.place)
-        return {"ServerVersion": "26.1.5", "DockerRootDir": root, "Architecture": "x86_64"}
+        return {"ServerVersion": "26.1.5", "DockerRootDir": root, "Architecture": "x86_64", "SecurityOptions": None}
 
     def connect(self) -> Any:
         self.info()
