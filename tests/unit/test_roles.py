@@ -244,6 +244,31 @@ def made(name: str, given: Mapping[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
+        ({}, {"web-1", "example.com"}),
+        ({"ansible_host": "192.0.2.1", "docker_vps_build_on": "controller"}, {"web-1", "192.0.2.1", "example.com"}),
+        ({"docker_vps_build_on": "elsewhere"}, {"web-1", "elsewhere", "example.com"}),
+        ({"docker_vps_build_on": "builder"}, {"web-1", "builder", "build.example.net", "example.com"}),
+        (
+            {"docker_vps_domains": ["*.example.org"], "docker_vps_watch_time_server": "time"},
+            {"web-1", "example.org", "time"},
+        ),
+        ({"docker_vps_backup_offsite_repository": "rest:https://u:p@kept:8000/x"}, {"web-1", "example.com", "kept"}),
+        ({"docker_vps_backup_offsite_repository": "sftp:u@kept:/srv/x"}, {"web-1", "example.com", "kept"}),
+        ({"docker_vps_backup_offsite_repository": "s3:https://kept/x"}, {"web-1", "example.com", "kept"}),
+        ({"docker_vps_backup_offsite_repository": "/srv/x"}, {"web-1", "example.com"}),
+    ],
+)
+def test_a_report_for_strangers_names_no_machine(given: Mapping[str, Any], expected: set[str]) -> None:
+    host = {"inventory_hostname": "web-1", "hostvars": {"builder": {"ansible_host": "build.example.net"}}}
+    site = {"docker_vps_server_url": "https://example.com"}
+    assert (
+        set(made("__stack_private_names", {**role_file("stack", "vars/main.yml"), **host, **site, **given})) == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
         ({}, {}),
         ({"docker_vps_env": {"NEXT_PUBLIC_A": "a", "TOKEN": "secret", "X_NEXT_PUBLIC_B": "b"}}, {"NEXT_PUBLIC_A": "a"}),
         ({"docker_vps_env": {"NEXT_PUBLIC_A": "a"}, "docker_vps_build_args": {"NEXT_PUBLIC_A": "b", "C": "c"}},
