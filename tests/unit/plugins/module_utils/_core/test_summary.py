@@ -104,6 +104,9 @@ def test_a_play_ends_with_what_it_did_how_long_that_took_and_what_is_next() -> N
     assert summary.closing(["A set was made.", ""], phases, 13.4, then, False) == [*ended, f"Next: {then}."]
     assert summary.closing(["A set was made."], phases, 13.4, then, True) == [*ended, IN_EARNEST]
     assert summary.closing(["A set was made."], phases, 13.4, "", False) == ended
+    assert summary.closing(["A set was made."], phases, 13.4, then, False, changes=False)[2:] == [f"Next: {then}."]
+    nothing = "Next: nothing, since without --check nothing would be changed either."
+    assert summary.closing(["A set was made."], phases, 13.4, then, True, changes=False) == [*ended, nothing]
 
 
 JOBS = {"backup": "*-*-* 02:00:00 UTC", "recover": ""}
