@@ -38,6 +38,10 @@ options:
     description: Whether the play was a dry run, after which the same play in earnest is useful next.
     type: bool
     required: true
+  changes:
+    description: Whether the play changed anything, or would in earnest, as far as that is known.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""

@@ -72,11 +72,13 @@ def test_stop_and_start(app: App) -> None:
         again = app.playbook("stop", *arguments).succeeded()
         assert again.recap["changed"] == 0
         assert f"{app.container} does not run; its last exit code is 0" in again.text
+    assert "Next: nothing, since without --check nothing would be changed either." in again.text
     assert state(app) == was
 
     dry_run = app.playbook("start", "--check").succeeded()
     assert dry_run.recap["changed"] == 1
     assert "would be started" in dry_run.text
+    assert "Next: the same without --check does it." in dry_run.text
     assert state(app) == was
 
     started = app.playbook("start").succeeded()

@@ -72,7 +72,7 @@ CONTAINER: dict[str, Any] = {
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7", "IPAddress": "172.18.0.2"}}},
 }
 PROXY: dict[str, Any] = {
-    "State": {"Status": "running", "Running": True, "Paused": False, "StartedAt": "2027-01-15T05:00:00Z"},
+    "State": {"Status": "running", "Running": True, "Paused": False, "Pid": 50, "StartedAt": "2027-01-15T05:00:00Z"},
     "HostConfig": {"NetworkMode": "bridge"},
     "NetworkSettings": {"Networks": {"proxy": {"NetworkID": "4e7"}}},
 }
@@ -88,7 +88,11 @@ GOOD, BAD_GATEWAY = Visit(None, "", "192.0.2.1", 200), Visit(Leg.PROXY, "answers
 WELL: dict[str, Any] = {
     "wanted": WANTED,
     "now": NOW,
-    "engine": {"ServerVersion": "26.1.5", "Architecture": "x86_64"},
+    "engine": {
+        "ServerVersion": "26.1.5",
+        "Architecture": "x86_64",
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
+    },
     "compose": "2.26.1",
     "container": CONTAINER,
     "image": {"Architecture": "amd64", "RepoTags": ["shop-app:2"]},

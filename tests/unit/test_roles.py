@@ -241,6 +241,150 @@ def made(name: str, given: Mapping[str, Any]) -> Any:
     return Templar(DataLoader(), variables=trusted).template(trusted[name])
 
 
+def told(role: str, name: str, check_mode: bool, **given: Any) -> str:
+    """Return what a role says in the end; ``given`` are results of tasks and variables."""
+    return str(made(name, {**role_file(role, "vars/main.yml"), "ansible_check_mode": check_mode, **given}))
+
+
+CHANGED, SAME = {"changed": True}, {"changed": False}
+SITE = {"docker_vps_reverse_proxy": "caddy", "docker_vps_domains": ["a.example"]}
+ABSENT = {**SITE, "docker_vps_reverse_proxy_state": "site_absent"}
+
+
+@pytest.mark.parametrize(
+    ("role", "given", "done", "dry_run"),
+    [
+        ("firewall", {"docker_vps_firewall": "absent", "__firewall_result": CHANGED},
+         "Firewall: none of ours.", "Firewall: ours would be removed."),
+        ("firewall", {"docker_vps_firewall": "absent", "__firewall_result": SAME},
+         "Firewall: none of ours, as before.", "Firewall: none of ours, as before."),
+        ("firewall", {"__firewall_result": {**CHANGED, "ssh_ports": [22]}},
+         "Firewall: open to other hosts are 22/tcp for SSH, 80/tcp, 443/tcp, 443/udp.",
+         "Firewall: open to other hosts would be 22/tcp for SSH, 80/tcp, 443/tcp, 443/udp."),
+        ("reverse_proxy", {**ABSENT, "__reverse_proxy_done": {**CHANGED, "action": "reloaded"}},
+         "Reverse proxy: caddy no longer serves a.example (reloaded).",
+         "Reverse proxy: caddy would no longer serve a.example (would be reloaded)."),
+        ("reverse_proxy", {**ABSENT, "__reverse_proxy_done": {**SAME, "action": ""}},
+         "Reverse proxy: caddy no longer serves a.example, as before.",
+         "Reverse proxy: caddy no longer serves a.example, as before."),
+        ("reverse_proxy", {**SITE, "__reverse_proxy_done": {**CHANGED, "action": "started"}},
+         "Reverse proxy: caddy serves a.example (started).",
+         "Reverse proxy: caddy would serve a.example (would be started)."),
+        ("reverse_proxy", {**SITE, "__reverse_proxy_done": {**SAME, "action": ""}},
+         "Reverse proxy: caddy serves a.example, as before.", "Reverse proxy: caddy serves a.example, as before."),
+    ],
+)  # fmt: skip
+def test_a_dry_run_says_what_would_be(role: str, given: dict[str, Any], done: str, dry_run: str) -> None:
+    assert told(role, f"{role}_summary", check_mode=False, **given) == done
+    assert told(role, f"{role}_summary", check_mode=True, **given) == dry_run
+
+
+ENGINE: dict[str, Any] = {
+    "__engine_lacks": {"packages": [], "engine_version": "26.1.5", "compose_version": "2.26", "buildx_version": "0.13"},
+    "__engine_memory": {"content": "U3dhcFRvdGFsOiAwIGtC"},  # SwapTotal: 0 kB
+    "docker_vps_deploy_user": "deploy",
+    **{
+        f"__engine_{task}": {"skipped": True, **SAME}
+        for task in (
+            "installed",
+            "configured",
+            "source",
+            "started",
+            "upgrades",
+            "clock",
+            "user",
+            "key_place",
+            "keys",
+            "sudo",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "Docker 26.1.5, Compose 2.26 and Buildx 0.13 are there as before"),
+        ({"__engine_started": CHANGED}, "set up docker.service"),
+        ({"docker_vps_swap_size": "2G"}, "set up 2G of swap in /swapfile"),
+        ({"__engine_upgrades": CHANGED, "__engine_clock": CHANGED},
+         "set up security updates, the service that keeps the clock right"),
+        ({"__engine_keys": CHANGED, "__engine_user": CHANGED}, "set up the user deploy"),
+        ({"__engine_sudo": CHANGED}, "set up the user deploy"),
+        ({"__engine_configured": {**CHANGED, "options": ["dns"]}, "__engine_source": CHANGED},
+         "configured dns; set up where apt finds Docker"),
+    ],
+)  # fmt: skip
+def test_whatever_was_set_up_is_told(given: dict[str, Any], expected: str) -> None:
+    assert told("engine", "engine_summary", check_mode=False, **{**ENGINE, **given}) == f"Engine: {expected}."
+    dry_run = expected.replace("configured", "would configure").replace("set up", "would set up")
+    assert told("engine", "engine_summary", check_mode=True, **{**ENGINE, **given}) == f"Engine: {dry_run}."
+    assert told("engine", "engine_changed", check_mode=True, **{**ENGINE, **given}) == str(bool(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "changes"),
+    [
+        ({}, False),
+        ({"__schedule_directories": CHANGED}, True),
+        ({"__schedule_installed": CHANGED}, True),
+        ({"__schedule_removed": {"results": [{**CHANGED, "item": "/x"}]}}, True),
+        ({"__schedule_cron_written": SAME, "__schedule_removed": {"results": [{**SAME, "item": "/x"}]}}, False),
+    ],
+)
+def test_whether_a_schedule_is_another_one(given: dict[str, Any], changes: bool) -> None:
+    assert told("schedule", "schedule_changed", check_mode=True, **given) == str(changes)
+
+
+REPLICA = {f"__replica_{task}": SAME for task in ("place", "host_place", "secrets", "configured", "written", "started")}
+
+
+@pytest.mark.parametrize(
+    ("changed", "done", "dry_run", "changes"),
+    [
+        ((), "runs as before", "runs as before", False),
+        (("place",), "runs as before", "runs as before", True),
+        (("secrets", "started"), "was started", "would be started", True),
+        # A dry run does not ask Compose, to which the old files would be given.
+        (("secrets",), "runs as before", "would be started", True),
+        (("configured",), "runs as before", "would be started", True),
+        (("started",), "was started", "would be started", True),
+    ],
+)
+def test_whatever_makes_the_replication_anew_is_told(
+    changed: tuple[str, ...], done: str, dry_run: str, changes: bool
+) -> None:
+    given = {**REPLICA, "docker_vps_replica_url": "s3://x", **{f"__replica_{task}": CHANGED for task in changed}}
+    assert told("replica", "replica_summary", check_mode=False, **given).startswith(f"Litestream {done}: ")
+    assert told("replica", "replica_summary", check_mode=True, **given).startswith(f"Litestream {dry_run}: ")
+    assert told("replica", "replica_changed", check_mode=True, **given) == str(changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"web-1", "example.com"}),
+        ({"ansible_host": "192.0.2.1", "docker_vps_build_on": "controller"}, {"web-1", "192.0.2.1", "example.com"}),
+        ({"docker_vps_build_on": "elsewhere"}, {"web-1", "elsewhere", "example.com"}),
+        ({"docker_vps_build_on": "builder"}, {"web-1", "builder", "build.example.net", "example.com"}),
+        (
+            {"docker_vps_domains": ["*.example.org"], "docker_vps_watch_time_server": "time"},
+            {"web-1", "example.org", "time"},
+        ),
+        ({"docker_vps_backup_offsite_repository": "rest:https://u:p@kept:8000/x"}, {"web-1", "example.com", "kept"}),
+        ({"docker_vps_backup_offsite_repository": "sftp:u@kept:/srv/x"}, {"web-1", "example.com", "kept"}),
+        ({"docker_vps_backup_offsite_repository": "s3:https://kept/x"}, {"web-1", "example.com", "kept"}),
+        ({"docker_vps_backup_offsite_repository": "/srv/x"}, {"web-1", "example.com"}),
+    ],
+)
+def test_a_report_for_strangers_names_no_machine(given: Mapping[str, Any], expected: set[str]) -> None:
+    host = {"inventory_hostname": "web-1", "hostvars": {"builder": {"ansible_host": "build.example.net"}}}
+    site = {"docker_vps_server_url": "https://example.com"}
+    assert (
+        set(made("__stack_private_names", {**role_file("stack", "vars/main.yml"), **host, **site, **given})) == expected
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from . import environment
 from .audit import CannotTell
+from .audit_engine import options
 from .clock import instant
 from .databases import DAMAGED
 from .deploy_lock import Lock
@@ -326,16 +327,21 @@ def _network_alias(
         raise CannotTell("somebody is at work")
     names, own = {wanted.container, *wanted.aliases}, container["Id"] if container else ""
     for other in others:
-        place = (other["NetworkSettings"].get("Networks") or {}).get(wanted.network)
-        both = names.intersection((place or {}).get("Aliases") or ())
+        name = str(other["Name"]).lstrip("/")
+        both = names.intersection(_answers_to(name, other, wanted.network))
         if both and other["State"]["Running"] and other["Id"] != own:
-            name = str(other["Name"]).lstrip("/")
             return Found(
                 f"{name} answers to {listed(sorted(both))} on {wanted.network} as well, so visitors may get that",
                 "See what it is, and remove it if nobody needs it; this takes it from the network.",
                 _quoted("docker", "network", "disconnect", wanted.network, name),
             )
     return None
+
+
+def _answers_to(name: str, container: Json, network: str) -> Sequence[str]:
+    """Return the names by which a container is found on a network; engines before 25.0 do not tell all of them."""
+    place = (container["NetworkSettings"].get("Networks") or {}).get(network)
+    return [] if place is None else place.get("DNSNames") or [name, *(place.get("Aliases") or ())]
 
 
 def _mounts(container: Optional[Json]) -> Mapping[str, Json]:
@@ -471,48 +477,101 @@ def _data_lost(lost: Sequence[str]) -> Optional[Found]:
     return None
 
 
-def _database_modes(wanted: Wanted, container: Optional[Json], database: DatabaseSeen) -> Optional[Found]:
-    found = _unwritable(container, database.files)
+def _database_modes(wanted: Wanted, engine: Json, container: Optional[Json], database: DatabaseSeen) -> Optional[Found]:
+    found = _unwritable(engine, container, database.files)
     restart = _quoted("docker", "restart", wanted.container)
     return found and replace(found, command=f"{found.command} && {restart}")
 
 
-def _volume_modes(container: Optional[Json], roots: Sequence[FileSeen]) -> Optional[Found]:
+def _volume_modes(engine: Json, container: Optional[Json], roots: Sequence[FileSeen]) -> Optional[Found]:
     written = {mount.get("Source") for mount in _mounts(container).values() if mount.get("RW", True)}
-    return _unwritable(container, [root for root in roots if root.path in written])
+    return _unwritable(engine, container, [root for root in roots if root.path in written])
 
 
-def _unwritable(container: Optional[Json], files: Sequence[FileSeen]) -> Optional[Found]:
-    user, group = _runs_as(_present(container))
-    wrong = [file for file in files if not _may_write(file, user, group)]
+def _unwritable(engine: Json, container: Optional[Json], files: Sequence[FileSeen]) -> Optional[Found]:
+    user = _runs_as(_present(container), engine)
+    verdicts = [(file, _may_write(file, user)) for file in files]
+    wrong = [file for file, may in verdicts if may is False]
     if not wrong:
+        if any(may is None for _file, may in verdicts):
+            raise CannotTell("no numbers say in which groups the application is")
         return None
     paths = [file.path for file in wrong]
-    chown = _quoted("chown", "--no-dereference", f"{user}:{group}", *paths)
+    chown = _quoted("chown", "--no-dereference", str(user), *paths)
     return Found(
         listed([f"{file.path} is of {file.uid}:{file.gid} with mode {file.mode:04o}" for file in wrong]),
-        f"The application is {user}:{group} and must be able to write there.",
+        f"The application is {user} and must be able to write there.",
         f"{chown} && {_quoted('chmod', 'u+rwX', *paths)}",
     )
 
 
-def _runs_as(container: Json) -> Tuple[int, int]:
-    """Return user and group of an application, which an image without an entrypoint of ours chooses itself."""
-    config = container["Config"]
-    if any(_ENTRYPOINT in word for word in config.get("Entrypoint") or ()):
+@dataclass(frozen=True)
+class _User:
+    """As whom an application runs.
+
+    Attributes:
+        group: its own; empty when the image alone knows that.
+        groups: all that are known, its own among them.
+        all_groups: whether it has no others.
+        overrides: whether modes do not count for it (CAP_DAC_OVERRIDE).
+    """
+
+    uid: int
+    group: str
+    groups: Tuple[int, ...]
+    all_groups: bool
+    overrides: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.group}" if self.group else str(self.uid)
+
+
+def _runs_as(container: Json, engine: Json) -> _User:
+    """Return as whom an application runs; an image without an entrypoint of ours chooses that itself."""
+    config, host = container["Config"], container["HostConfig"]
+    _refuse_other_numbers(host, engine)
+    user, _colon, group = re.sub(r"\broot\b", "0", str(config.get("User") or "0")).partition(":")
+    further = [str(each) for each in host.get("GroupAdd") or ()]
+    if user == "0" and any(_ENTRYPOINT in word for word in config.get("Entrypoint") or ()):
         values = _environment(container)
-        user, group = values.get("PUID", ""), values.get("PGID", "")
-    else:
-        user, _colon, group = str(config.get("User") or "").partition(":")
-        group = group or user
-    if not (user.isdigit() and group.isdigit()):
+        user, group, further = values.get("PUID", ""), values.get("PGID") or "-", []  # it gives the others up
+    if not user.isdigit() or not (group or "0").isdigit():
         raise CannotTell("no numbers say as whom the application runs")
-    return int(user), int(group)
+    groups = [each for each in (group, *further) if each]
+    numbers = tuple(int(each) for each in groups if each.isdigit())
+    return _User(int(user), group, numbers, bool(group) and len(numbers) == len(groups), user == "0" and _mighty(host))
 
 
-def _may_write(file: FileSeen, user: int, group: int) -> bool:
-    """Return whether a user may read and write a file, and enter a directory; only the first class that fits counts."""
-    shift = 6 if file.uid == user else 3 if file.gid == group else 0
+def _refuse_other_numbers(host: Json, engine: Json) -> None:
+    remapped = options(engine) & ({"rootless"} if host.get("UsernsMode") == "host" else {"userns", "rootless"})
+    if remapped:
+        raise CannotTell(f"the engine gives users other numbers on the host ({listed(sorted(remapped))})")
+
+
+def _mighty(host: Json) -> bool:
+    """Return whether root in a container writes whatever the modes are, by the order in which engines read these."""
+    added, dropped = (
+        {str(each).upper().replace("CAP_", "") for each in host.get(name) or ()} for name in ("CapAdd", "CapDrop")
+    )
+    if host.get("Privileged") or "ALL" in added:
+        return bool(host.get("Privileged")) or "DAC_OVERRIDE" not in dropped
+    return "DAC_OVERRIDE" in added or not dropped & {"ALL", "DAC_OVERRIDE"}
+
+
+def _may_write(file: FileSeen, user: _User) -> Optional[bool]:
+    """Return whether a user may read and write a file, and enter a directory; None when its groups decide that.
+
+    Only the first class that fits counts.
+    """
+    if user.overrides:
+        return True
+    if file.uid == user.uid or file.gid in user.groups:
+        return _allows(file, 6 if file.uid == user.uid else 3)
+    others = _allows(file, 0)
+    return others if user.all_groups or others == _allows(file, 3) else None
+
+
+def _allows(file: FileSeen, shift: int) -> bool:
     wanted = stat.S_IRWXO if file.directory else stat.S_IROTH | stat.S_IWOTH
     return (file.mode >> shift) & wanted == wanted
 
@@ -925,8 +984,10 @@ RULES: Tuple[Rule, ...] = (
     Rule("data-gone", CRITICAL, "the database", ("wanted", "database", "sets"), _data_gone),
     Rule("data-lost", CRITICAL, "the database against the last backup", ("lost",), _data_lost),
     Rule("disk-readonly", CRITICAL, "the disk", ("database",), _disk_readonly),
-    Rule("database-modes", CRITICAL, "owners and modes", ("wanted", "container", "database"), _database_modes),
-    Rule("volume-modes", WARNING, "owners and modes of the volumes", ("container", "roots"), _volume_modes),
+    Rule(
+        "database-modes", CRITICAL, "owners and modes", ("wanted", "engine", "container", "database"), _database_modes
+    ),
+    Rule("volume-modes", WARNING, "owners and modes of the volumes", ("engine", "container", "roots"), _volume_modes),
     Rule("database-damaged", CRITICAL, "the database", ("database",), _database_damaged),
     Rule("database-locked", CRITICAL, "the database", ("wanted", "container", "database"), _database_locked),
     Rule(

@@ -109,10 +109,9 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
         if len(value) < _WORD and not _NAMED.search(name):
             continue
         found[name] = value
-        password = password_in(value)
-        if password:
-            found[f"{name}, its password"] = password
-            found[f"{name}, its password decoded"] = unquote(password)
+        for reading, password in zip(("", " as far as @"), passwords_in(value)):
+            found[f"{name}, its password{reading}"] = password
+            found[f"{name}, its password{reading} decoded"] = unquote(password)
     return found
 
 
@@ -121,7 +120,37 @@ def sounds_secret(name: str) -> bool:
     return bool(_NAMED.search(name)) and not _PUBLIC.fullmatch(name) and not name.upper().endswith("_FILE")
 
 
+_USER = r"//[^/?#:]*:"
+_PORT = re.compile(r"\d*[/?#]")
+_LOGIN = re.compile(r"(?<=//)[^/\s?#:\[]*:(?:(?!\d*[/?#])[^\s\"]*|[^/\s?#]*)@")
+
+
+def passwords_in(address: str) -> list[str]:
+    """Return what may be the password in an address such as ``https://user:password@host/``.
+
+    By RFC 3986 (3.2) it ends before the first of ``/?#``; people write these into a password as they are, though, so
+    it may as well be all up to the last ``@``.
+    """
+    login = re.search(rf"{_USER}([^/?#]*)@", address)
+    raw = re.search(rf"{_USER}(.*)", address.rpartition("@")[0], re.DOTALL)
+    return list(dict.fromkeys(found[1] for found in (login, raw) if found and found[1]))
+
+
 def password_in(address: str) -> str:
-    """Return the password in an address such as ``https://user:password@host/``, or nothing."""
-    login = re.search(r"//[^/?#@]*?:([^/?#]*)@", address)
-    return login.group(1) if login else ""
+    """Return the password in an address, or nothing; what can be a port is one."""
+    return next((found for found in passwords_in(address) if not _PORT.match(found)), "")
+
+
+def shown(address: str) -> str:
+    """Return an address with ``***`` in the place of a password, which may have any character."""
+    scheme, _slashes, rest = address.partition("//")
+    login, _at, place = rest.rpartition("@")
+    user, colon, _password = login.partition(":")
+    if not colon:
+        return address
+    return f"{scheme}//{'' if re.search('[/?#@]', user) else f'{user}:'}***@{place}"
+
+
+def without_logins(text: str, instead: str = "***") -> str:
+    """Return a text without what stands before the host of its addresses and has a password."""
+    return _LOGIN.sub(f"{instead}@", text)

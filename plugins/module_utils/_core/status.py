@@ -7,12 +7,12 @@ The facts of a host are JSON (see the module app_status_info). What could not be
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from .clock import instant
 from .remedies import play
+from .secrets import without_logins
 from .text import counted, listed, short
 
 Json = Mapping[str, Any]
@@ -32,13 +32,7 @@ WIDTH = 100
 UNKNOWN = "?"
 _UNWRAPPED = 72  # characters of a line with single spaces, at which the output of Ansible as YAML is wrapped
 _LONGEST = 300  # characters of a sentence
-_PASSWORD = re.compile(r"(?<=://)[^/\s?#@]*:[^/\s?#]*@")
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def redacted(text: str) -> str:
-    """Return a text without what stands before the host of an address and has a password."""
-    return _PASSWORD.sub("***@", text)
 
 
 def proof(row: Json, read_at: str) -> str:
@@ -180,7 +174,7 @@ def answer(result: Optional[Json]) -> dict[str, Any]:
         return {"down": "not asked: an earlier task of the play failed there"}
     if "not_looked_at" in result:
         return {key: result[key] for key in _FACTS}
-    why = redacted(" ".join(str(result.get("msg", "no answer")).split())).replace("Task failed: ", "", 1)
+    why = without_logins(" ".join(str(result.get("msg", "no answer")).split())).replace("Task failed: ", "", 1)
     return {"down": short(f"{'unreachable' if result.get('unreachable') else 'failed'}: {why}", _LONGEST)}
 
 

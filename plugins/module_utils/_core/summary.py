@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from .secrets import password_in
+from .secrets import shown
 from .text import counted
 
+_UNCHANGED = "nothing, since without --check nothing would be changed either"
 _KILLED = 137  # 128 + SIGKILL, as an exit code
 
 
@@ -64,7 +65,12 @@ def release(
 
 
 def closing(
-    lines: Sequence[str], phases: Sequence[Mapping[str, Any]], ended: float, then: str, check_mode: bool
+    lines: Sequence[str],
+    phases: Sequence[Mapping[str, Any]],
+    ended: float,
+    then: str,
+    check_mode: bool,
+    changes: bool = True,
 ) -> list[str]:
     """Return the lines that a play ends with: what it did, how long that took, and what is useful next.
 
@@ -73,9 +79,11 @@ def closing(
         phases: the ``name`` of each phase, and ``at``, when it began (seconds since 1970).
         ended: when the last phase ended (seconds since 1970).
         then: a play or a command, and what it does.
+        changes: whether it changed anything, or would, as far as it is known.
     """
     seconds = f"Seconds: {', '.join(_seconds(phases, ended))}"
-    return [*filter(None, lines), seconds, *filter(None, [_next(then, check_mode)])]
+    then = then if changes or not check_mode else _UNCHANGED
+    return [*filter(None, lines), seconds, *filter(None, [_next(then, check_mode and changes)])]
 
 
 def schedule(
@@ -102,7 +110,7 @@ def schedule(
     return [
         f"{what}: {', '.join(changed)}." if changed else "Nothing had to be changed.",
         *(f"{by} runs {job} {_when(when, next_runs.get(job, ''))}." for job, when in jobs.items()),
-        *(() if jobs else ("Nothing is scheduled on this host.",)),
+        *(() if jobs else ("Nothing of this application is scheduled on this host.",)),
         *((_kept(keep), _copied(repository)) if "backup" in jobs else ()),
     ]
 
@@ -127,9 +135,7 @@ def _kept(keep: Mapping[str, int]) -> str:
 def _copied(repository: str) -> str:
     if not repository:
         return "Off-site: nothing is copied, so the sets are lost with this host."
-    password = password_in(repository)
-    shown = repository.replace(f":{password}@", ":***@") if password else repository
-    return f"Off-site: copies go to {shown}."
+    return f"Off-site: copies go to {shown(repository)}."
 
 
 def _next(then: str, check_mode: bool) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from .firewall import INTERFACE
 from .health_check import is_command
 from .remedies import setting
+from .secrets import without_logins
 from .text import short
 
 
@@ -71,7 +72,7 @@ _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _ABSOLUTE = _matches(r"/[^\0:$]*")
 _ARCHIVED = _matches(r"(?=..)[a-zA-Z0-9][a-zA-Z0-9_.]*(-[a-zA-Z0-9_.]+)*")  # as archives are
 _TAKEN = ("db", "media", "database", "manifest")  # by archives, keys of the definition, and the manifest
-_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@|(?<=http:)//[^/@\s]*@|(?<=https:)//[^/@\s]*@")
+_TOKEN = re.compile(r"(?<=http:)//[^/@\s]*@|(?<=https:)//[^/@\s]*@")
 
 _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "port": (_whole(1, 65535), "a port number between 1 and 65535"),
@@ -126,7 +127,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
     "git_url": (
-        lambda value: isinstance(value, str) and not _PASSWORD.search(value),
+        lambda value: isinstance(value, str) and without_password(value) == value,
         f"a git URL without a password or token, which have variables of their own ({setting('git_token')}, "
         f"{setting('git_key')})",
     ),
@@ -178,7 +179,7 @@ NUMBERS = ("cpus", "size", "size_or_auto", "seconds_or_auto")
 
 def without_password(value: str) -> str:
     """Return a string, such as the address of a repository, without the password or token in its addresses."""
-    return _PASSWORD.sub("//(hidden)@", value)
+    return _TOKEN.sub("//(hidden)@", without_logins(value, "(hidden)"))
 
 
 def wrong(

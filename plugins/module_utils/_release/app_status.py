@@ -16,7 +16,7 @@ from .._core.errors import DockerVpsError
 from .._core.health import snapshot
 from .._core.releases import Release, made_of
 from .._core.remedies import play
-from .._core.secrets import Mask, secrets_of
+from .._core.secrets import Mask, secrets_of, without_logins
 from .._engine.watched_host import WatchedHost
 from .._store import files, watch_state
 from .._store.releases import ENVIRONMENT, Releases
@@ -86,7 +86,7 @@ def mask_of(releases: Releases) -> Callable[[str], str]:
     with contextlib.suppress(DockerVpsError):  # what is written down has no secrets; this is for those of others
         kept = files.read(releases.live[ENVIRONMENT])
     mask = Mask(secrets_of(dotenv.parse(kept.text)) if kept else {})
-    return lambda text: status.redacted(mask(text))
+    return lambda text: without_logins(mask(text))
 
 
 class _Look:

@@ -60,7 +60,8 @@ _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who d
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
 """Where the configuration of a proxy may lie in its container, and whether only Nginx has it there."""
-_OTHERS = 50  # containers that are looked at
+_MOST = 50  # containers that are looked at closely
+_RUNNING = ("running", "paused", "restarting")  # states, as the engine's list has them
 
 
 class DoctorEngine(WatchEngine, Protocol):
@@ -234,7 +235,6 @@ class _Looking:
         world = self.world
         of_engine, of_data, asked = (_Once(world.connect) for _thread in range(3))
         container = _Once(lambda: of_engine().container(self.wanted.container))
-        others = _Once(lambda: self._others(of_engine()))
         return [
             [
                 ("engine", lambda: of_engine().info()),
@@ -242,8 +242,8 @@ class _Looking:
                 ("network", lambda: of_engine().network(self.wanted.network)),
                 ("volumes", lambda: {name: of_engine().volume(name) for name in self.wanted.mounts.values()}),
                 ("image", lambda: self._image(of_engine(), container())),
-                ("others", others),
-                ("proxy", lambda: self._proxy(of_engine(), others())),
+                ("others", lambda: self._others(of_engine())),
+                ("proxy", lambda: self._proxy(of_engine())),
             ],
             [
                 ("database", lambda: self._database(of_data())),
@@ -365,12 +365,22 @@ class _Looking:
         return engine.image(name) if name else None
 
     def _others(self, engine: DoctorEngine) -> List[Json]:
-        """Return the containers besides the application, running or not."""
-        seen = [engine.container(each["Id"]) for each in list(engine.all_containers())[:_OTHERS]]
-        return [each for each in seen if each and str(each["Name"]).lstrip("/") != self.wanted.container]
+        """Return the containers that run on the network besides the application."""
+        beside = [
+            each
+            for each in self._short(engine, running=True)
+            if self.wanted.network in ((each.get("NetworkSettings") or {}).get("Networks") or {})
+        ]
+        return _inspected(engine, beside, f"that run on {self.wanted.network}")
 
-    def _proxy(self, engine: DoctorEngine, others: Sequence[Json]) -> Optional[ProxySeen]:
-        name = self.wanted.proxy or self._publisher(others)
+    def _short(self, engine: DoctorEngine, running: bool) -> List[Json]:
+        """Return in short the containers besides the application that run, or that do not."""
+        name = f"/{self.wanted.container}"
+        seen = [each for each in engine.all_containers() if name not in each["Names"]]
+        return [each for each in seen if (each["State"] in _RUNNING) is running]
+
+    def _proxy(self, engine: DoctorEngine) -> Optional[ProxySeen]:
+        name = self.wanted.proxy or self._publisher(engine)
         if not name:
             return None
         inspected = engine.container(name)
@@ -380,12 +390,15 @@ class _Looking:
         nginx = any(only and texts[place] for place, only in _CONFIGS.items())
         return ProxySeen(name, inspected, "\n".join(texts.values()).strip(), nginx)
 
-    def _publisher(self, others: Sequence[Json]) -> str:
-        """Return the container that publishes the port of visitors."""
-        port = str(port_of(self.wanted.url)) if self.wanted.url else "443"
-        for each in others:
+    def _publisher(self, engine: DoctorEngine) -> str:
+        """Return the container that publishes the port of visitors; of one that does not run, the list has no port."""
+        port = port_of(self.wanted.url) if self.wanted.url else 443
+        for each in self._short(engine, running=True):
+            if port in [published.get("PublicPort") for published in each.get("Ports") or ()]:
+                return str(each["Names"][0]).lstrip("/")
+        for each in _inspected(engine, self._short(engine, running=False), "that do not run"):
             bindings = (each.get("HostConfig") or {}).get("PortBindings") or {}
-            if port in [binding.get("HostPort") for several in bindings.values() for binding in several or ()]:
+            if str(port) in [binding.get("HostPort") for several in bindings.values() for binding in several or ()]:
                 return str(each["Name"]).lstrip("/")
         return ""
 
@@ -459,6 +472,13 @@ class _Looking:
         if not server:
             raise CannotTell(f"{setting('watch_time_server')} names no server")
         return self.world.host.clock_offset(server), self.world.host.clock_offset(server)
+
+
+def _inspected(engine: DoctorEngine, short: Sequence[Json], which: str) -> List[Json]:
+    """Return what the engine knows about containers of its list, as far as they are still there."""
+    if len(short) > _MOST:
+        raise CannotTell(f"there are {len(short)} containers {which}, and {_MOST} are looked at")
+    return [each for each in (engine.container(each["Id"]) for each in short) if each]
 
 
 def _fact(ask: Callable[[], Any]) -> Any:

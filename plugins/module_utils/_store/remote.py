@@ -51,7 +51,10 @@ _READ = 1 << 20
 class Repository(Protocol):
     """What is needed of a repository; see restic.py."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What may be shown of its address."""
+        raise NotImplementedError
 
     def snapshots(self) -> Sequence[ResticSnapshot]:
         """Return all that is there."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from typing import IO, Any, Iterable, Iterator, Mapping, Optional, Sequence, Tup
 from urllib.parse import unquote
 
 from .._core.errors import DockerVpsError
-from .._core.secrets import SHORTEST
+from .._core.secrets import SHORTEST, passwords_in, shown
 from .files import unstarted
 from .lock import Locked
 from .restic_output import ABSENT, IN_VAIN, LOCKED, cause, judged, next_step
@@ -31,7 +30,6 @@ PATIENCE = 30.0
 _READ = 1 << 20
 _BATCH = 1000  # snapshots that one command line names: 65 kB of the 2 MB that Linux takes
 _LOOK_AGAIN = 0.5  # seconds, for what a restic that works says meanwhile
-_LOGIN = re.compile(r"(://[^/@:]*:)(.*)@")
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class ResticSnapshot:
 
 
 class Restic:
-    """A repository. ``name`` is what may be shown of its address, ``secrets`` what never may."""
+    """A repository."""
 
     def __init__(
         self,
@@ -64,15 +62,24 @@ class Restic:
         program: str = "restic",
         patience: float = PATIENCE,
     ) -> None:
-        login = _LOGIN.search(repository)
-        hidden = [password, *environment.values(), *((login[2], unquote(login[2])) if login else ())]
-        self.name = _LOGIN.sub(r"\1***@", repository)
-        self.secrets = sorted({secret for secret in hidden if len(secret) >= SHORTEST}, key=len, reverse=True)
+        self._repository, self._access = repository, [password, *environment.values()]
         self._command = [program, *(f"--option={name}={value}" for name, value in options.items())]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESTIC_")}
         access = {"RESTIC_REPOSITORY": repository, "RESTIC_PASSWORD": password}
         self._environment = {**inherited, **environment, **access, "LC_ALL": "C", "TZ": "UTC"}
         self._patience = patience
+
+    @property
+    def name(self) -> str:
+        """What may be shown of the address."""
+        return shown(self._repository)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What may never be shown, the longest first."""
+        logins = passwords_in(self._repository)
+        hidden = {*self._access, *logins, *map(unquote, logins)}
+        return sorted((secret for secret in hidden if len(secret) >= SHORTEST), key=len, reverse=True)
 
     def exists(self) -> bool:
         """Return whether the repository is there and opens with the password.

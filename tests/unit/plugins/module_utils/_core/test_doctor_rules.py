@@ -114,6 +114,18 @@ WRONG: list[tuple[str, Mapping[str, Any], str, str]] = [
         "copy answers to shop-app on proxy as well",
         "docker network disconnect proxy copy",
     ),
+    (
+        "network-alias",
+        {"others": [{**COPY, "Name": "/shop", "NetworkSettings": {"Networks": {"proxy": {"Aliases": None}}}}]},
+        "shop answers to shop on proxy as well",
+        "docker network disconnect proxy shop",
+    ),
+    (
+        "network-alias",
+        {"others": [{**COPY, "NetworkSettings": {"Networks": {"proxy": {"DNSNames": ["copy", "shop"]}}}}]},
+        "copy answers to shop on proxy as well",
+        "docker network disconnect proxy copy",
+    ),
     ("volume-missing", {"volumes": {"shop-db": None}}, "no volume shop-db", "⟦play restore⟧"),
     ("volume-unmounted", {"container": container(Mounts=MOUNTS[1:])}, "without shop-db at /data", "⟦play start⟧"),
     ("volume-elsewhere", {"container": mounted(Destination="/app/data")}, "at /app/data instead", "⟦play start⟧"),
@@ -424,7 +436,63 @@ def test_an_image_that_starts_as_a_user_of_its_own() -> None:
     given = container(Config={"User": "1001", "Entrypoint": ["node"]})
     files = tuple(replace(each, uid=1001, gid=5) for each in FILES)
     assert found_in(container=given, database=replace(DATABASE, files=files), roots=[]) == {}
-    assert "1001:1001" in found_in(container=given)["database-modes"][1]
+    command = found_in(container=given)["database-modes"][1]
+    assert command.startswith("chown --no-dereference 1001 /v/payload.db /v && ")  # whose group the image alone knows
+
+
+ROOT: dict[str, Any] = {"User": "0:0", "Entrypoint": ["node"]}
+
+
+@pytest.mark.parametrize(
+    ("config", "host", "modes"),
+    [
+        (ROOT, {}, "well"),
+        ({**ROOT, "User": "root"}, {}, "well"),
+        ({**ROOT, "User": ""}, {"CapDrop": ["ALL"], "CapAdd": ["CAP_DAC_OVERRIDE"]}, "well"),
+        (ROOT, {"CapDrop": ["ALL"], "Privileged": True}, "well"),
+        (ROOT, {"CapDrop": ["CHOWN"]}, "well"),
+        (ROOT, {"CapDrop": ["NET_RAW"], "CapAdd": ["ALL"]}, "well"),
+        (ROOT, {"CapDrop": ["DAC_OVERRIDE"], "CapAdd": ["ALL"]}, "0:0"),
+        (ROOT, {"CapDrop": ["ALL"]}, "0:0"),
+        (ROOT, {"CapDrop": ["dac_override"]}, "0:0"),
+        ({**ROOT, "User": "1001:1001"}, {"GroupAdd": ["1000"]}, "well"),
+        ({**ROOT, "User": "1001:1001"}, {"GroupAdd": ["5"]}, "1001:1001"),
+        ({**ROOT, "User": "1001:1001"}, {"GroupAdd": ["staff"]}, "no numbers say in which groups the application is"),
+        ({**ROOT, "User": "1001"}, {}, "no numbers say in which groups the application is"),
+        ({**ROOT, "User": "1001:node"}, {}, "no numbers say as whom the application runs"),
+        ({}, {"GroupAdd": ["1000"]}, "1002:1002"),
+        ({"User": "1001:1001"}, {"GroupAdd": ["1000"]}, "well"),
+        ({"User": "1001:1001"}, {}, "1001:1001"),
+    ],
+)
+def test_who_may_write_in_the_volumes(config: dict[str, Any], host: dict[str, Any], modes: str) -> None:
+    """The files are of 1000:1000, whose group may write as well; our entrypoint takes PUID and PGID when it is root."""
+    environment = ["PUID=1002", "PGID=1002"]
+    given = container(Config={"Env": environment, **config}, HostConfig=host)
+    files = (FileSeen("/v/payload.db", 1000, 1000, 0o660), FileSeen("/v", 1000, 1000, 0o770, True))
+    facts = {"container": given, "database": replace(DATABASE, files=files), "roots": [replace(files[1], path="/m")]}
+    found, unseen = judged(RULES, {**WELL, **facts})
+    for rule in ("database-modes", "volume-modes"):
+        (wrong,) = [row for row in found if row.id == rule] or [None]
+        assert (wrong.remedy.split()[3] if wrong else unseen.get(rule, "well")) == modes
+        assert wrong is None or f"chown --no-dereference {modes} " in wrong.command
+
+
+@pytest.mark.parametrize(
+    ("option", "host", "told"),
+    [
+        ("name=userns", {}, False),
+        ("name=rootless", {"UsernsMode": "host"}, False),
+        ("name=userns", {"UsernsMode": "host"}, True),
+    ],
+)
+def test_an_engine_that_gives_users_other_numbers(option: str, host: dict[str, Any], told: bool) -> None:
+    engine = {**WELL["engine"], "SecurityOptions": [option]}
+    given = container(HostConfig=host)
+    found, unseen = judged(RULES, {**WELL, "engine": engine, "container": given})
+    assert found == []
+    reason = unseen.get("database-modes", "")
+    assert reason == ("" if told else f"the engine gives users other numbers on the host ({option.partition('=')[2]})")
 
 
 def test_older_code_on_older_data_and_an_absent_proxy_config() -> None:

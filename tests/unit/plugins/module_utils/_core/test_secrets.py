@@ -14,8 +14,11 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.logs imp
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.secrets import (
     Mask,
     password_in,
+    passwords_in,
     secrets_of,
+    shown,
     sounds_secret,
+    without_logins,
 )
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -111,11 +114,52 @@ def test_the_password_in_an_address_is_a_secret_alone_too() -> None:
         ("https://example.com/a:b@c", ""),
         ("https://user@example.com", ""),
         ("sftp:user@example.com:/srv", ""),
+        ("https://user:pa/ss@example.com/", "pa/ss"),
+        ("https://user:pa#s?@example.com/", "pa#s?"),
+        ("https://us@er:pass@example.com/", "pass"),
+        ("https://example.com:8000/a@b", ""),
+        ("ssh://git@example.com:22/a@b", ""),
+        ("https://user:@example.com", ""),
         ("", ""),
     ],
 )
 def test_where_a_password_stands(address: str, password: str) -> None:
     assert password_in(address) == password
+
+
+@pytest.mark.parametrize(
+    ("address", "safe"),
+    [
+        ("rest:https://u:pa/ss@h/x", "rest:https://u:***@h/x"),
+        ("rest:https://u:pa#s?s@h/x", "rest:https://u:***@h/x"),
+        ("rest:https://u:12/34@h/x", "rest:https://u:***@h/x"),
+        ("https://u:p@s/s@h:8000/x", "https://u:***@h:8000/x"),
+        ("https://us@er:p@h", "https://***@h"),
+        ("https://u@h/x", "https://u@h/x"),
+        ("s3:https://h:9000/bucket", "s3:https://h:9000/bucket"),
+        ("sftp:b@h:/srv", "sftp:b@h:/srv"),
+        ("/srv/restic", "/srv/restic"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(address: str, safe: str) -> None:
+    assert shown(address) == safe
+
+
+def test_a_password_with_raw_delimiters_is_masked_by_itself() -> None:
+    assert passwords_in("postgres://u:p@ss/w#rd@h/x") == ["p", "p@ss/w#rd"]
+    mask = Mask(secrets_of({"DATABASE_URI": "postgres://u:pass@wo/rd%21@h/x"}))
+    assert mask("no pass@wo/rd%21, pass@wo/rd!") == (
+        "no <DATABASE_URI, its password as far as @>, <DATABASE_URI, its password as far as @ decoded>"
+    )
+
+
+def test_logins_are_taken_out_of_a_text() -> None:
+    text = "s3 https://user:pa/s#@host/x ssh://git@host postgres://u:p%40@h:5/x http://h:80/a@b http://[::1]:80/a@b"
+    assert without_logins(text) == (
+        "s3 https://***@host/x ssh://git@host postgres://***@h:5/x http://h:80/a@b http://[::1]:80/a@b"
+    )
+    assert without_logins("rest:https://a:b@c, and ftp://:b@c") == "rest:https://***@c, and ftp://***@c"
+    assert without_logins('{"url": "https://h:x/y", "to": "a@b"}') == '{"url": "https://h:x/y", "to": "a@b"}'
 
 
 @pytest.mark.parametrize(

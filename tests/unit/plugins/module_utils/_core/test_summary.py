@@ -104,6 +104,9 @@ def test_a_play_ends_with_what_it_did_how_long_that_took_and_what_is_next() -> N
     assert summary.closing(["A set was made.", ""], phases, 13.4, then, False) == [*ended, f"Next: {then}."]
     assert summary.closing(["A set was made."], phases, 13.4, then, True) == [*ended, IN_EARNEST]
     assert summary.closing(["A set was made."], phases, 13.4, "", False) == ended
+    assert summary.closing(["A set was made."], phases, 13.4, then, False, changes=False)[2:] == [f"Next: {then}."]
+    nothing = "Next: nothing, since without --check nothing would be changed either."
+    assert summary.closing(["A set was made."], phases, 13.4, then, True, changes=False) == [*ended, nothing]
 
 
 JOBS = {"backup": "*-*-* 02:00:00 UTC", "recover": ""}
@@ -132,7 +135,7 @@ def test_what_a_host_does_by_itself() -> None:
     ]
     assert scheduled({}, changed=["docker-vps"], check_mode=True) == [
         "Would be changed: docker-vps.",
-        "Nothing is scheduled on this host.",
+        "Nothing of this application is scheduled on this host.",
     ]
 
 
@@ -146,3 +149,5 @@ def test_what_is_kept_and_copied(keep: dict[str, int], kept: str) -> None:
     ]
     (copied,) = scheduled({"backup": "daily"}, repository="sftp:b@example.com:/srv/restic")[3:]
     assert copied == "Off-site: copies go to sftp:b@example.com:/srv/restic."
+    (copied,) = scheduled({"backup": "daily"}, repository="rest:https://u:pa/s#s@example.com/x")[3:]
+    assert copied == "Off-site: copies go to rest:https://u:***@example.com/x."

@@ -190,6 +190,8 @@ def test_a_password_in_a_git_url_is_refused_and_not_shown() -> None:
     (sentence,) = wrong({"git_url": ["url"]}, {"url": "https://me:s3cr3t@git.example.com/a.git"}, os.path.isdir)
     assert sentence.startswith("url must be a git URL without a password")
     assert sentence.endswith("but is 'https://(hidden)@git.example.com/a.git'.")
+    (sentence,) = wrong({"git_url": ["url"]}, {"url": "ssh://me:s3/cr3t@git.example.com/a.git"}, os.path.isdir)
+    assert sentence.endswith("but is 'ssh://(hidden)@git.example.com/a.git'.")
 
 
 def test_every_wrong_value_is_told_and_no_other() -> None:

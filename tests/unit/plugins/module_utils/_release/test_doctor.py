@@ -62,7 +62,7 @@ class Clinic:
         if not self.answers:
             raise EngineUnreachable("No Docker engine answers at unix:///e: nothing listens there.")
         root = str(self.place)
-        return {"ServerVersion": "26.1.5", "DockerRootDir": root, "Architecture": "x86_64"}
+        return {"ServerVersion": "26.1.5", "DockerRootDir": root, "Architecture": "x86_64", "SecurityOptions": None}
 
     def connect(self) -> Any:
         self.info()
@@ -72,7 +72,7 @@ class Clinic:
         return self.containers.get(name)
 
     def all_containers(self) -> Any:
-        return [{"Id": name} for name in self.containers]
+        return [_short(name, given) for name, given in self.containers.items()]
 
     def image(self, name: str) -> Any:
         return {"Architecture": "amd64", "Id": name, "RepoTags": [RELEASE.image]}
@@ -151,6 +151,22 @@ class Clinic:
         return self.seen_names
 
 
+def _short(name: str, given: Any) -> dict[str, Any]:
+    """Return what the engine's list says of a container: no aliases, and no ports of one that does not run."""
+    bindings = given["HostConfig"].get("PortBindings") or {} if given["State"]["Running"] else {}
+    return {
+        "Id": name,
+        "Names": [f"/{name}"],
+        "State": given["State"]["Status"],
+        "Ports": [
+            {"PrivatePort": int(port.split("/")[0]), "PublicPort": int(each["HostPort"]), "Type": "tcp"}
+            for port, several in bindings.items()
+            for each in several
+        ],
+        "NetworkSettings": {"Networks": {network: {} for network in given["NetworkSettings"].get("Networks") or {}}},
+    }
+
+
 class Practice:
     """A host with a deployed application."""
 
@@ -200,6 +216,7 @@ class Practice:
         proxy = copy.deepcopy(PROXY)
         return {
             **proxy,
+            "Id": "web",
             "Name": "/web",
             "HostConfig": {"PortBindings": PUBLISHED},
             "State": {**proxy["State"], **state},
@@ -341,6 +358,29 @@ def test_a_proxy_of_a_name_that_has_ended(practice: Practice) -> None:
     assert practice.ids()[0] == ("proxy-stopped", "")
     named = replace(practice.params.wanted, proxy="nobody")
     assert practice.look(wanted=named)["findings"][0]["found"] == "there is no container nobody"
+
+
+def test_another_container_of_a_name_is_found_among_many_that_do_not_matter(practice: Practice) -> None:
+    away = {"Status": "exited", "Running": False}
+    for number in range(60):
+        other = {**practice.web(), "Name": f"/other{number}", "NetworkSettings": {"Networks": {"other": {}}}}
+        practice.clinic.containers[f"other{number}"] = {**other, "HostConfig": {}}
+        practice.clinic.containers[f"old{number}"] = {**practice.web(**away), "Name": f"/old{number}"}
+    practice.clinic.containers["shop"] = {**practice.web(), "Id": "shop", "Name": "/shop", "HostConfig": {}}
+    (found,) = practice.look()["findings"]
+    assert found["id"] == "network-alias"
+    assert found["found"].startswith("shop answers to shop on proxy as well")
+
+
+def test_more_containers_than_are_looked_at_are_no_good_sign(practice: Practice) -> None:
+    practice.clinic.containers.update({f"c{number}": practice.web() for number in range(50)})
+    result = practice.look()
+    assert result["not_looked_at"]["network-alias"] == "there are 51 containers that run on proxy, and 50 are looked at"
+    assert "proxy-stopped" in result["looked_at"]
+    away = practice.web(Status="exited", Running=False)
+    practice.clinic.containers.update({name: away for name in practice.clinic.containers if name != "shop-app"})
+    result = practice.look()
+    assert result["not_looked_at"]["proxy-stopped"].startswith("there are 51 containers that do not run, and 50 are ")
 
 
 def test_the_way_of_visitors_by_address_counts(practice: Practice) -> None:

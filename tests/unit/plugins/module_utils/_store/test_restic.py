@@ -79,6 +79,8 @@ def test_what_may_be_shown(program: FakeProgram) -> None:
     restic = restic_of(program)
     assert restic.name == "rest:https://user:***@backup.example.com:8000/shop"
     assert sorted(restic.secrets) == sorted(SECRETS)  # eu is too short to be one
+    raw = Restic("rest:https://u:pa/ss#w@example.com/shop", "", {}, {})
+    assert (raw.name, raw.secrets) == ("rest:https://u:***@example.com/shop", ["pa/ss#w"])
     for plain in ("sftp:backup@example.com:/srv/x", "s3:https://s3.example.com/bucket", "/srv/restic"):
         assert Restic(plain, "", {}, {}).name == plain
         assert Restic(plain, "", {}, {}).secrets == []
