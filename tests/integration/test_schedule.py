@@ -293,7 +293,7 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     task = {"ansible.builtin.include_role": role, "vars": odd}
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     scheduled.app.play(yaml.safe_dump([{"block": [task], "environment": path}])).succeeded()
-    assert news.read_text().split() == ["daemon-reload", "reenable", "start"]
+    assert news.read_text().split() == ["daemon-reload", "reenable", "start", "list-timers"]
     units = sorted(path.name for path in tmp_path.glob("it-schedule-*"))
     assert units == [
         f"it-schedule-{job}.{kind}"
