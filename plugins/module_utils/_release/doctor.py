@@ -368,16 +368,16 @@ class _Looking:
         """Return the containers that run on the network besides the application."""
         beside = [
             each
-            for each in self._short(engine, running=True)
-            if self.wanted.network in ((each.get("NetworkSettings") or {}).get("Networks") or {})
+            for each in self._beside(engine)
+            if each["State"] in _RUNNING
+            and self.wanted.network in ((each.get("NetworkSettings") or {}).get("Networks") or {})
         ]
         return _inspected(engine, beside, f"that run on {self.wanted.network}")
 
-    def _short(self, engine: DoctorEngine, running: bool) -> List[Json]:
-        """Return in short the containers besides the application that run, or that do not."""
+    def _beside(self, engine: DoctorEngine) -> List[Json]:
+        """Return in short the containers besides the application."""
         name = f"/{self.wanted.container}"
-        seen = [each for each in engine.all_containers() if name not in each["Names"]]
-        return [each for each in seen if (each["State"] in _RUNNING) is running]
+        return [each for each in engine.all_containers() if name not in each["Names"]]
 
     def _proxy(self, engine: DoctorEngine) -> Optional[ProxySeen]:
         name = self.wanted.proxy or self._publisher(engine)
@@ -391,12 +391,17 @@ class _Looking:
         return ProxySeen(name, inspected, "\n".join(texts.values()).strip(), nginx)
 
     def _publisher(self, engine: DoctorEngine) -> str:
-        """Return the container that publishes the port of visitors; of one that does not run, the list has no port."""
-        port = port_of(self.wanted.url) if self.wanted.url else 443
-        for each in self._short(engine, running=True):
-            if port in [published.get("PublicPort") for published in each.get("Ports") or ()]:
+        """Return the container that publishes the port of visitors.
+
+        The list has no port of one that does not run, or is on no network.
+        """
+        port, silent = port_of(self.wanted.url) if self.wanted.url else 443, []
+        for each in self._beside(engine):
+            published = [row["PublicPort"] for row in each.get("Ports") or () if row.get("PublicPort")]
+            if port in published:
                 return str(each["Names"][0]).lstrip("/")
-        for each in _inspected(engine, self._short(engine, running=False), "that do not run"):
+            silent += [] if published else [each]
+        for each in _inspected(engine, silent, "of which no port is published now"):
             bindings = (each.get("HostConfig") or {}).get("PortBindings") or {}
             if str(port) in [binding.get("HostPort") for several in bindings.values() for binding in several or ()]:
                 return str(each["Name"]).lstrip("/")

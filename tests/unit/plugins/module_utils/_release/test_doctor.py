@@ -380,7 +380,7 @@ def test_more_containers_than_are_looked_at_are_no_good_sign(practice: Practice)
     away = practice.web(Status="exited", Running=False)
     practice.clinic.containers.update({name: away for name in practice.clinic.containers if name != "shop-app"})
     result = practice.look()
-    assert result["not_looked_at"]["proxy-stopped"].startswith("there are 51 containers that do not run, and 50 are ")
+    assert result["not_looked_at"]["proxy-stopped"].startswith("there are 51 containers of which no port is ")
 
 
 def test_the_way_of_visitors_by_address_counts(practice: Practice) -> None:
