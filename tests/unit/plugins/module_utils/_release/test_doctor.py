@@ -152,8 +152,9 @@ class Clinic:
 
 
 def _short(name: str, given: Any) -> dict[str, Any]:
-    """Return what the engine's list says of a container: no aliases, and no ports of one that does not run."""
-    bindings = given["HostConfig"].get("PortBindings") or {} if given["State"]["Running"] else {}
+    """Return what the engine's list says of a container: no aliases, and no ports of one that is on no network."""
+    networks = given["NetworkSettings"].get("Networks") or {}
+    bindings = given["HostConfig"].get("PortBindings") or {} if given["State"]["Running"] and networks else {}
     return {
         "Id": name,
         "Names": [f"/{name}"],
@@ -163,7 +164,7 @@ def _short(name: str, given: Any) -> dict[str, Any]:
             for port, several in bindings.items()
             for each in several
         ],
-        "NetworkSettings": {"Networks": {network: {} for network in given["NetworkSettings"].get("Networks") or {}}},
+        "NetworkSettings": {"Networks": {network: {} for network in networks}},
     }
 
 
@@ -358,6 +359,13 @@ def test_a_proxy_of_a_name_that_has_ended(practice: Practice) -> None:
     assert practice.ids()[0] == ("proxy-stopped", "")
     named = replace(practice.params.wanted, proxy="nobody")
     assert practice.look(wanted=named)["findings"][0]["found"] == "there is no container nobody"
+
+
+def test_a_proxy_that_is_on_no_network_is_found_by_what_it_would_publish(practice: Practice) -> None:
+    practice.clinic.containers["web"] = {**practice.web(), "NetworkSettings": {"Networks": {}}}
+    practice.clinic.public = Visit(Leg.PORT, "does not answer", "192.0.2.1")
+    practice.clinic.here = Visit(Leg.PORT, "does not answer", "127.0.0.1")
+    assert practice.ids() == [("proxy-network", ""), ("request-served", "proxy-network")]
 
 
 def test_another_container_of_a_name_is_found_among_many_that_do_not_matter(practice: Practice) -> None:
