@@ -119,9 +119,9 @@ def _hold(sets: Sets, known: Releases, *under_way: Release) -> Sequence[str]:
     Return what keeps it from that, in a sentence.
     """
     try:
-        current = known.current()
-        live = known.read(current) if current else None
-        needed = [releases.sets_to_return(known.listing(), each) for each in (live, *under_way) if each]
+        kept, current = known.listing(), known.current()
+        live = [release for release in kept if release.id == current]
+        needed = [releases.sets_to_return(kept, release) for release in (*live, *under_way)]
         sets.hold({set_id: why for reasons in needed for set_id, why in reasons.items()})
     except DockerVpsError as error:
         return [f"Retention may remove the set that a rollback restores: {error.message}"]

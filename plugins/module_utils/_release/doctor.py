@@ -235,6 +235,7 @@ class _Looking:
         world = self.world
         of_engine, of_data, asked = (_Once(world.connect) for _thread in range(3))
         container = _Once(lambda: of_engine().container(self.wanted.container))
+        beside = _Once(lambda: self._beside(of_engine()))
         return [
             [
                 ("engine", lambda: of_engine().info()),
@@ -242,8 +243,8 @@ class _Looking:
                 ("network", lambda: of_engine().network(self.wanted.network)),
                 ("volumes", lambda: {name: of_engine().volume(name) for name in self.wanted.mounts.values()}),
                 ("image", lambda: self._image(of_engine(), container())),
-                ("others", lambda: self._others(of_engine())),
-                ("proxy", lambda: self._proxy(of_engine())),
+                ("others", lambda: self._others(of_engine(), beside())),
+                ("proxy", lambda: self._proxy(of_engine(), beside)),
             ],
             [
                 ("database", lambda: self._database(of_data())),
@@ -364,23 +365,23 @@ class _Looking:
         name = container["Image"] if container else live.image if live else ""
         return engine.image(name) if name else None
 
-    def _others(self, engine: DoctorEngine) -> List[Json]:
+    def _others(self, engine: DoctorEngine, beside: Sequence[Json]) -> List[Json]:
         """Return the containers that run on the network besides the application."""
-        beside = [
+        on_network = [
             each
-            for each in self._beside(engine)
+            for each in beside
             if each["State"] in _RUNNING
             and self.wanted.network in ((each.get("NetworkSettings") or {}).get("Networks") or {})
         ]
-        return _inspected(engine, beside, f"that run on {self.wanted.network}")
+        return _inspected(engine, on_network, f"that run on {self.wanted.network}")
 
     def _beside(self, engine: DoctorEngine) -> List[Json]:
         """Return in short the containers besides the application."""
         name = f"/{self.wanted.container}"
         return [each for each in engine.all_containers() if name not in each["Names"]]
 
-    def _proxy(self, engine: DoctorEngine) -> Optional[ProxySeen]:
-        name = self.wanted.proxy or self._publisher(engine)
+    def _proxy(self, engine: DoctorEngine, beside: Callable[[], Sequence[Json]]) -> Optional[ProxySeen]:
+        name = self.wanted.proxy or self._publisher(engine, beside())
         if not name:
             return None
         inspected = engine.container(name)
@@ -390,13 +391,13 @@ class _Looking:
         nginx = any(only and texts[place] for place, only in _CONFIGS.items())
         return ProxySeen(name, inspected, "\n".join(texts.values()).strip(), nginx)
 
-    def _publisher(self, engine: DoctorEngine) -> str:
+    def _publisher(self, engine: DoctorEngine, beside: Sequence[Json]) -> str:
         """Return the container that publishes the port of visitors.
 
         The list has no port of one that does not run, or is on no network.
         """
         port, silent = port_of(self.wanted.url) if self.wanted.url else 443, []
-        for each in self._beside(engine):
+        for each in beside:
             published = [row["PublicPort"] for row in each.get("Ports") or () if row.get("PublicPort")]
             if port in published:
                 return str(each["Names"][0]).lstrip("/")
