@@ -254,12 +254,12 @@ def _exactly(read: Read, size: int) -> bytes:
 
 
 def _header(block: bytes) -> Tuple[bytes, bytes, bytes, int]:
-    if sum(block) - sum(block[148:156]) + 8 * ord(" ") != _number(block[148:156]):
+    if sum(block) - sum(block[148:156]) + 8 * ord(" ") != number(block[148:156]):
         raise Damaged("The archive is damaged: the checksum of a header is wrong.")
     name = _until_nul(block[:100])
     if block[257:263] == b"ustar\0" and block[345]:
         name = _until_nul(block[345:500]) + b"/" + name
-    return block[156:157].replace(b"\0", REGULAR), name, _until_nul(block[157:257]), _number(block[124:136])
+    return block[156:157].replace(b"\0", REGULAR), name, _until_nul(block[157:257]), number(block[124:136])
 
 
 def _notes(kind: bytes, data: bytes) -> Iterator[Tuple[bytes, bytes]]:
@@ -268,15 +268,19 @@ def _notes(kind: bytes, data: bytes) -> Iterator[Tuple[bytes, bytes]]:
     elif kind == _LONG_LINK:
         yield b"linkpath", _until_nul(data)
     else:
-        for key, value in _records(data):
+        for key, value in records(data):
             if kind == _EXTENDED:
                 yield key, value
             elif key != b"comment":
                 raise Damaged(f"The archive is damaged: it sets {_text(key)} for all members at once.")
 
 
-def _records(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
-    r"""Give the records ``LENGTH KEY=VALUE\n`` of an extended header; LENGTH is that of the whole record."""
+def records(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    r"""Give the records ``LENGTH KEY=VALUE\n`` of an extended header; LENGTH is that of the whole record.
+
+    Raises:
+        Damaged: there is something else in it.
+    """
     start = 0
     while start < len(data):
         space = data.find(b" ", start)
@@ -302,7 +306,12 @@ def _member(kind: bytes, name: bytes, link: bytes, size: int, notes: Dict[bytes,
     return Member(kind, _text(name), _text(link), size, notes.get(b"comment") == AGAIN)
 
 
-def _number(field: bytes) -> int:
+def number(field: bytes) -> int:
+    """Return a number of a header.
+
+    Raises:
+        Damaged: it is none.
+    """
     if field[0] == 0x80:  # GNU's base 256, for what does not fit into octal digits.
         return int.from_bytes(field[1:], "big")
     digits = field.rstrip(b" \0").lstrip(b" ")

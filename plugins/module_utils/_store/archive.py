@@ -6,8 +6,11 @@ block. An unchanged tree gives the same bytes again. Any ``tar`` opens the archi
 
 An archive is written in passes, because an application may write while its files are read: the tree, the files given
 in place of others, and what changed meanwhile. For whoever restores it the later member wins. Each pass ends with the
-root directory once more. The blocks of zeros behind it are the end that GNU tar writes, never the end of a file's
-content, and are left away between the passes.
+root directory once more.
+
+Of the tree, GNU tar is given the names of what may have changed since the archive before; the rest is taken from there,
+see _core.archive_index. Between the runs it is given the root once more, which is not kept: so what it writes tells
+where one ends.
 """
 
 from __future__ import annotations
@@ -17,18 +20,25 @@ import os
 import re
 import stat
 import subprocess
+import time
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
 
+from .._core.archive_index import Chunk, Index, Run
 from .._core.errors import DockerVpsError
 from .._core.tar_members import BLOCK, Damaged, Examined, Member, every, parents, plain, unquoted, walk
-from .compression import Compressor, Data, Decompressed
+from .._core.tar_stream import Splitter
+from .archive_file import ArchiveFile, Chunks, Earlier, Unusable
+from .compression import Compressor, Data, Decompressed, Packed
 from .files import open_regular, refused, unstarted
 from .folders import folders
 from .progress_file import begin_step
+from .runs import Planned, linked_to, planned
 
 ROUNDS = 3
 """How often what changed is read again."""
@@ -42,8 +52,8 @@ _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python names it since 3
 _EVERYTHING = ("--numeric-owner", "--xattrs", "--xattrs-include=*", f"--blocking-factor={_RECORD // BLOCK}")
 # Sparse format 0.0 because the names of the others hold tar's process number. Deeper mounts are not followed.
 _CREATE = (
-    *("--create", "--file=-", "--format=posix", "--sparse", "--sparse-version=0.0", "--sort=name", "--one-file-system"),
-    *("--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f", "--no-unquote", "-vv"),
+    *("--create", "--file=-", "--format=posix", "--sparse", "--sparse-version=0.0", "--no-recursion"),
+    *("--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f", "--no-unquote"),
     *("--quoting-style=escape", "--quote-chars= :", *_EVERYTHING),
 )
 _EXTRACT = ("--extract", "--file=-", "--preserve-permissions", "--same-owner", "--delay-directory-restore")
@@ -65,7 +75,8 @@ class Written:
     ``sha256`` (hexadecimal) and ``bytes`` are those of the file, ``plain_bytes`` of the tar archive in it. ``files``
     counts names of regular files, ``members`` everything, also what is repeated. ``inconsistent`` changed whenever it
     was read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
-    ``missing`` was wanted and is not there.
+    ``missing`` was wanted and is not there. ``linked`` is whether the file is the earlier one under one more name, and
+    ``useless`` why the earlier one was of no use.
     """
 
     sha256: str
@@ -77,6 +88,9 @@ class Written:
     vanished: Tuple[str, ...]
     skipped: Tuple[str, ...]
     missing: Tuple[str, ...]
+    index: Index
+    linked: bool = False
+    useless: str = ""
 
 
 def write(
@@ -89,6 +103,8 @@ def write(
     wanted: Collection[str] = (),
     expected: int = 0,
     threads: Optional[int] = None,
+    earlier: Optional[Earlier] = None,
+    trust: int = 0,
 ) -> Written:
     """Write a tree into a new file (mode 0600), durable when this returns.
 
@@ -101,34 +117,72 @@ def write(
         wanted: paths of regular files that should be there; see ``Written.missing``.
         expected: about how many bytes the tree has, for who follows the progress.
         threads: how many compress; None is one per processor.
+        earlier: an archive of the same tree, with the same kind of compression.
+        trust: after how many archives that rely on earlier ones the whole content is read; 0 is each time.
 
     Raises:
         DockerVpsError: it cannot be done; no file is left.
     """
     begin_step(f"{os.path.basename(target)} is written", expected)
+    writing = partial(_written, target, root, kind, instead, leave_out, wanted, threads)
+    useless = ""
     try:
-        with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        if earlier and earlier.index.compression == kind:
             try:
-                # Beside the target, where whoever cleans up after a kill finds it.
-                place = os.path.dirname(os.path.abspath(target))
-                with TemporaryDirectory(dir=place) as scratch, Compressor(file, kind, threads) as out:
-                    passes = _Passes(os.path.abspath(root), out, scratch, wanted)
-                    _write_all(passes, instead, leave_out)
-                begin_step(f"{os.path.basename(target)} is flushed to the disk")
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                os.unlink(target)
-                raise
+                with Chunks.of(earlier) as chunks:
+                    return writing(chunks, earlier.index.trusted < trust)
+            except Unusable as error:
+                useless = error.message
+        return replace(writing(None, False), useless=useless)
     except OSError as error:
         raise refused(f"The archive {target} of {root} cannot be written", error, target) from error
+
+
+def _written(
+    target: str,
+    root: str,
+    kind: str,
+    instead: Mapping[str, str],
+    leave_out: Sequence[str],
+    wanted: Collection[str],
+    threads: Optional[int],
+    chunks: Optional[Chunks],
+    rely: bool,
+) -> Written:
+    # Beside the target, where whoever cleans up after a kill finds it.
+    with TemporaryDirectory(dir=os.path.dirname(os.path.abspath(target))) as scratch:
+        missing = set(wanted)
+        earlier = chunks.earlier.index if chunks and rely else None
+        plan = _planned(root, [*leave_out, *instead], scratch, missing, earlier)
+        file = ArchiveFile(target, chunks, follow=bool(earlier) and None not in plan.kept)
+        runs = _Runs(file)
+        try:
+            with Compressor(runs.take, kind, threads) as out:
+                passes = _Passes(os.path.abspath(root), out, file, runs, scratch)
+                passes.tree(plan)
+                missing |= passes.vanished & {*wanted}
+                if instead:
+                    passes.replacements(instead)
+                for _round in range(ROUNDS):
+                    passes.changed_files({plain(path) for path in [*leave_out, *instead]})
+                passes.end()
+            begin_step(f"{os.path.basename(target)} is flushed to the disk")
+            file.close()
+        except BaseException:
+            file.discard()
+            raise
     return Written(
-        out.sha256,
-        out.bytes,
-        out.plain_bytes,
-        passes.files,
-        passes.members,
-        *(tuple(sorted(names)) for names in (passes.inconsistent, passes.vanished, passes.skipped, passes.missing)),
+        sha256=file.sha256,
+        bytes=file.bytes,
+        plain_bytes=out.plain_bytes,
+        files=passes.files,
+        members=passes.members,
+        inconsistent=tuple(sorted(passes.inconsistent)),
+        vanished=tuple(sorted(passes.vanished)),
+        skipped=tuple(sorted(passes.skipped.union(plan.mounts))),
+        missing=tuple(sorted(missing - instead.keys())),
+        index=Index(kind, earlier.trusted + 1 if earlier else 0, tuple(runs.done)),
+        linked=file.linked,
     )
 
 
@@ -225,50 +279,107 @@ def _extracted(
     return examined
 
 
-def _write_all(passes: _Passes, instead: Mapping[str, str], leave_out: Sequence[str]) -> None:
-    left_out = [*leave_out, *instead]
-    passes.tree(left_out)
-    if instead:
-        passes.replacements(instead)
-    for _round in range(ROUNDS):
-        passes.changed_files({plain(path) for path in left_out})
-    passes.end()
+@dataclass(frozen=True)
+class _Plan:
+    """The runs of a tree, and a file with the names of all members.
+
+    ``kept`` are the runs of the earlier archive that take their place, None where there is none. ``mounts`` are the
+    directories on other file systems, of which nothing is archived.
+    """
+
+    runs: Sequence[Planned]
+    kept: Sequence[Optional[Run]]
+    names: str
+    mounts: Collection[str]
+
+    @property
+    def made(self) -> List[Planned]:
+        """The runs that are read."""
+        return [run for run, kept in zip(self.runs, self.kept) if not kept]
+
+
+def _planned(root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str], earlier: Optional[Index]) -> _Plan:
+    path = os.path.join(scratch, "names")
+    mounts: Set[str] = set()
+    with open(path, "wb") as names:
+        try:
+            runs = planned(root, {plain(one) for one in leave_out}, names, time.time_ns(), wanted, mounts.add)
+        except OSError as error:
+            raise refused(f"{root} cannot be archived", error) from error
+    known = earlier.by_key if earlier else {}
+    again = linked_to(runs, [number for number, run in enumerate(runs) if run.key not in known])
+    return _Plan(runs, [None if number in again else known[run.key] for number, run in enumerate(runs)], path, mounts)
+
+
+class _Runs:
+    """Takes the chunks of an archive, and tells them apart by runs."""
+
+    def __init__(self, file: ArchiveFile) -> None:
+        self.done: List[Run] = []
+        self._file = file
+        self._chunks: List[Chunk] = []
+
+    def take(self, packed: Packed) -> None:
+        """Take a chunk."""
+        self._file.take(packed)
+        self._chunks.append(Chunk(packed.sha256, packed.bytes, packed.plain_bytes))
+
+    def end(self, key: str, files: int = 0, members: int = 0) -> None:
+        """End a run."""
+        if self._chunks:
+            self.done.append(Run(key, files, members, tuple(self._chunks)))
+            self._chunks = []
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Have the runs with these keys made again next time."""
+        self.done = [replace(run, key="") if run.key in keys else run for run in self.done]
 
 
 class _Passes:
     """The runs of GNU tar that make one archive, and what they printed."""
 
-    def __init__(self, root: str, out: Compressor, scratch: str, wanted: Collection[str]) -> None:
+    def __init__(self, root: str, out: Compressor, file: ArchiveFile, runs: _Runs, scratch: str) -> None:
         self.files = 0
         self.members = 0
         self.inconsistent: Set[str] = set()
         self.vanished: Set[str] = set()
         self.skipped: Set[str] = set()
-        self.missing = set(wanted)
         self._root = root
         self._out = out
+        self._file = file
+        self._runs = runs
         self._scratch = scratch
 
-    def tree(self, leave_out: Sequence[str]) -> None:
-        notices = self._run(
-            ["--anchored", "--no-wildcards", *self._excluded(leave_out), f"--directory={self._root}", "."]
-        )
+    def tree(self, plan: _Plan) -> None:
+        """Archive the tree, of which GNU tar reads what may have changed."""
+        listed = os.path.join(self._scratch, "listed")
+        with open(plan.names, "rb") as names, open(listed, "wb") as file:
+            file.write(b".\0.\0")
+            for run in plan.made:
+                names.seek(run.start)
+                file.write(names.read(run.end - run.start))
+                file.write(b".\0")
+        notices = self._run(["--null", f"--files-from={listed}"], self._roots(plan))
         self.inconsistent, self.vanished, self.skipped = notices["changed"], notices["vanished"], notices["skipped"]
+        if self.vanished:  # perhaps with its directory, which then came back, and the times of a file do not tell that
+            self._runs.forget({run.key for run in plan.made})
 
-    def _excluded(self, paths: Sequence[str]) -> List[str]:
-        """Return the arguments for what is left out, as a file, since there may be too many for a command line.
-
-        GNU tar reads that file by lines, without the white space at their ends; names to which that matters are given
-        as arguments.
-        """
-        names = [os.fsencode(f"./{plain(path)}") for path in paths]
-        listed = os.path.join(self._scratch, "excluded")
-        with open(listed, "wb") as file:
-            file.writelines(name + b"\n" for name in names if not _needs_an_argument(name))
-        return [
-            f"--exclude-from={listed}",
-            *(f"--exclude={os.fsdecode(name)}" for name in names if _needs_an_argument(name)),
-        ]
+    def _roots(self, plan: _Plan) -> Iterator[bool]:
+        """Put the runs of the earlier archive where they belong, and yield whether the root that came is kept."""
+        yield True
+        self._end_run()
+        for run, kept in zip(plan.runs, plan.kept):
+            if kept:
+                for chunk in kept.chunks:
+                    self._out.insert(self._file.fetch, chunk)
+                self._out.then(partial(self._runs.end, kept.key, kept.files, kept.members))
+                self.files += kept.files
+                self.members += kept.members
+            else:
+                yield False
+                self._end_run(run.key)
+        yield False
+        yield True
 
     def replacements(self, instead: Mapping[str, str]) -> None:
         """Archive links to the files, as if the links were these files."""
@@ -292,33 +403,49 @@ class _Passes:
             again |= {path for path in names if left_out.isdisjoint({path, *parents(path)})}
         self.inconsistent -= again
         if again:
-            notices = self._run(["--pax-option=comment:=again", *self._only(self._root, again)], repeated=True)
+            files = self.files
+            notices = self._run(["--pax-option=comment:=again", *self._only(self._root, again)])
+            self.files = files
             self.inconsistent |= notices["changed"] | notices["vanished"]
 
     def end(self) -> None:
         """Write two blocks of zeros, and fill a record of the usual size."""
         self._out.write(bytes(2 * BLOCK + -(self._out.plain_bytes + 2 * BLOCK) % (20 * BLOCK)))
+        self._out.end_chunk()
+        self._out.then(partial(self._runs.end, ""))
 
     def _only(self, directory: str, paths: Collection[str]) -> List[str]:
         listed = os.path.join(self._scratch, "listed")
         with open(listed, "wb") as file:
             file.writelines(b"./" + os.fsencode(path) + b"\0" for path in sorted(paths))
-        return [f"--directory={directory}", "--no-recursion", "--null", f"--files-from={listed}"]
+        return [f"--directory={directory}", "--null", f"--files-from={listed}"]
 
-    def _run(self, arguments: Sequence[str], repeated: bool = False) -> Dict[str, Set[str]]:
-        index = os.path.join(self._scratch, "index")
-        closing = (f"--directory={self._root}", "--no-recursion", ".")
-        with _tar([*_CREATE, f"--index-file={index}", *arguments, *closing], stdout=subprocess.PIPE) as (
+    def _run(self, arguments: Sequence[str], roots: Optional[Iterator[bool]] = None) -> Dict[str, Set[str]]:
+        """Archive what the arguments say, and the root once more; ``roots`` says of each root whether it is kept."""
+        roots = roots or repeat(True)
+        self._stream = Splitter(self._out, partial(next, roots))
+        closing = (f"--directory={self._root}", ".")
+        with _tar([*_CREATE, f"--directory={self._root}", *arguments, *closing], stdout=subprocess.PIPE) as (
             tar,
             complaints,
         ):
-            _copy_to_the_last_member(_pipe(tar.stdout), self._out)
+            for data in iter(lambda: _pipe(tar.stdout).read(self._stream.wanted), b""):
+                self._stream.feed(data)
             status = tar.wait()
             notices = self._notices(complaints)
             if status not in (0, 1, 2) or notices["other"]:
                 raise DockerVpsError(f"{self._root} cannot be archived: {_last_lines(complaints)}.")
-        self._count(index, repeated)
+            self._stream.end()
+        self._end_run()
         return notices
+
+    def _end_run(self, key: str = "") -> None:
+        files, members = self._stream.files, self._stream.members
+        self._stream.files = self._stream.members = 0
+        self._out.end_chunk()
+        self._out.then(partial(self._runs.end, key, files, members))
+        self.files += files
+        self.members += members
 
     def _notices(self, complaints: BinaryIO) -> Dict[str, Set[str]]:
         notices: Dict[str, Set[str]] = {"changed": set(), "vanished": set(), "skipped": set(), "other": set()}
@@ -332,38 +459,6 @@ class _Passes:
         # That names came and went in a directory does not make it inconsistent.
         notices["changed"] = {path for path in notices["changed"] if not _is_directory(self._root, path)}
         return notices
-
-    def _count(self, index: str, repeated: bool) -> None:
-        with open(index, "rb") as lines:
-            for line in lines:
-                self.members += 1
-                if line[:1] in b"-h":
-                    self.files += not repeated
-                    if self.missing:
-                        name = line[:-1].split(None, 5)[5].partition(b" link to ")[0]
-                        self.missing.discard(plain(unquoted(name)))
-
-
-def _needs_an_argument(name: bytes) -> bool:
-    return b"\n" in name or name != name.rstrip()
-
-
-def _copy_to_the_last_member(stream: BinaryIO, out: Compressor) -> None:
-    """Copy a pass without the blocks of zeros at its end; see the top of this module.
-
-    What may be the end is held back: it is shorter than what is read at once, so it lies in the last two reads, the
-    second of which is zeros only. The rest passes in whole reads, which are the chunks that are compressed.
-    """
-    start = out.plain_bytes
-    held: List[bytes] = []
-    for data in iter(lambda: stream.read(_READ), b""):
-        if len(held) > 1 or data.rstrip(b"\0"):
-            for block in held:
-                out.write(block)
-            held = []
-        held.append(data)
-    out.write(b"".join(held).rstrip(b"\0"))
-    out.write(bytes(-(out.plain_bytes - start) % BLOCK))
 
 
 def _read(

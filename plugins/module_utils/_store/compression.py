@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compressed files, written by several threads in bounded memory, and read back with what proves them whole.
 
-The data is cut into chunks of a fixed size. Each is a gzip member (RFC 1952) or a zstd frame (RFC 8878) of its own;
-one after the other they are one file that ``gzip`` and ``zstd`` read. Neither the number of threads nor the time
+The data is cut into chunks. Each is a gzip member (RFC 1952) or a zstd frame (RFC 8878) of its own; one after the other
+they are one file that ``gzip`` and ``zstd`` read. Neither the number of threads nor the time
 changes a byte of it; only another compression library does.
 """
 
@@ -15,16 +15,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, BinaryIO, Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import (
+    Any,
+    BinaryIO,
+    Callable,
+    Deque,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
 
+from .._core.archive_index import CHUNK, Chunk
 from .._core.errors import DockerVpsError
 from .._core.tar_members import Damaged
 from .progress_file import count_bytes
 
 Data = Union[bytes, bytearray, memoryview]
 
-CHUNK = 1 << 20
-"""Bytes; larger ones are no faster and compress no better."""
 MOST_THREADS = 8
 """More would need more than 64 MiB."""
 _LEVEL = 1
@@ -117,29 +130,42 @@ LIBRARIES: Libraries = MappingProxyType(
 """The libraries of each kind of compression, the preferred one first."""
 
 
-class Compressor:
-    """A context manager that compresses what is written to it into an open binary file.
+class Packed(NamedTuple):
+    """A chunk: compressed bytes, their digest (hexadecimal) and number, and the number of plain bytes in them.
 
-    After ``close``, which the end of the context does unless an error ends it: ``sha256`` (hexadecimal) and ``bytes``
-    of what went into the file, and ``plain_bytes``.
+    ``data`` is None where whoever takes it knows where to find it.
+    """
+
+    data: Optional[bytes]
+    sha256: str
+    bytes: int
+    plain_bytes: int
+
+
+class Compressor:
+    """A context manager that compresses what is written to it, and gives it to ``take`` chunk by chunk, in order.
+
+    ``close``, which the end of the context does unless an error ends it, waits for what is under way. ``plain_bytes``
+    counts what was written.
 
     Raises:
         DockerVpsError: no library for this kind is installed.
-        OSError: the file cannot be written.
     """
 
     def __init__(
-        self, file: BinaryIO, kind: str, threads: Optional[int] = None, libraries: Libraries = LIBRARIES
+        self,
+        take: Callable[[Packed], object],
+        kind: str,
+        threads: Optional[int] = None,
+        libraries: Libraries = LIBRARIES,
     ) -> None:
         threads = min(threads or os.cpu_count() or 1, MOST_THREADS)
-        self.bytes = 0
         self.plain_bytes = 0
-        self.sha256 = ""
-        self._codec = _codec(kind, libraries)
-        self._file = file
-        self._digest = hashlib.sha256()
+        self._pack = _packer(_codec(kind, libraries))
+        self._take = take
         self._rest = bytearray()
-        self._waiting: Deque[Future[bytes]] = deque()
+        self._empty = True
+        self._waiting: Deque[Tuple[Future[Packed], List[Callable[[], object]]]] = deque()
         self._room = threads + 2
         self._pool = ThreadPoolExecutor(threads)
 
@@ -151,42 +177,71 @@ class Compressor:
             if kind is None:
                 self.close()
         finally:
-            for future in self._waiting:
+            for future, _then in self._waiting:
                 future.cancel()
             self._pool.shutdown()
 
     def write(self, data: Data) -> None:
         """Take plain bytes; waits while the threads are behind."""
-        self.plain_bytes += len(data)
-        count_bytes(len(data))
-        if not self._codec:
-            self._put(data)
-            return
+        self._count(len(data))
         if not self._rest and len(data) == CHUNK:
-            self._hand_over(self._codec, data)  # the usual case, and copying costs a tenth of the time
+            self._submit(self._pack, data)  # the usual case of a large file, and copying costs a tenth of the time
             return
         self._rest += data
         while len(self._rest) >= CHUNK:
             chunk, self._rest = self._rest[:CHUNK], self._rest[CHUNK:]
-            self._hand_over(self._codec, chunk)
+            self._submit(self._pack, chunk)
+
+    def end_chunk(self) -> None:
+        """Begin a chunk with what is written next."""
+        if self._rest:
+            chunk, self._rest = self._rest, bytearray()
+            self._submit(self._pack, chunk)
+
+    def insert(self, fetch: Callable[[Chunk], Packed], chunk: Chunk) -> None:
+        """Put a chunk that is compressed already behind what was written; ``fetch`` is called by one of the threads."""
+        self.end_chunk()
+        self._count(chunk.plain_bytes)
+        self._submit(fetch, chunk)
+
+    def then(self, action: Callable[[], object]) -> None:
+        """Do something when all is taken that was written; behind a chunk that is at its end."""
+        if self._waiting:
+            self._waiting[-1][1].append(action)
+        else:
+            action()
 
     def close(self) -> None:
-        """Write what is left."""
-        if self._codec and (self._rest or not self.plain_bytes):
-            self._hand_over(self._codec, self._rest)
+        """Compress what is left; without any byte that is one empty chunk."""
+        if self._rest or self._empty:
+            chunk, self._rest = self._rest, bytearray()
+            self._submit(self._pack, chunk)
         while self._waiting:
-            self._put(self._waiting.popleft().result())
-        self.sha256 = self._digest.hexdigest()
+            self._finish()
 
-    def _hand_over(self, codec: Codec, chunk: Data) -> None:
+    def _count(self, number: int) -> None:
+        self.plain_bytes += number
+        count_bytes(number)
+
+    def _submit(self, work: Callable[[Any], Packed], what: object) -> None:
+        self._empty = False
         if len(self._waiting) == self._room:
-            self._put(self._waiting.popleft().result())
-        self._waiting.append(self._pool.submit(codec.pack, chunk))
+            self._finish()
+        self._waiting.append((self._pool.submit(work, what), []))
 
-    def _put(self, data: Data) -> None:
-        self._file.write(data)
-        self._digest.update(data)
-        self.bytes += len(data)
+    def _finish(self) -> None:
+        future, then = self._waiting.popleft()
+        self._take(future.result())
+        for action in then:
+            action()
+
+
+def _packer(codec: Optional[Codec]) -> Callable[[Data], Packed]:
+    def pack(data: Data) -> Packed:
+        packed = codec.pack(data) if codec else bytes(data)
+        return Packed(packed, hashlib.sha256(packed).hexdigest(), len(packed), len(data))
+
+    return pack
 
 
 class Decompressed:

@@ -444,7 +444,7 @@ def test_a_hard_link_to_a_symbolic_link_comes_back(tree: Path) -> None:
 
 
 def test_a_missing_tree_or_copy_is_an_error(tree: Path) -> None:
-    with pytest.raises(DockerVpsError, match=r"gone cannot be archived: tar: .*gone: Cannot open"):
+    with pytest.raises(DockerVpsError, match=r"gone cannot be archived: No such file"):
         packed(tree / "gone")
     with pytest.raises(DockerVpsError, match="The copy of db changed"):
         packed(tree, instead={"db": str(tree / "gone")})
@@ -488,9 +488,12 @@ def test_names_are_left_out_letter_by_letter(tree: Path, name: str) -> None:
     assert {*os.listdir(tree)} - {*os.listdir(restored(tree))} == {name}
 
 
-def test_a_command_line_that_is_too_long_is_not_an_absent_tar(tree: Path) -> None:
-    with pytest.raises(DockerVpsError, match="cannot be started: Argument list too long. More names were given"):
-        packed(tree, leave_out=[f"{'x' * 240}{number}\n" for number in range(15_000)])
+def test_any_number_of_names_of_any_kind_is_left_out(tree: Path) -> None:
+    """More than a command line takes."""
+    names = [f"{'x' * 240}{number}\n" for number in range(15_000)]
+    (tree / names[-1]).write_text("x")
+    (tree / names[-1].strip()).write_text("y")
+    assert packed(tree, leave_out=names).files == 1
 
 
 def test_a_host_without_tar_is_told_so(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,18 @@ import subprocess
 import sys
 from itertools import permutations
 from types import SimpleNamespace
+from typing import Callable
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import CHUNK, Chunk
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.tar_members import Damaged
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.compression import (
-    CHUNK,
     LIBRARIES,
     Compressor,
     Decompressed,
     Libraries,
+    Packed,
     gzip_by,
     zstd_by_python,
     zstd_by_zstandard,
@@ -46,13 +48,15 @@ MIXED = TEXT + NOISE + bytes(CHUNK) + b"rest"
 
 
 def packed(data: bytes, libraries: Libraries, threads: int = 2, step: int = 700_001) -> bytes:
-    file = io.BytesIO()
-    with Compressor(file, next(iter(libraries)), threads, libraries) as out:
+    chunks: list[Packed] = []
+    with Compressor(chunks.append, next(iter(libraries)), threads, libraries) as out:
         for start in range(0, len(data), step):
             out.write(data[start : start + step])
-    assert out.sha256 == hashlib.sha256(file.getvalue()).hexdigest()
-    assert (out.bytes, out.plain_bytes) == (len(file.getvalue()), len(data))
-    return file.getvalue()
+    assert out.plain_bytes == sum(chunk.plain_bytes for chunk in chunks) == len(data)
+    for chunk in chunks:
+        assert chunk.data is not None
+        assert (chunk.sha256, chunk.bytes) == (hashlib.sha256(chunk.data).hexdigest(), len(chunk.data))
+    return b"".join(chunk.data or b"" for chunk in chunks)
 
 
 def unpacked(data: bytes, libraries: Libraries, step: int = 300_007) -> bytes:
@@ -129,12 +133,10 @@ def test_a_file_that_was_altered_is_damaged(libraries: Libraries) -> None:
 def test_no_more_than_a_few_chunks_wait(libraries: Libraries) -> None:
     waiting: list[int] = []
 
-    class Disk(io.BytesIO):
-        def write(self, data: object) -> int:
-            waiting.append(out.plain_bytes // CHUNK - len(waiting))
-            return 0
+    def take(_chunk: Packed) -> None:
+        waiting.append(out.plain_bytes // CHUNK - len(waiting))
 
-    with Compressor(Disk(), next(iter(libraries)), 1, libraries) as out:
+    with Compressor(take, next(iter(libraries)), 1, libraries) as out:
         for _turn in range(12):
             out.write(TEXT[:CHUNK])
     assert len(waiting) == 12
@@ -142,29 +144,44 @@ def test_no_more_than_a_few_chunks_wait(libraries: Libraries) -> None:
     assert max(waiting) == 4
 
 
-class FullDisk(io.BytesIO):
-    def write(self, data: object) -> int:
-        raise OSError(28, "No space left on device")
+def full_disk(_chunk: Packed) -> None:
+    raise OSError(28, "No space left on device")
 
 
 @ALL
 def test_what_the_disk_says_is_passed_on(libraries: Libraries) -> None:
     with pytest.raises(OSError, match="No space left"):
-        compress_twelve_chunks(FullDisk(), libraries)
+        compress_twelve_chunks(full_disk, libraries)
 
 
-def compress_twelve_chunks(file: io.BytesIO, libraries: Libraries) -> None:
-    with Compressor(file, next(iter(libraries)), 1, libraries) as out:
+def compress_twelve_chunks(take: Callable[[Packed], None], libraries: Libraries) -> None:
+    with Compressor(take, next(iter(libraries)), 1, libraries) as out:
         for _turn in range(12):
             out.write(TEXT)
 
 
 def test_nothing_more_is_written_after_an_error() -> None:
-    file = io.BytesIO()
-    out = Compressor(file, "gzip")
+    chunks: list[Packed] = []
+    out = Compressor(chunks.append, "gzip")
     with pytest.raises(ZeroDivisionError), out:
-        out.write(bytes(1 // len(file.getvalue())))
-    assert (file.getvalue(), out.sha256) == (b"", "")
+        out.write(bytes(1 // len(chunks)))
+    assert chunks == []
+
+
+def test_what_comes_ready_and_what_is_to_be_done_keep_their_places() -> None:
+    ready = Packed(b"ready", hashlib.sha256(b"ready").hexdigest(), 5, 7)
+    seen: list[object] = []
+    with Compressor(lambda chunk: seen.append(chunk.data), "none") as out:
+        out.then(lambda: seen.append("first"))
+        out.write(b"one")
+        out.insert(lambda _chunk: ready, Chunk(ready.sha256, 5, 7))
+        out.then(lambda: seen.append("then"))
+        out.write(b"two")
+        out.end_chunk()
+        out.end_chunk()
+        out.write(b"three")
+    assert seen == ["first", b"one", b"ready", "then", b"two", b"three"]
+    assert out.plain_bytes == 18
 
 
 def test_the_preferred_library_comes_first_and_the_next_takes_its_place() -> None:

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file of an archive, made of new chunks and of those of the archive before it.
+
+An archive that is the same as the one before is one more name (hard link) of its file: so nobody may ever write into
+such a file, or change its mode or owner, once it is published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import BinaryIO, Dict, Iterator, List, Optional
+
+from .._core.archive_index import Chunk, Index
+from .._core.errors import DockerVpsError
+from .compression import Packed
+from .files import open_regular
+
+
+class Unusable(DockerVpsError):
+    """An earlier archive cannot be read, or is not what was written."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An archive that is there already: its file, its digest (hexadecimal) and size in bytes, and its index."""
+
+    path: str
+    sha256: str
+    bytes: int
+    index: Index
+
+
+class Chunks:
+    """Reads chunks of an earlier archive, from several threads at once."""
+
+    def __init__(self, earlier: Earlier, file: BinaryIO) -> None:
+        self.earlier = earlier
+        self._file = file
+        self._places: Dict[str, int] = {}
+
+    @classmethod
+    @contextmanager
+    def of(cls, earlier: Earlier) -> Iterator[Chunks]:
+        """Open an earlier archive.
+
+        Raises:
+            Unusable: it cannot be opened, or its size is not that of its chunks.
+        """
+        try:
+            file = open_regular(earlier.path)
+        except OSError as error:
+            raise Unusable(f"{earlier.path} cannot be read: {error.strerror}") from error
+        with file:
+            chunks = cls(earlier, file)
+            if not chunks.find() == earlier.bytes == os.fstat(file.fileno()).st_size:
+                raise Unusable(f"{earlier.path} has another size than its index says")
+            yield chunks
+
+    def find(self) -> int:
+        """Take note of where each chunk lies, and return how many bytes they have together."""
+        place = 0
+        for chunk in self.earlier.index.chunks:
+            self._places.setdefault(chunk.sha256, place)
+            place += chunk.bytes
+        return place
+
+    def read(self, chunk: Chunk) -> Packed:
+        """Return a chunk.
+
+        Raises:
+            Unusable: it cannot be read, or is not what was written.
+        """
+        try:
+            data = os.pread(self._file.fileno(), chunk.bytes, self._places[chunk.sha256])
+        except OSError as error:
+            raise Unusable(f"{self.earlier.path} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != chunk.sha256:
+            raise Unusable(f"{self.earlier.path} is not what was written")
+        return Packed(data, chunk.sha256, chunk.bytes, chunk.plain_bytes)
+
+
+class ArchiveFile:
+    """Writes an archive into a new file (mode 0600), durable after ``close``.
+
+    While all chunks are those of the earlier archive nothing is written. If that stays so, the file becomes one more
+    name of that one. ``sha256`` (hexadecimal) and ``bytes`` are those of the file; ``linked`` is whether it is that.
+
+    Args:
+        target: the file; there must be none.
+        chunks: those of the earlier archive, if there is one.
+        follow: whether the new archive is expected to be the same.
+    """
+
+    def __init__(self, target: str, chunks: Optional[Chunks], follow: bool) -> None:
+        self.sha256 = ""
+        self.bytes = 0
+        self.linked = False
+        self._target = target
+        self._chunks = chunks
+        self._file: Optional[BinaryIO] = None
+        self._digest = hashlib.sha256()
+        self._follow = follow
+        self._passed: List[Chunk] = []  # those of the earlier archive that this one has as well, but for the file
+        self._expected = chunks.earlier.index.chunks if chunks and follow else iter(())
+
+    def fetch(self, chunk: Chunk) -> Packed:
+        """Return a chunk of the earlier archive, without its bytes while they are not needed; any thread may ask."""
+        if self._follow or not self._chunks:
+            return Packed(None, chunk.sha256, chunk.bytes, chunk.plain_bytes)
+        return self._chunks.read(chunk)
+
+    def take(self, packed: Packed) -> None:
+        """Add a chunk.
+
+        Raises:
+            Unusable: a chunk of the earlier archive is.
+            OSError: it cannot be written.
+        """
+        if self._follow:
+            chunk = next(self._expected, None)
+            if chunk and chunk.sha256 == packed.sha256:
+                self._passed.append(chunk)
+                return
+            self._write_passed()
+        self._put(packed)
+
+    def close(self) -> None:
+        """Finish the file.
+
+        Raises:
+            Unusable: a chunk of the earlier archive is.
+            OSError: it cannot be written.
+        """
+        if self._follow and next(self._expected, None) is None and self._link():
+            return
+        self._write_passed()
+        file = self._opened()
+        self.sha256 = self._digest.hexdigest()
+        file.flush()
+        earlier = self._chunks and self._chunks.earlier
+        if not (earlier and (earlier.sha256, earlier.bytes) == (self.sha256, self.bytes) and self._link()):
+            os.fsync(file.fileno())
+        file.close()
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        if not self._file:
+            return
+        with suppress(OSError):  # what could not be written before cannot be written now
+            self._file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._target)
+
+    def _link(self) -> bool:
+        """Make the file one more name of the earlier one; some file systems have no such thing, or no more of them."""
+        if not self._chunks:
+            return False
+        earlier, name = self._chunks.earlier, f"{self._target}.same"
+        try:
+            os.link(earlier.path, name, follow_symlinks=False)
+            os.rename(name, self._target)
+        except OSError:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+            return False
+        self.sha256, self.bytes, self.linked = earlier.sha256, earlier.bytes, True
+        return True
+
+    def _write_passed(self) -> None:
+        self._follow = False
+        for chunk in self._passed:
+            self._put(self.fetch(chunk))
+        self._passed = []
+
+    def _put(self, packed: Packed) -> None:
+        data = packed.data
+        if data is None:  # asked for when it was not needed yet
+            data = self.fetch(Chunk(packed.sha256, packed.bytes, packed.plain_bytes)).data or b""
+        self._opened().write(data)
+        self._digest.update(data)
+        self.bytes += len(data)
+
+    def _opened(self) -> BinaryIO:
+        if not self._file:
+            self._file = os.fdopen(
+                os.open(self._target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+            )
+        return self._file
