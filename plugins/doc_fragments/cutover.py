@@ -156,6 +156,15 @@ options:
         type: str
         choices: [online, pause, stop]
         default: online
+      store:
+        description: As in M(ptnextjs.docker_vps.volume_backup).
+        type: str
+        choices: [files, shared]
+        default: files
+      reread:
+        description: As in M(ptnextjs.docker_vps.volume_backup).
+        type: int
+        default: 7
       database:
         description: As in M(ptnextjs.docker_vps.volume_backup).
         type: str

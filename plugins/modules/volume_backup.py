@@ -40,6 +40,21 @@ options:
     type: str
     choices: [gzip, zstd, none]
     default: gzip
+  store:
+    description:
+      - Where the content of the set lies. With V(files), in one archive for each volume. An archive in which nothing
+        changed is one more name (hard link) of the last one's file.
+      - With V(shared), in chunks below C(chunks) in O(directory), which all sets share, so that a set takes only the
+        room of what changed. M(ptnextjs.docker_vps.backup_export) makes archives of such a set.
+    type: str
+    choices: [files, shared]
+    default: files
+  reread:
+    description:
+      - Every how many sets the whole content of the volumes is read. In between, files whose size, times, inode, owner
+        and mode are as they were in the last set are not read again. V(1) reads everything each time.
+    type: int
+    default: 7
   consistency:
     description:
       - V(online) leaves the application alone. It suits SQLite, and files that are written once.
@@ -194,7 +209,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._backup.backup import Params, Query, run
 from ..module_utils._core.manifest import SUFFIXES
-from ..module_utils._module.backups import APP_ARGUMENTS, LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, volumes_of
+from ..module_utils._module.backups import (
+    APP_ARGUMENTS,
+    LOSS_ARGUMENTS,
+    LOSS_IGNORE,
+    STORE_ARGUMENTS,
+    limits_of,
+    reread_of,
+    volumes_of,
+)
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER
 from ..module_utils._module.module_exit import FOLLOWED_ARGUMENTS
 from ..module_utils._module.volumes import finish_on_volumes
@@ -211,6 +234,8 @@ def params_of(given: Mapping[str, Any]) -> Params:
         app=given["app"],
         volumes=volumes_of(given["volumes"]),
         compression=given["compression"],
+        store=given["store"],
+        reread=reread_of(given),
         consistency=given["consistency"],
         database=given["database"],
         uploads=None if uploads is None else Query(uploads["query"], uploads["archive"]),
@@ -227,6 +252,7 @@ def main() -> None:
             **APP_ARGUMENTS,
             "volumes": {"type": "dict", "required": True},
             "compression": {"type": "str", "choices": list(SUFFIXES), "default": "gzip"},
+            **STORE_ARGUMENTS,
             "consistency": {"type": "str", "choices": ["online", "pause", "stop"], "default": "online"},
             "database": {"type": "str", "default": ""},
             "uploads": {

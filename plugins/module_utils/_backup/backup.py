@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import textwrap
@@ -10,16 +11,27 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
-from .._core import data_loss
+from .._core import archive_index, data_loss
+from .._core.archive_index import FILES, REREAD
 from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.databases import stops, tally
 from .._core.errors import DockerVpsError, InvalidInput
-from .._core.manifest import FORMAT, TOOL_VERSION, Archive, Database, Manifest, Uploads, archive_file, check_names
+from .._core.manifest import (
+    FORMAT,
+    TOOL_VERSION,
+    Archive,
+    Database,
+    Manifest,
+    Uploads,
+    archive_file,
+    check_names,
+    index_file,
+)
 from .._core.remedies import play, setting
 from .._core.text import counted, shown, size
 from .._engine.port import EnginePort
-from .._store import archive, tree
+from .._store import archive, files, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
 from .._store.place import few
@@ -58,6 +70,8 @@ class Params:
     app: str
     volumes: Mapping[str, str]
     compression: str = "gzip"
+    store: str = FILES
+    reread: int = REREAD
     consistency: str = "online"
     uploads: Optional[Query] = None
     reason: str = ""
@@ -258,7 +272,7 @@ class _Making:
         self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
         self.folder, self.set_id, self.sources, self.examiner = folder, set_id, sources, examiner
         self.journal = Journal(folder)
-        self.meanwhile: Sequence[str] = ()
+        self.meanwhile: list[str] = []
         self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
         self.databases: dict[str, list[Database]] = {name: [] for name in sources}
 
@@ -336,7 +350,7 @@ class _Making:
         if not self.journal.containers:
             return 0.0
         meanwhile = go_on(self.engine, self.journal.containers, self.journal.frozen)
-        self.meanwhile = [*meanwhile.stopped, *meanwhile.let_run]
+        self.meanwhile += [*meanwhile.stopped, *meanwhile.let_run]
         self.journal = self.journal.write(containers=())
         return round(self.clock.now() - halted, 3)
 
@@ -387,6 +401,7 @@ class _Making:
         file = archive_file(name, self.set_id, self.params.compression)
         survey, found_databases = source.survey, source.databases
         copies = self.copies[name]
+        earlier = self.sets.last_archive(name, source.volume.name, self.params.compression)
         written = archive.write(
             os.path.join(self.folder, file),
             source.volume.root,
@@ -395,7 +410,13 @@ class _Making:
             leave_out=[*found_databases.beside, *survey.sockets, *survey.devices, *survey.too_long],
             wanted=wanted,
             expected=survey.disk,
+            earlier=earlier,
+            trust=self.params.reread - 1,
         )
+        if written.useless:
+            self.meanwhile.append(f"{name}: nothing of the last archive was used, and all was read: {written.useless}")
+        index = archive_index.write(written.index)
+        files.replace(os.path.join(self.folder, index_file(name, self.set_id)), files.own(index))
         databases.refuse_journals(source.volume.root, found_databases)
         made = Archive(
             name=name,
@@ -416,6 +437,7 @@ class _Making:
             disk_bytes=survey.disk,
             options=source.volume.options,
             replica_files=survey.replica,
+            index=hashlib.sha256(index.encode()).hexdigest(),
         )
         return made, written.missing
 

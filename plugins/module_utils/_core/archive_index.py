@@ -20,6 +20,10 @@ from typing import Any, Dict, Iterator, Mapping, Sequence, Tuple
 from .errors import DockerVpsError
 
 FORMAT = 1
+FILES, SHARED = "files", "shared"
+"""Where the chunks of an archive lie: in a file of its own, or each in a file that all archives share."""
+REREAD = 7
+"""Every how many archives the whole content is read."""
 CHUNK = 1 << 20
 """Plain bytes of a chunk at most; larger ones are no faster and compress no better."""
 LARGE = 1 << 18

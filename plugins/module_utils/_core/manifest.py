@@ -35,7 +35,7 @@ _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as Docker has it
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}")
 _MANIFEST = re.compile(r"manifest-([0-9]{8}-[0-9]{6})\.json")
-_ARCHIVE = re.compile(r".+-([0-9]{8}-[0-9]{6})\.tar(\.gz|\.zst)?")
+_ARCHIVE = re.compile(r".+-([0-9]{8}-[0-9]{6})(\.tar(\.gz|\.zst)?|\.index)")
 
 
 LARGEST = 32 * 1024**2
@@ -95,7 +95,8 @@ class Archive:
 
     ``disk_bytes`` is what its files occupied on the disk, 0 when that is not known. ``options`` are those of the
     volume's driver.
-    ``replica_files`` of the files are what a replica keeps beside a database, and come and go.
+    ``replica_files`` of the files are what a replica keeps beside a database, and come and go. ``index`` is the digest
+    (hexadecimal) of the archive's index, from which the next archive is made; empty when there is none.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Archive:
     options: Mapping[str, str] = field(default_factory=dict)
     replica_files: int = 0
     foreign: tuple[Foreign, ...] = ()
+    index: str = ""
 
     @property
     def room(self) -> int:
@@ -228,8 +230,13 @@ def archive_file(name: str, set_id: str, compression: str) -> str:
     return f"{name}-{set_id}{SUFFIXES[compression]}"
 
 
+def index_file(name: str, set_id: str) -> str:
+    """Return the name of an archive's index."""
+    return f"{name}-{set_id}.index"
+
+
 def id_of(file: str, kind: str = "manifest") -> Optional[str]:
-    """Return the timestamp in the name of a manifest, or of an archive; None when the name is another."""
+    """Return the timestamp in the name of a manifest, or of an archive or its index; None when the name is another."""
     found = (_MANIFEST if kind == "manifest" else _ARCHIVE).fullmatch(file)
     return found.group(1) if found else None
 
@@ -391,6 +398,8 @@ def _consistent(manifest: Manifest, file: str) -> None:
             raise ValueError(f"{archive.volume!r:.200} cannot be the name of a volume")
         if not _SHA256.fullmatch(archive.sha256):
             raise ValueError(f"the sha256 of {archive.file} is {archive.sha256!r:.80}")
+        if archive.index and not _SHA256.fullmatch(archive.index):
+            raise ValueError(f"the sha256 of the index of {archive.file} is {archive.index!r:.80}")
 
 
 def _archive(given: Mapping[str, Any]) -> Archive:

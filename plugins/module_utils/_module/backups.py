@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from .._core.archive_index import FILES, REREAD, SHARED
 from .._core.data_loss import IGNORED, LossLimits
 from .._core.errors import InvalidInput
 from .._store.sets import Sets
@@ -13,11 +14,26 @@ APP_ARGUMENTS: dict[str, Any] = {
     "app": {"type": "str", "default": "ptnextjs"},
     "directory": {"type": "path"},
 }
+STORE_ARGUMENTS: dict[str, Any] = {
+    "store": {"type": "str", "choices": [FILES, SHARED], "default": FILES},
+    "reread": {"type": "int", "default": REREAD},
+}
 LOSS_ARGUMENTS: dict[str, Any] = {
     "loss_rows": {"type": "float", "default": LossLimits.rows},
     "loss_files": {"type": "float", "default": LossLimits.files},
 }
 LOSS_IGNORE: dict[str, Any] = {"type": "list", "elements": "str", "default": list(IGNORED)}
+
+
+def reread_of(given: Mapping[str, Any]) -> int:
+    """Return every how many sets the whole content of the volumes is read.
+
+    Raises:
+        InvalidInput: it is less than one.
+    """
+    if given["reread"] < 1:
+        raise InvalidInput(f"reread must be 1 or more, but is {given['reread']}.")
+    return int(given["reread"])
 
 
 def limits_of(given: Mapping[str, Any], ignore: Sequence[str]) -> LossLimits:

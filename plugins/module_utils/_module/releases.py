@@ -18,7 +18,7 @@ from .._release.cutover_state import AUTO, KEEP, RESTORE, CutoverWorld
 from .._release.preconditions import CADDY, FAIL, PROXIES, START_FIRST, STOP_FIRST, WARN, Params, drain_timeout
 from .._store.releases import Releases
 from .._store.sets import Sets
-from .backups import LOSS_ARGUMENTS, LOSS_IGNORE, limits_of, sets_of, volumes_of
+from .backups import LOSS_ARGUMENTS, LOSS_IGNORE, STORE_ARGUMENTS, limits_of, reread_of, sets_of, volumes_of
 from .engine import engine_of
 
 PLACE_ARGUMENTS: dict[str, Any] = {
@@ -58,6 +58,7 @@ CUTOVER_ARGUMENTS: dict[str, Any] = {
             "directory": {"type": "path"},
             "volumes": {"type": "dict", "required": True},
             "compression": {"type": "str", "choices": list(SUFFIXES), "default": "gzip"},
+            **STORE_ARGUMENTS,
             "consistency": {"type": "str", "choices": ["online", "pause", "stop"], "default": "online"},
             "database": {"type": "str", "default": ""},
             "uploads_query": {"type": "str", "default": ""},
@@ -142,6 +143,8 @@ def _backup(app: str, given: Optional[Mapping[str, Any]], ignore: Sequence[str])
         app=app,
         volumes=volumes,
         compression=given["compression"],
+        store=given["store"],
+        reread=reread_of(given),
         consistency=given["consistency"],
         database=given["database"],
         uploads=backup.Query(query, "media") if query and "media" in volumes else None,

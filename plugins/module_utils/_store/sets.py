@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, TypeVar
 
+from .._core.archive_index import Index
+from .._core.archive_index import parse as parse_index
 from .._core.clock import WallClock
 from .._core.data_loss import held_back
 from .._core.errors import DockerVpsError, InvalidInput
@@ -29,6 +32,7 @@ from .._core.manifest import (
     BadManifest,
     Manifest,
     id_of,
+    index_file,
     manifest_file,
     new_id,
     parse,
@@ -37,6 +41,7 @@ from .._core.manifest import (
 )
 from .._core.remedies import play, setting
 from .._core.text import counted
+from .archive_file import Earlier
 from .files import FULL, make_directory, nearest, own, read, refused, replace, sync_directory
 from .lock import locked
 
@@ -44,6 +49,8 @@ LOCK = ".lock"
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
 REMOVED = ".removed-"
+LARGEST_INDEX = 256 * 1024**2
+"""Bytes of an index. One of 1 TiB of large files takes half of it."""
 HOLDS = ".holds-{}.json"  # by application
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
@@ -91,6 +98,19 @@ class BackupSet:
     def path(self, archive: Archive) -> str:
         """Return where an archive lies."""
         return os.path.join(self.directory, archive.file)
+
+    def files(self, archive: Archive) -> list[str]:
+        """Return the names of the files of an archive: its own, and that of its index."""
+        return [archive.file, *([index_file(archive.name, self.manifest.id)] if archive.index else [])]
+
+    def index(self, archive: Archive) -> Optional[Index]:
+        """Return the index of an archive; None when it is not there, or not what was written."""
+        path = os.path.join(self.directory, index_file(archive.name, self.manifest.id))
+        with contextlib.suppress(DockerVpsError):
+            kept = read(path, links=False, limit=LARGEST_INDEX) if archive.index else None
+            if kept and hashlib.sha256(kept.text.encode()).hexdigest() == archive.index:
+                return parse_index(kept.text)
+        return None
 
     def absent(self) -> list[str]:
         """Return what is wrong with its files at a glance: missing, or of another size than the manifest says."""
@@ -172,7 +192,7 @@ class Sets:
             except DockerVpsError as error:
                 unreadable.append(error.message)
                 continue
-            known.update(archive.file for archive in backup_set.manifest.archives)
+            known.update(file for archive in backup_set.manifest.archives for file in backup_set.files(archive))
             if backup_set.manifest.app == self.app:
                 sets.append(backup_set)
         at_work = {set_id for set_id in map(_id_at_work, files) if set_id}
@@ -188,6 +208,16 @@ class Sets:
             for backup_set in self.listing().sets
             if backup_set.time <= now and not backup_set.absent()
         ]
+
+    def last_archive(self, name: str, volume: str, compression: str) -> Optional[Earlier]:
+        """Return the archive that was made last of a volume under this name, when it has an index and seems whole."""
+        for backup_set in self.listing().sets:
+            for archive in backup_set.manifest.archives:
+                if (archive.name, archive.volume, archive.compression) == (name, volume, compression):
+                    index = None if backup_set.absent() else backup_set.index(archive)
+                    if index:
+                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index)
+        return None
 
     def hold(self, reasons: Mapping[str, str]) -> None:
         """Let sets stay whatever the rules of retention say, and no others any more.
@@ -294,17 +324,18 @@ class Sets:
 
     def publish(self, folder: str, manifest: Manifest) -> BackupSet:
         """Make a prepared set visible. Its archives lie in the folder and are synced already."""
-        file = manifest_file(manifest.id)
+        file, made = manifest_file(manifest.id), BackupSet(self.directory, manifest)
         _write(os.path.join(folder, file), manifest)
         try:
-            for name in (*(archive.file for archive in manifest.archives), file):
+            names = [name for archive in manifest.archives for name in made.files(archive)]
+            for name in (*names, file):
                 sync_directory(self.directory)
                 os.rename(os.path.join(folder, name), os.path.join(self.directory, name))
             sync_directory(self.directory)
             shutil.rmtree(folder)
         except OSError as error:
             raise refused(f"Set {manifest.id} cannot be put into {self.directory}", error, folder) from error
-        return BackupSet(self.directory, manifest)
+        return made
 
     def record(self, manifest: Manifest) -> None:
         """Write a manifest in one step, over the one that is there."""
