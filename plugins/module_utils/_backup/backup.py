@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 from .._core import archive_index, data_loss
-from .._core.archive_index import FILES, REREAD
+from .._core.archive_index import FILES, REREAD, SHARED
 from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.databases import stops, tally
@@ -272,6 +272,7 @@ class _Making:
         self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
         self.folder, self.set_id, self.sources, self.examiner = folder, set_id, sources, examiner
         self.journal = Journal(folder)
+        self.new_bytes = 0
         self.meanwhile: list[str] = []
         self.copies: dict[str, dict[str, str]] = {name: {} for name in sources}
         self.databases: dict[str, list[Database]] = {name: [] for name in sources}
@@ -401,7 +402,8 @@ class _Making:
         file = archive_file(name, self.set_id, self.params.compression)
         survey, found_databases = source.survey, source.databases
         copies = self.copies[name]
-        earlier = self.sets.last_archive(name, source.volume.name, self.params.compression)
+        shared = self.params.store == SHARED
+        earlier = self.sets.last_archive(name, source.volume.name, self.params.compression, shared)
         written = archive.write(
             os.path.join(self.folder, file),
             source.volume.root,
@@ -412,18 +414,21 @@ class _Making:
             expected=survey.disk,
             earlier=earlier,
             trust=self.params.reread - 1,
+            shared=self.sets.chunks if shared else "",
         )
         if written.useless:
             self.meanwhile.append(f"{name}: nothing of the last archive was used, and all was read: {written.useless}")
+        self.new_bytes += written.new_bytes
         index = archive_index.write(written.index)
+        index_sha256 = hashlib.sha256(index.encode()).hexdigest()
         files.replace(os.path.join(self.folder, index_file(name, self.set_id)), files.own(index))
         databases.refuse_journals(source.volume.root, found_databases)
         made = Archive(
             name=name,
             volume=source.volume.name,
-            file=file,
+            file=index_file(name, self.set_id) if shared else file,
             compression=self.params.compression,
-            sha256=written.sha256,
+            sha256=index_sha256 if shared else written.sha256,
             bytes=written.bytes,
             plain_bytes=written.plain_bytes,
             files=written.files,
@@ -437,7 +442,7 @@ class _Making:
             disk_bytes=survey.disk,
             options=source.volume.options,
             replica_files=survey.replica,
-            index=hashlib.sha256(index.encode()).hexdigest(),
+            index=index_sha256,
         )
         return made, written.missing
 

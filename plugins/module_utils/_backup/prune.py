@@ -63,11 +63,11 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     gone = {decision.name for decision in decisions if not decision.keep}
     doomed = [backup_set for backup_set in here.sets if backup_set.manifest.id in gone]
     copies = _old_copies(sets, now - timedelta(days=params.before_days))
-    freed = sum(archive.bytes for backup_set in doomed for archive in backup_set.manifest.archives)
+    freed = sets.freed_by(doomed)
     sizes = {path: tree.survey(path).disk for path in copies}
     left: dict[str, str] = {}
     if really:
-        stay = sets.remove(doomed)
+        stay = [*sets.remove(doomed), *sets.sweep()]
         left = {path: why for path in copies for why in [files.remove_tree(path)] if why}
         _refuse_what_stays(sets, stay)
     copies = [path for path in copies if path not in left]

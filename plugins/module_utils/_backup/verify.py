@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from dataclasses import asdict, dataclass
@@ -19,7 +18,8 @@ from .._core.tar_members import HARD_LINK, Member, plain
 from .._core.text import counted, listed, shown, size
 from .._store import archive, tree
 from .._store.examiner import Examiner
-from .._store.files import SCRATCH, open_regular
+from .._store.files import SCRATCH
+from .._store.packed import opened
 from .._store.sets import BackupSet, Sets
 from . import job_history
 
@@ -157,15 +157,14 @@ def _tables(path: str, recorded: Mapping[str, int], now: Mapping[str, int]) -> I
 
 
 def _checksum(path: str, recorded: Archive) -> Iterator[Finding]:
-    digest = hashlib.sha256()
     try:
-        with open_regular(path) as file:
-            for block in iter(lambda: file.read(_BLOCK), b""):
-                digest.update(block)
+        with opened(path) as source:
+            while source.read(_BLOCK):
+                pass
     except OSError as error:
         raise DockerVpsError(f"{recorded.file} cannot be read: {error.strerror}") from error
-    if digest.hexdigest() != recorded.sha256:
-        yield True, f"{recorded.file} has the SHA-256 {digest.hexdigest()}, and the manifest says {recorded.sha256}"
+    if source.sha256 != recorded.sha256:
+        yield True, f"{recorded.file} has the SHA-256 {source.sha256}, and the manifest says {recorded.sha256}"
 
 
 def _full(path: str, recorded: Archive) -> Iterator[Finding]:

@@ -93,6 +93,9 @@ class Foreign:
 class Archive:
     """One volume of a set; sizes in bytes, ``plain_bytes`` before compression.
 
+    ``file`` is the archive, and ``sha256`` its digest (hexadecimal); or its index, when its content lies in chunks that
+    archives share. ``bytes`` are those of the content, shared or not.
+
     ``disk_bytes`` is what its files occupied on the disk, 0 when that is not known. ``options`` are those of the
     volume's driver.
     ``replica_files`` of the files are what a replica keeps beside a database, and come and go. ``index`` is the digest
@@ -119,6 +122,11 @@ class Archive:
     replica_files: int = 0
     foreign: tuple[Foreign, ...] = ()
     index: str = ""
+
+    @property
+    def shared(self) -> bool:
+        """Whether its content lies in chunks that archives share."""
+        return is_index(self.file)
 
     @property
     def room(self) -> int:
@@ -233,6 +241,11 @@ def archive_file(name: str, set_id: str, compression: str) -> str:
 def index_file(name: str, set_id: str) -> str:
     """Return the name of an archive's index."""
     return f"{name}-{set_id}.index"
+
+
+def is_index(path: str) -> bool:
+    """Return whether a file of an archive is its index, so that its content lies in chunks that archives share."""
+    return path.endswith(".index")
 
 
 def id_of(file: str, kind: str = "manifest") -> Optional[str]:
@@ -392,7 +405,8 @@ def _consistent(manifest: Manifest, file: str) -> None:
         time_of(manifest.after)
     check_names([archive.name for archive in manifest.archives])
     for archive in manifest.archives:
-        if archive.file != archive_file(archive.name, manifest.id, archive.compression):
+        shared = archive.file == index_file(archive.name, manifest.id) and archive.sha256 == archive.index
+        if not shared and archive.file != archive_file(archive.name, manifest.id, archive.compression):
             raise ValueError(f"it names the file {archive.file!r:.200}")
         if not _VOLUME.fullmatch(archive.volume):
             raise ValueError(f"{archive.volume!r:.200} cannot be the name of a volume")

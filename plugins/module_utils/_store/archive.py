@@ -22,7 +22,7 @@ import stat
 import subprocess
 import time
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
@@ -33,10 +33,11 @@ from .._core.archive_index import Chunk, Index, Run
 from .._core.errors import DockerVpsError
 from .._core.tar_members import BLOCK, Damaged, Examined, Member, every, parents, plain, unquoted, walk
 from .._core.tar_stream import Splitter
-from .archive_file import ArchiveFile, Chunks, Earlier, Unusable
+from .archive_file import ArchiveFile, Chunks, Earlier, NewChunks, Target, Unusable
 from .compression import Compressor, Data, Decompressed, Packed
-from .files import open_regular, refused, unstarted
+from .files import refused, sync_file_system, unstarted
 from .folders import folders
+from .packed import CHUNKS, opened
 from .progress_file import begin_step
 from .runs import Planned, linked_to, planned
 
@@ -75,8 +76,8 @@ class Written:
     ``sha256`` (hexadecimal) and ``bytes`` are those of the file, ``plain_bytes`` of the tar archive in it. ``files``
     counts names of regular files, ``members`` everything, also what is repeated. ``inconsistent`` changed whenever it
     was read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
-    ``missing`` was wanted and is not there. ``linked`` is whether the file is the earlier one under one more name, and
-    ``useless`` why the earlier one was of no use.
+    ``missing`` was wanted and is not there. ``new_bytes`` take room beside that of earlier archives, and
+    ``useless`` is why the earlier one was of no use.
     """
 
     sha256: str
@@ -89,7 +90,7 @@ class Written:
     skipped: Tuple[str, ...]
     missing: Tuple[str, ...]
     index: Index
-    linked: bool = False
+    new_bytes: int = 0
     useless: str = ""
 
 
@@ -105,6 +106,7 @@ def write(
     threads: Optional[int] = None,
     earlier: Optional[Earlier] = None,
     trust: int = 0,
+    shared: str = "",
 ) -> Written:
     """Write a tree into a new file (mode 0600), durable when this returns.
 
@@ -119,21 +121,23 @@ def write(
         threads: how many compress; None is one per processor.
         earlier: an archive of the same tree, with the same kind of compression.
         trust: after how many archives that rely on earlier ones the whole content is read; 0 is each time.
+        shared: a folder where chunks of other archives lie. Then chunks that are not there are written into files of a
+            folder ``chunks`` beside the target, which itself is not written.
 
     Raises:
         DockerVpsError: it cannot be done; no file is left.
     """
     begin_step(f"{os.path.basename(target)} is written", expected)
-    writing = partial(_written, target, root, kind, instead, leave_out, wanted, threads)
+    writing = partial(_written, target, root, kind, instead, leave_out, wanted, threads, shared)
     useless = ""
     try:
         if earlier and earlier.index.compression == kind:
             try:
-                with Chunks.of(earlier) as chunks:
-                    return writing(chunks, earlier.index.trusted < trust)
+                with nullcontext() if shared else Chunks.of(earlier) as chunks:
+                    return writing(earlier.index if earlier.index.trusted < trust else None, chunks)
             except Unusable as error:
                 useless = error.message
-        return replace(writing(None, False), useless=useless)
+        return replace(writing(None, None), useless=useless)
     except OSError as error:
         raise refused(f"The archive {target} of {root} cannot be written", error, target) from error
 
@@ -146,15 +150,19 @@ def _written(
     leave_out: Sequence[str],
     wanted: Collection[str],
     threads: Optional[int],
+    shared: str,
+    earlier: Optional[Index],
     chunks: Optional[Chunks],
-    rely: bool,
 ) -> Written:
     # Beside the target, where whoever cleans up after a kill finds it.
     with TemporaryDirectory(dir=os.path.dirname(os.path.abspath(target))) as scratch:
         missing = set(wanted)
-        earlier = chunks.earlier.index if chunks and rely else None
         plan = _planned(root, [*leave_out, *instead], scratch, missing, earlier)
-        file = ArchiveFile(target, chunks, follow=bool(earlier) and None not in plan.kept)
+        file: Target
+        if shared:
+            file = NewChunks(os.path.join(os.path.dirname(target), CHUNKS), shared, read=not earlier)
+        else:
+            file = ArchiveFile(target, chunks, follow=bool(earlier) and None not in plan.kept)
         runs = _Runs(file)
         try:
             with Compressor(runs.take, kind, threads) as out:
@@ -182,7 +190,7 @@ def _written(
         skipped=tuple(sorted(passes.skipped.union(plan.mounts))),
         missing=tuple(sorted(missing - instead.keys())),
         index=Index(kind, earlier.trusted + 1 if earlier else 0, tuple(runs.done)),
-        linked=file.linked,
+        new_bytes=file.new_bytes,
     )
 
 
@@ -234,12 +242,12 @@ def extract(
         lambda sink: _read(path, kind, sha256, plain_bytes, allow_outside_links, sink),
     )
     begin_step("what was unpacked is flushed to the disk")
-    # Unlike os.sync this waits for one file system only; sync is of GNU coreutils.
-    synced = subprocess.run(["sync", "--file-system", into], capture_output=True, check=False)
-    if synced.returncode:
+    try:
+        sync_file_system(into)
+    except OSError as error:
         raise DockerVpsError(
-            f"{into} is restored, but may not last: {unquoted(synced.stderr).strip()}. Mend that, and run it again."
-        )
+            f"{into} is restored, but may not last: {error.strerror}. Mend that, and run it again."
+        ) from error
     return examined
 
 
@@ -314,7 +322,7 @@ def _planned(root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str]
 class _Runs:
     """Takes the chunks of an archive, and tells them apart by runs."""
 
-    def __init__(self, file: ArchiveFile) -> None:
+    def __init__(self, file: Target) -> None:
         self.done: List[Run] = []
         self._file = file
         self._chunks: List[Chunk] = []
@@ -338,7 +346,7 @@ class _Runs:
 class _Passes:
     """The runs of GNU tar that make one archive, and what they printed."""
 
-    def __init__(self, root: str, out: Compressor, file: ArchiveFile, runs: _Runs, scratch: str) -> None:
+    def __init__(self, root: str, out: Compressor, file: Target, runs: _Runs, scratch: str) -> None:
         self.files = 0
         self.members = 0
         self.inconsistent: Set[str] = set()
@@ -472,8 +480,8 @@ def _read(
 ) -> Examined:
     begin_step(f"{os.path.basename(path)} is read", plain_bytes or 0)
     try:
-        with open_regular(path) as file:
-            stream = Decompressed(file, kind)
+        with opened(path) as source:
+            stream = Decompressed(source, kind)
 
             def read(size: int) -> bytes:
                 data = stream.read(size)
@@ -489,8 +497,8 @@ def _read(
         raise
     except OSError as error:
         raise refused(f"The archive {path} cannot be read", error) from error
-    if sha256 and stream.sha256 != sha256:
-        raise Damaged(f"{path} has the SHA-256 {stream.sha256}, not {sha256}: it is not the file that was written.")
+    if sha256 and source.sha256 != sha256:
+        raise Damaged(f"{path} has the SHA-256 {source.sha256}, not {sha256}: it is not the file that was written.")
     return examined
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of an archive, made of new chunks and of those of the archive before it.
+"""What an archive is written to, made of new chunks and of those of the archive before it.
 
 An archive that is the same as the one before is one more name (hard link) of its file: so nobody may ever write into
-such a file, or change its mode or owner, once it is published.
+such a file, or change its mode or owner, once it is published. The same holds for the files of shared chunks.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import hashlib
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO, Dict, Iterator, List, Optional
+from typing import BinaryIO, Dict, Iterator, List, Optional, Protocol, Set
 
 from .._core.archive_index import Chunk, Index
 from .._core.errors import DockerVpsError
+from .._core.tar_members import Damaged
 from .compression import Packed
-from .files import open_regular
+from .files import open_regular, sync_file_system
+from .packed import missing, proved
 
 
 class Unusable(DockerVpsError):
@@ -31,6 +33,48 @@ class Earlier:
     sha256: str
     bytes: int
     index: Index
+
+
+class Target(Protocol):
+    """What an archive is written to.
+
+    Its chunks come in their order. ``sha256`` (hexadecimal) and ``bytes`` are those of the archive when it is closed,
+    and ``new_bytes`` counts what takes room beside that of earlier ones. Where it has no file, its digest is empty.
+    """
+
+    sha256: str
+    bytes: int
+    new_bytes: int
+
+    def fetch(self, chunk: Chunk) -> Packed:
+        """Return a chunk of the earlier archive, without its bytes where they are not needed; any thread may ask.
+
+        Raises:
+            Unusable: the earlier archive is.
+        """
+        raise NotImplementedError
+
+    def take(self, packed: Packed) -> None:
+        """Add a chunk.
+
+        Raises:
+            Unusable: the earlier archive is.
+            OSError: it cannot be written.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Finish the archive, durably.
+
+        Raises:
+            Unusable: the earlier archive is.
+            OSError: it cannot be written.
+        """
+        raise NotImplementedError
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        raise NotImplementedError
 
 
 class Chunks:
@@ -83,10 +127,10 @@ class Chunks:
 
 
 class ArchiveFile:
-    """Writes an archive into a new file (mode 0600), durable after ``close``.
+    """Writes an archive into a new file (mode 0600); see Target.
 
     While all chunks are those of the earlier archive nothing is written. If that stays so, the file becomes one more
-    name of that one. ``sha256`` (hexadecimal) and ``bytes`` are those of the file; ``linked`` is whether it is that.
+    name of that one.
 
     Args:
         target: the file; there must be none.
@@ -97,7 +141,7 @@ class ArchiveFile:
     def __init__(self, target: str, chunks: Optional[Chunks], follow: bool) -> None:
         self.sha256 = ""
         self.bytes = 0
-        self.linked = False
+        self.new_bytes = 0
         self._target = target
         self._chunks = chunks
         self._file: Optional[BinaryIO] = None
@@ -107,18 +151,13 @@ class ArchiveFile:
         self._expected = chunks.earlier.index.chunks if chunks and follow else iter(())
 
     def fetch(self, chunk: Chunk) -> Packed:
-        """Return a chunk of the earlier archive, without its bytes while they are not needed; any thread may ask."""
+        """Return a chunk of the earlier archive."""
         if self._follow or not self._chunks:
             return Packed(None, chunk.sha256, chunk.bytes, chunk.plain_bytes)
         return self._chunks.read(chunk)
 
     def take(self, packed: Packed) -> None:
-        """Add a chunk.
-
-        Raises:
-            Unusable: a chunk of the earlier archive is.
-            OSError: it cannot be written.
-        """
+        """Add a chunk."""
         if self._follow:
             chunk = next(self._expected, None)
             if chunk and chunk.sha256 == packed.sha256:
@@ -128,12 +167,7 @@ class ArchiveFile:
         self._put(packed)
 
     def close(self) -> None:
-        """Finish the file.
-
-        Raises:
-            Unusable: a chunk of the earlier archive is.
-            OSError: it cannot be written.
-        """
+        """Finish the archive."""
         if self._follow and next(self._expected, None) is None and self._link():
             return
         self._write_passed()
@@ -166,7 +200,7 @@ class ArchiveFile:
             with suppress(FileNotFoundError):
                 os.unlink(name)
             return False
-        self.sha256, self.bytes, self.linked = earlier.sha256, earlier.bytes, True
+        self.sha256, self.bytes, self.new_bytes = earlier.sha256, earlier.bytes, 0
         return True
 
     def _write_passed(self) -> None:
@@ -182,6 +216,7 @@ class ArchiveFile:
         self._opened().write(data)
         self._digest.update(data)
         self.bytes += len(data)
+        self.new_bytes += len(data)
 
     def _opened(self) -> BinaryIO:
         if not self._file:
@@ -189,3 +224,57 @@ class ArchiveFile:
                 os.open(self._target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
             )
         return self._file
+
+
+class NewChunks:
+    """Writes those chunks of an archive that are not shared yet into a folder, each a file (mode 0600); see Target.
+
+    Args:
+        folder: is made when something is written into it.
+        shared: where the chunks of other archives lie.
+        read: whether what lies there is read, so that damaged chunks are replaced.
+    """
+
+    def __init__(self, folder: str, shared: str, read: bool) -> None:
+        self.sha256 = ""
+        self.bytes = 0
+        self.new_bytes = 0
+        self._folder = folder
+        self._shared = shared
+        self._read = read
+        self._there: Set[str] = set()
+
+    def fetch(self, chunk: Chunk) -> Packed:
+        """Return a chunk of the earlier archive."""
+        for wrong in missing(self._shared, [chunk]):
+            raise Unusable(wrong)
+        return Packed(None, chunk.sha256, chunk.bytes, chunk.plain_bytes)
+
+    def take(self, packed: Packed) -> None:
+        """Add a chunk."""
+        self.bytes += packed.bytes
+        if packed.data is None or packed.sha256 in self._there:
+            return
+        self._there.add(packed.sha256)
+        if not self._is_shared(Chunk(packed.sha256, packed.bytes, packed.plain_bytes)):
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            path = os.path.join(self._folder, packed.sha256)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+                file.write(packed.data)
+            self.new_bytes += packed.bytes
+
+    def close(self) -> None:
+        """Finish the archive."""
+        if self.new_bytes:
+            sync_file_system(self._folder)
+
+    def discard(self) -> None:
+        """Leave what was written to whoever removes the folder; what was made once may be of use."""
+
+    def _is_shared(self, chunk: Chunk) -> bool:
+        if not self._read:
+            return not [*missing(self._shared, [chunk])]
+        try:
+            return bool(proved(self._shared, chunk))
+        except (Damaged, OSError):
+            return False

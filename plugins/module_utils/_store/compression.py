@@ -17,7 +17,6 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import (
     Any,
-    BinaryIO,
     Callable,
     Deque,
     Iterator,
@@ -25,6 +24,7 @@ from typing import (
     Mapping,
     NamedTuple,
     Optional,
+    Protocol,
     Sequence,
     Tuple,
     Type,
@@ -128,6 +128,14 @@ LIBRARIES: Libraries = MappingProxyType(
     }
 )
 """The libraries of each kind of compression, the preferred one first."""
+
+
+class Readable(Protocol):
+    """What compressed bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        raise NotImplementedError
 
 
 class Packed(NamedTuple):
@@ -245,20 +253,16 @@ def _packer(codec: Optional[Codec]) -> Callable[[Data], Packed]:
 
 
 class Decompressed:
-    """A stream of the plain bytes of a compressed binary file.
-
-    At its end ``sha256`` (hexadecimal) and ``bytes`` are those of the whole file as it is.
+    """A stream of the plain bytes of a compressed binary file. ``bytes`` and ``plain_bytes`` count what was read.
 
     Raises:
         DockerVpsError: no library for this kind is installed.
     """
 
-    def __init__(self, file: BinaryIO, kind: str, libraries: Libraries = LIBRARIES) -> None:
+    def __init__(self, file: Readable, kind: str, libraries: Libraries = LIBRARIES) -> None:
         self.bytes = 0
         self.plain_bytes = 0
-        self.sha256 = ""
         self._file = file
-        self._digest = hashlib.sha256()
         self._blocks = self._plain(_codec(kind, libraries))
         self._block = b""
         self._at = 0
@@ -286,7 +290,6 @@ class Decompressed:
 
     def _plain(self, codec: Optional[Codec]) -> Iterator[bytes]:
         yield from self._decoded(codec) if codec else iter(lambda: self._raw(_PLAIN), b"")
-        self.sha256 = self._digest.hexdigest()
 
     def _decoded(self, codec: Codec) -> Iterator[bytes]:
         data = self._raw(codec.reads)
@@ -309,7 +312,6 @@ class Decompressed:
 
     def _raw(self, size: int) -> bytes:
         data = self._file.read(size)
-        self._digest.update(data)
         self.bytes += len(data)
         return data
 

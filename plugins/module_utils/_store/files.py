@@ -265,6 +265,17 @@ def sync_tree(path: str) -> None:
         raise refused(f"{path} cannot be made durable", error, path) from error
 
 
+def sync_file_system(path: str) -> None:
+    """Make all that was written into the file system of a directory durable; unlike os.sync, only that.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    done = _run("sync", "--file-system", path)
+    if done.returncode:
+        raise OSError(errno.EIO, _first_line(done), path)
+
+
 def sync_directory(path: str) -> None:
     """Make renames in a directory durable, as far as its file system does that; some on a network do not.
 

@@ -19,7 +19,7 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
@@ -36,7 +36,7 @@ from .._core.manifest import (
 )
 from .._core.tar_members import Damaged
 from .compression import Decompressed
-from .files import open_regular
+from .packed import Source, opened
 from .progress_file import begin_step, count_bytes
 from .restic import ResticSnapshot
 from .sets import RESTORE, BackupSet, Sets
@@ -252,7 +252,7 @@ def send(backup_set: BackupSet, repository: Repository, app: str, host: str) -> 
     tags = [f"app={app}", f"set={backup_set.manifest.id}", f"copy={secrets.token_hex(8)}"]
     with contextlib.ExitStack() as stack:
         # All are open before the first is sent, so that a prune meanwhile takes nothing away.
-        files = [stack.enter_context(_opened(backup_set, archive)) for archive in backup_set.manifest.archives]
+        files = [_opened(backup_set, archive, stack) for archive in backup_set.manifest.archives]
         added = sum(
             repository.save(archive.name + SUFFIX, _plain(backup_set, archive, file), host, backup_set.time, tags)
             for archive, file in zip(backup_set.manifest.archives, files)
@@ -264,9 +264,9 @@ def send(backup_set: BackupSet, repository: Repository, app: str, host: str) -> 
     return added + repository.save(MANIFEST, [write(backup_set.manifest).encode()], host, backup_set.time, tags)
 
 
-def _opened(backup_set: BackupSet, archive: Archive) -> BinaryIO:
+def _opened(backup_set: BackupSet, archive: Archive, stack: contextlib.ExitStack) -> Source:
     try:
-        return open_regular(backup_set.path(archive))
+        return stack.enter_context(opened(backup_set.path(archive)))
     except OSError as error:
         raise DockerVpsError(
             f"{backup_set.path(archive)} cannot be read: {error.strerror}, so nothing of set "
@@ -274,13 +274,13 @@ def _opened(backup_set: BackupSet, archive: Archive) -> BinaryIO:
         ) from error
 
 
-def _plain(backup_set: BackupSet, archive: Archive, file: BinaryIO) -> Iterator[bytes]:
+def _plain(backup_set: BackupSet, archive: Archive, source: Source) -> Iterator[bytes]:
     """Yield an archive's plain bytes; a damaged one ends with an exception, so that no copy of it is kept."""
-    stream = Decompressed(file, archive.compression)
+    stream = Decompressed(source, archive.compression)
     begin_step(f"{archive.file} is sent", archive.plain_bytes)
     try:
         yield from iter(lambda: stream.read(_READ), b"")
-        if stream.sha256 != archive.sha256:
+        if source.sha256 != archive.sha256:
             raise Damaged("Its sha256 is not that of the manifest.")
     except Damaged as error:
         raise Damaged(
@@ -313,9 +313,10 @@ def fetch(remote_set: Remote, repository: Repository, sets: Sets) -> BackupSet:
         raise
     published = sets.publish(folder, replace(manifest, archives=archives))
     for archive in manifest.archives:  # what is left of it in another compression belongs to no manifest now
-        if archive.file != archive_file(archive.name, remote_set.id, "none"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(published.path(archive))
+        for file in BackupSet(sets.directory, manifest).files(archive):
+            if file != archive_file(archive.name, remote_set.id, "none"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(sets.directory, file))
     return published
 
 
@@ -356,4 +357,4 @@ def _brought(folder: str, remote_set: Remote, archive: Archive, repository: Repo
             f"The archive {archive.name} of set {remote_set.id} in {repository.name} does not have the "
             f"{archive.plain_bytes} bytes that its manifest says. Fetch another set."
         )
-    return replace(archive, file=file, compression="none", sha256=digest.hexdigest(), bytes=count)
+    return replace(archive, file=file, compression="none", sha256=digest.hexdigest(), bytes=count, index="")

@@ -18,7 +18,20 @@ import shutil
 import stat
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, TypeVar
+from typing import (
+    Collection,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Set,
+    Tuple,
+    TypeVar,
+)
 
 from .._core.archive_index import Index
 from .._core.archive_index import parse as parse_index
@@ -44,13 +57,12 @@ from .._core.text import counted
 from .archive_file import Earlier
 from .files import FULL, make_directory, nearest, own, read, refused, replace, sync_directory
 from .lock import locked
+from .packed import CHUNKS, LARGEST_INDEX, missing
 
 LOCK = ".lock"
 PARTIAL = ".partial-"
 RESTORE = ".restore-"
 REMOVED = ".removed-"
-LARGEST_INDEX = 256 * 1024**2
-"""Bytes of an index. One of 1 TiB of large files takes half of it."""
 HOLDS = ".holds-{}.json"  # by application
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
@@ -101,7 +113,10 @@ class BackupSet:
 
     def files(self, archive: Archive) -> list[str]:
         """Return the names of the files of an archive: its own, and that of its index."""
-        return [archive.file, *([index_file(archive.name, self.manifest.id)] if archive.index else [])]
+        return [
+            archive.file,
+            *([index_file(archive.name, self.manifest.id)] if archive.index and not archive.shared else []),
+        ]
 
     def index(self, archive: Archive) -> Optional[Index]:
         """Return the index of an archive; None when it is not there, or not what was written."""
@@ -123,6 +138,11 @@ class BackupSet:
                 continue
             if not stat.S_ISREG(facts.st_mode):
                 found.append(f"{archive.file} is not a regular file")
+            elif archive.shared:
+                index = self.index(archive)
+                folder = os.path.join(self.directory, CHUNKS)
+                wrong = [*missing(folder, [*index.chunks])] if index else ["it is not what was written"]
+                found += [f"{archive.file}: {one}" for one in wrong]
             elif facts.st_size != archive.bytes:
                 has = counted(facts.st_size, "byte")
                 found.append(f"{archive.file} has {has}, and the manifest says {archive.bytes}")
@@ -209,11 +229,17 @@ class Sets:
             if backup_set.time <= now and not backup_set.absent()
         ]
 
-    def last_archive(self, name: str, volume: str, compression: str) -> Optional[Earlier]:
+    @property
+    def chunks(self) -> str:
+        """Where the chunks lie that archives share."""
+        return os.path.join(self.directory, CHUNKS)
+
+    def last_archive(self, name: str, volume: str, compression: str, shared: bool) -> Optional[Earlier]:
         """Return the archive that was made last of a volume under this name, when it has an index and seems whole."""
         for backup_set in self.listing().sets:
             for archive in backup_set.manifest.archives:
-                if (archive.name, archive.volume, archive.compression) == (name, volume, compression):
+                kind = (archive.name, archive.volume, archive.compression, archive.shared)
+                if kind == (name, volume, compression, shared):
                     index = None if backup_set.absent() else backup_set.index(archive)
                     if index:
                         return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index)
@@ -327,6 +353,7 @@ class Sets:
         file, made = manifest_file(manifest.id), BackupSet(self.directory, manifest)
         _write(os.path.join(folder, file), manifest)
         try:
+            self._share(os.path.join(folder, CHUNKS))
             names = [name for archive in manifest.archives for name in made.files(archive)]
             for name in (*names, file):
                 sync_directory(self.directory)
@@ -336,6 +363,56 @@ class Sets:
         except OSError as error:
             raise refused(f"Set {manifest.id} cannot be put into {self.directory}", error, folder) from error
         return made
+
+    def freed_by(self, doomed: Sequence[BackupSet]) -> int:
+        """Return how many bytes the removal of sets would free: what others have as well stays."""
+        names: Dict[Tuple[int, int], int] = {}
+        freed = 0
+        for backup_set in doomed:
+            for archive in backup_set.manifest.archives:
+                with contextlib.suppress(OSError):
+                    facts = os.lstat(backup_set.path(archive))
+                    inode = facts.st_dev, facts.st_ino
+                    names[inode] = names.get(inode, 0) + 1
+                    freed += facts.st_size if names[inode] == facts.st_nlink else 0
+        return freed + sum(os.lstat(path).st_size for path in self._unused({one.manifest.id for one in doomed}))
+
+    def sweep(self) -> list[DockerVpsError]:
+        """Remove the chunks that no set has, under the lock, and return why some could not be."""
+        found = (self._unlinked(os.path.join(CHUNKS, os.path.basename(path))) for path in self._unused())
+        return [problem for problem in found if problem]
+
+    def _unused(self, without: Collection[str] = ()) -> List[str]:
+        """Return the chunks that no set has, but for some sets.
+
+        None is, while a manifest or an index cannot be read: nobody knows what that needs.
+        """
+        if not os.path.isdir(self.chunks):
+            return []
+        used: Set[str] = set()
+        for file in self._files():
+            set_id = id_of(file)
+            if set_id is None or set_id in without:
+                continue
+            try:
+                backup_set = self._load(os.path.join(self.directory, file))
+            except DockerVpsError:
+                return []
+            for archive in backup_set.manifest.archives:
+                index = backup_set.index(archive) if archive.shared else None
+                if archive.shared and not index:
+                    return []
+                used.update(chunk.sha256 for chunk in (index.chunks if index else ()))
+        return [os.path.join(self.chunks, name) for name in os.listdir(self.chunks) if name not in used]
+
+    def _share(self, folder: str) -> None:
+        """Put new chunks beside those that archives share already; one that is there was found damaged."""
+        if not os.path.isdir(folder):
+            return
+        os.makedirs(self.chunks, mode=0o700, exist_ok=True)
+        for name in os.listdir(folder):
+            os.rename(os.path.join(folder, name), os.path.join(self.chunks, name))
+        sync_directory(self.chunks)
 
     def record(self, manifest: Manifest) -> None:
         """Write a manifest in one step, over the one that is there."""
