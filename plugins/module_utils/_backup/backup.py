@@ -415,6 +415,7 @@ class _Making:
             earlier=earlier,
             trust=self.params.reread - 1,
             shared=self.sets.chunks if shared else "",
+            now=self.clock.utc().timestamp(),
         )
         if written.useless:
             self.meanwhile.append(f"{name}: nothing of the last archive was used, and all was read: {written.useless}")

@@ -107,6 +107,7 @@ def write(
     earlier: Optional[Earlier] = None,
     trust: int = 0,
     shared: str = "",
+    now: Optional[float] = None,
 ) -> Written:
     """Write a tree into a new file (mode 0600), durable when this returns.
 
@@ -123,12 +124,14 @@ def write(
         trust: after how many archives that rely on earlier ones the whole content is read; 0 is each time.
         shared: a folder where chunks of other archives lie. Then chunks that are not there are written into files of a
             folder ``chunks`` beside the target, which itself is not written.
+        now: the time, in seconds since the epoch; None is that of the system.
 
     Raises:
         DockerVpsError: it cannot be done; no file is left.
     """
     begin_step(f"{os.path.basename(target)} is written", expected)
-    writing = partial(_written, target, root, kind, instead, leave_out, wanted, threads, shared)
+    now = time.time() if now is None else now
+    writing = partial(_written, target, root, kind, instead, leave_out, wanted, threads, shared, now)
     useless = ""
     try:
         if earlier and earlier.index.compression == kind:
@@ -151,13 +154,14 @@ def _written(
     wanted: Collection[str],
     threads: Optional[int],
     shared: str,
+    now: float,
     earlier: Optional[Index],
     chunks: Optional[Chunks],
 ) -> Written:
     # Beside the target, where whoever cleans up after a kill finds it.
     with TemporaryDirectory(dir=os.path.dirname(os.path.abspath(target))) as scratch:
         missing = set(wanted)
-        plan = _planned(root, [*leave_out, *instead], scratch, missing, earlier)
+        plan = _planned(root, [*leave_out, *instead], scratch, missing, now, earlier)
         file: Target
         if shared:
             file = NewChunks(os.path.join(os.path.dirname(target), CHUNKS), shared, read=not earlier)
@@ -306,12 +310,14 @@ class _Plan:
         return [run for run, kept in zip(self.runs, self.kept) if not kept]
 
 
-def _planned(root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str], earlier: Optional[Index]) -> _Plan:
+def _planned(
+    root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str], now: float, earlier: Optional[Index]
+) -> _Plan:
     path = os.path.join(scratch, "names")
     mounts: Set[str] = set()
     with open(path, "wb") as names:
         try:
-            runs = planned(root, {plain(one) for one in leave_out}, names, time.time_ns(), wanted, mounts.add)
+            runs = planned(root, {plain(one) for one in leave_out}, names, now, wanted, mounts.add)
         except OSError as error:
             raise refused(f"{root} cannot be archived", error) from error
     known = earlier.by_key if earlier else {}

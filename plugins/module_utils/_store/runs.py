@@ -15,8 +15,8 @@ from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Optiona
 from .._core.archive_index import RunLength
 from .folders import GONE, LONGEST
 
-FRESH = 2 * 10**9
-"""Nanoseconds: what changed so shortly before it was looked at may change again without another time."""
+FRESH = 3
+"""Seconds: what changed so shortly before it was looked at may change again without another time."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def planned(
     root: str,
     leave_out: Collection[str],
     names: BinaryIO,
-    now: int,
+    now: float,
     wanted: Set[str],
     mount: Callable[[str], object],
 ) -> List[Planned]:
@@ -49,7 +49,7 @@ def planned(
         root: the directory.
         leave_out: paths in it that are left out, with all below them.
         names: an empty file.
-        now: the time, in nanoseconds since the epoch.
+        now: the time, in seconds since the epoch.
         wanted: paths of which those of regular files that are there are taken out.
         mount: is called with the path of each directory on another file system, which is a member all the same.
 
@@ -88,10 +88,10 @@ def linked_to(runs: Sequence[Planned], changed: Collection[int]) -> Set[int]:
 
 
 class _Plan:
-    def __init__(self, names: BinaryIO, fresh: int) -> None:
+    def __init__(self, names: BinaryIO, fresh: float) -> None:
         self.runs: List[Planned] = []
         self._names = names
-        self._fresh = fresh
+        self._fresh = fresh * 10**9  # nanoseconds, as the file system counts
         self._length = RunLength()
         self._folder = b""
         self._written = 0

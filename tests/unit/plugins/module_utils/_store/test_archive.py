@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trees go into an archive and come back the same, whatever happens to them meanwhile."""
+"""Trees go into an archive and come back the same, whatever happens to them meanwhile, and whatever was made before."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -15,12 +16,16 @@ import struct
 import subprocess
 import tarfile
 import tempfile
+import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import LARGE
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import write as write_index
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.tar_members import Damaged, Examined
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive import (
@@ -30,6 +35,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive
     extract_content,
     write,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive_file import Earlier
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.packed import CHUNKS
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.runs import planned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -283,6 +291,261 @@ def test_any_tree_comes_back_the_same(content: dict[bytes, object]) -> None:
         build(os.fsencode(tree), content)
         packed(tree, "gzip")
         assert facts(restored(tree, "gzip", allow_outside_links=True)) == facts(tree)
+
+
+class Series:
+    """Archives of a tree, each made with the one before, long after the tree was changed."""
+
+    def __init__(self, tree: Path, kind: str = "gzip", shared: bool = False, trust: int = 6) -> None:
+        self.tree, self.kind, self.trust = tree, kind, trust
+        self.shared = str(tree.parent / CHUNKS) if shared else ""
+        self.made: list[Written] = []
+        self.earlier: Optional[Earlier] = None
+
+    def make(self, instead: Mapping[str, str] = MappingProxyType({}), **options: Any) -> Written:
+        """Make the next one."""
+        number = len(self.made)
+        place = self.tree.parent / f"set {number}" if self.shared else self.tree.parent
+        place.mkdir(exist_ok=True)
+        path = place / f"{number}{'.index' if self.shared else ''}"
+        written = write(
+            str(path),
+            str(self.tree),
+            self.kind,
+            instead=instead,
+            leave_out=[],
+            earlier=self.earlier,
+            trust=self.trust,
+            shared=self.shared,
+            now=time.time() + 1000,
+            **options,
+        )
+        if self.shared:
+            text = write_index(written.index)
+            path = self.tree.parent / path.name
+            path.write_text(text)
+            written = replace(written, sha256=hashlib.sha256(text.encode()).hexdigest())
+            Path(self.shared).mkdir(exist_ok=True)
+            for chunk in (place / CHUNKS).glob("*"):
+                chunk.rename(Path(self.shared, chunk.name))
+        self.made.append(written)
+        self.earlier = Earlier(str(path), written.sha256, written.bytes, written.index)
+        return written
+
+    def restored(self, number: int) -> dict[bytes, tuple[object, ...]]:
+        """Unpack one of them, and return all about it."""
+        into = self.tree.parent / "restored"
+        shutil.rmtree(into, ignore_errors=True)
+        into.mkdir()
+        path = self.tree.parent / f"{number}{'.index' if self.shared else ''}"
+        extract(str(path), self.kind, str(into), sha256=self.made[number].sha256, allow_outside_links=True)
+        return facts(into)
+
+    def inode(self, number: int) -> int:
+        return (self.tree.parent / str(number)).stat().st_ino
+
+
+SHARED = pytest.mark.parametrize("shared", [False, True], ids=["files", "shared"])
+
+
+@KINDS
+def test_an_unchanged_archive_is_one_more_name_of_the_last_one(tree: Path, kind: str) -> None:
+    furnish(tree)
+    before = facts(tree)
+    series = Series(tree, kind)
+    first, second, third = series.make(), series.make(), series.make()
+    assert (first.new_bytes, second.new_bytes, third.new_bytes) == (first.bytes, 0, 0)
+    assert series.inode(0) == series.inode(1) == series.inode(2)
+    for later in (second, third):
+        assert replace(later, index=first.index, new_bytes=first.new_bytes) == first
+        assert later.index.runs == first.index.runs
+    assert [written.index.trusted for written in series.made] == [0, 1, 2]
+    assert series.restored(2) == before
+
+
+@KINDS
+@SHARED
+def test_what_changed_is_in_the_next_archive(tree: Path, kind: str, shared: bool) -> None:
+    furnish(tree)
+    (tree / "noise").write_bytes(NOISE)
+    series = Series(tree, kind, shared)
+    series.make()
+    states = [facts(tree)]
+    (tree / "tab\t").write_text("changed")
+    (tree / "new").write_text("new")
+    (tree / "dangling").unlink()
+    states.append(facts(tree))
+    assert series.make().new_bytes < (400_000 if shared else series.made[0].bytes + 20_000)
+    shutil.rmtree(tree / ("a" * 120))
+    (tree / "noise").write_bytes(NOISE[:-5] + b"other")
+    states.append(facts(tree))
+    assert series.make().new_bytes < (1_500_000 if shared else series.made[0].bytes)
+    assert [series.restored(number) for number in range(3)] == states
+
+
+def test_plain_tar_opens_what_was_made_of_the_last_archive(tree: Path) -> None:
+    """The chunks of several archives, one after the other, are one file for all programs."""
+    for number in range(40):
+        (tree / f"{number:02}").write_bytes(NOISE[number * 9000 : number * 9900])
+    (tree / "noise").write_bytes(NOISE)
+    series = Series(tree, "gzip")
+    series.make()
+    (tree / "20").write_text("changed")
+    series.make()
+    expected = {path.name: path.read_bytes() for path in tree.iterdir()}
+    for command in (["tar", "xzf"], ["busybox", "tar", "xzf"], ["bsdtar", "-xzf"], ["python3", "-m", "tarfile", "-e"]):
+        if not shutil.which(command[0]):
+            continue
+        into = tree.parent / "into"
+        into.mkdir()
+        subprocess.run([*command, str(tree.parent / "1")], cwd=into, capture_output=True, check=True)
+        assert {path.name: path.read_bytes() for path in into.iterdir()} == expected, command
+        shutil.rmtree(into)
+
+
+def test_names_of_one_file_stay_names_of_one_file(tree: Path) -> None:
+    """Though they lie in several runs, of which one has changed: GNU tar sees all of the names, or none."""
+    for name in ("a", "m", "z"):
+        (tree / name).mkdir()
+        (tree / name / "large").write_bytes(NOISE[: LARGE + ord(name)])
+    (tree / "a" / "one").write_bytes(b"x")
+    os.link(tree / "a" / "one", tree / "m" / "one")
+    os.link(tree / "m" / "one", tree / "z" / "one")
+    series = Series(tree)
+    series.make()
+    (tree / "m" / "new").write_text("new")
+    series.make()
+    assert series.restored(1) == facts(tree)
+    (tree / "a" / "one").unlink()
+    series.make()
+    assert series.restored(2) == facts(tree)
+
+
+@SHARED
+def test_after_so_many_archives_all_is_read(tree: Path, shared: bool) -> None:
+    furnish(tree)
+    series = Series(tree, shared=shared, trust=2)
+    counts = [series.make().index.trusted for _turn in range(5)]
+    assert counts == [0, 1, 2, 0, 1]
+    assert [written.new_bytes for written in series.made[1:]] == [0] * 4
+
+
+def test_what_only_reading_finds_is_found_then(tree: Path) -> None:
+    """A disk that changed a file by itself, so that nothing of the file system tells."""
+    (tree / "a").write_text("good")
+    series = Series(tree, trust=1)
+    index = series.make().index
+    (tree / "a").write_text("evil")
+    (now,) = planned(str(tree), (), io.BytesIO(), time.time() + 1000, set(), print)
+    assert series.earlier is not None
+    told = tuple(replace(run, key=now.key) if run.key else run for run in index.runs)
+    series.earlier = replace(series.earlier, index=replace(index, runs=told))
+    for number, found in ((1, b"good"), (2, b"evil")):
+        series.make()
+        assert hashlib.sha256(found).digest() in series.restored(number)[b"a"]
+
+
+@KINDS
+def test_a_damaged_archive_is_not_used(tree: Path, kind: str) -> None:
+    (tree / "noise").write_bytes(NOISE)
+    (tree / "text").write_text("text")
+    series = Series(tree, kind)
+    series.make()
+    path = tree.parent / "0"
+    data = path.read_bytes()
+    path.write_bytes(data[:70_000] + bytes([data[70_000] ^ 1]) + data[70_001:])
+    (tree / "text").write_text("other")
+    assert series.make().useless == f"{path} is not what was written"
+    assert series.restored(1) == facts(tree)
+    for wrong in (data[:-1], data + b"x"):
+        path.write_bytes(wrong)
+        series.earlier = Earlier(str(path), series.made[0].sha256, series.made[0].bytes, series.made[0].index)
+        assert series.make().useless == f"{path} has another size than its index says"
+        assert series.restored(len(series.made) - 1) == facts(tree)
+    path.unlink()
+    series.earlier = Earlier(str(path), series.made[0].sha256, series.made[0].bytes, series.made[0].index)
+    assert series.make().useless == f"{path} cannot be read: No such file or directory"
+
+
+def test_a_chunk_that_is_gone_is_made_again(tree: Path) -> None:
+    (tree / "noise").write_bytes(NOISE)
+    series = Series(tree, shared=True)
+    series.make()
+    chunk = max(Path(series.shared).iterdir(), key=lambda path: path.stat().st_size)
+    chunk.unlink()
+    assert chunk.name in series.make().useless
+    assert chunk.exists()
+    assert series.restored(0) == series.restored(1) == facts(tree)
+
+
+def test_a_chunk_that_is_damaged_is_mended_when_all_is_read(tree: Path) -> None:
+    (tree / "noise").write_bytes(NOISE)
+    series = Series(tree, shared=True, trust=1)
+    series.make()
+    chunk = max(Path(series.shared).iterdir(), key=lambda path: path.stat().st_size)
+    data = chunk.read_bytes()
+    chunk.write_bytes(bytes(len(data)))
+    assert series.make().useless == ""
+    with pytest.raises(Damaged, match="is not what was written"):
+        series.restored(1)
+    assert series.make().new_bytes == len(data)
+    assert series.restored(0) == series.restored(1) == series.restored(2) == facts(tree)
+
+
+def test_where_there_are_no_hard_links_the_archive_is_copied(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    furnish(tree)
+    series = Series(tree)
+    series.make()
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    second = series.make()
+    assert second.new_bytes == second.bytes == series.made[0].bytes
+    assert series.inode(0) != series.inode(1)
+    assert series.restored(1) == facts(tree)
+    assert not [*tree.parent.glob("*.same")]
+
+
+@SHARED
+def test_a_copy_that_takes_the_place_of_a_file_is_new_each_time(tree: Path, shared: bool) -> None:
+    """But takes no room when it is the same."""
+    (tree / "a").write_text("a")
+    copy = tree.parent / "copy"
+    copy.write_bytes(NOISE)
+    series = Series(tree, shared=shared)
+    series.make(instead={"db": str(copy)})
+    assert series.make(instead={"db": str(copy)}).new_bytes == 0
+    copy.write_bytes(NOISE[: 1 << 20] + b"changed" + NOISE[(1 << 20) + 7 :])
+    third = series.make(instead={"db": str(copy)})
+    assert third.new_bytes < (1_200_000 if shared else third.bytes + 1)
+    into = tree.parent / "restored"
+    series.restored(2)
+    assert (into / "db").read_bytes() == copy.read_bytes()
+
+
+def test_what_vanished_with_its_directory_is_there_when_that_is_back(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "a").write_bytes(NOISE)
+    (tree / "b").mkdir()
+    (tree / "b" / "c").write_text("c")
+    script = f"test -e {tree.parent}/away || mv {tree}/b {tree.parent}/away"
+    series = Series(tree)
+    before = facts(tree)
+    meanwhile(script)
+    assert series.make().vanished == ("b", "b/c")
+    (tree.parent / "away").rename(tree / "b")
+    (tree.parent / "away").mkdir()
+    series.make()
+    after = series.restored(1)
+    assert after[b"b/c"] == before[b"b/c"]
+
+
+def test_a_wanted_file_in_a_run_that_is_kept_is_not_missing(tree: Path) -> None:
+    (tree / "a").write_text("a")
+    series = Series(tree)
+    series.make()
+    assert series.make(wanted=["a", "b"]).missing == ("b",)
 
 
 class Meanwhile:

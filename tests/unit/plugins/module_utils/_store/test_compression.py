@@ -63,7 +63,6 @@ def unpacked(data: bytes, libraries: Libraries, step: int = 300_007) -> bytes:
     stream = Decompressed(io.BytesIO(data), next(iter(libraries)), libraries)
     parts = list(iter(lambda: stream.read(step), b""))
     assert all(len(part) == step for part in parts[:-1])
-    assert stream.sha256 == hashlib.sha256(data).hexdigest()
     assert (stream.bytes, stream.plain_bytes) == (len(data), sum(map(len, parts)))
     return b"".join(parts)
 
@@ -193,7 +192,7 @@ def test_the_preferred_library_comes_first_and_the_next_takes_its_place() -> Non
 @pytest.mark.parametrize("stream", [Compressor, Decompressed])
 def test_without_a_library_it_is_said_what_to_install(stream: type) -> None:
     with pytest.raises(DockerVpsError, match=r"compresses with zstd\. Install python3-zstandard .* or choose gzip"):
-        stream(io.BytesIO(), "zstd", libraries={"zstd": [("no_such_library", zstd_by_zstandard)]})
+        stream(io.BytesIO().read, "zstd", libraries={"zstd": [("no_such_library", zstd_by_zstandard)]})
 
 
 def test_a_zstandard_that_does_not_tell_where_a_frame_ends_is_as_good_as_none() -> None:
