@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
 import shutil
 import stat
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Optional, Protocol, Sequence
 
@@ -18,12 +20,15 @@ import kinds
 import look
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import SUFFIXES
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock
 from kinds import KINDS, STOPPING, Volume
 
 VOLUMES = {"db": "shop-db", "media": "shop-media"}
 BACK = {"db": "back-db", "media": "back-media"}
+LONG_AFTER = datetime(2040, 1, 1, tzinfo=timezone.utc)
+"""When sets are made: what was changed just before is read again each time."""
 ALWAYS = (("sound", "db"), ("files", "media"))
 """What all volumes have: a volume without a file is another matter."""
 STOPS = 0.3
@@ -55,10 +60,14 @@ class Recipe:
     consistency: str
     compression: str
     ingredients: Sequence[Ingredient]
+    store: str = "files"
+    early: int = 0
+    """How many of the ingredients are in a set that is made before the others come."""
 
     def __str__(self) -> str:
         parts = ", ".join(f"{one.where}:{one.kind}:{one.seed}" for one in self.ingredients)
-        return f"seed {self.seed}, {self.consistency}, {self.compression}: {parts}"
+        ways = f"{self.consistency}, {self.compression}, {self.store}, {self.early} before"
+        return f"seed {self.seed}, {ways}: {parts}"
 
 
 def recipe(seed: int) -> Recipe:
@@ -74,7 +83,9 @@ def recipe(seed: int) -> Recipe:
     uploads = [*own, *(kind.__name__ for kind in (*kinds.FILES, *kinds.UPLOADS * 3))]
     wanted += [(chance.choice(uploads), "media") for _turn in range(chance.randrange(1, 6))]
     made = tuple(Ingredient(kind, where, chance.randrange(2**32)) for kind, where in wanted)
-    return Recipe(seed, chance.choice(("online", "online", "stop")), chance.choice(("gzip", "zstd", "none")), made)
+    consistency, compression = chance.choice(("online", "online", "stop")), chance.choice(("gzip", "zstd", "none"))
+    store, early = chance.choice(("files", "shared")), chance.randrange(len(ALWAYS) - 1, len(made) + 1)
+    return Recipe(seed, consistency, compression, made, store, early)
 
 
 @dataclass
@@ -118,7 +129,7 @@ class _Scene:
 
     def __init__(self, made: Recipe, place: Path) -> None:
         self.made, self.place, self.outcome = made, place, Outcome()
-        self.clock = FakeWallClock()
+        self.clock = FakeWallClock(LONG_AFTER)
         self.engine = FakeVolumeEngine(place / "docker", self.clock)
         self.sets = Sets(str(place / "backups"), "shop")
         self.scratch = place / "scratch"
@@ -128,12 +139,19 @@ class _Scene:
         }
         for volume in BACK.values():
             self.engine.add_volume(volume)
-        for one in made.ingredients:
-            path = KINDS[one.kind](self.volumes[one.where], random.Random(one.seed))
-            assert one.kind != "damaged" or not look.is_sound(str(path), self.scratch)
         self.engine.add_container("app", *VOLUMES.values())
         # What is stopped closes its databases, and SQLite then moves the log into them.
         self.engine.on[("stop", "APP")] = lambda: [volume.close() for volume in self.volumes.values()]
+        self.add(made.ingredients[: made.early])
+        self.before: list[BackupSet] = []
+        with suppress(DockerVpsError):
+            self.before.append(self.back_up())
+        self.add(made.ingredients[made.early :])
+
+    def add(self, ingredients: Sequence[Ingredient]) -> None:
+        for one in ingredients:
+            path = KINDS[one.kind](self.volumes[one.where], random.Random(one.seed))
+            assert one.kind != "damaged" or not look.is_sound(str(path), self.scratch)
 
     def wrong(self, problem: str) -> None:
         self.outcome.problems.append(problem)
@@ -173,7 +191,8 @@ class _Scene:
 
     def back_up(self) -> BackupSet:
         params = backup.Params(
-            "shop", VOLUMES, compression=self.made.compression, consistency=self.made.consistency
+            "shop", VOLUMES, compression=self.made.compression, store=self.made.store,
+            consistency=self.made.consistency, accept_loss=True,
         )  # fmt: skip
         backup.run(params, self.sets, lambda: self.engine, self.clock, False)
         self.clock.passed += 60
@@ -190,9 +209,9 @@ class _Scene:
         text = error.message
         if not any(reason in text and shown(path) in text for path, reason in refused.items()):
             self.wrong(f"refused with {text!r}, expected {dict(refused) or 'a set'}")
-        left = sorted(os.listdir(self.sets.directory))
-        if left != [".lock"]:
-            self.wrong(f"a refused backup leaves {left}")
+        left = {*os.listdir(self.sets.directory)} ^ self.files_of(self.before)
+        if left:
+            self.wrong(f"a refused backup leaves {sorted(left)}")
 
     def unchanged(self, before: Mapping[str, Mapping[str, look.Entry]]) -> None:
         """A backup changes nothing in the volumes, and the application runs."""
@@ -228,14 +247,27 @@ class _Scene:
         """An unchanged tree gives the same archives, and nothing but whole sets is visible."""
         second = self.back_up()
         for was, new in zip(one.manifest.archives, second.manifest.archives):
-            if was.sha256 != new.sha256:
+            shared = self.made.store == "shared"
+            if (_chunks(one.path(was)) != _chunks(second.path(new))) if shared else was.sha256 != new.sha256:
                 self.wrong(f"the archive {was.name} of the unchanged volume is another")
-        wanted = {".lock"}
-        for each in (one, second):
-            wanted |= {f"manifest-{each.manifest.id}.json", *(found.file for found in each.manifest.archives)}
+        if self.made.store == "files":
+            inodes = [
+                {os.stat(each.path(archive)).st_ino for archive in each.manifest.archives} for each in (one, second)
+            ]
+            if inodes[0] != inodes[1]:
+                self.wrong("the archives of the unchanged volumes take room again")
+        wanted = self.files_of([*self.before, one, second])
         there = set(os.listdir(self.sets.directory))
         if there != wanted:
             self.wrong(f"beside two sets there is {sorted(there ^ wanted)}")
+
+    def files_of(self, sets: Sequence[BackupSet]) -> set[str]:
+        """Return the names of all that belongs to some sets."""
+        wanted = {".lock", *(["chunks"] if sets and self.made.store == "shared" else [])}
+        for each in sets:
+            wanted |= {f"manifest-{each.manifest.id}.json", *(found.file for found in each.manifest.archives)}
+            wanted |= {f"{found.name}-{each.manifest.id}.index" for found in each.manifest.archives}
+        return wanted
 
     def same(self, name: str, volume: Volume, live: Mapping[str, look.Entry], back: Mapping[str, look.Entry]) -> None:
         """What came back is what was there, apart from what no archive holds."""
@@ -261,7 +293,10 @@ class _Scene:
         for archive in one.manifest.archives:
             place = self.place / f"tar-{archive.name}"
             place.mkdir()
-            command = ["tar", "--extract", f"--file={one.path(archive)}", f"--directory={place}"]
+            path = one.path(archive)
+            if self.made.store == "shared":
+                path = str(self.joined(path, archive.name + SUFFIXES[archive.compression]))
+            command = ["tar", "--extract", f"--file={path}", f"--directory={place}"]
             done = subprocess.run(command, capture_output=True, check=False)
             if done.returncode:
                 self.wrong(f"tar cannot open {archive.file}: {done.stderr.decode(errors='replace')}")
@@ -269,6 +304,13 @@ class _Scene:
             for path, entry in back[archive.name].items():
                 if path not in found or (found[path].kind, found[path].inside) != (entry.kind, entry.inside):
                     self.wrong(f"tar finds another {archive.name}/{shown(path)}")
+
+    def joined(self, index: str, name: str) -> Path:
+        """Put the chunks that an index names one after the other, into a file of this name."""
+        with open(self.place / name, "wb") as file:
+            for sha256 in _chunks(index):
+                file.write((Path(index).parent / "chunks" / sha256).read_bytes())
+        return self.place / name
 
     def content(self, name: str, path: str, wanted: Mapping[str, Any], witnesses: Mapping[str, Witness]) -> None:
         """An own database has the content that it had, for Python's SQLite and for the application's library."""
@@ -284,6 +326,12 @@ class _Scene:
             second = witness.content(look.copy_of(back, self.scratch))
             if first != second:
                 self.wrong(f"{name}/{shown(path)}: {library} read {first[:200]}, and reads {second[:200]}")
+
+
+def _chunks(index: str) -> list[str]:
+    """Return the digests of the chunks that an index names."""
+    runs = json.loads(Path(index).read_text(encoding="utf-8"))["runs"]
+    return [sha256 for _key, _files, _members, chunks in runs for sha256, _packed, _plain in chunks]
 
 
 def shown(path: str) -> str:

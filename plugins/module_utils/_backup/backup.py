@@ -444,6 +444,7 @@ class _Making:
             options=source.volume.options,
             replica_files=survey.replica,
             index=index_sha256,
+            unread=written.unread,
         )
         return made, written.missing
 

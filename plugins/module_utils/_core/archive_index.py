@@ -59,13 +59,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Index:
-    """The runs of an archive, one after the other.
-
-    ``trusted`` is how many archives, with this one, were made since the whole content was read.
-    """
+    """The runs of an archive, one after the other. An unchanged tree has the same index."""
 
     compression: str
-    trusted: int
     runs: Tuple[Run, ...]
 
     @property
@@ -117,7 +113,7 @@ def write(index: Index) -> str:
         json.dumps([run.key, run.files, run.members, [[one.sha256, one.bytes, one.plain_bytes] for one in run.chunks]])
         for run in index.runs
     ]
-    head = json.dumps({"format": FORMAT, "compression": index.compression, "trusted": index.trusted})
+    head = json.dumps({"format": FORMAT, "compression": index.compression})
     return head[:-1] + ', "runs": [\n' + ",\n".join(runs) + "\n]}\n"
 
 
@@ -131,7 +127,7 @@ def parse(text: str) -> Index:
         given: Dict[str, Any] = json.loads(text)
         if given["format"] != FORMAT:
             raise ValueError(f"its format is {given['format']!r:.40}, and this version reads {FORMAT}")
-        return Index(str(given["compression"]), _count(given["trusted"]), tuple(map(_run, given["runs"])))
+        return Index(str(given["compression"]), tuple(map(_run, given["runs"])))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DockerVpsError(f"This is not the index of an archive: {error!s:.200}. Make a new backup.") from error
 

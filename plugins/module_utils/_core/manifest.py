@@ -99,7 +99,8 @@ class Archive:
     ``disk_bytes`` is what its files occupied on the disk, 0 when that is not known. ``options`` are those of the
     volume's driver.
     ``replica_files`` of the files are what a replica keeps beside a database, and come and go. ``index`` is the digest
-    (hexadecimal) of the archive's index, from which the next archive is made; empty when there is none.
+    (hexadecimal) of the archive's index, from which the next archive is made; empty when there is none. ``unread``
+    is how many archives, with this one, were made since the whole content was read.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Archive:
     replica_files: int = 0
     foreign: tuple[Foreign, ...] = ()
     index: str = ""
+    unread: int = 0
 
     @property
     def shared(self) -> bool:

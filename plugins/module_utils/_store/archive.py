@@ -76,8 +76,8 @@ class Written:
     ``sha256`` (hexadecimal) and ``bytes`` are those of the file, ``plain_bytes`` of the tar archive in it. ``files``
     counts names of regular files, ``members`` everything, also what is repeated. ``inconsistent`` changed whenever it
     was read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
-    ``missing`` was wanted and is not there. ``new_bytes`` take room beside that of earlier archives, and
-    ``useless`` is why the earlier one was of no use.
+    ``missing`` was wanted and is not there. ``new_bytes`` take room beside that of earlier archives.
+    ``unread`` counts as in ``Earlier``; ``useless`` is why the earlier one was of no use.
     """
 
     sha256: str
@@ -90,7 +90,8 @@ class Written:
     skipped: Tuple[str, ...]
     missing: Tuple[str, ...]
     index: Index
-    new_bytes: int = 0
+    new_bytes: int
+    unread: int
     useless: str = ""
 
 
@@ -137,7 +138,7 @@ def write(
         if earlier and earlier.index.compression == kind:
             try:
                 with nullcontext() if shared else Chunks.of(earlier) as chunks:
-                    return writing(earlier.index if earlier.index.trusted < trust else None, chunks)
+                    return writing(earlier if earlier.unread < trust else None, chunks)
             except Unusable as error:
                 useless = error.message
         return replace(writing(None, None), useless=useless)
@@ -155,7 +156,7 @@ def _written(
     threads: Optional[int],
     shared: str,
     now: float,
-    earlier: Optional[Index],
+    earlier: Optional[Earlier],
     chunks: Optional[Chunks],
 ) -> Written:
     # Beside the target, where whoever cleans up after a kill finds it.
@@ -193,7 +194,8 @@ def _written(
         vanished=tuple(sorted(passes.vanished)),
         skipped=tuple(sorted(passes.skipped.union(plan.mounts))),
         missing=tuple(sorted(missing - instead.keys())),
-        index=Index(kind, earlier.trusted + 1 if earlier else 0, tuple(runs.done)),
+        index=Index(kind, tuple(runs.done)),
+        unread=earlier.unread + 1 if earlier else 0,
         new_bytes=file.new_bytes,
     )
 
@@ -311,7 +313,7 @@ class _Plan:
 
 
 def _planned(
-    root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str], now: float, earlier: Optional[Index]
+    root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str], now: float, earlier: Optional[Earlier]
 ) -> _Plan:
     path = os.path.join(scratch, "names")
     mounts: Set[str] = set()
@@ -320,7 +322,7 @@ def _planned(
             runs = planned(root, {plain(one) for one in leave_out}, names, now, wanted, mounts.add)
         except OSError as error:
             raise refused(f"{root} cannot be archived", error) from error
-    known = earlier.by_key if earlier else {}
+    known = earlier.index.by_key if earlier else {}
     again = linked_to(runs, [number for number, run in enumerate(runs) if run.key not in known])
     return _Plan(runs, [None if number in again else known[run.key] for number, run in enumerate(runs)], path, mounts)
 

@@ -27,12 +27,16 @@ class Unusable(DockerVpsError):
 
 @dataclass(frozen=True)
 class Earlier:
-    """An archive that is there already: its file, its digest (hexadecimal) and size in bytes, and its index."""
+    """An archive that is there already: its file, its digest (hexadecimal) and size in bytes, and its index.
+
+    ``unread`` is how many archives, with this one, were made since the whole content was read.
+    """
 
     path: str
     sha256: str
     bytes: int
     index: Index
+    unread: int = 0
 
 
 class Target(Protocol):

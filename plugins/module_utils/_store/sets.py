@@ -242,7 +242,7 @@ class Sets:
                 if kind == (name, volume, compression, shared):
                     index = None if backup_set.absent() else backup_set.index(archive)
                     if index:
-                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index)
+                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index, archive.unread)
         return None
 
     def hold(self, reasons: Mapping[str, str]) -> None:

@@ -329,7 +329,7 @@ class Series:
             for chunk in (place / CHUNKS).glob("*"):
                 chunk.rename(Path(self.shared, chunk.name))
         self.made.append(written)
-        self.earlier = Earlier(str(path), written.sha256, written.bytes, written.index)
+        self.earlier = Earlier(str(path), written.sha256, written.bytes, written.index, written.unread)
         return written
 
     def restored(self, number: int) -> dict[bytes, tuple[object, ...]]:
@@ -357,9 +357,8 @@ def test_an_unchanged_archive_is_one_more_name_of_the_last_one(tree: Path, kind:
     assert (first.new_bytes, second.new_bytes, third.new_bytes) == (first.bytes, 0, 0)
     assert series.inode(0) == series.inode(1) == series.inode(2)
     for later in (second, third):
-        assert replace(later, index=first.index, new_bytes=first.new_bytes) == first
-        assert later.index.runs == first.index.runs
-    assert [written.index.trusted for written in series.made] == [0, 1, 2]
+        assert replace(later, new_bytes=first.new_bytes, unread=0) == first
+    assert [written.unread for written in series.made] == [0, 1, 2]
     assert series.restored(2) == before
 
 
@@ -425,7 +424,7 @@ def test_names_of_one_file_stay_names_of_one_file(tree: Path) -> None:
 def test_after_so_many_archives_all_is_read(tree: Path, shared: bool) -> None:
     furnish(tree)
     series = Series(tree, shared=shared, trust=2)
-    counts = [series.make().index.trusted for _turn in range(5)]
+    counts = [series.make().unread for _turn in range(5)]
     assert counts == [0, 1, 2, 0, 1]
     assert [written.new_bytes for written in series.made[1:]] == [0] * 4
 

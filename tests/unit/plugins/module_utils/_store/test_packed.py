@@ -28,7 +28,7 @@ def chunk(data: bytes) -> Chunk:
 def an_index(tmp_path: Path) -> Path:
     """An archive of shared chunks."""
     path = tmp_path / "media-20260131-020000.index"
-    path.write_text(write(Index("gzip", 0, (Run("", 1, 1, tuple(map(chunk, PARTS))),))))
+    path.write_text(write(Index("gzip", (Run("", 1, 1, tuple(map(chunk, PARTS))),))))
     (tmp_path / CHUNKS).mkdir()
     for part in PARTS:
         (tmp_path / CHUNKS / chunk(part).sha256).write_bytes(part)
