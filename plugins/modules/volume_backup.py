@@ -189,6 +189,11 @@ cautions:
   type: list
   elements: str
   sample: []
+new_bytes:
+  description: How many bytes of the set take room on the disk; what earlier sets have as well takes none.
+  returned: success, not in check mode
+  type: int
+  sample: 12034
 predicted_bytes:
   description: The maximum size of the set in bytes, as estimated before it was made.
   returned: success

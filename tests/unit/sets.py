@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import Chunk, Index, Run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import write as write_index
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import (
     FORMAT,
     Archive,
@@ -16,7 +18,9 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest
     ReleaseOfSet,
     Uploads,
     archive_file,
+    index_file,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.packed import CHUNKS
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 
 SET_ID = "20260131-020000"
@@ -84,3 +88,21 @@ def publish(sets: Sets, set_id: str = SET_ID, *names: str, **changes: Any) -> Ba
     for archive in manifest.archives:
         (Path(folder) / archive.file).write_text(archive.name, encoding="utf-8")
     return sets.publish(folder, manifest)
+
+
+def publish_shared(sets: Sets, set_id: str, *contents: str) -> BackupSet:
+    """Put a set on disk with one archive, of shared chunks with these contents."""
+    Path(sets.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+    chunks = tuple(Chunk(hashlib.sha256(one.encode()).hexdigest(), len(one), len(one)) for one in contents)
+    text = write_index(Index("none", (Run("", 1, 1, chunks),)))
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    folder = Path(sets.begin(set_id))
+    (folder / CHUNKS).mkdir()
+    for chunk, content in zip(chunks, contents):
+        if not (Path(sets.chunks) / chunk.sha256).exists():
+            (folder / CHUNKS / chunk.sha256).write_text(content, encoding="utf-8")
+    file = index_file("db", set_id)
+    (folder / file).write_text(text, encoding="utf-8")
+    size = sum(map(len, contents))
+    archive = archive_of("db", set_id, file=file, sha256=sha256, index=sha256, bytes=size, compression="none")
+    return sets.publish(str(folder), replace(manifest_of(set_id), archives=(archive,)))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import socket
 import textwrap
@@ -37,6 +38,7 @@ from .._store.folders import LONGEST
 from .._store.place import few
 from .._store.progress_file import begin_step
 from .._store.quiet import quiet
+from .._store.runs import FRESH
 from .._store.sets import BackupSet, Sets
 from . import databases
 from .journal import Journal, go_on, recover_all, recovering
@@ -113,14 +115,16 @@ def run(
         with recovering(sets, folder, connect, clock):
             sets.begin(set_id)
             with Examiner() as examiner:
-                made = _Making(params, sets, engine, clock, folder, set_id, sources, examiner).run()
+                making = _Making(params, sets, engine, clock, folder, set_id, sources, examiner)
+                made = making.run()
     cautions = data_loss.loss_sentences(made.manifest) if made.manifest.lost_since else []
     return {
         "changed": True,
         "predicted_bytes": predicted,
+        "new_bytes": making.new_bytes,
         **result_of(made),
         "cautions": [*heard, *cautions],
-        "summary": " ".join([summary(made), *heard]),
+        "summary": " ".join([summary(made, making.new_bytes), *heard]),
     }
 
 
@@ -146,12 +150,13 @@ def result_of(backup_set: BackupSet) -> dict[str, Any]:
     }
 
 
-def summary(made: BackupSet) -> str:
-    """Return a set in one sentence, with its warnings in short."""
+def summary(made: BackupSet, new: Optional[int] = None) -> str:
+    """Return a set in one sentence, with its warnings in short; ``new`` bytes of it took room."""
     manifest = made.manifest
+    bytes_ = sum(archive.bytes for archive in manifest.archives)
     parts = [
         counted(len(manifest.archives), "archive"),
-        size(sum(archive.bytes for archive in manifest.archives)),
+        size(bytes_) if new in (None, bytes_) else f"{size(bytes_)} ({size(new or 0)} new)",
         tally(check for archive in manifest.archives for check in archive.checks),
     ]
     if manifest.uploads.named and not manifest.uploads.problem:
@@ -180,6 +185,7 @@ class _Source:
 def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) -> dict[str, _Source]:
     """Return the volumes, after checking that a set of them makes sense and has room."""
     sources = {}
+    since = min((backup_set.time.timestamp() for backup_set in sets.listing().sets[:1]), default=math.inf) - FRESH
     for name, volume in params.volumes.items():
         found = volume_of(engine, volume)
         if found is None:
@@ -190,7 +196,7 @@ def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) ->
         inside = holding_sets(volume, found.root, sets.directory)
         if inside:
             raise DockerVpsError(inside)
-        survey = tree.survey(found.root)
+        survey = tree.survey(found.root, since)
         found_databases = databases.found(name, found.root, survey, params.wanted)
         databases.refuse_closed(volume, found.root, found_databases, params.wanted)
         sources[name] = _Source(found, survey, found_databases)
@@ -224,19 +230,23 @@ def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -
 
 
 def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> int:
-    """Return how large a set will be at most, in bytes, as far as the last one of the same kind tells.
+    """Return how much room a set will take at most, in bytes, as far as the last one of the same kind tells.
 
     A volume that has grown is counted as if the growth could not be compressed.
     """
     last = {archive.name: archive for backup_set in sets.listing().sets[:1] for archive in backup_set.manifest.archives}
-    total = 0
-    for name, source in sources.items():
-        before, now = last.get(name), source.survey.disk
-        if before and before.compression == params.compression:
-            total += before.bytes + max(0, now - before.room)
-        else:
-            total += now
-    return total
+    return sum(_predicted_of(params, last.get(name), source.survey) for name, source in sources.items())
+
+
+def _predicted_of(params: Params, before: Optional[Archive], now: tree.Survey) -> int:
+    if not before or before.compression != params.compression:
+        return now.disk
+    alike = before.index and before.shared == (params.store == SHARED)
+    if alike and params.store == SHARED:
+        return min(now.disk, now.changed_disk)
+    if alike and not now.changed_disk and (now.disk, now.files) == (before.disk_bytes, before.files):
+        return 0
+    return before.bytes + max(0, now.disk - before.room)
 
 
 def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> None:

@@ -7,7 +7,8 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from functools import partial
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
 from .._core.clock import WallClock
 from .._core.data_loss import loss_sentences, unaccepted
@@ -64,8 +65,9 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
     past = [backup_set.manifest for backup_set in here.sets if backup_set.time <= now]
     held = sets.held(past)
+    proven: Set[str] = set()
     rows = [
-        _row(backup_set, findings(backup_set, params.level), held.get(backup_set.manifest.id, ""), now)
+        _row(backup_set, findings(backup_set, params.level, proven), held.get(backup_set.manifest.id, ""), now)
         for backup_set in looked_at
     ]
     result = {
@@ -95,16 +97,18 @@ def problems(backup_set: BackupSet, level: str) -> list[str]:
     return [finding for is_wrong, finding in findings(backup_set, level) if is_wrong]
 
 
-def findings(backup_set: BackupSet, level: str) -> list[Finding]:
+def findings(backup_set: BackupSet, level: str, proven: Optional[Set[str]] = None) -> list[Finding]:
     """Return what is wrong with a set, and what could not be determined, as far as a level looks.
 
     ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
-    every archive too, and opens every database.
+    every archive too, and opens every database. For ``checksum``, what several sets have is read once: ``proven`` is
+    what was found good already, to which is added what is.
     """
+    proven = set() if proven is None else proven
     found = [(True, absent) for absent in backup_set.absent()]
     if found or level == "exists":
         return found
-    look = _checksum if level == "checksum" else _full
+    look = partial(_checksum, proven=proven) if level == "checksum" else _full
     for each in backup_set.manifest.archives:
         try:
             found += look(backup_set.path(each), each)
@@ -156,15 +160,21 @@ def _tables(path: str, recorded: Mapping[str, int], now: Mapping[str, int]) -> I
             yield Difference(after < before, sentence)
 
 
-def _checksum(path: str, recorded: Archive) -> Iterator[Finding]:
+def _checksum(path: str, recorded: Archive, proven: Set[str]) -> Iterator[Finding]:
     try:
-        with opened(path) as source:
+        facts = os.stat(path)
+        one_file = f"{facts.st_dev} {facts.st_ino} {recorded.sha256}"
+        if one_file in proven:
+            return
+        with opened(path, proven) as source:
             while source.read(_BLOCK):
                 pass
     except OSError as error:
         raise DockerVpsError(f"{recorded.file} cannot be read: {error.strerror}") from error
     if source.sha256 != recorded.sha256:
         yield True, f"{recorded.file} has the SHA-256 {source.sha256}, and the manifest says {recorded.sha256}"
+    else:
+        proven.add(one_file)
 
 
 def _full(path: str, recorded: Archive) -> Iterator[Finding]:

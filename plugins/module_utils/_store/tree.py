@@ -36,6 +36,7 @@ class Survey:
     sidecars: Tuple[str, ...]  # -wal, -shm and -journal files of these databases
     newest: float  # latest modification of a regular file, seconds since the epoch; 0.0 when there is none
     newer: int  # regular files modified after the time that was asked for, but for those of a replica
+    changed_disk: int = 0  # what those occupy of which anything changed after that time, in bytes
     disk: int = 0  # what the regular files occupy on the disk, in bytes: holes of sparse ones take nothing
     mounts: Tuple[str, ...] = ()  # directories on other file systems
     too_long: Tuple[str, ...] = ()  # paths of more than LONGEST bytes; what is below them is not looked at
@@ -80,6 +81,7 @@ class _Walk:
     def __init__(self, since: float) -> None:
         self._since = since
         self._bytes = self._files = self._directories = self._outside = self._newer = self._disk = self._replica = 0
+        self._changed_disk = 0
         self._newest = 0.0
         self._sockets: List[str] = []
         self._devices: List[str] = []
@@ -131,6 +133,7 @@ class _Walk:
         if identity not in self._linked:
             self._bytes += facts.st_size
             self._disk += facts.st_blocks * _BLOCK
+            self._changed_disk += facts.st_blocks * _BLOCK * (facts.st_ctime > self._since)
         if facts.st_nlink > 1:
             self._linked.add(identity)
         if name.endswith(SIDECARS):
@@ -164,6 +167,7 @@ class _Walk:
             same=self._same(sidecars),
             newest=self._newest,
             newer=self._newer,
+            changed_disk=self._changed_disk,
             disk=self._disk,
             mounts=tuple(sorted(self._mounts)),
             too_long=tuple(sorted(self._too_long)),

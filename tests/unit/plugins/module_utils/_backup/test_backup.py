@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, verify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup import (
     BUSY_TIMEOUT,
     RESERVE,
@@ -271,7 +271,7 @@ def test_what_a_killed_run_left_is_set_right_first(shop: Shop) -> None:
     (folder / "db-20260201-020000.tar.gz").write_text("half of it")
     (Path(shop.sets.directory) / "media-20260201-020000.tar.gz").write_text("moved out already")
     result = made(shop)
-    files = {one["file"] for one in result["set"]["archives"]}
+    files = {one["file"] for one in result["set"]["archives"]} | {f"{name}-20260201-020000.index" for name in VOLUMES}
     assert set(os.listdir(shop.sets.directory)) == {".lock", "manifest-20260201-020000.json", *files}
 
 
@@ -535,3 +535,116 @@ def test_a_name_of_a_missing_upload_that_is_no_text_can_be_told(shop: Shop) -> N
     result = made(shop, uploads=Query("SELECT name FROM files", "media"))
     assert result["set"]["uploads"]["missing"] == ("a.\\xff",)
     result["summary"].encode()
+
+
+STORES = pytest.mark.parametrize("store", ["files", "shared"])
+LONG_AFTER = datetime(2040, 1, 1, tzinfo=timezone.utc)
+
+
+@STORES
+def test_a_set_of_what_did_not_change_takes_no_room(shop: Shop, tmp_path: Path, store: str) -> None:
+    shop.clock.at = LONG_AFTER
+    (shop.media / "large.jpg").write_bytes(os.urandom(3 * MEBIBYTE))
+    sets = [shop.back_up(store=store) for _turn in range(2)]
+    third = made(shop, store=store)
+    assert third["new_bytes"] == 0
+    total = sum(one["bytes"] for one in third["set"]["archives"])
+    assert third["summary"].startswith(
+        f"Set 20400101-000200 of shop: 2 archives, {size(total)} (0 bytes new), 1 database"
+    )
+    inodes = [os.stat(one.path(one.manifest.archives[1])).st_ino for one in (*sets, *shop.sets.listing().sets[:1])]
+    assert (len(set(inodes)) == 1) == (store == "files")
+    assert [archive.unread for archive in shop.sets.listing().sets[0].manifest.archives] == [2, 2]
+    assert opened(shop, third, "media", tmp_path / "media") == tree_of(shop.media)
+
+
+@STORES
+def test_all_is_read_when_that_is_due(shop: Shop, store: str) -> None:
+    shop.clock.at = LONG_AFTER
+    unread = [shop.back_up(store=store, reread=3).manifest.archives[1].unread for _turn in range(5)]
+    assert unread == [0, 1, 2, 0, 1]
+    assert shop.back_up(store=store, reread=1).manifest.archives[1].unread == 0
+
+
+def test_sets_of_both_stores_lie_side_by_side(shop: Shop, tmp_path: Path) -> None:
+    shop.clock.at = LONG_AFTER
+    for number, store in enumerate(["files", "shared", "files", "shared"]):
+        (shop.media / f"{number}.png").write_bytes(b"x" * number)
+        shop.back_up(store=store)
+    for number, one in enumerate(reversed(shop.sets.listing().sets)):
+        into = tmp_path / str(number)
+        assert (
+            len(
+                opened(
+                    shop,
+                    {
+                        "set": {
+                            "archives": [
+                                {
+                                    "name": one.manifest.archives[1].name,
+                                    "file": one.manifest.archives[1].file,
+                                    "compression": "gzip",
+                                    "sha256": one.manifest.archives[1].sha256,
+                                }
+                            ],
+                            "directory": one.directory,
+                        }
+                    },
+                    "media",
+                    into,
+                )
+            )
+            == 2 + number
+        )
+    assert [problem for one in shop.sets.listing().sets for problem in verify.problems(one, "full")] == []
+
+
+def test_a_damaged_chunk_is_told_of_every_set_that_has_it_and_mended(shop: Shop) -> None:
+    shop.clock.at = LONG_AFTER
+    sets = [shop.back_up(store="shared") for _turn in range(2)]
+    media = sets[0].index(sets[0].manifest.archives[1])
+    assert media is not None
+    chunk = max(media.chunks, key=lambda chunk: chunk.plain_bytes)
+    path = Path(shop.sets.chunks, chunk.sha256)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    result = verify.run(verify.Params(level="checksum"), shop.sets, shop.clock)
+    told = f"The chunk {path}, which sets share, is not what was written."
+    assert [row["problems"] for row in result["sets"]] == [[told], [told]]
+    healed = made(shop, store="shared", reread=1)
+    assert healed["new_bytes"] == chunk.bytes
+    assert path.read_bytes() == data
+    result = verify.run(verify.Params(level="checksum"), shop.sets, shop.clock)
+    assert [row["problems"] for row in result["sets"]] == [[], [], []]
+
+
+def test_a_damaged_archive_is_not_the_source_of_the_next(shop: Shop) -> None:
+    shop.clock.at = LONG_AFTER
+    (shop.media / "large.jpg").write_bytes(os.urandom(2 * MEBIBYTE))
+    first = shop.back_up()
+    path = Path(first.path(first.manifest.archives[1]))
+    data = bytearray(path.read_bytes())
+    data[MEBIBYTE] ^= 1
+    path.write_bytes(data)
+    (shop.media / "b.png").write_bytes(b"b")
+    result = made(shop)
+    told = f"media: nothing of the last archive was used, and all was read: {path} is not what was written"
+    assert told in result["set"]["warnings"]
+    assert verify.problems(shop.sets.listing().sets[0], "full") == []
+
+
+@STORES
+def test_a_set_that_takes_little_room_needs_little(shop: Shop, store: str) -> None:
+    shop.clock.at = datetime.now(timezone.utc)
+    (shop.media / "large.jpg").write_bytes(os.urandom(3 * MEBIBYTE))
+    first = made(shop, store=store, check_mode=True)["predicted_bytes"]
+    assert first > 3 * MEBIBYTE
+    shop.clock.passed += 1000
+    shop.back_up(store=store)
+    assert made(shop, store=store, check_mode=True)["predicted_bytes"] == 0
+    shop.clock.passed -= 1000  # what is changed now is changed after the set
+    (shop.media / "b.png").write_bytes(b"b" * 5000)
+    later = time.time() + 2000
+    os.utime(shop.media / "b.png", (later, later))
+    predicted = made(shop, store=store, check_mode=True)["predicted_bytes"]
+    assert (predicted > 3 * MEBIBYTE) == (store == "files")

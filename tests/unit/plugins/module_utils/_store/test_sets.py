@@ -22,7 +22,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets im
     latest_of,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import SET_ID, manifest_of, publish
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import SET_ID, manifest_of, publish, publish_shared
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 LATER = "20260201-020000"
@@ -462,3 +462,123 @@ def test_a_disk_that_fails_is_told(sets: Sets, monkeypatch: pytest.MonkeyPatch) 
         patched.setattr(os, "mkdir", broken)
         with pytest.raises(DockerVpsError, match="cannot be made: Input/output error"):
             sets.begin("20260301-020000")
+
+
+def chunks(sets: Sets) -> dict[str, str]:
+    return {path.name: path.read_text() for path in Path(sets.chunks).iterdir()}
+
+
+def test_chunks_are_shared(sets: Sets) -> None:
+    publish_shared(sets, SET_ID, "one", "two", "one")
+    second = publish_shared(sets, LATER, "two", "three")
+    assert sorted(chunks(sets).values()) == ["one", "three", "two"]
+    assert os.stat(sets.chunks).st_mode & 0o777 == 0o700
+    assert set_ids(sets) == [LATER, SET_ID]
+    assert names(sets) == [
+        "chunks",
+        f"db-{SET_ID}.index",
+        f"db-{LATER}.index",
+        *(f"manifest-{one}.json" for one in (SET_ID, LATER)),
+    ]
+    assert sets.listing().orphaned == []
+    assert second.absent() == []
+    (Path(sets.chunks) / next(name for name, text in chunks(sets).items() if text == "two")).write_text("2")
+    for one in sets.listing().sets:
+        assert [problem.split(":")[0] for problem in one.absent()] == [f"db-{one.manifest.id}.index"]
+        assert one.absent()[0].endswith("has 1 bytes, and 3 are right")
+
+
+def test_an_index_that_is_another_tells_nothing(sets: Sets) -> None:
+    one = publish_shared(sets, SET_ID, "one")
+    path = Path(one.path(one.manifest.archives[0]))
+    path.write_text(path.read_text() + " ")
+    assert one.absent() == [f"db-{SET_ID}.index: it is not what was written"]
+    path.unlink()
+    assert one.absent() == [f"db-{SET_ID}.index: No such file or directory"]
+
+
+def test_a_removal_takes_the_chunks_that_nobody_else_has(sets: Sets) -> None:
+    first = publish_shared(sets, SET_ID, "one", "two")
+    second = publish_shared(sets, LATER, "two", "three!")
+    assert (sets.freed_by([first]), sets.freed_by([second]), sets.freed_by([first, second])) == (
+        3 + os.path.getsize(first.path(first.manifest.archives[0])),
+        6 + os.path.getsize(second.path(second.manifest.archives[0])),
+        12 + sum(os.path.getsize(one.path(one.manifest.archives[0])) for one in (first, second)),
+    )
+    assert [*sets.remove([first]), *sets.sweep()] == []
+    assert sorted(chunks(sets).values()) == ["three!", "two"]
+    assert second.absent() == []
+    (Path(sets.chunks) / "of a run that was killed").write_text("x")
+    assert sets.sweep() == []
+    assert sorted(chunks(sets).values()) == ["three!", "two"]
+
+
+@pytest.mark.parametrize("what", ["manifest", "index"])
+def test_nothing_is_swept_while_it_is_not_known_what_is_needed(sets: Sets, what: str) -> None:
+    first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
+    name = f"manifest-{LATER}.json" if what == "manifest" else f"db-{LATER}.index"
+    (Path(sets.directory) / name).write_text("{")
+    assert sets.freed_by([first]) == os.path.getsize(first.path(first.manifest.archives[0]))
+    assert [*sets.remove([first]), *sets.sweep()] == []
+    assert sorted(chunks(sets).values()) == ["one", "two"]
+
+
+def test_a_file_of_several_names_frees_nothing_until_the_last_is_gone(sets: Sets) -> None:
+    first, second = publish(sets, SET_ID, "db"), publish(sets, LATER, "db")
+    os.unlink(second.path(second.manifest.archives[0]))
+    os.link(first.path(first.manifest.archives[0]), second.path(second.manifest.archives[0]))
+    assert (sets.freed_by([first]), sets.freed_by([second]), sets.freed_by([first, second])) == (0, 0, 2)
+    assert sets.remove([first]) == []
+    assert sets.freed_by([second]) == 2
+
+
+def test_a_publication_that_is_killed_at_any_moment_loses_no_other_set(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was moved of a new set, the sets before it are whole, and what stays behind is swept."""
+
+    class Killed(BaseException):
+        pass
+
+    publish_shared(sets, SET_ID, "one", "two")
+    rename, left = os.rename, [0]
+
+    def killed(source: str, target: str) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        rename(source, target)
+
+    for moves in range(4):
+        left[0] = moves
+        monkeypatch.setattr(os, "rename", killed)
+        with pytest.raises(Killed):
+            publish_shared(sets, LATER, "two", "three", "four")
+        monkeypatch.setattr(os, "rename", rename)
+        with sets.lock("a test"):
+            for folder in sets.leftovers():
+                sets.discard(folder)
+            assert sets.sweep() == []
+        assert set_ids(sets) == [SET_ID]
+        assert sets.listing().sets[0].absent() == []
+        assert names(sets) == [".lock", "chunks", f"db-{SET_ID}.index", f"manifest-{SET_ID}.json"]
+        assert sorted(chunks(sets).values()) == ["one", "two"]
+    publish_shared(sets, LATER, "two", "three", "four")
+    assert sets.listing().sets[0].absent() == []
+
+
+def test_the_archive_that_was_made_last(sets: Sets) -> None:
+    assert sets.last_archive("db", "shop-db", "none", True) is None
+    publish(sets, "20260301-020000", "db")  # without an index
+    one = publish_shared(sets, SET_ID, "one")
+    publish_shared(sets, "20260101-020000", "zero")
+    found = sets.last_archive("db", "shop-db", "none", True)
+    assert found is not None
+    assert found.path == one.path(one.manifest.archives[0])
+    assert [chunk.bytes for chunk in found.index.chunks] == [3]
+    for others in (("media", "shop-db", "none", True), ("db", "other", "none", True), ("db", "shop-db", "gzip", True)):
+        assert sets.last_archive(*others) is None
+    assert sets.last_archive("db", "shop-db", "none", False) is None
+    next(Path(sets.chunks).iterdir()).unlink()
+    next(Path(sets.chunks).iterdir()).unlink()
+    assert sets.last_archive("db", "shop-db", "none", True) is None
