@@ -46,6 +46,7 @@ from releases import URL, Versions, current, healthy, release, root, tidy, vendo
 NAME = "it-kills"
 ROUNDS = {"backups": 30, "restores": 30, "updates": 20}
 WAYS = ("online", "pause", "stop")
+STORES = ("files", "shared")
 PATIENCE = 60.0  # seconds within which everything has to be right again
 ALL = 3  # in every so manieth round the watcher is killed as well
 
@@ -65,7 +66,8 @@ def at_work(app: App, asked: Mapping[str, Any]) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     if asked["do"] == "backups":
-        backup.run(backup.Params(NAME, volumes(), consistency=asked["consistency"]), sets, connect, clock, False)
+        params = backup.Params(NAME, volumes(), consistency=asked["consistency"], store=asked.get("store", STORES[0]))
+        backup.run(params, sets, connect, clock, False)
     elif asked["do"] == "restores":
         restore.run(restore.Params(NAME, set=asked["set"], stop_app=True), sets, connect, clock, False)
     else:
@@ -228,11 +230,12 @@ class Rounds:
         lasts = {way: Work(do="backups", consistency=way).lasts() for way in WAYS}
         for number, share in self.times(rounds, 1.0):
             way, everyone = WAYS[number % len(WAYS)], number // len(WAYS) % ALL == 0
-            what = f"backup {number} of seed {self.seed}, {way}"
+            store = STORES[number % len(STORES)]
+            what = f"backup {number} of seed {self.seed}, {way}, {store}"
             there = {one.manifest.id for one in self.sets.listing().sets}
             self.known |= self.new()
             before = set(self.known)
-            killed = Work(do="backups", consistency=way).killed(lasts[way] * share, everyone)
+            killed = Work(do="backups", consistency=way, store=store).killed(lasts[way] * share, everyone)
             tally.rounds, tally.at_work = tally.rounds + 1, tally.at_work + killed
             tally.watchers += everyone
             for one in self.whole(tally, what):
@@ -263,10 +266,7 @@ class Rounds:
 
     def prune(self) -> None:
         """Keep the disk small."""
-        for one in self.sets.listing().sets[4:]:
-            for found in one.manifest.archives:
-                os.unlink(one.path(found))
-            os.unlink(Path(one.directory) / f"manifest-{one.manifest.id}.json")
+        assert [*self.sets.remove(self.sets.listing().sets[4:]), *self.sets.sweep()] == []
 
     # Restores
 

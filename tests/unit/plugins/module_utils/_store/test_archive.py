@@ -382,6 +382,36 @@ def test_what_changed_is_in_the_next_archive(tree: Path, kind: str, shared: bool
     assert [series.restored(number) for number in range(3)] == states
 
 
+@SHARED
+@settings(max_examples=15, deadline=None)
+@given(
+    states=st.lists(
+        st.dictionaries(st.sampled_from([b"a", b"\xff", b"-", b"b", b"c", b"d"]), TREES), min_size=2, max_size=4
+    ),
+    sizes=st.lists(st.sampled_from([10, LARGE - 1, LARGE, LARGE + 5000, 3 << 20]), min_size=4, max_size=4),
+)
+def test_any_tree_after_any_other_comes_back_the_same(
+    shared: bool, states: list[dict[bytes, object]], sizes: list[int]
+) -> None:
+    """What is the same in both stays as it is, and all else goes, comes, or is another."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = Path(scratch, "tree")
+        tree.mkdir()
+        series, before, expected = Series(tree, shared=shared), dict[bytes, object](), []
+        for state, size in zip(states, sizes):
+            for name in before:
+                if before[name] != state.get(name):
+                    subprocess.run(["rm", "-rf", "--", os.path.join(os.fsencode(tree), name)], check=True)
+            for name in state:
+                if name not in before or before[name] != state[name]:
+                    build(os.path.join(os.fsencode(tree), name), state[name])
+            (tree / "z").write_bytes(NOISE[:size])
+            before = state
+            expected.append(facts(tree))
+            series.make()
+        assert [series.restored(number) for number in range(len(expected))] == expected
+
+
 def test_plain_tar_opens_what_was_made_of_the_last_archive(tree: Path) -> None:
     """The chunks of several archives, one after the other, are one file for all programs."""
     for number in range(40):
