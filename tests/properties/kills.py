@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import json
 import random
 import shutil
@@ -32,6 +33,7 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1] / ".ansible/collections")]
 
+import look
 import results
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
@@ -370,7 +372,7 @@ class Rounds:
 def rows_in(one: BackupSet) -> set[str]:
     """Return the rows in the database of a set, read from its archive."""
     found = next(found for found in one.manifest.archives if found.name == "db")
-    with TemporaryDirectory() as scratch, tarfile.open(one.path(found)) as opened:
+    with TemporaryDirectory() as scratch, tarfile.open(fileobj=io.BytesIO(look.archive(one.path(found)))) as opened:
         member = opened.extractfile("./payload.db")
         assert member
         (Path(scratch) / "payload.db").write_bytes(member.read())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -94,6 +95,19 @@ def _digest(path: str, facts: os.stat_result) -> str:
                 if block.strip(b"\0"):
                     digest.update(b"%d:" % start + hashlib.sha256(block).digest())
             at = end + -end % 65536
+
+
+def chunks(index: str) -> list[str]:
+    """Return the digests of the chunks that the index of an archive names."""
+    runs = json.loads(Path(index).read_text(encoding="utf-8"))["runs"]
+    return [sha256 for _key, _files, _members, chunks in runs for sha256, _packed, _plain in chunks]
+
+
+def archive(path: str) -> bytes:
+    """Return the bytes of an archive; of an index, those of its chunks, one after the other."""
+    if not path.endswith(".index"):
+        return Path(path).read_bytes()
+    return b"".join((Path(path).parent / "chunks" / sha256).read_bytes() for sha256 in chunks(path))
 
 
 def links(tree: Mapping[str, Entry]) -> dict[str, frozenset[str]]:

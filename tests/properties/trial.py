@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -20,7 +19,6 @@ import kinds
 import look
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import SUFFIXES
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock
 from kinds import KINDS, STOPPING, Volume
@@ -248,7 +246,7 @@ class _Scene:
         second = self.back_up()
         for was, new in zip(one.manifest.archives, second.manifest.archives):
             shared = self.made.store == "shared"
-            if (_chunks(one.path(was)) != _chunks(second.path(new))) if shared else was.sha256 != new.sha256:
+            if (look.chunks(one.path(was)) != look.chunks(second.path(new))) if shared else was.sha256 != new.sha256:
                 self.wrong(f"the archive {was.name} of the unchanged volume is another")
         if self.made.store == "files":
             inodes = [
@@ -293,10 +291,9 @@ class _Scene:
         for archive in one.manifest.archives:
             place = self.place / f"tar-{archive.name}"
             place.mkdir()
-            path = one.path(archive)
-            if self.made.store == "shared":
-                path = str(self.joined(path, archive.name + SUFFIXES[archive.compression]))
-            command = ["tar", "--extract", f"--file={path}", f"--directory={place}"]
+            whole = self.place / archive.name
+            whole.write_bytes(look.archive(one.path(archive)))
+            command = ["tar", "--extract", f"--file={whole}", f"--directory={place}"]
             done = subprocess.run(command, capture_output=True, check=False)
             if done.returncode:
                 self.wrong(f"tar cannot open {archive.file}: {done.stderr.decode(errors='replace')}")
@@ -304,13 +301,6 @@ class _Scene:
             for path, entry in back[archive.name].items():
                 if path not in found or (found[path].kind, found[path].inside) != (entry.kind, entry.inside):
                     self.wrong(f"tar finds another {archive.name}/{shown(path)}")
-
-    def joined(self, index: str, name: str) -> Path:
-        """Put the chunks that an index names one after the other, into a file of this name."""
-        with open(self.place / name, "wb") as file:
-            for sha256 in _chunks(index):
-                file.write((Path(index).parent / "chunks" / sha256).read_bytes())
-        return self.place / name
 
     def content(self, name: str, path: str, wanted: Mapping[str, Any], witnesses: Mapping[str, Witness]) -> None:
         """An own database has the content that it had, for Python's SQLite and for the application's library."""
@@ -326,12 +316,6 @@ class _Scene:
             second = witness.content(look.copy_of(back, self.scratch))
             if first != second:
                 self.wrong(f"{name}/{shown(path)}: {library} read {first[:200]}, and reads {second[:200]}")
-
-
-def _chunks(index: str) -> list[str]:
-    """Return the digests of the chunks that an index names."""
-    runs = json.loads(Path(index).read_text(encoding="utf-8"))["runs"]
-    return [sha256 for _key, _files, _members, chunks in runs for sha256, _packed, _plain in chunks]
 
 
 def shown(path: str) -> str:
