@@ -34,13 +34,14 @@ sys.path[:0] = [str(HERE.parent / "tests/support"), str(HERE.parent / ".ansible/
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import container_health
-from backup import backup, backup_restore, backup_sizes, backup_small_files
+from backup import backup, backup_memory, backup_restore, backup_sizes, backup_small_files
 from fleet import fleet
 from hardening import hardening
 from jinja2 import Environment
 from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
 from lists import backup_lists
 from report import TITLE, Row, Section, environment, judged, ratio, rows, save
+from series import backup_series
 from transfer import transfer
 from update import update
 
@@ -324,7 +325,7 @@ def demo(scratch: Path, cold: bool) -> Section:
 def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
     deploys = (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)
-    backups = (backup, backup_small_files, backup_restore, backup_sizes, backup_lists)
+    backups = (backup, backup_series, backup_small_files, backup_memory, backup_restore, backup_sizes, backup_lists)
     benchmarks = {one.__name__: one for one in (*deploys, transfer, *backups, update, hardening, fleet)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
