@@ -271,8 +271,8 @@ def backup_small_files(scratch: Path) -> Section:
         "A backup of a volume with 100,000 small files, by the whole procedure of `volume_backup` and by GNU tar on "
         f"the host, each until it is safe on the disk. {WARM} Ours looks through the volume first, and opens each file "
         "whose size a SQLite database may have, a multiple of 512 bytes: of those with 2048 bytes all, and of those "
-        f"with 2047, as nearly all files are, none. With `{ATTRIBUTES}` GNU tar keeps what ours does, except that files "
-        "may change meanwhile.",
+        f"with 2047, as nearly all files are, none. With `{ATTRIBUTES}` GNU tar keeps what ours does, except that "
+        "files may change meanwhile.",
         [*found, *ratios],
         "\n\n".join(at_most(0.8, f"{row.what} is at most 0.8", [row]) for row in ratios),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO, Collection, Iterator, List, Optional, Protocol, Set
 
@@ -19,6 +20,8 @@ from .._core.tar_members import Damaged
 from .files import open_regular
 
 CHUNKS = "chunks"
+_BLOCK = 1 << 20
+"""Bytes that are read at once."""
 LARGEST_INDEX = 256 * 1024**2
 """Bytes of an index. One of 1 TiB of large files takes half of it."""
 
@@ -97,6 +100,33 @@ class SharedChunks:
         return data
 
 
+class _Ahead:
+    """Reads a source in a thread of its own: to prove what comes next takes as long as to decompress what is there."""
+
+    def __init__(self, source: Source, pool: ThreadPoolExecutor) -> None:
+        self._source = source
+        self._pool = pool
+        self._next: Optional[Future[bytes]] = None
+        self._data = memoryview(b"")
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the source."""
+        return self._source.sha256
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        if not self._data:
+            block = (self._next or self._begun()).result()
+            self._next = self._begun() if block else None
+            self._data = memoryview(block)
+        data, self._data = self._data[:size], self._data[size:]
+        return bytes(data)
+
+    def _begun(self) -> Future[bytes]:
+        return self._pool.submit(self._source.read, _BLOCK)
+
+
 def proved(folder: str, chunk: Chunk) -> bytes:
     """Return a chunk.
 
@@ -134,11 +164,11 @@ def opened(path: str, proven: Optional[Set[str]] = None) -> Iterator[Source]:
     Raises:
         OSError: it cannot be opened.
     """
-    with open_regular(path) as file:
+    with open_regular(path) as file, ThreadPoolExecutor(1) as pool:
         if not is_index(path):
-            yield OneFile(file)
+            yield _Ahead(OneFile(file), pool)
             return
         size = os.fstat(file.fileno()).st_size
         if size > LARGEST_INDEX:
             raise Damaged(f"{path} has {size} bytes, and {LARGEST_INDEX} are the most.")
-        yield SharedChunks(os.path.join(os.path.dirname(path), CHUNKS), file.read(), proven)
+        yield _Ahead(SharedChunks(os.path.join(os.path.dirname(path), CHUNKS), file.read(), proven), pool)
