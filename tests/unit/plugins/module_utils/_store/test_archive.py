@@ -412,26 +412,6 @@ def test_any_tree_after_any_other_comes_back_the_same(
         assert [series.restored(number) for number in range(len(expected))] == expected
 
 
-def test_plain_tar_opens_what_was_made_of_the_last_archive(tree: Path) -> None:
-    """The chunks of several archives, one after the other, are one file for all programs."""
-    for number in range(40):
-        (tree / f"{number:02}").write_bytes(NOISE[number * 9000 : number * 9900])
-    (tree / "noise").write_bytes(NOISE)
-    series = Series(tree, "gzip")
-    series.make()
-    (tree / "20").write_text("changed")
-    series.make()
-    expected = {path.name: path.read_bytes() for path in tree.iterdir()}
-    for command in (["tar", "xzf"], ["busybox", "tar", "xzf"], ["bsdtar", "-xzf"], ["python3", "-m", "tarfile", "-e"]):
-        if not shutil.which(command[0]):
-            continue
-        into = tree.parent / "into"
-        into.mkdir()
-        subprocess.run([*command, str(tree.parent / "1")], cwd=into, capture_output=True, check=True)
-        assert {path.name: path.read_bytes() for path in into.iterdir()} == expected, command
-        shutil.rmtree(into)
-
-
 def test_names_of_one_file_stay_names_of_one_file(tree: Path) -> None:
     """Though they lie in several runs, of which one has changed: GNU tar sees all of the names, or none."""
     for name in ("a", "m", "z"):
