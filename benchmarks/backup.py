@@ -27,7 +27,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from lab import SUPPORT, docker, image_of, run
-from report import Row, Section, judged, ratio, rows
+from report import Row, Section, grown, judged, ratio, rows
 
 MIB, GIB = 1 << 20, 1 << 30
 ROUNDS = 3
@@ -352,4 +352,8 @@ def backup_sizes(scratch: Path) -> Section:
         f"{slope:.2f} s per GiB; the square of the correlation is {correlation(sizes, medians) ** 2:.4f}. The memory "
         "is the peak beyond the interpreter's.",
         [*found, *per, ratio("4 GiB / 1 GiB, per GiB", per[2], per[1]), *peaks],
+        growths=[
+            grown("backup", "The first set of a volume, zstd", "GiB", "seconds", dict(zip(sizes, found))),
+            grown("memory", "Memory for a set, beyond the interpreter's", "GiB", "MB", dict(zip(sizes, peaks))),
+        ],
     )

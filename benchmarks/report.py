@@ -12,6 +12,7 @@ from statistics import median
 from time import gmtime, strftime
 from typing import Mapping, NamedTuple, Sequence
 
+from growth import Growth, Point
 from lab import docker
 
 TITLE = """\
@@ -46,18 +47,28 @@ class Section(NamedTuple):
     about: str
     rows: Sequence[Row] = ()
     verdict: str = ""
+    growths: Sequence[Growth] = ()
 
     def text(self, name: str, where: str) -> str:
         """Return the section as Markdown."""
         head = ["| | median | min | max | n |", "| --- | ---: | ---: | ---: | ---: |"]
         found = ["\n".join([*head, *(row.line() for row in self.rows)]), self.verdict, where] if self.rows else []
-        return "\n\n".join(filter(None, [f"## {name}", self.about, *found])) + "\n"
+        pictures = [f"![{growth.title}](growth/{growth.name}.svg)" for growth in self.growths]
+        return "\n\n".join(filter(None, [f"## {name}", self.about, *found, *pictures])) + "\n"
 
 
 def shown(value: float, unit: str) -> str:
     """Return a number with three digits that matter."""
     digits = next((digits for limit, digits in ((100, 0), (10, 1), (1, 2), (0.1, 3)) if value >= limit or not value), 4)
     return f"{value:.{digits}f} {unit}".rstrip()
+
+
+def grown(name: str, title: str, across: str, up: str, points: Mapping[float, Row]) -> Growth:
+    """Return how something grows, by what was measured at each place."""
+    found = [
+        Point(x, row.median, min(row.values), max(row.values), len(row.values)) for x, row in sorted(points.items())
+    ]
+    return Growth(name, title, across, up, environment(), found)
 
 
 def rows(names: Sequence[str], rounds: Sequence[Sequence[float]], unit: str) -> list[Row]:

@@ -342,7 +342,10 @@ def main() -> int:
         where = environment()
         try:
             with TemporaryDirectory(prefix="bench-") as scratch:
-                done[name] = benchmarks[name](Path(scratch)).text(name, where)
+                section = benchmarks[name](Path(scratch))
+            done[name] = section.text(name, where)
+            for growth in section.growths:
+                growth.save()
         except Exception:
             traceback.print_exc()
             broken.append(name)
