@@ -198,8 +198,11 @@ class ArchiveFile:
             return False
         earlier, name = self._chunks.earlier, f"{self._target}.same"
         try:
-            os.link(earlier.path, name, follow_symlinks=False)
-            os.rename(name, self._target)
+            if self._file:
+                os.link(earlier.path, name, follow_symlinks=False)
+                os.rename(name, self._target)
+            else:
+                os.link(earlier.path, self._target, follow_symlinks=False)
         except OSError:
             with suppress(FileNotFoundError):
                 os.unlink(name)

@@ -383,7 +383,7 @@ def test_what_changed_is_in_the_next_archive(tree: Path, kind: str, shared: bool
 
 
 @SHARED
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     states=st.lists(
         st.dictionaries(st.sampled_from([b"a", b"\xff", b"-", b"b", b"c", b"d"]), TREES), min_size=2, max_size=4

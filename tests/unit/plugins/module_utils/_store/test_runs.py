@@ -155,3 +155,23 @@ def test_what_is_looked_for_and_there_is_taken_out(tree: Path) -> None:
     wanted = {"a", "b/c/deep", "b", "gone", "link"}
     planned(str(tree), (), io.BytesIO(), LATER, wanted, print)
     assert wanted == {"b", "gone", "link"}
+
+
+def test_what_goes_meanwhile_is_left_out(tree: Path) -> None:
+    """A file, and a directory with what is in it, just when what comes before them was written down."""
+
+    class Names(io.BytesIO):
+        def write(self, data: object) -> int:
+            if data == b"./a\0":
+                (tree / "b.txt").unlink()
+            if data == b"./b/c.d\0":
+                shutil.rmtree(tree / "b" / "c.d")
+            return super().write(data)  # type: ignore[arg-type]
+
+    names = Names()
+    planned(str(tree), (), names, LATER, set(), print)
+    found = names.getvalue().split(b"\0")
+    assert b"./b.txt" not in found
+    assert b"./b/c.d" in found  # GNU tar will say that it is gone
+    assert b"./b/c.d/x" not in found
+    assert b"./b/z" in found
