@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from contextlib import contextmanager
 from typing import BinaryIO, Collection, Iterator, List, Optional, Protocol, Set
 
@@ -19,6 +20,7 @@ from .._core.tar_members import Damaged
 from .files import open_regular
 
 CHUNKS = "chunks"
+CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 LARGEST_INDEX = 256 * 1024**2
 """Bytes of an index. One of 1 TiB of large files takes half of it."""
 
