@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
@@ -101,6 +102,18 @@ def chunks(app: App) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in (app.backups / "chunks").iterdir()}
 
 
+@contextmanager
+def elsewhere(app: App) -> Iterator[None]:
+    """Let there be no set, as on another host."""
+    away = app.backups.with_name(f"{NAME}-away")
+    app.backups.rename(away)
+    try:
+        yield
+    finally:
+        shutil.rmtree(app.backups, ignore_errors=True)
+        away.rename(app.backups)
+
+
 def test_damage_in_a_shared_chunk_is_told_of_each_set_and_mended(app: App) -> None:
     first = backed_up(app)
     assert {archive.shared for archive in first.manifest.archives} == {True}
@@ -150,32 +163,9 @@ def test_drill_restore_undo_and_export(app: App, tmp_path: Path) -> None:
     restored(app, docker_vps_restore_undo=True)
     assert content(app) == changed
 
-    # Elsewhere there is nothing but the export.
-    app.backups.rename(tmp_path / "away")
-    try:
+    with elsewhere(app):
         restored(app, docker_vps_backup_directory=str(to))
         assert content(app) == before
-    finally:
-        shutil.rmtree(app.backups, ignore_errors=True)
-        (tmp_path / "away").rename(app.backups)
-
-
-def test_off_site_and_back(app: App, tmp_path: Path) -> None:
-    run(str(SUPPORT / "packages.sh"), "restic")
-    repository = {
-        "docker_vps_backup_offsite_repository": str(tmp_path / "repository"),
-        "docker_vps_backup_offsite_password": "password-of-the-repository",
-    }
-    backed_up(app, **repository)
-    before = content(app)
-    photo(app, "newer")
-    app.backups.rename(tmp_path / "away")
-    try:
-        restored(app, docker_vps_restore_from_offsite=True, **repository)
-        assert content(app) == before
-    finally:
-        shutil.rmtree(app.backups, ignore_errors=True)
-        (tmp_path / "away").rename(app.backups)
 
 
 def test_from_one_store_to_the_other_and_back_no_set_is_lost(app: App) -> None:
@@ -189,11 +179,26 @@ def test_from_one_store_to_the_other_and_back_no_set_is_lost(app: App) -> None:
     assert kinds == [{True}, {False}, {False}, {True}]
     same = [Path(one.path(one.manifest.archives[1])) for one, _content in states[1:3]]
     assert same[0].samefile(same[1])
+    before = facts(app)
     looked_at(app).succeeded()
     for one, then in states:
         restored(app, docker_vps_restore_set=one.manifest.id)
         assert content(app) == then
-    looked_at(app).succeeded()
+    assert facts(app) == before
+
+
+def test_sets_of_both_kinds_off_site_and_back(app: App, tmp_path: Path) -> None:
+    run(str(SUPPORT / "packages.sh"), "restic")
+    repository = {
+        "docker_vps_backup_offsite_repository": str(tmp_path / "repository"),
+        "docker_vps_backup_offsite_password": "password-of-the-repository",
+    }
+    backed_up(app, **repository)
+    before = content(app)
+    photo(app, "newer")
+    with elsewhere(app):
+        restored(app, docker_vps_restore_from_offsite=True, **repository)
+        assert content(app) == before
 
 
 def test_prune_frees_what_no_set_has_any_more(app: App) -> None:
