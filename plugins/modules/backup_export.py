@@ -50,11 +50,11 @@ EXAMPLES = r"""
     app: ptnextjs
     to: /mnt/usb/ptnextjs
 
-- name: Restore it on another host, to which the directory was copied
-  ptnextjs.docker_vps.volume_restore:
+- name: Write an older set, which may be restored on another host once the directory is there
+  ptnextjs.docker_vps.backup_export:
     app: ptnextjs
-    directory: /srv/ptnextjs-export
     set: 20260131-020000
+    to: /srv/ptnextjs-export
 """
 
 RETURN = r"""

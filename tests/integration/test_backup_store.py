@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from lab import SUPPORT, App, MakeApp, Played, docker, run
 
-NAME = "it-store"
+NAME = "it-backup-store"
 ALL = {"docker_vps_backup_keep_last": 50}
 ONE = {
     "docker_vps_backup_keep_last": 1,

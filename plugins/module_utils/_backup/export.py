@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Optional
 from .._core.clock import WallClock
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import Archive, archive_file, manifest_file
-from .._core.remedies import once, play
+from .._core.remedies import once, play, setting
 from .._core.tar_members import Damaged
 from .._core.text import size
 from .._store.files import refused
@@ -45,7 +45,10 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         DockerVpsError: it is damaged, or cannot be written; then nothing of it is left.
     """
     if not os.path.isabs(params.directory):
-        raise InvalidInput(f"directory must be an absolute path for the export, but is {params.directory!r}.")
+        raise InvalidInput(
+            f"{setting('export_directory')} must be an absolute path on the host, but is {params.directory!r}. Name "
+            "the directory for the export, such as /mnt/usb/shop."
+        )
     place = os.path.realpath(params.directory)
     with ExitStack() as locks:
         if not check_mode and os.path.isdir(sets.directory):
@@ -53,9 +56,9 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         backup_set = sets.find(params.set, clock.utc())
         target = Sets(place, backup_set.manifest.app)
         _refuse_place(backup_set, place)
-        there = _there(backup_set, target)
-        if there and not any(archive.shared for archive in there.manifest.archives) and not problems(there, "checksum"):
-            return {"changed": False, **result_of(there), "summary": f"{_sentence(there, 'is already', place)}."}
+        existing = _existing(backup_set, target)
+        if existing and _is_plain(existing) and not problems(existing, "checksum"):
+            return {"changed": False, **result_of(existing), "summary": f"{_sentence(existing, 'is already', place)}."}
         _refuse_wrong(backup_set, target)
         if check_mode:
             for archive in backup_set.manifest.archives:
@@ -65,7 +68,7 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
             target.prepare()
         if place != os.path.realpath(sets.directory):
             locks.enter_context(target.lock("an export"))
-        made = _exported(backup_set, target, there)
+        made = _exported(backup_set, target, existing)
     manifest = os.path.join(place, manifest_file(made.manifest.id))
     summary = f"{_sentence(made, 'was written', place)}. A restore takes {manifest} as its set."
     return {"changed": True, **result_of(made), "summary": summary}
@@ -105,7 +108,7 @@ def _refuse_place(backup_set: BackupSet, place: str) -> None:
         )
 
 
-def _there(backup_set: BackupSet, target: Sets) -> Optional[BackupSet]:
+def _existing(backup_set: BackupSet, target: Sets) -> Optional[BackupSet]:
     """Return what is there of the set already, whole or not.
 
     Raises:
@@ -116,16 +119,20 @@ def _there(backup_set: BackupSet, target: Sets) -> Optional[BackupSet]:
     if not os.path.lexists(path):
         return None
     try:
-        there = target.find(path, backup_set.time)
+        existing = target.find(path, backup_set.time)
     except DockerVpsError as error:
         error.also("Remove it if nobody needs it, or export into another directory.")
         raise
-    if fingerprint(there.manifest) != fingerprint(manifest):
+    if fingerprint(existing.manifest) != fingerprint(manifest):
         raise DockerVpsError(
-            f"{target.directory} has another set of the second {manifest.id}, of {there.manifest.app} on "
-            f"{there.manifest.host}. Export into another directory."
+            f"{target.directory} has another set of the second {manifest.id}, of {existing.manifest.app} on "
+            f"{existing.manifest.host}. Export into another directory."
         )
-    return there
+    return existing
+
+
+def _is_plain(backup_set: BackupSet) -> bool:
+    return not any(archive.shared for archive in backup_set.manifest.archives)
 
 
 def _refuse_wrong(backup_set: BackupSet, target: Sets) -> None:
@@ -134,7 +141,7 @@ def _refuse_wrong(backup_set: BackupSet, target: Sets) -> None:
     if absent:
         raise DockerVpsError(
             f"The set {backup_set.manifest.id} in {backup_set.directory} is not whole: {'; '.join(absent)}. "
-            f"{_next_step(backup_set)}"
+            f"Export another set; {play('backup_list')} shows them.{_healing(backup_set)}"
         )
     needed = sum(archive.bytes for archive in backup_set.manifest.archives) + RESERVE
     free = target.free()
@@ -147,14 +154,13 @@ def _refuse_wrong(backup_set: BackupSet, target: Sets) -> None:
         )
 
 
-def _next_step(backup_set: BackupSet) -> str:
-    step = f"Export another set; {play('backup_list')} shows them."
-    if any(archive.shared for archive in backup_set.manifest.archives):
-        step += (
-            " Where the data of the application is still the same, a backup with "
-            f"{once('backup_reread', '1')} makes damaged chunks anew."
-        )
-    return step
+def _healing(backup_set: BackupSet) -> str:
+    if _is_plain(backup_set):
+        return ""
+    return (
+        f" Where the data of the application is still the same, a backup with {once('backup_reread', '1')} makes "
+        "damaged chunks anew."
+    )
 
 
 def _exported(backup_set: BackupSet, target: Sets, broken: Optional[BackupSet]) -> BackupSet:
@@ -192,10 +198,12 @@ def _written(backup_set: BackupSet, archive: Archive, folder: Optional[str]) -> 
                 os.fsync(out.fileno())
     except Damaged as error:
         raise Damaged(
-            f"{path} is damaged, so set {set_id} was not exported: {error.message} {_next_step(backup_set)}"
+            f"{path} is damaged, so set {set_id} was not exported: {error.message} Export another set; "
+            f"{play('backup_list')} shows them.{_healing(backup_set)}"
         ) from error
     except OSError as error:
-        raise refused(f"{path} cannot be written to {target}", error, folder or path) from error
+        doing = f"exported into {folder}" if folder else "read"
+        raise refused(f"{path} cannot be {doing}", error, folder or path) from error
     return replace(archive, file=file, sha256=sha256, index="")
 
 
@@ -211,7 +219,7 @@ def _copied(path: str, archive: Archive, out: BinaryIO) -> str:
             digest.update(block)
             count_bytes(len(block))
     if (source.sha256, count) != (archive.sha256, archive.bytes):
-        raise Damaged("It is not what its manifest says.")
+        raise Damaged("Its sha256 is not that of the manifest.")
     return digest.hexdigest()
 
 

@@ -187,7 +187,7 @@ def test_the_backup_directory_is_no_place_for_an_export(shop: Shop, place: str) 
 
 def test_other_places_that_are_refused(shop: Shop, to: Path) -> None:
     shop.back_up()
-    with pytest.raises(InvalidInput, match="directory must be an absolute path for the export, but is 'export'"):
+    with pytest.raises(InvalidInput, match="export_directory⟧ must be an absolute path on the host, but is 'export'"):
         export(shop, Path("export"))
     to.mkdir()
     to.chmod(0o1777)
@@ -227,7 +227,7 @@ def test_a_full_disk_is_told_before(shop: Shop, to: Path, monkeypatch: pytest.Mo
 def test_a_disk_that_refuses_leaves_nothing(shop: Shop, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.back_up()
     monkeypatch.setattr(os, "fsync", refusing(os.fsync))
-    with pytest.raises(DockerVpsError, match=r"cannot be written to .*: Input/output error\. The disk has errors"):
+    with pytest.raises(DockerVpsError, match=r"cannot be exported into .*: Input/output error\. The disk has errors"):
         export(shop, to)
     assert visible(to) == []
 
