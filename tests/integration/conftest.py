@@ -39,6 +39,7 @@ LONGEST = (
     "test_small_engine",
     "test_proxies",
     "test_restore",
+    "test_backup_store",
     "test_sbom",
     "test_logs",
     "test_git",

@@ -235,6 +235,13 @@ MUTANTS = [
         "module_utils/_backup/test_set_import.py",
     ),
     in_plugin(
+        "backup_export: a damaged archive is exported",
+        "module_utils/_backup/export.py",
+        "    if (source.sha256, count) != (archive.sha256, archive.bytes):",
+        "    if False:",
+        "module_utils/_backup/test_export.py",
+    ),
+    in_plugin(
         "backup_offsite: data is removed although the server kept its snapshots",
         "module_utils/_backup/offsite_removal.py",
         "    if not left:",

@@ -12,7 +12,12 @@ from typing import Any, Callable, Mapping, Optional
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import offsite, offsite_info, set_import
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import (
+    export,
+    offsite,
+    offsite_info,
+    set_import,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import units, watch
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import HealthRules, WantedHealth
@@ -445,6 +450,12 @@ def result_of_backup_import(place: Path) -> dict[str, Any]:
     return set_import.run(params, Sets(str(place / "backups"), "shop"), FakeWallClock(), False)
 
 
+def result_of_backup_export(place: Path) -> dict[str, Any]:
+    sets = Sets(str(place / "backups"), "shop")
+    publish_packed(sets, db=b"x")
+    return export.run(export.Params("latest", str(place / "export")), sets, FakeWallClock(), False)
+
+
 def result_of_backup_drill(place: Path) -> dict[str, Any]:
     world = World(place)
     world.engine.on["start", DRILLED] = lambda: None
@@ -546,6 +557,7 @@ RESULTS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "apt_source": result_of_apt_source,
     "engine_config": result_of_engine_config,
     "engine_setup_info": result_of_engine_setup_info,
+    "backup_export": result_of_backup_export,
     "backup_import": result_of_backup_import,
     "backup_drill": result_of_backup_drill,
     "backup_info": result_of_backup_info,

@@ -102,7 +102,7 @@ def _result(
     what = "copy" if len(copies) == 1 else "copies"
     copied = f" and {len(copies)} {what} that restores had kept" if copies else ""
     return {
-        "changed": bool(removed or copies),
+        "changed": bool(removed or copies or freed),
         "decisions": [
             {"id": decision.name, "keep": decision.keep, "reasons": list(decision.reasons)} for decision in decisions
         ],

@@ -14,7 +14,18 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, TextIO, Tuple, TypeVar
 
-from .._backup import backup, database_upkeep, drill, job_history, offsite, prune, restore, restore_source, verify
+from .._backup import (
+    backup,
+    database_upkeep,
+    drill,
+    export,
+    job_history,
+    offsite,
+    prune,
+    restore,
+    restore_source,
+    verify,
+)
 from .._backup.uploads import UploadsQuery
 from .._core.alerts import AlertRules
 from .._core.clock import WallClock
@@ -329,6 +340,11 @@ def _drill(app: _App) -> Steps:
     yield "drill", app.patiently(lambda: drill.run(params, app.sets, app.connect, app.clock, False))
 
 
+def _export(app: _App) -> Steps:
+    params = export.Params(app.asked.set, os.path.abspath(app.asked.to))
+    yield "export", app.patiently(lambda: export.run(params, app.sets, app.clock, app.asked.check))
+
+
 def _restore(app: _App) -> Steps:
     asked = app.asked
     params = restore_source.Params(
@@ -425,6 +441,7 @@ _JOBS: Mapping[str, _Job] = {
     "recover": _Job(
         _recover, "finish or undo what was interrupted; a timer does it when the host or the engine starts"
     ),
+    "export": _Job(_export, "write a set into another directory as plain archives"),
     "restore": _Job(_restore, "put the data of a set in place of what is there"),
 }
 
@@ -442,12 +459,15 @@ def _parser(config: str) -> argparse.ArgumentParser:
             subparser.add_argument(
                 "--accept-loss", action="store_true", help="what is gone since earlier sets is gone for good"
             )
-        if name == "maintenance":
+        if name in ("maintenance", "export"):
             subparser.add_argument("--check", action="store_true", help="only tell what would be done")
         if name == "watch":
             subparser.add_argument("--test", action="store_true", help="only send a test through every channel")
         if name in ("drill", "restore"):
             subparser.add_argument("set", nargs="?", default="latest", help="latest, a timestamp or a path")
+        if name == "export":
+            subparser.add_argument("set", help="latest, a timestamp or a path")
+            subparser.add_argument("to", metavar="directory", help="where to; it is made when it is missing")
         if name == "restore":
             subparser.add_argument(
                 "--stop-app", action="store_true", help="stop a running application for the exchange"

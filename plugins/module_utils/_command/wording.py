@@ -9,6 +9,7 @@ from .._core import remedies
 
 _JOBS = {
     "backup": "backup",
+    "backup_export": "export",
     "backup_list": "list",
     "maintenance": "maintenance",
     "prune": "prune",

@@ -20,6 +20,8 @@ from .compression import Packed
 from .files import open_regular, sync_file_system
 from .packed import missing, proved
 
+_BLOCK = 1 << 20
+
 
 class Unusable(DockerVpsError):
     """An earlier archive cannot be read, or is not what was written."""
@@ -129,6 +131,17 @@ class Chunks:
             raise Unusable(f"{self.earlier.path} is not what was written")
         return Packed(data, chunk.sha256, chunk.bytes, chunk.plain_bytes)
 
+    def whole(self) -> bool:
+        """Read the file to its end, and return whether it is what was written."""
+        digest = hashlib.sha256()
+        try:
+            with open_regular(self.earlier.path) as file:
+                for block in iter(lambda: file.read(_BLOCK), b""):
+                    digest.update(block)
+        except OSError:
+            return False
+        return digest.hexdigest() == self.earlier.sha256
+
 
 class ArchiveFile:
     """Writes an archive into a new file (mode 0600); see Target.
@@ -178,8 +191,7 @@ class ArchiveFile:
         file = self._opened()
         self.sha256 = self._digest.hexdigest()
         file.flush()
-        earlier = self._chunks and self._chunks.earlier
-        if not (earlier and (earlier.sha256, earlier.bytes) == (self.sha256, self.bytes) and self._link()):
+        if not (self._chunks and self._is_same(self._chunks) and self._link()):
             os.fsync(file.fileno())
         file.close()
 
@@ -191,6 +203,10 @@ class ArchiveFile:
             self._file.close()
         with suppress(FileNotFoundError):
             os.unlink(self._target)
+
+    def _is_same(self, chunks: Chunks) -> bool:
+        """Return whether the earlier archive is the same; it is read, or a damaged one would take the place of this."""
+        return (chunks.earlier.sha256, chunks.earlier.bytes) == (self.sha256, self.bytes) and chunks.whole()
 
     def _link(self) -> bool:
         """Make the file one more name of the earlier one; some file systems have no such thing, or no more of them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+import re
 from contextlib import contextmanager
 from typing import BinaryIO, Collection, Iterator, List, Optional, Protocol, Set
 
@@ -22,6 +23,7 @@ from .files import open_regular
 CHUNKS = "chunks"
 _BLOCK = 1 << 20
 """Bytes that are read at once."""
+CHUNK_NAME = re.compile(r"[0-9a-f]{64}")
 LARGEST_INDEX = 256 * 1024**2
 """Bytes of an index. One of 1 TiB of large files takes half of it."""
 

@@ -57,7 +57,7 @@ from .._core.text import counted
 from .archive_file import Earlier
 from .files import FULL, make_directory, nearest, own, read, refused, replace, sync_directory
 from .lock import locked
-from .packed import CHUNKS, LARGEST_INDEX, missing
+from .packed import CHUNK_NAME, CHUNKS, LARGEST_INDEX, missing
 
 LOCK = ".lock"
 PARTIAL = ".partial-"
@@ -403,7 +403,8 @@ class Sets:
                 if archive.shared and not index:
                     return []
                 used.update(chunk.sha256 for chunk in (index.chunks if index else ()))
-        return [os.path.join(self.chunks, name) for name in os.listdir(self.chunks) if name not in used]
+        chunks = filter(CHUNK_NAME.fullmatch, os.listdir(self.chunks))
+        return [os.path.join(self.chunks, name) for name in chunks if name not in used]
 
     def _share(self, folder: str) -> None:
         """Put new chunks beside those that archives share already; one that is there was found damaged."""

@@ -26,6 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup
     warnings,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import Journal, recover
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.verify import problems
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.data_loss import LossLimits
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
     DockerVpsError,
@@ -287,6 +288,24 @@ def test_one_at_a_time(shop: Shop) -> None:
     shop.sets.prepare()
     with shop.sets.lock("a backup"), pytest.raises(Locked, match="Cannot begin a backup of shop"):
         made(shop)
+
+
+@pytest.mark.parametrize("store", ["files", "shared"])
+def test_damage_in_the_last_set_does_not_get_into_one_that_reads_everything(shop: Shop, store: str) -> None:
+    """An archive that is the same as the last one becomes one more name of its file, but not of a damaged one."""
+    shop.back_up(store=store)
+    shop.back_up(store=store)
+    where = Path(shop.sets.directory)
+    for path in [*where.glob("chunks/*")] if store == "shared" else [where / "media-20260201-020100.tar.gz"]:
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert [bool(problems(one, "checksum")) for one in shop.sets.listing().sets] == [True, True]
+    shop.back_up(store=store, reread=1)
+    healed = store == "shared"
+    wrong = [bool(problems(one, "checksum")) for one in shop.sets.listing().sets]
+    assert wrong == [False, not healed, not healed]
+    shop.back_up(store=store, reread=1)
+    assert problems(shop.sets.listing().sets[0], "checksum") == []
 
 
 def test_a_damaged_database_is_refused(shop: Shop) -> None:

@@ -268,3 +268,35 @@ def test_what_somebody_stopped_during_a_killed_backup_is_told(tmp_path: Path) ->
     shop = Shop(tmp_path)
     stopped = shop.stopped_while_paused()
     assert run(TWO, shop.sets, lambda: shop.engine, shop.clock, False)["summary"].endswith(f" {stopped}")
+
+
+def test_chunks_that_no_set_has_go_and_nothing_else(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.back_up(store="shared")
+    (shop.media / "a.png").write_bytes(b"changed")
+    shop.back_up(store="shared")
+    chunks = Path(shop.sets.chunks)
+    before = {path.name for path in chunks.iterdir()}
+    (chunks / ("ab" * 32)).write_bytes(b"of a backup that was killed")
+    (chunks / "README").write_text("of somebody")
+    (chunks / "lost+found").mkdir()
+    keeping = Params(Policy(last=2))
+    result = run(keeping, shop.sets, lambda: shop.engine, shop.clock, check_mode=True)
+    assert (result["changed"], result["removed"], result["freed"]) == (True, [], 27)
+    result = run(keeping, shop.sets, lambda: shop.engine, shop.clock, check_mode=False)
+    assert (result["changed"], result["removed"], result["freed"]) == (True, [], 27)
+    assert {path.name for path in chunks.iterdir()} == before | {"README", "lost+found"}
+    again = run(keeping, shop.sets, lambda: shop.engine, shop.clock, check_mode=False)
+    assert (again["changed"], again["freed"]) == (False, 0)
+    run(
+        Params(Policy(last=1, daily=0, weekly=0, monthly=0)),
+        shop.sets,
+        lambda: shop.engine,
+        shop.clock,
+        check_mode=False,
+    )
+    (left,) = shop.sets.listing().sets
+    indexes = [index for index in map(left.index, left.manifest.archives) if index]
+    used = {chunk.sha256 for index in indexes for chunk in index.chunks}
+    assert {path.name for path in chunks.iterdir()} == used | {"README", "lost+found"}
+    assert used < before

@@ -310,6 +310,22 @@ def test_restore_and_undo(host: Host) -> None:
     assert host.news() == []
 
 
+def test_an_export(host: Host) -> None:
+    host.deploy()
+    host.run("backup")
+    to = host.place / "export"
+    assert host.run("export", "latest", str(to), "--check") == 0
+    assert "would be written into" in host.out
+    assert not to.exists()
+    assert host.run("export", "latest", str(to)) == 0
+    assert host.out.startswith(f"Set 20260201-020000 of shop was written into {to}: db-20260201-020000.tar, ")
+    assert host.run("export", "20260201-020000", str(to)) == 0
+    assert "is already in" in host.out
+    assert host.run("export", "20260101-020000", str(to)) == 1
+    assert "docker-vps list shows them" in host.err
+    assert host.news() == []
+
+
 def test_it_waits_for_another_job_only_as_long_as_asked(host: Host) -> None:
     host.deploy()
     host.sets.prepare()
