@@ -30,7 +30,7 @@ test: $(ready) ## Run every check and test, the cheap ones first, and say how ma
 lint: $(ready) ## Check style and types
 	ruff check .
 	ruff format --check plugins tests benchmarks molecule
-	ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
+	tests/support/forked_plays.sh ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
 	yamllint --strict .
 	antsibull-changelog lint
 
