@@ -30,7 +30,7 @@ demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
 test: $(ready) ## Run every check and test, the cheap ones first, and say how many minutes each took and which tests took longest
-	tests/support/stages.sh "sanity lint docs" unit molecule "integration acceptance"
+	tests/support/stages.sh "sanity lint docs unit" "integration acceptance molecule"
 
 lint: $(ready) ## Check style and types
 	ruff check .
