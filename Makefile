@@ -29,7 +29,7 @@ demo: engine $(controller) $(collections) ## Deploy the example application on t
 demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
-test: $(ready) ## Run every check and test, the cheap ones first, and say how many minutes each took and which tests took longest
+test: engine $(ready) ## Run every check and test, first those without an engine, and say how long they took, how busy the cores were, and which tests took longest
 	tests/support/stages.sh "sanity lint docs unit" "integration acceptance molecule"
 
 lint: $(ready) ## Check style and types

