@@ -194,7 +194,7 @@ def written_meanwhile(versions: Versions, name: str, env: Mapping[str, str], **h
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
-        text = refused(versions, {**env, "STANDIN_CRASH_AFTER": "4"}, monitor=10, **how)
+        text = refused(versions, {**env, "STANDIN_CRASH_AFTER": "8"}, monitor=16, **how)
     finally:
         visitor.join()
     assert wrote == [name]
