@@ -3,12 +3,17 @@
 PYTHON ?= python3
 VENV := .venv
 JOBS ?= 2
-# Tests on an engine wait for it a third of their time.
+# Tests wait for the disk or an engine a third of their time.
 WAITING_JOBS ?= 4
+# Python keeps what it compiles, or each process does it again.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 
+# What plays need, the collections beside it, and what contributors need.
+controller := $(VENV)/.controller
+collections := .ansible/collections/ansible_collections/community/docker/MANIFEST.json
 ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
@@ -18,24 +23,24 @@ times = --junitxml .cache/times/$@.xml
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-demo: engine $(ready) ## Deploy the example application on this machine's engine and show that it is healthy
+demo: engine $(controller) $(collections) ## Deploy the example application on this machine's engine and show that it is healthy
 	examples/demo.sh
 
 demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
-test: $(ready) ## Run every check and test, the cheap ones first, and say how many minutes each took and which tests took longest
-	tests/support/stages.sh "sanity lint docs" unit molecule "integration acceptance"
+test: engine $(ready) ## Run every check and test, first those without an engine, and say how long they took, how busy the cores were, and which tests took longest
+	tests/support/stages.sh "sanity lint docs unit" "integration acceptance molecule"
 
 lint: $(ready) ## Check style and types
 	ruff check .
 	ruff format --check plugins tests benchmarks molecule
-	ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
+	tests/support/forked_plays.sh ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
 	yamllint --strict .
 	antsibull-changelog lint
 
 unit: $(ready) ## Test the pure parts, without an engine
-	pytest tests/unit tests/properties --numprocesses $(JOBS) --cov=plugins --cov-branch $(times)
+	pytest tests/unit tests/properties --numprocesses $(WAITING_JOBS) --cov=plugins --cov-branch $(times)
 
 units: $(ready) ## Run ansible-test units with the newest ansible-core, and on the oldest Python of managed hosts
 	NEWEST=1 PYTHON="$(PYTHON)" CORE="$(CORE)" TARGET="$(TARGET)" tests/support/ansible_test.sh units
@@ -104,7 +109,7 @@ monitoring: $(ready) ## Have Debian's promtool check metrics and rules, and its 
 bench: engine $(ready) ## Measure, side by side (minutes)
 	python benchmarks/run.py
 
-build: $(ready) ## Build the collection's tarball
+build: $(controller) ## Build the collection's tarball
 	ansible-galaxy collection build --force
 
 engine: ## Make sure that a Docker engine answers
@@ -113,9 +118,15 @@ engine: ## Make sure that a Docker engine answers
 engine-stop: ## Stop the engine if it was started from here
 	tests/support/engine.sh stop
 
-$(ready): requirements.txt requirements-dev.txt tests/support/venv.sh tests/support/collections.sh
+$(controller): requirements.txt tests/support/venv.sh
 	tests/support/venv.sh "$(PYTHON)" "$(VENV)"
+	touch $@
+
+$(collections): | $(controller)
 	tests/support/collections.sh "$(VENV)/bin/python"
+
+$(ready): $(controller) $(collections) requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	touch $@
 
 clean: ## Remove what these targets made in this directory

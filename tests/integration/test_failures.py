@@ -159,12 +159,12 @@ def test_a_version_under_another_name_that_fails(app: App) -> None:
 
 
 def test_a_version_that_never_becomes_healthy(app: App) -> None:
-    fails = {"docker_vps_env": {"STANDIN_UNHEALTHY": "1"}, "docker_vps_health_wait": 5}
+    fails = {"docker_vps_env": {"STANDIN_UNHEALTHY": "1"}, "docker_vps_health_wait": 8}
     text = app.deploy(docker_vps_progress="live", **fails).failed().text
     assert re.search(
         r"\blocal \| the (new version starts|old version ends|version before is put back), \d+ s\x1b\[K", text
     )
-    assert f"Container {app.container}-next is running (starting) and was not healthy within 5 s" in text
+    assert f"Container {app.container}-next is running (starting) and was not healthy within 8 s" in text
     assert 'asked the same, the application answers 503: {"status":"unhealthy","timestamp":' in text
     assert "listening on 0.0.0.0:3000" in text
     assert "was put back and is healthy" in text

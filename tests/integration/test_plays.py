@@ -46,10 +46,11 @@ def test_it_says_and_ends_as_the_command_does(tmp_path: Path, monkeypatch: pytes
 def test_a_kill_is_told(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(BOOK.replace("pwd", "sleep 5"))
     (tmp_path / "hosts").write_text("here ansible_connection=local\n")
-    place = tmp_path / "socket" / "here"
-    place.parent.mkdir()
+    servers = tmp_path / "servers"
+    servers.mkdir()
     arguments = [str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts")]
     with (tmp_path / "out").open("wb") as out:
-        begun = plays.fork(str(place), os.getpid(), arguments, str(tmp_path), dict(os.environ), out.fileno())
+        outputs = out.fileno(), out.fileno()
+        begun = plays.fork(str(servers), os.getpid(), arguments, str(tmp_path), dict(os.environ), *outputs)
     threading.Timer(0.5, os.kill, (begun.process, signal.SIGKILL)).start()
     assert begun.wait() == -signal.SIGKILL

@@ -89,20 +89,20 @@ DOOMED = {
         STANDIN_CRASH="7",
     ),
     "never healthy": Doomed(
-        "was not healthy within 3 s", log="listening on", STANDIN_UNHEALTHY="1", options={"health_timeout": 3}
+        "was not healthy within 6 s", log="listening on", STANDIN_UNHEALTHY="1", options={"health_timeout": 6}
     ),
     "crashes while it is watched": Doomed(
         "It was healthy at first, and then:",
         EXITS,
-        STANDIN_CRASH_AFTER="3",
-        options={"monitor": 8},
+        STANDIN_CRASH_AFTER="6",
+        options={"monitor": 12},
     ),
     "crashes while it is watched, after a migration": Doomed(
         "It was healthy at first, and then:",
         MIGRATED,
-        STANDIN_CRASH_AFTER="3",
+        STANDIN_CRASH_AFTER="6",
         STANDIN_MIGRATE="website",
-        options={"monitor": 8},
+        options={"monitor": 12},
     ),
     "migration fails half-way": Doomed(
         EXITS,
@@ -111,11 +111,11 @@ DOOMED = {
         STANDIN_MIGRATE="website",
     ),
     "migrates and is never healthy": Doomed(
-        "was not healthy within 3 s",
+        "was not healthy within 6 s",
         MIGRATED,
         STANDIN_UNHEALTHY="1",
         STANDIN_MIGRATE="website",
-        options={"health_timeout": 3},
+        options={"health_timeout": 6},
     ),
     "loses rows": Doomed(
         r"the database has lost (\d+) of \1 rows? of vendors",
@@ -194,7 +194,7 @@ def written_meanwhile(versions: Versions, name: str, env: Mapping[str, str], **h
     visitor = threading.Thread(target=visit)
     visitor.start()
     try:
-        text = refused(versions, {**env, "STANDIN_CRASH_AFTER": "4"}, monitor=10, **how)
+        text = refused(versions, {**env, "STANDIN_CRASH_AFTER": "8"}, monitor=16, **how)
     finally:
         visitor.join()
     assert wrote == [name]

@@ -9,6 +9,10 @@ set -euo pipefail
 registry_image=litestream/litestream:0.5
 local_image=docker-vps/litestream:0.5
 
+# One at a time: what comes later finds what the first has made.
+exec 9<"$0"
+flock 9
+
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
 if ! have "$local_image"; then

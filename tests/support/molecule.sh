@@ -13,10 +13,9 @@ cd "$root"
 
 one() {
     local started=$SECONDS code=0
-    # Molecule starts Ansible ten times a scenario: with this one it is imported once. See plays.py.
-    export PLAYS_UNTIL=$BASHPID PLAYS_PLACE PATH="$PWD/tests/support/shims:$PATH"
-    PLAYS_PLACE="$(mktemp --directory)/socket"
-    molecule --base-config .config/molecule/config.yml test --no-command-borders --no-report --scenario-name "$1" \
+    # Molecule starts Ansible ten times a scenario, and reads the configurations of all scenarios that it may see.
+    MOLECULE_GLOB="molecule/$1/molecule.yml" tests/support/forked_plays.sh \
+        molecule --base-config .config/molecule/config.yml test --no-command-borders --no-report --scenario-name "$1" \
         </dev/null >"$2/$1.log" 2>&1 || code=$?
     [ "$code" -eq 0 ] || tee "$2/$1.failed" <"$2/$1.log"
     printf 'molecule: %-14s %4d s  %s\n' "$1" "$((SECONDS - started))" "$([ "$code" -eq 0 ] && echo passed || echo FAILED)"

@@ -6,13 +6,15 @@ See plays_server.py for the second way, which benchmarks must not take.
 
 from __future__ import annotations
 
+import fcntl
+import functools
+import hashlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Mapping, Sequence, Union
 
@@ -21,8 +23,6 @@ SERVER = Path(__file__).with_name("plays_server.py")
 SITE, COMPILED = Path(__file__).with_name("site"), Path(__file__).parents[2] / ".cache/compiled"
 
 forking = False  # whether plays are forked; see the conftest.py of the tests that do
-places: dict[tuple[str, ...], str] = {}
-one_at_a_time = threading.Lock()
 
 
 class Forked:
@@ -41,35 +41,53 @@ class Forked:
 
 
 def fork(
-    place: str, until: int, arguments: Sequence[str], cwd: str, environment: Mapping[str, str], out: int
+    servers: str, until: int, arguments: Sequence[str], cwd: str, environment: Mapping[str, str], out: int, err: int
 ) -> Forked:
-    """Have a play forked by the server that listens at a path; it is started when none does.
+    """Have a play forked by the server for its settings, which listens in a directory; it is started when none does.
 
     Args:
+        servers: the directory, which goes with the servers.
         until: with the end of the process of this number, a server that is started here ends as well.
         arguments: those of ``ansible-playbook``, which is run in ``cwd`` with this environment.
         out: the number of a file into which the play writes.
+        err: the same for its errors and warnings.
     """
     environment = {**environment, "PYTHONPATH": str(SITE), "COMPILED_ZIPS": str(COMPILED)}
+    # Ansible reads these when it is imported; everything else when it works.
+    read = [f"{name}={text}" for name, text in sorted(environment.items()) if name.startswith("ANSIBLE_")]
+    place = f"{servers}/{hashlib.sha256(repr([cwd, *read]).encode()).hexdigest()[:16]}"
+    with open(f"{servers}/lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # or two that begin at once start one each
+        if not os.path.exists(place):
+            start(place, until, cwd, environment)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if not os.path.exists(place):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, open(f"{place}.log", "wb") as log:
-            listening.bind(place)
-            listening.listen()
-            number = listening.fileno()
-            subprocess.Popen(
-                [sys.executable, str(SERVER), str(number), str(until)],
-                cwd=cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,  # not where the play writes, or whoever reads that would wait for the server's end
-                stderr=log,
-                pass_fds=[number],
-            )
     connection.connect(place)
     asked = {"arguments": ["ansible-playbook", *arguments], "cwd": cwd, "environment": environment}
-    socket.send_fds(connection, [json.dumps(asked).encode()], [out])
+    socket.send_fds(connection, [json.dumps(asked).encode()], [out, err])
     return Forked(connection, place)
+
+
+def start(place: str, until: int, cwd: str, environment: Mapping[str, str]) -> None:
+    """Start a server that listens at a path; see ``fork``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, open(f"{place}.log", "wb") as log:
+        listening.bind(place)
+        listening.listen()
+        number = listening.fileno()
+        subprocess.Popen(
+            [sys.executable, str(SERVER), str(number), str(until)],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,  # not where the play writes, or whoever reads that would wait for the server's end
+            stderr=log,
+            pass_fds=[number],
+        )
+
+
+@functools.lru_cache(maxsize=None)
+def own_servers() -> str:
+    """Return the directory of the servers of this process."""
+    return tempfile.mkdtemp(prefix="plays-")
 
 
 def begin(
@@ -85,10 +103,4 @@ def begin(
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    # Ansible reads these when it is imported; everything else when it works.
-    read = [f"{name}={text}" for name, text in sorted(environment.items()) if name.startswith("ANSIBLE_")]
-    key = (str(cwd), *read)
-    with one_at_a_time:
-        if key not in places:
-            places[key] = f"{tempfile.mkdtemp(prefix='plays-')}/socket"
-        return fork(places[key], os.getpid(), arguments, str(cwd), environment, out)
+    return fork(own_servers(), os.getpid(), arguments, str(cwd), environment, out, out)

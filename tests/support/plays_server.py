@@ -4,10 +4,10 @@
 Started by plays.py in the directory and with the variables ANSIBLE_… of the plays, which Ansible reads while it is
 imported. Its arguments are the number of a listening socket, and that of a process with whose end it ends.
 
-A message holds the arguments, the directory and the whole environment of a play, and with it comes an open file for
-what the play writes. The answers are the number of its process, and then the code with which it ended. The play begins
-where the command ansible-playbook does, in a process in which nothing was run before; with other variables ANSIBLE_… it
-becomes that command.
+A message holds the arguments, the directory and the whole environment of a play, and with it come two open files, for
+its output and its errors. The answers are the number of its process, and then the code with which it ended. The play
+begins where the command ansible-playbook does, in a process in which nothing was run before; with other variables
+ANSIBLE_… it becomes that command.
 
 Modules that the play runs on this machine with this Python are forked as well, each into a process that has imported
 what Python, the Docker SDK and Ansible have for modules, and nothing of what Ansible has for a controller. What is of
@@ -37,7 +37,7 @@ import traceback
 import types
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Mapping, NoReturn, Optional
+from typing import Any, BinaryIO, Callable, Mapping, NoReturn, Optional, Sequence
 
 import sitecustomize
 
@@ -210,23 +210,24 @@ def serve(listening: socket.socket, until: int) -> list[str]:
     os.close(until)
     # Somebody has to wait for the play, and the loop above has no time for it.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    message, (out,), _flags, _sender = socket.recv_fds(connection, 1 << 20, 1)
+    message, outputs, _flags, _sender = socket.recv_fds(connection, 1 << 20, 2)
     play = os.fork()
     if play:
-        os.close(out)
+        for output in outputs:
+            os.close(output)
         connection.send(str(play).encode())
         _pid, status = os.waitpid(play, 0)
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     connection.close()
-    return begun(out, json.loads(message))
+    return begun(outputs, json.loads(message))
 
 
-def begun(out: int, asked: Mapping[str, Any]) -> list[str]:
+def begun(outputs: Sequence[int], asked: Mapping[str, Any]) -> list[str]:
     """Make this process one that a shell would have started, and return the arguments."""
-    for target in (1, 2):
-        os.dup2(out, target)
-    os.close(out)
+    for target, output in enumerate(outputs, start=1):
+        os.dup2(output, target)
+        os.close(output)
     os.chdir(asked["cwd"])
     os.environ.clear()
     os.environ.update(asked["environment"])

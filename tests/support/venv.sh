@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Make the virtual environment: venv.sh PYTHON DIRECTORY
+# Make the virtual environment with what requirements.txt names: venv.sh PYTHON DIRECTORY
 set -euo pipefail
 
 python="$1" venv="$2"
@@ -15,6 +15,6 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     as_root apt-get update -q
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends python3-venv
 fi
-printf '%s\n' "venv: installing what requirements-dev.txt names into $venv"
+printf '%s\n' "venv: installing what requirements.txt names into $venv"
 "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt

@@ -21,7 +21,10 @@ PYTHON = sorted(path.relative_to(PLUGINS).as_posix() for path in PLUGINS.rglob("
 def _remedies() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each call of a function of _core/remedies.py by name and arguments: what messages tell people to do."""
     for path in PYTHON:
-        tree = ast.parse((PLUGINS / path).read_text(encoding="utf-8"))
+        text = (PLUGINS / path).read_text(encoding="utf-8")
+        if "remedies" not in text:
+            continue
+        tree = ast.parse(text)
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
         kinds = {name.name for node in imports if node.module.endswith("remedies") for name in node.names}
         for node in ast.walk(tree):

@@ -9,7 +9,6 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.tests.support import messages
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
-EVERY = messages.every()
 # What these say is about a parameter, or becomes part of a message that has the next step.
 PARTS = re.compile(
     r"_core/(dockerignore|dotenv|environment|git|health|manifest|openpgp|tar_members|validators)|"
@@ -43,11 +42,11 @@ def test_the_page_shows_them_all() -> None:
 
 
 def test_messages_keep_the_rules() -> None:
-    assert [fault for one in EVERY for fault in messages.faults(one.text)] == []
+    assert [fault for one in messages.every() for fault in messages.faults(one.text)] == []
 
 
 def test_each_says_what_to_do() -> None:
-    silent = {one.text for one in EVERY if not one.halves[1] and not PARTS.search(one.file)}
+    silent = {one.text for one in messages.every() if not one.halves[1] and not PARTS.search(one.file)}
     assert {text for text in silent if not text.startswith(BEGUN) and not re.search(r"\bmust\b", text)} == set()
 
 
@@ -91,4 +90,4 @@ def test_what_is_right_or_of_others_is_no_fault(text: str) -> None:
     ],
 )
 def test_messages_are_read_as_the_code_says_them(text: str) -> None:
-    assert text in {one.text for one in EVERY}
+    assert text in {one.text for one in messages.every()}
