@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Held, LockRules, Owner
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.deploy_lock import Params, run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.deploy_lock import BEGUN, Params, run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sets
 
 NOW = 1_790_000_000.0
 ANN = Owner("ann@desk", "deploy", "desk-1", "41:900", "vps1")
@@ -40,3 +42,39 @@ def test_a_release_that_was_interrupted_is_named(tmp_path: Path) -> None:
     release.mkdir(parents=True)
     (release / "journal.json").write_text("{}")
     assert run(asked(tmp_path), NOW, check_mode=True)["interrupted"] == ["20260201-020000"]
+
+
+def refusing() -> dict[str, object]:
+    raise DockerVpsError("This host cannot take it.", findings=[1])
+
+
+def test_the_host_is_looked_at_under_the_lock(tmp_path: Path) -> None:
+    seen: list[bool] = []
+
+    def look() -> dict[str, object]:
+        seen.append((tmp_path / "deploy.lock").exists())
+        return {"live": "x"}
+
+    assert run(asked(tmp_path), NOW, False, look)["host"] == {"live": "x"}
+    with pytest.raises(Held):
+        run(asked(tmp_path, BOB), NOW, False, look)
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_host_that_is_refused_leaves_the_lock_held(tmp_path: Path, check_mode: bool) -> None:
+    with pytest.raises(DockerVpsError, match="cannot take it") as caught:
+        run(asked(tmp_path), NOW, check_mode, refusing)
+    assert (caught.value.evidence["held"], caught.value.evidence["findings"]) == (not check_mode, [1])
+    assert (tmp_path / "deploy.lock").exists() is not check_mode
+
+
+def test_what_was_interrupted_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "releases/20260201-020000").mkdir(parents=True)
+    (tmp_path / "releases/20260201-020000/journal.json").write_text("{}")
+    assert "host" not in run(asked(tmp_path), NOW, False, refusing)
+    assert run(asked(tmp_path), NOW, True, lambda: {"live": "x"})["host"] == {"live": "x"}
+
+
+def test_what_is_waited_for_is_called_as_where_it_is_made() -> None:
+    assert BEGUN == (sets.PARTIAL, sets.RESTORE)
