@@ -20,6 +20,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.operat
 
 MODULE = "ptnextjs.docker_vps.deploy_lock"
 RECOVERY = "ptnextjs.docker_vps.release_recover"
+NO_TERMINAL = "must have a tty"
+"""What sudo says then."""
 OWN: Mapping[str, Mapping[str, Any]] = {
     "purpose": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
@@ -103,6 +105,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
     def _take(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=dict(asked), task_vars=variables)
+        if NO_TERMINAL in str(result.get("module_stderr", "")):
+            raise AnsibleActionFail(
+                "sudo on this host runs nothing without a terminal (requiretty), and with pipelining Ansible gives it "
+                "none. Allow it with the line Defaults:USER !requiretty in sudoers there, or set pipelining to false "
+                "in ansible.cfg."
+            )
         return result
 
     def _release(self, path: str, owner: Mapping[str, str]) -> dict[str, Any]:

@@ -330,3 +330,15 @@ def test_check_mode_says_what_would_be_set_right_and_looks_once(path: Path) -> N
 def test_what_was_interrupted_is_left_to_whoever_asks_for_it(path: Path) -> None:
     result, action = acted(interrupted(path))
     assert (result["interrupted"], len(action.asked)) == (["20260201-020000"], 1)
+
+
+def test_a_sudo_that_wants_a_terminal_is_told_as_such(path: Path) -> None:
+    said = {
+        "failed": True,
+        "msg": "No start of json char found",
+        "module_stderr": "sudo: you must have a tty to run sudo",
+    }
+    action = Action(path)
+    action._execute_module = lambda **_given: said  # type: ignore[method-assign, assignment]
+    with pytest.raises(AnsibleActionFail, match="Defaults:USER !requiretty"):
+        action.run(task_vars={"inventory_hostname": "vps"})
