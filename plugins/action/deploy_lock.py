@@ -26,7 +26,7 @@ OWN: Mapping[str, Mapping[str, Any]] = {
     "purpose": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
     "app": {"type": "str", "default": ""},
-    "env_file": {"type": "path", "default": ""},
+    "env_file": {"type": "str", "default": ""},
 }
 # Under the flock of the module, since somebody may be about to take the lock by force.
 RELEASE = """\
@@ -68,7 +68,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         self._tell(owner["host"], result.get("message"))
         if result.get("interrupted") and own["env_file"]:
             result = self._recover(result, own, asked, variables)
-        return {**_with_clock(result, began, self.now(), tolerance), "began": began, "ended": self.now()}
+        ended = self.now()
+        result = _with_clock(result, began, ended, tolerance)
+        return result if result.get("failed") else {**result, "began": began, "ended": ended}
 
     def _recover(
         self, taken: Mapping[str, Any], own: Mapping[str, Any], asked: Mapping[str, Any], variables: Mapping[str, Any]

@@ -63,7 +63,7 @@ options:
   env_file:
     description: The env file of the application. When given, a release that was interrupted is finished or undone as
       M(ptnextjs.docker_vps.release_recover) does.
-    type: path
+    type: str
     default: ""
   app:
     description: The name of the application, which is needed with O(env_file).
@@ -84,9 +84,10 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes.action
 attributes:
   check_mode:
-    details: Only says who holds the lock.
+    details: Only says who holds the lock, and looks at the host.
 requirements:
   - flock (util-linux or busybox) on the managed host, to release it
+  - with O(look), what M(ptnextjs.docker_vps.host_info) needs
 """
 
 EXAMPLES = r"""
