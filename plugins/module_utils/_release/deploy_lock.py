@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional
@@ -10,10 +11,14 @@ from typing import Any, Callable, Mapping, Optional
 from .._core.deploy_lock import LockRules, Owner
 from .._core.errors import DockerVpsError
 from .._store import deploy_lock
+from .._store.lock import locked
 from .._store.releases import Releases
 
-BEGUN = (".partial-", ".restore-")
-"""How the folders of backups and restores begin that are at work, or were killed; those of _store/sets.py."""
+BEGUN, JOURNAL, SETS_LOCK = (".partial-", ".restore-"), "journal.json", ".lock"
+"""Of backups and restores at work, or killed: how their folders begin, their journal, and the lock of the sets.
+
+As in _store/sets.py and _backup/journal.py. Every play takes the lock, and the host compiles anew what this imports.
+"""
 Look = Callable[[], Mapping[str, Any]]
 
 
@@ -60,18 +65,26 @@ def _taken(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
         other = existing is not None and existing.owner.key != params.owner.key
         message = f"{existing.description(now)}, and holds {params.path}." if existing and other else ""
         return {"changed": False, "held": False, "message": message, "interrupted": interrupted}
-    if params.backups and _is_anything_begun(params.backups):
-        # Rarely needed, and more than all the rest to compile, which every play would wait for.
-        from .._backup.journal import wait_while_halted
-        from .._store.sets import Sets
-
-        wait_while_halted(Sets(params.backups, ""), params.owner.purpose or "this play", params.wait)
+    if params.backups and _is_halted(params.backups):
+        # So that nobody takes for their own doing that containers do not run.
+        with locked(os.path.join(params.backups, SETS_LOCK), params.owner.purpose or "this play", params.wait):
+            pass
     message = deploy_lock.take(params.path, params.owner, params.rules, now)[1]
     return {"changed": False, "held": True, "message": message, "interrupted": interrupted}
 
 
-def _is_anything_begun(directory: str) -> bool:
+def _is_halted(backups: str) -> bool:
+    """Return whether a backup or a restore has stopped or paused containers, as far as that can be read."""
     try:
-        return any(name.startswith(BEGUN) for name in os.listdir(directory))
+        journals = [os.path.join(backups, name, JOURNAL) for name in os.listdir(backups) if name.startswith(BEGUN)]
     except OSError:  # whoever needs the sets says so
+        return False
+    return any(map(_has_containers, journals))
+
+
+def _has_containers(journal: str) -> bool:
+    try:
+        with open(journal, encoding="utf-8") as file:
+            return bool(json.load(file)["containers"])
+    except (OSError, ValueError, LookupError, TypeError):  # whoever recovers it says so
         return False

@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Held, LockRules, Owner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.deploy_lock import BEGUN, Params, run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.deploy_lock import (
+    BEGUN,
+    JOURNAL,
+    SETS_LOCK,
+    Params,
+    run,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sets
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
 
 NOW = 1_790_000_000.0
 ANN = Owner("ann@desk", "deploy", "desk-1", "41:900", "vps1")
@@ -77,4 +88,30 @@ def test_what_was_interrupted_comes_first(tmp_path: Path) -> None:
 
 
 def test_what_is_waited_for_is_called_as_where_it_is_made() -> None:
-    assert BEGUN == (sets.PARTIAL, sets.RESTORE)
+    assert (BEGUN, JOURNAL, SETS_LOCK) == ((sets.PARTIAL, sets.RESTORE), journal.FILE, sets.LOCK)
+
+
+@pytest.mark.parametrize("written", ["", "[]", "{}", '{"containers": []}', '{"containers": null}'])
+def test_nothing_is_waited_for_that_has_halted_nothing(tmp_path: Path, written: str) -> None:
+    folder = tmp_path / "sets/.partial-20260201-020000"
+    folder.mkdir(parents=True)
+    (folder / "journal.json").write_text(written)
+    with locked(str(tmp_path / "sets/.lock"), "a backup"):
+        assert run(replace(asked(tmp_path), backups=str(tmp_path / "sets")), NOW, check_mode=False)["held"]
+
+
+def test_a_backup_that_has_halted_the_application_is_waited_for(tmp_path: Path) -> None:
+    folder = tmp_path / "sets/.restore-20260201-020000"
+    folder.mkdir(parents=True)
+    (folder / "journal.json").write_text('{"containers": ["app"]}')
+    params = replace(asked(tmp_path), backups=str(tmp_path / "sets"))
+    with subprocess.Popen(["flock", str(tmp_path / "sets/.lock"), "cat"], stdin=subprocess.PIPE) as holder:
+        until = time.monotonic() + 10
+        while not (tmp_path / "sets/.lock").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        with pytest.raises(Locked):
+            run(params, NOW, check_mode=False)
+        assert not (tmp_path / "deploy.lock").exists()
+        holder.kill()
+    assert run(params, NOW, check_mode=False)["held"]
