@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure how long status.yml takes: 20 hosts with systemd and an engine of their own, and 200 that are simulated."""
+"""Measure status.yml, and a deploy with nothing to do: for hosts with an engine of their own, and simulated ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Mapping
 
 import yaml
 from lab import ROOT, docker, image_of, play, run, until
-from report import Row, Section, judged
+from report import Row, Section, judged, ratio, rows
 
 HOSTS, SIMULATED = 20, 200
 FORKS = (5, 10, 20)
@@ -24,7 +24,29 @@ mkdir --parents /root/nothing
 for name in bin lib lib64; do ln -sf "usr/$name" "/root/nothing/$name"; done
 tar -C /root/nothing -c . | docker import - nothing >/dev/null
 docker run --quiet --detach --name ptnextjs-app --volume /usr:/usr:ro nothing python3 -m http.server 3000 >/dev/null
+docker volume create --opt type=none --opt o=bind --opt device=/usr usr >/dev/null
+docker volume create shop-db >/dev/null
 """
+# An application of these programs, deployed beside the one above.
+DOCKERFILE = 'FROM nothing\nCMD ["python3", "-m", "http.server", "3000", "--directory", "/data"]\n'
+ASK = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/')"
+SHOP = {
+    "docker_vps_app": "shop",
+    "docker_vps_server_url": "https://shop.example.com",
+    "docker_vps_dockerfile": "Dockerfile",
+    "docker_vps_base_refresh": "never",
+    "docker_vps_media_volume": "",
+    "docker_vps_volumes": {"usr": "/usr"},
+    "docker_vps_external_volumes": True,
+    "docker_vps_release_backup": False,
+    "docker_vps_health_command": ["python3", "-c", ASK],
+    "docker_vps_health_wait": 300,
+    "docker_vps_public_check": "off",
+    "docker_vps_memory_min": "0",
+    "docker_vps_disk_free_min": "0",
+    "docker_vps_build_disk": "0",
+    "docker_vps_serial": ["100%"],
+}
 
 
 def started(number: int) -> str:
@@ -54,8 +76,34 @@ def asked(hosts: Path, count: int, forks: int, *arguments: str) -> tuple[float, 
     return took, played.output
 
 
+def deployed(hosts: Path, limit: str) -> float:
+    """Deploy to hosts on which that has nothing to do, and return the seconds."""
+    began = time.perf_counter()
+    played = play(ROOT / "playbooks/deploy.yml", hosts, "--forks", str(HOSTS), "--limit", limit).succeeded()
+    took = time.perf_counter() - began
+    assert not re.search(r"changed=[1-9]", played.output), played.output
+    return took
+
+
+def deploys(scratch: Path, real: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Measure deploys with nothing to do, to one host and to all."""
+    sources = scratch / "shop"
+    sources.mkdir()
+    (sources / "Dockerfile").write_text(DOCKERFILE)
+    shops = {name: {**host, **SHOP, "docker_vps_source_path": str(sources)} for name, host in real.items()}
+    hosts = inventory(scratch / "shops.yml", shops)
+    play(ROOT / "playbooks/deploy.yml", hosts, "--forks", "5").succeeded()
+    ways = (next(iter(shops)), "all")
+    found = rows(
+        ("deploy with nothing to do, 1 host", f"deploy with nothing to do, {HOSTS} hosts, {HOSTS} forks"),
+        [[deployed(hosts, limit) for limit in ways] for _turn in range(3)],
+        "s",
+    )
+    return [*found, ratio(f"{HOSTS} hosts / 1 host", found[1], found[0])]
+
+
 def fleet(scratch: Path) -> Section:
-    """Measure status.yml by the number of forks, with a host that is down, and for 200 hosts with the page."""
+    """Measure deploys with nothing to do; status.yml by the number of forks, with a host that is down, and for 200."""
     here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     simulated = {f"vps{number:03}": {**here, "docker_vps_app": f"app{number:03}"} for number in range(SIMULATED)}
     try:
@@ -72,6 +120,7 @@ def fleet(scratch: Path) -> Section:
         hosts = inventory(scratch / "real.yml", real)
         asked(hosts, HOSTS, HOSTS)  # to warm up
         rounds = [[asked(hosts, HOSTS, forks)[0] for forks in FORKS] for _turn in range(3)]
+        unchanged = deploys(scratch, real)
         docker("stop", names[0])
         _took, output = asked(hosts, HOSTS, HOSTS)
         assert re.search(r"1 without an answer", output), output
@@ -89,9 +138,11 @@ def fleet(scratch: Path) -> Section:
         f"`status.yml` for {HOSTS} hosts, each with systemd and a Docker engine of its own in a container of this "
         "machine, by the number of forks; in one more run a host was down, and the others' answers stayed. Then for "
         f"{SIMULATED} hosts that all are this machine, with the page. All share the processors of this machine, which "
-        "limits what forks can gain.",
+        "limits what forks can gain, and what a deploy with nothing to do to all hosts can reach against one to the "
+        "first of them.",
         [
             *found,
+            *unchanged,
             Row(f"{SIMULATED} simulated hosts, {HOSTS} forks", [many], "s"),
             Row("the page", [size / 1024], "KiB"),
         ],
@@ -99,5 +150,11 @@ def fleet(scratch: Path) -> Section:
             "one task for all hosts, and a page of at most 1 MiB",
             f"{tasks} task, {size / 1024:.0f} KiB",
             tasks == 1 and size <= LARGEST,
+        )
+        + "\n\n"
+        + judged(
+            "a deploy to all takes at most 3 times that to one",
+            f"{unchanged[-1].median:.2f}",
+            unchanged[-1].median <= 3,
         ),
     )

@@ -38,8 +38,9 @@ from backup import backup, backup_memory, backup_restore, backup_sizes, backup_s
 from fleet import fleet
 from hardening import hardening
 from jinja2 import Environment
-from lab import CA_BUNDLE, ROOT, STANDIN, App, Played, copied, docker, image_of, run
+from lab import CA_BUNDLE, ROOT, STANDIN, copied, docker, image_of, run
 from lists import backup_lists
+from play_times import plays
 from report import TITLE, Row, Section, environment, judged, ratio, rows, save
 from series import backup_series
 from transfer import transfer
@@ -79,33 +80,6 @@ def seconds(action: Callable[[], object]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
-
-
-def deploy_unchanged(scratch: Path) -> Section:
-    """Compare a deploy that changes nothing with a playbook of a single ping."""
-    # An address of its own gives the image an id of its own, so that its removal takes no other application's along.
-    variables = {"docker_vps_source_path": str(STANDIN), "docker_vps_server_url": "https://bench-unchanged.example.com"}
-    app = App("bench-unchanged", scratch, **variables)
-
-    def unchanged(play: Callable[[], Played]) -> None:
-        played = play().succeeded()
-        assert played.recap["changed"] == 0, played.output
-
-    ways = (app.deploy, partial(app.play, "[{ansible.builtin.ping: {}}]"))
-    app.remove()
-    try:
-        app.deploy().succeeded()
-        _warm_up, *rounds = [[seconds(partial(unchanged, way)) for way in ways] for _turn in range(1 + 9)]
-    finally:
-        app.remove()
-    deploy, ping = rows(("deploy", "ping"), rounds, "s")
-    found = ratio("deploy / ping", deploy, ping)
-    return Section(
-        "A deploy of the stand-in application with nothing to do (`changed=0` each time) against a playbook whose only "
-        "task is `ansible.builtin.ping`; same inventory, local connection, no facts.",
-        [deploy, ping, found],
-        judged("the median ratio is at most 4", f"{found.median:.2f}", found.median <= 4),
-    )
 
 
 def health_wait(scratch: Path) -> Section:
@@ -324,7 +298,7 @@ def demo(scratch: Path, cold: bool) -> Section:
 
 def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
-    deploys = (deploy_unchanged, health_wait, rebuild, image_size, entrypoint, demo)
+    deploys = (plays, health_wait, rebuild, image_size, entrypoint, demo)
     backups = (backup, backup_series, backup_small_files, backup_memory, backup_restore, backup_sizes, backup_lists)
     benchmarks = {one.__name__: one for one in (*deploys, transfer, *backups, update, hardening, fleet)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

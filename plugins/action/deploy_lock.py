@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Action deploy_lock: says to the module of this name who runs the play, and releases; documented there."""
+"""Action deploy_lock: says to the module of this name who runs the play, recovers, and releases; documented there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ import json
 import multiprocessing
 import os
 import shlex
+import time
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.action import host_info
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.operator import operator
 
 MODULE = "ptnextjs.docker_vps.deploy_lock"
+RECOVERY = "ptnextjs.docker_vps.release_recover"
+NO_TERMINAL = "must have a tty"
+"""What sudo says then."""
 OWN: Mapping[str, Mapping[str, Any]] = {
     "purpose": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+    "app": {"type": "str", "default": ""},
+    "env_file": {"type": "str", "default": ""},
 }
 # Under the flock of the module, since somebody may be about to take the lock by force.
 RELEASE = """\
@@ -38,6 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
     """See DOCUMENTATION of the module."""
 
     _supports_check_mode = True
+    now = staticmethod(time.time)
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
         """Return the module's result, or that of the release."""
@@ -49,15 +57,40 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if own["state"] == "released":
             return self._release(str(asked["path"]), owner)
         owner.update(who=operator(variables), purpose=own["purpose"])
-        asked.update(owner=owner, gone=[])
+        look = dict(asked.get("look") or {})
+        tolerance, began = host_info.tolerance_of(look), self.now()
+        asked.update(owner=owner, gone=[], **({"look": look} if look else {}))
         result = self._take(asked, variables)
         holder = result.get("lock", {})
         if holder.get("controller") == owner["controller"] and not alive(holder["process"]):
             asked["gone"] = [holder["process"]]
             result = self._take(asked, variables)
-        if result.get("message"):
-            self._display.display(f"{owner['host']} | {result['message']}")
+        self._tell(owner["host"], result.get("message"))
+        if result.get("interrupted") and own["env_file"]:
+            result = self._recover(result, own, asked, variables)
+        ended = self.now()
+        result = _with_clock(result, began, ended, tolerance)
+        return result if result.get("failed") else {**result, "began": began, "ended": ended}
+
+    def _recover(
+        self, taken: Mapping[str, Any], own: Mapping[str, Any], asked: Mapping[str, Any], variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Finish or undo the release that was interrupted, or wait for one that is under way; then look at the host."""
+        place = {"app": own["app"], "directory": os.path.dirname(asked["path"]), "env_file": own["env_file"]}
+        done = self._execute_module(module_name=RECOVERY, module_args=place, task_vars=variables)
+        if done.get("failed"):
+            return {**taken, **done}
+        for sentence in done["summary"]:
+            self._tell(variables["inventory_hostname"], sentence)
+        result = {**taken, "changed": done["changed"], "recovered": done["recovered"]}
+        if asked.get("look") and "host" not in taken:
+            host = self._execute_module(module_name=host_info.MODULE, module_args=asked["look"], task_vars=variables)
+            result.update({**host, "changed": done["changed"]} if host.get("failed") else {"host": host})
         return result
+
+    def _tell(self, host: str, sentence: Optional[str]) -> None:
+        if sentence:
+            self._display.display(f"{host} | {sentence}")
 
     def _own(self) -> Mapping[str, Any]:
         """Return the options that the module does not know.
@@ -74,6 +107,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
     def _take(self, asked: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=dict(asked), task_vars=variables)
+        if NO_TERMINAL in str(result.get("module_stderr", "")):
+            raise AnsibleActionFail(
+                "sudo on this host runs nothing without a terminal (requiretty), and with pipelining Ansible gives it "
+                "none. Allow it with the line Defaults:USER !requiretty in sudoers there, or set pipelining to false "
+                "in ansible.cfg."
+            )
         return result
 
     def _release(self, path: str, owner: Mapping[str, str]) -> dict[str, Any]:
@@ -90,6 +129,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             result["message"] = f"The lock {path} could not be released: {done['stderr'].strip()}. It will expire."
             self._display.warning(result["message"])
         return result
+
+
+def _with_clock(result: Mapping[str, Any], before: float, after: float, tolerance: float) -> dict[str, Any]:
+    """Return the result with the clock among what was looked at, and failed if that is wrong."""
+    if "host" not in result:  # and when the host was refused, what was looked at stands in the result itself
+        return host_info.with_clock(result, before, after, tolerance)
+    host = host_info.with_clock(result["host"], before, after, tolerance)
+    failed = {key: host.pop(key) for key in ("failed", "msg") if key in host}
+    return {**result, "host": host, **failed}
 
 
 def controller() -> str:

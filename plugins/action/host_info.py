@@ -23,14 +23,31 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         """Return the module's result with the clock among what was looked at."""
         super().run(tmp, task_vars)
         asked = dict(self._task.args)
-        tolerance = float(asked.pop("clock_tolerance", OWN["clock_tolerance"]["default"]))
+        tolerance = tolerance_of(asked)
         before = self.now()
         result: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=asked, task_vars=task_vars)
-        if "time" not in result:
-            return result
-        found = clock(before, result["time"], self.now(), tolerance)
+        return with_clock(result, before, self.now(), tolerance)
+
+
+def tolerance_of(asked: dict[str, Any]) -> float:
+    """Take out of the options how many seconds the clocks may differ, which the action compares."""
+    return float(asked.pop("clock_tolerance", OWN["clock_tolerance"]["default"]))
+
+
+def with_clock(result: Mapping[str, Any], before: float, after: float, tolerance: float) -> dict[str, Any]:
+    """Return what the module says with the clock among what was looked at, and failed if that is wrong.
+
+    Args:
+        before: the controller's time before the module began (seconds since 1970).
+        after: the controller's time when it had ended.
+        tolerance: seconds by which the clocks may differ.
+    """
+    if "time" not in result:
+        return dict(result)
+    found = clock(before, result["time"], after, tolerance)
+    with_it = {**result, "findings": [*result["findings"], asdict(found)]}
+    if not found.ok:
         seen = [Finding(**finding) for finding in result["findings"]]
-        if not found.ok:
-            rest = str(result.get("msg", ""))[len(refusal(seen)) :].strip()
-            result.update(failed=True, msg=f"{refusal([*seen, found])} {rest}".strip())
-        return {**result, "findings": [*result["findings"], asdict(found)]}
+        rest = str(result.get("msg", ""))[len(refusal(seen)) :].strip()
+        with_it.update(failed=True, msg=f"{refusal([*seen, found])} {rest}".strip())
+    return with_it

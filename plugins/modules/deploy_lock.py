@@ -53,6 +53,22 @@ options:
         runs.
     type: float
     default: 300
+  look:
+    description:
+      - What to look at on the host once the lock is held, as options of M(ptnextjs.docker_vps.host_info); nothing when
+        empty. One run of a module takes less time than two. When the host is refused, the lock is held all the same.
+      - Where a release was interrupted, that is finished or undone first.
+    type: dict
+    default: {}
+  env_file:
+    description: The env file of the application. When given, a release that was interrupted is finished or undone as
+      M(ptnextjs.docker_vps.release_recover) does.
+    type: str
+    default: ""
+  app:
+    description: The name of the application, which is needed with O(env_file).
+    type: str
+    default: ""
   owner:
     description: Who takes the lock. The action fills this in on the controller; do not set it.
     type: dict
@@ -68,9 +84,10 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes.action
 attributes:
   check_mode:
-    details: Only says who holds the lock.
+    details: Only says who holds the lock, and looks at the host.
 requirements:
   - flock (util-linux or busybox) on the managed host, to release it
+  - with O(look), what M(ptnextjs.docker_vps.host_info) needs
 """
 
 EXAMPLES = r"""
@@ -102,6 +119,27 @@ interrupted:
   type: list
   elements: str
   sample: []
+recovered:
+  description: The ids of the releases that were finished or undone, or would be in check mode.
+  returned: success, with O(state=held) and O(env_file)
+  type: list
+  elements: str
+  sample: ["20260131-020000"]
+began:
+  description: When the controller began with this, in seconds since 1970.
+  returned: success, with O(state=held)
+  type: float
+  sample: 1790000000.25
+ended:
+  description: When the controller had the answer, in seconds since 1970.
+  returned: success, with O(state=held)
+  type: float
+  sample: 1790000001.25
+host:
+  description: What M(ptnextjs.docker_vps.host_info) returns.
+  returned: with O(look), when the lock is held, and in check mode
+  type: dict
+  sample: {"live": "20260131-020000", "up_to_date": true}
 """
 
 import time
@@ -110,7 +148,8 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.deploy_lock import LockRules, owner_of
-from ..module_utils._module.module_exit import finish
+from ..module_utils._module.host_look import look_of
+from ..module_utils._module.module_exit import finish, hide_values
 from ..module_utils._release.deploy_lock import Params, run
 
 
@@ -133,12 +172,14 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "backups": {"type": "path"},
             "wait": {"type": "float", "default": 300},
+            "look": {"type": "dict", "default": {}, "no_log": True},
             "owner": {"type": "dict", "default": {}},
             "gone": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    finish(module, lambda: run(params_of(module.params), time.time(), module.check_mode))
+    shown, given = hide_values(module, "look"), module.params
+    finish(module, lambda: run(params_of(given), time.time(), module.check_mode, look_of(given["look"])), shown)
 
 
 if __name__ == "__main__":

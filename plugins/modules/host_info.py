@@ -90,6 +90,12 @@ options:
     description: The env file of the application.
     type: path
     default: ""
+  environment:
+    description:
+      - What the env file has to be, as C(values), C(data_mount), C(owner) and C(group) of
+        M(ptnextjs.docker_vps.env_file); empty to leave that out. No value is shown.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - ptnextjs.docker_vps.engine
   - ptnextjs.docker_vps.attributes.info
@@ -186,6 +192,11 @@ live:
   returned: when the engine answers
   type: str
   sample: 20260131-020000
+env_file_due:
+  description: Whether M(ptnextjs.docker_vps.env_file) would change the env file, or refuse to.
+  returned: when the engine answers, with O(environment)
+  type: bool
+  sample: false
 time:
   description: The host's time in seconds since 1970.
   returned: always, unless the host cannot be reached
@@ -204,63 +215,20 @@ matches:
   sample: [/opt/ptnextjs/ansible.x7qz.docker_vps]
 """
 
-from typing import Any, Mapping
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.host import Needs
 from ..module_utils._engine.this_host import ThisHost
-from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_if_sdk
-from ..module_utils._module.module_exit import finish
-from ..module_utils._module.sizes import bytes_of
-from ..module_utils._release.host_info import Params, run
-
-
-def params_of(given: Mapping[str, Any]) -> Params:
-    """Read the parameters.
-
-    Raises:
-        InvalidInput: a size is not one.
-    """
-    needs = Needs(
-        engine_version=given["engine_version_min"],
-        compose_version=given["compose_version_min"],
-        buildx=given["buildx"],
-        memory=bytes_of(given, "memory_min"),
-        disk_free=bytes_of(given, "disk_free_min"),
-        project=given["project"],
-    )
-    names = ("commands", "containers", "volumes", "networks", "images", "files", "patterns")
-    looked_at = {key: tuple(given[key]) for key in names}
-    return Params(needs, directory=given["directory"], env_file=given["env_file"], **looked_at)
+from ..module_utils._module.engine import ENGINE_TOGETHER, engine_if_sdk
+from ..module_utils._module.host_look import HOST_ARGUMENTS, params_of
+from ..module_utils._module.module_exit import finish, hide_values
+from ..module_utils._release.host_info import run
 
 
 def main() -> None:
     """Run as an Ansible module."""
-    names: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(
-        argument_spec={
-            "engine_version_min": {"type": "str", "default": ""},
-            "compose_version_min": {"type": "str", "default": ""},
-            "buildx": {"type": "bool", "default": False},
-            "memory_min": {"type": "str", "default": "0"},
-            "disk_free_min": {"type": "str", "default": "0"},
-            "commands": names,
-            "project": {"type": "str", "default": "ptnextjs"},
-            "containers": names,
-            "volumes": names,
-            "networks": names,
-            "images": names,
-            "directory": {"type": "path", "default": ""},
-            "env_file": {"type": "path", "default": ""},
-            "files": {"type": "list", "elements": "path", "default": []},
-            "patterns": {"type": "list", "elements": "path", "default": []},
-            **ENGINE_ARGUMENTS,
-        },
-        required_together=ENGINE_TOGETHER,
-        supports_check_mode=True,
-    )
-    finish(module, lambda: run(params_of(module.params), lambda: engine_if_sdk(module), ThisHost()))
+    module = AnsibleModule(argument_spec=HOST_ARGUMENTS, required_together=ENGINE_TOGETHER, supports_check_mode=True)
+    shown = hide_values(module, "environment")
+    finish(module, lambda: run(params_of(module.params), lambda: engine_if_sdk(module.params), ThisHost()), shown)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,13 @@ def test_too_little_disk(untouched: App, sources: Path, variable: str) -> None:
     copied(STANDIN, sources, README="changed\n")
     text = untouched.deploy(docker_vps_source_path=str(sources), **{variable: "900T"}).failed().text
     assert "disk: expected at least 921600.0 GiB free, found" in text
+    assert not (untouched.directory / "deploy.lock").exists()
+
+
+def test_the_check_of_a_host_alone(untouched: App) -> None:
+    role = "[{ansible.builtin.import_role: {name: ptnextjs.docker_vps.preflight}}]"
+    assert untouched.play(role).succeeded().recap["changed"] == 0
+    assert "disk: expected at least 921600.0 GiB" in untouched.play(role, docker_vps_disk_free_min="900T").failed().text
 
 
 def test_a_version_that_exits_at_once(app: App) -> None:

@@ -288,6 +288,29 @@ def test_a_power_failure_is_mended_by_the_next_run(app: App, visitor: Visitor) -
     assert left, f"with seed {seed} no run was killed in the middle"
 
 
+def test_a_play_mends_what_was_interrupted_before_it_looks_at_the_host(app: App) -> None:
+    child = os.fork()
+    if child == 0:
+        try:
+            Versions(app).put({"POWER": "lost"}, monitor=60)
+        finally:
+            os._exit(0)
+    until(lambda: list(app.directory.glob("releases/*/journal.json")), 60, "a cutover")
+    kill(Family(child).all)
+    os.waitpid(child, 0)
+    for path in app.directory.rglob("*.partial"):  # would be written anew
+        path.unlink()
+    variables = {"docker_vps_release_backup": False, "docker_vps_env": {**ENV, "POWER": "back"}}
+    foreseen = app.playbook("update", "--check", **variables).succeeded()
+    assert re.search(r"Release \d{8}-\d{6} would be recovered\.", foreseen.text)
+    assert list(app.directory.glob("releases/*/journal.json"))
+    played = app.playbook("update", **variables).succeeded()
+    assert re.search(r"Release \d{8}-\d{6}: .*The run that was at it was killed", played.text)
+    assert app.env_keys()["POWER"] == "back"
+    assert not (app.directory / "deploy.lock").exists()
+    assert app.playbook("update", **variables).succeeded().recap["changed"] == 0
+
+
 # Sources
 
 

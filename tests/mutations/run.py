@@ -468,13 +468,17 @@ MUTANTS = [
         "module_utils/_store/test_releases.py",
     ),
     # Roles
-    in_role("preflight", "tasks/apply.yml", "{{ docker_vps_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
+    in_role("common", "vars/main.yml", "{{ docker_vps_disk_free_min }}", "0", "test_failures.py", "-k", "disk"),
+    in_role(
+        "preflight", "tasks/apply.yml", '"{{ __docker_vps_host_look }}"', "{}", "test_failures.py", "-k", "preflight"
+    ),
     in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
     in_role(
         "reverse_proxy", "templates/compose.yml.j2", "dns_search", "x-search", "test_reverse_proxy.py", "-k", "hardened"
     ),
     in_role("image", "templates/docker.sh.j2", "until flock -w 1 9", "until true", "test_image.py", "-k", "one_after"),
-    in_role("env_file", "tasks/apply.yml", "combine(docker_vps_env)", "combine({})", "test_env_file.py"),
+    in_role("common", "vars/main.yml", "combine(docker_vps_env)", "combine({})", "test_env_file.py"),
+    in_role("env_file", "tasks/apply.yml", '"{{ __docker_vps_env_file }}"', "{values: {}}", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "package-manager install", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ docker_vps_health_retries }}", "5", "test_deploy.py"),
     in_role(

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Mapping, Optional
 
 from lab import ROOT, SUPPORT, Played, docker, play, run, until
 
@@ -79,11 +79,13 @@ class Host:
         """Run one of our playbooks."""
         return play(ROOT / f"playbooks/{name}.yml", self.inventory(**variables), *arguments)
 
-    def play(self, tasks: Any, *arguments: str, **variables: Any) -> Played:
+    def play(
+        self, tasks: Any, *arguments: str, environment: Optional[Mapping[str, str]] = None, **variables: Any
+    ) -> Played:
         """Run tasks."""
         book = self.scratch / "play.json"
         book.write_text(json.dumps([{"hosts": "docker_vps", "gather_facts": False, "tasks": tasks}]))
-        return play(book, self.inventory(**variables), *arguments)
+        return play(book, self.inventory(**variables), *arguments, **(environment or {}))
 
     def load(self, image: str) -> None:
         """Give its engine an image of the engine of the tests, as it reaches no registry."""

@@ -70,6 +70,7 @@ class Machine:
         (place / "known_hosts").write_text(self._sshd.known_hosts)
         user, port, key = getpass.getuser(), self._sshd.port, place / "user"
         options = f"-F none -o UserKnownHostsFile={place}/known_hosts -o IdentitiesOnly=yes -o BatchMode=yes"
+        self._log = place / "log"
         self.ssh = ("ssh", *options.split(), "-i", str(key), "-p", str(port), f"{user}@127.0.0.1")
         self.variables = {
             "ansible_connection": "ssh",
@@ -80,6 +81,10 @@ class Machine:
             "ansible_ssh_common_args": options,
             "ansible_python_interpreter": sys.executable,
         }
+
+    def log(self) -> str:
+        """Return what sshd has written."""
+        return self._log.read_text()
 
     def close(self) -> None:
         """End it, with the connections that there are."""

@@ -26,6 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_la
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import apt_packages, engine_config
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_info import Params
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.plugins.modules import (
     app_remove,
@@ -64,6 +65,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import (
     attributes_of,
     docs,
     options_of,
+    role_file,
     text_of,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import (
@@ -270,13 +272,22 @@ def uses(task: Mapping[str, Any]) -> Optional[str]:
     return next((key.rsplit(".", 1)[1] for key in task if key.startswith(f"{COLLECTION}.")), None)
 
 
+def given_by_name(task: Mapping[str, Any], module: str) -> Mapping[str, Any]:
+    """Return the options that a task takes from a variable of the role common, by its module_defaults."""
+    template = task.get("module_defaults", {}).get(f"{COLLECTION}.{module}", "")
+    named: Mapping[str, Any] = role_file("common", "vars/main.yml")
+    return named[template.strip("{} ")] if isinstance(template, str) and template else {}
+
+
 @pytest.mark.parametrize("role", [role for role in ROLES if all_tasks(role)])
 def test_roles_use_our_modules_by_their_options(role: str) -> None:
     tasks = [task for task in all_tasks(role) if uses(task)]
     assert tasks
     for task in tasks:
         module = str(uses(task))
-        assert set(task[f"{COLLECTION}.{module}"]) <= set(options_of(module)), task["name"]
+        given = {*(task[f"{COLLECTION}.{module}"] or {}), *given_by_name(task, module)}
+        assert given <= set(options_of(module)), task["name"]
+        assert {name for name, option in options_of(module).items() if option.get("required")} <= given, task["name"]
 
 
 def result_of_app_remove(place: Path) -> dict[str, Any]:
@@ -314,7 +325,8 @@ def result_of_deploy_lock(place: Path) -> dict[str, Any]:
     owner = {"who": "me@here", "purpose": "deploy", "controller": "here", "process": "1:2", "host": "vps"}
     given = {"path": str(place / "deploy.lock"), "owner": owner, "max_age": 3600.0, "force": False, "gone": []}
     given |= {"backups": None, "wait": 0.0}
-    return deploy_lock.run(deploy_lock.params_of(given), 1_790_000_000.0, check_mode=False)
+    taken = deploy_lock.run(deploy_lock.params_of(given), 1_790_000_000.0, False, lambda: {"live": ""})
+    return {**taken, "recovered": [], "began": 1.5, "ended": 2.5}  # of the action
 
 
 def result_of_notification(place: Path) -> dict[str, Any]:
@@ -335,8 +347,15 @@ def result_of_host_info(place: Path) -> dict[str, Any]:
     engine = FakeHostEngine(
         networks={"proxy": {"Driver": "bridge", "Scope": "local"}}, images={"app": ["app:1"]}, containers={"app": {}}
     )
-    params = host_info.Params(
-        Needs("", "", False, 0, 0, ""), ("git",), ("app",), (), ("proxy",), ("app",), ("/etc/hostname",)
+    params = Params(
+        Needs("", "", False, 0, 0, ""),
+        ("git",),
+        ("app",),
+        (),
+        ("proxy",),
+        ("app",),
+        ("/etc/hostname",),
+        environment={"values": {}, "data_mount": "/data", "owner": "0", "group": "0"},
     )
     return host_info.run(params, lambda: engine, FakeHost(files={"/etc/hostname": ("9f86d081", "0644")}))
 

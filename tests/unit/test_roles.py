@@ -143,11 +143,7 @@ def test_a_flag_is_read_as_true_or_false(path: Path) -> None:
 
 def test_every_key_of_the_environment_that_has_a_rule_is_judged_in_advance() -> None:
     keys = {about["env"]: name for name, about in variables.variables().items() if "env" in about}
-    written = next(
-        task["vars"]["__env_file_values"]
-        for task in all_tasks("env_file")
-        if "__env_file_values" in task.get("vars", {})
-    )
+    written = MADE["__docker_vps_env_values"]
     assert set(keys) == {key.name for key in environment.KEYS if key.required or key.wrong}
     assert {name: written[key].replace(" | string", "") for key, name in keys.items()} == {
         name: f"{{{{ {name} }}}}" for name in keys.values()
@@ -236,7 +232,7 @@ def test_the_database_is_known_by_default() -> None:
 def made(name: str, given: Mapping[str, Any]) -> Any:
     """Return what roles make of the variables of an inventory."""
     defaults = {name: about["default"] for name, about in variables.variables().items()}
-    templates = {**defaults, **MADE, **role_file("preflight", "vars/main.yml"), **given}
+    templates = {**defaults, **MADE, **given}
     trusted = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in templates.items()}
     return Templar(DataLoader(), variables=trusted).template(trusted[name])
 
@@ -442,7 +438,7 @@ def test_the_page_that_is_asked_for_as_visitors_do(address: str, path: str, aske
     ],
 )
 def test_the_host_needs_what_the_address_of_the_sources_asks_for(given: dict[str, Any], expected: list[str]) -> None:
-    assert made("__preflight_commands", given) == expected
+    assert made("__docker_vps_preflight_commands", given) == expected
 
 
 FURTHER = {"docker_vps_app": "shop", "docker_vps_volumes": {"shop-cache": "/srv/cache"}}

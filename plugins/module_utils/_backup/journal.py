@@ -22,8 +22,7 @@ from .._core.remedies import again
 from .._engine.port import EnginePort
 from .._engine.systemd import engine_start
 from .._store import files
-from .._store.lock import locked
-from .._store.sets import LOCK, Sets
+from .._store.sets import Sets
 from .._store.watchdog import guarded
 from .users import users
 
@@ -226,32 +225,6 @@ def recover_all(sets: Sets, connect: Callable[[], EnginePort], clock: Clock) -> 
         DockerVpsError: as recover does.
     """
     return [sentence for folder in sets.leftovers() for sentence in recover(sets, folder, connect, clock)]
-
-
-def wait_while_halted(sets: Sets, what: str, wait: float) -> None:
-    """Wait for a run that has stopped or paused containers, so that nobody takes that for their own doing.
-
-    Args:
-        what: what is to begin.
-        wait: for how many seconds at most.
-
-    Raises:
-        Locked: that run is still at work; the message has its name, process and age.
-    """
-    try:
-        folders = sets.leftovers()
-    except DockerVpsError:  # whoever needs the sets says so
-        return
-    if any(map(_halts, folders)):
-        with locked(os.path.join(sets.directory, LOCK), what, wait):
-            pass
-
-
-def _halts(folder: str) -> bool:
-    try:
-        return bool(read(folder).containers)
-    except DockerVpsError:  # whoever recovers it says so
-        return False
 
 
 def carry_through(swaps: Sequence[Swap]) -> None:

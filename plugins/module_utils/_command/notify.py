@@ -20,10 +20,10 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Tuple, Type
 
+from .._core.environment import http_url
 from .._core.message_bodies import JSON, cut, retry_after, sent, text_of, title_of
 from .._core.secrets import Mask
 from .._core.text import short
-from .._core.validators import http_url
 
 ANSWER_WITHIN = 10  # seconds for one request
 COMMAND_ENDS_WITHIN = 60  # seconds

@@ -14,9 +14,9 @@ import posixpath
 import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from . import dotenv, validators
+from . import dotenv
 from .errors import InvalidInput
 from .text import counted
 
@@ -139,8 +139,18 @@ def wrong_key(value: str) -> Optional[str]:
     return None if right else "must be base64 of 16, 24 or 32 bytes, as openssl rand -base64 32 makes it"
 
 
+def http_url(value: Any) -> bool:
+    """Return whether a value is the address of a web site."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+        right = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return right and not re.search(r"\s", value)
+
+
 def _http_url(value: str, context: Context) -> Optional[str]:
-    return None if validators.http_url(value) else "must be an http:// or https:// address with a host name"
+    return None if http_url(value) else "must be an http:// or https:// address with a host name"
 
 
 def _unprivileged_id(value: str, context: Context) -> Optional[str]:

@@ -10,8 +10,8 @@ import itertools
 import posixpath
 import re
 from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Sequence, Tuple
-from urllib.parse import urlsplit
 
+from .environment import http_url
 from .firewall import INTERFACE
 from .health_check import is_command
 from .remedies import setting
@@ -55,16 +55,6 @@ def _subnet(value: Any) -> bool:
         return value == "" or (isinstance(value, str) and bool(ipaddress.ip_network(value)))
     except ValueError:
         return False
-
-
-def http_url(value: Any) -> bool:
-    """Return whether a value is the address of a web site."""
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-        right = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return right and not re.search(r"\s", value)
 
 
 _DOMAIN = r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
@@ -25,16 +25,23 @@ def engine_of(module: AnsibleModule, within: int = ANSWER_WITHIN) -> Engine:
     Raises:
         DockerVpsError: the Docker SDK is missing, no engine answers, or it refuses us.
     """
-    p = module.params
-    return Engine.connect(Address(p["docker_host"], p["ca_path"], p["client_cert"], p["client_key"]), within)
+    return _engine(module.params, within)
 
 
-def engine_if_sdk(module: AnsibleModule) -> Engine:
+def engine_if_sdk(given: Mapping[str, Any]) -> Engine:
     """Connect to the engine for a module that tells by itself when the Docker SDK is missing or does not work.
+
+    Args:
+        given: the parameters that name it.
 
     Raises:
         EngineError: it is missing or does not work, no engine answers, or it refuses us.
     """
     if SDK_MISSING or sdk_fault():
         raise EngineError("The engine was not asked for more.")
-    return engine_of(module)
+    return _engine(given, ANSWER_WITHIN)
+
+
+def _engine(given: Mapping[str, Any], within: int) -> Engine:
+    address = Address(given["docker_host"], given["ca_path"], given["client_cert"], given["client_key"])
+    return Engine.connect(address, within)

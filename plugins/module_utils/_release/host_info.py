@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Optional, Protocol, Sequence
 
 from .._core.errors import DockerVpsError, EngineError
@@ -23,6 +23,7 @@ from .._core.host import (
     refusal,
 )
 from .._core.releases import HEALTHY, as_released
+from .._store import env_file
 from .._store.releases import DEFINITION, Releases
 
 Json = Mapping[str, Any]
@@ -99,7 +100,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """What is needed, and what to look at."""
+    """What is needed, and what to look at; ``environment`` is what the env file has to be, see env_file.due."""
 
     needs: Needs
     commands: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ class Params:
     patterns: tuple[str, ...] = ()
     directory: str = ""
     env_file: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def compose_file(self) -> str:
@@ -160,6 +162,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
                 for file in [host.file(path)]
                 if file
             },
+            **({"env_file_due": env_file.due(params.env_file, params.environment)} if params.environment else {}),
             "matches": [path for pattern in params.patterns for path in host.matches(pattern)],
             "time": host.time(),
         }

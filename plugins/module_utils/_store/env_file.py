@@ -110,6 +110,23 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
     }
 
 
+def due(path: str, wanted: Mapping[str, Any]) -> bool:
+    """Return whether the file would be written, or it would be said why that cannot be.
+
+    Args:
+        wanted: ``values``, ``data_mount``, ``owner`` and ``group``, as an inventory gives them.
+    """
+    values = wanted["values"]
+    if not all(isinstance(value, str) for value in values.values()):
+        return True
+    try:
+        uid, gid = user_id(str(wanted["owner"])), group_id(str(wanted["group"]))
+        params = Params(path, values, wanted["data_mount"], uid, gid, example=True)
+        return bool(run(params, lambda: "", check_mode=True)["changed"])
+    except DockerVpsError:
+        return True
+
+
 def values_of(path: str, kept: Optional[files.Kept]) -> Mapping[str, str]:
     """Return the values of an env file, none when there is no such file.
 

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -31,6 +32,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets im
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.deploy_lock import main, params_of, run
 
 NOW = 1_790_000_000.0
+HOST = {"changed": False, "live": "x", "time": time.time(), "findings": []}
+RECOVERY, LOOK = "ptnextjs.docker_vps.release_recover", "ptnextjs.docker_vps.host_info"
 
 
 class Action(ActionModule):
@@ -44,16 +47,19 @@ class Action(ActionModule):
         self.printed: list[str] = []
         self.warned: list[str] = []
         self.asked: list[Mapping[str, Any]] = []
+        self.answers: Mapping[str, Mapping[str, Any]] = {}
         self._display = SimpleNamespace(display=self.printed.append, warning=self.warned.append)
 
     def _execute_module(self, module_name: str, module_args: Mapping[str, Any], task_vars: Any) -> dict[str, Any]:
-        assert module_name == MODULE
         self.asked.append(dict(module_args))
+        if module_name != MODULE:
+            return dict(self.answers[module_name])
         try:
             return run(
                 params_of({"max_age": 3600.0, "force": False, "backups": None, "wait": 0.0, **module_args}),
                 NOW,
                 self._task.check_mode,
+                (lambda: HOST) if module_args.get("look") else None,
             )
         except DockerVpsError as error:
             return {"failed": True, "msg": error.message, **error.evidence}
@@ -63,9 +69,15 @@ class Action(ActionModule):
         return {"rc": done.returncode, "stderr": done.stderr}
 
 
-def acted(path: Path, host: str = "vps", **arguments: Any) -> tuple[dict[str, Any], Action]:
+def acted(
+    path: Path, host: str = "vps", answers: Optional[Mapping[str, Any]] = None, **arguments: Any
+) -> tuple[dict[str, Any], Action]:
+    """Return the result, without when it was, and the action."""
     action = Action(path, **arguments)
-    return action.run(task_vars={"inventory_hostname": host}), action
+    action.answers = answers or {}
+    result = action.run(task_vars={"inventory_hostname": host})
+    assert result.pop("began", 0.0) <= result.pop("ended", 0.0)
+    return result, action
 
 
 def owner(**changes: str) -> Owner:
@@ -261,3 +273,72 @@ def test_releases_that_were_interrupted_are_told(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "journal.json").write_text("{}")
     assert acted(tmp_path / "deploy.lock")[0]["interrupted"] == ["20260131-020000"]
+
+
+def interrupted(path: Path) -> Path:
+    release = path.parent / "releases/20260201-020000"
+    release.mkdir(parents=True)
+    (release / "journal.json").write_text("{}")
+    return path
+
+
+DONE = {"changed": True, "recovered": ["20260201-020000"], "summary": ["Release 20260201-020000 was undone."]}
+SHOP = {"app": "shop", "env_file": "/e"}
+
+
+def test_the_host_is_looked_at_in_the_same_run(path: Path) -> None:
+    result, action = acted(path, look={"project": "shop", "clock_tolerance": 1e9})
+    assert result["host"]["live"] == "x"
+    assert [one["check"] for one in result["host"]["findings"]] == ["clock"]
+    assert [one["look"] for one in action.asked] == [{"project": "shop"}]
+
+
+def test_a_wrong_clock_is_told_and_the_lock_is_held(path: Path) -> None:
+    result, _action = acted(path, look={"clock_tolerance": -1e9})
+    assert (result["failed"], result["held"]) == (True, True)
+    assert "failed" not in result["host"]
+    assert result["msg"].startswith("This host cannot take the application yet: clock: ")
+
+
+def test_what_was_interrupted_is_set_right_before_the_host_is_looked_at(path: Path) -> None:
+    answers = {RECOVERY: DONE, LOOK: HOST}
+    result, action = acted(interrupted(path), answers=answers, look={"clock_tolerance": 1e9, "project": "shop"}, **SHOP)
+    assert (result["changed"], result["recovered"], result["host"]["live"]) == (True, ["20260201-020000"], "x")
+    assert action.printed == ["vps | Release 20260201-020000 was undone."]
+    assert action.asked[1:] == [
+        {"app": "shop", "directory": str(path.parent), "env_file": "/e"},
+        {"project": "shop"},
+    ]
+
+
+def test_a_failure_in_between_leaves_the_lock_held(path: Path) -> None:
+    failed = {"failed": True, "msg": "no"}
+    result, action = acted(interrupted(path), answers={RECOVERY: failed}, look={"project": "shop"}, **SHOP)
+    assert (result["failed"], result["msg"], result["held"], len(action.asked)) == (True, "no", True, 2)
+    result, action = acted(path, answers={RECOVERY: DONE, LOOK: failed}, look={"project": "shop"}, **SHOP)
+    assert (result["failed"], result["msg"], result["held"], result["changed"]) == (True, "no", True, True)
+    assert "host" not in result
+
+
+def test_check_mode_says_what_would_be_set_right_and_looks_once(path: Path) -> None:
+    answers = {RECOVERY: DONE}
+    result, action = acted(interrupted(path), check=True, answers=answers, look={"project": "shop"}, **SHOP)
+    assert (result["held"], result["recovered"], result["host"]["live"]) == (False, ["20260201-020000"], "x")
+    assert len(action.asked) == 2
+
+
+def test_what_was_interrupted_is_left_to_whoever_asks_for_it(path: Path) -> None:
+    result, action = acted(interrupted(path))
+    assert (result["interrupted"], len(action.asked)) == (["20260201-020000"], 1)
+
+
+def test_a_sudo_that_wants_a_terminal_is_told_as_such(path: Path) -> None:
+    said = {
+        "failed": True,
+        "msg": "No start of json char found",
+        "module_stderr": "sudo: you must have a tty to run sudo",
+    }
+    action = Action(path)
+    action._execute_module = lambda **_given: said  # type: ignore[method-assign, assignment]
+    with pytest.raises(AnsibleActionFail, match="Defaults:USER !requiretty"):
+        action.run(task_vars={"inventory_hostname": "vps"})

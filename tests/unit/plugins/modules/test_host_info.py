@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module host_info: its parameters, and its exits over a real socket."""
+"""The module host_info: its exits over a real socket."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import (
-    InvalidInput,
-)
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.this_host import ThisHost
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module import engine
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.host_info import Params, main, params_of
+from ansible_collections.ptnextjs.docker_vps.plugins.modules.host_info import main
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO
 
@@ -36,28 +32,8 @@ DEFAULTS: dict[str, Any] = {
     "patterns": [],
     "directory": "",
     "env_file": "",
+    "environment": {},
 }
-
-
-def test_params_are_read() -> None:
-    given = {
-        **DEFAULTS,
-        "memory_min": "768M",
-        "disk_free_min": "2g",
-        "files": ["/a"],
-        "directory": "/d",
-        "env_file": "/e",
-    }
-    needs = Needs("", "", False, 768 * 1024**2, 2 * GIB, "ptnextjs")
-    assert params_of(given) == Params(needs, files=("/a",), directory="/d", env_file="/e")
-
-
-@pytest.mark.parametrize("key", ["memory_min", "disk_free_min"])
-@pytest.mark.parametrize("value", ["", "much", "-1G", "1 XB"])
-def test_a_size_that_is_none(key: str, value: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        params_of({**DEFAULTS, key: value})
-    assert caught.value.message == f"{key} must be a size such as 512M or 2G, but is {value!r}."
 
 
 Serve = Callable[..., EngineServer]

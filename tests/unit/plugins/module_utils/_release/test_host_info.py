@@ -20,10 +20,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     HEALTHY,
     Release,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.host_look import params_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_info import run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
-from ansible_collections.ptnextjs.docker_vps.plugins.modules.host_info import params_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO, FakeHost, FakeHostEngine, inspected
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.modules.test_host_info import DEFAULTS
 

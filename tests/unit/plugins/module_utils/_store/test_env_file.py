@@ -12,7 +12,7 @@ from typing import Any, Mapping
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import dotenv, environment
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.env_file import Params, run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.env_file import Params, due, run
 
 ME, MINE = os.geteuid(), os.getegid()
 VALUES = MappingProxyType(
@@ -284,3 +284,30 @@ def test_a_secret_is_rotated(host: Host) -> None:
     assert host.values()["PAYLOAD_SECRET"] == NEXT_SECRET
     with pytest.raises(InvalidInput, match="so there is nothing to change it to"):
         host.run({**VALUES, "PAYLOAD_SECRET": NEXT_SECRET}, rotate=True)
+
+
+def wanted(**changes: Any) -> dict[str, Any]:
+    return {"values": dict(VALUES), "data_mount": "/data", "owner": str(ME), "group": str(MINE), **changes}
+
+
+def test_a_file_is_due_until_it_is_as_wanted(host: Host) -> None:
+    assert due(str(host.path), wanted())
+    assert not host.path.exists()
+    host.run()
+    before = host.files()
+    assert not due(str(host.path), wanted())
+    assert due(str(host.path), wanted(values={**VALUES, "TOKEN": "another"}))
+    assert due(str(host.path), wanted(values={name: VALUES[name] for name in VALUES if name != "TOKEN"}))
+    assert due(str(host.path), wanted(owner=str(ME + 1)))
+    host.path.with_name(".env.production.example").unlink()
+    assert due(str(host.path), wanted())
+    assert set(host.files()) <= set(before)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"values": {**VALUES, "PUID": 1000}}, {"values": {**VALUES, "PUID": "0"}}, {"owner": "nobody-of-that-name"}],
+)
+def test_what_would_be_refused_is_due_since_the_module_says_why(host: Host, changes: dict[str, Any]) -> None:
+    host.run()
+    assert due(str(host.path), wanted(**changes))
