@@ -12,7 +12,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 # What these say is about a parameter, or becomes part of a message that has the next step.
 PARTS = re.compile(
     r"_core/(dockerignore|dotenv|environment|git|health|manifest|openpgp|tar_members|validators)|"
-    r"_store/(archive|compression|sqlite)|_module/|modules/|_release/container_logs"
+    r"_store/(archive|archive_file|compression|sqlite)|_module/|modules/|_release/container_logs"
 )
 # What follows these is the output of others, or stands in a message that has the next step.
 BEGUN = (

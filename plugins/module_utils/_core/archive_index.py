@@ -110,7 +110,9 @@ class RunLength:
 def write(index: Index) -> str:
     """Return an index as JSON, from which it can be read back; one line for each run."""
     runs = [
-        json.dumps([run.key, run.files, run.members, [[one.sha256, one.bytes, one.plain_bytes] for one in run.chunks]])
+        json.dumps(
+            [run.key, run.files, run.members, [[chunk.sha256, chunk.bytes, chunk.plain_bytes] for chunk in run.chunks]]
+        )
         for run in index.runs
     ]
     head = json.dumps({"format": FORMAT, "compression": index.compression})

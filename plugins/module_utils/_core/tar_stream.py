@@ -115,7 +115,7 @@ class Splitter:
             Damaged: it has not.
         """
         if not self._ended:
-            raise Damaged("The archive is damaged: its end is missing.")
+            raise Damaged("GNU tar ended before its archive did. Run the backup again.")
 
     def _pass_on(self, data: memoryview) -> None:
         if data:

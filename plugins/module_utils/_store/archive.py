@@ -319,7 +319,7 @@ def _planned(
     mounts: Set[str] = set()
     with open(path, "wb") as names:
         try:
-            runs = planned(root, {plain(one) for one in leave_out}, names, now, wanted, mounts.add)
+            runs = planned(root, {plain(name) for name in leave_out}, names, now, wanted, mounts.add)
         except OSError as error:
             raise refused(f"{root} cannot be archived", error) from error
     known = earlier.index.by_key if earlier else {}

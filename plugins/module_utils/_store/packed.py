@@ -17,6 +17,7 @@ from typing import BinaryIO, Collection, Iterator, List, Optional, Protocol, Set
 from .._core.archive_index import Chunk, parse
 from .._core.errors import DockerVpsError
 from .._core.manifest import is_index
+from .._core.remedies import once
 from .._core.tar_members import Damaged
 from .files import open_regular
 
@@ -73,12 +74,16 @@ class SharedChunks:
     """
 
     def __init__(self, folder: str, text: bytes, proven: Optional[Set[str]] = None) -> None:
-        self.sha256 = hashlib.sha256(text).hexdigest()
         self._folder = folder
         self._text = text
         self._proven = proven
         self._left: Optional[List[Chunk]] = None
         self._data = b""
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the index."""
+        return hashlib.sha256(self._text).hexdigest()
 
     def read(self, size: int) -> bytes:
         """Return at most so many bytes; none at the end.
@@ -141,10 +146,14 @@ def proved(folder: str, chunk: Chunk) -> bytes:
         with open_regular(path) as file:
             data = file.read(chunk.bytes + 1)
     except FileNotFoundError as error:
-        raise Damaged(f"The chunk {path}, which sets share, is missing.") from error
+        raise Damaged(f"The chunk {path}, which sets share, is missing. {_made_anew()}") from error
     if hashlib.sha256(data).hexdigest() != chunk.sha256:
-        raise Damaged(f"The chunk {path}, which sets share, is not what was written.")
+        raise Damaged(f"The chunk {path}, which sets share, is not what was written. {_made_anew()}")
     return data
+
+
+def _made_anew() -> str:
+    return f"While the data itself is intact, a backup with {once('backup_reread', '1')} makes it anew."
 
 
 def missing(folder: str, chunks: Collection[Chunk]) -> Iterator[str]:
@@ -172,5 +181,5 @@ def opened(path: str, proven: Optional[Set[str]] = None) -> Iterator[Source]:
             return
         size = os.fstat(file.fileno()).st_size
         if size > LARGEST_INDEX:
-            raise Damaged(f"{path} has {size} bytes, and {LARGEST_INDEX} are the most.")
+            raise Damaged(f"{path} has {size} bytes, and {LARGEST_INDEX} are the most. Use another set.")
         yield _Ahead(SharedChunks(os.path.join(os.path.dirname(path), CHUNKS), file.read(), proven), pool)

@@ -57,6 +57,7 @@ def planned(
         OSError: a directory cannot be read.
     """
     plan = _Plan(names, now - FRESH)
+    plan.begin_run()
     left_out = {os.fsencode(path) for path in leave_out}
     looked_for = {os.fsencode(path): path for path in wanted}
     for folder, entries in _folders(root, left_out, mount):
@@ -91,7 +92,7 @@ class _Plan:
     def __init__(self, names: BinaryIO, fresh: float) -> None:
         self.runs: List[Planned] = []
         self._names = names
-        self._fresh = fresh * 10**9  # nanoseconds, as the file system counts
+        self._fresh = fresh
         self._length = RunLength()
         self._folder = b""
         self._written = 0
@@ -99,7 +100,6 @@ class _Plan:
         self._linked: List[int] = []
         self._reliable = True
         self._digest = hashlib.blake2b()
-        self._begin()
 
     def begin_folder(self, folder: bytes) -> None:
         """Go on in a directory, of which this is the path with a slash at its end."""
@@ -126,7 +126,7 @@ class _Plan:
                 facts.st_ctime_ns,
             )
         )
-        if facts.st_ctime_ns > self._fresh or facts.st_mtime_ns > self._fresh:
+        if facts.st_ctime > self._fresh or facts.st_mtime > self._fresh:
             self._reliable = False
         if facts.st_nlink > 1 and not stat.S_ISDIR(facts.st_mode):
             self._linked.append(facts.st_ino)
@@ -139,14 +139,19 @@ class _Plan:
         if self._written > self._start:
             key = self._digest.hexdigest() if self._reliable else ""
             self.runs.append(Planned(key, self._start, self._written, tuple(self._linked)))
-        self._begin()
+        self.begin_run()
 
-    def _begin(self) -> None:
+    def begin_run(self) -> None:
+        """Begin a run with what is added next."""
         self._length.begin()
         self._start = self._written
         self._linked = []
         self._reliable = True
-        self._digest = hashlib.blake2b(b"%b\0" % self._folder, digest_size=16)
+        self._digest = _digest(self._folder)
+
+
+def _digest(folder: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(b"%b\0" % folder, digest_size=16)
 
 
 def _folders(

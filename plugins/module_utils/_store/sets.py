@@ -142,7 +142,7 @@ class BackupSet:
                 index = self.index(archive)
                 folder = os.path.join(self.directory, CHUNKS)
                 wrong = [*missing(folder, [*index.chunks])] if index else ["it is not what was written"]
-                found += [f"{archive.file}: {one}" for one in wrong]
+                found += [f"{archive.file}: {why}" for why in wrong]
             elif facts.st_size != archive.bytes:
                 has = counted(facts.st_size, "byte")
                 found.append(f"{archive.file} has {has}, and the manifest says {archive.bytes}")
@@ -375,7 +375,9 @@ class Sets:
                     inode = facts.st_dev, facts.st_ino
                     names[inode] = names.get(inode, 0) + 1
                     freed += facts.st_size if names[inode] == facts.st_nlink else 0
-        return freed + sum(os.lstat(path).st_size for path in self._unused({one.manifest.id for one in doomed}))
+        return freed + sum(
+            os.lstat(path).st_size for path in self._unused({backup_set.manifest.id for backup_set in doomed})
+        )
 
     def sweep(self) -> list[DockerVpsError]:
         """Remove the chunks that no set has, under the lock, and return why some could not be."""
