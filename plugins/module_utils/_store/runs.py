@@ -99,7 +99,7 @@ class _Plan:
         self._start = 0
         self._linked: List[int] = []
         self._reliable = True
-        self._digest = hashlib.blake2b()
+        self._digest = hashlib.sha256()
 
     def begin_folder(self, folder: bytes) -> None:
         """Go on in a directory, of which this is the path with a slash at its end."""
@@ -147,11 +147,7 @@ class _Plan:
         self._start = self._written
         self._linked = []
         self._reliable = True
-        self._digest = _digest(self._folder)
-
-
-def _digest(folder: bytes) -> hashlib.blake2b:
-    return hashlib.blake2b(b"%b\0" % folder, digest_size=16)
+        self._digest = hashlib.sha256(b"%b\0" % self._folder)
 
 
 def _folders(
