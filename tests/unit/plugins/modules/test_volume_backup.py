@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "app": "shop",
     "volumes": {"db": "shop-db"},
     "compression": "gzip",
+    "store": "files",
+    "reread": 7,
     "consistency": "online",
     "database": "",
     "uploads": None,
@@ -34,8 +36,9 @@ DEFAULTS: dict[str, Any] = {
 def test_params_are_read() -> None:
     assert params_of(DEFAULTS) == Params("shop", {"db": "shop-db"})
     given = {"uploads": {"query": "SELECT 1", "archive": "db"}, "consistency": "pause", "reason": "why"}
-    assert params_of({**DEFAULTS, **given, "compression": "zstd"}) == Params(
-        "shop", {"db": "shop-db"}, "zstd", "pause", Query("SELECT 1", "db"), "why"
+    given |= {"compression": "zstd", "store": "shared", "reread": 3}
+    assert params_of({**DEFAULTS, **given}) == Params(
+        "shop", {"db": "shop-db"}, "zstd", "shared", 3, "pause", Query("SELECT 1", "db"), "why"
     )
     assert params_of({**DEFAULTS, "database": "db/a.db"}) == Params("shop", {"db": "shop-db"}, database="db/a.db")
     given = {"loss_rows": 0.0, "loss_files": 100.0, "loss_ignore": ["carts"], "accept_loss": True}
