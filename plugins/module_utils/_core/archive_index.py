@@ -33,6 +33,7 @@ _HEADERS = 2048
 _USUAL = 1 << 18
 """Bytes of small members after which a run ends at the next chance; it has twice as many in the mean."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_REFERENCE = re.compile(r'\["([0-9a-f]{64})", ([0-9]+), ([0-9]+)\]')
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,12 @@ def parse(text: str) -> Index:
         return Index(str(given["compression"]), tuple(map(_run, given["runs"])))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DockerVpsError(f"This is not the index of an archive: {error!s:.200}. Make a new backup.") from error
+
+
+def references(text: str) -> Iterator[Chunk]:
+    """Yield the chunks that an index names, each as often; much faster than ``parse``, and without judging the rest."""
+    for sha256, packed, plain in _REFERENCE.findall(text):
+        yield Chunk(sha256, int(packed), int(plain))
 
 
 def _run(given: Sequence[Any]) -> Run:

@@ -158,7 +158,7 @@ def _made_anew() -> str:
 
 def missing(folder: str, chunks: Collection[Chunk]) -> Iterator[str]:
     """Yield what is wrong with chunks at a glance: they are not there, or have another size."""
-    for chunk in {chunk.sha256: chunk for chunk in chunks}.values():
+    for chunk in chunks:
         try:
             size = os.lstat(os.path.join(folder, chunk.sha256)).st_size
         except OSError as error:

@@ -33,7 +33,7 @@ from typing import (
     TypeVar,
 )
 
-from .._core.archive_index import Index
+from .._core.archive_index import Chunk, Index, references
 from .._core.archive_index import parse as parse_index
 from .._core.clock import WallClock
 from .._core.data_loss import held_back
@@ -120,11 +120,21 @@ class BackupSet:
 
     def index(self, archive: Archive) -> Optional[Index]:
         """Return the index of an archive; None when it is not there, or not what was written."""
+        with contextlib.suppress(DockerVpsError):
+            return parse_index(self._index(archive) or "")
+        return None
+
+    def chunks(self, archive: Archive) -> Optional[Set[Chunk]]:
+        """Return the chunks of an archive; None when its index is not there, or not what was written."""
+        text = self._index(archive)
+        return None if text is None else set(references(text))
+
+    def _index(self, archive: Archive) -> Optional[str]:
         path = os.path.join(self.directory, index_file(archive.name, self.manifest.id))
         with contextlib.suppress(DockerVpsError):
             kept = read(path, links=False, limit=LARGEST_INDEX) if archive.index else None
             if kept and hashlib.sha256(kept.text.encode()).hexdigest() == archive.index:
-                return parse_index(kept.text)
+                return kept.text
         return None
 
     def absent(self) -> list[str]:
@@ -139,9 +149,11 @@ class BackupSet:
             if not stat.S_ISREG(facts.st_mode):
                 found.append(f"{archive.file} is not a regular file")
             elif archive.shared:
-                index = self.index(archive)
+                chunks = self.chunks(archive)
                 folder = os.path.join(self.directory, CHUNKS)
-                wrong = [*missing(folder, [*index.chunks])] if index else ["it is not what was written"]
+                wrong = (
+                    ["it is not what was written"] if chunks is None else [*missing(folder, sorted(chunks, key=str))]
+                )
                 found += [f"{archive.file}: {why}" for why in wrong]
             elif facts.st_size != archive.bytes:
                 has = counted(facts.st_size, "byte")
@@ -401,10 +413,10 @@ class Sets:
             except DockerVpsError:
                 return []
             for archive in backup_set.manifest.archives:
-                index = backup_set.index(archive) if archive.shared else None
-                if archive.shared and not index:
+                named = backup_set.chunks(archive) if archive.shared else set()
+                if named is None:
                     return []
-                used.update(chunk.sha256 for chunk in (index.chunks if index else ()))
+                used.update(chunk.sha256 for chunk in named)
         chunks = filter(CHUNK_NAME.fullmatch, os.listdir(self.chunks))
         return [os.path.join(self.chunks, name) for name in chunks if name not in used]
 

@@ -16,6 +16,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_
     Run,
     RunLength,
     parse,
+    references,
     write,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
@@ -59,6 +60,10 @@ def test_what_is_in_it() -> None:
 def test_what_is_no_index_is_refused(text: str) -> None:
     with pytest.raises(DockerVpsError, match=r"This is not the index of an archive: .*Make a new backup\."):
         parse(text)
+
+
+def test_chunks_are_found_without_reading_all() -> None:
+    assert list(references(write(INDEX))) == list(INDEX.chunks)
 
 
 def test_a_line_is_a_run() -> None:

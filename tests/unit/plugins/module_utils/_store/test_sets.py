@@ -508,7 +508,7 @@ def test_a_removal_takes_the_chunks_that_nobody_else_has(sets: Sets) -> None:
     assert [*sets.remove([first]), *sets.sweep()] == []
     assert sorted(chunks(sets).values()) == ["three!", "two"]
     assert second.absent() == []
-    (Path(sets.chunks) / "of a run that was killed").write_text("x")
+    (Path(sets.chunks) / ("5f" * 32)).write_text("of a run that was killed")
     assert sets.sweep() == []
     assert sorted(chunks(sets).values()) == ["three!", "two"]
 
