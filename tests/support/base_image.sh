@@ -32,7 +32,7 @@ build_debian() {
     as_root debootstrap --variant=minbase --include=ca-certificates bookworm "$work/root" >&2
     # As in Debian's slim images: the half of it that nobody reads would be copied to each instance, and into each archive.
     as_root find "$work/root"/var/cache/apt "$work/root"/var/lib/apt/lists "$work/root"/usr/share/{doc,info,locale,man} \
-        -mindepth 1 -delete
+        -not -type d -delete
     as_root tar -C "$work/root" -c . | docker import - "$debian_image" >&2
     as_root rm -rf "$work/root"
 }
