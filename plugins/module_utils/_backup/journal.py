@@ -22,11 +22,11 @@ from .._core.remedies import again
 from .._engine.port import EnginePort
 from .._engine.systemd import engine_start
 from .._store import files
+from .._store.lock import JOURNAL
 from .._store.sets import Sets
 from .._store.watchdog import guarded
 from .users import users
 
-FILE = "journal.json"
 RECORD = "last-restore.json"
 STAGED, BEFORE = ".restoring-", ".before-"
 BEFORE_LIKE = f"_data{BEFORE}… beside the volumes"
@@ -89,7 +89,7 @@ class Journal:
     def write(self, **changes: Any) -> Journal:
         """Change the journal durably and return it."""
         changed = replace(self, **changes)
-        _write(os.path.join(self.folder, FILE), asdict(changed))
+        _write(os.path.join(self.folder, JOURNAL), asdict(changed))
         return changed
 
 
@@ -99,7 +99,7 @@ def read(folder: str) -> Journal:
     Raises:
         DockerVpsError: it cannot be read or is damaged.
     """
-    path = os.path.join(folder, FILE)
+    path = os.path.join(folder, JOURNAL)
     given = _read(path)
     if given is None:
         return Journal(folder)

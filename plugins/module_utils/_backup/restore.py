@@ -17,8 +17,9 @@ from .._core.manifest import new_id
 from .._core.remedies import once, setting
 from .._core.text import counted, size
 from .._engine.port import EnginePort
+from .._store.lock import RESTORE
 from .._store.progress_file import begin_step
-from .._store.sets import RESTORE, Sets
+from .._store.sets import Sets
 from .journal import (
     AT,
     Journal,

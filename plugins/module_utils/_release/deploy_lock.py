@@ -11,14 +11,9 @@ from typing import Any, Callable, Mapping, Optional
 from .._core.deploy_lock import LockRules, Owner
 from .._core.errors import DockerVpsError
 from .._store import deploy_lock
-from .._store.lock import locked
+from .._store.lock import JOURNAL, LOCK, PARTIAL, RESTORE, locked
 from .._store.releases import Releases
 
-BEGUN, JOURNAL, SETS_LOCK = (".partial-", ".restore-"), "journal.json", ".lock"
-"""Of backups and restores at work, or killed: how their folders begin, their journal, and the lock of the sets.
-
-As in _store/sets.py and _backup/journal.py. Every play takes the lock, and the host compiles anew what this imports.
-"""
 Look = Callable[[], Mapping[str, Any]]
 
 
@@ -67,19 +62,22 @@ def _taken(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
         return {"changed": False, "held": False, "message": message, "interrupted": interrupted}
     if params.backups and _is_halted(params.backups):
         # So that nobody takes for their own doing that containers do not run.
-        with locked(os.path.join(params.backups, SETS_LOCK), params.owner.purpose or "this play", params.wait):
+        with locked(os.path.join(params.backups, LOCK), params.owner.purpose or "this play", params.wait):
             pass
     message = deploy_lock.take(params.path, params.owner, params.rules, now)[1]
     return {"changed": False, "held": True, "message": message, "interrupted": interrupted}
 
 
 def _is_halted(backups: str) -> bool:
-    """Return whether a backup or a restore has stopped or paused containers, as far as that can be read."""
+    """Return whether a backup or a restore has stopped or paused containers, as far as that can be read.
+
+    That is what _backup.journal reads. Every play takes the lock, and a host compiles anew what this file imports.
+    """
     try:
-        journals = [os.path.join(backups, name, JOURNAL) for name in os.listdir(backups) if name.startswith(BEGUN)]
+        folders = [name for name in os.listdir(backups) if name.startswith((PARTIAL, RESTORE))]
     except OSError:  # whoever needs the sets says so
         return False
-    return any(map(_has_containers, journals))
+    return any(_has_containers(os.path.join(backups, name, JOURNAL)) for name in folders)
 
 
 def _has_containers(journal: str) -> bool:

@@ -42,9 +42,9 @@ from .._core.text import counted
 from .._core.watch import AppFacts, Look, RequestFacts, Thresholds
 from .._store import deploy_lock, sqlite, watch_state
 from .._store.examiner import ExaminationLimits, Examiner
-from .._store.lock import holder
+from .._store.lock import LOCK, holder
 from .._store.releases import Releases
-from .._store.sets import LOCK, Sets
+from .._store.sets import Sets
 from . import watch as watching
 from .app_status import mask_of
 from .public_check import Visitor

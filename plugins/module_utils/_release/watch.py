@@ -42,9 +42,9 @@ from .._core.watch import (
     unseen,
 )
 from .._store import deploy_lock
-from .._store.lock import holder
+from .._store.lock import LOCK, holder
 from .._store.releases import Releases
-from .._store.sets import LOCK, Sets
+from .._store.sets import Sets
 from .._store.watch_state import Remembered
 from .alone import WATCH, alone
 from .public_check import Params as CheckParams

@@ -132,58 +132,68 @@ def write(
     """
     begin_step(f"{os.path.basename(target)} is written", expected)
     now = time.time() if now is None else now
-    writing = partial(_written, target, root, kind, instead, leave_out, wanted, threads, shared, now)
+    job = _Job(target, os.path.abspath(root), kind, instead, leave_out, wanted, threads, shared, now)
     useless = ""
     try:
         if earlier and earlier.index.compression == kind:
             try:
                 with nullcontext() if shared else Chunks.of(earlier) as chunks:
-                    return writing(earlier if earlier.unread < trust else None, chunks)
+                    return _written(job, earlier if earlier.unread < trust else None, chunks)
             except Unusable as error:
                 useless = error.message
-        return replace(writing(None, None), useless=useless)
+        return replace(_written(job, None, None), useless=useless)
     except OSError as error:
         raise refused(f"The archive {target} of {root} cannot be written", error, target) from error
 
 
-def _written(
-    target: str,
-    root: str,
-    kind: str,
-    instead: Mapping[str, str],
-    leave_out: Sequence[str],
-    wanted: Collection[str],
-    threads: Optional[int],
-    shared: str,
-    now: float,
-    earlier: Optional[Earlier],
-    chunks: Optional[Chunks],
-) -> Written:
+@dataclass(frozen=True)
+class _Job:
+    """What ``write`` was asked for."""
+
+    target: str
+    root: str
+    kind: str
+    instead: Mapping[str, str]
+    leave_out: Sequence[str]
+    wanted: Collection[str]
+    threads: Optional[int]
+    shared: str
+    now: float
+
+    @property
+    def left_out(self) -> Set[str]:
+        """What is not read in the tree."""
+        return {plain(path) for path in (*self.leave_out, *self.instead)}
+
+
+def _written(job: _Job, earlier: Optional[Earlier], chunks: Optional[Chunks]) -> Written:
+    """Write an archive with what an earlier one has as well; ``chunks`` are those of its file, if it has one."""
     # Beside the target, where whoever cleans up after a kill finds it.
-    with TemporaryDirectory(dir=os.path.dirname(os.path.abspath(target))) as scratch:
-        missing = set(wanted)
-        plan = _planned(root, [*leave_out, *instead], scratch, missing, now, earlier)
+    with TemporaryDirectory(dir=os.path.dirname(os.path.abspath(job.target))) as scratch:
+        missing = set(job.wanted)
+        plan = _planned(job, scratch, missing, earlier)
         file: Target
-        if shared:
-            file = NewChunks(os.path.join(os.path.dirname(target), CHUNKS), shared, read=not earlier)
+        if job.shared:
+            file = NewChunks(os.path.join(os.path.dirname(job.target), CHUNKS), job.shared, read=not earlier)
         else:
-            file = ArchiveFile(target, chunks, follow=bool(earlier) and None not in plan.kept)
+            file = ArchiveFile(job.target, chunks, follow=bool(earlier) and None not in plan.kept)
         runs = _Runs(file)
         try:
-            with Compressor(runs.take, kind, threads) as out:
-                passes = _Passes(os.path.abspath(root), out, file, runs, scratch)
+            with Compressor(runs.take, job.kind, job.threads) as out:
+                passes = _Passes(job.root, out, file, runs, scratch)
                 passes.tree(plan)
-                missing |= passes.vanished & {*wanted}
-                if instead:
-                    passes.replacements(instead)
+                if job.instead:
+                    passes.replacements(job.instead)
                 for _round in range(ROUNDS):
-                    passes.changed_files({plain(path) for path in [*leave_out, *instead]})
+                    passes.changed_files(job.left_out)
                 passes.end()
-            begin_step(f"{os.path.basename(target)} is flushed to the disk")
+            begin_step(f"{os.path.basename(job.target)} is flushed to the disk")
             file.close()
         except BaseException:
             file.discard()
             raise
+    # Perhaps with its directory, which then came back; and the times of a file do not tell that.
+    gone = {run.key for run in plan.made} if passes.vanished else set()
     return Written(
         sha256=file.sha256,
         bytes=file.bytes,
@@ -193,8 +203,8 @@ def _written(
         inconsistent=tuple(sorted(passes.inconsistent)),
         vanished=tuple(sorted(passes.vanished)),
         skipped=tuple(sorted(passes.skipped.union(plan.mounts))),
-        missing=tuple(sorted(missing - instead.keys())),
-        index=Index(kind, tuple(runs.done)),
+        missing=tuple(sorted((missing | passes.vanished.intersection(job.wanted)) - job.instead.keys())),
+        index=Index(job.kind, tuple(replace(run, key="") if run.key in gone else run for run in runs.done)),
         unread=earlier.unread + 1 if earlier else 0,
         new_bytes=file.new_bytes,
     )
@@ -312,16 +322,14 @@ class _Plan:
         return [run for run, kept in zip(self.runs, self.kept) if not kept]
 
 
-def _planned(
-    root: str, leave_out: Sequence[str], scratch: str, wanted: Set[str], now: float, earlier: Optional[Earlier]
-) -> _Plan:
+def _planned(job: _Job, scratch: str, wanted: Set[str], earlier: Optional[Earlier]) -> _Plan:
     path = os.path.join(scratch, "names")
     mounts: Set[str] = set()
     with open(path, "wb") as names:
         try:
-            runs = planned(root, {plain(name) for name in leave_out}, names, now, wanted, mounts.add)
+            runs = planned(job.root, job.left_out, names, job.now, wanted, mounts.add)
         except OSError as error:
-            raise refused(f"{root} cannot be archived", error) from error
+            raise refused(f"{job.root} cannot be archived", error) from error
     known = earlier.index.by_key if earlier else {}
     again = linked_to(runs, [number for number, run in enumerate(runs) if run.key not in known])
     return _Plan(runs, [None if number in again else known[run.key] for number, run in enumerate(runs)], path, mounts)
@@ -345,10 +353,6 @@ class _Runs:
         if self._chunks:
             self.done.append(Run(key, files, members, tuple(self._chunks)))
             self._chunks = []
-
-    def forget(self, keys: Collection[str]) -> None:
-        """Have the runs with these keys made again next time."""
-        self.done = [replace(run, key="") if run.key in keys else run for run in self.done]
 
 
 class _Passes:
@@ -377,8 +381,6 @@ class _Passes:
                 file.write(b".\0")
         notices = self._run(["--null", f"--files-from={listed}"], self._roots(plan))
         self.inconsistent, self.vanished, self.skipped = notices["changed"], notices["vanished"], notices["skipped"]
-        if self.vanished:  # perhaps with its directory, which then came back, and the times of a file do not tell that
-            self._runs.forget({run.key for run in plan.made})
 
     def _roots(self, plan: _Plan) -> Iterator[bool]:
         """Put the runs of the earlier archive where they belong, and yield whether the root that came is kept."""

@@ -24,6 +24,9 @@ from .files import refused
 
 ROOM = 1 << 16
 """Bytes that a free lock keeps for its next holder: a folder and a few small files."""
+LOCK, PARTIAL, RESTORE, JOURNAL = ".lock", ".partial-", ".restore-", "journal.json"
+"""In a backup directory: the lock of its sets; how the folder of a set that is being made, or restored, begins; and the
+file in there that says what was stopped or moved for it."""
 _MOST = 4096  # bytes of what it says
 
 

@@ -36,10 +36,11 @@ from .._core.manifest import (
 )
 from .._core.tar_members import Damaged
 from .compression import Decompressed
+from .lock import RESTORE
 from .packed import Source, opened
 from .progress_file import begin_step, count_bytes
 from .restic import ResticSnapshot
-from .sets import RESTORE, BackupSet, Sets
+from .sets import BackupSet, Sets
 
 MANIFEST = "manifest.json"
 SUFFIX = ".tar"

@@ -56,12 +56,9 @@ from .._core.remedies import play, setting
 from .._core.text import counted
 from .archive_file import Earlier
 from .files import FULL, make_directory, nearest, own, read, refused, replace, sync_directory
-from .lock import locked
+from .lock import LOCK, PARTIAL, RESTORE, locked
 from .packed import CHUNK_NAME, CHUNKS, LARGEST_INDEX, missing
 
-LOCK = ".lock"
-PARTIAL = ".partial-"
-RESTORE = ".restore-"
 REMOVED = ".removed-"
 HOLDS = ".holds-{}.json"  # by application
 PATIENCE = timedelta(seconds=10)

@@ -36,7 +36,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineError,
     EngineUnreachable,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import RESTORE, Sets
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import RESTORE
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, tree_of
 
 REFUSED = EngineError("The Docker engine refused: no.")

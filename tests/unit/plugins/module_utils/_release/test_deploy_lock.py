@@ -9,17 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import journal
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Held, LockRules, Owner
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.deploy_lock import (
-    BEGUN,
-    JOURNAL,
-    SETS_LOCK,
-    Params,
-    run,
-)
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sets
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.deploy_lock import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
 
 NOW = 1_790_000_000.0
@@ -85,10 +77,6 @@ def test_what_was_interrupted_comes_first(tmp_path: Path) -> None:
     (tmp_path / "releases/20260201-020000/journal.json").write_text("{}")
     assert "host" not in run(asked(tmp_path), NOW, False, refusing)
     assert run(asked(tmp_path), NOW, True, lambda: {"live": "x"})["host"] == {"live": "x"}
-
-
-def test_what_is_waited_for_is_called_as_where_it_is_made() -> None:
-    assert (BEGUN, JOURNAL, SETS_LOCK) == ((sets.PARTIAL, sets.RESTORE), journal.FILE, sets.LOCK)
 
 
 @pytest.mark.parametrize("written", ["", "[]", "{}", '{"containers": []}', '{"containers": null}'])

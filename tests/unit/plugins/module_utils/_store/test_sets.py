@@ -13,11 +13,10 @@ from typing import Callable
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import IMPORTED, LARGEST, BadManifest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import RESTORE, Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import (
     HOLDS,
     REMOVED,
-    RESTORE,
     Sets,
     latest_of,
 )
