@@ -12,13 +12,14 @@ from typing import Dict, List, Mapping, Set, Tuple
 
 from .._core.databases import MAGIC, SAMPLE, SIDECARS, belongs, holds_changes, looks_random
 from .._core.errors import DockerVpsError, next_step
-from .folders import GONE, folders, is_too_long
+from .folders import GONE, LONGEST, folders, is_too_long
 
 # A damaged database may have any size, and must not be taken for an ordinary file: these are looked into as well.
 _ENDINGS = (".db", ".db3", ".sqlite", ".sqlite3")
 _BLOCK = 512  # bytes, whatever the file system: https://www.man7.org/linux/man-pages/man3/stat.3type.html
 # Where Litestream keeps what it has yet to send: ``.payload.db-litestream/`` beside ``payload.db``.
 _REPLICA = re.compile(r"(^|/)\.[^/]+-litestream/")
+_SURELY_SHORT = LONGEST // 4  # characters, of which none has more bytes in UTF-8
 _SMALLEST_PAGE = 512  # bytes; a database is a whole number of pages: https://www.sqlite.org/fileformat2.html#pages
 
 
@@ -98,19 +99,21 @@ class _Walk:
 
     def look_into(self, folder: str, descriptor: int) -> None:
         """Count what is in one directory."""
+        above = f"{folder}/" if folder else ""
+        replica = bool(_REPLICA.search(above))
         with os.scandir(descriptor) as entries:
             for entry in entries:
-                path = os.path.join(folder, entry.name)
-                if is_too_long(path):
+                path = above + entry.name
+                if len(path) > _SURELY_SHORT and is_too_long(path):
                     self._too_long.append(path)
                 else:
-                    self._count(entry, path, descriptor)
+                    self._count(entry, path, descriptor, replica)
 
-    def _count(self, entry: os.DirEntry[str], path: str, folder: int) -> None:
+    def _count(self, entry: os.DirEntry[str], path: str, folder: int, replica: bool) -> None:
         try:
             facts = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(facts.st_mode):
-                self._file(facts, entry.name, path, folder)
+                self._file(facts, entry.name, path, folder, replica)
             elif stat.S_ISDIR(facts.st_mode):
                 self._directories += 1
             elif stat.S_ISLNK(facts.st_mode):
@@ -123,19 +126,18 @@ class _Walk:
             if error.errno not in GONE:
                 raise
 
-    def _file(self, facts: os.stat_result, name: str, path: str, folder: int) -> None:
+    def _file(self, facts: os.stat_result, name: str, path: str, folder: int, replica: bool) -> None:
         self._files += 1
-        self._newest = max(self._newest, facts.st_mtime)
-        replica = bool(_REPLICA.search(path))
         self._replica += replica
+        if facts.st_mtime > self._newest:
+            self._newest = facts.st_mtime
         self._newer += facts.st_mtime > self._since and not replica
-        identity = (facts.st_dev, facts.st_ino)
-        if identity not in self._linked:
+        if facts.st_nlink == 1 or (facts.st_dev, facts.st_ino) not in self._linked:
             self._bytes += facts.st_size
             self._disk += facts.st_blocks * _BLOCK
             self._changed_disk += facts.st_blocks * _BLOCK * (facts.st_ctime > self._since)
         if facts.st_nlink > 1:
-            self._linked.add(identity)
+            self._linked.add((facts.st_dev, facts.st_ino))
         if name.endswith(SIDECARS):
             self._beside[path] = _begins(name, folder, len(MAGIC)) if facts.st_size else b""
         named = name.lower().endswith(_ENDINGS)
@@ -143,7 +145,7 @@ class _Walk:
             return
         start = _begins(name, folder, SAMPLE if named else len(MAGIC))
         if start.startswith(MAGIC):
-            self._databases[path] = identity
+            self._databases[path] = (facts.st_dev, facts.st_ino)
         elif not facts.st_size % _SMALLEST_PAGE and looks_random(start):
             self._noise.add(path)
 
