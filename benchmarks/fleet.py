@@ -12,10 +12,11 @@ from typing import Any, Mapping
 
 import yaml
 from lab import ROOT, docker, image_of, play, run, until
-from report import Row, Section, judged, ratio, rows
+from report import Row, Section, grown, judged, ratio, rows
 
 HOSTS, SIMULATED = 20, 200
 FORKS = (5, 10, 20)
+COUNTS = (1, 5, 10, HOSTS)
 LARGEST = 1 << 20  # bytes of the page
 NAME = "bench-fleet"
 # A container of nothing that is not there already: the programs are those of the host.
@@ -86,20 +87,16 @@ def deployed(hosts: Path, limit: str) -> float:
 
 
 def deploys(scratch: Path, real: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Measure deploys with nothing to do, to one host and to all."""
+    """Measure deploys with nothing to do, to one host and to more of them."""
     sources = scratch / "shop"
     sources.mkdir()
     (sources / "Dockerfile").write_text(DOCKERFILE)
     shops = {name: {**host, **SHOP, "docker_vps_source_path": str(sources)} for name, host in real.items()}
     hosts = inventory(scratch / "shops.yml", shops)
     play(ROOT / "playbooks/deploy.yml", hosts, "--forks", "5").succeeded()
-    ways = (next(iter(shops)), "all")
-    found = rows(
-        ("deploy with nothing to do, 1 host", f"deploy with nothing to do, {HOSTS} hosts, {HOSTS} forks"),
-        [[deployed(hosts, limit) for limit in ways] for _turn in range(3)],
-        "s",
-    )
-    return [*found, ratio(f"{HOSTS} hosts / 1 host", found[1], found[0])]
+    rounds = [[deployed(hosts, f"docker_vps[0:{count - 1}]") for count in COUNTS] for _turn in range(3)]
+    what = [f"deploy with nothing to do, {count} of the hosts, {HOSTS} forks" for count in COUNTS]
+    return rows(what, rounds, "s")
 
 
 def fleet(scratch: Path) -> Section:
@@ -134,6 +131,7 @@ def fleet(scratch: Path) -> Section:
     tasks = len(re.findall(r"^TASK \[.*Look how the application is", output, re.MULTILINE))
     size = os.stat(page).st_size
     found = [Row(f"{HOSTS} hosts, {forks} forks", took, "s") for forks, took in zip(FORKS, zip(*rounds))]
+    all_to_one = ratio(f"{HOSTS} hosts / 1 host", unchanged[-1], unchanged[0])
     return Section(
         f"`status.yml` for {HOSTS} hosts, each with systemd and a Docker engine of its own in a container of this "
         "machine, by the number of forks; in one more run a host was down, and the others' answers stayed. Then for "
@@ -143,6 +141,7 @@ def fleet(scratch: Path) -> Section:
         [
             *found,
             *unchanged,
+            all_to_one,
             Row(f"{SIMULATED} simulated hosts, {HOSTS} forks", [many], "s"),
             Row("the page", [size / 1024], "KiB"),
         ],
@@ -154,7 +153,8 @@ def fleet(scratch: Path) -> Section:
         + "\n\n"
         + judged(
             "a deploy to all takes at most 3 times that to one",
-            f"{unchanged[-1].median:.2f}",
-            unchanged[-1].median <= 3,
+            f"{all_to_one.median:.2f}",
+            all_to_one.median <= 3,
         ),
+        [grown("hosts", "A deploy with nothing to do", "hosts", "seconds", dict(zip(COUNTS, unchanged)))],
     )

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
 import yaml
-from lab import ROOT, STANDIN, App, clean_environment
-from report import Row, Section, judged, ratio, rows
+from lab import ROOT, STANDIN, App, clean_environment, play
+from report import Row, Section, grown, judged, ratio, rows
 from servers import Machine
 
 ROUNDS, PAIRS, PROFILES = 9, 5, 3
 PING = [{"hosts": "docker_vps", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}]
+APPS = (1, 2, 5, 10)
 PROFILED = ("deploy", "backup", "logs", "status")
 
 
@@ -102,6 +103,43 @@ def plays(scratch: Path) -> Section:
             judged(f"{what}, the median ratio is at most {most:g}", f"{row.median:.2f}", row.median <= most)
             for what, row, most in zip(("local", "over SSH", "of a dry run"), found, (2.5, 3, 0.5))
         ),
+    )
+
+
+def applications(scratch: Path) -> Section:
+    """Measure a deploy with nothing to do by the number of applications on a host."""
+    apps = []
+    for number in range(max(APPS)):
+        url = f"https://bench-{number}.example.com"
+        apps.append(App(f"bench-app-{number}", scratch, docker_vps_source_path=str(STANDIN), docker_vps_server_url=url))
+    hosts = scratch / "applications.yml"
+    hosts.write_text(yaml.safe_dump({"docker_vps": {"hosts": {app.name: app.host() for app in apps}}}))
+
+    def deploy(count: int) -> float:
+        began = time.perf_counter()
+        limit = ("--forks", str(count), "--limit", f"docker_vps[0:{count - 1}]")
+        played = play(ROOT / "playbooks/deploy.yml", hosts, *limit).succeeded()
+        took = time.perf_counter() - began
+        assert not re.search(r"changed=[1-9]", played.output), played.output
+        return took
+
+    try:
+        for app in apps:
+            app.remove()
+        play(ROOT / "playbooks/deploy.yml", hosts, "--forks", "3").succeeded()
+        found = rows(
+            [f"{count} applications" for count in APPS], [[deploy(n) for n in APPS] for _turn in range(3)], "s"
+        )
+    finally:
+        for app in apps:
+            app.remove()
+    return Section(
+        "One play that deploys to some of ten stand-in applications on this machine, all with nothing to do, with as "
+        "many forks.",
+        found,
+        growths=[
+            grown("applications", "A deploy with nothing to do", "applications", "seconds", dict(zip(APPS, found)))
+        ],
     )
 
 

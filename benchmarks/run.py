@@ -40,7 +40,7 @@ from hardening import hardening
 from jinja2 import Environment
 from lab import CA_BUNDLE, ROOT, STANDIN, copied, docker, image_of, run
 from lists import backup_lists
-from play_times import plays
+from play_times import applications, plays
 from report import TITLE, Row, Section, environment, judged, ratio, rows, save
 from series import backup_series
 from transfer import transfer
@@ -298,7 +298,7 @@ def demo(scratch: Path, cold: bool) -> Section:
 
 def main() -> int:
     """Run what was asked for; a benchmark that breaks does not stop the others."""
-    deploys = (plays, health_wait, rebuild, image_size, entrypoint, demo)
+    deploys = (plays, applications, health_wait, rebuild, image_size, entrypoint, demo)
     backups = (backup, backup_series, backup_small_files, backup_memory, backup_restore, backup_sizes, backup_lists)
     benchmarks = {one.__name__: one for one in (*deploys, transfer, *backups, update, hardening, fleet)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
