@@ -8,5 +8,6 @@ set -euo pipefail
 
 PLAYS_SERVERS="$(mktemp --directory)"
 trap 'rm -rf "$PLAYS_SERVERS"' EXIT
-export PLAYS_SERVERS PLAYS_UNTIL=$$ PATH="$(dirname "$(realpath "$0")")/shims:$PATH"
+PATH="$(dirname "$(realpath "$0")")/shims:$PATH"
+export PLAYS_SERVERS PLAYS_UNTIL=$$ PATH
 "$@"
