@@ -93,7 +93,7 @@ def test_a_backup_that_has_halted_the_application_is_waited_for(tmp_path: Path) 
     folder.mkdir(parents=True)
     (folder / "journal.json").write_text('{"containers": ["app"]}')
     params = replace(asked(tmp_path), backups=str(tmp_path / "sets"))
-    with subprocess.Popen(["flock", str(tmp_path / "sets/.lock"), "cat"], stdin=subprocess.PIPE) as holder:
+    with subprocess.Popen(["flock", "--no-fork", str(tmp_path / "sets/.lock"), "cat"], stdin=subprocess.PIPE) as holder:
         until = time.monotonic() + 10
         while not (tmp_path / "sets/.lock").exists() and time.monotonic() < until:
             time.sleep(0.01)
