@@ -137,7 +137,7 @@ def fleet(scratch: Path) -> Section:
         "machine, by the number of forks; in one more run a host was down, and the others' answers stayed. Then for "
         f"{SIMULATED} hosts that all are this machine, with the page. All share the processors of this machine, which "
         "limits what forks can gain, and what a deploy with nothing to do to all hosts can reach against one to the "
-        "first of them.",
+        "first of them. All are deployed to at once (`docker_vps_serial: 100%`), which is not the default.",
         [
             *found,
             *unchanged,

@@ -65,12 +65,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if holder.get("controller") == owner["controller"] and not alive(holder["process"]):
             asked["gone"] = [holder["process"]]
             result = self._take(asked, variables)
+        if result.get("failed") and not {"held", "lock"} & result.keys():
+            self._release(asked["path"], owner)  # what broke may have broken when the lock was held already
         self._tell(owner["host"], result.get("message"))
         if result.get("interrupted") and own["env_file"]:
             result = self._recover(result, own, asked, variables)
         ended = self.now()
         result = _with_clock(result, began, ended, tolerance)
-        return result if result.get("failed") else {**result, "began": began, "ended": ended}
+        return result if result.get("failed") else {"recovered": [], **result, "began": began, "ended": ended}
 
     def _recover(
         self, taken: Mapping[str, Any], own: Mapping[str, Any], asked: Mapping[str, Any], variables: Mapping[str, Any]

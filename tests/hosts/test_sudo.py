@@ -48,7 +48,7 @@ def reached(host: Host, key: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("line", ["", "Defaults !visiblepw", "Defaults:deployer !requiretty"])
+@pytest.mark.parametrize("line", ["", "Defaults !visiblepw", "Defaults requiretty\nDefaults:deployer !requiretty"])
 def test_a_module_runs_through_the_open_connection(host: Host, line: str) -> None:
     host.write("/etc/sudoers.d/line", f"{line}\n")
     host.play(TASKS, environment=SITE).succeeded()

@@ -145,7 +145,8 @@ def whole(sets: Sets) -> int:
     files = {".lock"}
     for one in here.sets:
         assert one.absent() == []
-        files |= {f"manifest-{one.manifest.id}.json", *(archive.file for archive in one.manifest.archives)}
+        files |= {f"manifest-{one.manifest.id}.json"}
+        files |= {name for archive in one.manifest.archives for name in one.files(archive)}
     assert set(os.listdir(sets.directory)) == files
     assert {stat.S_IMODE(path.stat().st_mode) for path in Path(sets.directory).iterdir()} == {0o600}
     assert stat.S_IMODE(os.stat(sets.directory).st_mode) == 0o700

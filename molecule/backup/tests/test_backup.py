@@ -31,7 +31,8 @@ def vendors(manifest: Any) -> int:
 
 def test_the_set_is_complete_and_nothing_lies_beside_it(host: Host, manifest: Any) -> None:
     set_id = manifest["id"]
-    files = [f"db-{set_id}.tar.gz", "last-restore.json", f"manifest-{set_id}.json", f"media-{set_id}.tar.gz"]
+    files = [f"{name}-{set_id}.{end}" for name in ("db", "media") for end in ("index", "tar.gz")]
+    files = sorted([*files, "last-restore.json", f"manifest-{set_id}.json"])
     assert sorted(name for name in host.file(DIRECTORY).listdir() if not name.startswith(".")) == files
     assert [host.file(f"{DIRECTORY}/{archive['file']}").sha256sum for archive in manifest["archives"]] == [
         archive["sha256"] for archive in manifest["archives"]

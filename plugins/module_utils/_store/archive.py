@@ -24,7 +24,8 @@ import time
 from collections import deque
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
+from io import BytesIO
 from itertools import repeat
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, cast
@@ -39,7 +40,7 @@ from .files import refused, sync_file_system, unstarted
 from .folders import folders
 from .packed import CHUNKS, opened
 from .progress_file import begin_step
-from .runs import Planned, linked_to, planned
+from .runs import Planned, exchanged, linked_to, planned
 
 ROUNDS = 3
 """How often what changed is read again."""
@@ -60,10 +61,15 @@ _CREATE = (
 _EXTRACT = ("--extract", "--file=-", "--preserve-permissions", "--same-owner", "--delay-directory-restore")
 _EXTRACT_CONTENT = ("--extract", "--file=-", "--no-same-permissions", "--no-same-owner")
 
+_NO_SYMBOLIC_LINKS = (
+    *("unshare", "--mount", "--propagation", "private", "sh", "-c"),
+    'mount --bind "$0" "$0" && mount -o remount,bind,nosymfollow "$0" && exec "$@"',
+)
 _NOTICE = re.compile(
     rb"tar: (?P<name>.+): (?:"
     rb"(?P<changed>file changed as we read it|File shrank by \d+ bytes?; padding with zeros)|"
-    rb"(?P<vanished>File removed before we read it|Cannot (?:stat|open): No such file or directory)|"
+    rb"(?P<vanished>File removed before we read it|"
+    rb"Cannot (?:stat|open): (?:No such file or directory|Not a directory|Too many levels of symbolic links))|"
     rb"(?P<skipped>.*\bignored|file is on a different filesystem; not dumped))\n"
 )
 _FOLLOWS = b"tar: Exiting with failure status due to previous errors\n"
@@ -192,8 +198,9 @@ def _written(job: _Job, earlier: Optional[Earlier], chunks: Optional[Chunks]) ->
         except BaseException:
             file.discard()
             raise
-    # Perhaps with its directory, which then came back; and the times of a file do not tell that.
-    gone = {run.key for run in plan.made} if passes.vanished else set()
+    # Then the times of files do not tell whether what was read of them is theirs.
+    doubtful = bool(passes.vanished) or exchanged(job.root, plan.directories)
+    unsure = {run.key for run in plan.made} if doubtful else set()
     return Written(
         sha256=file.sha256,
         bytes=file.bytes,
@@ -204,7 +211,7 @@ def _written(job: _Job, earlier: Optional[Earlier], chunks: Optional[Chunks]) ->
         vanished=tuple(sorted(passes.vanished)),
         skipped=tuple(sorted(passes.skipped.union(plan.mounts))),
         missing=tuple(sorted((missing | passes.vanished.intersection(job.wanted)) - job.instead.keys())),
-        index=Index(job.kind, tuple(replace(run, key="") if run.key in gone else run for run in runs.done)),
+        index=Index(job.kind, tuple(replace(run, key="") if run.key in unsure else run for run in runs.done)),
         unread=earlier.unread + 1 if earlier else 0,
         new_bytes=file.new_bytes,
     )
@@ -308,12 +315,13 @@ class _Plan:
     """The runs of a tree, and a file with the names of all members.
 
     ``kept`` are the runs of the earlier archive that take their place, None where there is none. ``mounts`` are the
-    directories on other file systems, of which nothing is archived.
+    directories on other file systems, of which nothing is archived; for ``directories`` see ``runs.exchanged``.
     """
 
     runs: Sequence[Planned]
     kept: Sequence[Optional[Run]]
     names: str
+    directories: bytes
     mounts: Collection[str]
 
     @property
@@ -325,14 +333,16 @@ class _Plan:
 def _planned(job: _Job, scratch: str, wanted: Set[str], earlier: Optional[Earlier]) -> _Plan:
     path = os.path.join(scratch, "names")
     mounts: Set[str] = set()
+    directories = BytesIO()
     with open(path, "wb") as names:
         try:
-            runs = planned(job.root, job.left_out, names, job.now, wanted, mounts.add)
+            runs = planned(job.root, job.left_out, names, directories, job.now, wanted, mounts.add)
         except OSError as error:
             raise refused(f"{job.root} cannot be archived", error) from error
     known = earlier.index.by_key if earlier else {}
     again = linked_to(runs, [number for number, run in enumerate(runs) if run.key not in known])
-    return _Plan(runs, [None if number in again else known[run.key] for number, run in enumerate(runs)], path, mounts)
+    kept = [None if number in again else known[run.key] for number, run in enumerate(runs)]
+    return _Plan(runs, kept, path, directories.getvalue(), mounts)
 
 
 class _Runs:
@@ -443,10 +453,8 @@ class _Passes:
         roots = roots or repeat(True)
         self._stream = Splitter(self._out, partial(next, roots))
         closing = (f"--directory={self._root}", ".")
-        with _tar([*_CREATE, f"--directory={self._root}", *arguments, *closing], stdout=subprocess.PIPE) as (
-            tar,
-            complaints,
-        ):
+        arguments = [*_CREATE, f"--directory={self._root}", *arguments, *closing]
+        with _tar(arguments, stdout=subprocess.PIPE, before=_shield(self._root)) as (tar, complaints):
             for data in iter(lambda: _pipe(tar.stdout).read(self._stream.wanted), b""):
                 self._stream.feed(data)
             status = tar.wait()
@@ -514,7 +522,10 @@ def _read(
 
 @contextmanager
 def _tar(
-    arguments: Sequence[str], stdin: Optional[int] = None, stdout: Optional[int] = None
+    arguments: Sequence[str],
+    stdin: Optional[int] = None,
+    stdout: Optional[int] = None,
+    before: Sequence[str] = (),
 ) -> Iterator[Tuple[subprocess.Popen[bytes], BinaryIO]]:
     """Run GNU tar; gives the process, which never outlives the context, and the file with its messages."""
     environment = {name: value for name, value in os.environ.items() if name != "TAR_OPTIONS"}
@@ -522,7 +533,12 @@ def _tar(
     with TemporaryFile() as complaints:
         try:
             tar = subprocess.Popen(
-                ["tar", *arguments], bufsize=_READ, stdin=stdin, stdout=stdout, stderr=complaints, env=environment
+                [*before, "tar", *arguments],
+                bufsize=_READ,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=complaints,
+                env=environment,
             )
         except OSError as error:
             raise unstarted("GNU tar", error, "tar") from error
@@ -536,6 +552,21 @@ def _tar(
             with suppress(OSError):
                 pipe.close()
             tar.wait()
+
+
+@lru_cache(maxsize=8)
+def _shield(root: str) -> Tuple[str, ...]:
+    """Return the beginning of a command that follows no symbolic link in a tree; empty where there is no such thing.
+
+    GNU tar, which is given names, would follow one that takes the place of a directory meanwhile, and so could archive
+    what lies elsewhere. Linux 5.10 and util-linux 2.37 can forbid that for a mount, which only this command has.
+    """
+    command = (*_NO_SYMBOLIC_LINKS, root)
+    try:
+        done = subprocess.run([*command, "tar", "--version"], capture_output=True, check=False)
+    except OSError:
+        return ()
+    return () if done.returncode else command
 
 
 def _pipe(stream: object) -> BinaryIO:

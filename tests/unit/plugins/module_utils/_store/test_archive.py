@@ -445,7 +445,7 @@ def test_what_only_reading_finds_is_found_then(tree: Path) -> None:
     series = Series(tree, trust=1)
     index = series.make().index
     (tree / "a").write_text("evil")
-    (now,) = planned(str(tree), (), io.BytesIO(), time.time() + 1000, set(), print)
+    (now,) = planned(str(tree), (), io.BytesIO(), io.BytesIO(), time.time() + 1000, set(), print)
     assert series.earlier is not None
     told = tuple(replace(run, key=now.key) if run.key else run for run in index.runs)
     series.earlier = replace(series.earlier, index=replace(index, runs=told))
@@ -548,6 +548,53 @@ def test_what_vanished_with_its_directory_is_there_when_that_is_back(tree: Path,
     series.make()
     after = series.restored(1)
     assert after[b"b/c"] == before[b"b/c"]
+
+
+@SHARED
+def test_a_name_of_a_file_whose_first_name_went_elsewhere_is_a_file(tree: Path, shared: bool) -> None:
+    """Nothing of the other name has changed, not even the number of its names, and yet it cannot stay a link."""
+    for name in ("a", "b"):
+        (tree / name).mkdir()
+        (tree / name / "large").write_bytes(NOISE[: LARGE + ord(name)])
+    (tree / "a" / "one").write_bytes(b"one")
+    os.link(tree / "a" / "one", tree / "b" / "one")
+    series = Series(tree, shared=shared)
+    series.make()
+    (tree / "a").rename(tree.parent / "elsewhere")
+    series.make()
+    assert series.restored(1) == facts(tree)
+    (tree.parent / "elsewhere").rename(tree / "a")
+    series.make()
+    assert series.restored(2) == facts(tree)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root mounts a tree so that no link in it is followed")
+def test_a_link_in_the_place_of_a_directory_is_not_followed(tree: Path, meanwhile: Meanwhile) -> None:
+    (tree / "a").mkdir()
+    (tree / "a" / "0").write_bytes(NOISE)
+    (tree / "a" / "secret").write_text("of the tree")
+    outside = tree.parent / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("of the host")
+    meanwhile(f"test -L {tree}/a || {{ mv {tree}/a {tree.parent}/away; ln -s {outside} {tree}/a; }}")
+    written = packed(tree)
+    assert written.vanished == ("a/secret",)
+    assert b"of the host" not in (tree.parent / "archive").read_bytes()
+
+
+def test_directories_that_were_exchanged_and_are_back_are_read_again(tree: Path, meanwhile: Meanwhile) -> None:
+    for name, text in (("a", "OLD"), ("a.new", "NEW")):
+        (tree / name).mkdir()
+        (tree / name / "0").write_bytes(NOISE)
+        (tree / name / "x").write_text(text)
+    exchange = f"mv {tree}/a {tree}/t; mv {tree}/a.new {tree}/a; mv {tree}/t {tree}/a.new"
+    once = tree.parent / "once"
+    meanwhile(f"test -e {once} || {{ touch {once}; {exchange}; }}")
+    series = Series(tree)
+    series.make()
+    subprocess.run(["sh", "-c", exchange], check=True)
+    series.make()
+    assert series.restored(1) == facts(tree)
 
 
 def test_a_wanted_file_in_a_run_that_is_kept_is_not_missing(tree: Path) -> None:

@@ -23,7 +23,7 @@ LATER = time.time() + 1000
 def plan(root: Path, leave_out: Sequence[str] = (), now: float = LATER) -> tuple[list[Planned], list[list[bytes]]]:
     """Return the runs of a tree, and the names in each."""
     names = io.BytesIO()
-    runs = planned(str(root), leave_out, names, now, set(), print)
+    runs = planned(str(root), leave_out, names, io.BytesIO(), now, set(), print)
     text = names.getvalue()
     assert [run.start for run in runs[1:]] == [run.end for run in runs[:-1]]
     return runs, [text[run.start : run.end].split(b"\0")[:-1] for run in runs]
@@ -125,11 +125,11 @@ def test_what_is_fresh_has_no_key(tree: Path) -> None:
 
 def test_names_of_one_file_belong_together() -> None:
     runs = [
-        Planned("a", 0, 1, (1,)),
-        Planned("b", 1, 2, (2,)),
+        Planned("a", 0, 1, ((1, b""),)),
+        Planned("b", 1, 2, ((2, b""),)),
         Planned("c", 2, 3, ()),
-        Planned("d", 3, 4, (1, 3)),
-        Planned("e", 4, 5, (3,)),
+        Planned("d", 3, 4, ((1, b""), (3, b""))),
+        Planned("e", 4, 5, ((3, b""),)),
     ]
     assert linked_to(runs, []) == set()
     assert linked_to(runs, [2]) == {2}
@@ -153,7 +153,7 @@ def test_a_tree_deeper_than_a_process_has_files(tmp_path: Path) -> None:
 
 def test_what_is_looked_for_and_there_is_taken_out(tree: Path) -> None:
     wanted = {"a", "b/c/deep", "b", "gone", "link"}
-    planned(str(tree), (), io.BytesIO(), LATER, wanted, print)
+    planned(str(tree), (), io.BytesIO(), io.BytesIO(), LATER, wanted, print)
     assert wanted == {"b", "gone", "link"}
 
 
@@ -169,7 +169,7 @@ def test_what_goes_meanwhile_is_left_out(tree: Path) -> None:
             return super().write(data)  # type: ignore[arg-type]
 
     names = Names()
-    planned(str(tree), (), names, LATER, set(), print)
+    planned(str(tree), (), names, io.BytesIO(), LATER, set(), print)
     found = names.getvalue().split(b"\0")
     assert b"./b.txt" not in found
     assert b"./b/c.d" in found  # GNU tar will say that it is gone
