@@ -35,6 +35,7 @@ from .._engine.port import EnginePort
 from .._store import archive, files, tree
 from .._store.examiner import Examiner
 from .._store.folders import LONGEST
+from .._store.packed import LARGEST_INDEX
 from .._store.place import few
 from .._store.progress_file import begin_step
 from .._store.quiet import quiet
@@ -242,11 +243,13 @@ def _predicted_of(params: Params, before: Optional[Archive], now: tree.Survey) -
     if not before or before.compression != params.compression:
         return now.disk
     alike = before.index and before.shared == (params.store == SHARED)
+    grown = max(0, now.disk - before.room)
     if alike and params.store == SHARED:
-        return min(now.disk, now.changed_disk)
-    if alike and not now.changed_disk and (now.disk, now.files) == (before.disk_bytes, before.files):
+        return min(now.disk, max(now.changed_disk, grown))
+    same = (now.changed_disk, now.disk, now.files) == (0, before.disk_bytes, before.files)
+    if alike and same and before.unread + 1 < params.reread:  # else all is written before it is seen to be the same
         return 0
-    return before.bytes + max(0, now.disk - before.room)
+    return before.bytes + grown
 
 
 def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> None:
@@ -431,6 +434,11 @@ class _Making:
             self.meanwhile.append(f"{name}: nothing of the last archive was used, and all was read: {written.useless}")
         self.new_bytes += written.new_bytes
         index = archive_index.write(written.index)
+        if len(index) > LARGEST_INDEX:
+            raise DockerVpsError(
+                f"The index of {source.volume.name} would have {len(index)} bytes, and {LARGEST_INDEX} are the most: "
+                "there are too many files. Divide them between several volumes."
+            )
         index_sha256 = hashlib.sha256(index.encode()).hexdigest()
         files.replace(os.path.join(self.folder, index_file(name, self.set_id)), files.own(index))
         databases.refuse_journals(source.volume.root, found_databases)

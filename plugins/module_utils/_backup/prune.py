@@ -111,7 +111,7 @@ def _result(
         "safety_copies": list(copies),
         "left": sorted(left),
         "freed": freed,
-        "unreadable": [*here.unreadable, *damage_of_record(sets)],
+        "unreadable": [*here.unreadable, *sets.unswept(), *damage_of_record(sets)],
         "orphaned": list(here.orphaned),
         "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "

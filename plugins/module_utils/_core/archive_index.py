@@ -33,7 +33,7 @@ _HEADERS = 2048
 _USUAL = 1 << 18
 """Bytes of small members after which a run ends at the next chance; it has twice as many in the mean."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_REFERENCE = re.compile(r'\["([0-9a-f]{64})", ([0-9]+), ([0-9]+)\]')
+_REFERENCE = re.compile(r'\["([0-9a-f]{64})", ([0-9]{1,10}), ([0-9]{1,10})\]')
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,9 @@ def _chunk(given: Sequence[Any]) -> Chunk:
     sha256, packed, plain = given
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"{sha256!r:.80} is no digest")
-    return Chunk(sha256, _count(packed), _count(plain))
+    if not (_count(packed) <= 2 * CHUNK and _count(plain) <= CHUNK):
+        raise ValueError(f"a chunk has {packed!r:.40} bytes, {plain!r:.40} before it was compressed")
+    return Chunk(sha256, packed, plain)
 
 
 def _count(value: Any) -> int:

@@ -284,6 +284,13 @@ def _plain(backup_set: BackupSet, archive: Archive, source: Source) -> Iterator[
         if source.sha256 != archive.sha256:
             raise Damaged("Its sha256 is not that of the manifest.")
     except Damaged as error:
+        if archive.shared and not os.path.exists(
+            os.path.join(backup_set.directory, manifest_file(backup_set.manifest.id))
+        ):
+            raise DockerVpsError(
+                f"Set {backup_set.manifest.id} was removed while it was sent, so no copy of it is kept. Run it again, "
+                "which sends what is there now."
+            ) from error
         raise Damaged(
             f"{backup_set.path(archive)} is damaged, so set {backup_set.manifest.id} was not sent: {error.message} "
             "Make a new backup, and copy that."

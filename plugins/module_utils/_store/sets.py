@@ -46,6 +46,7 @@ from .._core.manifest import (
     Manifest,
     id_of,
     index_file,
+    is_index,
     manifest_file,
     new_id,
     parse,
@@ -61,6 +62,8 @@ from .packed import CHUNK_NAME, CHUNKS, LARGEST_INDEX, missing
 
 REMOVED = ".removed-"
 HOLDS = ".holds-{}.json"  # by application
+FEW = 3
+"""How many of many chunks are named."""
 PATIENCE = timedelta(seconds=10)
 """How long a new set waits for a second that no other one has."""
 
@@ -151,7 +154,8 @@ class BackupSet:
                 wrong = (
                     ["it is not what was written"] if chunks is None else [*missing(folder, sorted(chunks, key=str))]
                 )
-                found += [f"{archive.file}: {why}" for why in wrong]
+                found += [f"{archive.file}: {why}" for why in wrong[:FEW]]
+                found += [f"{archive.file}: and {len(wrong) - FEW} more chunks"] if len(wrong) > FEW else []
             elif facts.st_size != archive.bytes:
                 has = counted(facts.st_size, "byte")
                 found.append(f"{archive.file} has {has}, and the manifest says {archive.bytes}")
@@ -384,38 +388,60 @@ class Sets:
                     inode = facts.st_dev, facts.st_ino
                     names[inode] = names.get(inode, 0) + 1
                     freed += facts.st_size if names[inode] == facts.st_nlink else 0
-        return freed + sum(
-            os.lstat(path).st_size for path in self._unused({backup_set.manifest.id for backup_set in doomed})
-        )
+        for path in self._unused({backup_set.manifest.id for backup_set in doomed}):
+            with contextlib.suppress(OSError):
+                freed += os.lstat(path).st_size
+        return freed
 
     def sweep(self) -> list[DockerVpsError]:
         """Remove the chunks that no set has, under the lock, and return why some could not be."""
         found = (self._unlinked(os.path.join(CHUNKS, os.path.basename(path))) for path in self._unused())
         return [problem for problem in found if problem]
 
-    def _unused(self, without: Collection[str] = ()) -> List[str]:
-        """Return the chunks that no set has, but for some sets.
+    def unswept(self) -> list[str]:
+        """Return why no chunk can be removed: an index cannot be read, and nobody knows what its set needs."""
+        return [
+            f"No shared chunk can be removed, since {file} in {self.directory} cannot be read, and only it says what "
+            "its set needs. Bring it back from another copy, or remove that set."
+            for file, chunks in self._named(()).items()
+            if chunks is None
+        ]
 
-        None is, while a manifest or an index cannot be read: nobody knows what that needs.
-        """
-        if not os.path.isdir(self.chunks):
+    def _unused(self, without: Collection[str] = ()) -> List[str]:
+        """Return the chunks that no set has, but for some sets; none while it is not known what all others need."""
+        named = self._named(without)
+        if not os.path.isdir(self.chunks) or None in named.values():
             return []
-        used: Set[str] = set()
-        for file in self._files():
+        used = {chunk.sha256 for chunks in named.values() for chunk in chunks or ()}
+        chunks = filter(CHUNK_NAME.fullmatch, os.listdir(self.chunks))
+        return [os.path.join(self.chunks, name) for name in chunks if name not in used]
+
+    def _named(self, without: Collection[str]) -> Dict[str, Optional[Set[Chunk]]]:
+        """Return by the name of an index what it names, None when it cannot be read.
+
+        An index without a manifest counts: that may come back from another copy of the set.
+        """
+        named: Dict[str, Optional[Set[Chunk]]] = {}
+        if not os.path.isdir(self.chunks):
+            return named
+        files = self._files()
+        removed = {file[len(REMOVED) :] for file in files if file.startswith(REMOVED)}
+        for file in files:
             set_id = id_of(file)
             if set_id is None or set_id in without:
                 continue
-            try:
+            with contextlib.suppress(DockerVpsError):
                 backup_set = self._load(os.path.join(self.directory, file))
-            except DockerVpsError:
-                return []
-            for archive in backup_set.manifest.archives:
-                named = backup_set.chunks(archive) if archive.shared else set()
-                if named is None:
-                    return []
-                used.update(chunk.sha256 for chunk in named)
-        chunks = filter(CHUNK_NAME.fullmatch, os.listdir(self.chunks))
-        return [os.path.join(self.chunks, name) for name in chunks if name not in used]
+                for archive in backup_set.manifest.archives:
+                    known = backup_set.chunks(archive) if archive.shared else set()
+                    named[index_file(archive.name, set_id)] = known
+        for file in files:
+            set_id = id_of(file, "archive")
+            if set_id and is_index(file) and file not in named and set_id not in {*without, *removed}:
+                with contextlib.suppress(DockerVpsError):
+                    kept = read(os.path.join(self.directory, file), links=False, limit=LARGEST_INDEX)
+                    named[file] = set(references(kept.text)) if kept else None
+        return named
 
     def _share(self, folder: str) -> None:
         """Put new chunks beside those that archives share already; one that is there was found damaged."""

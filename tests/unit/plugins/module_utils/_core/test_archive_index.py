@@ -54,6 +54,8 @@ def test_what_is_in_it() -> None:
         '{"format": 1, "compression": "gzip", "runs": [["", 0, 0, [["../../etc/passwd", 1, 1]]]]}',
         '{"format": 1, "compression": "gzip", "runs": [["", 0, 0, [[5, 1, 1]]]]}',
         '{"format": 1, "compression": "gzip", "runs": [["", 0, 0, [["' + DIGEST + '", 1.5, 1]]]]}',
+        '{"format": 1, "compression": "gzip", "runs": [["", 0, 0, [["' + DIGEST + '", 4611686018427387904, 1]]]]}',
+        '{"format": 1, "compression": "gzip", "runs": [["", 0, 0, [["' + DIGEST + '", 1, 1048577]]]]}',
         "[" * 100_000,
     ],
 )

@@ -512,14 +512,33 @@ def test_a_removal_takes_the_chunks_that_nobody_else_has(sets: Sets) -> None:
     assert sorted(chunks(sets).values()) == ["three!", "two"]
 
 
-@pytest.mark.parametrize("what", ["manifest", "index"])
-def test_nothing_is_swept_while_it_is_not_known_what_is_needed(sets: Sets, what: str) -> None:
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("{"), Path.unlink])
+def test_nothing_is_swept_while_it_is_not_known_what_is_needed(sets: Sets, damage: Callable[[Path], object]) -> None:
     first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
-    name = f"manifest-{LATER}.json" if what == "manifest" else f"db-{LATER}.index"
-    (Path(sets.directory) / name).write_text("{")
+    assert sets.unswept() == []
+    damage(Path(sets.directory) / f"db-{LATER}.index")
     assert sets.freed_by([first]) == os.path.getsize(first.path(first.manifest.archives[0]))
     assert [*sets.remove([first]), *sets.sweep()] == []
     assert sorted(chunks(sets).values()) == ["one", "two"]
+    (why,) = sets.unswept()
+    assert why.startswith(f"No shared chunk can be removed, since db-{LATER}.index in {sets.directory} cannot be read")
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_text("{"), Path.unlink])
+def test_a_set_whose_manifest_may_come_back_keeps_its_chunks(sets: Sets, damage: Callable[[Path], object]) -> None:
+    first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
+    damage(Path(sets.directory) / f"manifest-{LATER}.json")
+    assert [*sets.remove([first]), *sets.sweep()] == []
+    assert sorted(chunks(sets).values()) == ["two"]
+    assert sets.unswept() == []
+
+
+def test_few_of_many_missing_chunks_are_named(sets: Sets) -> None:
+    one = publish_shared(sets, SET_ID, *map(str, range(9)))
+    for path in Path(sets.chunks).iterdir():
+        path.unlink()
+    assert len(one.absent()) == 4
+    assert one.absent()[-1] == f"db-{SET_ID}.index: and 6 more chunks"
 
 
 def test_a_file_of_several_names_frees_nothing_until_the_last_is_gone(sets: Sets) -> None:
