@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from dataclasses import dataclass
@@ -154,6 +155,31 @@ def test_hooks_run_in_their_places_and_leave_what_they_are_given(app: App, tmp_p
     played = app.deploy(docker_vps_env={"A": "1"}, hook_word="x", **hooks).succeeded()
     assert played.recap["failed"] == 0
     assert file.read_text().splitlines() == ["build 1", "build 2", "cutover", "after healthy x"]
+
+
+def test_tags_leave_out_what_they_name_and_nothing_else(app: App, tmp_path: Path) -> None:
+    file, env = tmp_path / "ran", app.directory / ".env.production"
+    hooks = {"docker_vps_hooks_before_cutover": [appending(file, "cutover")]}
+    app.deploy("--skip-tags", "env_file", docker_vps_env={"TAGS": "1"}, **hooks).succeeded()
+    assert file.read_text().splitlines() == ["cutover"]
+    assert "TAGS" not in env.read_text()
+    app.deploy("--skip-tags", "stack", docker_vps_env={"TAGS": "2"}, **hooks).succeeded()
+    assert file.read_text().splitlines() == ["cutover"]
+    assert "TAGS=2" in env.read_text()
+
+
+def test_plays_of_one_run_do_not_take_over_what_earlier_ones_found(app: App, tmp_path: Path) -> None:
+    role = [{"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.preflight"}}]
+    deploy = {"ansible.builtin.import_playbook": "ptnextjs.docker_vps.deploy"}
+    book = tmp_path / "site.yml"
+    book.write_text(yaml.safe_dump([{"hosts": "docker_vps", "gather_facts": False, "tasks": role}, deploy, deploy]))
+    before = len(list((app.directory / "releases").glob("*-*")))
+    played = play(book, app.inventory(docker_vps_env={"TWICE": "1"})).succeeded()
+    assert app.env_keys()["TWICE"] == "1"
+    assert len(list((app.directory / "releases").glob("*-*"))) == before + 1
+    phases = re.findall(r"preflight (-?\d+).*?network (-?\d+).*?image (-?\d+).*?environment (-?\d+)", played.text)
+    assert len(phases) == 2, played.text
+    assert not [seconds for phase in phases for seconds in phase if seconds.startswith("-")]
 
 
 @pytest.mark.parametrize("place", ["before_build", "before_cutover"])

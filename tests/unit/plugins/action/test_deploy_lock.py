@@ -93,7 +93,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_it_is_taken_by_this_play_and_released(path: Path) -> None:
     result, action = acted(path, purpose="deploy")
-    assert result == {"changed": False, "held": True, "message": "", "interrupted": []}
+    assert result == {"changed": False, "held": True, "message": "", "interrupted": [], "recovered": []}
     there = parse(path.read_text())
     assert there is not None
     assert there.owner.key == owner().key
@@ -161,7 +161,13 @@ def test_the_process_of_another_controller_is_not_looked_for_here(path: Path) ->
 
 
 def test_check_mode_only_looks(path: Path) -> None:
-    assert acted(path, check=True)[0] == {"changed": False, "held": False, "message": "", "interrupted": []}
+    assert acted(path, check=True)[0] == {
+        "changed": False,
+        "held": False,
+        "message": "",
+        "interrupted": [],
+        "recovered": [],
+    }
     assert acted(path, check=True, state="released")[0]["held"] is False
     assert not path.parent.exists()
     acted(path, host="other", purpose="restore")
