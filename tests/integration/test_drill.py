@@ -115,6 +115,7 @@ def doctored(sets: Sets, scratch: Path, change: Callable[[Path], None], **about:
             bytes=written.bytes,
             files=written.files,
             plain_bytes=written.plain_bytes,
+            index="",
         )
         archives.append(replace(result, **about) if each.name == "db" else result)
     sets.publish(str(folder), replace(one.manifest, id=set_id, archives=tuple(archives)))

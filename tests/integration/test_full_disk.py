@@ -84,6 +84,7 @@ def host(tmp_path: Path, disk: Path) -> Host:
     assert host.run("backup") == 0, host.err  # which prunes all but one
     host.shop.clock.passed += 60
     for _turn in range(2):
+        (host.shop.media / "big.bin").write_bytes(os.urandom(4 << 20))  # or the sets would share one file
         host.shop.back_up()
     host.fill()
     return host

@@ -127,6 +127,10 @@ class Transfer:
         """Return the parts that have arrived and are not loaded."""
         return [path for path in self.place.glob(f"imports-{host}/*/*") if len(path.name) == 64]
 
+    def arrived(self) -> int:
+        """Return how many bytes they have."""
+        return sum(path.stat().st_size for path in self.staged())
+
 
 @pytest.fixture
 def transfer(tmp_path: Path) -> Iterator[Transfer]:
@@ -268,12 +272,12 @@ def test_a_transfer_that_is_killed_goes_on_where_it_was(transfer: Transfer, targ
         begun = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
         # The first one while chunks arrive, the others at any time.
         until = time.monotonic() + chance.uniform(1, 6)
-        while begun.poll() is None and (len(transfer.staged()) < 2 if not number else time.monotonic() < until):
+        while begun.poll() is None and (transfer.arrived() < 2 * MEBIBYTE if not number else time.monotonic() < until):
             time.sleep(0.01)
         if begun.poll() is None:
             os.killpg(begun.pid, signal.SIGKILL)
         begun.wait()
-        most = max(most, sum(path.stat().st_size for path in transfer.staged()))
+        most = max(most, transfer.arrived())
         # Whatever the engine lists is whole.
         assert len(target.images()) <= 1
         for _there in target.images():
@@ -281,7 +285,7 @@ def test_a_transfer_that_is_killed_goes_on_where_it_was(transfer: Transfer, targ
         if not number:
             assert len(transfer.staged()) >= 2
             assert target.images() == []
-    before = sum(path.stat().st_size for path in transfer.staged())
+    before = transfer.arrived()
     there = len(target.images())
     result = transfer.sent(image, target)
     assert result["loaded"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_it_says_and_ends_as_the_command_does(tmp_path: Path, monkeypatch: pytes
 
 def test_a_kill_is_told(tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(BOOK.replace("pwd", "sleep 5"))
-    (tmp_path / "hosts").write_text("here ansible_connection=local\n")
+    (tmp_path / "hosts").write_text(f"here ansible_connection=local ansible_python_interpreter={sys.executable}\n")
     servers = tmp_path / "servers"
     servers.mkdir()
     arguments = [str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts")]

@@ -22,7 +22,7 @@ from releases import Versions, current
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[SecondEngine]:
     """An engine with a small disk and the base image on it."""
-    with second_engine(tmp_path, size=1300 * MEBIBYTE) as small:
+    with second_engine(tmp_path, size=1090 * MEBIBYTE) as small:
         archive = tmp_path / "base.tar"
         command("docker", "save", "--output", str(archive), image_of("base_image.sh"))
         small.docker("load", "--input", str(archive))

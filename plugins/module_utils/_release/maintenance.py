@@ -256,9 +256,10 @@ class _Upkeep:
 
 
 def _doomed(engine: MaintenanceEngine, released: AbstractSet[str]) -> List[Unnamed]:
-    """Return the images that may go."""
+    """Return the images that may go, in an order that does not depend on the engine's."""
     used = {str(container["ImageID"]) for container in engine.all_containers()}
-    return unneeded([_unnamed(row, engine.image(row["Id"])) for row in engine.unnamed()], used, released)
+    found = unneeded([_unnamed(row, engine.image(row["Id"])) for row in engine.unnamed()], used, released)
+    return sorted(found, key=lambda image: image.id)
 
 
 def _unnamed(row: Json, inspected: Optional[Json]) -> Unnamed:
