@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Iterator
 
 import pytest
@@ -58,8 +59,15 @@ class Site:
 
 
 @pytest.fixture
-def site(app: App, machine: Machine, tmp_path: Path) -> Site:
-    return Site(app, machine, Path("/tmp") / tmp_path.name)
+def home() -> Iterator[Path]:
+    """A home with a short path."""
+    with TemporaryDirectory(dir="/tmp", prefix="it-") as place:
+        yield Path(place)
+
+
+@pytest.fixture
+def site(app: App, machine: Machine, home: Path) -> Site:
+    return Site(app, machine, home / "home")
 
 
 @pytest.mark.parametrize("name", ["deploy", "backup", "logs", "status"])
@@ -71,8 +79,8 @@ def test_a_play_opens_one_connection_and_the_next_one_none(site: Site, name: str
     assert site.connections() - before == 1
 
 
-def test_a_host_with_a_long_name_is_reached_from_a_deep_home(app: App, machine: Machine, tmp_path: Path) -> None:
-    site = Site(app, machine, Path("/tmp") / tmp_path.name[-8:] / DEEP)
+def test_a_host_with_a_long_name_is_reached_from_a_deep_home(app: App, machine: Machine, home: Path) -> None:
+    site = Site(app, machine, home / DEEP)
     options = f"{machine.variables['ansible_ssh_common_args']} -o HostName=127.0.0.1 -o HostKeyAlias=[127.0.0.1]"
     options += f":{machine.variables['ansible_port']}"
     assert len(LONG) == 64

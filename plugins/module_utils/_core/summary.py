@@ -146,7 +146,8 @@ def _next(then: str, check_mode: bool) -> str:
 
 def _seconds(phases: Sequence[Mapping[str, Any]], ended: float) -> list[str]:
     ends = [*(phase["at"] for phase in phases[1:]), ended]
-    return [f"{phase['name']} {until - phase['at']:.1f}" for phase, until in zip(phases, ends)]
+    # Two that begin at the same time may be a few microseconds apart, either way.
+    return [f"{phase['name']} {max(0.0, until - phase['at']):.1f}" for phase, until in zip(phases, ends)]
 
 
 def stop(before: Mapping[str, Any], stopped: Mapping[str, Any], container: str, grace: float, check_mode: bool) -> str:
