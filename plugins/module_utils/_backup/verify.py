@@ -20,13 +20,12 @@ from .._core.text import counted, listed, shown, size
 from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.files import SCRATCH
-from .._store.packed import opened
+from .._store.packed import digest_of
 from .._store.sets import BackupSet, Sets
 from . import job_history
 
 LEVELS = ("exists", "checksum", "full")
 ISO = "%Y-%m-%dT%H:%M:%SZ"
-_BLOCK = 1 << 20  # bytes
 
 
 Finding = Tuple[bool, str]
@@ -166,13 +165,11 @@ def _checksum(path: str, recorded: Archive, proven: Set[str]) -> Iterator[Findin
         one_file = f"{facts.st_dev} {facts.st_ino} {recorded.sha256}"
         if one_file in proven:
             return
-        with opened(path, proven) as source:
-            while source.read(_BLOCK):
-                pass
+        sha256 = digest_of(path, proven)
     except OSError as error:
         raise DockerVpsError(f"{recorded.file} cannot be read: {error.strerror}") from error
-    if source.sha256 != recorded.sha256:
-        yield True, f"{recorded.file} has the SHA-256 {source.sha256}, and the manifest says {recorded.sha256}"
+    if sha256 != recorded.sha256:
+        yield True, f"{recorded.file} has the SHA-256 {sha256}, and the manifest says {recorded.sha256}"
     else:
         proven.add(one_file)
 

@@ -18,9 +18,7 @@ from .._core.errors import DockerVpsError
 from .._core.tar_members import Damaged
 from .compression import Packed
 from .files import open_regular, sync_file_system
-from .packed import missing, proved
-
-_BLOCK = 1 << 20
+from .packed import digest_of, missing, proved
 
 
 class Unusable(DockerVpsError):
@@ -133,14 +131,10 @@ class Chunks:
 
     def whole(self) -> bool:
         """Read the file to its end, and return whether it is what was written."""
-        digest = hashlib.sha256()
         try:
-            with open_regular(self.earlier.path) as file:
-                for block in iter(lambda: file.read(_BLOCK), b""):
-                    digest.update(block)
+            return digest_of(self.earlier.path) == self.earlier.sha256
         except OSError:
             return False
-        return digest.hexdigest() == self.earlier.sha256
 
 
 class ArchiveFile:

@@ -168,6 +168,19 @@ def missing(folder: str, chunks: Collection[Chunk]) -> Iterator[str]:
             yield f"the chunk {chunk.sha256} has {size} bytes, and {chunk.bytes} are right"
 
 
+def digest_of(path: str, proven: Optional[Set[str]] = None) -> str:
+    """Read an archive to its end, and return what the manifest should say of it; arguments as of ``opened``.
+
+    Raises:
+        Damaged: a chunk is, or is not there.
+        OSError: it cannot be read.
+    """
+    with opened(path, proven) as source:
+        while source.read(_BLOCK):
+            pass
+    return source.sha256
+
+
 @contextmanager
 def opened(path: str, proven: Optional[Set[str]] = None) -> Iterator[Source]:
     """Open an archive by its file, or by its index when its chunks are shared; ``proven`` as of SharedChunks.

@@ -438,6 +438,7 @@ class Sets:
         for file in files:
             set_id = id_of(file, "archive")
             if set_id and is_index(file) and file not in named and set_id not in {*without, *removed}:
+                named[file] = None
                 with contextlib.suppress(DockerVpsError):
                     kept = read(os.path.join(self.directory, file), links=False, limit=LARGEST_INDEX)
                     named[file] = set(references(kept.text)) if kept else None
