@@ -121,7 +121,7 @@ interrupted:
   sample: []
 recovered:
   description: The ids of the releases that were finished or undone, or would be in check mode.
-  returned: success, with O(state=held) and O(env_file)
+  returned: success, with O(state=held)
   type: list
   elements: str
   sample: ["20260131-020000"]

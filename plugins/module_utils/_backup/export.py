@@ -6,7 +6,6 @@ The chunks of an archive, one after the other, are its compressed file; so nothi
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,8 +19,8 @@ from .._core.tar_members import Damaged
 from .._core.text import size
 from .._store.files import refused
 from .._store.packed import opened
-from .._store.progress_file import begin_step, count_bytes
-from .._store.remote import fingerprint
+from .._store.progress_file import begin_step
+from .._store.remote import copied, fingerprint
 from .._store.sets import BackupSet, Sets
 from .backup import RESERVE, result_of
 from .verify import problems
@@ -209,18 +208,11 @@ def _written(backup_set: BackupSet, archive: Archive, folder: Optional[str]) -> 
 
 def _copied(path: str, archive: Archive, out: BinaryIO) -> str:
     """Copy the compressed bytes of an archive, and return their digest (hexadecimal)."""
-    digest, count = hashlib.sha256(), 0
     with opened(path) as source:
-        for block in iter(lambda: source.read(_BLOCK), b""):
-            count += len(block)
-            if count > archive.bytes:
-                break  # it would fill the disk with what nobody looked for room for
-            out.write(block)
-            digest.update(block)
-            count_bytes(len(block))
+        sha256, count = copied(iter(lambda: source.read(_BLOCK), b""), out, archive.bytes)
     if (source.sha256, count) != (archive.sha256, archive.bytes):
         raise Damaged("Its sha256 is not that of the manifest.")
-    return digest.hexdigest()
+    return sha256
 
 
 def _private(path: str, flags: int) -> int:

@@ -19,7 +19,7 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import BinaryIO, Dict, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from .._core.errors import DockerVpsError, InvalidInput
 from .._core.manifest import (
@@ -345,19 +345,25 @@ def _manifest(remote_set: Remote, repository: Repository) -> Manifest:
     return parse(text.decode("utf-8", "replace"), manifest_file(remote_set.id))
 
 
+def copied(blocks: Iterable[bytes], out: BinaryIO, most: int) -> Tuple[str, int]:
+    """Write bytes into a file, and return their digest (hexadecimal) and number; not much beyond so many are read."""
+    digest, count = hashlib.sha256(), 0
+    for block in blocks:
+        count += len(block)
+        if count > most:
+            break  # it would fill the disk with what nobody looked for room for
+        out.write(block)
+        digest.update(block)
+        count_bytes(len(block))
+    return digest.hexdigest(), count
+
+
 def _brought(folder: str, remote_set: Remote, archive: Archive, repository: Repository) -> Archive:
     """Write an archive into a folder, durably, and return what its manifest has to say now."""
     file = archive_file(archive.name, remote_set.id, "none")
-    digest, count = hashlib.sha256(), 0
     begin_step(f"{file} is fetched", archive.plain_bytes)
     with open(os.path.join(folder, file), "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-        for block in repository.load(remote_set.archives[archive.name]):
-            count += len(block)
-            if count > archive.plain_bytes:
-                break  # it would fill the disk with what nobody looked for room for
-            out.write(block)
-            digest.update(block)
-            count_bytes(len(block))
+        sha256, count = copied(repository.load(remote_set.archives[archive.name]), out, archive.plain_bytes)
         out.flush()
         os.fsync(out.fileno())
     if count != archive.plain_bytes:
@@ -365,4 +371,4 @@ def _brought(folder: str, remote_set: Remote, archive: Archive, repository: Repo
             f"The archive {archive.name} of set {remote_set.id} in {repository.name} does not have the "
             f"{archive.plain_bytes} bytes that its manifest says. Fetch another set."
         )
-    return replace(archive, file=file, compression="none", sha256=digest.hexdigest(), bytes=count, index="")
+    return replace(archive, file=file, compression="none", sha256=sha256, bytes=count, index="")

@@ -533,6 +533,16 @@ def test_a_set_whose_manifest_may_come_back_keeps_its_chunks(sets: Sets, damage:
     assert sets.unswept() == []
 
 
+def test_nothing_is_swept_while_the_index_of_a_lost_manifest_cannot_be_read(sets: Sets) -> None:
+    first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
+    (Path(sets.directory) / f"manifest-{LATER}.json").unlink()
+    index = Path(sets.directory) / f"db-{LATER}.index"
+    index.write_bytes(b"\xff")
+    assert [*sets.remove([first]), *sets.sweep()] == []
+    assert sorted(chunks(sets).values()) == ["one", "two"]
+    assert len(sets.unswept()) == 1
+
+
 def test_few_of_many_missing_chunks_are_named(sets: Sets) -> None:
     one = publish_shared(sets, SET_ID, *map(str, range(9)))
     for path in Path(sets.chunks).iterdir():
