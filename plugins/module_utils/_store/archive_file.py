@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Dict, Iterator, List, Optional, Protocol, Set
@@ -137,6 +138,10 @@ class Chunks:
             return False
 
 
+_FLUSHED = 1 << 26
+"""Bytes after which the disk gets to write: else it would have nothing to do until the end, and then all at once."""
+
+
 class ArchiveFile:
     """Writes an archive into a new file (mode 0600); see Target.
 
@@ -156,6 +161,9 @@ class ArchiveFile:
         self._target = target
         self._chunks = chunks
         self._file: Optional[BinaryIO] = None
+        self._flusher = ThreadPoolExecutor(1)
+        self._flushing: Optional[Future[None]] = None
+        self._unflushed = 0
         self._digest = hashlib.sha256()
         self._follow = follow
         self._passed: List[Chunk] = []  # those of the earlier archive that this one has as well, but for the file
@@ -185,12 +193,15 @@ class ArchiveFile:
         file = self._opened()
         self.sha256 = self._digest.hexdigest()
         file.flush()
+        self._flusher.shutdown()
+        self._see_flushed()
         if not (self._chunks and self._is_same(self._chunks) and self._link()):
             os.fsync(file.fileno())
         file.close()
 
     def discard(self) -> None:
         """Remove what was written."""
+        self._flusher.shutdown()
         if not self._file:
             return
         with suppress(OSError):  # what could not be written before cannot be written now
@@ -231,9 +242,22 @@ class ArchiveFile:
         if data is None:  # asked for when it was not needed yet
             data = self.fetch(Chunk(packed.sha256, packed.bytes, packed.plain_bytes)).data or b""
         self._opened().write(data)
+        self._flush_some(len(data))
         self._digest.update(data)
         self.bytes += len(data)
         self.new_bytes += len(data)
+
+    def _flush_some(self, number: int) -> None:
+        self._unflushed += number
+        if self._unflushed >= _FLUSHED and (not self._flushing or self._flushing.done()):
+            self._see_flushed()
+            self._unflushed = 0
+            self._flushing = self._flusher.submit(os.fdatasync, self._opened().fileno())
+
+    def _see_flushed(self) -> None:
+        """Raise what went wrong, of which the kernel does not tell again."""
+        if self._flushing:
+            self._flushing.result()
 
     def _opened(self) -> BinaryIO:
         if not self._file:

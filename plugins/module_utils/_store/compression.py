@@ -14,13 +14,13 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
+from threading import Semaphore
 from types import MappingProxyType
 from typing import (
     Any,
     Callable,
     Deque,
     Iterator,
-    List,
     Mapping,
     NamedTuple,
     Optional,
@@ -44,6 +44,7 @@ _LEVEL = 1
 """Backups are written far more often than they are read; the next levels cost more than they save."""
 _PLAIN = 1 << 20
 """So many plain bytes are made at once at most, where the library lets us say so."""
+_LARGEST_FREED = 31 << 20
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,14 @@ def zstd_by_python(library: Any) -> Codec:
     )
 
 
+def keep_freed_memory() -> None:
+    """Have glibc keep freed blocks of the size of chunks; else the kernel clears all memory anew for each of them.
+
+    Blocks up to the size of the largest one that was freed so far are kept: see M_MMAP_THRESHOLD in mallopt(3).
+    """
+    bytearray(_LARGEST_FREED)
+
+
 Libraries = Mapping[str, Sequence[Tuple[str, Callable[[Any], Codec]]]]
 
 LIBRARIES: Libraries = MappingProxyType(
@@ -153,8 +162,9 @@ class Packed(NamedTuple):
 class Compressor:
     """A context manager that compresses what is written to it, and gives it to ``take`` chunk by chunk, in order.
 
-    ``close``, which the end of the context does unless an error ends it, waits for what is under way. ``plain_bytes``
-    counts what was written.
+    ``take`` and what is to be done then are called by a thread of their own; what they raise, one of the next calls
+    raises. ``close``, which the end of the context does unless an error ends it, waits for what is under way.
+    ``plain_bytes`` counts what was written.
 
     Raises:
         DockerVpsError: no library for this kind is installed.
@@ -173,9 +183,10 @@ class Compressor:
         self._take = take
         self._rest = bytearray()
         self._empty = True
-        self._waiting: Deque[Tuple[Future[Packed], List[Callable[[], object]]]] = deque()
-        self._room = threads + 2
-        self._pool = ThreadPoolExecutor(threads)
+        self._room = Semaphore(threads + 2)
+        self._pool = ThreadPoolExecutor(threads, initializer=keep_freed_memory)
+        self._taker = ThreadPoolExecutor(1)
+        self._taking: Deque[Future[object]] = deque()
 
     def __enter__(self) -> Compressor:
         return self
@@ -185,9 +196,10 @@ class Compressor:
             if kind is None:
                 self.close()
         finally:
-            for future, _then in self._waiting:
+            for future in self._taking:
                 future.cancel()
             self._pool.shutdown()
+            self._taker.shutdown()
 
     def write(self, data: Data) -> None:
         """Take plain bytes; waits while the threads are behind."""
@@ -214,18 +226,15 @@ class Compressor:
 
     def then(self, action: Callable[[], object]) -> None:
         """Do something when all is taken that was written; behind a chunk that is at its end."""
-        if self._waiting:
-            self._waiting[-1][1].append(action)
-        else:
-            action()
+        self._queue(action)
 
     def close(self) -> None:
         """Compress what is left; without any byte that is one empty chunk."""
         if self._rest or self._empty:
             chunk, self._rest = self._rest, bytearray()
             self._submit(self._pack, chunk)
-        while self._waiting:
-            self._finish()
+        while self._taking:
+            self._taking.popleft().result()
 
     def _count(self, number: int) -> None:
         self.plain_bytes += number
@@ -233,15 +242,19 @@ class Compressor:
 
     def _submit(self, work: Callable[[Any], Packed], what: object) -> None:
         self._empty = False
-        if len(self._waiting) == self._room:
-            self._finish()
-        self._waiting.append((self._pool.submit(work, what), []))
+        self._room.acquire()
+        self._queue(self._taken, self._pool.submit(work, what))
 
-    def _finish(self) -> None:
-        future, then = self._waiting.popleft()
-        self._take(future.result())
-        for action in then:
-            action()
+    def _taken(self, packed: Future[Packed]) -> None:
+        try:
+            self._take(packed.result())
+        finally:
+            self._room.release()
+
+    def _queue(self, action: Callable[..., object], *arguments: object) -> None:
+        while self._taking and self._taking[0].done():
+            self._taking.popleft().result()
+        self._taking.append(self._taker.submit(action, *arguments))
 
 
 def _packer(codec: Optional[Codec]) -> Callable[[Data], Packed]:

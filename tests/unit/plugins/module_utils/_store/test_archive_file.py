@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import Chunk, Index, Run
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.archive_file import (
     ArchiveFile,
     Chunks,
@@ -112,3 +115,32 @@ def test_a_damaged_chunk_is_made_again_when_it_is_looked_at(tmp_path: Path, read
     new.close()
     assert new.new_bytes == found
     assert os.path.isdir(tmp_path / "folder") == bool(found)
+
+
+@pytest.mark.parametrize("when", [0, 1, 2])
+def test_what_the_disk_refuses_while_more_is_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int
+) -> None:
+    flushed: list[int] = []
+
+    def flush(descriptor: int) -> None:
+        flushed.append(descriptor)
+        if len(flushed) == when + 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(archive_file, "_FLUSHED", 5)
+    monkeypatch.setattr(os, "fdatasync", flush)
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)  # the kernel tells of an error only once
+    file = ArchiveFile(str(tmp_path / "new"), None, follow=False)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_parts(file, flushed)
+    file.discard()
+    assert [*tmp_path.iterdir()] == []
+
+
+def write_parts(file: ArchiveFile, flushed: list[int]) -> None:
+    for number in range(3):
+        file.take(packed(b"part %d" % number))
+        while len(flushed) == number:
+            time.sleep(0.001)
+    file.close()
