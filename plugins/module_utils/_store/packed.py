@@ -19,6 +19,7 @@ from .._core.errors import DockerVpsError
 from .._core.manifest import is_index
 from .._core.remedies import once
 from .._core.tar_members import Damaged
+from .compression import keep_freed_memory
 from .files import open_regular
 
 CHUNKS = "chunks"
@@ -188,7 +189,7 @@ def opened(path: str, proven: Optional[Set[str]] = None) -> Iterator[Source]:
     Raises:
         OSError: it cannot be opened.
     """
-    with open_regular(path) as file, ThreadPoolExecutor(1) as pool:
+    with open_regular(path) as file, ThreadPoolExecutor(1, initializer=keep_freed_memory) as pool:
         if not is_index(path):
             yield _Ahead(OneFile(file), pool)
             return
