@@ -173,6 +173,27 @@ class Listing:
     unreadable: Sequence[str]
     orphaned: Sequence[str]
 
+    def earlier(self, now: datetime) -> list[Manifest]:
+        """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
+        return [backup_set.manifest for backup_set in self.sets if backup_set.time <= now and not backup_set.absent()]
+
+    def after(self, set_id: str) -> str:
+        """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
+        manifests = [backup_set.manifest for backup_set in self.sets]
+        latest = max((max(manifest.id, manifest.after) for manifest in manifests), default="")
+        return latest if latest > set_id else ""
+
+    def last_archive(self, name: str, volume: str, compression: str, shared: bool) -> Optional[Earlier]:
+        """Return the archive that was made last of a volume under this name, when it has an index and seems whole."""
+        for backup_set in self.sets:
+            for archive in backup_set.manifest.archives:
+                kind = (archive.name, archive.volume, archive.compression, archive.shared)
+                if kind == (name, volume, compression, shared):
+                    index = None if backup_set.absent() else backup_set.index(archive)
+                    if index:
+                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index, archive.unread)
+        return None
+
 
 class Sets:
     """The backup sets of one app in one directory."""
@@ -234,29 +255,10 @@ class Sets:
             sorted(sets, key=lambda backup_set: backup_set.manifest.made, reverse=True), unreadable, orphaned
         )
 
-    def earlier(self, now: datetime) -> list[Manifest]:
-        """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
-        return [
-            backup_set.manifest
-            for backup_set in self.listing().sets
-            if backup_set.time <= now and not backup_set.absent()
-        ]
-
     @property
     def chunks(self) -> str:
         """Where the chunks lie that archives share."""
         return os.path.join(self.directory, CHUNKS)
-
-    def last_archive(self, name: str, volume: str, compression: str, shared: bool) -> Optional[Earlier]:
-        """Return the archive that was made last of a volume under this name, when it has an index and seems whole."""
-        for backup_set in self.listing().sets:
-            for archive in backup_set.manifest.archives:
-                kind = (archive.name, archive.volume, archive.compression, archive.shared)
-                if kind == (name, volume, compression, shared):
-                    index = None if backup_set.absent() else backup_set.index(archive)
-                    if index:
-                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index, archive.unread)
-        return None
 
     def hold(self, reasons: Mapping[str, str]) -> None:
         """Let sets stay whatever the rules of retention say, and no others any more.
@@ -334,13 +336,6 @@ class Sets:
         while clock.utc() < min(time_of(set_id), began + PATIENCE):
             clock.sleep(0.05)
         return set_id
-
-    def after(self, set_id: str) -> str:
-        """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
-        latest = max(
-            (max(backup_set.manifest.id, backup_set.manifest.after) for backup_set in self.listing().sets), default=""
-        )
-        return latest if latest > set_id else ""
 
     def leftovers(self) -> list[str]:
         """Return the folders in which work was begun and not finished; under the lock they are a killed run's."""

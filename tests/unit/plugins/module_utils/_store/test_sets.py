@@ -286,12 +286,12 @@ def test_a_new_set_does_not_wait_for_ever(sets: Sets) -> None:
 def test_the_latest_is_the_last_made_when_the_clock_was_wrong(sets: Sets) -> None:
     """Two hours ahead in the night, and put right before the next set; in the morning both dates are in the past."""
     publish(sets, "20260131-040000")
-    assert sets.after("20260131-033000") == "20260131-040000"
-    publish(sets, "20260131-033000", after=sets.after("20260131-033000"))
+    assert sets.listing().after("20260131-033000") == "20260131-040000"
+    publish(sets, "20260131-033000", after=sets.listing().after("20260131-033000"))
     morning = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
     assert sets.find("latest", morning).manifest.id == "20260131-033000"
     assert set_ids(sets) == ["20260131-033000", "20260131-040000"]
-    assert sets.after("20260131-080000") == ""
+    assert sets.listing().after("20260131-080000") == ""
 
 
 def test_sets_of_the_future_only(sets: Sets) -> None:
@@ -596,17 +596,17 @@ def test_a_publication_that_is_killed_at_any_moment_loses_no_other_set(
 
 
 def test_the_archive_that_was_made_last(sets: Sets) -> None:
-    assert sets.last_archive("db", "shop-db", "none", True) is None
+    assert sets.listing().last_archive("db", "shop-db", "none", True) is None
     publish(sets, "20260301-020000", "db")  # without an index
     one = publish_shared(sets, SET_ID, "one")
     publish_shared(sets, "20260101-020000", "zero")
-    found = sets.last_archive("db", "shop-db", "none", True)
+    found = sets.listing().last_archive("db", "shop-db", "none", True)
     assert found is not None
     assert found.path == one.path(one.manifest.archives[0])
     assert [chunk.bytes for chunk in found.index.chunks] == [3]
     for others in (("media", "shop-db", "none", True), ("db", "other", "none", True), ("db", "shop-db", "gzip", True)):
-        assert sets.last_archive(*others) is None
-    assert sets.last_archive("db", "shop-db", "none", False) is None
+        assert sets.listing().last_archive(*others) is None
+    assert sets.listing().last_archive("db", "shop-db", "none", False) is None
     next(Path(sets.chunks).iterdir()).unlink()
     next(Path(sets.chunks).iterdir()).unlink()
-    assert sets.last_archive("db", "shop-db", "none", True) is None
+    assert sets.listing().last_archive("db", "shop-db", "none", True) is None
