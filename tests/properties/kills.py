@@ -267,7 +267,7 @@ class Rounds:
 
     def prune(self) -> None:
         """Keep the disk small."""
-        assert [*self.sets.remove(self.sets.listing().sets[4:]), *self.sets.sweep()] == []
+        assert [*self.sets.remove(self.sets.listing().sets[4:]), *self.sets.sweep(self.sets.unused())] == []
 
     # Restores
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional
@@ -37,6 +38,19 @@ def serve_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeEngi
     yield serve
     for one in made:
         one.stop()
+
+
+@pytest.fixture
+def files_opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The name of each file that was opened; a test clears it when all is prepared."""
+    names, real = list[str](), os.open
+
+    def noting(path: str, *arguments: Any, **options: Any) -> int:
+        names.append(os.path.basename(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", noting)
+    return names
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def publish(sets: Sets, set_id: str = SET_ID, *names: str, **changes: Any) -> Ba
     return sets.publish(folder, manifest)
 
 
-def publish_shared(sets: Sets, set_id: str, *contents: str) -> BackupSet:
+def publish_shared(sets: Sets, set_id: str, *contents: str, **changes: Any) -> BackupSet:
     """Put a set on disk with one archive, of shared chunks with these contents."""
     Path(sets.directory).mkdir(mode=0o700, parents=True, exist_ok=True)
     chunks = tuple(Chunk(hashlib.sha256(one.encode()).hexdigest(), len(one), len(one)) for one in contents)
@@ -105,4 +105,4 @@ def publish_shared(sets: Sets, set_id: str, *contents: str) -> BackupSet:
     (folder / file).write_text(text, encoding="utf-8")
     size = sum(map(len, contents))
     archive = archive_of("db", set_id, file=file, sha256=sha256, index=sha256, bytes=size, compression="none")
-    return sets.publish(str(folder), replace(manifest_of(set_id), archives=(archive,)))
+    return sets.publish(str(folder), manifest_of(set_id, archives=(archive,), **changes))

@@ -40,7 +40,7 @@ from .._store.place import few
 from .._store.progress_file import begin_step
 from .._store.quiet import quiet
 from .._store.runs import FRESH
-from .._store.sets import BackupSet, Sets
+from .._store.sets import BackupSet, Listing, Sets
 from . import databases
 from .journal import Journal, go_on, recover_all, recovering
 from .places import holding_sets, why_not
@@ -99,7 +99,8 @@ def run(
     _refuse_wrong(params)
     engine = connect()
     if check_mode:
-        predicted = _predicted(sets, params, _looked_at(params, sets, engine, clock.utc()))
+        here = sets.listing()
+        predicted = _predicted(here, params, _looked_at(params, sets, here, engine, clock.utc()))
         return {
             "changed": True,
             "predicted_bytes": predicted,
@@ -109,14 +110,15 @@ def run(
     sets.prepare()
     with sets.lock("a backup"):
         heard = recover_all(sets, connect, clock)
-        sources = _looked_at(params, sets, engine, clock.utc())
-        predicted = _predicted(sets, params, sources)
+        here = sets.listing()
+        sources = _looked_at(params, sets, here, engine, clock.utc())
+        predicted = _predicted(here, params, sources)
         set_id = sets.next_id(clock)
         folder = sets.workspace(set_id)
         with recovering(sets, folder, connect, clock):
             sets.begin(set_id)
             with Examiner() as examiner:
-                making = _Making(params, sets, engine, clock, folder, set_id, sources, examiner)
+                making = _Making(params, sets, here, engine, clock, folder, set_id, sources, examiner)
                 made = making.run()
     cautions = data_loss.loss_sentences(made.manifest) if made.manifest.lost_since else []
     return {
@@ -183,10 +185,10 @@ class _Source:
     databases: databases.FoundDatabases
 
 
-def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) -> dict[str, _Source]:
+def _looked_at(params: Params, sets: Sets, here: Listing, engine: EnginePort, now: datetime) -> dict[str, _Source]:
     """Return the volumes, after checking that a set of them makes sense and has room."""
     sources = {}
-    since = min((backup_set.time.timestamp() for backup_set in sets.listing().sets[:1]), default=math.inf) - FRESH
+    since = min((backup_set.time.timestamp() for backup_set in here.sets[:1]), default=math.inf) - FRESH
     for name, volume in params.volumes.items():
         found = volume_of(engine, volume)
         if found is None:
@@ -209,9 +211,9 @@ def _looked_at(params: Params, sets: Sets, engine: EnginePort, now: datetime) ->
             f"Has the data been lost? {play('restore')} brings back the last set."
         )
     if not params.accept_loss:
-        _check_losses(sets.earlier(now), sources)
+        _check_losses(here.earlier(now), sources)
     if os.path.isdir(sets.directory):
-        _check_room(sets, params, sources)
+        _check_room(sets, here, params, sources)
     return sources
 
 
@@ -230,12 +232,12 @@ def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -
             )
 
 
-def _predicted(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> int:
+def _predicted(here: Listing, params: Params, sources: Mapping[str, _Source]) -> int:
     """Return how much room a set will take at most, in bytes, as far as the last one of the same kind tells.
 
     A volume that has grown is counted as if the growth could not be compressed.
     """
-    last = {archive.name: archive for backup_set in sets.listing().sets[:1] for archive in backup_set.manifest.archives}
+    last = {archive.name: archive for backup_set in here.sets[:1] for archive in backup_set.manifest.archives}
     return sum(_predicted_of(params, last.get(name), source.survey) for name, source in sources.items())
 
 
@@ -252,13 +254,13 @@ def _predicted_of(params: Params, before: Optional[Archive], now: tree.Survey) -
     return before.bytes + grown
 
 
-def _check_room(sets: Sets, params: Params, sources: Mapping[str, _Source]) -> None:
+def _check_room(sets: Sets, here: Listing, params: Params, sources: Mapping[str, _Source]) -> None:
     copies = sum(
         os.stat(os.path.join(source.volume.root, path)).st_blocks * 512
         for source in sources.values()
         for path in source.databases.own
     )
-    needed, free = _predicted(sets, params, sources) + copies + RESERVE, sets.free()
+    needed, free = _predicted(here, params, sources) + copies + RESERVE, sets.free()
     if free < needed:
         raise DockerVpsError(
             f"{sets.directory} has {free // 1024**2} MiB free, and the backup needs about {needed // 1024**2} MiB. "
@@ -275,6 +277,7 @@ class _Making:
         self,
         params: Params,
         sets: Sets,
+        here: Listing,
         engine: EnginePort,
         clock: WallClock,
         folder: str,
@@ -282,7 +285,7 @@ class _Making:
         sources: Mapping[str, _Source],
         examiner: Examiner,
     ) -> None:
-        self.params, self.sets, self.engine, self.clock = params, sets, engine, clock
+        self.params, self.sets, self.here, self.engine, self.clock = params, sets, here, engine, clock
         self.folder, self.set_id, self.sources, self.examiner = folder, set_id, sources, examiner
         self.journal = Journal(folder)
         self.new_bytes = 0
@@ -311,9 +314,11 @@ class _Making:
             missing = absent if proof else missing
         downtime = self.go_on(halted)
         archives = self.foreign(archives)
-        after = self.sets.after(self.set_id)
+        # Listed again: archiving takes long, and sets may have been brought here, or been damaged, meanwhile.
+        here = self.sets.listing()
+        after = here.after(self.set_id)
         uploads = replace(uploads, missing=tuple(sorted(map(shown, missing))))
-        lost = data_loss.lost(archives, self.sets.earlier(started), self.params.limits)
+        lost = data_loss.lost(archives, here.earlier(started), self.params.limits)
         manifest = Manifest(
             format=FORMAT,
             app=self.params.app,
@@ -416,7 +421,7 @@ class _Making:
         survey, found_databases = source.survey, source.databases
         copies = self.copies[name]
         shared = self.params.store == SHARED
-        earlier = self.sets.last_archive(name, source.volume.name, self.params.compression, shared)
+        earlier = self.here.last_archive(name, source.volume.name, self.params.compression, shared)
         written = archive.write(
             os.path.join(self.folder, file),
             source.volume.root,

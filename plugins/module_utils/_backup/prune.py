@@ -15,7 +15,8 @@ from .._core.retention import Candidate, Decision, Policy, decide
 from .._core.text import counted, size
 from .._engine.port import EnginePort
 from .._store import files, tree
-from .._store.sets import BackupSet, Listing, Sets
+from .._store.references import References
+from .._store.sets import BackupSet, Listing, Sets, Unused
 from .journal import cannot_be_removed, damage_of_record, recover_all, remembered, superseded
 from .verify import problems
 
@@ -56,7 +57,8 @@ def run(
 def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str, Any]:
     here = sets.listing()
     held = sets.held(backup_set.manifest for backup_set in here.sets if backup_set.time <= now)
-    candidates = [_candidate(backup_set, params.level, held) for backup_set in here.sets]
+    references = References()
+    candidates = [_candidate(backup_set, params.level, references, held) for backup_set in here.sets]
     if params.expected and not really:
         candidates.append(Candidate(now.strftime(ID_FORMAT), now, True, " ".join(sorted(params.expected))))
     decisions = decide(candidates, params.policy, now)
@@ -66,13 +68,16 @@ def _pruned(params: Params, sets: Sets, now: datetime, really: bool) -> dict[str
     freed = sets.freed_by(doomed)
     sizes = {path: tree.survey(path).disk for path in copies}
     left: dict[str, str] = {}
+    stay = sets.remove(doomed) if really else []
+    # Looked for after the removal: sets that could not be removed, or were made meanwhile, keep their chunks.
+    unused = sets.unused(() if really else doomed, references)
     if really:
-        stay = [*sets.remove(doomed), *sets.sweep()]
+        stay += sets.sweep(unused)
         left = {path: why for path in copies for why in [files.remove_tree(path)] if why}
         _refuse_what_stays(sets, stay)
     copies = [path for path in copies if path not in left]
-    freed += sum(sizes[path] for path in copies)
-    return _result(sets, here, decisions, copies, left, freed, really)
+    freed += unused.bytes + sum(sizes[path] for path in copies)
+    return _result(sets, here, unused, decisions, copies, left, freed, really)
 
 
 def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
@@ -82,14 +87,15 @@ def _refuse_what_stays(sets: Sets, problems: Sequence[DockerVpsError]) -> None:
         raise DockerVpsError(f"Some old backups of {sets.app} could not be removed; all others are. {messages}{more}")
 
 
-def _candidate(backup_set: BackupSet, level: str, held: Mapping[str, str]) -> Candidate:
-    set_id = backup_set.manifest.id
-    return Candidate(set_id, backup_set.time, not problems(backup_set, level), backup_set.holds, held.get(set_id, ""))
+def _candidate(backup_set: BackupSet, level: str, references: References, held: Mapping[str, str]) -> Candidate:
+    set_id, good = backup_set.manifest.id, not problems(backup_set, level, references)
+    return Candidate(set_id, backup_set.time, good, backup_set.holds, held.get(set_id, ""))
 
 
 def _result(
     sets: Sets,
     here: Listing,
+    unused: Unused,
     decisions: Sequence[Decision],
     copies: Sequence[str],
     left: Mapping[str, str],
@@ -111,7 +117,7 @@ def _result(
         "safety_copies": list(copies),
         "left": sorted(left),
         "freed": freed,
-        "unreadable": [*here.unreadable, *sets.unswept(), *damage_of_record(sets)],
+        "unreadable": [*here.unreadable, *unused.kept, *damage_of_record(sets)],
         "orphaned": list(here.orphaned),
         "summary": f"{counted(len(removed), 'set')} of {sets.app}{copied} "
         f"{'' if really else 'would be '}removed ({size(freed)}), "

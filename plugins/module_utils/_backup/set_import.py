@@ -64,7 +64,7 @@ def run(params: Params, sets: Sets, clock: WallClock, check_mode: bool) -> dict[
         set_id = sets.next_id(clock)
         folder = sets.begin(set_id)
         try:
-            manifest = replace(_made(params, sets.app, set_id, folder), after=sets.after(set_id))
+            manifest = replace(_made(params, sets.app, set_id, folder), after=sets.listing().after(set_id))
             made = sets.publish(folder, manifest)
         except BaseException:
             sets.discard(folder)

@@ -21,6 +21,7 @@ from .._store import archive, tree
 from .._store.examiner import Examiner
 from .._store.files import SCRATCH
 from .._store.packed import digest_of
+from .._store.references import References
 from .._store.sets import BackupSet, Sets
 from . import job_history
 
@@ -64,9 +65,9 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     looked_at = [sets.find(params.which, now)] if params.which else here.sets
     past = [backup_set.manifest for backup_set in here.sets if backup_set.time <= now]
     held = sets.held(past)
-    proven: Set[str] = set()
+    references = References()
     rows = [
-        _row(backup_set, findings(backup_set, params.level, proven), held.get(backup_set.manifest.id, ""), now)
+        _row(backup_set, findings(backup_set, params.level, references), held.get(backup_set.manifest.id, ""), now)
         for backup_set in looked_at
     ]
     result = {
@@ -91,23 +92,23 @@ def run(params: Params, sets: Sets, clock: WallClock) -> dict[str, Any]:
     return result
 
 
-def problems(backup_set: BackupSet, level: str) -> list[str]:
+def problems(backup_set: BackupSet, level: str, references: Optional[References] = None) -> list[str]:
     """Return what is wrong with a set, as far as a level looks; see findings."""
-    return [finding for is_wrong, finding in findings(backup_set, level) if is_wrong]
+    return [finding for is_wrong, finding in findings(backup_set, level, references) if is_wrong]
 
 
-def findings(backup_set: BackupSet, level: str, proven: Optional[Set[str]] = None) -> list[Finding]:
+def findings(backup_set: BackupSet, level: str, references: Optional[References] = None) -> list[Finding]:
     """Return what is wrong with a set, and what could not be determined, as far as a level looks.
 
     ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
-    every archive too, and opens every database. For ``checksum``, what several sets have is read once: ``proven`` is
-    what was found good already, to which is added what is.
+    every archive too, and opens every database. But for ``full``, what several sets have is looked at once:
+    ``references`` are what was found already, to which is added what is.
     """
-    proven = set() if proven is None else proven
-    found = [(True, absent) for absent in backup_set.absent()]
+    references = references or References()
+    found = [(True, absent) for absent in backup_set.absent(references)]
     if found or level == "exists":
         return found
-    look = partial(_checksum, proven=proven) if level == "checksum" else _full
+    look = partial(_checksum, proven=references.proven) if level == "checksum" else _full
     for each in backup_set.manifest.archives:
         try:
             found += look(backup_set.path(each), each)

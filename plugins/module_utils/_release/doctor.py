@@ -263,7 +263,7 @@ class _Looking:
             [
                 ("lock", lambda: self._lock(now)),
                 ("runs", lambda: job_history.read(world.sets.directory)),
-                ("manifests", lambda: world.sets.earlier(world.clock.utc())),
+                ("manifests", lambda: world.sets.listing().earlier(world.clock.utc())),
             ],
             [("public", lambda: self._visit(""))],
             [("here", lambda: self._visit(THIS_HOST))],

@@ -19,7 +19,6 @@ import stat
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import (
-    Collection,
     Dict,
     Iterable,
     Iterator,
@@ -28,12 +27,11 @@ from typing import (
     Optional,
     Protocol,
     Sequence,
-    Set,
     Tuple,
     TypeVar,
 )
 
-from .._core.archive_index import Chunk, Index, references
+from .._core.archive_index import Index
 from .._core.archive_index import parse as parse_index
 from .._core.clock import WallClock
 from .._core.data_loss import held_back
@@ -58,7 +56,8 @@ from .._core.text import counted
 from .archive_file import Earlier
 from .files import FULL, make_directory, nearest, own, read, refused, replace, sync_directory
 from .lock import LOCK, PARTIAL, RESTORE, locked
-from .packed import CHUNK_NAME, CHUNKS, LARGEST_INDEX, missing
+from .packed import CHUNKS, LARGEST_INDEX
+from .references import References
 
 REMOVED = ".removed-"
 HOLDS = ".holds-{}.json"  # by application
@@ -120,25 +119,20 @@ class BackupSet:
 
     def index(self, archive: Archive) -> Optional[Index]:
         """Return the index of an archive; None when it is not there, or not what was written."""
-        with contextlib.suppress(DockerVpsError):
-            return parse_index(self._index(archive) or "")
-        return None
-
-    def chunks(self, archive: Archive) -> Optional[Set[Chunk]]:
-        """Return the chunks of an archive; None when its index is not there, or not what was written."""
-        text = self._index(archive)
-        return None if text is None else set(references(text))
-
-    def _index(self, archive: Archive) -> Optional[str]:
         path = os.path.join(self.directory, index_file(archive.name, self.manifest.id))
         with contextlib.suppress(DockerVpsError):
             kept = read(path, links=False, limit=LARGEST_INDEX) if archive.index else None
             if kept and hashlib.sha256(kept.text.encode()).hexdigest() == archive.index:
-                return kept.text
+                return parse_index(kept.text)
         return None
 
-    def absent(self) -> list[str]:
-        """Return what is wrong with its files at a glance: missing, or of another size than the manifest says."""
+    def absent(self, references: Optional[References] = None) -> list[str]:
+        """Return what is wrong with its files at a glance: missing, or of another size than the manifest says.
+
+        Args:
+            references: what is known of the sets in its directory already, to which this one is added.
+        """
+        references = references or References()
         found = []
         for archive in self.manifest.archives:
             try:
@@ -149,11 +143,8 @@ class BackupSet:
             if not stat.S_ISREG(facts.st_mode):
                 found.append(f"{archive.file} is not a regular file")
             elif archive.shared:
-                chunks = self.chunks(archive)
-                folder = os.path.join(self.directory, CHUNKS)
-                wrong = (
-                    ["it is not what was written"] if chunks is None else [*missing(folder, sorted(chunks, key=str))]
-                )
+                bit = references.bit(self.path(archive), archive.sha256)
+                wrong = references.wrong(bit) if bit else ["it is not what was written"]
                 found += [f"{archive.file}: {why}" for why in wrong[:FEW]]
                 found += [f"{archive.file}: and {len(wrong) - FEW} more chunks"] if len(wrong) > FEW else []
             elif facts.st_size != archive.bytes:
@@ -172,6 +163,41 @@ class Listing:
     sets: Sequence[BackupSet]
     unreadable: Sequence[str]
     orphaned: Sequence[str]
+
+    def earlier(self, now: datetime) -> list[Manifest]:
+        """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
+        references = References()
+        return [
+            backup_set.manifest
+            for backup_set in self.sets
+            if backup_set.time <= now and not backup_set.absent(references)
+        ]
+
+    def after(self, set_id: str) -> str:
+        """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
+        manifests = [backup_set.manifest for backup_set in self.sets]
+        latest = max((max(manifest.id, manifest.after) for manifest in manifests), default="")
+        return latest if latest > set_id else ""
+
+    def last_archive(self, name: str, volume: str, compression: str, shared: bool) -> Optional[Earlier]:
+        """Return the archive that was made last of a volume under this name, when it has an index and seems whole."""
+        for backup_set in self.sets:
+            for archive in backup_set.manifest.archives:
+                kind = (archive.name, archive.volume, archive.compression, archive.shared)
+                if kind == (name, volume, compression, shared):
+                    index = None if backup_set.absent() else backup_set.index(archive)
+                    if index:
+                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index, archive.unread)
+        return None
+
+
+@dataclass(frozen=True)
+class Unused:
+    """The names of chunks that no set needs, and their bytes; ``kept`` is why none can be removed, in sentences."""
+
+    chunks: Sequence[str] = ()
+    bytes: int = 0
+    kept: Sequence[str] = ()
 
 
 class Sets:
@@ -234,29 +260,10 @@ class Sets:
             sorted(sets, key=lambda backup_set: backup_set.manifest.made, reverse=True), unreadable, orphaned
         )
 
-    def earlier(self, now: datetime) -> list[Manifest]:
-        """Return the manifests of what is whole at a glance and not dated later than ``now``, newest first."""
-        return [
-            backup_set.manifest
-            for backup_set in self.listing().sets
-            if backup_set.time <= now and not backup_set.absent()
-        ]
-
     @property
     def chunks(self) -> str:
         """Where the chunks lie that archives share."""
         return os.path.join(self.directory, CHUNKS)
-
-    def last_archive(self, name: str, volume: str, compression: str, shared: bool) -> Optional[Earlier]:
-        """Return the archive that was made last of a volume under this name, when it has an index and seems whole."""
-        for backup_set in self.listing().sets:
-            for archive in backup_set.manifest.archives:
-                kind = (archive.name, archive.volume, archive.compression, archive.shared)
-                if kind == (name, volume, compression, shared):
-                    index = None if backup_set.absent() else backup_set.index(archive)
-                    if index:
-                        return Earlier(backup_set.path(archive), archive.sha256, archive.bytes, index, archive.unread)
-        return None
 
     def hold(self, reasons: Mapping[str, str]) -> None:
         """Let sets stay whatever the rules of retention say, and no others any more.
@@ -335,13 +342,6 @@ class Sets:
             clock.sleep(0.05)
         return set_id
 
-    def after(self, set_id: str) -> str:
-        """Return what a new set's manifest says of sets that are there and dated later; see Manifest.after."""
-        latest = max(
-            (max(backup_set.manifest.id, backup_set.manifest.after) for backup_set in self.listing().sets), default=""
-        )
-        return latest if latest > set_id else ""
-
     def leftovers(self) -> list[str]:
         """Return the folders in which work was begun and not finished; under the lock they are a killed run's."""
         names = (name for name in self._files() if name.startswith((PARTIAL, RESTORE)))
@@ -378,7 +378,7 @@ class Sets:
         return made
 
     def freed_by(self, doomed: Sequence[BackupSet]) -> int:
-        """Return how many bytes the removal of sets would free: what others have as well stays."""
+        """Return how many bytes the removal of sets frees, but for shared chunks: what others have as well stays."""
         names: Dict[Tuple[int, int], int] = {}
         freed = 0
         for backup_set in doomed:
@@ -388,61 +388,49 @@ class Sets:
                     inode = facts.st_dev, facts.st_ino
                     names[inode] = names.get(inode, 0) + 1
                     freed += facts.st_size if names[inode] == facts.st_nlink else 0
-        for path in self._unused({backup_set.manifest.id for backup_set in doomed}):
-            with contextlib.suppress(OSError):
-                freed += os.lstat(path).st_size
         return freed
 
-    def sweep(self) -> list[DockerVpsError]:
-        """Remove the chunks that no set has, under the lock, and return why some could not be."""
-        found = (self._unlinked(os.path.join(CHUNKS, os.path.basename(path))) for path in self._unused())
-        return [problem for problem in found if problem]
-
-    def unswept(self) -> list[str]:
-        """Return why no chunk can be removed: an index cannot be read, and nobody knows what its set needs."""
-        return [
-            f"No shared chunk can be removed, since {file} in {self.directory} cannot be read, and only it says what "
-            "its set needs. Bring it back from another copy, or remove that set."
-            for file, chunks in self._named(()).items()
-            if chunks is None
-        ]
-
-    def _unused(self, without: Collection[str] = ()) -> List[str]:
-        """Return the chunks that no set has, but for some sets; none while it is not known what all others need."""
-        named = self._named(without)
-        if not os.path.isdir(self.chunks) or None in named.values():
-            return []
-        used = {chunk.sha256 for chunks in named.values() for chunk in chunks or ()}
-        chunks = filter(CHUNK_NAME.fullmatch, os.listdir(self.chunks))
-        return [os.path.join(self.chunks, name) for name in chunks if name not in used]
-
-    def _named(self, without: Collection[str]) -> Dict[str, Optional[Set[Chunk]]]:
-        """Return by the name of an index what it names, None when it cannot be read.
+    def unused(self, without: Sequence[BackupSet] = (), references: Optional[References] = None) -> Unused:
+        """Return the chunks that no set has, but for some sets; none while it is not known what all others need.
 
         An index without a manifest counts: that may come back from another copy of the set.
+
+        Args:
+            references: what is known already. Indexes that are not there any more do not count, and new ones do.
         """
-        named: Dict[str, Optional[Set[Chunk]]] = {}
         if not os.path.isdir(self.chunks):
-            return named
-        files = self._files()
+            return Unused()
+        references, files = references or References(), self._files()
+        doomed = {backup_set.manifest.id for backup_set in without}
         removed = {file[len(REMOVED) :] for file in files if file.startswith(REMOVED)}
+        indexes: Dict[str, Optional[str]] = {
+            file: "" for file in files if is_index(file) and id_of(file, "archive") not in {None, *doomed, *removed}
+        }
         for file in files:
             set_id = id_of(file)
-            if set_id is None or set_id in without:
-                continue
-            with contextlib.suppress(DockerVpsError):
-                backup_set = self._load(os.path.join(self.directory, file))
-                for archive in backup_set.manifest.archives:
-                    known = backup_set.chunks(archive) if archive.shared else set()
-                    named[index_file(archive.name, set_id)] = known
-        for file in files:
-            set_id = id_of(file, "archive")
-            if set_id and is_index(file) and file not in named and set_id not in {*without, *removed}:
-                named[file] = None
+            if set_id and set_id not in doomed:
                 with contextlib.suppress(DockerVpsError):
-                    kept = read(os.path.join(self.directory, file), links=False, limit=LARGEST_INDEX)
-                    named[file] = set(references(kept.text)) if kept else None
-        return named
+                    for archive in self._load(os.path.join(self.directory, file)).manifest.archives:
+                        indexes[index_file(archive.name, set_id)] = archive.sha256 if archive.shared else None
+        bits = {
+            file: references.bit(os.path.join(self.directory, file), sha256)
+            for file, sha256 in indexes.items()
+            if sha256 is not None
+        }
+        kept = [
+            f"No shared chunk can be removed, since {file} in {self.directory} cannot be read, and only it says what "
+            "its set needs. Bring it back from another copy, or remove that set."
+            for file, bit in bits.items()
+            if not bit
+        ]
+        if kept:
+            return Unused(kept=kept)
+        return Unused(*references.unused(self.chunks, sum(bits.values())))
+
+    def sweep(self, unused: Unused) -> list[DockerVpsError]:
+        """Remove the chunks that no set has, under the lock, and return why some could not be."""
+        found = (self._unlinked(os.path.join(CHUNKS, name)) for name in unused.chunks)
+        return [problem for problem in found if problem]
 
     def _share(self, folder: str) -> None:
         """Put new chunks beside those that archives share already; one that is there was found damaged."""

@@ -33,13 +33,18 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
     EngineError,
     InvalidInput,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Uploads
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Uploads, manifest_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import size
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import LABELS, Shop, database, tree_of
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import DATABASE, archive_of, manifest_of
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import (
+    DATABASE,
+    archive_of,
+    manifest_of,
+    publish,
+)
 
 VOLUMES = {"db": "shop-db", "media": "shop-media"}
 MEBIBYTE = 1024**2
@@ -582,6 +587,27 @@ def test_all_is_read_when_that_is_due(shop: Shop, store: str) -> None:
     shop.clock.at = LONG_AFTER
     unread = [shop.back_up(store=store, reread=turns).manifest.archives[1].unread for turns in (2, 2, 2, 1)]
     assert unread == [0, 1, 0, 0]
+
+
+@STORES
+def test_sets_are_listed_twice(shop: Shop, files_opened: list[str], store: str) -> None:
+    """At the beginning, and before a set says what it has not and others have: archiving may take hours."""
+    shop.clock.at = LONG_AFTER
+    manifests = sorted(manifest_file(shop.back_up(store=store).manifest.id) for _turn in range(2))
+    files_opened.clear()
+    made(shop, store=store)
+    assert sorted(file for file in files_opened if file in manifests) == sorted([*manifests, *manifests])
+
+
+def test_a_set_that_is_brought_while_one_is_made_counts(shop: Shop) -> None:
+    shop.clock.at = LONG_AFTER
+
+    def bring(*_arguments: object) -> dict[str, Any]:
+        publish(shop.sets, "20410101-000000")
+        return {}
+
+    shop.engine.info = bring  # type: ignore[method-assign]
+    assert shop.back_up().manifest.after == "20410101-000000"
 
 
 def test_sets_of_both_stores_lie_side_by_side(shop: Shop, tmp_path: Path) -> None:

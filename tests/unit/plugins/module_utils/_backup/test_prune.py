@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.journal import RECORD, Journal
@@ -20,7 +21,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text imp
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeVolumeEngine, FakeWallClock, Shop
-from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish
+from ansible_collections.ptnextjs.docker_vps.tests.unit.sets import publish, publish_shared
 
 NOW = datetime(2026, 2, 1, 2, tzinfo=timezone.utc)
 TWO = Params(Policy(last=2, daily=0, weekly=0, monthly=0))
@@ -300,3 +301,84 @@ def test_chunks_that_no_set_has_go_and_nothing_else(tmp_path: Path) -> None:
     used = {chunk.sha256 for index in indexes for chunk in index.chunks}
     assert {path.name for path in chunks.iterdir()} == used | {"README", "lost+found"}
     assert used < before
+
+
+def shared(tmp_path: Path) -> Sets:
+    """A directory with a set of each of the last four days, which share chunks, and what others have there."""
+    sets = Sets(str(tmp_path / "backups"), "shop")
+    for number in range(4):
+        publish_shared(sets, day(number), "of all", f"of day {number}", f"of days {number // 2}")
+    publish_shared(Sets(sets.directory, "other"), "20200101-020000", "of another", app="other")
+    publish_shared(sets, "20200102-020000", "of a lost manifest")
+    os.unlink(Path(sets.directory) / "manifest-20200102-020000.json")
+    return sets
+
+
+def contents(sets: Sets) -> list[str]:
+    return sorted(path.read_text() for path in Path(sets.chunks).iterdir())
+
+
+KEPT = ["of a lost manifest", "of all", "of another", "of day 0", "of day 1", "of days 0"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("damaged", [0, 3, None])
+def test_a_removal_reads_each_index_once(
+    tmp_path: Path, files_opened: list[str], damaged: Optional[int], check: bool
+) -> None:
+    sets = shared(tmp_path)
+    indexes, before = [file for file in files(sets) if file.endswith(".index")], contents(sets)
+    if damaged is not None:
+        Path(sets.directory, f"db-{day(damaged)}.index").write_text("{")
+    files_opened.clear()
+    result = pruned(sets, TWO, check)
+    assert sorted(file for file in files_opened if file.endswith(".index")) == indexes
+    blocked = [problem for problem in result["unreadable"] if problem.startswith("No shared chunk can be removed")]
+    assert len(blocked) == (damaged == 0)
+    assert contents(sets) == (before if check or blocked else KEPT)
+
+
+def test_a_dry_run_of_shared_chunks_tells_what_is_freed(tmp_path: Path) -> None:
+    sets = shared(tmp_path)
+    indexes = sum(os.path.getsize(Path(sets.directory, f"db-{day(number)}.index")) for number in (2, 3))
+    expected = indexes + len("of day 2" + "of day 3" + "of days 1")
+    assert [pruned(sets, check_mode=check)["freed"] for check in (True, False)] == [expected, expected]
+
+
+def test_a_set_that_is_made_during_a_removal_keeps_its_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not one of those that the decision is about, and names a chunk that only sets which go had before."""
+    sets = shared(tmp_path)
+    predicted, rename = pruned(sets, check_mode=True)["freed"], os.rename
+
+    def meanwhile(source: str, target: str) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        publish_shared(sets, "20260201-015959", "of day 3", "new")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", meanwhile)
+    result = pruned(sets)
+    assert (result["removed"], result["freed"]) == ([day(2), day(3)], predicted - len("of day 3"))
+    assert contents(sets) == sorted([*KEPT, "of day 3", "new"])
+    assert all(backup_set.absent() == [] for backup_set in sets.listing().sets)
+
+
+def test_a_set_that_cannot_be_removed_keeps_its_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sets, rename = shared(tmp_path), os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if day(3) in source:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(DockerVpsError, match=f"Set {day(3)} cannot be removed: Operation not permitted"):
+        pruned(sets)
+    assert contents(sets) == sorted([*KEPT, "of day 3", "of days 1"])
+
+
+def test_a_shared_chunk_is_read_once(tmp_path: Path, files_opened: list[str]) -> None:
+    sets = shared(tmp_path)
+    (name,) = [path.name for path in Path(sets.chunks).iterdir() if path.read_text() == "of all"]
+    files_opened.clear()
+    assert pruned(sets, replace(TWO, level="checksum"))["kept"] == [day(0), day(1)]
+    assert files_opened.count(name) == 1

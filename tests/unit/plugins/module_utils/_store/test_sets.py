@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -14,10 +15,12 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import IMPORTED, LARGEST, BadManifest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import RESTORE, Locked
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.packed import LARGEST_INDEX
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import (
     HOLDS,
     REMOVED,
     Sets,
+    Unused,
     latest_of,
 )
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
@@ -286,12 +289,12 @@ def test_a_new_set_does_not_wait_for_ever(sets: Sets) -> None:
 def test_the_latest_is_the_last_made_when_the_clock_was_wrong(sets: Sets) -> None:
     """Two hours ahead in the night, and put right before the next set; in the morning both dates are in the past."""
     publish(sets, "20260131-040000")
-    assert sets.after("20260131-033000") == "20260131-040000"
-    publish(sets, "20260131-033000", after=sets.after("20260131-033000"))
+    assert sets.listing().after("20260131-033000") == "20260131-040000"
+    publish(sets, "20260131-033000", after=sets.listing().after("20260131-033000"))
     morning = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
     assert sets.find("latest", morning).manifest.id == "20260131-033000"
     assert set_ids(sets) == ["20260131-033000", "20260131-040000"]
-    assert sets.after("20260131-080000") == ""
+    assert sets.listing().after("20260131-080000") == ""
 
 
 def test_sets_of_the_future_only(sets: Sets) -> None:
@@ -496,31 +499,44 @@ def test_an_index_that_is_another_tells_nothing(sets: Sets) -> None:
     assert one.absent() == [f"db-{SET_ID}.index: No such file or directory"]
 
 
+def swept(sets: Sets) -> Unused:
+    """Remove the chunks that no set needs, and return them."""
+    unused = sets.unused()
+    assert sets.sweep(unused) == []
+    return unused
+
+
 def test_a_removal_takes_the_chunks_that_nobody_else_has(sets: Sets) -> None:
     first = publish_shared(sets, SET_ID, "one", "two")
     second = publish_shared(sets, LATER, "two", "three!")
-    assert (sets.freed_by([first]), sets.freed_by([second]), sets.freed_by([first, second])) == (
-        3 + os.path.getsize(first.path(first.manifest.archives[0])),
-        6 + os.path.getsize(second.path(second.manifest.archives[0])),
-        12 + sum(os.path.getsize(one.path(one.manifest.archives[0])) for one in (first, second)),
-    )
-    assert [*sets.remove([first]), *sets.sweep()] == []
+    for doomed, contents in (
+        ([], []),
+        ([first], ["one"]),
+        ([second], ["three!"]),
+        ([first, second], chunks(sets).values()),
+    ):
+        unused = sets.unused(doomed)
+        assert sorted(chunks(sets)[name] for name in unused.chunks) == sorted(contents)
+        assert (unused.bytes, unused.kept) == (sum(map(len, contents)), ())
+        assert sets.freed_by(doomed) == sum(os.path.getsize(each.path(each.manifest.archives[0])) for each in doomed)
+    assert sets.remove([first]) == []
+    assert swept(sets).bytes == 3
     assert sorted(chunks(sets).values()) == ["three!", "two"]
     assert second.absent() == []
     (Path(sets.chunks) / ("5f" * 32)).write_text("of a run that was killed")
-    assert sets.sweep() == []
+    assert swept(sets).bytes == 24
     assert sorted(chunks(sets).values()) == ["three!", "two"]
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_text("{"), Path.unlink])
 def test_nothing_is_swept_while_it_is_not_known_what_is_needed(sets: Sets, damage: Callable[[Path], object]) -> None:
-    first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
-    assert sets.unswept() == []
+    first, second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
     damage(Path(sets.directory) / f"db-{LATER}.index")
-    assert sets.freed_by([first]) == os.path.getsize(first.path(first.manifest.archives[0]))
-    assert [*sets.remove([first]), *sets.sweep()] == []
+    assert sets.unused([first]).bytes == 0
+    assert sets.unused([second]) == Unused([hashlib.sha256(b"two").hexdigest()], 3)
+    assert sets.remove([first]) == []
+    (why,) = swept(sets).kept
     assert sorted(chunks(sets).values()) == ["one", "two"]
-    (why,) = sets.unswept()
     assert why.startswith(f"No shared chunk can be removed, since db-{LATER}.index in {sets.directory} cannot be read")
 
 
@@ -528,19 +544,29 @@ def test_nothing_is_swept_while_it_is_not_known_what_is_needed(sets: Sets, damag
 def test_a_set_whose_manifest_may_come_back_keeps_its_chunks(sets: Sets, damage: Callable[[Path], object]) -> None:
     first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
     damage(Path(sets.directory) / f"manifest-{LATER}.json")
-    assert [*sets.remove([first]), *sets.sweep()] == []
+    assert sets.remove([first]) == []
+    assert swept(sets).kept == ()
     assert sorted(chunks(sets).values()) == ["two"]
-    assert sets.unswept() == []
 
 
-def test_nothing_is_swept_while_the_index_of_a_lost_manifest_cannot_be_read(sets: Sets) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"\xff"),
+        lambda path: path.write_bytes(b""),
+        lambda path: os.truncate(path, path.stat().st_size - 1),
+        lambda path: os.truncate(path, LARGEST_INDEX + 1),
+    ],
+)
+def test_nothing_is_swept_while_the_index_of_a_lost_manifest_cannot_be_read(
+    sets: Sets, damage: Callable[[Path], object]
+) -> None:
     first, _second = publish_shared(sets, SET_ID, "one"), publish_shared(sets, LATER, "two")
     (Path(sets.directory) / f"manifest-{LATER}.json").unlink()
-    index = Path(sets.directory) / f"db-{LATER}.index"
-    index.write_bytes(b"\xff")
-    assert [*sets.remove([first]), *sets.sweep()] == []
+    damage(Path(sets.directory) / f"db-{LATER}.index")
+    assert sets.remove([first]) == []
+    assert len(swept(sets).kept) == 1
     assert sorted(chunks(sets).values()) == ["one", "two"]
-    assert len(sets.unswept()) == 1
 
 
 def test_few_of_many_missing_chunks_are_named(sets: Sets) -> None:
@@ -586,7 +612,7 @@ def test_a_publication_that_is_killed_at_any_moment_loses_no_other_set(
         with sets.lock("a test"):
             for folder in sets.leftovers():
                 sets.discard(folder)
-            assert sets.sweep() == []
+            swept(sets)
         assert set_ids(sets) == [SET_ID]
         assert sets.listing().sets[0].absent() == []
         assert names(sets) == [".lock", "chunks", f"db-{SET_ID}.index", f"manifest-{SET_ID}.json"]
@@ -596,17 +622,17 @@ def test_a_publication_that_is_killed_at_any_moment_loses_no_other_set(
 
 
 def test_the_archive_that_was_made_last(sets: Sets) -> None:
-    assert sets.last_archive("db", "shop-db", "none", True) is None
+    assert sets.listing().last_archive("db", "shop-db", "none", True) is None
     publish(sets, "20260301-020000", "db")  # without an index
     one = publish_shared(sets, SET_ID, "one")
     publish_shared(sets, "20260101-020000", "zero")
-    found = sets.last_archive("db", "shop-db", "none", True)
+    found = sets.listing().last_archive("db", "shop-db", "none", True)
     assert found is not None
     assert found.path == one.path(one.manifest.archives[0])
     assert [chunk.bytes for chunk in found.index.chunks] == [3]
     for others in (("media", "shop-db", "none", True), ("db", "other", "none", True), ("db", "shop-db", "gzip", True)):
-        assert sets.last_archive(*others) is None
-    assert sets.last_archive("db", "shop-db", "none", False) is None
+        assert sets.listing().last_archive(*others) is None
+    assert sets.listing().last_archive("db", "shop-db", "none", False) is None
     next(Path(sets.chunks).iterdir()).unlink()
     next(Path(sets.chunks).iterdir()).unlink()
-    assert sets.last_archive("db", "shop-db", "none", True) is None
+    assert sets.listing().last_archive("db", "shop-db", "none", True) is None
