@@ -6,12 +6,12 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from io import BytesIO
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,12 +21,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 from uuid import uuid4
 
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup as backup_job
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import restore as restore_job
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import sdk
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, runs, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from lab import SUPPORT, docker, image_of, run
+from one_set import engine, make_set
 from report import Row, Section, grown, judged, ratio, rows
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -140,20 +140,6 @@ def memory(which: str) -> float:
     return int(found[1]) * 1024 / 1e6
 
 
-def engine() -> sdk.Engine:
-    """Return this machine's engine."""
-    return sdk.Engine.connect(sdk.Address(os.environ.get("DOCKER_HOST", sdk.DEFAULT_ADDRESS)))
-
-
-def make_set(
-    volume: str, directory: str, kind: str, without: Sequence[str] = (), store: str = "files"
-) -> dict[str, Any]:
-    """Back up a volume, as if some Python packages were not installed."""
-    sys.modules.update(dict.fromkeys(without))
-    params = backup_job.Params("bench", {"data": volume}, kind, store)
-    return backup_job.run(params, Sets(directory, "bench"), engine, sdk.SystemClock(), False)["set"]
-
-
 def ours(volume: Volume, kind: str, without: Sequence[str] = ()) -> Done:
     """Back up a volume into a directory that is thrown away."""
     with on_disk() as directory:
@@ -214,16 +200,16 @@ def backup(scratch: Path) -> Section:
     run(str(SUPPORT / "packages.sh"), "pigz")
     image = image_of("base_image.sh")
     ways = {"gzip": ("gzip",), "zstd": ("zstd",), "none": ("none",), "gzip without isal": ("gzip", ("isal",))}
-    theirs, sets, commits = [], [], []
+    sets, commits = [], []
     with filled(mixed(GIB)) as volume:
+        theirs = container(image, volume)  # once, since it takes half a minute
         for _turn in range(ROUNDS):
-            theirs.append(container(image, volume))
             sets.append([ours(volume, *way) for way in ways.values()])
             with committing(volume.root / DATABASE) as took:
                 ours(volume, "gzip")
             commits.append(max(took))
         pigz = shell('tar c -C "$1" . | pigz >"$2/x"; sync "$2/x"', volume.root)
-    tar = Row("`docker run ... tar czf`", theirs, "s")
+    tar = Row("`docker run ... tar czf`", [theirs], "s")
     gzip, zstd, none, plain = rows([f"ours, {way}" for way in ways], [[one.seconds for one in of] for of in sets], "s")
     times = [ratio(f"`docker run ... tar czf` / {one.what}", tar, one) for one in (gzip, zstd, plain)]
     cost = ratio("ours, zstd / none", zstd, none)
@@ -259,23 +245,33 @@ def backup_small_files(scratch: Path) -> Section:
     }
     found, ratios = [], []
     for size in (2048, 2047):
-        rounds = []
+        rounds, parts = [], []
         with filled(repeat(size, SMALL_FILES)) as volume:
             for _turn in range(ROUNDS):
                 by_theirs = (shell(command, volume.root) for command in theirs.values())
                 rounds.append([*by_theirs, *(ours(volume, kind).seconds for kind in ("gzip", "zstd"))])
+                parts.append([in_new_process(part, str(volume.root)).seconds for part in (tree.survey, plan)])
         took = rows([f"{size} bytes: {what}" for what in (*theirs, "ours, gzip", "ours, zstd")], rounds, "s")
         found += took
+        found += rows([f"{size} bytes: {part}" for part in ("ours, of it the survey", "and the plan")], parts, "s")
         ratios += [ratio(f"{one.what} / {what}", one, tar) for tar, one, what in zip(took[:2], took[2:], theirs)]
     return Section(
         "A backup of a volume with 100,000 small files, by the whole procedure of `volume_backup` and by GNU tar on "
         f"the host, each until it is safe on the disk. {WARM} Ours looks through the volume first, and opens each file "
         "whose size a SQLite database may have, a multiple of 512 bytes: of those with 2048 bytes all, and of those "
         f"with 2047, as nearly all files are, none. With `{ATTRIBUTES}` GNU tar keeps what ours does, except that "
-        "files may change meanwhile.",
+        "files may change meanwhile. GNU tar alone, on one of the two processors, reads for three quarters of the time "
+        "that it takes with zstd. Ours looks at each file twice in Python before that, one after the other: the survey "
+        "finds the databases, which are copied first; and only then the plan may be made, or the media of a page that "
+        "was saved meanwhile would be missing.",
         [*found, *ratios],
         "\n\n".join(at_most(0.8, f"{row.what} is at most 0.8", [row]) for row in ratios),
     )
+
+
+def plan(root: str) -> None:
+    """Do what ``archive.write`` does before GNU tar begins."""
+    runs.planned(root, (), BytesIO(), BytesIO(), time.time(), set(), lambda _mount: None)
 
 
 def backup_memory(scratch: Path) -> Section:

@@ -15,7 +15,7 @@ from lab import ROOT, STANDIN, App, clean_environment, play
 from report import Row, Section, grown, judged, ratio, rows
 from servers import Machine
 
-ROUNDS, PAIRS, PROFILES = 9, 5, 3
+ROUNDS, PAIRS, PROFILES = 7, 3, 2
 PING = [{"hosts": "docker_vps", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}]
 APPS = (1, 2, 5, 10)
 PROFILED = ("deploy", "backup", "logs", "status")
@@ -128,7 +128,7 @@ def applications(scratch: Path) -> Section:
             app.remove()
         play(ROOT / "playbooks/deploy.yml", hosts, "--forks", "3").succeeded()
         found = rows(
-            [f"{count} applications" for count in APPS], [[deploy(n) for n in APPS] for _turn in range(3)], "s"
+            [f"{count} applications" for count in APPS], [[deploy(n) for n in APPS] for _turn in range(2)], "s"
         )
     finally:
         for app in apps:

@@ -12,10 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Callable, Iterator, Mapping, NamedTuple
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests/support"), str(HERE.parent / ".ansible/collections")]
-
-from backup import ATTRIBUTES, GIB, MIB, Volume, at_most, filled, make_set, mixed, on_disk, seconds
+import one_set
+from backup import ATTRIBUTES, GIB, MIB, Volume, at_most, filled, mixed, on_disk, seconds
 from lab import SUPPORT, run
 from report import Row, Section, judged, ratio
 
@@ -44,7 +42,7 @@ def command(text: str) -> Callable[[Volume, Path], object]:
 
 def ours(store: str, kind: str = "zstd") -> Callable[[Volume, Path], object]:
     """Return what makes a set of ours, in a process whose start counts as well."""
-    return lambda volume, place: run(sys.executable, __file__, volume.name, str(place), kind, store)
+    return lambda volume, place: run(sys.executable, one_set.__file__, volume.name, str(place), kind, store)
 
 
 TAR = "`tar c`, `zstd -1 -T2`"
@@ -156,7 +154,3 @@ def many_sets(volume: Volume, by: Random) -> list[Row]:
     return [
         Row(f"{SETS} sets / the first, on disk: {name}", [found[-1] / found[0]], "") for name, found in sizes.items()
     ]
-
-
-if __name__ == "__main__":
-    make_set(sys.argv[1], sys.argv[2], sys.argv[3], store=sys.argv[4])

@@ -19,7 +19,7 @@ from lab import docker, image_of, play, run
 from report import Row, Section, judged, ratio
 from servers import Machine
 
-PAIRS = 5
+PAIRS = 2
 NAME = "bench-transfer"
 DEPENDENCIES = 110 * MEBIBYTE
 CODE = 8 * MEBIBYTE

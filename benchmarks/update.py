@@ -15,7 +15,7 @@ from lab import STANDIN, App, copied, docker, request, run, until
 from report import Row, Section, judged, ratio
 from traffic import Report, Traffic, proxy
 
-ROUNDS = 3
+ROUNDS = 1
 NAME, PORT, RATE = "bench-update", 8097, 50
 QUIET = 15.0  # seconds
 HEALTH_WAIT = 5  # seconds that a version has that never becomes healthy
@@ -114,7 +114,7 @@ class Site:
 def events(since: float, clock: float) -> list[Event]:
     """Return what the engine has done since a monotonic time; ``clock`` is what its own clock is ahead of that."""
     period = ("--since", f"{since + clock:.9f}", "--until", f"{time.time():.9f}")
-    printed = docker("printed", *period, "--filter", "type=container", "--format", "{{json .}}").splitlines()
+    printed = docker("events", *period, "--filter", "type=container", "--format", "{{json .}}").splitlines()
     every = (json.loads(line) for line in printed)
     return [Event(one["timeNano"] / 1e9 - clock, one["Actor"]["Attributes"]["name"], one["Action"]) for one in every]
 
