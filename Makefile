@@ -106,7 +106,7 @@ monitoring: $(ready) ## Have Debian's promtool check metrics and rules, and its 
 	tests/support/packages.sh prometheus prometheus-node-exporter
 	pytest tests/monitoring
 
-bench: engine $(ready) ## Measure, side by side (minutes)
+bench: engine $(ready) ## Measure, side by side (20 minutes)
 	python benchmarks/run.py
 
 build: $(controller) ## Build the collection's tarball
