@@ -44,7 +44,7 @@ from lists import backup_lists
 from play_times import applications, plays
 from report import TITLE, Row, Section, environment, judged, ratio, rows, save
 from series import backup_series
-from transfer import transfer
+from transfer import transfer, transfer_memory
 from update import update
 
 NO_DEMO = Section("`make demo` twice: not run; use `--demo`, which removes the data of the demo that runs.")
@@ -302,7 +302,10 @@ def main() -> int:
     deploys = (plays, applications, health_wait, entrypoint, fleet)
     backups = (backup, backup_series, backup_small_files, backup_memory, backup_restore, backup_sizes, backup_lists)
     usual = (*deploys, *backups)
-    benchmarks = {one.__name__: one for one in (*usual, rebuild, image_size, demo, transfer, update, hardening, pages)}
+    benchmarks = {
+        one.__name__: one
+        for one in (*usual, rebuild, image_size, demo, transfer, transfer_memory, update, hardening, pages)
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(benchmarks))
     parser.add_argument("--all", action="store_true")

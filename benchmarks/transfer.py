@@ -8,10 +8,11 @@ import re
 import shlex
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
-from typing import Any, Iterator, Mapping, NamedTuple
+from threading import Event, Thread
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 import yaml
 from engines import MEBIBYTE, SecondEngine, second_engine
@@ -25,6 +26,8 @@ DEPENDENCIES = 110 * MEBIBYTE
 CODE = 8 * MEBIBYTE
 FILE = 16 * 1024
 DISK = 2500 * MEBIBYTE
+LARGE = 2048 * MEBIBYTE
+LOOK = 0.02  # seconds between two looks at the processes
 PLAY = """
 - hosts: all
   gather_facts: false
@@ -134,12 +137,11 @@ class Fleet:
 
 
 @contextmanager
-def fleet(scratch: Path) -> Iterator[Fleet]:
+def fleet(scratch: Path, stores: Sequence[str] = ("classic", "containerd"), disk: int = DISK) -> Iterator[Fleet]:
     """Have hosts with either image store for a while."""
     with ExitStack() as stack:
         hosts = {
-            name: stack.enter_context(second_engine(scratch / name, DISK, name == "containerd"))
-            for name in ("classic", "containerd")
+            name: stack.enter_context(second_engine(scratch / name, disk, name == "containerd")) for name in stores
         }
         machine = Machine(scratch / "ssh")
         stack.callback(machine.close)
@@ -159,6 +161,62 @@ def transfer(scratch: Path) -> Section:
             one.append(there.pair(turn, both[turn % 2]))
             two.append(there.pair(turn, *both))
     return section(first, one, two)
+
+
+def transfer_memory(scratch: Path) -> Section:
+    """Measure the memory of all of Ansible's and our processes while a large image is sent as a whole."""
+    peaks = {}
+    with fleet(scratch, ("classic",), 3 * LARGE) as there:
+        for what, size in (("118 MiB", CODE), ("2 GiB", LARGE)):
+            there.write("node_modules", DEPENDENCIES if size == CODE else LARGE)
+            image = there.build()
+            with peak() as found:
+                (said,) = there.ours(image, "classic")
+            assert said.sent >= size / 2, said
+            peaks[what] = found
+    rows = [
+        Row(f"{what} new, {whose}", [found[whose] / 1e6], "MB")
+        for what, found in peaks.items()
+        for whose in sorted(found)
+    ]
+    most = max(row.values[0] for row in rows if row.what.startswith("2 GiB"))
+    least = max(row.values[0] for row in rows if row.what.startswith("118 MiB"))
+    return Section(
+        "Sending an image to one host by a play of `image_export` and `image_import`, as above, in which 118 MiB are "
+        "new, and then one in which 2 GiB are. The memory is the largest peak (VmHWM) of a process of Ansible and of "
+        "a module, which sshd starts.",
+        rows,
+        judged("2 GiB need at most 32 MB more than 118 MiB", f"{most - least:.0f} MB", most - least <= 32),
+    )
+
+
+@contextmanager
+def peak() -> Iterator[dict[str, int]]:
+    """Measure meanwhile how many bytes processes that begin then have at most: Ansible's, and those of modules."""
+    before, found, ended = set(processes()), {"ansible-playbook": 0, "modules": 0}, Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK):
+            for process in set(processes()) - before:
+                with suppress(OSError):
+                    command = Path(f"/proc/{process}/cmdline").read_bytes()
+                    memory = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+                    if memory and b"python" in command:
+                        whose = "ansible-playbook" if b"ansible-playbook" in command else "modules"
+                        found[whose] = max(found[whose], int(memory[1]) * 1024)
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        looking.join()
+
+
+def processes() -> list[str]:
+    """Return the numbers of all processes."""
+    return [path.name for path in Path("/proc").iterdir() if path.name.isdecimal()]
 
 
 def section(first: Row, one: list[Any], two: list[Any]) -> Section:
