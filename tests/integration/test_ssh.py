@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Iterator
@@ -14,6 +15,7 @@ from lab import ROOT, App, MakeApp, Played, play
 from servers import Machine
 
 LONG = "a" * 51 + ".example.test"  # 64 characters, as many as a name may have on Linux
+SESSIONS = 10  # that sshd allows for each connection, unless MaxSessions says otherwise
 DEEP = "a" * 24 + "/" + "b" * 24  # directories, for a home of about 60 characters
 
 
@@ -110,3 +112,24 @@ def test_facts_that_others_have_cached_change_nothing(site: Site) -> None:
         yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": [{"debug": {"var": "ansible_hostname"}}]}])
     )
     assert "elsewhere" in site.run(seen, environment=there).succeeded().text
+
+
+def test_many_hosts_at_once_have_their_images_built_by_one(app: App, machine: Machine, home: Path) -> None:
+    site = Site(app, machine, home / "home")
+    site.home.mkdir(parents=True, exist_ok=True)
+    log = len(machine.log())
+    hosts = {
+        f"vps{number}": {**app.host(), "docker_vps_app": f"{app.name}-{number}", "docker_vps_build_on": "builder"}
+        for number in range(2 * SESSIONS)
+    }
+    inventory = app.scratch / "many.yml"
+    builders = {"hosts": {"builder": machine.variables}}
+    inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}, "builders": builders}))
+    settings = {"HOME": str(site.home), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/collections")}
+    settings |= {"ANSIBLE_CONFIG": str(ROOT / "examples/site/ansible.cfg")}
+    at_once = ("--check", "--forks", str(len(hosts)), "--extra-vars", json.dumps({"docker_vps_serial": ["100%"]}))
+    played = play(ROOT / "playbooks/deploy.yml", inventory, *at_once, **settings).succeeded()
+    assert len(re.findall("would be started as the first release", played.output)) == len(hosts)
+    seen = machine.log()[log:]
+    assert "no more sessions" not in seen
+    assert 1 <= seen.count("Accepted publickey") < SESSIONS  # each that begins before there is one to share
