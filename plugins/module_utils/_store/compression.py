@@ -124,7 +124,7 @@ def keep_freed_memory() -> None:
 
     Blocks up to the size of the largest one that was freed so far are kept: see M_MMAP_THRESHOLD in mallopt(3).
     """
-    bytearray(_LARGEST_FREED)
+    bytes(_LARGEST_FREED)  # zeros that nobody looks at, which take no memory
 
 
 Libraries = Mapping[str, Sequence[Tuple[str, Callable[[Any], Codec]]]]

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.archive_index import CHUNK, Chunk
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.tar_members import Damaged
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import compression
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.compression import (
     LIBRARIES,
     Compressor,
@@ -200,3 +201,14 @@ def test_a_zstandard_that_does_not_tell_where_a_frame_ends_is_as_good_as_none() 
     old = SimpleNamespace(ZstdDecompressor=lambda: SimpleNamespace(decompressobj=lambda: frame))
     with pytest.raises(ImportError, match="too old"):
         zstd_by_zstandard(old)
+
+
+def test_memory_that_is_kept_takes_none_before() -> None:
+    program = (
+        "import re, sys; sys.path = sys.argv[1:]\n"
+        f"from {compression.__name__} import keep_freed_memory\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+        "before = peak(); keep_freed_memory(); print(peak() - before)\n"
+    )
+    grown = subprocess.run([sys.executable, "-c", program, *sys.path], capture_output=True, check=True).stdout
+    assert int(grown) < 2048  # KiB
