@@ -53,8 +53,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if problems:
             raise AnsibleActionFail(worded(f"Nothing was written, because {' '.join(problems)}"))
         directory = os.path.abspath(os.path.expanduser(asked["directory"] or asked["site"]))
+        wanted = contents(asked)
         try:
-            wanted = contents(asked)
             present = {name: files.read(os.path.join(directory, name)) for name in wanted}
             new = {name: text for name, text in wanted.items() if present[name] is None}
             if not self._task.check_mode:
@@ -84,28 +84,23 @@ def wrong(asked: Mapping[str, str]) -> list[str]:
 
 
 def contents(asked: Mapping[str, str]) -> dict[str, str]:
-    """Return the contents of all files of a site, by their paths in it.
-
-    Raises:
-        DockerVpsError: a file of the collection cannot be read.
-    """
+    """Return the contents of all files of a site, by their paths in it."""
     copied = {path.relative_to(EXAMPLE).as_posix(): path for path in EXAMPLE.rglob("*") if path.is_file()}
     copied["requirements.txt"] = COLLECTION / "requirements.txt"
-    same = {name: _text(path) for name, path in copied.items() if name not in FILLED}
+    same = {name: path.read_text(encoding="utf-8") for name, path in copied.items() if name not in FILLED}
     return dict(sorted({**same, **filled(asked)}.items()))
 
 
 def filled(asked: Mapping[str, str]) -> dict[str, str]:
-    """Return the contents of the files that differ from one site to the other.
-
-    Raises:
-        DockerVpsError: a template of the collection cannot be read.
-    """
+    """Return the contents of the files that differ from one site to the other."""
     user, _at, host = asked["host"].rpartition("@")
     values = {**asked, "host": host, "user": user or "root", "local": asked["host"] == "localhost"}
-    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    jinja = jinja2.Environment(  # noqa: S701  # of YAML
+        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
     jinja.filters["scalar"] = scalar
-    return {name: jinja.from_string(_text(TEMPLATES / template)).render(values) for name, template in FILLED.items()}
+    templates = {name: (TEMPLATES / template).read_text(encoding="utf-8") for name, template in FILLED.items()}
+    return {name: jinja.from_string(text).render(values) for name, text in templates.items()}
 
 
 def scalar(value: str) -> str:
@@ -122,21 +117,18 @@ def summary(directory: str, new: int, kept: list[str], check_mode: bool) -> list
     verb = "would be" if check_mode else "is" if new == 1 else "are"
     lines = [f"{counted(new, 'file')} {verb} new in {directory}." if new else f"No file is missing in {directory}."]
     if kept:
-        lines.append(
-            f"Left alone, being otherwise than new_site writes {'it' if len(kept) == 1 else 'them'}: {', '.join(kept)}. "
-            "To have one written anew, move it away and run the same play again."
-        )
+        left = "Left as it is, since it differs" if len(kept) == 1 else "Left as they are, since they differ"
+        again = "To have one written anew, move it away and run the same play again."
+        lines.append(f"{left} from what new_site writes: {', '.join(kept)}. {again}")
     return lines if check_mode else [*lines, "Next: README.md there says how to set up the host and deploy."]
 
 
-def _text(path: Path) -> str:
-    kept = files.read(str(path))
-    if kept is None:
-        raise DockerVpsError(f"The collection lacks {path}: install it again with --force.")
-    return kept.text
-
-
 def _write(directory: str, texts: Mapping[str, str]) -> None:
+    """Write files with the directories that they lie in.
+
+    Raises:
+        DockerVpsError: one of them cannot be written.
+    """
     for name, text in texts.items():
         path = os.path.join(directory, name)
         files.make_directory(os.path.dirname(path))
@@ -144,4 +136,5 @@ def _write(directory: str, texts: Mapping[str, str]) -> None:
 
 
 def _diff(path: str, text: str) -> dict[str, str]:
+    """Return what Ansible shows of a new file."""
     return {"before": "", "after": text, "before_header": path, "after_header": path}

@@ -12,9 +12,10 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Copies the files of C(examples/site) of this collection into a directory, a playbook for each verb among them, and writes an
-    inventory of one host and the variables of its application.
-  - A file that is there already is never written again. What is otherwise than it would be written is listed in RV(kept).
+  - Copies the files of C(examples/site) of this collection into a directory, a playbook for each verb among them, and
+    writes an inventory of one host and the variables of its application.
+  - A file that is there already is never written again. Those that differ from what would be written are listed in
+    RV(kept).
   - Runs on the controller and touches no host.
 options:
   site:
@@ -23,8 +24,8 @@ options:
     required: true
   host:
     description:
-      - The name or address of the host, by choice with the user of its SSH login, such as V(deploy@vps1.example.com); without
-        one it is V(root). Other users become root with sudo.
+      - The name or address of the host, by choice with the user to log in as, such as V(deploy@vps1.example.com);
+        without one it is V(root). Other users become root with sudo.
       - V(localhost) is the controller itself, without SSH.
     type: str
     required: true
@@ -71,7 +72,7 @@ written:
   elements: str
   sample: [deploy.yml, prod/hosts.yml]
 kept:
-  description: The files that are otherwise than they would be written, and were left as they are.
+  description: The files that differ from what would be written, and were left as they are.
   returned: success
   type: list
   elements: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write what examples/site has of the collection: a playbook for each verb, and the inventory that new_site writes.
 
-Run it after a change of a playbook's name or of ``playbooks/templates/new_site``: ``python tests/support/sites.py``. A unit
-test fails when it was forgotten.
+Run it after a change of a playbook's name or of ``playbooks/templates/new_site``: ``python tests/support/sites.py``. A
+unit test fails when it was forgotten.
 """
 
 from __future__ import annotations

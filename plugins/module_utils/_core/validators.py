@@ -59,7 +59,7 @@ def _subnet(value: Any) -> bool:
 
 def _ssh_host(value: Any) -> bool:
     """Return whether a value names a host for SSH, by choice with a user before it."""
-    user, at, host = str(value).rpartition("@")
+    user, at, host = value.rpartition("@") if isinstance(value, str) else ("", "", "")
     if at and not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.-]*", user, re.ASCII):
         return False
     try:
