@@ -22,7 +22,8 @@ COLLECTION = Path(__file__).parents[2]
 EXAMPLE = COLLECTION / "examples/site"
 """What is copied."""
 TEMPLATES = COLLECTION / "playbooks/templates/new_site"
-FILLED = {"prod/hosts.yml": "hosts.yml.j2", "prod/group_vars/docker_vps.yml": "docker_vps.yml.j2"}
+VARIABLES = "prod/group_vars/docker_vps.yml"
+FILLED = {"prod/hosts.yml": "hosts.yml.j2", VARIABLES: "docker_vps.yml.j2"}
 """The files of a site that are its own, and their templates."""
 SAMPLES = {
     "site": "shop",
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
                 "directory": {"type": "str", "default": ""},
             }
         )
-        problems = wrong(asked)
+        problems = [*wrong(asked), *self._unread()]
         if problems:
             raise AnsibleActionFail(worded(f"Nothing was written, because {' '.join(problems)}"))
         directory = os.path.abspath(os.path.expanduser(asked["directory"] or asked["site"]))
@@ -71,6 +72,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             "summary": summary(directory, len(new), kept, self._task.check_mode),
             **({"diff": shown} if shown and self._task.diff else {}),
         }
+
+    def _unread(self) -> list[str]:
+        """Return one sentence per variable of an inventory that was given with -e, and would go nowhere."""
+        manager = self._task.get_variable_manager()
+        given = sorted(name for name in (manager.extra_vars if manager else {}) if name.startswith("docker_vps_"))
+        return [f"new_site does not read {name}: write it into {VARIABLES} of the site afterwards." for name in given]
 
 
 def wrong(asked: Mapping[str, str]) -> list[str]:

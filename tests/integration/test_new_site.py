@@ -101,6 +101,9 @@ def test_what_is_wrong_is_one_sentence_each(site: Site) -> None:
     assert "Nothing was written, because url is missing: give it, as in -e url=https://shop.example.com." in failed.text
     assert "site must be a name of small letters, digits, dashes and underscores, but is 'Shop'." in failed.text
     assert not (site.place / "Shop").exists()
+    failed = site.new("-e", "docker_vps_git_version=v2").failed()
+    step = "write it into prod/group_vars/docker_vps.yml of the site afterwards."
+    assert f"Nothing was written, because new_site does not read docker_vps_git_version: {step}" in failed.text
 
 
 @pytest.mark.parametrize("verb", verbs())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Sequence
 
 import pytest
 import yaml
@@ -28,8 +28,9 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 HOSTS, VARIABLES = FILLED
 
 
-def acted(check: bool = False, diff: bool = False, **arguments: Any) -> dict[str, Any]:
+def acted(check: bool = False, diff: bool = False, extra: Sequence[str] = (), **arguments: Any) -> dict[str, Any]:
     task = Task()
+    task.get_variable_manager = lambda: SimpleNamespace(extra_vars=dict.fromkeys(extra))
     task.args, task.async_val, task.check_mode, task.diff = {**VALUES, **arguments}, 0, check, diff
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=None))
     return ActionModule(task, connection, None, None, None, None).run()  # type: ignore[no-any-return]
@@ -117,6 +118,14 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert "url must be an http:// or https:// address with a host name, but is 'www.example.com'." in message
     assert "s3cr3t" not in message
     assert not (tmp_path / "shop").exists()
+
+
+def test_a_variable_that_would_go_nowhere_is_refused(tmp_path: Path) -> None:
+    message = refusal(directory=str(tmp_path / "shop"), extra=["site", "docker_vps_git_version", "other"])
+    assert message == (
+        "Nothing was written, because new_site does not read docker_vps_git_version: "
+        f"write it into {VARIABLES} of the site afterwards."
+    )
 
 
 def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
