@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Mapping
 
 import pytest
 import variables
 from ansible_collections.ptnextjs.docker_vps.tests.support.sites import verbs
-from lab import App, MakeApp
+from lab import STANDIN, App, MakeApp, copied
 
 NAME = "it-strings"
 # These change this machine, or want what it does not have; Molecule has scenarios of them.
@@ -62,3 +63,9 @@ def test_a_playbook_takes_strings(app: App, verb: str) -> None:
     given = {**strings(app.variables), **WET[verb]}
     assert len(given) > 70
     app.playbook(verb, "-e", json.dumps(given)).succeeded()
+
+
+def test_a_build_that_fails_says_why(app: App, sources: Path) -> None:
+    copied(STANDIN, sources, **{"build.js": "throw new Error('radish')"})
+    given = json.dumps({**strings(app.variables), "docker_vps_build_log_lines": "40"})
+    assert "Error: radish" in app.deploy("-e", given, docker_vps_source_path=str(sources)).failed().text

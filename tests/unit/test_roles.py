@@ -196,6 +196,7 @@ READ = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of regular expressions
 @pytest.mark.parametrize("path", READ, ids=str)
 def test_a_number_is_read_as_a_number(path: Path) -> None:
     """With -e and in surveys of AWX it is a string."""
