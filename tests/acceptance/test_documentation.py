@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import ROOT, App, clean_environment, docker, image_of, play, run
+import yaml
+from lab import CA_BUNDLE, ROOT, App, clean_environment, commit, copied, docker, image_of, play, run
 from payload import ACTIONS_KEY
 
 
 def test_15_the_documentation_enables_a_fresh_deployment(tmp_path: Path) -> None:
-    """Follow examples/site/README.md literally, with the collection built and installed from its tarball."""
+    """Follow README.md: install the collection's tarball, have new_site write a site, and deploy that."""
     collections = tmp_path / "collections"
     run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path), cwd=ROOT)
     tarball = next(tmp_path.glob("ptnextjs-docker_vps-*.tar.gz"))
@@ -30,8 +31,16 @@ def test_15_the_documentation_enables_a_fresh_deployment(tmp_path: Path) -> None
         cwd=tmp_path,
         env=clean_environment(),
     )
-    site = ROOT / "examples/site"
-    environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "BASE_IMAGE": image_of("base_image.sh")}
+    sources = copied(ROOT / "examples/payload-app", tmp_path / "sources")
+    commit(sources)
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    given = ("site=site", "host=localhost", f"repository=file://{sources}", "url=http://localhost:8080")
+    values = [argument for value in given for argument in ("-e", value)]
+    play(Path("ptnextjs.docker_vps.new_site"), Path("localhost,"), *values, cwd=tmp_path, **environment).succeeded()
+    site = tmp_path / "site"
+    machine = {"docker_vps_base_image": image_of("base_image.sh"), "docker_vps_build_ca": CA_BUNDLE}
+    with (site / "prod/group_vars/docker_vps.yml").open("a") as file:
+        file.write(yaml.safe_dump(machine))
     app = App("site", tmp_path)
     app.remove()
     app.network = "proxy"

@@ -66,6 +66,13 @@ MUTANTS = [
         "action/test_status_page.py",
     ),
     in_plugin(
+        "new_site: a file that somebody edited is written anew",
+        "action/new_site.py",
+        "if present[name] is None}",
+        "if present[name] != text}",
+        "action/test_new_site.py",
+    ),
+    in_plugin(
         "container_health: unhealthy counts as healthy",
         "module_utils/_core/health.py",
         "if now.health == rules.wanted.value:",

@@ -636,7 +636,7 @@ def compare(value: Any, entry: Mapping[str, Any], where: str) -> None:
 
 
 # What runs on the controller alone; the tests of these actions say what they return.
-ACTIONS = ("image_build", "source_digest", "status_page", "validate_roles")
+ACTIONS = ("image_build", "new_site", "source_digest", "status_page", "validate_roles")
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module not in ACTIONS])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
@@ -14,9 +15,10 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
-from ansible_collections.ptnextjs.docker_vps.tests.support import proxies, variables
+from ansible_collections.ptnextjs.docker_vps.tests.support import proxies, sites, variables
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+from jinja2 import nodes
 from jinja2.nativetypes import NativeEnvironment
 
 MADE: Mapping[str, Any] = role_file("common", "vars/main.yml")
@@ -117,9 +119,10 @@ def files_of(play: Path) -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize("play", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda play: play.stem)
-def test_a_play_checks_what_it_reads(play: Path) -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in files_of(play))
+@pytest.mark.parametrize("verb", sites.verbs())
+def test_a_play_checks_what_it_reads(verb: str) -> None:
+    paths = files_of(ROOT / f"playbooks/{verb}.yml")
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
     roles = {role for names in re.findall(r"validate_roles: \[(.*)\]", text) for role in names.split(", ")}
     used = set(re.findall(r"name: ptnextjs\.docker_vps\.(\w+)\n", text)) & set(OWN)
     assert used, "no role at all"
@@ -139,6 +142,88 @@ def test_a_flag_is_read_as_true_or_false(path: Path) -> None:
     flags = [name for name, about in variables.variables().items() if about["type"] == "bool"]
     read = re.findall(rf"(?<![\w-])(?:{'|'.join(flags)})(?!\w|:|=)(?! \| bool).*", path.read_text(encoding="utf-8"))
     assert read == []
+
+
+CONDITIONS = {"when", "until", "failed_when", "changed_when", "that"}
+# Where a string would be an error, or count as true when it is 0. A filter and a test come with their arguments.
+NUMERIC = (nodes.Compare, nodes.Operand, nodes.UnaryExpr, nodes.Slice, nodes.Filter, nodes.Test, nodes.Call)
+NUMERIC += (
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+    nodes.And,
+    nodes.Or,
+    nodes.If,
+    nodes.CondExpr,
+)
+CONVERTED = {"int", "float", "string", "default", "quoted"}
+
+
+def templates_of(node: Any) -> Iterator[str]:
+    """Yield the templates in what a YAML file holds, with conditions as such."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            conditions = value if isinstance(value, list) else [value]
+            bare = [one for one in conditions if key in CONDITIONS and isinstance(one, str) and "{{" not in one]
+            yield from (f"{{{{ {one} }}}}" for one in bare)
+            yield from templates_of(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from templates_of(value)
+    elif isinstance(node, str) and "{{" in node:
+        yield node
+
+
+def unconverted(template: str) -> list[str]:
+    """Return the numbers that a template compares, counts with or hands to a filter as they are given."""
+    known = {name for name, about in variables.variables().items() if about["type"] in ("int", "float")}
+    found = []
+    for node in JINJA.parse(template).find_all(NUMERIC):
+        if getattr(node, "name", getattr(getattr(node, "node", None), "name", "")) not in CONVERTED:
+            found += [child.name for child in node.iter_child_nodes() if getattr(child, "name", "") in known]
+    return found
+
+
+JINJA = NativeEnvironment()
+JINJA.filters = JINJA.tests = defaultdict(lambda: str)  # type: ignore[assignment]  # whatever Ansible has
+READ = [
+    path
+    for path in sorted({*(ROOT / "roles").rglob("*"), *(ROOT / "playbooks").rglob("*")})
+    if path.suffix in (".yml", ".j2") and not {"meta", "defaults"} & {*path.parts}
+]
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of regular expressions
+@pytest.mark.parametrize("path", READ, ids=str)
+def test_a_number_is_read_as_a_number(path: Path) -> None:
+    """With -e and in surveys of AWX it is a string."""
+    text = path.read_text(encoding="utf-8")
+    templates = [text] if path.suffix == ".j2" else templates_of(yaml.safe_load(text))
+    assert [name for template in templates for name in unconverted(template)] == []
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ("{{ docker_vps_port }}", 0),
+        ("{{ 'at ' ~ docker_vps_port }}", 0),
+        ("{{ docker_vps_port | int + 1 }}", 0),
+        ("{{ x | default(docker_vps_port) }}", 0),
+        ("{{ docker_vps_port + 1 }}", 1),
+        ("{{ docker_vps_port > 1 }}", 1),
+        ("{{ x > docker_vps_port }}", 1),
+        ("{{ x | y(docker_vps_port) }}", 1),
+        ("{{ x[:docker_vps_port] }}", 1),
+        ("{{ a if docker_vps_port else b }}", 1),
+        ("{% if docker_vps_port %}x{% endif %}", 1),
+        ("{{ a and docker_vps_port }}", 1),
+    ],
+)
+def test_the_check_of_numbers_itself(template: str, found: int) -> None:
+    assert len(unconverted(template)) == found
 
 
 def test_every_key_of_the_environment_that_has_a_rule_is_judged_in_advance() -> None:

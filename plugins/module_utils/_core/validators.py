@@ -57,6 +57,18 @@ def _subnet(value: Any) -> bool:
         return False
 
 
+def _ssh_host(value: Any) -> bool:
+    """Return whether a value names a host for SSH, by choice with a user before it."""
+    user, at, host = value.rpartition("@") if isinstance(value, str) else ("", "", "")
+    if at and not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.-]*", user, re.ASCII):
+        return False
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return bool(re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", host, re.ASCII))
+
+
+_LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?"
 _DOMAIN = r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 _NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _ABSOLUTE = _matches(r"/[^\0:$]*")
@@ -114,6 +126,10 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "domains": (
         lambda value: isinstance(value, list) and all(map(_matches(_DOMAIN), value)) and len({*value}) == len(value),
         "a list of different names such as www.example.com or *.example.com, in small letters and without a port",
+    ),
+    "ssh_host": (
+        _ssh_host,
+        "a host name or an IP address, and may have a user before it, such as deploy@vps1.example.com",
     ),
     "store_url": (_matches(r"[a-z][a-z0-9+.-]*://\S+"), "the URL of a store such as s3://bucket/path"),
     "git_url": (

@@ -15,6 +15,7 @@ from ansible.playbook.task import Task
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.action.validate_roles import ActionModule
 from ansible_collections.ptnextjs.docker_vps.plugins.modules.validate_roles import RETURN
+from ansible_collections.ptnextjs.docker_vps.tests.support import variables
 from ansible_collections.ptnextjs.docker_vps.tests.support.certificates import certificate
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
@@ -344,3 +345,37 @@ def test_what_a_reverse_proxy_cannot_serve(tmp_path: Path) -> None:
     assert problems(domains=["shop.test"], reverse_proxy="nginx")[0].startswith("Nginx gets no certificates by itself.")
     assert "is not for that name, and it is to be for blog.test" in problems(domains=["blog.test"], **pair)[0]
     assert problems(domains=["blog.test"], **pair, reverse_proxy_state="absent") == []
+
+
+ABOUT = variables.variables()
+SCALARS = sorted(name for name, about in ABOUT.items() if about["type"] in ("bool", "int", "float"))
+
+
+def as_a_string(value: Any) -> str:
+    """Return a value as ``-e name=value`` and a survey of AWX give it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_a_number_or_flag_may_be_a_string(name: str) -> None:
+    """Surveys of AWX have no booleans, and -e has nothing but strings."""
+    given = as_a_string(ABOUT[name]["default"])
+    assert problems({name: given}, roles=[], variables=[name]) == []
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_an_answer_that_was_left_empty_is_refused_by_its_name(name: str) -> None:
+    found = problems({name: ""}, roles=[], variables=[name])
+    assert len(found) == 1
+    assert found[0].startswith(f"{name} must be ")
+
+
+@pytest.mark.parametrize("given", ["true", "True", "yes", "on", "1", "false", "False", "no", "off", "0"])
+def test_each_way_to_say_a_flag_is_taken(given: str) -> None:
+    assert problems({"docker_vps_read_only": given}, roles=["stack"]) == []
+
+
+@pytest.mark.parametrize("given", ["", "maybe", "2", "yes please"])
+def test_what_is_no_flag_is_refused(given: str) -> None:
+    (problem,) = problems({"docker_vps_read_only": given}, roles=["stack"])
+    assert problem == f"docker_vps_read_only must be true or false, but is {given!r}."

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.text.formatters import human_to_bytes
+from ansible_collections.ptnextjs.docker_vps.plugins.action import new_site
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import (
@@ -147,6 +148,33 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
             None,
         ],
     ),
+    "ssh_host": (
+        [
+            "vps1",
+            "VPS-1.example.com",
+            "me@vps1",
+            "first.last@203.0.113.9",
+            "2001:db8::1",
+            "me@::1",
+            "web_1",
+            "localhost",
+        ],
+        [
+            "",
+            "me@",
+            "@vps1",
+            "a b",
+            "vps1:22",
+            "-oProxyCommand=x",
+            "me@-x",
+            "-l@vps1",
+            "a@b@c",
+            "vps[1:3]",
+            "v\n",
+            "é",
+            None,
+        ],
+    ),
     "store_url": (
         ["s3://bucket/path", "file:///srv/replica", "sftp://user:x@host/p"],
         ["", "bucket/path", "s3://", None],
@@ -177,7 +205,8 @@ def test_a_wrong_value(kind: str, value: Any) -> None:
 
 def test_every_kind_of_a_variable_is_tried_here() -> None:
     elsewhere = {None, "strings", "hooks", "build_secrets"}
-    assert {about.get("kind") for about in variables.variables().values()} - elsewhere == set(CASES)
+    of_variables = {about.get("kind") for about in variables.variables().values()} - elsewhere
+    assert of_variables | {*new_site.KINDS} == set(CASES)
 
 
 def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
