@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write examples/site/awx/job_templates.yml: a job template for every playbook, with a survey made from the variables.
+"""Write examples/site/awx/generated.yml: job templates with surveys, and the type of credential for secrets.
 
-Types, choices, defaults and descriptions of questions are those in roles/common/meta/variables.yml; which variables a job
-asks for stands here, in ``ASKED``. Run it after a change of either, or when there is a new playbook:
-``python tests/support/awx.py``. A unit test fails when it was forgotten.
+There is a job template for every playbook. Types, choices, defaults and descriptions of its questions are those in
+roles/common/meta/variables.yml; which variables it asks for stands here, in ``ASKED``. Run it after a change of either,
+or when there is a new playbook: ``python tests/support/awx.py``. A unit test fails when it was forgotten.
 """
 
 from __future__ import annotations
@@ -73,9 +73,11 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
 Those that an inventory gives for good are not among them: an answer, also an empty one, wins over the inventory.
 """
 FURTHER = {
+    # What update must not ask for, since an empty answer is no version, and a workflow gives none.
     "update_to": ("update", "Update the application to a version", {"git_version": Asked(required=True), **LOCK}),
+    "undo": ("awx/undo", "Return to the release before, where the update of this workflow put one live", {}),
 }
-"""Further jobs, with their playbook, title and questions: what ``update`` must not ask for, since it runs unattended."""
+"""Further jobs, with their playbook, title and questions."""
 LIMITS: Mapping[str, tuple[int, int]] = {
     "count": (1, 10**6),
     "places": (0, 10**6),
@@ -89,8 +91,8 @@ LIMITS: Mapping[str, tuple[int, int]] = {
 def question(name: str, about: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     """Return a question of a survey.
 
-    AWX knows no booleans, and gives what people choose as a string. It fills in the default of a question that a schedule does not
-    answer, and leaves out a variable for which there is none.
+    AWX knows no booleans, and gives what people choose as a string. It fills in the default of a question that a
+    schedule does not answer, and leaves out a variable for which there is none.
     """
     default = about["default"] if asked.default is None else asked.default
     made: dict[str, Any] = {
@@ -106,7 +108,8 @@ def question(name: str, about: Mapping[str, Any], asked: Asked) -> dict[str, Any
     elif about["type"] in ("int", "float"):
         low, high = LIMITS[about["kind"]]
         low = low if asked.least is None else asked.least
-        made |= {"type": {"int": "integer"}.get(about["type"], about["type"]), "min": low, "max": high, "default": default}
+        kind = "integer" if about["type"] == "int" else "float"
+        made |= {"type": kind, "min": low, "max": high, "default": default}
     elif about["type"] in ("str", "path"):
         # Of what is asked for with a default, nothing at all is no answer.
         least = 1 if asked.required or default else 0
@@ -145,11 +148,47 @@ def templates() -> list[dict[str, Any]]:
     return made
 
 
+class _Unsafe(str):
+    """A template for AWX, which Ansible must leave alone."""
+
+
+variables.Dumper.add_representer(_Unsafe, lambda dumper, value: dumper.represent_scalar("!unsafe", str(value)))
+
+
+def secrets_type() -> dict[str, Any]:
+    """Return the type of credential for the secrets of an application, but for those of its off-site store."""
+    known = variables.variables()
+    secret = {
+        name[len(PREFIX) :]: name for name, about in known.items() if about.get("no_log") and about["type"] == "str"
+    }
+    secret.pop("backup_offsite_password")
+    fields = [
+        {
+            "id": field,
+            "type": "string",
+            "label": field.replace("_", " ").capitalize(),
+            "secret": True,
+            "multiline": re.search(r"\bPEM\b|private key", known[name]["description"]) is not None,
+            "help_text": _plain(known[name]["description"]),
+        }
+        for field, name in secret.items()
+    ]
+    extra = {name: _Unsafe(f"{{{{ {field} }}}}") for field, name in secret.items()}
+    return {
+        "name": "docker_vps secrets",
+        "description": "Secrets of an application, each as its variable",
+        "inputs": {"fields": fields},
+        "injectors": {"extra_vars": extra},
+    }
+
+
 def written() -> Mapping[Path, str]:
     """Return the contents of all files that are written, by file."""
-    head = "---\n# Written by tests/support/awx.py from the variables of an inventory. configure.yml puts it into AWX.\n"
-    text = head + variables.dumped({"awx_job_templates": templates()}, 120)
-    return {ROOT / "examples/site/awx/job_templates.yml": text}
+    head = (
+        "---\n# Written by tests/support/awx.py from the variables of an inventory. configure.yml puts it into AWX.\n"
+    )
+    text = head + variables.dumped({"awx_secrets_type": secrets_type(), "awx_job_templates": templates()}, 120)
+    return {ROOT / "examples/site/awx/generated.yml": text}
 
 
 if __name__ == "__main__":

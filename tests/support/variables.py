@@ -88,7 +88,7 @@ def argument_spec(role: str) -> str:
     return own + MARK + textwrap.indent(written, " " * 6)
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Writes items of lists as yamllint wants them."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
@@ -97,7 +97,7 @@ class _Dumper(yaml.SafeDumper):
 
 def dumped(content: Mapping[str, Any], width: int) -> str:
     """Return YAML as yamllint wants it."""
-    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
+    text: str = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=width)
     return text
 
 
