@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
 
     awx: Awx
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""
 
     def answer(self, status: int, body: Optional[Any] = None) -> None:
@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path.removeprefix("/api/v2/").strip("/").split("/")
         return path[0], int(path[1]) if len(path) > 1 else None, path[2] if len(path) > 2 else ""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         collection, number, part = self.parts()
         if number is None:
             self.listed([*self.awx.find(collection, dict(parse_qsl(urlsplit(self.path).query)))])
@@ -149,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(200, self.awx.objects[collection][number])
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         collection, number, part = self.parts()
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or b"{}")
         self.awx.writes.append(f"POST {self.path}")
@@ -170,7 +170,7 @@ class Handler(BaseHTTPRequestHandler):
         except Refused as error:
             self.answer(400, {"__all__": [str(error)]})
 
-    def do_PATCH(self) -> None:  # noqa: N802
+    def do_PATCH(self) -> None:
         collection, number, _part = self.parts()
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.awx.writes.append(f"PATCH {self.path}")

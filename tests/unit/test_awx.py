@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWX as code: surveys are as the variables are, every answer is right for its play, and schedules mean what they say."""
+"""AWX as code: surveys are as the variables are, every answer is right for its play, and schedules are right."""
 
 from __future__ import annotations
 
 import datetime
 import re
 from typing import Any, Iterator, Mapping
-from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
@@ -15,6 +14,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import tasks_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.action.test_validate_roles import WANTED, problems
 from dateutil.rrule import rrulestr
+from zoneinfo import ZoneInfo
 
 SITE = ROOT / "examples/site/awx"
 
@@ -33,6 +33,7 @@ def read(name: str) -> Any:
 GENERATED, DEFINITIONS, VARIABLES = read("generated.yml"), read("definitions.yml"), read("variables.yml")
 TEMPLATES = {template["job"]: template for template in GENERATED["awx_job_templates"]}
 SCHEDULES = {schedule["job"]: schedule["rrule"] for schedule in DEFINITIONS["awx_schedules"]}
+OWN = [path.name for path in (ROOT / "roles").iterdir() if path.name != "common"]
 QUESTIONS = [
     (job, question) for job, template in TEMPLATES.items() for question in template.get("survey", {"spec": []})["spec"]
 ]
@@ -64,7 +65,7 @@ def test_awx_accepts_a_question_and_its_default(job: str, question: Mapping[str,
         assert question["default"] in question["choices"]
     if question["type"] in ("text", "password"):
         assert len(question.get("default", "x")) >= question["min"]
-    assert ("password" == question["type"]) is bool(variables.variables()[question["variable"]].get("no_log"))
+    assert (question["type"] == "password") is bool(variables.variables()[question["variable"]].get("no_log"))
 
 
 @pytest.mark.parametrize("job", sorted(set(SCHEDULES) | {"backup", "update", "health", "undo"}))
@@ -72,13 +73,23 @@ def test_what_runs_by_itself_needs_no_answer(job: str) -> None:
     assert [question for of, question in QUESTIONS if of == job and question["required"]] == []
 
 
+MOMENTS = ("docker_vps_restore_point_in_time", "docker_vps_logs_since", "docker_vps_logs_until")
+
+
+def handed_on(answer: Any) -> Any:
+    """Return what a play gets of an answer: AWX marks strings with ``!unsafe``, and Ansible reads such a one as YAML."""
+    return yaml.safe_load(answer) if isinstance(answer, str) else answer
+
+
 def answers(question: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the answers that AWX lets through, as it hands them on; numbers also as strings, as people give with -e."""
+    """Yield the answers that AWX lets through; numbers also as strings, as people give with -e."""
     yield from [question["default"]] if "default" in question else []
     if question["type"] == "multiplechoice":
         yield from question["choices"]
     elif question["type"] in ("integer", "float"):
         yield from (question["min"], question["max"], str(question["min"]))
+    elif question["variable"] in MOMENTS:
+        yield from ("", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00+01:00")
     elif question["min"] == 0:
         yield ""
 
@@ -106,8 +117,22 @@ def test_every_answer_is_right_for_its_play(job: str, question: Mapping[str, Any
     assert asked["roles"]
     wanted = {name: value for values in WANTED.values() for name, value in values.items()}
     for answer in answers(question):
-        found = problems({**wanted, question["variable"]: answer}, **asked)
-        assert found == [], answer
+        for given in (answer, handed_on(answer)):
+            found = problems({**wanted, question["variable"]: given}, **asked)
+            assert found == [], given
+
+
+def test_an_empty_field_of_a_credential_is_right_for_every_role() -> None:
+    wanted = {name: value for values in WANTED.values() for name, value in values.items()}
+    for kind in (GENERATED["awx_secrets_type"], DEFINITIONS["awx_offsite_type"]):
+        for name, given in kind["injectors"]["extra_vars"].items():
+            for empty in ({key: "" for key in given},) if isinstance(given, dict) else ("", None):
+                assert problems({**wanted, name: empty}, roles=sorted(OWN)) == []
+
+
+def test_a_number_for_a_version_is_refused_with_its_name() -> None:
+    (problem,) = problems({**WANTED["image"], "docker_vps_git_version": handed_on("1.10")}, roles=["image"])
+    assert problem.startswith("docker_vps_git_version is a number, not a string")
 
 
 NAMES = {"maintenance", "fleet", *(f"vps_{job}" for job in TEMPLATES)}
