@@ -112,7 +112,8 @@ def test_credentials_have_types_and_no_content(server: Server) -> None:
     types = {one["name"]: one for one in server.awx.objects["credential_types"].values()}
     extra = types["docker_vps secrets"]["injectors"]["extra_vars"]
     assert extra["docker_vps_git_token"] == "{{ git_token }}"  # a template for AWX, which Ansible has left alone
-    assert types["docker_vps off-site store"]["injectors"]["extra_vars"]["docker_vps_backup_offsite_environment"]
+    given = types["docker_vps off-site S3 key"]["injectors"]["extra_vars"]["docker_vps_backup_offsite_environment"]
+    assert given["AWS_ACCESS_KEY_ID"] == "{{ id }}"
 
 
 def test_what_is_attached(server: Server) -> None:

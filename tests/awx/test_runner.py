@@ -137,11 +137,11 @@ def test_health_says_how_many_findings_there_are_and_fails_with_the_reason(site:
     played.succeeded()
     assert kept["vps_health"]["vps"]["critical"] == 0
     docker("stop", site.app.container)
-    played, kept = site.ran("health", home=None)
+    played, kept = site.ran("health", home=None, watch_fail="warning")
     docker("start", site.app.container)
     until(lambda: site.health() == "healthy", 30, "health")
     assert played.failed().recap["failed"] == 1
-    assert kept["vps_health"]["vps"]["critical"] >= 1
+    assert kept["vps_health"]["vps"]["findings"] >= 1
     assert site.app.container in played.text.rsplit("FAILED!", 1)[-1]
 
 
@@ -205,7 +205,7 @@ def test_a_removal_that_nobody_confirmed_removes_nothing(site: Site) -> None:
 
 @pytest.mark.parametrize("home", [None, "/", "/tmp"])
 def test_a_user_without_a_name_can_look(site: Site, home: str | None) -> None:
-    """See what a job does whose user has no line in passwd, as where an image has no entrypoint; ssh would not start."""
+    """See what a job does whose user has no line in passwd, as without an entrypoint; ssh would not start."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     job = site.awx.job("status.yml", {"here": local}, home=home, passwd=False)
     played = job.ended().succeeded()

@@ -73,11 +73,12 @@ def test_what_runs_by_itself_needs_no_answer(job: str) -> None:
     assert [question for of, question in QUESTIONS if of == job and question["required"]] == []
 
 
+KINDS = [GENERATED["awx_secrets_type"], *DEFINITIONS["awx_offsite_types"]]
 MOMENTS = ("docker_vps_restore_point_in_time", "docker_vps_logs_since", "docker_vps_logs_until")
 
 
 def handed_on(answer: Any) -> Any:
-    """Return what a play gets of an answer: AWX marks strings with ``!unsafe``, and Ansible reads such a one as YAML."""
+    """Return what a play gets of an answer: AWX marks strings with ``!unsafe``, which Ansible reads as YAML."""
     return yaml.safe_load(answer) if isinstance(answer, str) else answer
 
 
@@ -124,10 +125,12 @@ def test_every_answer_is_right_for_its_play(job: str, question: Mapping[str, Any
 
 def test_an_empty_field_of_a_credential_is_right_for_every_role() -> None:
     wanted = {name: value for values in WANTED.values() for name, value in values.items()}
-    for kind in (GENERATED["awx_secrets_type"], DEFINITIONS["awx_offsite_type"]):
-        for name, given in kind["injectors"]["extra_vars"].items():
-            for empty in ({key: "" for key in given},) if isinstance(given, dict) else ("", None):
-                assert problems({**wanted, name: empty}, roles=sorted(OWN)) == []
+    kind = GENERATED["awx_secrets_type"]
+    for name in kind["injectors"]["extra_vars"]:
+        for empty in ("", handed_on("")):
+            assert problems({**wanted, name: empty}, roles=sorted(OWN)) == []
+    for kind in DEFINITIONS["awx_offsite_types"]:
+        assert {*kind["inputs"]["required"]} == {field["id"] for field in kind["inputs"]["fields"]}
 
 
 def test_a_number_for_a_version_is_refused_with_its_name() -> None:
@@ -215,17 +218,14 @@ def test_what_is_named_is_there() -> None:
 
 
 def test_no_secret_is_in_the_files() -> None:
-    for field in [
-        *GENERATED["awx_secrets_type"]["inputs"]["fields"],
-        *DEFINITIONS["awx_offsite_type"]["inputs"]["fields"],
-    ]:
-        assert "default" not in field
+    for kind in KINDS:
+        assert all("default" not in field for field in kind["inputs"]["fields"])
     assert all({*credential} == {"name", "type"} for credential in VARIABLES["awx_credentials"])
     assert VARIABLES["awx_notifications"] == []
 
 
 def test_credentials_give_variables_that_there_are() -> None:
-    for kind in (GENERATED["awx_secrets_type"], DEFINITIONS["awx_offsite_type"]):
+    for kind in KINDS:
         fields = {field["id"]: field for field in kind["inputs"]["fields"]}
         for name, given in kind["injectors"]["extra_vars"].items():
             about = variables.variables()[name]
