@@ -18,7 +18,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills sops pages doctor bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills awx sops pages doctor bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -101,6 +101,12 @@ pages: $(ready) ## Look at the status page in a real browser, as wide as a desk 
 doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, mend it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
 	tests/support/base_image.sh
 	python tests/support/doctor.py $(if $(ONLY),"$(ONLY)")
+
+awx: engine $(ready) ## Run the playbooks by ansible-runner as AWX does, and put the site's definitions into a stand-in for AWX (minutes)
+	tests/support/packages.sh openssh-client openssh-server
+	tests/awx/setup.sh
+	tests/support/base_image.sh
+	pytest tests/awx $(times)
 
 monitoring: $(ready) ## Have Debian's promtool check metrics and rules, and its node_exporter serve them (seconds)
 	tests/support/packages.sh prometheus prometheus-node-exporter

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 from pathlib import Path
@@ -175,6 +176,10 @@ def _secrets(values: Mapping[str, Any]) -> list[str]:
 
 def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple[list[str], Any]:
     """Return what is wrong with the type of a value, and the value converted to its type."""
+    if kind == "moment" and isinstance(value, datetime.datetime):
+        value = value.isoformat()  # what YAML reads of it; roles do the same
+    elif value is None and option["type"] in ("str", "path") and "choices" not in option:
+        value = ""  # what AWX makes of an answer that is empty
     # First, since the validator ends with an exception at a date.
     wrong = _MAPPINGS[kind](name, value) if kind in _MAPPINGS and isinstance(value, Mapping) else []
     wrong += validators.mistyped({name: value}, {name: option}, [name] if kind in validators.NUMBERS else [])

@@ -73,7 +73,7 @@ def defaults() -> str:
     """Return defaults/main.yml of the role common."""
     lines = ["---", "# Written by tests/support/variables.py from meta/variables.yml."]
     given = {name: about["default"] for name, about in variables().items()}
-    return "\n".join(lines) + "\n" + _dumped(given, 10**6)
+    return "\n".join(lines) + "\n" + dumped(given, 10**6)
 
 
 def argument_spec(role: str) -> str:
@@ -84,19 +84,20 @@ def argument_spec(role: str) -> str:
         name: {key: known[name][key] for key in ARGUMENT_KEYS if key in known[name]}
         for name in read_by(contents_of(role))
     }
-    written = _dumped(read, WIDTH)
+    written = dumped(read, WIDTH)
     return own + MARK + textwrap.indent(written, " " * 6)
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Writes items of lists as yamllint wants them."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
 
-def _dumped(content: Mapping[str, Any], width: int) -> str:
-    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width)
+def dumped(content: Mapping[str, Any], width: int) -> str:
+    """Return YAML as yamllint wants it."""
+    text: str = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=width)
     return text
 
 

@@ -230,7 +230,7 @@ def test_every_key_of_the_environment_that_has_a_rule_is_judged_in_advance() -> 
     keys = {about["env"]: name for name, about in variables.variables().items() if "env" in about}
     written = MADE["__docker_vps_env_values"]
     assert set(keys) == {key.name for key in environment.KEYS if key.required or key.wrong}
-    assert {name: written[key].replace(" | string", "") for key, name in keys.items()} == {
+    assert {name: re.sub(r" \| (string|default\('', true\))", "", written[key]) for key, name in keys.items()} == {
         name: f"{{{{ {name} }}}}" for name in keys.values()
     }
 

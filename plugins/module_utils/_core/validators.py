@@ -175,6 +175,7 @@ _KINDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _matches(r"|(?!\.)[A-Za-z0-9_@.-]+(/(?!\.)[A-Za-z0-9_@.-]+)*"),
         "empty or a path below the sources such as apps/web",
     ),
+    "moment": (lambda value: isinstance(value, str), "a time such as 2026-01-31T12:00:00Z"),
     "subnet": (_subnet, "a subnet such as 192.0.2.0/24, or empty"),
     "version": (_matches(r"\d+(\.\d+)*"), "a version such as 25.0"),
 }

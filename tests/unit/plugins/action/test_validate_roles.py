@@ -248,6 +248,13 @@ def test_a_variable_that_cannot_be_read_is_named() -> None:
         validated({"stack_image": "{{ nowhere }}"}, roles=["stack"])
 
 
+def test_a_time_that_yaml_has_read_is_a_time() -> None:
+    moment = yaml.safe_load("2026-01-31T12:00:00Z")
+    assert problems({"docker_vps_logs_since": moment, "docker_vps_logs_until": moment}, roles=["logs"]) == []
+    (problem,) = problems({"docker_vps_logs_since": yaml.safe_load("2026-01-31")}, roles=["logs"])
+    assert problem.startswith("docker_vps_logs_since is a date, not a string")
+
+
 def test_a_misspelt_flag_is_not_taken_for_false() -> None:
     variables = {"docker_vps_release_backup": "{{ 'ture' }}", "docker_vps_backup_prune": "No"}
     assert problems(variables, roles=[]) == ["docker_vps_release_backup must be true or false, but is 'ture'."]

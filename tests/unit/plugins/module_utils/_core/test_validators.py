@@ -125,6 +125,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
             None,
         ],
     ),
+    "moment": (["", "2026-01-31T12:00:00Z", "1h30m"], [1, None]),
     "stage": (["", "runner", "Build-1", "a_b.c", "0"], ["-a", "a b", "a:b", "--x", None, 1]),
     "path": (["/", "/opt/ptnextjs", "/opt/a b/ä"], ["", "opt", "./opt", "/opt:ro", "/opt/$HOME", "/opt\0", None, 1]),
     "http_url": (
