@@ -26,6 +26,7 @@ class ByHand:
 
     def __init__(self, app: App, place: Path, kind: str) -> None:
         self.app, self.kind, self.file, self.directories = app, kind, place / "compose.yml", place / "data"
+        self.container = app.container if kind == "volumes" else f"{OLD}-web"
         sources = copied(STANDIN, place / "sources")
         if kind == "directories":
             mounts = {name: str(self.directories / name) for name in VOLUMES}
@@ -35,7 +36,7 @@ class ByHand:
             mounts = {"db": "database", "media": "media"}
         service: dict[str, Any] = {
             "image": app.variables["docker_vps_base_image"],
-            "container_name": app.container,
+            "container_name": self.container,
             "working_dir": "/app",
             "command": ["node", "/app/server.js"],
             "environment": {"DATABASE_URI": "file:///data/payload.db", "PAYLOAD_SECRET": SECRET},
@@ -57,7 +58,7 @@ class ByHand:
         return [row["name"] for row in until(self.answers, 20, "an answer")]
 
     def answers(self) -> Any:
-        network = inspect(self.app.container)["NetworkSettings"]["Networks"][f"{OLD}_default"]
+        network = inspect(self.container)["NetworkSettings"]["Networks"][f"{OLD}_default"]
         try:
             return request(f"http://{network['IPAddress']}:3000/api/vendors").json["docs"] or [{"name": "nobody"}]
         except OSError:
@@ -66,7 +67,7 @@ class ByHand:
     def fill(self) -> None:
         """Give it two vendors and a picture."""
         assert self.vendors() == ["nobody"]
-        address = inspect(self.app.container)["NetworkSettings"]["Networks"][f"{OLD}_default"]["IPAddress"]
+        address = inspect(self.container)["NetworkSettings"]["Networks"][f"{OLD}_default"]["IPAddress"]
         for name in ("First Ltd", "Second Ltd"):
             request(f"http://{address}:3000/api/vendors", json.dumps({"name": name}).encode())
         request(f"http://{address}:3000/media/square.png", b"a picture")
@@ -97,15 +98,24 @@ def by_hand(request: pytest.FixtureRequest, make_app: MakeApp, tmp_path: Path) -
         docker("volume", "rm", "--force", *VOLUMES.values())
 
 
+def rows(app: App) -> list[str]:
+    return [row["name"] for row in app.get("/api/vendors").json["docs"]]
+
+
 def test_the_data_of_plain_compose_is_used_in_place(by_hand: ByHand) -> None:
     app, vendors = by_hand.app, ["First Ltd", "Second Ltd"]
 
-    # While the old one runs: a dry run refuses, and a backup works.
-    refused = app.deploy("--check").failed().text
-    assert f"container {app.container}: expected absent, or of the Compose project {NAME}" in refused
-    assert f"it belongs to the Compose project {OLD}" in refused
+    # While the old one runs: a backup works, a deploy is refused, and the image is built unless the names are the same.
     app.playbook("backup").succeeded()
     assert "1 database sound" in app.playbook("backup_list").succeeded().text
+    (before,) = [path.name.removeprefix("manifest-")[:15] for path in app.backups.glob("manifest-*.json")]
+    refused = app.deploy("--check").failed().text
+    if by_hand.container == app.container:
+        assert f"container {app.container}: expected absent, or of the Compose project {NAME}" in refused
+        assert f"it belongs to the Compose project {OLD}" in refused
+    else:
+        assert f"{by_hand.container} also runs on" in refused
+        app.deploy("--tags", "image").succeeded()
 
     # A first release that fails leaves the way back, and the data as it was.
     by_hand.compose("down")  # and not with --volumes
@@ -115,21 +125,35 @@ def test_the_data_of_plain_compose_is_used_in_place(by_hand: ByHand) -> None:
     assert by_hand.vendors() == vendors
     by_hand.compose("down")
 
-    before = database()
+    inode = database()
     app.deploy().succeeded()
-    assert [row["name"] for row in app.get("/api/vendors").json["docs"]] == vendors
+    assert rows(app) == vendors
     assert app.get("/media/square.png").body == b"a picture"
     assert app.env_keys()["PAYLOAD_SECRET"] == SECRET
     mounted = {mount["Name"] for mount in inspect(app.container)["Mounts"] if mount["Type"] == "volume"}
     assert mounted == set(VOLUMES.values())
-    assert database() == before
+    assert database() == inode
     assert app.deploy().succeeded().recap["changed"] == 0
 
     app.playbook("backup").succeeded()
     assert "2 rows in 1 table" in app.playbook("restore_drill").succeeded().text
     app.post("/api/vendors", {"name": "After the set"})
     app.playbook("restore", docker_vps_restore_stop_app=True).succeeded()
-    assert [row["name"] for row in app.get("/api/vendors").json["docs"]] == vendors
+    assert rows(app) == vendors
 
+    # The way back after a migration: the data of before, for the old version.
+    app.post("/api/vendors", {"name": "Not known to the old version"})
+    app.playbook("remove", docker_vps_remove_confirm=NAME).succeeded()
+    app.playbook("restore", docker_vps_restore_set=before, docker_vps_restore_volumes=VOLUMES).succeeded()
+    assert by_hand.vendors() == vendors
+    by_hand.compose("down")
+
+    # Volumes that somebody else has made stay; gone, they come back under the names that they had.
+    app.deploy().succeeded()
     app.playbook("remove", docker_vps_remove_confirm=NAME, docker_vps_remove_data=True).succeeded()
     assert set(VOLUMES.values()) <= set(docker("volume", "ls", "--quiet").split())
+    if by_hand.kind == "volumes":
+        docker("volume", "rm", *VOLUMES.values())
+        app.playbook("restore").succeeded()
+        app.deploy().succeeded()
+        assert rows(app) == vendors
