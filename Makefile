@@ -18,7 +18,7 @@ ready := $(VENV)/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills awx sops pages doctor bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills awx sops pages doctor bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -53,6 +53,15 @@ sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for 
 
 docs: $(ready) ## Check the documentation of plugins and roles as the documentation site builds it
 	antsibull-docs lint-collection-docs --plugin-docs .
+
+docsite: $(ready) ## Build the documentation site in .cache/docsite/html, without any warning and with its links checked (a minute)
+	rm -rf .cache/docsite
+	mkdir -p .cache/docsite/source/reference
+	chmod go-w .cache/docsite/source/reference
+	git ls-files -z --cached --others --exclude-standard ':!.ansible' | xargs -0 cp --parents --target-directory .cache/docsite/source
+	cp docs/docsite/index.md .cache/docsite/source
+	antsibull-docs collection --use-current --fail-on-error --squash-hierarchy --dest-dir .cache/docsite/source/reference ptnextjs.docker_vps
+	sphinx-build -q -j auto -W --keep-going -c docs/docsite .cache/docsite/source .cache/docsite/html
 
 integration: engine $(ready) ## Test roles and modules on the engine, with the stand-in application, WAITING_JOBS files at once
 	tests/support/base_image.sh
