@@ -45,7 +45,7 @@ def test_what_is_written_is_up_to_date() -> None:
 
 
 def test_every_playbook_has_a_job_template() -> None:
-    playbooks = {path.name for path in (ROOT / "playbooks").glob("*.yml")}
+    playbooks = {path.name for path in (ROOT / "playbooks").glob("*.yml") if path.stem not in awx.AT_A_TERMINAL}
     assert playbooks == {template["playbook"] for template in TEMPLATES.values()} - {"awx/undo.yml"}
     assert (SITE / "undo.yml").is_file()
 
