@@ -10,12 +10,12 @@ from typing import Any
 from lab import MakeApp, Played
 
 JOB = ("-e", '{"awx_job_id": 4711, "awx_user_name": "jane"}')
-SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+SHOWN = {"ANSIBLE_SHOW_CUSTOM_STATS": "true", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 
 
 def kept(played: Played) -> Any:
     """Return what a play kept with set_stats."""
-    found = re.search(r"CUSTOM STATS: \*+\s+RUN: (\{.*\})", played.output)
+    found = re.search(r"CUSTOM STATS: \*+\s+RUN: (\{.*\})", played.output, re.DOTALL)
     return json.loads(found[1]) if found else {}
 
 

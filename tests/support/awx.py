@@ -9,13 +9,17 @@ or when there is a new playbook: ``python tests/support/awx.py``. A unit test fa
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Optional
 
-import variables
 import yaml
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / ".ansible/collections"))  # when this is run as a program
+
+from ansible_collections.ptnextjs.docker_vps.tests.support import variables
+
 PREFIX = "docker_vps_"
 LONGEST = 1024
 """Characters that AWX keeps of an answer in one line."""
@@ -28,7 +32,7 @@ class Asked(NamedTuple):
     """Another default than that of an inventory, which is for people at a terminal."""
     required: bool = False
     """Whether nobody can go on without an answer; a schedule and a node of a workflow would have to give it."""
-    least: int | None = None
+    least: Optional[int] = None
     """The smallest number."""
 
 
