@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write examples/site/awx/generated.yml: job templates with surveys, and the type of credential for secrets.
 
-There is a job template for every playbook that needs no terminal. Types, choices, defaults and descriptions of its questions are those in
+There is a job template for every verb. Types, choices, defaults and descriptions of its questions are those in
 roles/common/meta/variables.yml; which variables it asks for stands here, in ``ASKED``. Run it after a change of either,
 or when there is a new playbook: ``python tests/support/awx.py``. A unit test fails when it was forgotten.
 """
@@ -76,8 +76,6 @@ ASKED: Mapping[str, Mapping[str, Asked]] = {
 
 Those that an inventory gives for good are not among them: an answer, also an empty one, wins over the inventory.
 """
-AT_A_TERMINAL = {"new_site"}
-"""Playbooks that no job runs."""
 FURTHER = {
     # What update must not ask for, since an empty answer is no version, and a workflow gives none.
     "update_to": ("update", "Update the application to a version", {"git_version": Asked(required=True), **LOCK}),
@@ -147,7 +145,7 @@ def template(job: str, playbook: str, title: str, questions: Mapping[str, Asked]
 def templates() -> list[dict[str, Any]]:
     """Return all job templates, in the order of their names."""
     made = []
-    for playbook in sorted({path.stem for path in (ROOT / "playbooks").glob("*.yml")} - AT_A_TERMINAL):
+    for playbook in sites.verbs():
         (title,) = [play["name"] for play in yaml.safe_load((ROOT / f"playbooks/{playbook}.yml").read_text("utf-8"))]
         made.append(template(playbook, playbook, title, ASKED[playbook]))
     made += [template(job, *further) for job, further in FURTHER.items()]

@@ -9,7 +9,7 @@ from typing import Any, Iterator, Mapping
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.tests.support import awx, variables
+from ansible_collections.ptnextjs.docker_vps.tests.support import awx, sites, variables
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import tasks_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.action.test_validate_roles import WANTED, problems
@@ -45,7 +45,7 @@ def test_what_is_written_is_up_to_date() -> None:
 
 
 def test_every_playbook_has_a_job_template() -> None:
-    playbooks = {path.name for path in (ROOT / "playbooks").glob("*.yml") if path.stem not in awx.AT_A_TERMINAL}
+    playbooks = {f"{verb}.yml" for verb in sites.verbs()}
     assert playbooks == {template["playbook"] for template in TEMPLATES.values()} - {"awx/undo.yml"}
     assert (SITE / "undo.yml").is_file()
 
