@@ -33,6 +33,7 @@ LONGEST = (
     "test_update_faults",
     "test_failures",
     "test_own_image",
+    "test_migration",
     "test_deploy",
     "test_registry",
     "test_schedule",
