@@ -34,6 +34,7 @@ LONGEST = (
     "test_new_site",
     "test_failures",
     "test_own_image",
+    "test_migration",
     "test_deploy",
     "test_strings",
     "test_registry",

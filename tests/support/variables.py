@@ -141,7 +141,8 @@ def _default(about: Mapping[str, Any]) -> str:
 
 def _markdown(text: str) -> str:
     """Return a description with Ansible's markup as that of Markdown."""
-    return re.sub(r"\b[CEV]\(([^)]*)\)", r"`\1`", re.sub(r"\bL\(([^,]*),([^)]*)\)", r"[\1](\2)", text))
+    text = re.sub(r"\bL\(([^,]*),([^)]*)\)", r"[\1](\2)", text)
+    return re.sub(r"\b[CEV]\(((?:[^)\\]|\\.)*)\)", lambda marked: f"`{marked[1]}`".replace("\\", ""), text)
 
 
 def written() -> Mapping[Path, str]:
