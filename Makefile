@@ -15,10 +15,11 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.ansible/collections
 controller := $(VENV)/.controller
 collections := .ansible/collections/ansible_collections/community/docker/MANIFEST.json
 ready := $(VENV)/.ready
+importer := .cache/galaxy-importer/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills awx sops pages doctor bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units galaxy sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills awx sops pages doctor bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -26,11 +27,16 @@ help: ## List the targets
 demo: engine $(controller) $(collections) ## Deploy the example application on this machine's engine and show that it is healthy
 	examples/demo.sh
 
-demo-clean: ## Remove everything that the demo deployed, data included
+demo-$(importer): | $(controller)
+	$(VENV)/bin/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check "galaxy-importer>=0.4.44,<1"
+	touch $@
+
+clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
 test: engine $(ready) ## Run every check and test, first those without an engine, and say how long they took, how busy the cores were, and which tests took longest
-	tests/support/stages.sh "sanity lint docs unit" "integration acceptance molecule"
+	tests/support/stages.sh "sanity lint docs galaxy unit" "integration acceptance molecule"
 
 lint: $(ready) ## Check style and types
 	ruff check .
@@ -50,6 +56,9 @@ sanity-newest: $(ready) ## Run ansible-test sanity with the newest ansible-core,
 
 sanity: $(ready) ## Run ansible-test sanity; TEST=pylint for one, CORE=2.20 for one ansible-core
 	PYTHON="$(PYTHON)" CORE="$(CORE)" tests/support/ansible_test.sh sanity $(if $(TEST),--test $(TEST))
+
+galaxy: $(ready) $(importer) ## Build the tarball twice, import it as Galaxy does, install it, and look at what is in it (a minute)
+	pytest tests/galaxy $(times)
 
 docs: $(ready) ## Check the documentation of plugins and roles as the documentation site builds it
 	antsibull-docs lint-collection-docs --plugin-docs .
@@ -124,8 +133,8 @@ monitoring: $(ready) ## Have Debian's promtool check metrics and rules, and its 
 bench: engine $(ready) ## Measure, side by side (20 minutes)
 	python benchmarks/run.py
 
-build: $(controller) ## Build the collection's tarball
-	ansible-galaxy collection build --force
+build: $(controller) ## Build the collection's tarball of what git tracks, and print its SHA-256
+	$(VENV)/bin/python tests/support/tarball.py
 
 engine: ## Make sure that a Docker engine answers
 	tests/support/engine.sh start

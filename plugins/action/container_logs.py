@@ -9,15 +9,10 @@ from typing import Any, Mapping, Optional
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.action_options import CONTAINER_LOGS as OWN
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import display
 
 MODULE = "ptnextjs.docker_vps.container_logs"
-OWN: Mapping[str, Mapping[str, Any]] = {
-    "show": {"type": "bool", "default": False},
-    "timestamps": {"type": "bool", "default": True},
-    "follow": {"type": "bool", "default": False},
-    "follow_for": {"type": "float", "default": 60},
-}
 GONE = "gone"
 SUCCESSOR_WITHIN = 30.0  # seconds within which a release has put another container in the place of one
 LOOK = 5.0  # seconds that the module waits for a line; shorter ones start it more often, and lines come at once anyway

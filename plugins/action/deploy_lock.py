@@ -16,18 +16,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.action import host_info
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.action_options import DEPLOY_LOCK as OWN
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.operator import operator
 
 MODULE = "ptnextjs.docker_vps.deploy_lock"
 RECOVERY = "ptnextjs.docker_vps.release_recover"
 NO_TERMINAL = "must have a tty"
 """What sudo says then."""
-OWN: Mapping[str, Mapping[str, Any]] = {
-    "purpose": {"type": "str", "default": ""},
-    "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
-    "app": {"type": "str", "default": ""},
-    "env_file": {"type": "str", "default": ""},
-}
 # Under the flock of the module, since somebody may be about to take the lock by force.
 RELEASE = """\
 test -e {path} || exit 0

@@ -9,9 +9,9 @@ from typing import Any, Mapping, Optional
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Finding, clock, refusal
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.action_options import HOST_INFO as OWN
 
 MODULE = "ptnextjs.docker_vps.host_info"
-OWN: Mapping[str, Mapping[str, Any]] = {"clock_tolerance": {"type": "float", "default": 30}}  # seconds
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typed

@@ -13,9 +13,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_layout import Chunk, layout_of
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import PROGRESS, Work
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import Work
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import again
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import sentence
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.action_options import IMAGE_EXPORT as OWN
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import Shown
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import PARTIAL
@@ -23,7 +24,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.image_c
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import locked
 
 MODULE = "ptnextjs.docker_vps.image_export"
-OWN: Mapping[str, Mapping[str, Any]] = {"progress": PROGRESS}
 WAIT = 3600.0  # seconds for another host of the play, which fetches the same
 # The directory belongs to the user who logs in, who is to read it; the file is of the user who has built the image.
 GIVE = "umask 077 && cp {path} {given} && chown --reference={directory} {given}"

@@ -21,19 +21,16 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.image_la
     Layout,
     layout_of,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import PROGRESS, Work
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.progress import Work
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.remedies import again
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import sentence
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.action_options import IMAGE_IMPORT as OWN
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.terminal import Shown
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.wording import worded
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import PARTIAL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.image_chunks import Chunks
 
 MODULE = "ptnextjs.docker_vps.image_import"
-OWN: Mapping[str, Mapping[str, Any]] = {
-    "source": {"type": "path", "required": True},
-    "progress": PROGRESS,
-}
 ROUNDS = 3  # times that parts are sent, of which some may have been damaged, or removed by somebody
 DAMAGED = 65
 # A file has the name of a chunk only when it is that. Ansible adds "&& sleep 0", which ends what -e does in the loop.
@@ -61,7 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         variables = task_vars or {}
         own = self._own()
         shown = Shown(self._display, own["progress"], variables["inventory_hostname"])
-        asked = {name: value for name, value in self._task.args.items() if name not in OWN}
+        # The module wants the source as well, as its documentation says.
+        asked = {name: value for name, value in self._task.args.items() if name == "source" or name not in OWN}
         try:
             return self._brought(asked, str(own["source"]), shown, variables)
         except DockerVpsError as error:

@@ -170,6 +170,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core import logs
 from ..module_utils._core.errors import InvalidInput
 from ..module_utils._engine.sdk import SystemClock
+from ..module_utils._module.action_options import CONTAINER_LOGS
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
 from ..module_utils._release.container_logs import Params, run
@@ -210,6 +211,7 @@ def main() -> None:
             "pattern": {"type": "str", "default": ""},
             "env_file": {"type": "path"},
             "wait": {"type": "float", "default": 0},
+            **CONTAINER_LOGS,
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -148,6 +148,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.deploy_lock import LockRules, owner_of
+from ..module_utils._module.action_options import DEPLOY_LOCK
 from ..module_utils._module.host_look import look_of
 from ..module_utils._module.module_exit import finish, hide_values
 from ..module_utils._release.deploy_lock import Params, run
@@ -175,6 +176,7 @@ def main() -> None:
             "look": {"type": "dict", "default": {}, "no_log": True},
             "owner": {"type": "dict", "default": {}},
             "gone": {"type": "list", "elements": "str", "default": []},
+            **DEPLOY_LOCK,
         },
         supports_check_mode=True,
     )

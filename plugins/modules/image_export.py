@@ -79,6 +79,7 @@ source:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._module.action_options import IMAGE_EXPORT
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
 from ..module_utils._release.image_export import Params, run
@@ -90,6 +91,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "directory": {"type": "path", "required": True},
+            **IMAGE_EXPORT,
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -110,6 +110,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.image_layout import layout_of
 from ..module_utils._engine.this_host import ThisHost
+from ..module_utils._module.action_options import IMAGE_IMPORT
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
 from ..module_utils._module.module_exit import finish
 from ..module_utils._release.image_import import Params, run
@@ -124,6 +125,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "load": {"type": "bool", "default": False},
             "whole": {"type": "bool", "default": False},
+            **IMAGE_IMPORT,
             **ENGINE_ARGUMENTS,
         },
         required_together=ENGINE_TOGETHER,

@@ -288,7 +288,7 @@ def test_the_units_are_what_systemd_understands(scheduled: Scheduled, tmp_path: 
     # There is no systemd at work here to which the timers could be given.
     (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho $1 >>'{news}'\n")
     (tmp_path / "systemctl").chmod(0o755)
-    role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "systemd"}
+    role = {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "_systemd"}
     odd = {**scheduled.variables, "docker_vps_directory": str(home), "__schedule_place": str(tmp_path)}
     task = {"ansible.builtin.include_role": role, "vars": odd}
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}

@@ -479,7 +479,7 @@ MUTANTS = [
     in_role(
         "preflight", "tasks/apply.yml", '"{{ __docker_vps_host_look }}"', "{}", "test_failures.py", "-k", "preflight"
     ),
-    in_role("proxy_network", "tasks/create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
+    in_role("proxy_network", "tasks/_create.yml", "not __proxy_network_suits", "false", "test_proxy_network.py"),
     in_role(
         "reverse_proxy", "templates/compose.yml.j2", "dns_search", "x-search", "test_reverse_proxy.py", "-k", "hardened"
     ),
@@ -503,7 +503,7 @@ MUTANTS = [
     in_role("restore", "tasks/apply.yml", "else restore_set", "else 'latest'", "test_lifecycle.py", "-k", "named"),
     in_role("audit", "tasks/apply.yml", 'fail_at: "{{ docker_vps_audit_fail }}"', "fail_at: never", "test_audit.py"),
     in_role("schedule", "templates/cron.j2", "root nice", "nobody nice", "test_schedule.py", "-k", "installs"),
-    in_role("replica", "tasks/write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
+    in_role("replica", "tasks/_write.yml", 'mode: "0600"', 'mode: "0644"', "test_replica.py", "-k", "secrets"),
     Mutant(
         "role engine",
         "roles/engine/tasks/apply.yml",

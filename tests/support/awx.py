@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / ".ansible/collections"))  # when this is run as a program
 
-from ansible_collections.ptnextjs.docker_vps.tests.support import variables
+from ansible_collections.ptnextjs.docker_vps.tests.support import sites, variables
 
 PREFIX = "docker_vps_"
 LONGEST = 1024

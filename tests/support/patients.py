@@ -82,7 +82,7 @@ class Stack:
 
     def install_command(self) -> None:
         """Install docker-vps on this machine, without timers."""
-        command = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "install"}}
+        command = {"ansible.builtin.import_role": {"name": "ptnextjs.docker_vps.schedule", "tasks_from": "_install"}}
         self.app.play(yaml.safe_dump([command])).succeeded()
 
     def start_proxy(self, upstream: str = "") -> None:

@@ -3,10 +3,12 @@
 
 That is defaults/main.yml of the role common, the argument specs of the other roles, and docs/variables.md. Run it after
 a change there, or of what a role reads: ``python tests/support/variables.py``. A unit test fails when it was forgotten.
+Then run role_pages.py, which makes READMEs of the specs.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 import textwrap
@@ -19,7 +21,16 @@ ROOT = Path(__file__).parents[2]
 COMMON = ROOT / "roles/common"
 ARGUMENT_KEYS = ("description", "type", "elements", "choices", "no_log")
 WIDTH = 120
-MARK = "      # What the role reads of roles/common, written by tests/support/variables.py.\n"
+SPEC_HEADER = """\
+---
+# Written by hand: the descriptions of entries, and options that are no variables of an inventory. Written by
+# tests/support/variables.py: all other options, and the entry apply.
+"""
+WHOLE = ("main", "apply")
+"""Entries that do all that a role does; others do a part of it."""
+CHECKED = (
+    "For a play that has checked all variables with M(ptnextjs.docker_vps.validate_roles); V(main) checks them itself."
+)
 
 
 @functools.lru_cache(maxsize=None)
@@ -76,16 +87,56 @@ def defaults() -> str:
     return "\n".join(lines) + "\n" + dumped(given, 10**6)
 
 
+def entries(role: str) -> list[str]:
+    """Return the entries of a role, which are its task files but those whose names begin with an underscore."""
+    names = {path.stem for path in (ROOT / "roles" / role / "tasks").glob("[!_]*.yml")}
+    return [*WHOLE, *sorted(names - {*WHOLE})]
+
+
+def contents_of_entry(role: str, entry: str) -> list[str]:
+    """Return the contents of the files of a role that an entry reaches, and of the role's variables that they name."""
+    if entry in WHOLE:
+        return list(contents_of(role))
+    place = ROOT / "roles" / role
+    paths = [*place.glob("tasks/*"), *place.glob("templates/*")]
+    files = {path.name: path.read_text(encoding="utf-8") for path in paths}
+    inner = place / "vars/main.yml"
+    made = yaml.safe_load(inner.read_text(encoding="utf-8")) if inner.exists() else {}
+    found: dict[str, str] = {}
+    ahead = [f"{entry}.yml"]
+    while ahead:
+        name = ahead.pop()
+        content = files.get(name, str(made.get(name, "")))
+        if content and name not in found:
+            found[name] = content
+            ahead += re.findall(r"[\w.-]+\.(?:yml|j2)|\b\w+", content)
+    return list(found.values())
+
+
 def argument_spec(role: str) -> str:
-    """Return meta/argument_specs.yml of a role: its own part, and the variables that it reads."""
-    own = (ROOT / f"roles/{role}/meta/argument_specs.yml").read_text(encoding="utf-8").partition(MARK)[0]
-    known = variables()
-    read = {
-        name: {key: known[name][key] for key in ARGUMENT_KEYS if key in known[name]}
-        for name in read_by(contents_of(role))
+    """Return meta/argument_specs.yml of a role: what is written there by hand, and the variables that entries read."""
+    path = ROOT / f"roles/{role}/meta/argument_specs.yml"
+    by_hand = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+    specs = {entry: _spec_of(role, entry, by_hand[entry]) for entry in entries(role) if entry != "apply"}
+    main = specs.pop("main")
+    apply = {
+        "short_description": f"{main['short_description']}; all variables are checked already",
+        "description": [CHECKED],
+        "options": main["options"],
     }
-    written = dumped(read, WIDTH)
-    return own + MARK + textwrap.indent(written, " " * 6)
+    specs = {"main": main, "apply": apply, **specs}
+    return SPEC_HEADER + dumped({"argument_specs": specs}, WIDTH)
+
+
+def _spec_of(role: str, entry: str, by_hand: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = {name: option for name, option in by_hand.get("options", {}).items() if name not in variables()}
+    read = {name: _option(variables()[name]) for name in read_by(contents_of_entry(role, entry))}
+    described = {key: by_hand[key] for key in ("short_description", "description")}
+    return {**described, "options": {**own, **read}}
+
+
+def _option(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: copy.copy(about[key]) for key in ARGUMENT_KEYS if key in about}
 
 
 class Dumper(yaml.SafeDumper):
@@ -94,9 +145,13 @@ class Dumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
+    def generate_anchor(self, _node: yaml.Node) -> str:
+        """Return the name of what is written once for two places, which only the entries main and apply have."""
+        return "options"
+
 
 def dumped(content: Mapping[str, Any], width: int) -> str:
-    """Return YAML as yamllint wants it."""
+    """Return data as YAML, in the order in which it is given."""
     text: str = yaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=width)
     return text
 
@@ -107,10 +162,10 @@ def page() -> str:
     for section in sections():
         parts.append(f"\n## {section['section']}\n\n")
         if "introduction" in section:
-            parts.append("\n".join(textwrap.wrap(_markdown(section["introduction"]), 120)) + "\n\n")
+            parts.append("\n".join(textwrap.wrap(markdown(section["introduction"]), 120)) + "\n\n")
         parts.append("| Variable | Default | |\n| --- | --- | --- |\n")
         for name, about in section["variables"].items():
-            parts.append(f"| `{name}` | {_default(about)} | {_markdown(about['description'])} |\n")
+            parts.append(f"| `{name}` | {default_of(about)} | {markdown(about['description'])} |\n")
     return "".join(parts)
 
 
@@ -125,7 +180,8 @@ and is not in this list is refused as a misspelling. A string that YAML reads as
 """
 
 
-def _default(about: Mapping[str, Any]) -> str:
+def default_of(about: Mapping[str, Any]) -> str:
+    """Return the default of a variable as Markdown."""
     value = about["default"]
     if value == "" or "{{ __" in str(value):
         return ""
@@ -139,7 +195,7 @@ def _default(about: Mapping[str, Any]) -> str:
     return f"`{text}`"
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
     """Return a description with Ansible's markup as that of Markdown."""
     text = re.sub(r"\bL\(([^,]*),([^)]*)\)", r"[\1](\2)", text)
     return re.sub(r"\b[CEV]\(((?:[^)\\]|\\.)*)\)", lambda marked: f"`{marked[1]}`".replace("\\", ""), text)

@@ -191,10 +191,6 @@ def asked_by(module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     with pytest.raises(Asked) as caught:
         code.main()
     arguments: dict[str, Any] = caught.value.args[0]
-    if (PLUGINS / f"action/{module}.py").exists():
-        # What the action keeps for itself, if anything.
-        action = importlib.import_module(f"{PACKAGE}.plugins.action.{module}")
-        arguments["argument_spec"] |= getattr(action, "OWN", {})
     return arguments
 
 

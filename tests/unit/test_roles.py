@@ -15,8 +15,14 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.ptnextjs.docker_vps.plugins.filter.database_path import FilterModule
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import environment, validators
-from ansible_collections.ptnextjs.docker_vps.tests.support import proxies, sites, variables
-from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import ROLES, all_tasks, role_file, spec_of_role
+from ansible_collections.ptnextjs.docker_vps.tests.support import proxies, role_pages, sites, variables
+from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import (
+    ROLES,
+    all_tasks,
+    role_file,
+    spec_of_role,
+    tasks_of,
+)
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from jinja2 import nodes
 from jinja2.nativetypes import NativeEnvironment
@@ -48,6 +54,13 @@ def own_defaults(role: str) -> dict[str, Any]:
 def test_everything_that_is_written_from_the_variables_is_up_to_date() -> None:
     stale = [path for path, text in variables.written().items() if path.read_text(encoding="utf-8") != text]
     assert stale == [], "run python tests/support/variables.py"
+
+
+def test_the_pages_and_metadata_of_roles_are_up_to_date() -> None:
+    written = role_pages.written()
+    stale = [path for path, text in written.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    assert stale == [], "run python tests/support/role_pages.py"
+    assert len(written) == 2 * len(ROLES)
 
 
 def test_the_examples_of_proxies_are_what_the_role_makes() -> None:
@@ -106,6 +119,43 @@ def test_the_spec_of_a_role_has_exactly_what_it_reads(role: str) -> None:
         assert {"description", "type"} <= set(option), name
 
 
+@pytest.mark.parametrize("role", OWN)
+def test_each_task_file_without_an_underscore_is_an_entry_with_a_spec(role: str) -> None:
+    entries = role_file(role, "meta/argument_specs.yml")["argument_specs"]
+    files = {path.stem for path in (ROOT / "roles" / role / "tasks").iterdir()}
+    assert set(entries) == {name for name in files if not name.startswith("_")}
+    for name, about in entries.items():
+        assert about["short_description"], name
+        assert about["description"], name
+        assert set(about["options"]) <= set(spec_of_role(role)) | {"reverse_proxy_only_looks"}, name
+
+
+@pytest.mark.parametrize("role", OWN)
+def test_what_an_entry_includes_is_known(role: str) -> None:
+    """Its spec has the variables of the files that it names, so that a name must not be a template."""
+    for entry in {*variables.entries(role)} - {*variables.WHOLE}:
+        text = "".join(variables.contents_of_entry(role, entry))
+        assert not re.search(r'(_tasks|^ +file): "\w*{{.*}}\.yml"$', text, re.MULTILINE), entry
+
+
+def test_the_files_that_an_entry_reaches() -> None:
+    spec = role_file("stack", "meta/argument_specs.yml")["argument_specs"]
+    assert set(spec["absent"]["options"]) == {"docker_vps_app", "docker_vps_directory"}
+    assert {"docker_vps_cutover", "docker_vps_rollback_to"} <= set(spec["rollback"]["options"])  # of _cutover.yml
+    replica = role_file("replica", "meta/argument_specs.yml")["argument_specs"]["point_in_time"]["options"]
+    assert {"docker_vps_replica_url", "docker_vps_replica_environment"} <= set(replica)  # of templates
+
+
+@pytest.mark.parametrize("play", sorted((ROOT / "playbooks").rglob("*.yml")), ids=lambda play: play.stem)
+def test_a_play_that_has_checked_all_variables_does_not_check_them_again(play: Path) -> None:
+    """Ansible would by the spec of each entry, which is another task for each role."""
+    content = yaml.safe_load(play.read_text(encoding="utf-8"))
+    lists = [each.get("tasks") for each in content if "hosts" in each] or [content]
+    for task in (task for tasks in lists for task in tasks_of(tasks)):
+        role = task.get("ansible.builtin.import_role") or task.get("ansible.builtin.include_role") or {}
+        assert "tasks_from" not in role or role.get("rolespec_validate") is False, task["name"]
+
+
 def files_of(play: Path) -> set[Path]:
     """Return the files of a play, with the tasks files that it names, and those that they name."""
     found: set[Path] = set()
@@ -137,7 +187,7 @@ def test_a_play_checks_what_it_reads(verb: str) -> None:
 @pytest.mark.parametrize("path", sorted({*(ROOT / "roles").rglob("*"), *(ROOT / "playbooks").rglob("*.yml")}), ids=str)
 def test_a_flag_is_read_as_true_or_false(path: Path) -> None:
     """With -e it is a string, of which each is true but the empty one."""
-    if not path.is_file() or {"meta", "defaults"} & {*path.parts}:
+    if not path.is_file() or path.suffix == ".md" or {"meta", "defaults"} & {*path.parts}:
         return
     flags = [name for name, about in variables.variables().items() if about["type"] == "bool"]
     read = re.findall(rf"(?<![\w-])(?:{'|'.join(flags)})(?!\w|:|=)(?! \| bool).*", path.read_text(encoding="utf-8"))
@@ -253,7 +303,7 @@ def foreign(text: str, role: str) -> list[str]:
 @pytest.mark.parametrize("role", OWN)
 def test_a_role_knows_no_other_one(role: str) -> None:
     assert [name for _path, text in role_texts(role) for name in foreign(text, role)] == []
-    assert role_file(role, "meta/main.yml") == {"dependencies": ["ptnextjs.docker_vps.common"]}
+    assert role_file(role, "meta/main.yml")["dependencies"] == ["ptnextjs.docker_vps.common"]
 
 
 def test_the_check_of_prefixes_itself() -> None:

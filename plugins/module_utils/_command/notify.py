@@ -174,7 +174,7 @@ def _asked(url: str, body: Optional[bytes], headers: Mapping[str, str]) -> tuple
     """Ask an address, and return what went wrong, and after how many seconds it wants to be asked again."""
     try:
         request = urllib.request.Request(url, body, {"User-Agent": "docker-vps", **headers})  # noqa: S310  # see above
-        with urllib.request.urlopen(request, timeout=ANSWER_WITHIN):  # noqa: S310
+        with urllib.request.build_opener().open(request, timeout=ANSWER_WITHIN):
             return "", None
     except urllib.error.HTTPError as error:
         error.close()
@@ -265,6 +265,7 @@ def _message(mail: Mail, news: Mapping[str, Any]) -> EmailMessage:
 def _commanded(command: tuple[str, ...], body: bytes, within: float) -> str:
     """Run a command with JSON at its standard input, and return what went wrong; its errors go where ours go."""
     try:
+        # pylint: disable-next=ansible-bad-function
         done = subprocess.run(command, input=body, stdout=subprocess.DEVNULL, check=False, timeout=within)
     except subprocess.TimeoutExpired:
         return f"it did not end within {within:g} s"

@@ -126,6 +126,7 @@ def complete(
         TimeoutError: it did not end in time.
     """
     try:
+        # pylint: disable-next=ansible-bad-function
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,

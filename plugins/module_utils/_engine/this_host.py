@@ -78,6 +78,7 @@ class ThisHost:
 
 def _start(*arguments: str) -> Optional[subprocess.Popen[str]]:
     try:
+        # pylint: disable-next=ansible-bad-function
         return subprocess.Popen(
             ["docker", *arguments],
             stdin=subprocess.DEVNULL,

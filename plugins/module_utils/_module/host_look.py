@@ -11,6 +11,7 @@ from .._core.errors import InvalidInput
 from .._core.host import Needs
 from .._engine.this_host import ThisHost
 from .._release.host_info import Params, run
+from .action_options import HOST_INFO
 from .engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_if_sdk
 from .sizes import bytes_of
 
@@ -32,6 +33,7 @@ HOST_ARGUMENTS: dict[str, Any] = {
     "environment": {"type": "dict", "default": {}, "no_log": True},
     "files": {"type": "list", "elements": "path", "default": []},
     "patterns": {"type": "list", "elements": "path", "default": []},
+    **HOST_INFO,
     **ENGINE_ARGUMENTS,
 }
 

@@ -532,6 +532,7 @@ def _tar(
     environment["LC_ALL"] = "C"
     with TemporaryFile() as complaints:
         try:
+            # pylint: disable-next=ansible-bad-function
             tar = subprocess.Popen(
                 [*before, "tar", *arguments],
                 bufsize=_READ,
@@ -563,6 +564,7 @@ def _shield(root: str) -> Tuple[str, ...]:
     """
     command = (*_NO_SYMBOLIC_LINKS, root)
     try:
+        # pylint: disable-next=ansible-bad-function
         done = subprocess.run([*command, "tar", "--version"], capture_output=True, check=False)
     except OSError:
         return ()

@@ -165,6 +165,7 @@ class Examiner:
             root = os.path.abspath(examination.__file__)
             for _level in range(levels):
                 root = os.path.dirname(root)  # a folder, or an archive, that Python imports from
+            # pylint: disable-next=ansible-bad-function
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _CODE.format(name=name), root, str(os.getpid())],
                 stdin=subprocess.PIPE,

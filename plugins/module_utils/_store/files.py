@@ -229,6 +229,7 @@ def remove_tree(path: str) -> str:
 def _run(*command: str, cwd: Optional[str] = None, opened: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
     """Run a command of GNU coreutils, which has these descriptors of ours as well."""
     try:
+        # pylint: disable-next=ansible-bad-function
         return subprocess.run(
             command,
             cwd=cwd,

@@ -225,6 +225,7 @@ class Restic:
         command = [*self._command, *arguments]
         try:
             # In a session of its own ssh has no terminal and cannot wait for somebody to type a password.
+            # pylint: disable-next=ansible-bad-function
             return subprocess.Popen(
                 command,
                 bufsize=0,

@@ -107,7 +107,7 @@ def test_what_is_lacking_is_sent_and_loaded(transfer: Transfer, pipelining: bool
     manifest, config, base, packed, code = (chunk.sha256 for chunk in layout.chunks)
     assert action.sent == [[manifest, config, base], [packed], [code]]
     assert [(one.get("load"), one.get("whole")) for one in action.asked] == [(None, None), (True, False)]
-    assert all("source" not in asked for asked in action.asked)
+    assert all("source" in asked and "progress" not in asked for asked in action.asked)
     done = (result["sent"] - layout.chunks[-1].size) * 100 // result["sent"]
     assert action.printed == [f"vps | the image is sent, 8 MiB of 8 MiB ({done} %), 546 KiB/s, 15 s"]
     assert action.removed == (None if pipelining else str(transfer.place / "tmp"))
