@@ -27,12 +27,7 @@ help: ## List the targets
 demo: engine $(controller) $(collections) ## Deploy the example application on this machine's engine and show that it is healthy
 	examples/demo.sh
 
-demo-$(importer): | $(controller)
-	$(VENV)/bin/python -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check "galaxy-importer>=0.4.44,<1"
-	touch $@
-
-clean: ## Remove everything that the demo deployed, data included
+demo-clean: ## Remove everything that the demo deployed, data included
 	examples/demo.sh clean
 
 test: engine $(ready) ## Run every check and test, first those without an engine, and say how long they took, how busy the cores were, and which tests took longest
@@ -151,6 +146,11 @@ $(collections): | $(controller)
 
 $(ready): $(controller) $(collections) requirements-dev.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
+
+$(importer): | $(controller)
+	$(VENV)/bin/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check "galaxy-importer>=0.4.44,<1"
 	touch $@
 
 clean: ## Remove what these targets made in this directory

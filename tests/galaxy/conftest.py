@@ -33,6 +33,7 @@ class Installed:
             "HOME": str(self.home),
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_NOCOLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # which the check of what is installed would call a change
         }
         program: Sequence[str] = (str(GALAXY.with_name(command)), *arguments)
         return run(*program, cwd=self.home, env=environment, check=check).stdout
