@@ -101,6 +101,7 @@ def test_the_arrows_of_the_workflow(server: Server) -> None:
     }
     wanted = {("backup", "success", "update"), ("update", "success", "health"), ("health", "failure", "undo")}
     assert arrows == wanted
+    assert server.awx.named("workflow_job_templates", "site: safe update")["ask_limit_on_launch"] is True
     for node in server.awx.objects["workflow_job_template_nodes"].values():
         job = server.awx.objects["job_templates"][node["unified_job_template"]]
         assert job["name"] == f"site: {node['identifier']}"
