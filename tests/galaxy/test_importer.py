@@ -21,7 +21,7 @@ UNAVOIDABLE = {
     # Nor does it find a playbook of the collection by its full name; what it lints is in no path of collections.
     r"ERROR +Failed to find ptnextjs\.docker_vps\.\w+ playbook\.",
 }
-"""Warnings of which we cannot be rid."""
+"""Warnings that cannot be avoided."""
 
 
 def test_the_importer_has_nothing_to_say(tarball: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def commit_time() -> int:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def normalised(tarball: bytes, time: int) -> bytes:
