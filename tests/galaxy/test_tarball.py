@@ -33,7 +33,6 @@ TOP = {
     "changelogs",
     "docs",
     "examples",
-    "inventories",
     "meta",
     "playbooks",
     "plugins",
