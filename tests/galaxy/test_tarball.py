@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 import pytest
 import yaml
@@ -42,6 +43,8 @@ TOP = {
 }
 EXAMPLES = {"monitoring", "payload-app", "proxy", "site"}
 CACHES = re.compile(r"(^|/)(__pycache__|node_modules|\.next|\.git|\.env|vault\.yml)(/|$)|\.(pyc|db|retry|tar\.gz)$")
+# What a checkout has beside its sources.
+NOT_SOURCES = (".git", ".venv", ".ansible", ".cache", ".*_cache", ".hypothesis", "__pycache__", "node_modules", ".next")
 GALAXY_YML = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 ONLINE = f"{GALAXY_YML['homepage']}/blob/main/"
 
@@ -53,17 +56,17 @@ def content_of(tarball: Path) -> dict[str, bytes]:
         return {name: file.read() for name, file in files.items() if file}
 
 
-def clone(to: Path) -> Path:
-    run("git", "clone", "--quiet", "--no-hardlinks", f"file://{ROOT}", str(to))
-    run(
-        "git",
-        "-C",
-        str(to),
-        "checkout",
-        "--quiet",
-        "--detach",
-        run("git", "-C", str(ROOT), "rev-parse", "HEAD").stdout.strip(),
-    )
+def repository(to: Path) -> Path:
+    """Return a repository of git with the sources, as they are here."""
+    shutil.copytree(ROOT, to, symlinks=True, ignore=shutil.ignore_patterns(*NOT_SOURCES))
+    git = ("git", "-C", str(to), "-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
+    for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "All")):
+        run(*git, *command)
+    return to
+
+
+def clone(sources: Path, to: Path) -> Path:
+    run("git", "clone", "--quiet", "--no-hardlinks", f"file://{sources}", str(to))
     return to
 
 
@@ -83,8 +86,9 @@ def as_somebody() -> Sequence[str]:
 
 
 def test_the_bytes_are_the_same_on_every_machine(tmp_path: Path) -> None:
-    first = built_in(clone(tmp_path / "one"), tmp_path / "first", 0o022, TZ="UTC")
-    another = clone(tmp_path / "a longer path" / "two")
+    sources = repository(tmp_path / "sources")
+    first = built_in(clone(sources, tmp_path / "one"), tmp_path / "first", 0o022, TZ="UTC")
+    another = clone(sources, tmp_path / "a longer path" / "two")
     for path in [path for path in another.rglob("*.*") if path.is_file() and ".git" not in path.parts]:
         os.utime(path, (10**9, 10**9))
         path.chmod(0o700)
@@ -101,6 +105,13 @@ def test_the_bytes_are_the_same_on_every_machine(tmp_path: Path) -> None:
     assert normalised(next(plain.iterdir()).read_bytes(), time) == first.read_bytes()
 
 
+def test_what_git_knows_nothing_of_has_the_same_content(tarball: Path, tmp_path: Path) -> None:
+    sources = repository(tmp_path / "sources")
+    shutil.rmtree(sources / ".git")
+    built = built_in(sources, tmp_path / "built", 0o022)
+    assert content_of(built) == content_of(tarball)
+
+
 def test_members_have_nothing_of_the_machine(tarball: Path) -> None:
     with tarfile.open(tarball) as tar:
         members = tar.getmembers()
@@ -114,12 +125,17 @@ def test_members_have_nothing_of_the_machine(tarball: Path) -> None:
     assert (flags, time) == (0, bytes(4))  # of the header of gzip: no name
 
 
+def files_below(folder: str) -> Iterator[Path]:
+    for place, folders, names in os.walk(ROOT / folder):
+        folders[:] = [name for name in folders if name not in NOT_SOURCES]
+        yield from (Path(place, name) for name in names)
+
+
 def test_no_script_that_users_get_is_executable() -> None:
     """Executable bits are lost on the way, so nothing may need them."""
-    tracked = run(
-        "git", "-C", str(ROOT), "ls-files", "--stage", "plugins", "roles", "playbooks", "examples", "docs"
-    ).stdout
-    executable = [line.split("\t")[1] for line in tracked.splitlines() if line.startswith("100755")]
+    shipped = [path for folder in ("plugins", "roles", "playbooks", "docs", "examples") for path in files_below(folder)]
+    executable = [str(path.relative_to(ROOT)) for path in shipped if os.access(path, os.X_OK)]
+    assert len(shipped) > 300
     assert [path for path in executable if path != "examples/demo.sh"] == []
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the collection's tarball, whose bytes are those of any other machine: tarball.py [DIRECTORY]
 
-It consists of what git tracks, as it lies in the working tree, without what galaxy.yml leaves out. The tarball that
-ansible-galaxy makes of it is written anew: it has the order in which directories are read, times and executable bits.
-All times are that of the last commit, or SOURCE_DATE_EPOCH. Only another implementation of zlib compresses otherwise.
+It consists of what git tracks, as it lies in the working tree, without what galaxy.yml leaves out; where git knows
+nothing of it, as of an archive of the sources, of all but that. The tarball that ansible-galaxy makes of it is written
+anew: it has the order in which directories are read, times and executable bits. All times are that of the last commit,
+or else of galaxy.yml, or SOURCE_DATE_EPOCH. Only another implementation of zlib compresses otherwise.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ LISTS = ("MANIFEST.json", "FILES.json")
 def build(to: Path) -> Path:
     """Build the tarball in a directory, and return its path."""
     with tempfile.TemporaryDirectory() as scratch:
-        sources, made = Path(scratch, "sources"), Path(scratch, "made")
-        for name in _tracked():
+        sources, made, tracked = Path(scratch, "sources"), Path(scratch, "made"), list(_tracked())
+        for name in tracked:
             (sources / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, sources / name)
-        command = [GALAXY, "collection", "build", "--output-path", made, sources]
+        command = [GALAXY, "collection", "build", "--output-path", made, sources if tracked else ROOT]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         (path,) = made.iterdir()
         (to / path.name).write_bytes(normalised(path.read_bytes(), commit_time()))
@@ -48,11 +49,15 @@ def _tracked() -> Iterator[str]:
 
 def commit_time() -> int:
     """Return the time that all files have, in seconds since 1970."""
-    return int(os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct"))
+    seconds = os.environ.get("SOURCE_DATE_EPOCH") or _git("log", "-1", "--format=%ct")
+    return int(seconds or (ROOT / "galaxy.yml").stat().st_mtime)
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", "-C", ROOT, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+    """Return what git says of the checkout, nothing where that is none of git's or of another user."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        return ""
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=False, stdout=subprocess.PIPE, text=True).stdout
 
 
 def normalised(tarball: bytes, time: int) -> bytes:
