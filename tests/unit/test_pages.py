@@ -30,7 +30,7 @@ BLOCKS = {
     "docs/migration.md": 6,
     "docs/oncall.md": 4,
     "docs/proxies.md": 6,
-    "docs/quickstart.md": 5,
+    "docs/quickstart.md": 6,
     "docs/scaling.md": 1,
     "docs/secrets.md": 1,
     "docs/status.md": 1,
