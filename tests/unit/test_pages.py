@@ -108,6 +108,7 @@ def names(text: str) -> Iterator[tuple[str, str]]:
     """Yield what a text names of ours, each with its kind."""
     for kind, pattern in (
         ("playbook", r"ansible-playbook(?: -\S+)* ptnextjs\.docker_vps\.(\w+)"),
+        ("playbook", r"ansible-playbook ([a-z]\w*)\.yml"),
         ("anything", r"(?<!LABEL )ptnextjs\.docker_vps\.(\w+)"),
         ("variable", r"\b(docker_vps_\w+)\b"),
         ("target", r"(?m)(?:^|`)make ([a-z][\w-]*)"),
