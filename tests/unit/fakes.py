@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import sys
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import EngineUnreachable
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.health import ContainerSnapshot, snapshot
@@ -29,6 +31,16 @@ def inspected(state: str, engine: str = ENGINES[0]) -> dict[str, Any]:
 def seen(captured: str, /, **changes: Any) -> ContainerSnapshot:
     """Return a captured state as a snapshot of "app", with some fields changed; ``absent`` is no container."""
     return replace(snapshot("app", None if captured == "absent" else inspected(captured)), **changes)
+
+
+def hear_of_everything(hook: Callable[[str, tuple[Any, ...]], object]) -> None:
+    """Have a function called with all that the interpreter does, from now on; see sys.addaudithook.
+
+    Threads are no longer measured then: while the function hears of one that is about to be, another one that begins
+    would be refused and end at once (RuntimeError: Cannot install a trace function ...), and its work never be done.
+    """
+    threading.settrace(None)  # type: ignore[arg-type]  # as Python 3.10 documents it
+    sys.addaudithook(hook)
 
 
 class FakeClock:

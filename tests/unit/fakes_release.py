@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.cutov
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.files import Kept
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import hear_of_everything
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import (
     FakeVolumeEngine,
     FakeWallClock,
@@ -121,7 +121,7 @@ class Fate:
 
 _CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "subprocess.Popen")
 FATE = Fate()
-sys.addaudithook(FATE.hear)
+hear_of_everything(FATE.hear)
 
 
 @dataclass

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.folders import LONGEST
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.tree import Survey, survey
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import hear_of_everything
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -264,7 +265,7 @@ def on_open() -> Iterator[list[Callable[[str], object]]]:
             for hear in heard:
                 hear(str(details[0]))
 
-    sys.addaudithook(hook)
+    hear_of_everything(hook)
     yield heard
     heard.clear()
 
