@@ -118,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
 
     awx: Awx
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # as the base class names it
         """Say nothing."""
 
     def answer(self, status: int, body: Optional[Any] = None) -> None:
