@@ -136,6 +136,21 @@ def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "shop") == ["deploy.yml"]
 
 
+@pytest.mark.parametrize("path", ["", "shop", "shop/prod/group_vars"])
+def test_a_dry_run_tells_what_cannot_be_written(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / path
+    closed.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(os, "access", lambda folder, mode: folder != str(closed))  # root may write everywhere
+    message = refusal(check=True, directory=str(tmp_path / "shop"))
+    assert message == f"Nothing can be written into {closed}. Give another directory with -e directory=PATH."
+
+
+def test_a_dry_run_of_a_whole_site_needs_no_writable_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acted(directory=str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda _folder, _mode: False)
+    assert acted(check=True, directory=str(tmp_path))["changed"] is False
+
+
 @pytest.mark.parametrize(
     ("host", "name", "variables"),
     [
