@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.text.formatters import human_to_bytes
-from ansible_collections.ptnextjs.docker_vps.plugins.action import new_site
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core import validators
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.text import short
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validators import (
@@ -21,7 +20,6 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.validato
     unread,
     wrong,
 )
-from ansible_collections.ptnextjs.docker_vps.tests.support import variables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,12 +200,6 @@ def test_a_wrong_value(kind: str, value: Any) -> None:
     (sentence,) = wrong({kind: ["role_x"]}, {"role_x": value}, os.path.isdir)
     assert sentence.startswith("role_x must be ")
     assert sentence.endswith(f", but is {short(repr(value))}.")
-
-
-def test_every_kind_of_a_variable_is_tried_here() -> None:
-    elsewhere = {None, "strings", "hooks", "build_secrets"}
-    of_variables = {about.get("kind") for about in variables.variables().values()} - elsewhere
-    assert of_variables | {*new_site.KINDS} == set(CASES)
 
 
 def test_a_value_that_is_long_is_not_quoted_in_full() -> None:
