@@ -295,7 +295,9 @@ def test_every_file_has_a_test_file(path: str) -> None:
 @pytest.mark.parametrize("folder", ["module_utils", "modules"])
 def test_a_test_of_what_runs_on_hosts_needs_nothing_of_the_controller(folder: str) -> None:
     """ansible-test offers it ansible.module_utils alone."""
-    of_controller = re.compile(r"\bplugins\.(action|lookup|filter)\b|^ *(from|import) ansible\.(?!module_utils\b)", re.M)
+    of_controller = re.compile(
+        r"\bplugins\.(action|lookup|filter)\b|^ *(from|import) ansible\.(?!module_utils\b)", re.M
+    )
     paths = (ROOT / "tests/unit/plugins" / folder).rglob("*.py")
     assert [path.name for path in paths if of_controller.search(path.read_text(encoding="utf-8"))] == []
 

@@ -41,7 +41,9 @@ def packed(*members: tuple[str, bytes, int, Optional[dict[str, str]]]) -> bytes:
         for name, kind, size, records in members:
             member = tarfile.TarInfo(name)
             member.type, member.size, member.pax_headers = kind, size, records or {"mtime": "1.5"}
-            content = random.Random(name).randbytes(size) if kind == tarfile.REGTYPE else b""
+            content = (
+                random.Random(name).getrandbits(8 * size).to_bytes(size, "big") if kind == tarfile.REGTYPE else b""
+            )
             tar.addfile(member, io.BytesIO(content))
     # tarfile takes the slash away from the name of a directory.
     return file.getvalue().replace(b".".ljust(100, b"\0") + b"0000644", b"./".ljust(100, b"\0") + b"0000644")

@@ -36,7 +36,11 @@ def cut(chunks: Chunks, data: bytes) -> Blob:
     return chunks.cut(io.BytesIO(data), len(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"x", LARGE, random.Random(1).randbytes(CHUNK), bytes(6 * CHUNK)], ids=len)
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", LARGE, random.Random(1).getrandbits(8 * CHUNK).to_bytes(CHUNK, "big"), bytes(6 * CHUNK)],
+    ids=len,
+)
 def test_a_blob_is_cut_and_put_together(chunks: Chunks, data: bytes) -> None:
     blob = cut(chunks, data)
     assert blob.digest == digest_of(data)
