@@ -37,6 +37,7 @@ lint: $(ready) ## Check style and types
 	ruff check .
 	ruff format --check plugins tests benchmarks molecule
 	tests/support/forked_plays.sh ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
+	vermin --quiet --no-tips --target=3.8- plugins/module_utils plugins/modules
 	yamllint --strict .
 	antsibull-changelog lint
 

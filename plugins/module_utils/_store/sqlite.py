@@ -47,6 +47,8 @@ NAMES_BYTES = 256 * 1024**2
 """Bytes of memory for what a query names; millions of paths."""
 _EACH = 64  # bytes that a string needs beside its characters
 
+KEPT_BACK = "its reason names something that is not UTF-8"
+"""What SQLite says is this where Python tells nothing of it."""
 _CAUSES = (
     (
         "locked",
@@ -452,8 +454,8 @@ def _explained(path: str, wait: float) -> Iterator[None]:
 
 
 def message_of(error: Exception) -> str:
-    """Return what SQLite says, also when it names something that is not UTF-8."""
-    return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
+    """Return what SQLite says, also when it names something that is not UTF-8, which Python before 3.11 keeps back."""
+    return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error) or KEPT_BACK
 
 
 def quoted(name: str) -> str:

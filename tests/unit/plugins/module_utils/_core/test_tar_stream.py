@@ -42,7 +42,9 @@ def packed(*members: tuple[str, bytes, int, Optional[dict[str, str]]]) -> bytes:
             member = tarfile.TarInfo(name)
             member.type, member.size, member.pax_headers = kind, size, records or {"mtime": "1.5"}
             content = (
-                random.Random(name).getrandbits(8 * size).to_bytes(size, "big") if kind == tarfile.REGTYPE else b""
+                random.Random(name).getrandbits(8 * size + 8).to_bytes(size + 1, "big")[1:]
+                if kind == tarfile.REGTYPE
+                else b""
             )
             tar.addfile(member, io.BytesIO(content))
     # tarfile takes the slash away from the name of a directory.

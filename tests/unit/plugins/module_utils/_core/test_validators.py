@@ -292,7 +292,7 @@ def test_an_empty_value_is_judged_where_a_role_wants_one() -> None:
 
 def test_rules_are_told_in_the_order_of_the_values_and_amounts_last() -> None:
     kinds = {"high": "size", "port": "port", "k": "hooks"}
-    rules = {name: {"kind": kind} for name, kind in kinds.items()} | {"low": {"kind": "size", "at_most": "high"}}
+    rules = {**{name: {"kind": kind} for name, kind in kinds.items()}, "low": {"kind": "size", "at_most": "high"}}
     sentences = ruled(rules, {"port": 0, "k": [], "high": "x", "low": "1G"}, [], bool)
     assert [sentence.split(" must ")[0] for sentence in sentences] == ["port", "high"]
     assert ruled(rules, {"low": "2G", "high": "1G"}, [], bool) == ["low (2G) must not be more than high (1G)."]

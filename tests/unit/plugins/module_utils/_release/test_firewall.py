@@ -27,7 +27,8 @@ class Host:
     """A host with nft, ufw, systemd, an engine and an SSH server; what is asked of them is written down."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.asked = place, list[str]()
+        self.place = place
+        self.asked: list[str] = []
         self.table, self.installed, self.refuses = "", True, ""
         self.others: list[Mapping[str, Any]] = []
         self.cannot_list = ""

@@ -397,7 +397,9 @@ def test_any_tree_after_any_other_comes_back_the_same(
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch, "tree")
         tree.mkdir()
-        series, before, expected = Series(tree, shared=shared), dict[bytes, object](), []
+        series = Series(tree, shared=shared)
+        before: dict[bytes, object] = {}
+        expected = []
         for state, size in zip(states, sizes):
             for name in before:
                 if before[name] != state.get(name):
