@@ -39,6 +39,8 @@ lint: $(ready) ## Check style and types
 	tests/support/forked_plays.sh ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
 	yamllint --strict .
 	antsibull-changelog lint
+	check-jsonschema --quiet --builtin-schema vendor.github-workflows examples/site/ci/github.yml .github/workflows/*.yml
+	check-jsonschema --quiet --builtin-schema vendor.gitlab-ci examples/site/ci/gitlab.yml
 
 unit: $(ready) ## Test the pure parts, without an engine
 	pytest tests/unit tests/properties --numprocesses $(WAITING_JOBS) --cov=plugins --cov-branch $(times)
