@@ -366,7 +366,8 @@ class Engine:
             response = connection.getresponse()
             text = response.read1(PIECE).decode("utf-8", "replace")
             environment = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or ())
-            return Mask(secrets_of(environment))(f"{response.status}: {text}")
+            answer = f"{response.status}: {text}" if text.strip() else f"{response.status} without a body"
+            return Mask(secrets_of(environment))(answer)
         return ""
 
     def listen(self, names: Sequence[str]) -> EventFeed:
