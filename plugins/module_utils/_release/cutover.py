@@ -419,7 +419,7 @@ class _Cutover:
         if not self.way.old:
             return
         begin_step("the old version ends")
-        self.way = self.way.write(self.releases, retired=True)
+        self.way = self.way.write(self.releases, retired=True, retired_at=self.clock.utc().timestamp())
         self._let_go_of_name()
         if not self.way.ran:
             return
