@@ -111,7 +111,7 @@ pages: $(ready) ## Look at the status page in a real browser, as wide as a desk 
 	tests/support/packages.sh chromium
 	pytest tests/pages $(times)
 
-doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, mend it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
+doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, fix it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
 	tests/support/base_image.sh
 	python tests/support/doctor.py $(if $(ONLY),"$(ONLY)")
 

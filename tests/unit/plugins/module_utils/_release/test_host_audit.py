@@ -286,7 +286,7 @@ def test_ports_of_sshd_may_be_open(world: World) -> None:
 
 
 def test_a_port_needs_its_protocol(world: World) -> None:
-    with pytest.raises(InvalidInput, match=r"^443, x/tcp in ⟦setting audit_ports⟧ is no port with its protocol\. "):
+    with pytest.raises(InvalidInput, match=r"^443, x/tcp in ⟦setting audit_ports⟧ is not a port with its protocol\. "):
         world.audit(ports=("443", "80/tcp", "x/tcp"))
 
 

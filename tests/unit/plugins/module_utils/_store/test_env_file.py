@@ -247,7 +247,7 @@ def test_a_file_that_cannot_be_understood_is_left_alone(host: Host, text: str) -
     with pytest.raises(DockerVpsError) as caught:
         host.run()
     assert caught.value.message == (
-        f"{host.path} cannot be understood: line 1 is neither KEY=value nor a comment. Mend that line."
+        f"{host.path} cannot be understood: line 1 is neither KEY=value nor a comment. Fix that line."
     )
     assert {name: text for name, (text, _unused, _unused) in host.files().items()} == {".env.production": text}
 
