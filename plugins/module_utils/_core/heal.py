@@ -123,7 +123,7 @@ def decide(case: Case, state: HealState, rules: HealRules) -> Decision:
     waits = rules.back_off * 2 ** (state.vain - 1) if state.vain else 0.0
     if state.restarts and case.passed - state.restarts[-1] < waits:
         return Decision(False, f"the restart before did not help, and {waits:.0f} s are waited until the next")
-    return Decision(True, f"it is {case.app.seen.status} at {counted(state.bad, 'look')} in a row")
+    return Decision(True, f"it is {case.app.seen.status} at {counted(state.bad, 'check')} in a row")
 
 
 def _spared(app: AppFacts) -> str:

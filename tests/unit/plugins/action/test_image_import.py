@@ -168,7 +168,7 @@ def test_a_part_that_is_damaged_does_not_arrive(transfer: Transfer) -> None:
     damaged = layout.layers[0].chunks[0].sha256
     (transfer.place / "exports" / damaged).write_bytes(b"x")
     text = failure(Action(transfer, layout))
-    assert f"{damaged}, a part of the image, is damaged on the controller" in text
+    assert f"{damaged}, a part of the image, was damaged on the controller or in transit" in text
     staging = Path(transfer.run("shop:1", layout)["staging"])
     assert {path.name for path in staging.iterdir()} == {
         chunk.sha256 for chunk in layout.chunks if chunk.sha256 != damaged

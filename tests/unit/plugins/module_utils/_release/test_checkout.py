@@ -170,7 +170,7 @@ def test_locks_of_a_killed_git_are_removed_and_those_of_a_living_one_are_not(aut
         assert at_work.stdout is not None
         at_work.stdin.write(b"HEAD\n")
         at_work.stdout.readline()  # it runs
-        assert "Another git is running in that directory" in host.refused()
+        assert "Another git process is running in that directory" in host.refused()
         assert lock.exists()
         at_work.communicate(b"")
     host()

@@ -264,7 +264,7 @@ def test_wrong_values_stop_everything(host: Host) -> None:
 
 def test_a_directory_that_cannot_be_made_is_told(host: Host) -> None:
     host.path.parent.symlink_to("nowhere")
-    with pytest.raises(DockerVpsError, match=r"The directory .*/app cannot be made: File exists\. See with ls -l"):
+    with pytest.raises(DockerVpsError, match=r"The directory .*/app cannot be created: File exists\. See with ls -l"):
         host.run()
 
 

@@ -197,7 +197,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(DockerVpsError) as caught:
         make_directory(str(tmp_path / "dangling"))
     assert caught.value.message.startswith(
-        f"The directory {tmp_path}/dangling cannot be made: File exists. See with ls -l"
+        f"The directory {tmp_path}/dangling cannot be created: File exists. See with ls -l"
     )
 
 
