@@ -118,7 +118,7 @@ recordings: engine $(ready) ## Deploy, fail an update and restore in a terminal,
 	tests/support/base_image.sh
 	python tests/support/recordings.py
 
-doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, mend it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
+doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, fix it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
 	tests/support/base_image.sh
 	python tests/support/doctor.py $(if $(ONLY),"$(ONLY)")
 

@@ -127,13 +127,13 @@ def summary(directory: str, new: int, kept: list[str], check_mode: bool) -> list
     lines = [f"{counted(new, 'file')} {verb} new in {directory}." if new else f"No file is missing in {directory}."]
     if kept:
         left = "Left as it is, since it differs" if len(kept) == 1 else "Left as they are, since they differ"
-        again = "To have one written anew, move it away and run the same play again."
+        again = "To have one rewritten, move it away and run the same play again."
         lines.append(f"{left} from what new_site writes: {', '.join(kept)}. {again}")
     return lines if check_mode else [*lines, "Next: README.md there says how to set up the host and deploy."]
 
 
 def _write(directory: str, texts: Mapping[str, str]) -> None:
-    """Write files with the directories that they lie in.
+    """Write files with the directories that they are in.
 
     Raises:
         DockerVpsError: one of them cannot be written.

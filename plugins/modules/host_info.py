@@ -63,7 +63,7 @@ options:
     elements: str
     default: []
   networks:
-    description: Names of networks to look at.
+    description: Names of networks to check.
     type: list
     elements: str
     default: []
@@ -73,7 +73,7 @@ options:
     elements: str
     default: []
   files:
-    description: Paths of files to look at.
+    description: Paths of files to check.
     type: list
     elements: path
     default: []
@@ -83,7 +83,7 @@ options:
     elements: path
     default: []
   directory:
-    description: The directory of the application, whose releases to look at; empty to leave that out.
+    description: The directory of the application, whose releases to check; empty to leave that out.
     type: path
     default: ""
   env_file:
@@ -123,7 +123,7 @@ findings:
   elements: dict
   contains:
     check:
-      description: What was looked at.
+      description: What was checked.
       type: str
       sample: engine
     ok:

@@ -10,7 +10,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.galaxy.conftest import Instal
 from tarball import ROOT
 
 KINDS = {"module": "modules", "lookup": "lookup", "filter": "filter"}
-"""Where the plugins of each kind lie."""
+"""Where the plugins of each kind are."""
 
 
 @pytest.mark.parametrize(("kind", "directory"), KINDS.items())

@@ -244,4 +244,4 @@ def parse(text: str, path: str) -> Release:
         return Release(**{**read, "secrets": tuple(read.get("secrets", ()))})
     except (ValueError, TypeError, AttributeError) as error:
         folder = os.path.dirname(path)
-        raise DockerVpsError(f"{path} is no release ({error}). Move {folder} away, or mend the file.") from error
+        raise DockerVpsError(f"{path} is not a release ({error}). Move {folder} away, or fix the file.") from error

@@ -73,7 +73,7 @@ def look_of(given: Mapping[str, Any]) -> Optional[Callable[[], Mapping[str, Any]
         return None
     found = ArgumentSpecValidator(HOST_ARGUMENTS, required_together=ENGINE_TOGETHER).validate(given)
     if found.error_messages:
-        raise InvalidInput(f"What to look at is wrong: {' '.join(found.error_messages)}.")
+        raise InvalidInput(f"The options for host_info are wrong: {' '.join(found.error_messages)}.")
     options = found.validated_parameters
     params = params_of(options)
     return lambda: run(params, lambda: engine_if_sdk(options), ThisHost())

@@ -28,8 +28,8 @@ class Commands(Protocol):
         """Create a project's containers."""
         raise NotImplementedError
 
-    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
-        """Bring a project up, also with containers made anew."""
+    def up(self, project: str, directory: str, definition: str, recreate: bool = False) -> None:
+        """Bring a project up, also with containers made again."""
         raise NotImplementedError
 
     def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:

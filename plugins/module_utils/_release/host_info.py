@@ -100,7 +100,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """What is needed, and what to look at; ``environment`` is what the env file has to be, see env_file.due."""
+    """What is needed, and what to check; ``environment`` is what the env file has to be, see env_file.due."""
 
     needs: Needs
     commands: tuple[str, ...] = ()
@@ -192,7 +192,7 @@ def _look(params: Params, engine: HostEngine, host: Host, containers: Mapping[st
     owners = {(kind, name): _project(inspected, params.compose_file) for kind, name, inspected in looked if inspected}
     writer = host.compose_owner(params.compose_file)
     measured = [host.disk_free(place) for place in disks(info)]
-    free = [room for room in measured if room is not None]
+    free = [space for space in measured if space is not None]
     return HostFacts(
         engine_version=info["ServerVersion"],
         memory=info["MemTotal"],

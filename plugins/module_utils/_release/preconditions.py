@@ -68,7 +68,7 @@ class Params:
         loss_ignore: patterns of tables that come and go by themselves.
         data_on_failure: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
-        environment: the env file to put live; None is the one that lies on the host.
+        environment: the env file to put live; None is the one that is on the host.
         env_pending: in check mode, whether the env file on the host is about to change.
         secret_pending: whether the PAYLOAD_SECRET of the live release is replaced by another one. The cutover finds
             that out; in check mode it may be known before the env file has it.
@@ -273,7 +273,7 @@ def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
 
 
 def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapping[str, Any]]) -> None:
-    """Refuse an empty volume in place of the one that the live version has its data in."""
+    """Refuse an empty volume instead of the one that the live version has its data in."""
     had = [mount.get("Name", "") for mount in old["Mounts"]] if old else []
     if not old or params.database_volume in had or not empty(engine, params.database_volume):
         return
@@ -297,14 +297,14 @@ def empty(engine: EnginePort, volume: str) -> bool:
 def _refuse_start_first(name: str, engine: EnginePort) -> None:
     instead = (
         f"so start-first is refused. Set {setting('cutover', 'stop-first')}, or {setting('start_first_force', 'true')} "
-        "if every version bears it."
+        "if every version supports that."
     )
     try:
         data = volume_of(engine, name)
         databases = tree.survey(data.root).databases if data else ()
     except DockerVpsError as error:
         raise DockerVpsError(
-            f"Nobody can tell whether {name} holds an SQLite database, {instead} {error.message}"
+            f"It is not known whether {name} holds an SQLite database, {instead} {error.message}"
         ) from error
     if databases:
         raise DockerVpsError(

@@ -279,7 +279,7 @@ class _WayBack:
         message = (
             f"{self.why} It had changed the database and taken requests, so it was left in place instead of going back."
             f"{log} {lost} To go back and lose that, run {play('rollback')} with {setting('rollback_data', 'restore')}"
-            f"; otherwise mend the application and run {play('update')}."
+            f"; otherwise fix the application and run {play('update')}."
         )
         if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
             rename(self.engine, self.new["Id"], self.under_way.container)
@@ -311,7 +311,7 @@ class _WayBack:
             if not self._has_to_be_put_back():
                 return ""
             self._stop_new()
-            return f" {cutover.container} was stopped, and is there to be looked at."
+            return f" {cutover.container} was stopped, and is kept for inspection."
         self._stop_new()
         self.engine.remove_container(self.new["Id"])
         left = self.engine.container(cutover.container)

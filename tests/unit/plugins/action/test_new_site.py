@@ -80,7 +80,7 @@ def test_what_somebody_edited_is_left_alone_and_listed(tmp_path: Path) -> None:
     assert again["summary"][:2] == [
         f"1 file is new in {tmp_path}.",
         "Left as they are, since they differ from what new_site writes: README.md, prod/hosts.yml. "
-        "To have one written anew, move it away and run the same play again.",
+        "To have one rewritten, move it away and run the same play again.",
     ]
 
 

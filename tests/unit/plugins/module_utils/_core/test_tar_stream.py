@@ -19,7 +19,7 @@ ROOT = "./"
 
 
 class Pieces:
-    """Takes the stream: what lies between two ends of chunks."""
+    """Takes the stream: what is between two ends of chunks."""
 
     def __init__(self) -> None:
         self.done: list[bytes] = []
@@ -136,5 +136,5 @@ def test_an_archive_without_its_end_is_damaged() -> None:
 
 
 def test_what_is_no_archive_is_damaged() -> None:
-    with pytest.raises(Damaged, match="letters in place of a number"):
+    with pytest.raises(Damaged, match="letters instead of a number"):
         fed(b"no archive at all".ljust(1024, b"x"), iter([]))

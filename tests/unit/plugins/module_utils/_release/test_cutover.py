@@ -124,11 +124,11 @@ def test_a_database_in_the_image(site: Site) -> None:
         "shop:3", replace(brought, migrates=lambda place: database(place / "payload.db", notes=0))
     )["cautions"]
     assert caution == (
-        "The volume shop-db was empty and begins with baked.db, which lies in the image shop:3. What later images have "
+        "The volume shop-db was empty and begins with baked.db, which is in the image shop:3. What later images have "
         "there will not be seen: leave databases out of the image, and have the application make its own."
     )
     site.engine.volumes["shop-db"]["Driver"] = "nfs"
-    assert not [one for one in site.deploy("shop:4", brought)["cautions"] if "lies in the image" in one]
+    assert not [one for one in site.deploy("shop:4", brought)["cautions"] if "is in the image" in one]
 
 
 def test_the_first_release(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_another_compose_makes_nothing_anew(site: Site) -> None:
     assert site.run(site.params("shop:1"))["changed"] is False
     assert site.engine.calls == []
     site.engine.stop(APP)
-    assert site.run(site.params("shop:1"))["changed"] is True  # made anew by that Compose, as it was down anyway
+    assert site.run(site.params("shop:1"))["changed"] is True  # made again by that Compose, as it was down anyway
     assert site.run(site.params("shop:1"))["changed"] is False
 
 

@@ -110,7 +110,7 @@ def test_overlap_on_sqlite(site: Site) -> None:
 def test_overlap_on_what_cannot_be_looked_into(site: Site) -> None:
     site.engine.volumes["shop-db"]["Driver"] = "nfs"
     message = refused(site, strategy="start-first").message
-    assert "Nobody can tell whether shop-db holds an SQLite database, so start-first is refused." in message
+    assert "It is not known whether shop-db holds an SQLite database, so start-first is refused." in message
     assert "its driver is nfs" in message
 
 
@@ -273,7 +273,7 @@ def test_staged_data_is_not_left(site: Site, what: str) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for whoever is at work."""
+    """Nobody waits for the job that is running."""
     monkeypatch.setattr(cutover, "RECOVERED_WITHIN", 0.0)
 
 

@@ -122,7 +122,7 @@ def test_nothing_is_left_of_what_does_not_fit(chunks: Chunks) -> None:
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DockerVpsError, match="file/images cannot be made"):
+    with pytest.raises(DockerVpsError, match="file/images cannot be created"):
         Chunks(str(tmp_path / "file/images")).make()
     with pytest.raises(DockerVpsError, match="The directory /proc/sys cannot be made private: Operation not permitted"):
         Chunks("/proc/sys").make()

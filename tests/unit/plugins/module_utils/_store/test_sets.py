@@ -54,7 +54,7 @@ def test_the_directory_is_for_its_owner_only(sets: Sets) -> None:
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DockerVpsError, match="cannot be made: File exists"):
+    with pytest.raises(DockerVpsError, match="cannot be created: File exists"):
         Sets(str(tmp_path / "file/shop"), "shop").prepare()
     with pytest.raises(DockerVpsError, match="cannot be written: File exists"):
         Sets(str(tmp_path / "file"), "shop").prepare()

@@ -693,7 +693,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk(app: Path, small_disk: Path) -> None:
     live = make(app / "db", "delete", "CREATE TABLE filler (b)", fill(3))
-    with pytest.raises(DockerVpsError, match="there is no room for the copy"):
+    with pytest.raises(DockerVpsError, match="there is no space for the copy"):
         copy(str(live), str(small_disk / "copy"))
     assert listing(small_disk) == []
 
