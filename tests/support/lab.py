@@ -177,7 +177,7 @@ def failures_in(output: str) -> list[tuple[str, str]]:
 
 
 def deploy_all(apps: Mapping[str, App], *arguments: str, playbook: str = "deploy") -> Mapping[str, Played]:
-    """Play a playbook for applications at once, each as a host of its own; return the failures and the recap of each."""
+    """Play a playbook for applications at once, each as a host; return the failures and the recap of each."""
     hosts = {name: app.host() for name, app in apps.items()}
     inventory = next(iter(apps.values())).scratch / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
