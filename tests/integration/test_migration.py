@@ -499,7 +499,7 @@ def test_the_layouts_are_those_of_the_page() -> None:
         assert [fact for fact in kind.facts if f"`{fact}`" not in section(kind.title)] == [], kind.title
 
 
-def test_other_tools_are_left_and_come_back(olds: list[Old]) -> None:
+def test_other_tools_are_left_and_come_back(olds: list[Old], record_testsuite_property: Any) -> None:
     scripts, *_others = olds
     assert isinstance(scripts, Scripts)
     volumes = volumes_of(olds)
@@ -507,7 +507,7 @@ def test_other_tools_are_left_and_come_back(olds: list[Old]) -> None:
     move(olds)
     for old in olds:
         assert 0.5 < old.unserved() < BOUND
-        print(f"{old.title}: nothing was served for {old.unserved()} s")
+        record_testsuite_property(f"seconds for which nothing was served: {old.title}", old.unserved())
     refuses_its_name(scripts)
     restore_a_set(olds)
     from_archives(scripts)
