@@ -57,6 +57,11 @@ options:
     type: list
     elements: str
     default: []
+  starts:
+    description: Whether O(containers) are to be started. When only an image is built, for example, they are not, and
+      another application's container may still have one of their names.
+    type: bool
+    default: true
   volumes:
     description: Names of volumes that must not exist, or belong to O(project).
     type: list

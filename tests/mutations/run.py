@@ -488,6 +488,7 @@ MUTANTS = [
     in_role("env_file", "tasks/apply.yml", '"{{ __docker_vps_env_file }}"', "{values: {}}", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "package-manager install", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ docker_vps_health_retries }}", "5", "test_deploy.py"),
+    in_role("image", "files/docker-entrypoint.sh", "$DATA_MOUNTS", "/data", "test_migration.py", "-k", "other_tools"),
     in_role(
         "image", "files/docker-entrypoint.sh", '${value%"$newline"}', "${value}", "test_secrets.py", "-k", "newline"
     ),

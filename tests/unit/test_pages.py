@@ -27,7 +27,7 @@ BLOCKS = {
     "docs/firewall.md": 1,
     "docs/lifecycle.md": 1,
     "docs/maintenance.md": 1,
-    "docs/migration.md": 6,
+    "docs/migration.md": 10,
     "docs/oncall.md": 4,
     "docs/proxies.md": 6,
     "docs/quickstart.md": 6,

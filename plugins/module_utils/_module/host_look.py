@@ -25,6 +25,7 @@ HOST_ARGUMENTS: dict[str, Any] = {
     "commands": _NAMES,
     "project": {"type": "str", "default": "ptnextjs"},
     "containers": _NAMES,
+    "starts": {"type": "bool", "default": True},
     "volumes": _NAMES,
     "networks": _NAMES,
     "images": _NAMES,
@@ -56,6 +57,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     looked_at = {key: tuple(given[key]) for key in names}
     return Params(
         needs,
+        starts=given["starts"],
         directory=given["directory"],
         env_file=given["env_file"],
         environment=given["environment"],

@@ -203,14 +203,14 @@ def _looked_at(
         engine.image(container["Image"]) if container else None,
         lambda: hash_now(params.project, world),
     )
-    plan = releases.plan(live, wanted, bool(old_of(params, engine)), unchanged)
+    plan = releases.plan(live, wanted, bool(old_of(params, world, engine)), unchanged)
     return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
 
 
 def _started(params: Params, wanted: Release, world: CutoverWorld, engine: EnginePort) -> dict[str, Any]:
     """Bring up what is live already."""
     current = world.releases.current()
-    old = old_of(params, engine)
+    old = old_of(params, world, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     world.releases.put_live(current)
     start.bring_up(start.Params(params.project, params.container), world, engine)

@@ -18,14 +18,14 @@ from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core import dotenv, secret_files
 from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
-from .._core.host import PROJECT_LABEL
+from .._core.host import FILES_LABEL, PROJECT_LABEL
 from .._core.releases import Release
 from .._core.remedies import play, setting
 from .._core.text import size
 from .._engine.port import EnginePort
 from .._store import files, tree
 from .._store.place import few
-from .._store.releases import ENVIRONMENT
+from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import public_check, secret_change
 from .cutover_state import AUTO, NEXT, CutoverWorld
@@ -181,7 +181,7 @@ def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) ->
     Raises:
         DockerVpsError: the cutover cannot be tried; nothing has changed.
     """
-    old = old_of(params, engine)
+    old = old_of(params, world, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     _refuse_to_leave_data(params, engine, old)
     to_stop = running(engine, [params.database_volume]) if params.strategy == STOP_FIRST else []
@@ -217,15 +217,19 @@ def _secrets(params: Params, world: CutoverWorld, engine: EnginePort) -> Sequenc
     )
 
 
-def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
-    """Return the container that is live: the one of the name, or the project's own under the name it had before."""
+def old_of(params: Params, world: CutoverWorld, engine: EnginePort) -> Optional[Mapping[str, Any]]:
+    """Return the container that is live: the one of the name, or the project's own under the name it had before.
+
+    One of a project of the same name, but from another Compose file, is of somebody else.
+    """
     named = engine.container(params.container)
     if named:
         return named
     for container in users(engine, params.database_volume):
         labels = container["Config"].get("Labels") or {}
-        own = (labels.get(PROJECT_LABEL), labels.get("com.docker.compose.service"))
-        if own == (params.project, SERVICE) and container["Name"].lstrip("/") != params.container + NEXT:
+        file = world.releases.live[DEFINITION]
+        own = (labels.get(PROJECT_LABEL), labels.get("com.docker.compose.service"), labels.get(FILES_LABEL, file))
+        if own == (params.project, SERVICE, file) and container["Name"].lstrip("/") != params.container + NEXT:
             return container
     return None
 
