@@ -41,7 +41,7 @@ export async function GET(request: Request) {
 }
 """,
 }
-"""Pages that Next.js makes again after the build: one every second, others when first asked for or told to."""
+"""Pages that Next.js regenerates after the build: one every second, others when first asked for or told to."""
 PASSWORD = {"email": "admin@example.com", "password": "correct horse battery"}
 
 

@@ -40,7 +40,7 @@ class Compose:
         """Have Compose bring a project up as its definition says.
 
         Args:
-            recreate: whether containers that are there are made recreate, too.
+            recreate: whether existing containers are recreated, too.
 
         Raises:
             EngineError: Compose refuses.

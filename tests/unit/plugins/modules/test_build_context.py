@@ -25,7 +25,7 @@ def test_main_fails_with_a_sentence(exit_of: Any, tmp_path: Path) -> None:
     (tmp_path / "shop").touch()
     ended = exit_of(main, directory=str(tmp_path / "shop"), context=str(tmp_path), dockerfile="", docker_cli="")
     assert ended.code == 1
-    assert ended.result["msg"].startswith(f"The directory {tmp_path}/shop cannot be made: ")
+    assert ended.result["msg"].startswith(f"The directory {tmp_path}/shop cannot be created: ")
 
 
 def test_main_needs_one_kind_of_sources(exit_of: Any, tmp_path: Path) -> None:
