@@ -149,7 +149,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.deploy_lock import LockRules, owner_of
 from ..module_utils._module.action_options import DEPLOY_LOCK
-from ..module_utils._module.host_look import look_of
+from ..module_utils._module.host_checks import look_of
 from ..module_utils._module.module_exit import finish, hide_values
 from ..module_utils._release.deploy_lock import Params, run
 

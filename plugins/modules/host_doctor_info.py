@@ -167,13 +167,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command.watch import thresholds_of
 from ..module_utils._core.doctor_rules import Wanted
-from ..module_utils._engine.patient import Patient
+from ..module_utils._engine.diagnosed_host import DiagnosedHost
+from ..module_utils._engine.http_probe import visit
 from ..module_utils._engine.sdk import SystemClock
 from ..module_utils._engine.this_host import ThisHost
-from ..module_utils._engine.visitor import visit
 from ..module_utils._module.backups import sets_of
+from ..module_utils._module.check_options import LOOK_ARGUMENTS
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
-from ..module_utils._module.look import LOOK_ARGUMENTS
 from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import releases_of
 from ..module_utils._release.doctor import DoctorWorld, Params, run
@@ -242,7 +242,7 @@ def main() -> None:
     given = module.params
     world = DoctorWorld(
         lambda: engine_of(module, ENGINE_WITHIN),
-        Patient(),
+        DiagnosedHost(),
         SystemClock(),
         visit,
         lambda: ThisHost().plugin_versions(["compose"])[0],

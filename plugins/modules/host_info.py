@@ -224,7 +224,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.this_host import ThisHost
 from ..module_utils._module.engine import ENGINE_TOGETHER, engine_if_sdk
-from ..module_utils._module.host_look import HOST_ARGUMENTS, params_of
+from ..module_utils._module.host_checks import HOST_ARGUMENTS, params_of
 from ..module_utils._module.module_exit import finish, hide_values
 from ..module_utils._release.host_info import run
 

@@ -119,13 +119,13 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._command.watch import run, thresholds_of
-from ..module_utils._core.heal import HealRules
+from ..module_utils._core.auto_restart import RestartRules
+from ..module_utils._engine.http_probe import visit
 from ..module_utils._engine.sdk import SystemClock
-from ..module_utils._engine.visitor import visit
 from ..module_utils._engine.watched_host import WatchedHost
 from ..module_utils._module.backups import sets_of
+from ..module_utils._module.check_options import LOOK_ARGUMENTS
 from ..module_utils._module.engine import ENGINE_ARGUMENTS, ENGINE_TOGETHER, engine_of
-from ..module_utils._module.look import LOOK_ARGUMENTS
 from ..module_utils._module.module_exit import finish
 from ..module_utils._module.releases import releases_of
 from ..module_utils._release.watch import Params, WatchWorld
@@ -141,7 +141,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     """
     params = Params(container=given["container"] or f"{given['app']}-app", **{name: given[name] for name in SAME})
     # Whoever asks for it has looked already.
-    return replace(params, thresholds=thresholds_of(given["thresholds"]), heal_rules=HealRules(looks=1))
+    return replace(params, thresholds=thresholds_of(given["thresholds"]), heal_rules=RestartRules(looks=1))
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ from typing import Any, Mapping
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.public_check import FAIL, WARN
-from ..module_utils._engine.visitor import visit
+from ..module_utils._engine.http_probe import visit
 from ..module_utils._module.module_exit import finish
 from ..module_utils._release.public_check import Params, run
 

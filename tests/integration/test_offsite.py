@@ -25,7 +25,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors i
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.manifest import Database, archive_file
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, examiner, tree
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, database_checker, tree
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.restic import PATIENCE, Restic
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet, Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_repository import publish_packed
@@ -126,7 +126,7 @@ class Host:
         sets.prepare()
         folder = sets.begin(set_id)
         copy = str(Path(folder) / "copy")
-        with examiner.Examiner() as one:
+        with database_checker.DatabaseChecker() as one:
             facts = one.copy(str(self.place / "db/payload.db"), copy)
         databases = {"db": (Database(path="payload.db", **asdict(facts)),), "media": ()}
         archives = []
@@ -223,7 +223,7 @@ def test_sets_survive_the_loss_of_the_host(
     assert not one.absent()
     assert digests(unpacked(one, "media", tmp_path / "media")) == digests(host.place / "media")
     database = unpacked(one, "db", tmp_path / "db") / "payload.db"
-    assert examiner.facts(str(database)).tables == {"vendors": 2010}
+    assert database_checker.facts(str(database)).tables == {"vendors": 2010}
 
     pruned = host.do("pruned", restic)
     assert [row["status"] for row in pruned["sets"]] == ["kept", "removed"]

@@ -16,8 +16,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.retention import Policy
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import rollback
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import examiner
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.place import hindrance
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import database_checker
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.directory_exchange import hindrance
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Shop, database
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import Site
 
@@ -205,9 +205,9 @@ def test_a_database_at_rest_is_backed_up_where_nothing_can_be_written(shop: Shop
     assert not db.with_name("payload.db-shm").exists()
     with mounted(shop.db, "--bind", shop.db):
         command("mount", "-o", "remount,bind,ro", shop.db)
-        facts = examiner.facts(str(db), live=True)
+        facts = database_checker.facts(str(db), live=True)
         assert (facts.check, facts.tables["closed"]) == ("sound", 0)
-        assert examiner.Examiner().copy(str(db), str(here / "copy")).tables == facts.tables
+        assert database_checker.DatabaseChecker().copy(str(db), str(here / "copy")).tables == facts.tables
     with db.with_name("payload.db-wal").open("wb") as wal:
         wal.write(bytes.fromhex("377f0682"))
     with mounted(shop.db, "--bind", shop.db):
@@ -215,7 +215,7 @@ def test_a_database_at_rest_is_backed_up_where_nothing_can_be_written(shop: Shop
         with pytest.raises(
             DockerVpsError, match="are in .*-wal, which SQLite cannot read where nothing can be written"
         ):
-            examiner.Examiner().copy(str(db), str(here / "copy2"))
+            database_checker.DatabaseChecker().copy(str(db), str(here / "copy2"))
     assert not (here / "copy2").exists()
 
 
@@ -234,7 +234,8 @@ def test_the_backup_directory_on_a_file_system_that_is_read_only(shop: Shop) -> 
 def test_a_file_system_that_gives_nothing_away(here: Path) -> None:
     (here / "_data").mkdir()
     code = (
-        "import sys; from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.place import hindrance; "
+        "import sys; "
+        "from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.directory_exchange import hindrance; "
         "print(hindrance(sys.argv[1]))"
     )
     without = ["setpriv", "--inh-caps=-chown", "--bounding-set=-chown"]

@@ -81,10 +81,10 @@ MUTANTS = [
     ),
     in_plugin(
         "host_watch: what is paused is restarted",
-        "module_utils/_core/heal.py",
+        "module_utils/_core/auto_restart.py",
         'if seen.state != "running":',
         'if seen.state not in ("running", "paused"):',
-        "module_utils/_core/test_heal.py",
+        "module_utils/_core/test_auto_restart.py",
     ),
     in_plugin(
         "host_maintenance: images of releases on record are removed",
@@ -172,10 +172,10 @@ MUTANTS = [
     ),
     in_plugin(
         "volume_restore: attributes of directories are not checked",
-        "module_utils/_store/place.py",
+        "module_utils/_store/directory_exchange.py",
         'if struct.unpack_from("i", flags)[0] & flag:',
         "if False:",
-        "module_utils/_store/test_place.py",
+        "module_utils/_store/test_directory_exchange.py",
     ),
     in_plugin(
         "volume_restore: who uses a directory by its path is not seen",

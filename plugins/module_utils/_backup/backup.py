@@ -33,18 +33,18 @@ from .._core.remedies import play, setting
 from .._core.text import counted, shown, size
 from .._engine.port import EnginePort
 from .._store import archive, files, tree
-from .._store.examiner import Examiner
+from .._store.database_checker import DatabaseChecker
+from .._store.directory_exchange import few
 from .._store.folders import LONGEST
+from .._store.idle import quiet
 from .._store.packed import LARGEST_INDEX
-from .._store.place import few
 from .._store.progress_file import begin_step
-from .._store.quiet import quiet
 from .._store.runs import FRESH
 from .._store.sets import BackupSet, Listing, Sets
 from . import databases
 from .journal import Journal, go_on, recover_all, recovering
-from .places import holding_sets, why_not
 from .uploads import WITHIN, WITHIN_STOPPED, uploads_named
+from .volume_directories import holding_sets, why_not
 from .volumes import Volume, refuse_vanishing, release_of, running, volume_of
 
 BUSY_TIMEOUT = 5.0  # seconds that a copy waits for a lock of the application
@@ -117,7 +117,7 @@ def run(
         folder = sets.workspace(set_id)
         with recovering(sets, folder, connect, clock):
             sets.begin(set_id)
-            with Examiner() as examiner:
+            with DatabaseChecker() as examiner:
                 making = _Making(params, sets, here, engine, clock, folder, set_id, sources, examiner)
                 made = making.run()
     cautions = data_loss.loss_sentences(made.manifest) if made.manifest.lost_since else []
@@ -283,7 +283,7 @@ class _Making:
         folder: str,
         set_id: str,
         sources: Mapping[str, _Source],
-        examiner: Examiner,
+        examiner: DatabaseChecker,
     ) -> None:
         self.params, self.sets, self.here, self.engine, self.clock = params, sets, here, engine, clock
         self.folder, self.set_id, self.sources, self.examiner = folder, set_id, sources, examiner

@@ -26,7 +26,7 @@ from .._core.manifest import Archive, Database, Foreign
 from .._core.remedies import setting
 from .._core.text import short, shown
 from .._store import sqlite, tree
-from .._store.examiner import FOREIGN, ExaminationLimits, Examiner
+from .._store.database_checker import FOREIGN, CheckLimits, DatabaseChecker
 
 FOREIGN_SECONDS = 60.0
 """For which time a backup examines databases that are none of the application's; the others are not checked."""
@@ -216,7 +216,9 @@ def refuse_journals(root: str, databases: FoundDatabases) -> None:
             raise DockerVpsError(f"{shown(path)} became part of a database while it was archived. Try again.")
 
 
-def examined(root: str, paths: Sequence[str], examiner: Examiner, clock: Clock, until: float) -> Iterator[Foreign]:
+def examined(
+    root: str, paths: Sequence[str], examiner: DatabaseChecker, clock: Clock, until: float
+) -> Iterator[Foreign]:
     """Look at databases that are none of the application's, within limits; nothing changes beside them.
 
     Args:
@@ -232,7 +234,7 @@ def examined(root: str, paths: Sequence[str], examiner: Examiner, clock: Clock, 
             elif any(holds_changes(sqlite.beginning(place + suffix, _START)) for suffix in ("-wal", "-journal")):
                 check, why = NOT_CHECKED, "a part of it is in the file of SQLite beside it"
             else:
-                facts = examiner.facts(place, limits=ExaminationLimits(left, FOREIGN.memory))
+                facts = examiner.facts(place, limits=CheckLimits(left, FOREIGN.memory))
                 check, why = facts.check, facts.why
         except DockerVpsError as error:
             check, why = NOT_CHECKED, error.message

@@ -16,16 +16,16 @@ from .._core.tar_members import Damaged, Examined
 from .._core.text import shown
 from .._engine.port import EnginePort
 from .._store import archive, tree
-from .._store.examiner import Examiner
+from .._store.database_checker import DatabaseChecker
 from .._store.progress_file import begin_step
 from .._store.sets import BackupSet, Sets
 from .backup import RESERVE
 from .data_loss import contents, losses
 from .journal import BEFORE, STAGED, Journal, Swap, remembered
 from .ownership import refuse_foreign
-from .places import refuse_new_place, refuse_places
 from .uploads import UploadsQuery, with_gone
 from .users import bound_to
+from .volume_directories import refuse_new_place, refuse_places
 from .volumes import volume_of
 
 
@@ -269,7 +269,7 @@ class FromSet:
             raise Damaged(f"{error.message} {step}") from error
         begin_step(f"the databases of {target.archive.file} are checked")
         found = {shown(name): name for name in tree.survey(staged).databases}
-        with Examiner() as examiner:
+        with DatabaseChecker() as examiner:
             for database in target.archive.databases:
                 if database.path in found:
                     place = os.path.join(staged, found[database.path])
@@ -292,7 +292,7 @@ class FromSet:
         self.bytes += examined.plain_bytes
 
 
-def _refuse_other(archived: str, recorded: Database, path: str, examiner: Examiner) -> list[str]:
+def _refuse_other(archived: str, recorded: Database, path: str, examiner: DatabaseChecker) -> list[str]:
     """Refuse a database that is not as it was backed up, and return why that is not known."""
     facts = examiner.facts(path)
     rows = other_rows(recorded, facts)

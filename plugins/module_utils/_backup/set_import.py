@@ -26,7 +26,7 @@ from .._core.manifest import (
     time_of,
 )
 from .._store import archive
-from .._store.examiner import DatabaseFacts, Examiner, facts
+from .._store.database_checker import DatabaseChecker, DatabaseFacts, facts
 from .._store.sets import Sets
 from .backup import BUSY_TIMEOUT, result_of, summary
 from .databases import warnings
@@ -83,7 +83,7 @@ def _archived(params: Params, set_id: str, folder: str) -> Archive:
     root = os.path.join(folder, ROOT)
     path = os.path.join(root, params.path)
     os.makedirs(os.path.dirname(path), mode=0o755)
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         copied = _whole(params, examiner.copy(params.file, path, wait=BUSY_TIMEOUT))
     owner = os.stat(path)
     for place, _unused, _unused in os.walk(root):  # whoever owns the database also makes files beside it

@@ -7,7 +7,7 @@ import os
 from typing import Any, Mapping
 
 from .._engine.port import EnginePort
-from .._store.place import holds
+from .._store.directory_exchange import holds
 
 
 def bound_to(options: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from .._core.manifest import Archive, Database
 from .._core.tar_members import HARD_LINK, Member, plain
 from .._core.text import counted, listed, shown, size
 from .._store import archive, tree
-from .._store.examiner import Examiner
+from .._store.database_checker import DatabaseChecker
 from .._store.files import SCRATCH
 from .._store.packed import digest_of
 from .._store.references import References
@@ -128,7 +128,7 @@ def compared(recorded: Archive, root: str) -> Iterator[Difference]:
     if not recorded.files - some <= count <= recorded.files + some:
         sentence = f"{recorded.name} has {counted(count, 'file')}, and the manifest says {recorded.files}"
         yield Difference(count < recorded.files, sentence)
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         for database in recorded.databases:
             if database.path in paths:
                 yield from _compared(database, os.path.join(root, paths[database.path]), examiner)
@@ -136,7 +136,7 @@ def compared(recorded: Archive, root: str) -> Iterator[Difference]:
                 yield Difference(True, f"{recorded.name} has no database {database.path}")
 
 
-def _compared(recorded: Database, path: str, examiner: Examiner) -> Iterator[Difference]:
+def _compared(recorded: Database, path: str, examiner: DatabaseChecker) -> Iterator[Difference]:
     facts = examiner.facts(path, live=True)
     if facts.check == DAMAGED:
         yield Difference(True, f"the database {recorded.path} is damaged: {facts.why}")
@@ -187,7 +187,7 @@ def _full(path: str, recorded: Archive) -> Iterator[Finding]:
         try:
             with tempfile.TemporaryDirectory(
                 prefix="docker-vps-verify-", dir=SCRATCH
-            ) as scratch, Examiner() as examiner:
+            ) as scratch, DatabaseChecker() as examiner:
                 copies = _unpacked(path, recorded, scratch)
                 for database in recorded.databases:
                     yield from _differences(recorded.file, database, copies.get(database.path), examiner)
@@ -255,7 +255,7 @@ class _Databases:
             raise DockerVpsError(f"{self.file} has more bytes in {name} than the manifest says")
 
 
-def _differences(file: str, recorded: Database, copy: Optional[str], examiner: Examiner) -> Iterator[Finding]:
+def _differences(file: str, recorded: Database, copy: Optional[str], examiner: DatabaseChecker) -> Iterator[Finding]:
     if copy is None:
         yield True, f"{file} has no database {recorded.path}, and the manifest names it"
     elif recorded.journal_mode:  # others are encrypted, and the archive's checksum is all there is to compare

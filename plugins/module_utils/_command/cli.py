@@ -28,19 +28,19 @@ from .._backup import (
 )
 from .._backup.uploads import UploadsQuery
 from .._core.alerts import AlertRules
+from .._core.auto_restart import RestartRules
 from .._core.clock import WallClock
 from .._core.data_loss import LossLimits
 from .._core.deploy_lock import Held
 from .._core.errors import DockerVpsError
-from .._core.heal import HealRules
 from .._core.health import Start
 from .._core.maintenance import DueAfter
 from .._core.retention import Policy
 from .._core.watch import Thresholds
 from .._engine.compose import Compose
+from .._engine.http_probe import visit
 from .._engine.sdk import ANSWER_WITHIN, Address, Engine, SystemClock
 from .._engine.systemd import engine_start
-from .._engine.visitor import visit
 from .._engine.watched_host import WatchedHost
 from .._release import cutover, cutover_state, engine_restart, maintenance
 from .._release.public_check import Visitor
@@ -387,7 +387,7 @@ def _watch_of(app: _App, given: Mapping[str, Any]) -> watch.Watch:
         volumes=given["backup"]["volumes"],
         database=given["backup"].get("database", ""),
         thresholds=Thresholds(**watch.numbers(Thresholds, wanted.pop("thresholds"))),
-        heal_rules=HealRules(**watch.numbers(HealRules, wanted.pop("heal_rules"))),
+        heal_rules=RestartRules(**watch.numbers(RestartRules, wanted.pop("heal_rules"))),
         **wanted,
     )
     return watch.Watch(params, rules, app.channels, place, socket.gethostname())

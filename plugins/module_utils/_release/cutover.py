@@ -31,8 +31,8 @@ from .._core.remedies import play, setting
 from .._core.text import listed, short
 from .._engine.port import EnginePort
 from .._store import files, tree
+from .._store.directory_exchange import few
 from .._store.lock import Locked
-from .._store.place import few
 from .._store.progress_file import begin_step
 from .._store.releases import DEFINITION, ENVIRONMENT, Releases
 from .._store.sets import Sets

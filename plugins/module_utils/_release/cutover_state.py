@@ -9,8 +9,8 @@ from typing import Any, Callable, Mapping, Optional, Protocol, Sequence
 
 from .._core.clock import WallClock
 from .._core.errors import DockerVpsError
+from .._engine.http_probe import visit
 from .._engine.port import EnginePort
-from .._engine.visitor import visit
 from .._store import files
 from .._store.releases import JOURNAL, Releases
 from .public_check import Visitor

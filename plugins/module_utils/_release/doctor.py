@@ -41,7 +41,7 @@ from .._core.reverse_proxy import MOUNTED
 from .._core.text import counted
 from .._core.watch import AppFacts, Look, RequestFacts, Thresholds
 from .._store import deploy_lock, sqlite, watch_state
-from .._store.examiner import ExaminationLimits, Examiner
+from .._store.database_checker import CheckLimits, DatabaseChecker
 from .._store.lock import LOCK, holder
 from .._store.releases import Releases
 from .._store.sets import Sets
@@ -55,7 +55,7 @@ Check = Tuple[str, Callable[[], Any]]
 T = TypeVar("T")
 
 BUILD_FAILURE = "build-failure.json"
-_EXAMINED = ExaminationLimits(4.0, 512 << 20)
+_EXAMINED = CheckLimits(4.0, 512 << 20)
 _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who does not let go
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
@@ -515,7 +515,7 @@ def _examined(seen: DatabaseSeen) -> DatabaseSeen:
         why = "it is empty" if not start else "it does not begin as an SQLite 3 database does"
         return replace(seen, check=DAMAGED if start else NOT_CHECKED, why=why)
     try:
-        with Examiner() as examiner:
+        with DatabaseChecker() as examiner:
             facts = examiner.facts(seen.path, live=True, wait=1.0, limits=_EXAMINED)
     except DockerVpsError as error:
         return replace(seen, check=DAMAGED if is_finding(error.message) else NOT_CHECKED, why=error.message)

@@ -38,7 +38,7 @@ from .._store import files
 from .._store.lock import locked
 from .._store.releases import LOG, Releases
 from .._store.sets import Sets
-from .alone import MAINTENANCE, alone, working
+from .exclusive import MAINTENANCE, alone, working
 
 Json = Mapping[str, Any]
 

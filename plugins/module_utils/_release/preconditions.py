@@ -10,10 +10,10 @@ from typing import Any, Mapping, Optional, Sequence
 from .._backup import backup, restore_source
 from .._backup.backup import RESERVE
 from .._backup.journal import STAGED
-from .._backup.places import why_not
 from .._backup.restore_source import FromSet
 from .._backup.uploads import UploadsQuery
 from .._backup.users import users
+from .._backup.volume_directories import why_not
 from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core import dotenv, secret_files
 from .._core.data_loss import IGNORED
@@ -24,7 +24,7 @@ from .._core.remedies import play, setting
 from .._core.text import size
 from .._engine.port import EnginePort
 from .._store import files, tree
-from .._store.place import few
+from .._store.directory_exchange import few
 from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import public_check, secret_change

@@ -15,7 +15,7 @@ from .._core.remedies import again, once, setting
 from .._core.text import shown, size
 from .._engine.port import EnginePort
 from .._store import files, tree
-from .._store.place import holds
+from .._store.directory_exchange import holds
 
 LOCK = "deploy.lock"  # of whoever removes; it is given back afterwards
 

@@ -13,11 +13,11 @@ from typing import Any, Callable, Iterator, List, Mapping, Optional, Protocol, S
 
 from .._backup import job_history
 from .._backup.ownership import app_of
-from .._core import heal, public_check
+from .._core import auto_restart, public_check
 from .._core.audit import CannotTell, Unseen
+from .._core.auto_restart import Case, Decision, RestartRules
 from .._core.clock import WallClock, instant
 from .._core.errors import DockerVpsError
-from .._core.heal import Case, Decision, HealRules
 from .._core.health import snapshot
 from .._core.maintenance import cache_record, cached_bytes
 from .._core.public_check import Visit, port_of
@@ -46,7 +46,7 @@ from .._store.lock import LOCK, holder
 from .._store.releases import Releases
 from .._store.sets import Sets
 from .._store.watch_state import Remembered
-from .alone import WATCH, alone
+from .exclusive import WATCH, alone
 from .public_check import Params as CheckParams
 from .public_check import Visitor
 from .public_check import run as check
@@ -179,7 +179,7 @@ class Params:
     time_server: str = ""
     thresholds: Thresholds = field(default_factory=Thresholds)
     heal: bool = False
-    heal_rules: HealRules = field(default_factory=HealRules)
+    heal_rules: RestartRules = field(default_factory=RestartRules)
     lock_max_age: float = 3600.0
     within: float = 60.0
     patient: bool = True
@@ -236,18 +236,18 @@ def look(params: Params, world: WatchWorld, before: Remembered, passed: float, c
     gathering = _Gathering(params, world, before.history)
     facts = gathering.facts()
     found = findings(facts, before.history, params.thresholds)
-    healing = heal.looked(before.heal, facts.app, passed)
+    healing = auto_restart.looked(before.heal, facts.app, passed)
     decision, summary, done = None, "", False
     if params.heal:
         case = _case(gathering, facts, found, passed)
-        decision = heal.decide(case, healing, params.heal_rules)
+        decision = auto_restart.decide(case, healing, params.heal_rules)
         summary = f"{params.container} is left alone: {decision.why}."
         if decision.restart:
             summary, done = _restart(gathering, case, decision, check_mode)
-            healing = heal.restarted(healing, passed) if done and not check_mode else healing
-        elif isinstance(facts.app, AppFacts) and heal.well(facts.app):
+            healing = auto_restart.restarted(healing, passed) if done and not check_mode else healing
+        elif isinstance(facts.app, AppFacts) and auto_restart.well(facts.app):
             summary = ""
-    found = [*found, *heal.findings_of(healing, decision)]
+    found = [*found, *auto_restart.findings_of(healing, decision)]
     state = replace(before, history=remembered(facts, before.history), heal=healing)
     return Seen(facts, found, unseen(facts), state, summary, done)
 
@@ -272,7 +272,9 @@ def _restart(gathering: _Gathering, case: Case, decision: Decision, check_mode: 
     try:
         with alone(WATCH, "heal", "restarting what is not well", gathering.params.lock_max_age, world):
             again = replace(case, app=gathering.app_again(), at_work="")
-            verdict = heal.decide(again, heal.HealState(gathering.params.heal_rules.looks), gathering.params.heal_rules)
+            verdict = auto_restart.decide(
+                again, auto_restart.RestartState(gathering.params.heal_rules.looks), gathering.params.heal_rules
+            )
             if not verdict.restart:
                 return f"{container} is left alone after all: {verdict.why}.", False
             gathering.engine.restart(gathering.inspected["Id"])
@@ -350,7 +352,7 @@ class _Gathering:
         seen = snapshot(self.params.container, inspected)
         if inspected is None:
             return AppFacts(seen)
-        well = heal.well(AppFacts(seen))
+        well = auto_restart.well(AppFacts(seen))
         state, ended = inspected["State"], ""
         stopped: Optional[bool] = False
         if seen.state == "exited":
@@ -406,7 +408,7 @@ class _Gathering:
         params = self.params
         if not params.url:
             raise CannotTell(f"{setting('server_url')} names no address")
-        if isinstance(app, Unseen) or not heal.well(app):
+        if isinstance(app, Unseen) or not auto_restart.well(app):
             raise CannotTell("the application is not healthy")
         if not params.asks:
             raise CannotTell("it was not asked for")

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .._core.alerts import MOST_OWED, Alert, News, State
+from .._core.auto_restart import RestartState
 from .._core.errors import DockerVpsError
-from .._core.heal import HealState
 from .._core.watch import DAY, RECENT, SERIES, SEVERITIES, Finding, History, Look, Sample
 from . import files
 
@@ -32,7 +32,7 @@ class Remembered:
 
     state: State = field(default_factory=State)
     history: History = field(default_factory=History)
-    heal: HealState = field(default_factory=HealState)
+    heal: RestartState = field(default_factory=RestartState)
 
 
 def read(path: str, now: float) -> tuple[Remembered, str]:
@@ -91,7 +91,7 @@ def _parsed(given: Mapping[str, Any]) -> Remembered:
             _text(history["stopped"]),
             _text(history["died"]),
         ),
-        HealState(_count(heal["bad"]), _each(_number, heal["restarts"]), _count(heal["vain"])),
+        RestartState(_count(heal["bad"]), _each(_number, heal["restarts"]), _count(heal["vain"])),
     )
 
 

@@ -22,10 +22,10 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.databa
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive, tree
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.database_checker import (
+    CheckLimits,
+    DatabaseChecker,
     DatabaseFacts,
-    ExaminationLimits,
-    Examiner,
 )
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import BackupSet
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
@@ -135,14 +135,14 @@ def test_the_time_for_all_uploads_is_bounded(shop: Shop) -> None:
     clock.now = lambda: next(times, 60.0)  # type: ignore[method-assign]
     seconds = []
 
-    class Patient(Examiner):
+    class DiagnosedHost(DatabaseChecker):
         """One that takes the time that it needs, on a machine that is busy, too."""
 
         def facts(self, path: str, **limited: Any) -> DatabaseFacts:
             seconds.append(limited["limits"].seconds)
-            return super().facts(path, limits=ExaminationLimits(60.0, limited["limits"].memory))
+            return super().facts(path, limits=CheckLimits(60.0, limited["limits"].memory))
 
-    with Patient() as examiner:
+    with DiagnosedHost() as examiner:
         found = list(examined(str(shop.media), ["0.db", "1.db", "gone.db", "2.db"], examiner, clock, 60.0))
     assert [(one.path, one.check) for one in found] == [
         ("0.db", SOUND),

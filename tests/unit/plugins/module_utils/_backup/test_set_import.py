@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.set_import import Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import archive
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import facts
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.database_checker import facts
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import FakeWallClock
 

@@ -14,8 +14,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command impor
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.notify import Notify
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command.watch import Watch
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.alerts import AlertRules
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.auto_restart import RestartRules
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.heal import HealRules
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import Thresholds
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked, locked
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._release.test_watch import PERIOD, Watched
@@ -153,7 +153,7 @@ def test_a_look_of_a_play_tells_nobody_and_leaves_what_is_remembered(told: Told)
     state = Path(told.watched.releases.home) / "watch.json"
     before = state.read_bytes()
     told.watched.fake.runs("unhealthy", 3)
-    params = replace(told.wanted.params, heal_rules=HealRules(looks=1))
+    params = replace(told.wanted.params, heal_rules=RestartRules(looks=1))
     would = watch.run(params, told.watched.world, watch.NEVER, check_mode=True)
     assert (would["changed"], told.watched.fake.restarted, state.read_bytes()) == (True, [], before)
     assert not watch.run(replace(params, heal=False), told.watched.world, watch.NEVER, check_mode=False)["changed"]

@@ -25,7 +25,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_r
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError, EngineUnreachable
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg, Visit
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases import HEALTHY, schema_of
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.patient import Patient
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.diagnosed_host import DiagnosedHost
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.sdk import SystemClock
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.doctor import DoctorWorld, Params, run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files, sqlite
@@ -137,7 +137,7 @@ class Clinic:
         return self.skew
 
     def file(self, path: str) -> Optional[FileSeen]:
-        seen = Patient().file(path)
+        seen = DiagnosedHost().file(path)
         # Whoever runs the tests, the application has its files.
         return replace(seen, uid=1000, gid=1000) if seen and "shop-db" in path else seen
 

@@ -20,7 +20,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.releases
     HEALTHY,
     Release,
 )
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.host_look import params_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.host_checks import params_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_info import run
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import files
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.releases import Releases

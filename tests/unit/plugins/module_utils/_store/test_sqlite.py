@@ -26,7 +26,10 @@ import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import sqlite
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import DatabaseFacts, Examiner
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.database_checker import (
+    DatabaseChecker,
+    DatabaseFacts,
+)
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sqlite import names, rows
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import far, nameless, unspeakable
 
@@ -35,12 +38,12 @@ EXCLUSIVE = "locked.* locking_mode = EXCLUSIVE .* âŸ¦setting backup_consistencyâ
 
 
 def copy(live: str, target: str, **options: Any) -> DatabaseFacts:
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         return examiner.copy(live, target, **options)
 
 
 def facts(path: str, wait: float = 5.0) -> DatabaseFacts:
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         return examiner.facts(path, live=True, wait=wait)
 
 

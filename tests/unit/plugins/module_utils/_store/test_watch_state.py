@@ -17,8 +17,8 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.alerts i
     kept,
     step,
 )
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.auto_restart import RestartState
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.heal import HealState
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import CRITICAL, DAY, SERIES, Finding
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.watch_state import (
     LARGEST,
@@ -33,7 +33,7 @@ APP = Finding("app-state", CRITICAL, "the container", "exited", "running", "star
 
 def some() -> Remembered:
     news, state = step(State(), [APP], [], NOW, AlertRules())
-    return Remembered(kept(state, {"webhook": news}), history(at(0), at(12)), HealState(1, (10.5,), 2))
+    return Remembered(kept(state, {"webhook": news}), history(at(0), at(12)), RestartState(1, (10.5,), 2))
 
 
 def test_it_is_read_as_it_was_written_and_by_its_owner_alone(tmp_path: Path) -> None:

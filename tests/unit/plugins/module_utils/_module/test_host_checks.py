@@ -8,7 +8,7 @@ from typing import Any, Callable
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import Needs
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.host_look import look_of, params_of
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.host_checks import look_of, params_of
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_info import Params
 from ansible_collections.ptnextjs.docker_vps.tests.unit.engine_server import EngineServer
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import HOST_INFO

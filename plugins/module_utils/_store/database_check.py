@@ -21,7 +21,6 @@ from typing import IO, Any, Dict, Iterator, Mapping, Tuple
 from .._core.databases import DAMAGED, NOT_CHECKED, SOUND, is_finding, judged, unable
 from .._core.errors import DockerVpsError
 from .._core.pages import MOST, look
-from .numbers import unreadable
 from .sqlite import (
     FAILURES,
     Header,
@@ -35,6 +34,7 @@ from .sqlite import (
     schema_fingerprint,
     tables,
 )
+from .unsafe_integers import unreadable
 
 HOST = (
     sqlite3.sqlite_version_info[0] * 1_000_000 + sqlite3.sqlite_version_info[1] * 1000 + sqlite3.sqlite_version_info[2]

@@ -21,7 +21,7 @@ from .._core.databases import LONGEST, NOT_CHECKED, brief
 from .._core.errors import DockerVpsError
 from .._core.sqlite_versions import dotted, known_data_loss
 from .._core.text import shown
-from . import examination, sqlite
+from . import database_check, sqlite
 
 _MIB = 1024**2
 _GRACE = 2.0  # seconds, for what SQLite does not interrupt
@@ -30,19 +30,19 @@ _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from {name} import main; m
 
 
 @dataclass(frozen=True)
-class ExaminationLimits:
+class CheckLimits:
     """What the examination of one database may need: seconds for all of its steps together, and bytes of memory."""
 
     seconds: float
     memory: int
 
 
-def own_limits(size: int) -> ExaminationLimits:
+def own_limits(size: int) -> CheckLimits:
     """Return the limits for a database of the application's own, by its size in bytes."""
-    return ExaminationLimits(120.0 + 2 * size / _MIB, 512 * _MIB + size // 64)
+    return CheckLimits(120.0 + 2 * size / _MIB, 512 * _MIB + size // 64)
 
 
-FOREIGN = ExaminationLimits(5.0, 128 * _MIB)
+FOREIGN = CheckLimits(5.0, 128 * _MIB)
 """For a database that somebody put into a volume."""
 
 
@@ -71,13 +71,13 @@ TOO_FAR: Mapping[str, Any] = {
 """Why a database with such a path is not checked."""
 
 
-class Examiner:
+class DatabaseChecker:
     """Examines databases; the process for it starts at the first, and ends with the context."""
 
     def __init__(self) -> None:
         self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def __enter__(self) -> Examiner:
+    def __enter__(self) -> DatabaseChecker:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -92,7 +92,7 @@ class Examiner:
         return self._facts(target, copied.wal, copied.version, copied.lock_seconds)
 
     def facts(
-        self, path: str, *, live: bool = False, wait: float = 5.0, limits: Optional[ExaminationLimits] = None
+        self, path: str, *, live: bool = False, wait: float = 5.0, limits: Optional[CheckLimits] = None
     ) -> DatabaseFacts:
         """Return the facts about a database after a full check, within limits: those of an own one, or others.
 
@@ -113,7 +113,7 @@ class Examiner:
         lock_seconds: float,
         live: bool = False,
         wait: float = 0.0,
-        limits: Optional[ExaminationLimits] = None,
+        limits: Optional[CheckLimits] = None,
     ) -> DatabaseFacts:
         size = os.stat(path).st_size
         allowed = limits or own_limits(size)
@@ -122,7 +122,7 @@ class Examiner:
         answer = TOO_FAR if not sqlite.fits(path) else self._asked(question, allowed.seconds + wait + _GRACE)
         if "error" in answer:
             raise DockerVpsError(answer["error"])
-        known = 0 if writer == examination.HOST else writer  # it may be the copier's: this host's own number
+        known = 0 if writer == database_check.HOST else writer  # it may be the copier's: this host's own number
         return DatabaseFacts(
             journal_mode="wal" if wal else "rollback",
             sqlite_version=dotted(known),
@@ -161,8 +161,8 @@ class Examiner:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            name, levels = examination.__name__, examination.__name__.count(".") + 1
-            root = os.path.abspath(examination.__file__)
+            name, levels = database_check.__name__, database_check.__name__.count(".") + 1
+            root = os.path.abspath(database_check.__file__)
             for _level in range(levels):
                 root = os.path.dirname(root)  # a folder, or an archive, that Python imports from
             # pylint: disable-next=ansible-bad-function
@@ -187,8 +187,8 @@ class Examiner:
 
 
 def facts(path: str, *, live: bool = False, wait: float = 5.0) -> DatabaseFacts:
-    """Return the facts about one database; see ``Examiner.facts``."""
-    with Examiner() as examiner:
+    """Return the facts about one database; see ``DatabaseChecker.facts``."""
+    with DatabaseChecker() as examiner:
         return examiner.facts(path, live=live, wait=wait)
 
 

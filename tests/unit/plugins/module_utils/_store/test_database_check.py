@@ -15,7 +15,7 @@ from typing import Any, Iterator
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import examination, sqlite
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import database_check, sqlite
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import (
     UNCHECKABLE,
     costly,
@@ -35,7 +35,7 @@ def limits() -> Iterator[None]:
 
 def examined(path: Path, **asked: Any) -> dict[str, Any]:
     question = {"path": str(path), "live": False, "seconds": 30.0, "memory": 1 << 29, "wait": 0.1, **asked}
-    return examination.answer(question)
+    return database_check.answer(question)
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -136,8 +136,8 @@ def test_what_sqlite_cannot_do_is_no_finding(error: Exception, why: str) -> None
         def interrupt(self) -> None:
             pass
 
-    about = examination.Header(wal=False, version=3051003, stat=None)  # type: ignore[arg-type]
-    check, said_why = examination._checked(Connection(), about, 1.0, 512 << 20)  # type: ignore[arg-type]
+    about = database_check.Header(wal=False, version=3051003, stat=None)  # type: ignore[arg-type]
+    check, said_why = database_check._checked(Connection(), about, 1.0, 512 << 20)  # type: ignore[arg-type]
     assert (check, why in said_why) == (NOT_CHECKED, True)
 
 
@@ -150,7 +150,7 @@ def test_questions_are_answered_in_turn_whatever_the_names(tmp_path: Path) -> No
     filled(tmp_path / "a\udcff\n.db")
     question = {"path": str(tmp_path / "a\udcff\n.db"), "live": False, "seconds": 9.0, "memory": 1 << 29, "wait": 0.0}
     answers = io.StringIO()
-    examination.serve(io.StringIO(2 * (json.dumps(question) + "\n")), answers)
+    database_check.serve(io.StringIO(2 * (json.dumps(question) + "\n")), answers)
     assert [json.loads(line)["tables"] for line in answers.getvalue().splitlines()] == [{"t": 3}] * 2
 
 

@@ -15,10 +15,10 @@ from typing import Iterator
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.doctor_rules import FileSeen
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import patient
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.patient import Patient
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import diagnosed_host
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.diagnosed_host import DiagnosedHost
 
-HOST = Patient()
+HOST = DiagnosedHost()
 WRITER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -66,8 +66,8 @@ def test_who_keeps_a_database_locked(tmp_path: Path, mode: str) -> None:
 
 
 def test_the_container_of_a_process_and_one_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert patient._process(2**22 + 1) == ("", "")
-    name, _container = patient._process(os.getpid())
+    assert diagnosed_host._process(2**22 + 1) == ("", "")
+    name, _container = diagnosed_host._process(os.getpid())
     assert name
 
 
@@ -76,7 +76,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Answer one question that there is no such name."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(patient, "_DNS_PORT", server.getsockname()[1])
+        monkeypatch.setattr(diagnosed_host, "_DNS_PORT", server.getsockname()[1])
 
         def serve() -> None:
             asked, sender = server.recvfrom(1024)
@@ -92,10 +92,10 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_name_servers_that_answer_and_that_do_not(
     tmp_path: Path, name_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patient, "ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr(diagnosed_host, "ANSWER_WITHIN", 0.5)
     resolvers = tmp_path / "resolv.conf"
     resolvers.write_text(f"search x\nnameserver {name_server}\nnameserver 127.0.0.9\nnameserver odd\nnameserver 4th\n")
-    seen = Patient(str(resolvers)).names("shop.invalid")
+    seen = DiagnosedHost(str(resolvers)).names("shop.invalid")
     assert (seen.found, seen.servers) == (False, ("127.0.0.1", "127.0.0.9", "odd"))
     assert seen.answering == ("127.0.0.1",)
     assert HOST.names("localhost").found

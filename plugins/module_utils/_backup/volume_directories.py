@@ -9,7 +9,7 @@ from typing import Mapping
 from .._core.errors import DockerVpsError
 from .._core.remedies import setting
 from .._engine.port import EnginePort
-from .._store.place import hindrance, holds
+from .._store.directory_exchange import hindrance, holds
 from .users import place_of
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr")

@@ -14,8 +14,8 @@ from typing import Iterator, Optional
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.public_check import Leg
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import visitor
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.visitor import visit
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine import http_probe
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._engine.http_probe import visit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -112,7 +112,7 @@ def test_a_port_at_which_nobody_listens() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_what_never_answers(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visitor, "WITHIN", 0.2)
+    monkeypatch.setattr(http_probe, "WITHIN", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         found = visit(f"{scheme}://127.0.0.1:{mute.getsockname()[1]}/")
     assert found.broken is (Leg.TLS if scheme == "https" else Leg.PROXY)

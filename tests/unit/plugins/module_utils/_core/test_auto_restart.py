@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.audit import Unseen
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.heal import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.auto_restart import (
     Case,
-    HealRules,
-    HealState,
+    RestartRules,
+    RestartState,
     cause_in,
     decide,
     findings_of,
@@ -22,7 +22,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch im
 from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import PERIOD, app
 
 PAUSED = " may have been asked while it was paused"
-RULES = HealRules()
+RULES = RestartRules()
 HANGS = app(health="unhealthy", failing_streak=3)
 ENDED = app(state="exited", exit_code=137, health="unhealthy")
 CASE = Case(HANGS, True, "A1", "", "", 0.0)
@@ -30,7 +30,7 @@ CASE = Case(HANGS, True, "A1", "", "", 0.0)
 
 def run(facts: Any, looks: int = 2, **case: Any) -> Any:
     """Return what is decided after so many looks at the same."""
-    state = HealState()
+    state = RestartState()
     for _turn in range(looks):
         state = looked(state, facts, 0.0)
     return decide(replace(CASE, app=facts, **case), state, RULES)
@@ -69,7 +69,7 @@ def test_what_hangs_or_has_ended_is_restarted_at_the_second_failed_look(facts: A
     ],
 )
 def test_what_is_left_alone(facts: Any, why: str) -> None:
-    assert run(facts, looks=9) == decide(replace(CASE, app=facts), HealState(9), RULES)
+    assert run(facts, looks=9) == decide(replace(CASE, app=facts), RestartState(9), RULES)
     assert not run(facts, looks=9).restart
     assert run(facts, looks=9).why == why
 
@@ -109,7 +109,7 @@ def test_a_cause_that_no_restart_mends(line: str, cause: str) -> None:
 
 def simulated(good: Any = None) -> list[int]:
     """Return at which of 60 looks an application is restarted that hangs always, or but at these looks."""
-    state, at = HealState(), []
+    state, at = RestartState(), []
     for number in range(60):
         facts = app() if good and good(number) else HANGS
         passed = number * PERIOD
@@ -131,23 +131,23 @@ def test_restarts_that_help_for_a_moment_are_not_more_than_three_within_an_hour(
 
 
 def test_what_was_not_looked_at_counts_neither_as_good_nor_as_bad() -> None:
-    assert looked(HealState(1, (0.0,), 2), Unseen("no"), 10.0) == HealState(1, (0.0,), 2)
-    assert looked(HealState(1, (0.0,), 2), Unseen("no"), 4000.0) == HealState(1, (), 2)
+    assert looked(RestartState(1, (0.0,), 2), Unseen("no"), 10.0) == RestartState(1, (0.0,), 2)
+    assert looked(RestartState(1, (0.0,), 2), Unseen("no"), 4000.0) == RestartState(1, (), 2)
 
 
 def test_people_are_told() -> None:
-    assert findings_of(HealState(), None) == []
-    state = restarted(restarted(restarted(HealState(), 1.0), 2.0), 3.0)
+    assert findings_of(RestartState(), None) == []
+    state = restarted(restarted(restarted(RestartState(), 1.0), 2.0), 3.0)
     (again,) = findings_of(state, decide(CASE, state, RULES))
     assert again.found == "restarted 3 times within an hour"
     ended = decide(replace(CASE, passed=9999.0), looked(looked(state, HANGS, 9999.0), HANGS, 9999.0), RULES)
-    (end,) = findings_of(HealState(), ended)
+    (end,) = findings_of(RestartState(), ended)
     assert (end.id, end.severity, end.found) == ("heal-end", "critical", "3 restarts did not help")
 
 
 def test_it_says_why_it_waits() -> None:
-    state = HealState(2, (0.0,), 1)
+    state = RestartState(2, (0.0,), 1)
     assert decide(replace(CASE, passed=300.0), state, RULES).why.endswith("600 s are waited until the next")
-    assert decide(replace(CASE, passed=300.0), HealState(2, (0.0, 1.0, 2.0)), RULES).why == (
+    assert decide(replace(CASE, passed=300.0), RestartState(2, (0.0, 1.0, 2.0)), RULES).why == (
         "it was restarted 3 times within an hour"
     )

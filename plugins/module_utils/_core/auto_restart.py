@@ -33,7 +33,7 @@ _FAILED_PROBES = 3
 
 
 @dataclass(frozen=True)
-class HealRules:
+class RestartRules:
     """When to restart.
 
     Attributes:
@@ -48,7 +48,7 @@ class HealRules:
 
 
 @dataclass(frozen=True)
-class HealState:
+class RestartState:
     """What is remembered: failed checks in a row, when restarts were, and how many since it was last healthy.
 
     The times are in seconds that have passed between checks; see alerts.State.
@@ -68,7 +68,7 @@ class Case:
         healthy: the id of the container that was last seen healthy.
         at_work: who releases, backs up or restores just now.
         broken: what is known of disk or data that no restart fixes.
-        passed: the time, as HealState has it.
+        passed: the time, as RestartState has it.
     """
 
     app: Union[AppFacts, Unseen]
@@ -93,17 +93,17 @@ def well(app: AppFacts) -> bool:
     return app.seen.state == "running" and app.seen.health in ("healthy", None)
 
 
-def looked(state: HealState, app: Union[AppFacts, Unseen], passed: float) -> HealState:
+def looked(state: RestartState, app: Union[AppFacts, Unseen], passed: float) -> RestartState:
     """Return what is remembered after a look."""
     restarts = tuple(at for at in state.restarts if passed - at < HOUR)
     if isinstance(app, Unseen):
         return replace(state, restarts=restarts)
     if well(app):
-        return HealState(0, restarts, 0)
+        return RestartState(0, restarts, 0)
     return replace(state, bad=state.bad + 1 if not _spared(app) else 0, restarts=restarts)
 
 
-def decide(case: Case, state: HealState, rules: HealRules) -> Decision:
+def decide(case: Case, state: RestartState, rules: RestartRules) -> Decision:
     """Return whether to restart the application now.
 
     Args:
@@ -163,12 +163,12 @@ def cause_in(log: Sequence[str]) -> str:
     return ""
 
 
-def restarted(state: HealState, passed: float) -> HealState:
+def restarted(state: RestartState, passed: float) -> RestartState:
     """Return what is remembered after a restart."""
-    return HealState(0, (*state.restarts, passed), state.vain + 1)
+    return RestartState(0, (*state.restarts, passed), state.vain + 1)
 
 
-def findings_of(state: HealState, decision: Optional[Decision]) -> list[Finding]:
+def findings_of(state: RestartState, decision: Optional[Decision]) -> list[Finding]:
     """Return what people are notified of restarts."""
     found = []
     if state.restarts:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.doc_fragments import look, place
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import SEVERITIES
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.look import LOOK_ARGUMENTS
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.check_options import LOOK_ARGUMENTS
 
 
 def test_each_option_is_documented() -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.quiet import LULL, quiet
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.idle import LULL, quiet
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import FakeClock
 
 

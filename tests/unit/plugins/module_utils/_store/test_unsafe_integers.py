@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any, Sequence
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.numbers import unreadable
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.unsafe_integers import unreadable
 
 END = "whole numbers beyond 2^53 - 1, which an application in JavaScript cannot read"
 

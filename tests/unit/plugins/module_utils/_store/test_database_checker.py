@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.databases import DAMAGED, NOT_CHECKED, SOUND
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import (
-    ExaminationLimits,
-    Examiner,
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.database_checker import (
+    CheckLimits,
+    DatabaseChecker,
     facts,
     own_limits,
 )
@@ -25,22 +25,22 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import costly,
 KILLED = """
 import sys
 sys.path[:] = sys.argv[2:]
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.examiner import Examiner
-one = Examiner()
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.database_checker import DatabaseChecker
+one = DatabaseChecker()
 one.facts(sys.argv[1])
 print(one._process.pid, flush=True)
 sys.stdin.read()
 """
 
 
-def process_of(examiner: Examiner) -> subprocess.Popen[bytes]:
+def process_of(examiner: DatabaseChecker) -> subprocess.Popen[bytes]:
     assert examiner._process is not None
     return examiner._process
 
 
 def test_one_process_examines_one_after_the_other(tmp_path: Path) -> None:
     paths = [filled(tmp_path / f"{number}.db") for number in range(20)]
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         found = {(one.check, one.tables["t"]) for one in (examiner.facts(str(path)) for path in paths)}
         process = process_of(examiner)
         examiner.facts(str(paths[0]))
@@ -53,7 +53,7 @@ def test_it_has_no_descriptor_of_ours_and_so_no_lock(tmp_path: Path) -> None:
     lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
     os.set_inheritable(lock, True)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         examiner.facts(str(filled(tmp_path / "a.db")))
         process = process_of(examiner)
         assert sorted(os.listdir(f"/proc/{process.pid}/fd")) == ["0", "1", "2"]
@@ -87,7 +87,7 @@ def ended(pid: int) -> bool:
 def test_it_is_ended_when_it_takes_too_long_and_another_one_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         examiner.facts(str(filled(tmp_path / "a.db")))
         first = process_of(examiner)
         os.kill(first.pid, signal.SIGSTOP)
@@ -103,14 +103,14 @@ def test_a_database_at_rest_is_given_up_when_its_time_is_over(tmp_path: Path, mo
     (tmp_path / "still").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "still"))
     began = time.monotonic()
-    with Examiner() as examiner:
-        found = examiner.facts(str(filled(tmp_path / "a.db")), limits=ExaminationLimits(0.5, 128 << 20))
+    with DatabaseChecker() as examiner:
+        found = examiner.facts(str(filled(tmp_path / "a.db")), limits=CheckLimits(0.5, 128 << 20))
     assert (found.check, found.why) == (NOT_CHECKED, "its check took longer than 0.5 seconds")
     assert time.monotonic() - began < 5
 
 
 def test_an_end_of_its_own_is_said(tmp_path: Path) -> None:
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         examiner.facts(str(filled(tmp_path / "a.db")))
         os.kill(process_of(examiner).pid, signal.SIGKILL)
         found = examiner.facts(str(tmp_path / "a.db"))
@@ -128,10 +128,10 @@ def test_an_end_in_the_middle_of_an_answer_is_said(tmp_path: Path, monkeypatch: 
 
 def test_a_costly_database_costs_seconds_and_little_memory(tmp_path: Path) -> None:
     path = costly(tmp_path / "a.db")
-    with Examiner() as examiner:
+    with DatabaseChecker() as examiner:
         examiner.facts(str(filled(tmp_path / "b.db")))
         began = time.monotonic()
-        found = examiner.facts(str(path), limits=ExaminationLimits(1.0, 128 << 20))
+        found = examiner.facts(str(path), limits=CheckLimits(1.0, 128 << 20))
         assert found.check == NOT_CHECKED
         assert time.monotonic() - began < 8
         peak = next(

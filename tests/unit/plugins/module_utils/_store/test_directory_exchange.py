@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import place
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.place import LOOK, few, hindrance, holds
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store import directory_exchange
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.directory_exchange import (
+    LOOK,
+    few,
+    hindrance,
+    holds,
+)
 
 ROOT = os.geteuid() == 0
 
@@ -177,4 +182,4 @@ def test_few_of_many() -> None:
     assert few(["a", "b"]) == "a, b"
     assert few(["x" * 4000]) == "x" * 200 + "…"
     assert few(list("abcdefg")) == "a, b, c, d, e and 2 more"
-    assert place.LOOK.startswith(".")
+    assert directory_exchange.LOOK.startswith(".")

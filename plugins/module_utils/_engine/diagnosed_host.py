@@ -31,7 +31,7 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 RESOLVERS = "/etc/resolv.conf"
 
 
-class Patient(WatchedHost):
+class DiagnosedHost(WatchedHost):
     """The host that this runs on; every failure to look is an OSError or CannotTell."""
 
     def __init__(self, resolvers: str = RESOLVERS) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.deploy_lock import Held
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.alone import (
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.exclusive import (
     MAINTENANCE,
     WATCH,
     alone,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup import backup, restore
-from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.places import refuse_new_place
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.volume_directories import refuse_new_place
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.sets import Sets
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import LABELS, Shop, tree_of
