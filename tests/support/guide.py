@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shell blocks of the pages: which there are, which of them are run, and a shell that runs their commands.
 
-make guides runs every block that begins with ```sh, unless the line before it is a comment <!-- not run: REASON -->, which
-the page does not show.
+make guides runs every block that begins with ```sh, unless the line before it is <!-- not run: REASON -->, which the
+page does not show.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
     "docs/vps.md": (5, 5),
     "docs/watch.md": (1, 1),
 }
-"""How many shell blocks each page has, and how many of them are run. What a mistake in this file reads as a page without any,
-or a mark on a page leaves out, must not pass."""
+"""How many shell blocks each page has, and how many of them are run: neither a mistake in this file nor a mark on a
+page may leave one out unnoticed."""
 ON_THE_HOST = re.compile(r"(cd )?/(opt|var)/|(docker|grep|journalctl|nft|systemctl|tail|update-ca-certificates)\b")
 """What pages have people type on the host; all else is typed where Ansible is."""
 _BLOCK = re.compile(r"(?ms)^(?: *<!-- not run: (?P<why_not>[^\n]+?) -->\n)?^ *```sh\n(?P<text>.*?)^ *```$")

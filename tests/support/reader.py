@@ -55,9 +55,9 @@ class Repositories:
         options = ("--reuseaddr", "--export-all", f"--base-path={place}", f"--listen={self._gateway}")
         self._process = subprocess.Popen(["git", "daemon", *options, f"--port={self._port}"])
 
-    def add(self, name: str, application: Path) -> tuple[str, Path]:
-        """Make a repository of an application; return its URL, and a clone of it."""
-        bare, clone = self._place / f"{name}.git", copied(application, self._place / name)
+    def add(self, name: str, application: Path, **files: str) -> tuple[str, Path]:
+        """Make a repository of an application, with some files in place of its own; return its URL, and a clone of it."""
+        bare, clone = self._place / f"{name}.git", copied(application, self._place / name, **files)
         commit(clone)
         run("git", "clone", "--quiet", "--bare", str(clone), str(bare))
         run("git", "-C", str(clone), "remote", "add", "origin", str(bare))
@@ -198,6 +198,10 @@ class Reader:
         assert not code, f"{command}\nended with {code}:\n{output}"
         return output.strip()
 
+    def said(self, command: str) -> str:
+        """Return what a command prints that is on no page, however it ends."""
+        return self._shells["here"].run(command)[1]
+
     def edit(self, **settings: Any) -> None:
         """Add settings to the file that pages have one edit."""
         with self.variables.open("a") as file:
@@ -235,6 +239,10 @@ class Page:
         block = self._left.pop(0)
         self._at = block.end
         return self.reader.follow(block)
+
+    def next(self) -> guide.Block:
+        """Return the next block that is not marked, and leave it to be run."""
+        return next(block for block in self._left if not block.why_not)
 
     def rest(self) -> str:
         """Run all blocks that are left, and return what they printed."""
