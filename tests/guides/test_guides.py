@@ -33,7 +33,9 @@ WITH_A_PAGE = {
     .replace(HEALTH, f"  if (pathname === '/') return [200, {{}}]\n{HEALTH}")
 }
 # Pages that say how to operate a site, and need nothing prepared.
-OPERATING = ("audit", "deploy", "doctor", "maintenance", "scaling", "secrets", "status", "troubleshooting")
+OPERATING = ("audit", "deploy", "doctor", "maintenance", "scaling", "secrets", "status")
+# With this one a play fails if anything is found: the library of the reference application is an old one.
+FINDING = {"ansible-playbook ptnextjs.docker_vps.doctor -i prod -e docker_vps_doctor_fail": "which is database-library"}
 
 
 def built(reader: Reader, page: Page) -> None:
@@ -93,7 +95,6 @@ def followed(
         APP_NAME: "site",
         r"vps1\.example\.com": host.address(),
         r"vps1,vps2": host.address(),
-        r"<proxy container>": "reverse-proxy",
     }
     page = reader.opens("docs/quickstart.md")
     built(reader, page)
@@ -140,6 +141,7 @@ def test_update(followed: Followed) -> None:
 
 @pytest.mark.parametrize("name", OPERATING)
 def test_operating(followed: Followed, name: str) -> None:
+    followed.reader.refusals |= FINDING
     followed.reader.opens(f"docs/{name}.md").rest()
     assert followed.visited().ask("/api/health").status == 200
 
@@ -155,7 +157,7 @@ def test_firewall(followed: Followed) -> None:
 def test_watch(followed: Followed) -> None:
     followed.reader.edit(docker_vps_notify_command=["/usr/bin/logger"])
     followed.reader.opens("docs/watch.md").rest()
-    assert "docker-vps" in followed.host.sh("journalctl --identifier root")
+    assert "test-message" in followed.host.sh("journalctl --identifier root")
 
 
 def test_backup(followed: Followed) -> None:
@@ -186,6 +188,7 @@ def off_site(followed: Followed, make_host: MakeHost) -> Host:
     reader, server = followed.reader, make_host("trixie", python=False)
     server.sh("ssh-keygen -A && systemctl start ssh && usermod --shell /bin/sh --home /home/backup backup")
     server.sh("mkdir -p /home/backup/.ssh /srv/restic && chown -R backup: /home/backup /srv/restic")
+    followed.host.sh("apt-get install --quiet --yes --no-install-recommends restic")
     admit(followed.host, server)
     page = reader.opens("docs/backup.md").text.partition("## Off-site\n")[2]
     text = reader.variables.read_text().replace("# docker_vps_payload_secret", "docker_vps_payload_secret")
@@ -198,10 +201,7 @@ def off_site(followed: Followed, make_host: MakeHost) -> Host:
 
 def admit(host: Host, server: Host) -> None:
     """Have root of a host copy to a server by its name: with a key, and with the key of the server."""
-    key = host.sh(
-        "apt-get install --quiet --yes --no-install-recommends restic >/dev/null;"
-        "ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && cat ~/.ssh/id_ed25519.pub"
-    )
+    key = host.sh("ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519 && cat ~/.ssh/id_ed25519.pub")
     known = server.sh("cat /etc/ssh/ssh_host_ed25519_key.pub")
     host.sh(f"echo '{server.address()} backup.example.com' >>/etc/hosts")
     host.write("/root/.ssh/known_hosts", f"backup.example.com {known}\n")
@@ -209,11 +209,12 @@ def admit(host: Host, server: Host) -> None:
 
 
 def test_lifecycle(followed: Followed, off_site: Host) -> None:
-    """The page ends with everything removed; restore.yml and deploy.yml bring it back, as it says."""
+    """The page ends with everything removed, and says what brings it back."""
     reader = followed.reader
-    reader.opens("docs/lifecycle.md").rest()
+    printed = reader.opens("docs/lifecycle.md").rest()
+    assert "restore.yml, then setup.yml, then deploy.yml bring the application back" in " ".join(printed.split())
     assert followed.host.sh("docker volume ls --quiet --filter name=site-") == ""
-    for verb in ("restore", "deploy", "schedule"):
+    for verb in ("restore", "setup", "deploy", "schedule"):
         reader.sh(f"ansible-playbook {verb}.yml -i prod")
     assert followed.visited().vendors() == ["Example Ltd"]
 
@@ -238,7 +239,7 @@ def test_on_call(followed: Followed, off_site: Host, make_host: MakeHost) -> Non
     reader.point(host)
     followed.host = host
     token, site = site.token, followed.visited()
-    until(lambda: "HTTP/2 200" in reader.said("curl --head https://www.example.com/"), 300, "the certificate")
+    until(lambda: "HTTP/2 200" in reader.said("curl --head https://www.example.com/"), 400, "the certificate")
     site.token = token
     assert site.ask("/api/users/me").json["user"]["email"] == PASSWORD["email"]
     assert sorted(site.vendors()) == ["Another Ltd", "Example Ltd"]
@@ -257,6 +258,7 @@ def test_from_a_bare_vps(make_reader: MakeReader, make_host: MakeHost, repositor
         r"https://git\.example\.com/acme/site\.git": repositories.add("vps", STANDIN, **WITH_A_PAGE)[0],
         r"https://git\.example\.com/acme/shop\.git": repositories.add("shop", STANDIN, **WITH_A_PAGE)[0],
         r"vps1\.example\.com": host.address(),
+        r"<proxy container>": "reverse-proxy",
         APP_NAME: "site",
     }
     readme, vps, proxies = (reader.opens(name) for name in ("README.md", "docs/vps.md", "docs/proxies.md"))
@@ -275,6 +277,7 @@ def test_from_a_bare_vps(make_reader: MakeReader, make_host: MakeHost, repositor
     assert "is live and healthy" in printed
     assert "Warning: " not in printed
     vps.rest()
+    reader.opens("docs/troubleshooting.md").rest()
     assert json.loads(reader.sh("curl https://www.example.com/api/health"))["database"] == "connected"
     assert host.reached() == [22, 80, 443]
     reader.sh(f"cd {reader.place}/empty")
@@ -304,7 +307,7 @@ def test_a_site_without_a_name(make_reader: MakeReader, make_host: MakeHost, rep
     printed = page.run()
     assert f"Public address: http://{host.address()}" in printed
     assert "Warning: " not in printed
-    assert json.loads(reader.sh(f"curl http://{host.address()}/api/health"))["database"] == "connected"
+    assert json.loads(reader.sh(f"curl --silent http://{host.address()}/api/health"))["database"] == "connected"
     reader.variables.write_text(named)
     reader.point(host)
     printed = reader.follow(again)

@@ -7,6 +7,7 @@ page does not show.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import threading
@@ -118,6 +119,10 @@ class Shell:
     def close(self) -> None:
         """End it."""
         cast("IO[str]", self._process.stdin).close()
+        cast("IO[str]", self._process.stdout).close()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # SSH waits for a host that is gone
+            self._process.wait(5)
+        self._process.kill()
         self._process.wait()
 
 

@@ -56,7 +56,7 @@ class Repositories:
         self._process = subprocess.Popen(["git", "daemon", *options, f"--port={self._port}"])
 
     def add(self, name: str, application: Path, **files: str) -> tuple[str, Path]:
-        """Make a repository of an application, with some files in place of its own; return its URL, and a clone of it."""
+        """Make a repository of an application, with other files in place of some; return its URL, and a clone of it."""
         bare, clone = self._place / f"{name}.git", copied(application, self._place / name, **files)
         commit(clone)
         run("git", "clone", "--quiet", "--bare", str(clone), str(bare))
