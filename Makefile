@@ -102,11 +102,11 @@ applications: engine $(ready) ## Deploy, update, back up and restore real applic
 	python tests/support/applications.py $(ONLY)
 
 hosts: engine $(ready) ## Set up bare hosts of Debian 12 and 13, from Docker's repository and the distribution's, and write docs/compatibility.md (minutes)
-	python tests/support/timed.py hosts
+	python tests/support/timed.py hosts $(if $(ONLY),"$(ONLY)")
 
-guides: engine $(ready) ## Follow the pages command by command over SSH on bare hosts, and write docs/compatibility.md (half an hour)
+guides: engine $(ready) ## Follow the pages command by command over SSH on bare hosts, and write docs/compatibility.md (half an hour); ONLY=vps
 	tests/support/packages.sh openssh-client curl
-	python tests/support/timed.py guides
+	python tests/support/timed.py guides $(if $(ONLY),"$(ONLY)")
 
 sops: $(ready) ## Read a secret from a file of SOPS, with the real program and collection, which are downloaded (seconds)
 	pytest tests/sops
