@@ -25,7 +25,7 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
     "docs/firewall.md": (1, 1),
     "docs/lifecycle.md": (1, 1),
     "docs/maintenance.md": (1, 1),
-    "docs/migration.md": (6, 0),
+    "docs/migration.md": (10, 0),
     "docs/oncall.md": (4, 4),
     "docs/proxies.md": (6, 2),
     "docs/quickstart.md": (6, 6),
