@@ -19,7 +19,7 @@ importer := .cache/galaxy-importer/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units galaxy sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts guides firewall-kills awx sops pages doctor bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units galaxy sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts guides firewall-kills awx sops pages recordings doctor bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -37,8 +37,11 @@ lint: $(ready) ## Check style and types
 	ruff check .
 	ruff format --check plugins tests benchmarks molecule
 	tests/support/forked_plays.sh ansible-lint --offline --profile production & roles=$$!; mypy; types=$$?; wait $$roles && exit $$types
+	vermin --quiet --no-tips --target=3.8- plugins/module_utils plugins/modules
 	yamllint --strict .
 	antsibull-changelog lint
+	check-jsonschema --quiet --builtin-schema vendor.github-workflows examples/site/ci/github.yml .github/workflows/*.yml
+	check-jsonschema --quiet --builtin-schema vendor.gitlab-ci examples/site/ci/gitlab.yml
 
 unit: $(ready) ## Test the pure parts, without an engine
 	pytest tests/unit tests/properties --numprocesses $(WAITING_JOBS) --cov=plugins --cov-branch $(times)
@@ -115,7 +118,11 @@ pages: $(ready) ## Look at the status page in a real browser, as wide as a desk 
 	tests/support/packages.sh chromium
 	pytest tests/pages $(times)
 
-doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, mend it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
+recordings: engine $(ready) ## Deploy, fail an update and restore in a terminal, and record what is seen as docs/recordings (minutes)
+	tests/support/base_image.sh
+	python tests/support/recordings.py
+
+doctor: engine $(ready) ## Break a real stack in every way that the doctor knows, fix it by the commands that it names, and write docs/doctor.md (half an hour); ONLY=network
 	tests/support/base_image.sh
 	python tests/support/doctor.py $(if $(ONLY),"$(ONLY)")
 

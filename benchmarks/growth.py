@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How something grows: points in a CSV file, and a picture of what that file says.
 
-python benchmarks/growth.py draws all pictures anew.
+python benchmarks/growth.py draws all pictures again.
 """
 
 from __future__ import annotations

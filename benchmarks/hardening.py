@@ -43,7 +43,7 @@ class Met(NamedTuple):
 
     Attributes:
         failed: what became of those that were not answered with 200, and of health checks that failed.
-        memory: MiB, with what lies in its tmpfs.
+        memory: MiB, with what is in its tmpfs.
         lines: of the log, by the refusal of the system that they tell of; "other" tell of none.
     """
 

@@ -65,7 +65,7 @@ WAYS: Mapping[str, Way] = {
 
 
 def change(root: Path, by: Random) -> None:
-    """Write files anew that have 1 % of the bytes of a directory, and wait until they are no longer fresh."""
+    """Write files again that have 1 % of the bytes of a directory, and wait until they are no longer fresh."""
     files = sorted(path for path in root.rglob("*.[jt][px][gt]"))
     left = sum(path.stat().st_size for path in files) / 100
     while left > 0:
@@ -78,7 +78,7 @@ def change(root: Path, by: Random) -> None:
     run("sleep", SETTLED)
 
 
-def room(place: Path) -> int:
+def space(place: Path) -> int:
     """Return how many bytes a directory occupies on the disk."""
     (kibibytes,) = run("du", "--summarize", "--block-size=1024", str(place)).stdout.split()[:1]
     return int(kibibytes) * 1024
@@ -108,9 +108,9 @@ def backup_series(_scratch: Path) -> Section:
                     if what == CHANGED:
                         change(volume.root, by)
                     for name in [*WAYS][:: 1 if turn % 2 else -1]:
-                        before = room(at[name])
+                        before = space(at[name])
                         took.setdefault((what, name), []).append(seconds(partial(WAYS[name].make, volume, at[name])))
-                        grew.setdefault((what, name), []).append((room(at[name]) - before) / MIB)
+                        grew.setdefault((what, name), []).append((space(at[name]) - before) / MIB)
         growth = many_sets(volume, by)
     times = {key: Row(f"{key[0]}: {key[1]}", values, "s") for key, values in took.items()}
     disk = {key: Row(f"{key[0]}, on disk: {key[1]}", values, "MiB") for key, values in grew.items()}
@@ -127,7 +127,7 @@ def backup_series(_scratch: Path) -> Section:
     shared = next(row for row in growth if "shared" in row.what)
     return Section(
         "Sets of a volume with 1 GiB as above, one after the other: the first; one more; and one after files with 1 % "
-        "of the bytes were written anew. Each way is a process of its own whose start counts, and ends when all is "
+        "of the bytes were rewritten. Each way is a process of its own whose start counts, and ends when all is "
         "safe on the disk. restic and borg (`-C lz4`) rely on size, time and inode of a file as ours does; tar reads "
         f"everything. Then {SETS} sets, each after a change of 1 %.",
         [*times.values(), *ratios.values(), *disk.values(), *growth],
@@ -149,7 +149,7 @@ def many_sets(volume: Volume, by: Random) -> list[Row]:
         for _day in range(SETS):
             for name, found in sizes.items():
                 WAYS[name].make(volume, at[name])
-                found.append(room(at[name]))
+                found.append(space(at[name]))
             change(volume.root, by)
     return [
         Row(f"{SETS} sets / the first, on disk: {name}", [found[-1] / found[0]], "") for name, found in sizes.items()

@@ -27,7 +27,7 @@ CODE = 8 * MEBIBYTE
 FILE = 16 * 1024
 DISK = 2500 * MEBIBYTE
 LARGE = 2048 * MEBIBYTE
-LOOK = 0.02  # seconds between two looks at the processes
+LOOK = 0.02  # seconds between two checks at the processes
 PLAY = """
 - hosts: all
   gather_facts: false

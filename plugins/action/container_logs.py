@@ -14,7 +14,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module.termin
 
 MODULE = "ptnextjs.docker_vps.container_logs"
 GONE = "gone"
-SUCCESSOR_WITHIN = 30.0  # seconds within which a release has put another container in the place of one
+SUCCESSOR_WITHIN = 30.0  # seconds within which a release has put another container instead of one
 LOOK = 5.0  # seconds that the module waits for a line; shorter ones start it more often, and lines come at once anyway
 
 

@@ -129,8 +129,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
 
 
 def _with_clock(result: Mapping[str, Any], before: float, after: float, tolerance: float) -> dict[str, Any]:
-    """Return the result with the clock among what was looked at, and failed if that is wrong."""
-    if "host" not in result:  # and when the host was refused, what was looked at stands in the result itself
+    """Return the result with the clock among what was checked, and failed if that is wrong."""
+    if "host" not in result:  # and when the host was refused, what was checked stands in the result itself
         return host_info.with_clock(result, before, after, tolerance)
     host = host_info.with_clock(result["host"], before, after, tolerance)
     failed = {key: host.pop(key) for key in ("failed", "msg") if key in host}

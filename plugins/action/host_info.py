@@ -20,7 +20,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
     now = staticmethod(time.time)
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[Mapping[str, Any]] = None) -> dict[str, Any]:
-        """Return the module's result with the clock among what was looked at."""
+        """Return the module's result with the clock among what was checked."""
         super().run(tmp, task_vars)
         asked = dict(self._task.args)
         tolerance = tolerance_of(asked)
@@ -35,7 +35,7 @@ def tolerance_of(asked: dict[str, Any]) -> float:
 
 
 def with_clock(result: Mapping[str, Any], before: float, after: float, tolerance: float) -> dict[str, Any]:
-    """Return what the module says with the clock among what was looked at, and failed if that is wrong.
+    """Return what the module says with the clock among what was checked, and failed if that is wrong.
 
     Args:
         before: the controller's time before the module began (seconds since 1970).

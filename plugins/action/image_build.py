@@ -20,7 +20,7 @@ BUILD = "community.docker.docker_image_build"
 STATUS = "ansible.legacy.async_status"
 BEGINS = "the build begins"
 TICK = 1.0  # seconds between two live lines
-POLL = 3  # ticks between two looks at the job
+POLL = 3  # ticks between two checks at the job
 # What names steps and tells their ends, and no output. The log of a build before is older than the job.
 STEPS = r"test {log} -nt {job} && LC_ALL=C grep -aEv '^#[0-9]+ [0-9]+\.[0-9]+( |$)' {log} | tail -n 400"
 

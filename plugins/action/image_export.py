@@ -93,7 +93,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         if done["rc"]:
             reason = sentence((done["stderr"] or done["stdout"]).strip() or "its shell gave no reason")
             raise DockerVpsError(
-                f"A part of the image cannot be fetched from {directory}: {reason} Mend that, and {again()}."
+                f"A part of the image cannot be fetched from {directory}: {reason} Fix that, and {again()}."
             )
         partial = kept.path(chunk.sha256 + PARTIAL)
         self._connection.fetch_file(given, partial)

@@ -91,7 +91,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             if rounds > ROUNDS:
                 raise DockerVpsError(
                     f"Parts of the image {asked['name']} were sent {ROUNDS} times and could not be used: the disk of "
-                    f"the host damages files, or somebody removes them. See what becomes of {asked['directory']}."
+                    f"the host damages files, or somebody removes them. Check what changes {asked['directory']}."
                 )
             lacking = _to_send(layout_of(asked["image"]), result)
             sent += self._send(lacking, source, result["staging"], shown, began)
@@ -123,13 +123,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
             sound = Chunks(source).sound(chunks)
             name = next((chunk.sha256 for chunk in chunks if chunk.sha256 not in sound), chunks[0].sha256)
             raise DockerVpsError(
-                f"{os.path.join(source, name)}, a part of the image, is damaged on the controller, or was on its way. "
-                f"To export it anew, {again()}."
+                f"{os.path.join(source, name)}, a part of the image, was damaged on the controller or in transit. "
+                f"To export it again, {again()}."
             )
         if done["rc"]:
             reason = sentence((done["stderr"] or done["stdout"]).strip() or "its shell gave no reason")
             raise DockerVpsError(
-                f"The host cannot take a part of the image in {staging}: {reason} Mend that, and {again()}."
+                f"The host cannot take a part of the image in {staging}: {reason} Fix that, and {again()}."
             )
 
     def _taken(self, data: bytes, given: Mapping[str, str], names: Sequence[str]) -> Mapping[str, Any]:
@@ -167,7 +167,7 @@ def parcels(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
 
 
 def _packed(source: str, chunks: Iterable[Chunk]) -> bytes:
-    """Return an archive of chunks, whose names say that they are not looked at yet.
+    """Return an archive of chunks, whose names say that they are not checked yet.
 
     Raises:
         DockerVpsError: the controller does not have one any more.
@@ -181,7 +181,7 @@ def _packed(source: str, chunks: Iterable[Chunk]) -> bytes:
                     data = file.read()
             except OSError as error:
                 raise DockerVpsError(
-                    f"{path}, a part of the image, is not on the controller any more. To export it anew, {again()}."
+                    f"{path}, a part of the image, is not on the controller any more. To export it again, {again()}."
                 ) from error
             member = tarfile.TarInfo(chunk.sha256 + PARTIAL)
             member.size, member.mode = len(data), 0o600

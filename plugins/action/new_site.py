@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Iterable, Mapping, Optional
 
 import jinja2
 import yaml
@@ -58,7 +58,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is not typ
         try:
             present = {name: files.read(os.path.join(directory, name)) for name in wanted}
             new = {name: text for name, text in wanted.items() if present[name] is None}
-            if not self._task.check_mode:
+            if self._task.check_mode:
+                _check_writable(directory, new)
+            else:
                 _write(directory, new)
         except DockerVpsError as error:
             raise AnsibleActionFail(worded(error.message)) from None  # Ansible says the cause as well
@@ -125,13 +127,13 @@ def summary(directory: str, new: int, kept: list[str], check_mode: bool) -> list
     lines = [f"{counted(new, 'file')} {verb} new in {directory}." if new else f"No file is missing in {directory}."]
     if kept:
         left = "Left as it is, since it differs" if len(kept) == 1 else "Left as they are, since they differ"
-        again = "To have one written anew, move it away and run the same play again."
+        again = "To have one rewritten, move it away and run the same play again."
         lines.append(f"{left} from what new_site writes: {', '.join(kept)}. {again}")
     return lines if check_mode else [*lines, "Next: README.md there says how to set up the host and deploy."]
 
 
 def _write(directory: str, texts: Mapping[str, str]) -> None:
-    """Write files with the directories that they lie in.
+    """Write files with the directories that they are in.
 
     Raises:
         DockerVpsError: one of them cannot be written.
@@ -140,6 +142,21 @@ def _write(directory: str, texts: Mapping[str, str]) -> None:
         path = os.path.join(directory, name)
         files.make_directory(os.path.dirname(path))
         files.replace(path, files.own(text, 0o644))
+
+
+def _check_writable(directory: str, names: Iterable[str]) -> None:
+    """See that files can be written, without a change.
+
+    Raises:
+        DockerVpsError: one of them cannot be.
+    """
+    for folder in sorted({os.path.dirname(os.path.join(directory, name)) for name in names}):
+        while not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise DockerVpsError(
+                f"Nothing can be written into {folder}. Give another directory with -e directory=PATH."
+            )
 
 
 def _diff(path: str, text: str) -> dict[str, str]:

@@ -113,7 +113,7 @@ def _wrong(
     """Return what is wrong with values; of those whose type is wrong, that only.
 
     Args:
-        inventory: the directory of the inventory, where the files of hooks lie.
+        inventory: the directory of the inventory, where the files of hooks are.
     """
     variables = _variables()
     rules = {name: variables.get(name, {}) for name in given}
@@ -138,7 +138,7 @@ def _wrong(
     sources = _environment(variables)
     if "env_file" in roles and {*sources["keys"].values(), sources["extra"], sources["mount"]} <= {*values}:
         keys = environment.foreseen(sources, values, found)
-        found += [f"The environment is not right: {'; '.join(keys)}."] if keys else []
+        found += [f"The environment is invalid: {'; '.join(keys)}."] if keys else []
     return found
 
 
@@ -191,7 +191,7 @@ def _typed(name: str, value: Any, option: Mapping[str, Any], kind: str) -> tuple
 
 
 def _hooks(name: str, hooks: Sequence[Any], inventory: str) -> list[str]:
-    """Return what is wrong with hooks, whose files lie where the inventory does, or are named by a whole path."""
+    """Return what is wrong with hooks, whose files are where the inventory does, or are named by a whole path."""
     paths = [Path(inventory) / hook for hook in hooks if isinstance(hook, str)]
     gone = [
         f"{name} names {path}, and there is no such file on the controller." for path in paths if not path.is_file()

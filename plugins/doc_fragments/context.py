@@ -15,7 +15,7 @@ options:
     default: ""
   dockerfile_path:
     description:
-      - The path of the Dockerfile in the sources, which may lie outside of O(context_path). When empty, it is the
+      - The path of the Dockerfile in the sources, which may be outside of O(context_path). When empty, it is the
         C(Dockerfile) at the top of the context, if there is one.
     type: str
     default: ""

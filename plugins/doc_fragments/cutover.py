@@ -95,7 +95,7 @@ options:
     description:
       - Whether to ask for O(public_url) from this host once the new version serves, by its name and, if that fails, on
         this host under that name.
-      - When visitors are not served, V(warn) says in RV(cautions) on which leg of the way that breaks, and V(fail)
+      - When visitors are not served, V(warn) says in RV(cautions) at which stage that breaks, and V(fail)
         undoes the release. A name that leads elsewhere is no failure if this host serves the page.
     type: str
     choices: ["off", warn, fail]

@@ -16,7 +16,7 @@ options:
     description: The directory of the backup sets; V(/var/backups/<app>) when not given.
     type: path
   url:
-    description: The page to ask for on the way of visitors; none when empty.
+    description: The page to ask for on the path of visitors' requests; none when empty.
     type: str
     default: ""
   text:
@@ -29,10 +29,10 @@ options:
     default: ""
   thresholds:
     description:
-      - Numbers from which on something is a finding, in place of the defaults, by these names.
+      - Numbers from which on something is a finding, instead of the defaults, by these names.
       - V(memory), V(cpu), V(disk), V(disk_full), V(disk_floor) and V(certificate) are percentages; V(database), V(wal),
         V(log), V(images) and V(cache) bytes; V(backup), V(proof), V(skew) and V(start) seconds; V(disk_days) days;
-        V(restarts) and V(busy) numbers within an hour; V(connections) is a number at each of three looks.
+        V(restarts) and V(busy) numbers within an hour; V(connections) is a number at each of three checks.
     type: dict
     default: {}
   fail_at:

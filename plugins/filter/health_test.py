@@ -20,7 +20,7 @@ description:
 options:
   _input:
     description:
-      - A command that is run in place of the probe, as a list, or as a string for the shell of the container.
+      - A command that is run instead of the probe, as a list, or as a string for the shell of the container.
       - When empty, O(kind) counts.
     type: raw
     required: true

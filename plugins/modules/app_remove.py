@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Removes the containers of a Compose project, the images that no other container uses, and what lies in the
+  - Removes the containers of a Compose project, the images that no other container uses, and what is in the
     application's directory. Backups and networks stay.
   - Fails unless O(confirm) is the name of the application; the message then says what would go and what would stay.
   - Makes no backup itself. RV(backup) says what a last backup has to hold.

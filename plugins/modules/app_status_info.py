@@ -14,7 +14,7 @@ author:
 description:
   - Looks at the live release and whether what runs is as it was released, at the container, the backup sets and what
     proves them, the timers and the disks, all in one run.
-  - A part that cannot be looked at is null, and RV(not_looked_at) says why; that is never a failure.
+  - A part that cannot be inspected is null, and RV(not_looked_at) says why; that is never a failure.
   - Sizes are those of manifests and of file systems. Nothing walks through volumes, so a large host takes no longer.
   - What is secret in the env file, and passwords in addresses, are replaced in all sentences.
 options:
@@ -66,7 +66,7 @@ not_looked_at:
   description: Why parts of this result are null, by their names.
   returned: success
   type: dict
-  sample: {"watch": "nothing watches this host between two looks; schedule.yml installs what does"}
+  sample: {"watch": "nothing watches this host between two checks; schedule.yml installs what does"}
 release:
   description: The live release; empty when there is none.
   returned: success

@@ -1,13 +1,13 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Install packages in place of others."""
+"""Install packages instead of others."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apt_packages
-short_description: Install packages, or upgrade them, in place of others
+short_description: Install packages, or upgrade them, instead of others
 version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
@@ -31,7 +31,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.attributes
 attributes:
   check_mode:
-    details: Judges by the lists on the host, which are not read anew.
+    details: Judges by the lists on the host, which are not read again.
 requirements:
   - apt >= 2.2
 seealso:
@@ -39,7 +39,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have Docker's engine in place of the distribution's
+- name: Have Docker's engine instead of the distribution's
   ptnextjs.docker_vps.apt_packages:
     names: [docker-ce, docker-ce-cli, containerd.io]
     replaced: [docker.io]

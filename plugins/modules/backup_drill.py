@@ -53,7 +53,7 @@ options:
     default: probe
   health_command:
     description:
-      - A command that is the health check in place of O(health), as a list, or as a string for the shell of the
+      - A command that is the health check instead of O(health), as a list, or as a string for the shell of the
         container.
     type: raw
     default: []

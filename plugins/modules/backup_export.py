@@ -17,7 +17,7 @@ description:
   - The directory then is a backup directory. M(ptnextjs.docker_vps.volume_restore) restores the set from there, also
     on another host, by the path of its manifest.
   - Every byte is verified while it is written, and the set is there only when all of it is durable. A set that is there
-    as a whole already is read and left alone; one that is damaged there is written anew.
+    as a whole already is read and left alone; one that is damaged there is rewritten.
 options:
   set:
     description: The set to export, as V(latest), its timestamp, or the path of its manifest or of one of its archives.
@@ -25,7 +25,7 @@ options:
     default: latest
   to:
     description:
-      - The directory on the managed host, outside of that in which the set lies.
+      - The directory on the managed host, outside of that in which the set is.
       - Made for its owner only when it is missing. One into which others may write is refused.
     type: path
     required: true
@@ -37,7 +37,7 @@ extends_documentation_fragment:
   - ptnextjs.docker_vps.progress.followed
 attributes:
   check_mode:
-    details: Reads and verifies the whole set, looks for room, and writes nothing.
+    details: Reads and verifies the whole set, looks for space, and writes nothing.
 seealso:
   - module: ptnextjs.docker_vps.volume_backup
   - module: ptnextjs.docker_vps.volume_restore
@@ -60,7 +60,7 @@ EXAMPLES = r"""
 RETURN = r"""
 set:
   description:
-    - The set as its manifest in O(to) says, with the C(directory) where it lies, its C(bytes), and C(verified).
+    - The set as its manifest in O(to) says, with the C(directory) where it is, its C(bytes), and C(verified).
     - Empty in check mode when it is to be written.
   returned: success
   type: dict

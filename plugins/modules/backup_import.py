@@ -59,7 +59,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set:
-  description: The set, as its manifest says, with the C(directory) where it lies, its C(bytes), and C(verified).
+  description: The set, as its manifest says, with the C(directory) where it is, its C(bytes), and C(verified).
   returned: success, empty in check mode
   type: dict
   sample:

@@ -27,7 +27,7 @@ options:
       - How thoroughly the sets are checked.
       - V(exists) compares the sizes of the files with the manifest. V(checksum) reads every file and compares its
         SHA-256. V(full) also checks every member of every archive, and the integrity and the number of rows of every
-        database, for which it needs room for the databases in C(/var/tmp).
+        database, for which it needs space for the databases in C(/var/tmp).
     type: str
     choices: [exists, checksum, full]
     default: exists
@@ -146,7 +146,7 @@ sets:
       description:
         - Why M(ptnextjs.docker_vps.backup_prune) keeps it whatever the rules say; empty when it follows the rules.
       type: str
-      sample: the last before a loss that set 20260131-020000 tells of
+      sample: the last before a loss that set 20260131-020000 reports
     checks:
       description: How many of its databases are sound, damaged and not checked.
       type: dict

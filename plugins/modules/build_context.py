@@ -36,7 +36,7 @@ options:
     type: str
     required: true
   docker_cli:
-    description: The content of a program to run in place of the command C(docker); it is put beside the Dockerfile.
+    description: The content of a program to run instead of the command C(docker); it is put beside the Dockerfile.
     type: str
     required: true
   secrets:

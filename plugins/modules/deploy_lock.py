@@ -55,7 +55,7 @@ options:
     default: 300
   look:
     description:
-      - What to look at on the host once the lock is held, as options of M(ptnextjs.docker_vps.host_info); nothing when
+      - What to inspect on the host once the lock is held, as options of M(ptnextjs.docker_vps.host_info); nothing when
         empty. One run of a module takes less time than two. When the host is refused, the lock is held all the same.
       - Where a release was interrupted, that is finished or undone first.
     type: dict

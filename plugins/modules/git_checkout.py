@@ -63,7 +63,7 @@ options:
   dockerfile_path:
     description:
       - A file that the version must have, such as V(docker/Dockerfile.prod). In check mode a version that is not
-        fetched yet is not looked at.
+        fetched yet is not checked.
     type: str
     default: ""
   context_path:

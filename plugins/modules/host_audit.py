@@ -14,7 +14,7 @@ author:
 description:
   - Looks at the container of an application, the other containers, the engine, files, the firewall, open ports, sshd,
     updates and backups, and judges them by rules that are listed in the page on audits. Each rule has an id that stays.
-  - What could not be looked at is told apart from what is as wanted; without root much cannot be.
+  - What could not be checked is kept apart from what is as wanted; without root much cannot be.
   - It changes nothing and sends no packet. Which ports are open is decided by what listens and by the kernel's filter.
 options:
   app:
@@ -123,7 +123,7 @@ rules:
       type: str
       sample: the ports that the container publishes other than on loopback
     found:
-      description: What is there, or why it was not looked at.
+      description: What is there, or why it was not checked.
       type: str
       sample: 3000/tcp on 0.0.0.0:3000
     wanted:
@@ -131,9 +131,9 @@ rules:
       type: str
       sample: none; the proxy reaches it on their network
     remedy:
-      description: What mends a finding; empty for anything else.
+      description: What fixes a finding; empty for anything else.
       type: str
-      sample: deploy.yml makes the container anew, without published ports.
+      sample: deploy.yml recreates the container, without published ports.
     source:
       description: Where the rule comes from.
       type: str
@@ -144,11 +144,11 @@ counts:
   type: dict
   sample: {"ok": 60, "finding": 3, "not_looked_at": 2, "low": 1, "medium": 1, "high": 1, "critical": 0}
 summary:
-  description: The findings and what was not looked at, a line each, and the counts.
+  description: The findings and what was not checked, a line each, and the counts.
   returned: success, and on a failure for O(fail_at)
   type: list
   elements: str
-  sample: ["3 findings (1 high, 1 medium, 1 low), 2 not looked at, 60 ok."]
+  sample: ["3 findings (1 high, 1 medium, 1 low), 2 not checked, 60 ok."]
 """
 
 from typing import Any, Mapping

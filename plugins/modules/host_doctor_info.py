@@ -14,10 +14,10 @@ author:
 description:
   - For a host on which something is broken. Looks at disks, memory, clock, name servers, the engine, the last build,
     the image, networks, volumes, the environment, the database, the container and its health, the reverse proxy, the
-    way of visitors, releases, locks and backups, side by side, and ends within ten seconds.
+    path of visitors' requests, releases, locks and backups, side by side, and ends within ten seconds.
   - Findings are ranked. The first is the cause, and each that follows from another one names it. Each has the command
-    or the playbook that mends it.
-  - What could not be looked at is told apart from what is well. Nothing is changed, also not the files of the database.
+    or the playbook that fixes it.
+  - What could not be checked is kept apart from what is well. Nothing is changed, also not the files of the database.
 options:
   network:
     description: The network of the application and the reverse proxy.
@@ -120,11 +120,11 @@ findings:
       type: str
       sample: ptnextjs-app is not on proxy, only on none
     remedy:
-      description: What mends it, in sentences.
+      description: What fixes it, in sentences.
       type: str
       sample: Connect it, under the names by which the proxy asks for it.
     command:
-      description: The one command, or playbook with its variables, that mends it; empty when none does.
+      description: The one command, or playbook with its variables, that fixes it; empty when none does.
       type: str
       sample: docker network connect --alias ptnextjs-app proxy ptnextjs-app
     cause:
@@ -138,13 +138,13 @@ findings:
       elements: str
       sample: []
 looked_at:
-  description: What was looked at.
+  description: What was checked.
   returned: success, and on a failure for O(fail_at)
   type: list
   elements: str
   sample: [app, backup, clock]
 not_looked_at:
-  description: What could not be looked at, with the reasons.
+  description: What could not be checked, with the reasons.
   returned: success, and on a failure for O(fail_at)
   type: dict
   sample: {"clock": "docker_vps_watch_time_server names no server"}
@@ -153,7 +153,7 @@ summary:
   returned: success, and on a failure for O(fail_at)
   type: list
   elements: str
-  sample: ["0 findings, 55 checks made, 1 not looked at."]
+  sample: ["0 findings, 55 checks made, 1 not checked."]
 report:
   description: All of this for strangers, without the names and addresses of machines.
   returned: success, and on a failure for O(fail_at)

@@ -57,13 +57,18 @@ options:
     type: list
     elements: str
     default: []
+  starts:
+    description: Whether O(containers) are to be started. When only an image is built, for example, they are not, and
+      another application's container may still have one of their names.
+    type: bool
+    default: true
   volumes:
     description: Names of volumes that must not exist, or belong to O(project).
     type: list
     elements: str
     default: []
   networks:
-    description: Names of networks to look at.
+    description: Names of networks to check.
     type: list
     elements: str
     default: []
@@ -73,7 +78,7 @@ options:
     elements: str
     default: []
   files:
-    description: Paths of files to look at.
+    description: Paths of files to check.
     type: list
     elements: path
     default: []
@@ -83,7 +88,7 @@ options:
     elements: path
     default: []
   directory:
-    description: The directory of the application, whose releases to look at; empty to leave that out.
+    description: The directory of the application, whose releases to check; empty to leave that out.
     type: path
     default: ""
   env_file:
@@ -123,7 +128,7 @@ findings:
   elements: dict
   contains:
     check:
-      description: What was looked at.
+      description: What was checked.
       type: str
       sample: engine
     ok:

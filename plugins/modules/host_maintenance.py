@@ -141,7 +141,7 @@ databases:
       elements: str
       sample: [posts]
     vacuumed:
-      description: Whether it was written anew.
+      description: Whether it was rewritten.
       type: bool
       sample: false
     freed:

@@ -12,10 +12,11 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Looks at the container, its memory and CPUs, disks, the database, the way of visitors, the certificate, backups and
-    their proof, and the clock, as the command C(docker-vps watch) of the role C(schedule) does every five minutes. What
+  - Looks at the container, its memory and CPUs, disks, the database, the path of visitors' requests, the certificate,
+    backups and their proof, and the clock, as the command C(docker-vps watch) of the role C(schedule) does every five
+    minutes. What
     that remembers is used for trends, and is left as it is; nobody is notified.
-  - What could not be looked at is told apart from what is well.
+  - What could not be checked is kept apart from what is well.
 options:
   volumes:
     description: The volumes by the names of their archives, to find the database.
@@ -28,8 +29,8 @@ options:
   heal:
     description:
       - Whether to restart the application now if it is unhealthy, hangs or has ended. It is left alone when a person
-        has stopped it, when this version was never healthy, while somebody is at work, and when the cause is the disk
-        or the data.
+        has stopped it, when this version was never healthy, while another job is running, and when the cause is the
+        disk or the data.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -81,7 +82,7 @@ findings:
       type: str
       sample: at most 26 hours ago
     remedy:
-      description: What mends it.
+      description: What fixes it.
       type: str
       sample: Run backup.yml.
     log:
@@ -90,7 +91,7 @@ findings:
       elements: str
       sample: []
 not_looked_at:
-  description: The areas that could not be looked at, with the reasons.
+  description: The areas that could not be checked, with the reasons.
   returned: success, and on a failure for O(fail_at)
   type: dict
   sample: {"clock": "docker_vps_watch_time_server names no server"}
@@ -109,7 +110,7 @@ summary:
   returned: success, and on a failure for O(fail_at)
   type: list
   elements: str
-  sample: ["0 findings, 1 area not looked at."]
+  sample: ["0 findings, 1 area not checked."]
 """
 
 from dataclasses import replace

@@ -34,7 +34,7 @@ options:
     default: 30
   secrets:
     description:
-      - Build secrets by their ids, as strings or mappings with C(value). What is printed has their ids in place of
+      - Build secrets by their ids, as strings or mappings with C(value). What is printed has their ids instead of
         their values.
     type: dict
     default: {}

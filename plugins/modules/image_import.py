@@ -17,7 +17,7 @@ description:
   - With the classic image store, layers that any image of the host has are not sent. With that of containerd, parts
     that were sent to O(directory) with an image that the host still has are not sent.
   - Each part is checked by its digest when it has arrived. After a break, only what has not arrived is sent.
-  - Before anything is sent, it is checked that host and image are of one platform, and that there is room for what is
+  - Before anything is sent, it is checked that host and image are of one platform, and that there is space for what is
     sent and for what the engine makes of it.
   - The image has its name only when all of it is there. An image of another name or tag is never touched.
 options:

@@ -29,7 +29,7 @@ options:
     required: true
   tag:
     description:
-      - The tag on the host, in place of the identity.
+      - The tag on the host, instead of the identity.
       - What has it there already is not asked for, unless O(image) has a digest.
     type: str
     default: ""

@@ -32,7 +32,7 @@ options:
   scan:
     description:
       - Whether O(scan_registry) is asked for known vulnerabilities of the packages of npm.
-      - It is told the names and versions of those that are not marked as private, and nothing else.
+      - It is sent the names and versions of those that are not marked as private, and nothing else.
       - Of other packages nothing is asked.
     type: bool
     default: false
@@ -123,7 +123,7 @@ not_scanned:
   type: str
   sample: ""
 cautions:
-  description: What to tell of vulnerabilities, or that they could not be asked for.
+  description: What to report of vulnerabilities, or that they could not be asked for.
   returned: success
   type: list
   elements: str

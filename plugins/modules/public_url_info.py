@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The ptnextjs.docker_vps contributors (!UNKNOWN)
 description:
-  - Asks for a page as a browser does, without a proxy of the environment, and says on which leg of the way that breaks,
+  - Asks for a page as a browser does, without a proxy of the environment, and says at which stage that breaks,
     which may be the name, the port, TLS, the reverse proxy or the application.
   - Redirections that stay at the same scheme, host and port are followed. Certificates are verified against those that
     the host trusts.
@@ -32,7 +32,8 @@ options:
   here:
     description:
       - Whether this is the host of the reverse proxy. Then it is also asked at C(127.0.0.1) under the same name when
-        the page does not come, so that a name which leads elsewhere is told from an application that is not served.
+        the page does not come, so that a name which leads elsewhere is distinguished from an application that is not
+        served.
     type: bool
     default: false
   asked_from:
@@ -74,7 +75,7 @@ days_left:
   type: float
   sample: 61.3
 summary:
-  description: What is broken on which leg, as a sentence; empty if nothing is.
+  description: What is broken at which stage, as a sentence; empty if nothing is.
   returned: success
   type: str
   sample: ""

@@ -15,7 +15,7 @@ description:
   - Starts the container of the release that is live, unless it runs. With O(restart), one that runs is stopped first,
     so that it is away no longer than it takes to end and to start.
   - A container that is as it was released is started by the engine, so that another version of Compose does not make it
-    anew. Compose makes one that is missing or another one, and one whose network was made anew meanwhile.
+    again. Compose makes one that is missing or another one, and one whose network was recreated meanwhile.
   - Does not wait until it is healthy; M(ptnextjs.docker_vps.container_health) does.
 options:
   project:

@@ -15,7 +15,7 @@ description:
   - Writes the configuration of a reverse proxy, and the file of one site beside those of others; starts the proxy, or
     reloads it when something has changed.
   - A copy of all files with the new ones among them is read by the same image first. When it is refused, nothing is
-    changed, and what is served goes on.
+    changed, and what is served stays as it was.
   - Afterwards the proxy has to say that it runs these very files. Otherwise they are put back, and so is what it runs.
   - Refused before anything is changed are a certificate that does not belong to its key, has ended or is for other
     names, a name that another site has, and a port that something else on the host holds.

@@ -51,11 +51,11 @@ EXAMPLES = r"""
 RETURN = r"""
 summary:
   description:
-    - Lines of at most 100 characters in a table, after what was found and before what was not looked at.
+    - Lines of at most 100 characters in a table, after what was found and before what was not checked.
     - The columns are the host, the tag of the live image, health, how long it has been up, whether it is otherwise than
       released, the age of the release, the age of the newest good set (RPO), what proves the newest set, how long the
       last drill took until the application was healthy (RTO), the time until the next run of a timer, how full the
-      fullest disk is, and the number of findings. A question mark stands for what was not looked at, behind
+      fullest disk is, and the number of findings. A question mark stands for what was not checked, behind
       that number for parts of a host.
   returned: success
   type: list

@@ -16,7 +16,7 @@ description:
     C(db-20260131-020000.tar.gz), C(media-20260131-020000.tar.gz) and C(manifest-20260131-020000.json).
     C(tar xzf) opens the archives.
   - Every SQLite database in the first volume, and the one that O(database) names, counts as the application's own. It
-    is copied with SQLite's online backup while the application keeps writing, checked, and archived in place of the
+    is copied with SQLite's online backup while the application keeps writing, checked, and archived instead of the
     live file with its C(-wal) and C(-shm). All are copied before any other file is read. To copy between two writes,
     the module waits up to 5 seconds in total.
   - Databases in other volumes are treated as ordinary files. They are archived byte for byte and checked, within
@@ -42,10 +42,10 @@ options:
     default: gzip
   store:
     description:
-      - Where the content of the set lies. With V(files), in one archive for each volume. An archive in which nothing
+      - Where the content of the set is. With V(files), in one archive for each volume. An archive in which nothing
         changed is one more name (hard link) of the last one's file.
       - With V(shared), in chunks below C(chunks) in O(directory), which all sets share, so that a set takes only the
-        room of what changed. M(ptnextjs.docker_vps.backup_export) makes archives of such a set.
+        space of what changed. M(ptnextjs.docker_vps.backup_export) makes archives of such a set.
     type: str
     choices: [files, shared]
     default: files
@@ -155,7 +155,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set:
-  description: The set, as its manifest says, with the C(directory) where it lies, its C(bytes), and C(verified).
+  description: The set, as its manifest says, with the C(directory) where it is, its C(bytes), and C(verified).
   returned: success, not in check mode
   type: dict
   sample:
@@ -190,7 +190,7 @@ cautions:
   elements: str
   sample: []
 new_bytes:
-  description: How many bytes of the set take room on the disk; what earlier sets have as well takes none.
+  description: How many bytes of the set take space on the disk; what earlier sets have as well takes none.
   returned: success, not in check mode
   type: int
   sample: 12034

@@ -38,7 +38,7 @@ export async function down({ db }: MigrateDownArgs): Promise<void> {
 
 
 def change(sources: Path) -> None:
-    """Make the new version: a vendor has a telephone and a name that no other one has, and pages are made anew."""
+    """Make the new version: a vendor has a telephone and a name that no other one has, and pages are made again."""
     vendors = sources / "collections/Vendors.ts"
     name = "{ name: 'name', type: 'text', required: true }"
     text = vendors.read_text()

@@ -164,7 +164,7 @@ class Kind:
     Attributes:
         sources: makes them in a directory.
         site: what its visitors do.
-        manifest: where package.json lies that names Next.js.
+        manifest: where package.json is that names Next.js.
         edited: a file, what stands in it, and what a new version has instead.
         installs: the step of the build that installs the dependencies.
         own: whether its Dockerfile is its own.

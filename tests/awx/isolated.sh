@@ -5,7 +5,7 @@
 #
 # In namespaces of its own the machine is called NAME, and STAGE/runner is /mnt, of which the project is read-only. The command runs as
 # user 1000670000 in group 0, who has a line in passwd only if STAGE/passwd is there, and with the environment in STAGE/environment alone.
-# PYTHON is a directory that the command needs, though it may lie in the home of root.
+# PYTHON is a directory that the command needs, though it may be in the home of root.
 set -euo pipefail
 
 if [ "${1:-}" != --inside ]; then

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A healthy application behind a reverse proxy, which tests break and mend."""
+"""A healthy application behind a reverse proxy, which tests break and fix."""
 
 from __future__ import annotations
 

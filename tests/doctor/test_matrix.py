@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A healthy stack is broken in many ways: the right cause comes first, and the command that it names mends it.
+"""A healthy stack is broken in many ways: the right cause comes first, and the command that it names fixes it.
 
 ``make doctor`` runs this and writes the table of docs/doctor.md.
 """
@@ -47,7 +47,7 @@ class Case:
         cause: the finding that comes first.
         breaks: does it.
         helps: what a person does before the command, such as correcting a file; None runs the command alone.
-        instead: what is done in place of a command where no single one mends it, or it cannot be run here.
+        instead: what is done instead of a command where no single one fixes it, or it cannot be run here.
         words: what that is, for the table.
     """
 
@@ -212,7 +212,7 @@ def without_network(stack: Stack) -> None:
 add("network missing", "network-missing", without_network)
 
 
-@case("network made anew while the application was stopped", "network-new")
+@case("network recreated while the application was stopped", "network-new")
 def network_made_anew_while_the_application_was_stopped(stack: Stack) -> None:
     without_network(stack)
     docker("network", "create", stack.app.network)
@@ -447,7 +447,7 @@ def engine_away(stack: Stack) -> None:
     stack.given["docker_host"] = f"unix://{stack.place}/none.sock"
 
 
-# The container, and who is at work
+# The container, and what is running
 
 add("container paused", "app-paused", lambda stack: docker("pause", stack.container))
 add("container stopped by somebody", "app-stopped", lambda stack: docker("stop", stack.container))
@@ -560,7 +560,7 @@ def test_the_cause_comes_first_and_its_command_mends_it(
     assert first["id"].partition(":")[0] == broken.cause, result["summary"]
     for done in range(ROUNDS):
         record_property("commands", done + 1)
-        mend(broken, healthy, result)
+        fix(broken, healthy, result)
         with contextlib.suppress(AssertionError):
             until(lambda: healthy.is_well() and healthy.served(), 15, "well")
         result, _seconds = healthy.look()
@@ -570,7 +570,7 @@ def test_the_cause_comes_first_and_its_command_mends_it(
     assert seconds < ENDS_WITHIN
 
 
-def mend(broken: Case, stack: Stack, result: Mapping[str, Any]) -> None:
+def fix(broken: Case, stack: Stack, result: Mapping[str, Any]) -> None:
     """Do what a person does who reads the first finding."""
     if broken.instead:
         broken.instead(stack)
@@ -579,4 +579,4 @@ def mend(broken: Case, stack: Stack, result: Mapping[str, Any]) -> None:
         broken.helps(stack)
     command = result["findings"][0]["command"]
     assert command, result["summary"]
-    stack.mend(command)
+    stack.fix(command)

@@ -9,7 +9,7 @@ from typing import Callable, Iterator, Mapping
 
 import pytest
 from bare_host import MakeHost, making_hosts, serving_packages
-from reader import Authority, Reader, Repositories, reading
+from reader import Authority, Reader, Repositories, reading, serving_certificates, serving_repositories
 
 
 @pytest.fixture(scope="session")
@@ -29,17 +29,15 @@ def repository() -> Iterator[Mapping[str, str]]:
 @pytest.fixture(scope="session")
 def authority() -> Iterator[Authority]:
     """Return what stands in for Let's Encrypt."""
-    authority = Authority(f"it-guides-authority-{os.getpid()}")
-    yield authority
-    authority.close()
+    with serving_certificates(f"it-guides-authority-{os.getpid()}") as authority:
+        yield authority
 
 
 @pytest.fixture(scope="session")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repositories]:
     """Return what serves git repositories of applications."""
-    served = Repositories(tmp_path_factory.mktemp("repositories"))
-    yield served
-    served.close()
+    with serving_repositories(tmp_path_factory.mktemp("repositories")) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

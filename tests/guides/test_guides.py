@@ -26,12 +26,9 @@ TIMESTAMP = r"20260131-020000"
 APP_NAME = r"ptnextjs(?![.-]docker_vps)"
 AUTHORITY = "/var/lib/docker/volumes/reverse-proxy-data/_data/caddy/pki/authorities/local/root.crt"
 HEALTH = "  if (pathname === '/api/health')"
+PAGE = "  if (pathname === '/') return [200, {}]\n"
 # The stand-in for the application, with the page at / that applications have.
-WITH_A_PAGE = {
-    "server.js": (STANDIN / "server.js")
-    .read_text()
-    .replace(HEALTH, f"  if (pathname === '/') return [200, {{}}]\n{HEALTH}")
-}
+WITH_A_PAGE = {"server.js": (STANDIN / "server.js").read_text().replace(HEALTH, PAGE + HEALTH)}
 # Pages that say how to operate a site, and need nothing prepared.
 OPERATING = ("audit", "deploy", "doctor", "maintenance", "scaling", "secrets", "status")
 # With this one a play fails if anything is found: the library of the reference application is an old one.

@@ -45,7 +45,7 @@ MakeVolume = Callable[[str], Path]
 
 @pytest.fixture
 def make_volume() -> Iterator[MakeVolume]:
-    """Make volumes, and return where they lie."""
+    """Make volumes, and return where they are."""
     made: list[str] = []
 
     def make(name: str) -> Path:
@@ -139,7 +139,7 @@ def content(sets: Sets, result: Mapping[str, Any], name: str) -> tarfile.TarFile
 
 
 def whole(sets: Sets) -> int:
-    """Check that nothing but whole sets lies in the directory, and return how many they are."""
+    """Check that nothing but whole sets is in the directory, and return how many they are."""
     here = sets.listing()
     assert (here.unreadable, here.orphaned) == ([], [])
     files = {".lock"}
@@ -154,7 +154,7 @@ def whole(sets: Sets) -> int:
 
 
 def is_free(sets: Sets) -> bool:
-    """Return whether nobody is at work in the directory."""
+    """Return whether nothing is running in the directory."""
     try:
         with sets.lock("a look"):
             return True
@@ -344,7 +344,7 @@ def test_a_directory_that_cannot_be_written(make_volume: MakeVolume, tmp_path: P
             assert caught.value.message == (
                 f"The backup directory {directory} cannot be written: Read-only file system. "
                 "That file system is mounted read-only; the kernel does so by itself after an error of the disk. "
-                "Look at dmesg, mend the cause, and mount it writable again."
+                "Look at dmesg, fix the cause, and mount it writable again."
             )
 
 
@@ -392,7 +392,7 @@ def test_two_at_once(make_volume: MakeVolume, sets: Sets) -> None:
     finally:
         first.send_signal(signal.SIGCONT)
     result = ended(first)
-    assert f"Cannot begin a backup of shop: a backup of shop (process {first.pid}) has been at work for" in str(
+    assert f"Cannot begin a backup of shop: a backup of shop (process {first.pid}) has been running for" in str(
         caught.value
     )
     assert [one.manifest.id for one in sets.listing().sets] == [result["set"]["id"]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets of both stores through the plays: damage is told of each set that has it and mended, and no set is lost."""
+"""Sets of both stores through the plays: damage is told of each set that has it and fixed, and no set is lost."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_the_cause_comes_first_and_its_command_mends_it(stack: Stack, cause: str
     assert result["findings"][0]["id"] == cause, result["summary"]
     assert seconds < ENDS_WITHIN
     for _round in range(3):  # Nginx keeps an address from before
-        stack.mend(result["findings"][0]["command"])
+        stack.fix(result["findings"][0]["command"])
         until(stack.is_well, HEALTHY_WITHIN, "the application is healthy")
         result, _seconds = stack.look()
         if not result["findings"]:

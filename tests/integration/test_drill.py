@@ -156,7 +156,7 @@ def test_the_status_tells_of_the_drill_and_of_a_host_that_is_down(app: App, tmp_
     assert re.fullmatch(r"\d+[smh]", up)
     assert re.fullmatch(r"\d+[sm]", rto)
     assert re.search(r"aaa-gone  DOWN unreachable: ", played.output)
-    assert "Not looked at: watch on local: nothing watches this host between two looks" in played.text
+    assert "Not checked: watch on local: nothing watches this host between two checks" in played.text
     assert "fleet:" in played.output.split("CUSTOM STATS", 1)[1]
     shown = page.read_text()
     assert f'<td class="text">{image}</td>' in shown

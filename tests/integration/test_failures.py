@@ -75,11 +75,11 @@ def test_local_changes_in_the_checkout_are_not_destroyed(untouched: App, make_ap
     app = make_app("it-git-edited", docker_vps_source_path=None, docker_vps_git_url=f"file://{sources}")
     app.deploy().succeeded()
     edited = app.directory / "source/server.js"
-    edited.write_text(edited.read_text() + "// mended in the night\n")
+    edited.write_text(edited.read_text() + "// fixed in the night\n")
     (sources / "server.js").write_text((sources / "server.js").read_text() + "// newer\n")
     commit(sources)
     assert "There are local changes in that directory" in app.deploy().failed().text
-    assert edited.read_text().endswith("// mended in the night\n")
+    assert edited.read_text().endswith("// fixed in the night\n")
 
 
 @pytest.mark.parametrize("result_format", ["yaml", "json"])

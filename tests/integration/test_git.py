@@ -150,7 +150,7 @@ def over_ssh(servers: Servers, tmp_path: Path) -> Host:
         ({"key": "ui"}, "no such repository, or it is shown to nobody without access"),
         ({"key": "nonsense"}, "docker_vps_git_key must be a private key"),
         ({"known_hosts": ""}, "The server's host key is not known."),
-        ({"known_hosts": "another"}, "The server has another host key than it had."),
+        ({"known_hosts": "another"}, "The server presents another host key than before."),
         ({"repository": "ssh://git@127.0.0.1:1/x"}, "does not answer"),
         ({"repository": "ssh://git@nobody.invalid/x"}, "check docker_vps_git_url and the DNS"),
         ({"repository": "https://127.0.0.1:1/x"}, "does not answer"),

@@ -223,7 +223,7 @@ def processes_of(text: str) -> list[int]:
     return [one for one in found if text.encode() in command_of(one)]
 
 
-# Each tells when it is at work; its content is unlike that of all others, so that nothing is cached.
+# Each tells when it is running; its content is unlike that of all others, so that nothing is cached.
 SLOW = """FROM {base}
 RUN echo {unlike_others}; date +%s.%N; sleep {seconds}; date +%s.%N
 """
@@ -254,8 +254,8 @@ def test_builds_on_one_host_run_one_after_the_other(make_app: MakeApp, sources: 
     times = [[float(one) for one in re.findall(r"(?m)^#\d+ \d+\.\d+ (\d{10}\.\d+)$", log)] for log in logs]
     first, second = sorted(times)
     assert first[1] - first[0] >= seconds
-    assert first[1] < second[0], "they were at work at the same time"
-    waited = "Another build is at work on this host. This one begins when that has ended."
+    assert first[1] < second[0], "they were running at the same time"
+    waited = "Another build is running on this host. This one begins when that has ended."
     assert waited in logs[times.index(second)]
 
 

@@ -101,7 +101,7 @@ def test_another_version_of_compose_makes_nothing_anew(app: App, playbook: str, 
     plugins.mkdir()
     path = '{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Path}}{{end}}{{end}}'
     real = docker("info", "--format", path)
-    # It hashes as no other version does, and makes containers anew whenever it is asked to bring something up.
+    # It hashes as no other version does, and makes containers again whenever it is asked to bring something up.
     (plugins / "docker-compose").write_text(f"""#!/bin/sh
 case " $* " in
   *" --hash "*) echo "app 0a0a0a0a" ;;

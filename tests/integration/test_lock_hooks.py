@@ -83,7 +83,7 @@ def test_the_second_play_ends_at_once_and_says_who_holds_the_lock(app: App, at_w
     for name in ("deploy", "rollback", "stop", "start", "restart", "restore"):
         text = app.playbook(name, **hooks).failed().text
         assert f"Cannot begin {name}: update of " in text
-        assert f"(process {pid}) has been at work for " in text
+        assert f"(process {pid}) has been running for " in text
         assert "-e docker_vps_lock_force=true" in text
     assert inspect(app.container)["State"]["Running"]
     # Hooks belong to whoever holds the lock.
@@ -108,7 +108,7 @@ def test_the_lock_of_another_controller_holds_until_it_expires_or_is_forced(app:
     now = int(lock_of(app).parent.stat().st_mtime)
     write_lock(app, since=now)
     text = app.deploy().failed().text
-    assert "Cannot begin deploy: deploy of ann@elsewhere (process 1) has been at work for " in text
+    assert "Cannot begin deploy: deploy of ann@elsewhere (process 1) has been running for " in text
     assert held(app)["who"] == "ann@elsewhere"
     assert "ann@elsewhere (process 1), by force." in app.deploy(docker_vps_lock_force=True).succeeded().text
     assert not lock_of(app).exists()
@@ -126,7 +126,7 @@ def test_a_damaged_lock_blocks_nobody(app: App) -> None:
 def test_check_mode_only_looks_at_the_lock(app: App) -> None:
     write_lock(app)
     before = lock_of(app).read_bytes()
-    assert "deploy of ann@elsewhere (process 1) has been at work" in app.deploy("--check").succeeded().text
+    assert "deploy of ann@elsewhere (process 1) has been running" in app.deploy("--check").succeeded().text
     assert lock_of(app).read_bytes() == before
     lock_of(app).unlink()
     app.deploy("--check").succeeded()

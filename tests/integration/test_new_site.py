@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 import pytest
 import yaml
-from ansible_collections.ptnextjs.docker_vps.tests.support.sites import verbs
-from lab import ROOT, STANDIN, App, MakeApp, Played, clean_environment, commit, containers, copied, play, run
-from servers import Machine
+from ansible_collections.ptnextjs.docker_vps.tests.support.sites import gitlab_jobs, verbs
+from lab import ROOT, STANDIN, App, MakeApp, Played, clean_environment, commit, containers, copied, play, run, until
+from servers import Machine, keys
 
 NAME = "it-new-site"
 PASSWORD = "correct horse"
@@ -127,50 +129,117 @@ def test_a_site_deploys_shows_backs_up_and_removes(site: Site, app: App) -> None
     assert app.container not in containers()
 
 
-def test_ci_deploys_with_its_key_known_hosts_and_vault(site: Site, app: App, tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "ssh")
-    try:
-        theirs = Site(
-            tmp_path, site.collections, {**site.given, "host": f"{machine.variables['ansible_user']}@127.0.0.1"}
-        )
-        theirs.new().succeeded()
-        (theirs.directory / "prod/group_vars/docker_vps.yml").write_text(
-            (site.directory / "prod/group_vars/docker_vps.yml").read_text()
-        )
-        secret = {"docker_vps_payload_secret": "{{ vault_payload_secret }}"}
-        theirs.add("prod/group_vars/docker_vps.yml", secret)
-        ours = {name: machine.variables[name] for name in ("ansible_port", "ansible_python_interpreter")}
-        theirs.add("prod/group_vars/all/local.yml", ours)
-        encrypt(theirs.directory, tmp_path)
-        (job,) = yaml.safe_load((theirs.directory / "ci/github.yml").read_text())["jobs"].values()
-        (step,) = [step for step in job["steps"] if step.get("name") == "Deploy"]
-        given = {
-            "SSH_KEY": (tmp_path / "ssh/user").read_text(),
-            "KNOWN_HOSTS": (tmp_path / "ssh/known_hosts").read_text(),
-            "VAULT_PASSWORD": PASSWORD,
-        }
-        assert set(given) == set(step["env"])
-        environment = {
+class Ci:
+    """A runner of a forge that has checked a site out, with the variables that its CI sample asks for."""
+
+    def __init__(self, site: Site, place: Path, given: Mapping[str, str]) -> None:
+        self.site, self.place, self.given = site, place, given
+        self.environment = {
             **clean_environment(),
             "ANSIBLE_COLLECTIONS_PATH": str(site.collections),
-            "TMPDIR": str(tmp_path),
+            "TMPDIR": str(place),
         }
-        script = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"])
-        # A host with another key than the known one gets nothing.
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other"))
-        other = f"[127.0.0.1]:{ours['ansible_port']} {(tmp_path / 'other.pub').read_text()}"
-        failed = run(*script, cwd=theirs.directory, env={**environment, **given, "KNOWN_HOSTS": other}, check=False)
-        assert failed.returncode != 0
-        assert "Host key verification failed" in failed.stdout + failed.stderr
-        assert "Accepted publickey" not in machine.log()
-        done = run(*script, cwd=theirs.directory, env={**environment, **given})
-        assert f"{app.container} is healthy" in " ".join(done.stdout.split())
-        assert app.env_keys()["PAYLOAD_SECRET"] == SECRET
-        assert "Accepted publickey" in machine.log()
-        assert not [shown for shown in (SECRET, PASSWORD, given["SSH_KEY"]) if shown in done.stdout + done.stderr]
-        assert not list(tmp_path.glob("tmp.*")), "what held secrets is gone"
-    finally:
-        machine.close()
+
+    def github(self, **given: str) -> subprocess.CompletedProcess[str]:
+        """Run the step that has the secrets, in whose environment they are."""
+        (job,) = yaml.safe_load((self.site.directory / "ci/github.yml").read_text())["jobs"].values()
+        (step,) = [step for step in job["steps"] if step.get("name") == "Deploy"]
+        assert set(self.given) == set(step["env"])
+        return self._run(step["run"], {**self.given, **given})
+
+    def gitlab(self, job: str = "deploy", **given: str) -> subprocess.CompletedProcess[str]:
+        """Run the script of a job. Variables are files that end without a line feed; everybody may write everywhere."""
+        about = gitlab_jobs(self.site.directory)[job]
+        files = self.place / "builds.tmp"
+        files.mkdir(exist_ok=True)
+        for name, content in {**self.given, **given}.items():
+            (files / name).write_text(content.rstrip("\n"))
+            (files / name).chmod(0o666)
+        self.site.directory.chmod(0o777)
+        directory = str(self.site.directory)
+        own = {name: value.replace("$CI_PROJECT_DIR", directory) for name, value in about["variables"].items()}
+        return self._run("\n".join(about["script"]), {**own, **{name: str(files / name) for name in self.given}})
+
+    def _run(self, script: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        shell = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
+        return run(*shell, cwd=self.site.directory, env={**self.environment, **variables}, check=False)
+
+    def assert_nothing_is_left(self) -> None:
+        """Fail if a file that held a secret is still there, or an agent that has the key."""
+        assert not list(self.place.glob("tmp.*"))
+        until(lambda: not self._agents(), 30, "the end of the agent")  # it looks every ten seconds
+
+    def _agents(self) -> list[str]:
+        """Return the agents of keys that scripts have started here."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if (process / "comm").read_text() == "ssh-agent\n":
+                    found += (
+                        [process.name] if f"TMPDIR={self.place}".encode() in (process / "environ").read_bytes() else []
+                    )
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """This machine behind an sshd."""
+    machine = Machine(tmp_path / "ssh")
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def ci(site: Site, machine: Machine, tmp_path: Path) -> Ci:
+    """A runner for the same site by SSH, with a vault."""
+    host = f"{machine.variables['ansible_user']}@127.0.0.1"
+    theirs = Site(tmp_path, site.collections, {**site.given, "host": host})
+    theirs.new().succeeded()
+    variables = "prod/group_vars/docker_vps.yml"
+    (theirs.directory / variables).write_text((site.directory / variables).read_text())
+    theirs.add(variables, {"docker_vps_payload_secret": "{{ vault_payload_secret }}"})
+    ours = {name: machine.variables[name] for name in ("ansible_port", "ansible_python_interpreter")}
+    theirs.add("prod/group_vars/all/local.yml", ours)
+    encrypt(theirs.directory, tmp_path)
+    given = {
+        "SSH_KEY": (tmp_path / "ssh/user").read_text(),
+        "KNOWN_HOSTS": (tmp_path / "ssh/known_hosts").read_text(),
+        "VAULT_PASSWORD": PASSWORD,
+    }
+    return Ci(theirs, tmp_path, given)
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_ci_deploys_with_its_key_known_hosts_and_vault(
+    app: App, ci: Ci, machine: Machine, tmp_path: Path, forge: str
+) -> None:
+    deploy = getattr(ci, forge)
+    # A host with another key than the known one gets nothing.
+    keys(tmp_path, "other")
+    other = f"[127.0.0.1]:{machine.variables['ansible_port']} {(tmp_path / 'other.pub').read_text()}"
+    failed = deploy(KNOWN_HOSTS=other)
+    assert failed.returncode != 0
+    assert "Host key verification failed" in failed.stdout + failed.stderr
+    assert "Accepted publickey" not in machine.log()
+    done = deploy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{app.container} is healthy" in " ".join(done.stdout.split())
+    assert "    msg:\n    - " in done.stdout, "the site's ansible.cfg counts"
+    assert app.env_keys()["PAYLOAD_SECRET"] == SECRET
+    assert "Accepted publickey" in machine.log()
+    assert not [shown for shown in (SECRET, PASSWORD, ci.given["SSH_KEY"]) if shown in done.stdout + done.stderr]
+    ci.assert_nothing_is_left()
+
+
+def test_a_merge_request_on_gitlab_is_told_what_a_deploy_would_change(app: App, ci: Ci) -> None:
+    app.remove()
+    done = ci.gitlab("dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Next: the same without --check does it." in " ".join(done.stdout.split())
+    assert SECRET not in done.stdout + done.stderr
+    assert app.container not in containers()
+    assert not app.directory.exists()
+    ci.assert_nothing_is_left()
 
 
 def encrypt(directory: Path, scratch: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Dockerfile of the application's own: where it lies, what it is given, its stage and its secrets."""
+"""A Dockerfile of the application's own: where it is, what it is given, its stage and its secrets."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_wrong_path_is_told_before_the_build(make_app: MakeApp, site: Path) ->
 
 BROKEN = [
     ({**PROD, "docker_vps_build_target": "nope"}, "the Dockerfile has no stage of the name that docker_vps_build"),
-    ({"docker_vps_dockerfile": "docker/wrong"}, "the Dockerfile is not right; correct the line that the"),
+    ({"docker_vps_dockerfile": "docker/wrong"}, "the Dockerfile is invalid; correct the line that the"),
     ({"docker_vps_dockerfile": "docker/nothing"}, "docker/nothing of the sources has no line that begins with"),
 ]
 

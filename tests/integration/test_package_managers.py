@@ -133,7 +133,7 @@ def test_each_package_manager_installs_in_the_version_that_is_wanted(
     built(apps, sources).succeeded()
     for name, (_manifest, _files, version) in KINDS.items():
         assert f"It says true {version}" in logs[name].read_text(), logs[name].read_text()
-    # A change of code alone installs nothing anew.
+    # A change of code alone installs nothing again.
     for name in KINDS:
         (sources / name / "server.js").write_text((STANDIN / "server.js").read_text() + "// second\n")
     built(apps, sources).succeeded()
@@ -168,7 +168,7 @@ importers:
     "apps/web/package.json": json.dumps(
         {"name": "web", "scripts": {"build": "node build.js"}, "dependencies": {"greeting": "workspace:*"}}
     ),
-    # As Next.js lays it out when it traces all that lies below /app.
+    # As Next.js lays it out when it traces all that is below /app.
     "apps/web/build.js": """const fs = require('fs')
 if (process.env.NEXT_PRIVATE_OUTPUT_TRACE_ROOT !== '/app' || !process.env.NEXT_PRIVATE_STANDALONE) process.exit(3)
 fs.mkdirSync('.next/standalone/apps/web/.next/server', { recursive: true })

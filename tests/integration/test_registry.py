@@ -121,7 +121,7 @@ def test_a_registry_with_a_login(make_app: MakeApp, base: str) -> None:
         assert "Check docker_vps_registry_username and docker_vps_registry_password." in text
         assert "close-sesame-29" not in text
     text = app.deploy().failed().text
-    assert "if it wants a login, set docker_vps_registry_username and docker_vps_registry_password" in text
+    assert "if it requires a login, set docker_vps_registry_username and docker_vps_registry_password" in text
     missing = reference.replace(":1", ":9")
     text = app.deploy(docker_vps_image=missing, **ACCOUNT).failed().text
     assert f"The registry {GUARDED} has no image {missing} (manifest unknown" in text

@@ -59,7 +59,7 @@ def ages() -> tuple[set[str], set[str]]:
 
 
 def beside() -> list[str]:
-    """Return what lies beside the live data of both volumes, apart from Docker's own files."""
+    """Return what is beside the live data of both volumes, apart from Docker's own files."""
     return sorted(path.name for volume in VOLUMES.values() for path in root(volume).parent.glob("_data.*"))
 
 
@@ -231,7 +231,7 @@ def left(disk: Path) -> list[str]:
 
 
 def test_a_disk_that_runs_full_while_extracting(shop: Shop, disk: Callable[..., str], tmp_path: Path) -> None:
-    volume = disk("size=100m,nr_inodes=15")  # room enough, but not for 20 files
+    volume = disk("size=100m,nr_inodes=15")  # space enough, but not for 20 files
     with pytest.raises(DockerVpsError, match="No space left on device"):
         shop.restore(volumes={"media": volume})
     assert left(tmp_path / "disk") == ["data", "data/file"]

@@ -301,7 +301,9 @@ def assert_wrong_sites_are_refused(sites: Sites) -> None:
         "site": "server { nonsense",
     }
     text = sites.apps[BLOG].play(json.dumps([{"ptnextjs.docker_vps.reverse_proxy": wrong}])).failed().text
-    assert "refuses what its configuration would be, so nothing was changed, and what is served goes on." in text
+    assert (
+        "refuses what its configuration would be, so nothing was changed, and what is served stays as it was." in text
+    )
     assert sites_of() == before
     assert sorted(path.name for path in DIRECTORY.iterdir()) == [".lock", "compose.yml", "config", "maintenance"]
     assert sites.serves(BLOG)

@@ -75,6 +75,6 @@ def test_what_is_in_an_image_is_listed_and_asked_for(make_app: MakeApp, npm: Ser
     npm.status = 503
     file.unlink()
     text = app.deploy(**scan, **changed, docker_vps_scan_fail="critical").succeeded().text
-    assert f"were not looked at, since {npm.url} does not say: it answered 503 Service Unavailable." in text
+    assert f"were not checked, since {npm.url} does not say: it answered 503 Service Unavailable." in text
     assert inspect(app.container)["Id"] != made
     assert file.read_bytes() == written

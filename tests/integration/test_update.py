@@ -174,7 +174,7 @@ def test_two_at_once(app: App, tmp_path: Path) -> None:
         assert first.process.poll() is None
     finally:
         go.touch()
-    assert "has been at work for" in second.text
+    assert "has been running for" in second.text
     assert f"(process {first.process.pid})" in second.text
     assert second.recap["changed"] == 0
     first.ended().succeeded()
@@ -279,7 +279,7 @@ def test_a_power_failure_is_mended_by_the_next_run(app: App, visitor: Visitor) -
         kill(family.all)
         os.waitpid(child, 0)
         left += bool(list(app.directory.glob("releases/*/journal.json")))
-        for path in app.directory.rglob("*.partial"):  # would be written anew
+        for path in app.directory.rglob("*.partial"):  # would be rewritten
             path.unlink()
         versions.put({"POWER": f"{number} again"})
         tidy(app)
@@ -298,7 +298,7 @@ def test_a_play_mends_what_was_interrupted_before_it_looks_at_the_host(app: App)
     until(lambda: list(app.directory.glob("releases/*/journal.json")), 60, "a cutover")
     kill(Family(child).all)
     os.waitpid(child, 0)
-    for path in app.directory.rglob("*.partial"):  # would be written anew
+    for path in app.directory.rglob("*.partial"):  # would be rewritten
         path.unlink()
     variables = {"docker_vps_release_backup": False, "docker_vps_env": {**ENV, "POWER": "back"}}
     foreseen = app.playbook("update", "--check", **variables).succeeded()
@@ -336,10 +336,10 @@ def test_a_history_that_was_rewritten_and_local_changes(make_app: MakeApp, sourc
     assert before.vendors == ["before"]
 
     edited = app.directory / "source/server.js"
-    edited.write_text(edited.read_text() + "// mended in the night\n")
+    edited.write_text(edited.read_text() + "// fixed in the night\n")
     (sources / "server.js").write_text((sources / "server.js").read_text() + "// newer\n")
     commit(sources)
     text = app.playbook("update").failed().text
     assert "There are local changes in that directory" in text
-    assert edited.read_text().endswith("// rewritten\n// mended in the night\n")
+    assert edited.read_text().endswith("// rewritten\n// fixed in the night\n")
     assert what_is_there(app) == before

@@ -21,7 +21,7 @@ from releases import Left, Versions, containers, current, release, root, tidy, v
 
 TOKEN = "tok-sesame-4711"
 KILLS = 8
-# The engine restarts it, and may be looked at in between.
+# The engine restarts it, and may be checked in between.
 EXITS = "keeps exiting|exited with code [79]"
 
 
@@ -219,7 +219,7 @@ def test_rows_written_after_a_migration_are_not_thrown_away(versions: Versions, 
     assert current(app) == failed(versions)["id"] != before.current
     assert containers(app) == [app.container]
     until(lambda: posted(app, "more"), 20, "an answer of the version that was left")
-    # Nothing wants it to be called live again as it is: the same once more is tried anew, and a mended one goes live.
+    # Nothing wants it to be called live again as it is: the same once more is tried anew, and a fixed one goes live.
     versions.put({"STANDIN_MIGRATE": "website"})
     assert vendors(app) == [*before.vendors, "precious", "more"]
 

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from servers import answers, free_port
 
 RULES = ROOT / "examples/monitoring/docker_vps.rules.yml"
-FINDING = Finding('disk-low:/a"b\\c\nd', CRITICAL, "the disk", "full", "room", "prune")
+FINDING = Finding('disk-low:/a"b\\c\nd', CRITICAL, "the disk", "full", "space", "prune")
 TEXT = text_of("shop", replace(WELL, app=app(log_bytes=5)), [FINDING], {}, NOW, False)
 
 

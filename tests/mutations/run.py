@@ -23,7 +23,7 @@ ENDS_WITHIN = 900  # seconds
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault: in a file, this code in place of that; and the tests that have to fail then."""
+    """A fault: in a file, this code instead of that; and the tests that have to fail then."""
 
     name: str
     file: str
@@ -45,7 +45,7 @@ def in_role(role: str, file: str, right: str, wrong: str, *tests: str) -> Mutant
 MUTANTS = [
     # What modules are made of
     in_plugin(
-        "reverse_proxy: what lies there counts, and not what runs",
+        "reverse_proxy: what is there counts, and not what runs",
         "module_utils/_release/reverse_proxy.py",
         "stale = before.runs and self._proxy.generation() != generation(wanted)",
         "stale = before.runs and before.texts != wanted",
@@ -66,7 +66,7 @@ MUTANTS = [
         "action/test_status_page.py",
     ),
     in_plugin(
-        "new_site: a file that somebody edited is written anew",
+        "new_site: a file that somebody edited is rewritten",
         "action/new_site.py",
         "if present[name] is None}",
         "if present[name] != text}",
@@ -101,7 +101,7 @@ MUTANTS = [
         "module_utils/_core/test_doctor.py",
     ),
     in_plugin(
-        "host_audit: what could not be looked at is ok",
+        "host_audit: what could not be checked is ok",
         "module_utils/_core/audit.py",
         "        return NOT_LOOKED_AT, unseen[0]",
         "        return OK, unseen[0]",
@@ -171,7 +171,7 @@ MUTANTS = [
         "module_utils/_backup/test_backup.py",
     ),
     in_plugin(
-        "volume_restore: attributes of directories are not looked at",
+        "volume_restore: attributes of directories are not checked",
         "module_utils/_store/place.py",
         'if struct.unpack_from("i", flags)[0] & flag:',
         "if False:",
@@ -419,14 +419,14 @@ MUTANTS = [
         "module_utils/_release/test_removal.py",
     ),
     in_plugin(
-        "deploy_lock: the lock of a play at work is taken",
+        "deploy_lock: the lock of a running play is taken",
         "module_utils/_core/deploy_lock.py",
         "    if not why:",
         "    if False:",
         "module_utils/_core/test_deploy_lock.py",
     ),
     in_plugin(
-        "notification: a dry run tells people",
+        "notification: a dry run notifies people",
         "module_utils/_command/notify.py",
         "[] if check_mode else tell(",
         "tell(",
@@ -488,6 +488,7 @@ MUTANTS = [
     in_role("env_file", "tasks/apply.yml", '"{{ __docker_vps_env_file }}"', "{values: {}}", "test_env_file.py"),
     in_role("image", "templates/Dockerfile.j2", "package-manager install", "false", "test_image.py", "-k", "labels"),
     in_role("stack", "templates/compose.yml.j2", "{{ docker_vps_health_retries }}", "5", "test_deploy.py"),
+    in_role("image", "files/docker-entrypoint.sh", "$DATA_MOUNTS", "/data", "test_migration.py", "-k", "other_tools"),
     in_role(
         "image", "files/docker-entrypoint.sh", '${value%"$newline"}', "${value}", "test_secrets.py", "-k", "newline"
     ),
@@ -572,9 +573,9 @@ def _caught(one: Mutant) -> bool:
     path = COPY / one.file
     text = path.read_text()
     if text.count(one.right) < 1:
-        raise SystemExit(f"{one.file} has no {one.right!r} any more: mend the list of mutants.")
+        raise SystemExit(f"{one.file} has no {one.right!r} any more: fix the list of mutants.")
     if _run(one.tests) != 0:
-        raise SystemExit(f"pytest {' '.join(one.tests)} fails without the fault already: mend that first.")
+        raise SystemExit(f"pytest {' '.join(one.tests)} fails without the fault already: fix that first.")
     path.write_text(text.replace(one.right, one.wrong, 1))
     try:
         return _run(one.tests) == 1  # 2 and more: nothing was tested

@@ -13,7 +13,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fleets import FLEETS, NO
 from chromium import Chromium, chromium
 
 SHOTS = os.environ.get("SHOTS", "")
-"""Where pictures of what was looked at are left, if anywhere."""
+"""Where pictures of what was checked are left, if anywhere."""
 WIDTHS = (1280, 390)  # pixels
 
 
@@ -39,7 +39,7 @@ def test_it_loads_nothing_and_is_as_wide_as_the_window(browser: Chromium, page: 
     assert browser.requests == [page.as_uri()]
     assert browser.complaints == []  # such as of a style that the policy of the page forbids, or of a dialogue
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
-    # All in the page that is wider than the window lies in something that scrolls by itself.
+    # All in the page that is wider than the window is in something that scrolls by itself.
     wide = "[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1"
     assert browser.evaluate(f"{wide} && !e.closest('.wide')).map(e => e.outerHTML.slice(0, 80))") == []
     colours = browser.evaluate(

@@ -93,7 +93,7 @@ class Work:
         return time.monotonic() - self.began
 
     def killed(self, after: float, everyone: bool) -> bool:
-        """Kill it after so many seconds, wait for all its processes, and return whether it was still at work."""
+        """Kill it after so many seconds, wait for all its processes, and return whether it was still running."""
         time.sleep(after)
         family = Family(self.process.pid)
         there = alive(self.process.pid)
@@ -302,7 +302,7 @@ class Rounds:
     def restored(
         self, tally: Tally, what: str, number: int, base: set[str], after: set[str], meanwhile: set[str]
     ) -> None:
-        """See that the data is of one age, and that what is not live lies in the safety copies."""
+        """See that the data is of one age, and that what is not live is in the safety copies."""
         live = self.live()
         latest = self.new()
         marker = json.loads(self.app.get("/media/marker").body)

@@ -203,7 +203,7 @@ def filled(connection: sqlite3.Connection, chance: random.Random, many: Optional
 
 
 def aged(path: Path, chance: random.Random) -> None:
-    """Give a file, and the journal that may lie beside it, a time, a mode and an owner."""
+    """Give a file, and the journal that may be beside it, a time, a mode and an owner."""
     if chance.random() < 0.5:
         mode, modified = chance.choice((0o600, 0o644, 0o660, 0o444)), chance.randrange(10**18, 17 * 10**17)
         for one in (path, Path(f"{path}-journal")):
@@ -486,7 +486,7 @@ def huge_count(volume: Volume, chance: random.Random) -> Path:
 
 
 def sparse(volume: Volume, chance: random.Random) -> Path:
-    """A file that is far larger than the room that it takes."""
+    """A file that is far larger than the space that it takes."""
     path = volume.place(chance, chance.choice((".mdb", ".db", "")))
     with path.open("wb") as file:
         for _turn in range(chance.randrange(4)):

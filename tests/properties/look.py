@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     modified: int
     inside: Any
     notes: Mapping[str, bytes]
-    room: int
+    space: int
     identity: tuple[int, int]
 
 

@@ -3,7 +3,7 @@
 
     run.py [--volumes N] [--sets N] [--seed N] [--jobs N]
 
-A volume that is not right is made again without the ingredients that have no part in it, and its recipe is shown.
+A volume that is invalid is made again without the ingredients that have no part in it, and its recipe is shown.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def writers(place: Path, count: int) -> int:
 
 
 def encrypted(place: Path) -> tuple[str, str]:
-    """Back up a database that libsql encrypts, and return what is not right, and what came of it."""
+    """Back up a database that libsql encrypts, and return what is invalid, and what came of it."""
     one = Written(place / "encrypted", "libsql", KEY)
     one.rows(50_000)
     output: list[str] = []

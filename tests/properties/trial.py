@@ -223,7 +223,7 @@ class _Scene:
                     self.wrong(f"{name}/{shown(path)} {'came' if was is None else 'went'} during the backup")
                     continue
                 # What a file takes on disk may grow when the kernel writes it out: its map of extents comes late.
-                same = was._replace(room=new.room) == new
+                same = was._replace(space=new.space) == new
                 if was.kind != stat.S_IFDIR and not same and not path.endswith("-shm"):
                     self.wrong(f"{name}/{shown(path)} changed during the backup: {was} {new}")
 
@@ -256,7 +256,7 @@ class _Scene:
                 {os.stat(each.path(archive)).st_ino for archive in each.manifest.archives} for each in (one, second)
             ]
             if inodes[0] != inodes[1]:
-                self.wrong("the archives of the unchanged volumes take room again")
+                self.wrong("the archives of the unchanged volumes take space again")
         wanted = self.files_of([*self.before, one, second])
         there = set(os.listdir(self.sets.directory))
         if there != wanted:
@@ -282,8 +282,8 @@ class _Scene:
             for fact in facts:
                 if getattr(was, fact) != getattr(new, fact):
                     self.wrong(f"{name}/{shown(path)}: {fact} was {getattr(was, fact)}, is {getattr(new, fact)}")
-            if new.room > was.room + 2**18 and path not in volume.content:
-                self.wrong(f"{name}/{shown(path)} took {was.room} bytes on disk, and takes {new.room}")
+            if new.space > was.space + 2**18 and path not in volume.content:
+                self.wrong(f"{name}/{shown(path)} took {was.space} bytes on disk, and takes {new.space}")
         names, now = look.links(expected), look.links(back)
         for path, one in names.items():
             if path not in volume.content and now.get(path) != one:

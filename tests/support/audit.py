@@ -15,7 +15,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release.host_
 
 PAGE = ROOT / "docs/audit.md"
 BEGIN, END = "<!-- tests/support/audit.py writes this table -->\n", "<!-- end -->\n"
-HEAD = [("Rule", "Severity", "Looked at", "Wanted", "Source", "What mends it"), ("---",) * 6]
+HEAD = [("Rule", "Severity", "Checked", "Wanted", "Source", "What fixes it"), ("---",) * 6]
 
 
 def written(page: str) -> str:

@@ -16,7 +16,7 @@ import matrix
 from matrix import ROOT
 
 BEGIN, END = "<!-- make doctor writes this table -->\n", "<!-- end -->\n"
-HEAD = """| Broken | First finding | Findings that follow | Mended by | Commands | Seconds of the look | Result |
+HEAD = """| Broken | First finding | Findings that follow | Fixed by | Commands | Seconds of the check | Result |
 | --- | --- | --- | --- | --- | --- | --- |
 """
 DOCUMENT = ROOT / "docs/doctor.md"
@@ -34,7 +34,7 @@ def rows() -> Iterator[tuple[str, str]]:
                 name[1],
                 f"`{seen.get('cause', '-')}`",
                 seen.get("follow", "-"),
-                mended(**{word: seen.get(word, "") for word in ("command", "words", "by_hand")}),
+                fixed(**{word: seen.get(word, "") for word in ("command", "words", "by_hand")}),
                 seen.get("commands", "-"),
                 seen.get("seconds", "-"),
                 "FAILED" if failed else "passed",
@@ -42,8 +42,8 @@ def rows() -> Iterator[tuple[str, str]]:
             yield name[1], f"| {' | '.join(cells)} |\n"
 
 
-def mended(command: str, words: str, by_hand: str) -> str:
-    """Return what mended it: the command that the finding names, or what was done before it or in its place."""
+def fixed(command: str, words: str, by_hand: str) -> str:
+    """Return what fixed it: the command that the finding names, or what was done before it or in its place."""
     named = re.sub(r"(?<!\S)/\S*/(?=\S)", "…/", command).replace("|", "\\|")
     if by_hand:
         return f"by hand: {words}; " + (f"`{named}` is not run here" if named else "no command is named")

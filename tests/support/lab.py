@@ -176,13 +176,13 @@ def failures_in(output: str) -> list[tuple[str, str]]:
     return [(host, str(result["msg"])) for host, result in results if "msg" in result]
 
 
-def deploy_all(apps: Mapping[str, App], *arguments: str) -> Mapping[str, Played]:
-    """Deploy applications in one play, each as a host of its own; return the failures and the recap of each."""
+def deploy_all(apps: Mapping[str, App], *arguments: str, playbook: str = "deploy") -> Mapping[str, Played]:
+    """Play a playbook for applications at once, each as a host; return the failures and the recap of each."""
     hosts = {name: app.host() for name, app in apps.items()}
     inventory = next(iter(apps.values())).scratch / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"docker_vps": {"hosts": hosts}}, allow_unicode=True))
     how = {"docker_vps_serial": ["100%"], "docker_vps_max_fail_percentage": 100}
-    played = play(ROOT / "playbooks/deploy.yml", inventory, "-e", json.dumps(how), *arguments)
+    played = play(ROOT / f"playbooks/{playbook}.yml", inventory, "-e", json.dumps(how), *arguments)
     printed, recap = played.output.split("PLAY RECAP", 1)
     parts = re.split(r"(?m)^fatal: \[([^]]+)\]", printed)
     recaps = {line.split()[0]: f"PLAY RECAP {line}" for line in recap.splitlines() if "ok=" in line}

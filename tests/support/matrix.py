@@ -98,7 +98,7 @@ def row(cell: Cell, scenarios: Sequence[str], tests: bool) -> str:
 
 @contextmanager
 def engine_of(cell: Cell, image: str) -> Iterator[Mapping[str, str]]:
-    """Have the engine of a cell in place of this machine's for a while; yield the environment in which it is used."""
+    """Have the engine of a cell instead of this machine's for a while; yield the environment in which it is used."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         programs, plugins = place / "programs", place / "config/cli-plugins"

@@ -3,7 +3,7 @@
 
     python tests/support/messages.py >docs/messages.md
 
-A value that is known only at work is shown as <name>. A unit test holds the page against the code, and each message
+A value that is known only at run time is shown as <name>. A unit test holds the page against the code, and each message
 against the rules for messages.
 """
 
@@ -50,9 +50,9 @@ INTRODUCTION = """\
 <!-- Made by tests/support/messages.py from the code; change the code, and make it again. -->
 
 Every failure of a play, as the code says it: what is wrong with its evidence, and what to do. Words in italics stand
-for what is known only at work. A message names the variable of an inventory (`docker_vps_…`) where there is one; a role
-that is used alone has it under its own name, see [variables](variables.md). Failures of Ansible itself, of a proxy or
-of the application are not among them. Unless one says otherwise, what ran before keeps running, or was put back."""
+for what is known only at run time. A message names the variable of an inventory (`docker_vps_…`) where there is one; a
+role that is used alone has it under its own name, see [variables](variables.md). Failures of Ansible itself, of a proxy
+or of the application are not among them. Unless one says otherwise, what ran before keeps running, or was put back."""
 # Where a file's messages stand, by the end of its path.
 SECTIONS = {
     "Variables": [
@@ -447,7 +447,7 @@ def _tasks(given: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _plain(text: str) -> str:
-    """Return a message of a task with names in place of its expressions."""
+    """Return a message of a task with names instead of its expressions."""
 
     def named(expression: re.Match[str]) -> str:
         inside = expression[1].strip(" -\n")

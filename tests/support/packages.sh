@@ -4,7 +4,7 @@
 # Make sure of Debian packages: packages.sh PACKAGE…
 #
 # Silent unless it fails. The lists are updated only when apt-get cannot install without,
-# and another apt-get that is at work is waited for.
+# and another apt-get that is running is waited for.
 set -euo pipefail
 
 as_root() {

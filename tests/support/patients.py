@@ -18,7 +18,7 @@ from lab import ROOT, STANDIN, App, docker, image_of, inspect, request, run, unt
 ROWS = 12
 HEALTHY_WITHIN = 60  # seconds
 THRESHOLDS = {"proof": 0, "disk": 0, "disk_full": 101, "disk_floor": 0, "images": 0}
-"""This machine's own disk and images are not looked at, and a drill proves backups in tests of its own."""
+"""This machine's own disk and images are not checked, and a drill proves backups in tests of its own."""
 NGINX = """
 events {}
 http {
@@ -38,7 +38,7 @@ with patch_module_args(json.loads(sys.argv[1])):
 
 
 class Stack:
-    """An application, its proxy, and how one looks at both, breaks and mends them."""
+    """An application, its proxy, and how one checks at both, breaks and fixes them."""
 
     def __init__(self, name: str, place: Path, port: int = 18088) -> None:
         self.place, self.proxy, self.port = place, f"{name}-proxy", port
@@ -86,7 +86,7 @@ class Stack:
         self.app.play(yaml.safe_dump([command])).succeeded()
 
     def start_proxy(self, upstream: str = "") -> None:
-        """Start the proxy anew; Nginx without a resolver looks its upstream up once."""
+        """Start the proxy again; Nginx without a resolver looks its upstream up once."""
         self.configure(upstream)
         docker("rm", "--force", self.proxy, check=False)
         publish = ("--publish", f"127.0.0.1:{self.port}:80", "--volume", f"{self.config.parent}:/etc/nginx:ro")
@@ -169,7 +169,7 @@ class Stack:
         path.write_text(text)
         self.compose()
 
-    def mend(self, command: str) -> None:
+    def fix(self, command: str) -> None:
         """Run what a finding names: a playbook with its variables, or a command on the host."""
         word, *more = command.split()
         if word.endswith(".yml"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real application as its visitors and editors see it, and its database as it lies in the volume."""
+"""The real application as its visitors and editors see it, and its database as it is in the volume."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ export async function GET(request: Request) {
 }
 """,
 }
-"""Pages that Next.js makes anew after the build: one every second, others when first asked for or told to."""
+"""Pages that Next.js makes again after the build: one every second, others when first asked for or told to."""
 PASSWORD = {"email": "admin@example.com", "password": "correct horse battery"}
 
 
@@ -106,7 +106,7 @@ class Stored(NamedTuple):
 
 
 def database_of(app: App) -> Path:
-    """Return where the database lies on the host."""
+    """Return where the database is on the host."""
     return Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", f"{app.name}-db")) / "payload.db"
 
 

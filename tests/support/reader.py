@@ -48,12 +48,10 @@ EXAMPLES: Mapping[str, str] = {
 
 
 class Repositories:
-    """Git repositories of applications on this machine, which hosts reach."""
+    """Git repositories of applications in a directory of this machine, which hosts reach at an address."""
 
-    def __init__(self, place: Path) -> None:
-        self._place, self._gateway, self._port = place, gateway(), free_port()
-        options = ("--reuseaddr", "--export-all", f"--base-path={place}", f"--listen={self._gateway}")
-        self._process = subprocess.Popen(["git", "daemon", *options, f"--port={self._port}"])
+    def __init__(self, place: Path, address: str) -> None:
+        self._place, self._address = place, address
 
     def add(self, name: str, application: Path, **files: str) -> tuple[str, Path]:
         """Make a repository of an application, with other files in place of some; return its URL, and a clone of it."""
@@ -63,45 +61,50 @@ class Repositories:
         run("git", "-C", str(clone), "remote", "add", "origin", str(bare))
         run("git", "-C", str(clone), "fetch", "--quiet", "origin")
         run("git", "-C", str(clone), "branch", "--quiet", "--set-upstream-to=origin/main")
-        return f"git://{self._gateway}:{self._port}/{name}.git", clone
-
-    def close(self) -> None:
-        """End what serves them, with what that has begun."""
-        self._process.terminate()
-        self._process.wait()
+        return f"git://{self._address}/{name}.git", clone
 
 
-def gateway() -> str:
-    """Return the address of this machine on the network of the hosts."""
-    return docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+@contextmanager
+def serving_repositories(place: Path) -> Iterator[Repositories]:
+    """Serve the repositories in a directory at the address that this machine has on the network of the hosts."""
+    gateway = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    port = free_port()
+    options = ("--reuseaddr", "--export-all", f"--base-path={place}", f"--listen={gateway}", f"--port={port}")
+    process = subprocess.Popen(["git", "daemon", *options])
+    try:
+        yield Repositories(place, f"{gateway}:{port}")
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Authority:
     """An authority that issues certificates over ACME, in a container, and the DNS that it asks."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        site = "{\n\tskip_install_trust\n}\n{$ADDRESS} {\n\ttls internal\n\tacme_server\n}\n"
-        begin = "ADDRESS=$(hostname -i) exec caddy run --adapter caddyfile --config /Caddyfile"
-        docker("rm", "--force", "--volumes", name, check=False)
-        options = ("--detach", "--name", name, "--env", "XDG_DATA_HOME=/data", "--entrypoint", "sh")
-        docker("run", *options, image_of("proxy_image.sh"), "-c", f"printf '{site}' >/Caddyfile; {begin}")
-        address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name)
-        root = ("exec", name, "cat", "/data/caddy/pki/authorities/local/root.crt")
-        self.root = until(lambda: docker(*root, check=False), 20, "an authority") + "\n"
-        self.settings = {
-            "docker_vps_acme_directory": f"https://{address}/acme/local/directory",
-            "docker_vps_acme_ca": self.root,
-        }
+    def __init__(self, name: str, root: str, settings: Mapping[str, str]) -> None:
+        self._name, self.root, self.settings = name, root, settings
 
     def resolve(self, address: str) -> None:
         """Have the name of the site lead to an address."""
         lines = f"grep -v {NAME} /etc/hosts >/hosts; echo {address} {NAME} >>/hosts; cat /hosts >/etc/hosts"
         docker("exec", self._name, "sh", "-c", lines)
 
-    def close(self) -> None:
-        """Remove it."""
-        docker("rm", "--force", "--volumes", self._name)
+
+@contextmanager
+def serving_certificates(name: str) -> Iterator[Authority]:
+    """Run an authority in a container of this name."""
+    site = "{\n\tskip_install_trust\n}\n{$ADDRESS} {\n\ttls internal\n\tacme_server\n}\n"
+    begin = "ADDRESS=$(hostname -i) exec caddy run --adapter caddyfile --config /Caddyfile"
+    options = ("--detach", "--name", name, "--env", "XDG_DATA_HOME=/data", "--entrypoint", "sh")
+    docker("run", *options, image_of("proxy_image.sh"), "-c", f"printf '{site}' >/Caddyfile; {begin}")
+    try:
+        address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name)
+        certificate = ("exec", name, "cat", "/data/caddy/pki/authorities/local/root.crt")
+        root = until(lambda: docker(*certificate, check=False), 20, "an authority") + "\n"
+        directory = f"https://{address}/acme/local/directory"
+        yield Authority(name, root, {"docker_vps_acme_directory": directory, "docker_vps_acme_ca": root})
+    finally:
+        docker("rm", "--force", "--volumes", name)
 
 
 class Reader:
@@ -138,7 +141,7 @@ class Reader:
         kept = {name: value for name, value in clean_environment().items() if not name.startswith(ours)}
         path = ":".join([str(programs), *(one for one in kept["PATH"].split(":") if ".venv" not in one)])
         environment = {**kept, "PATH": path, "HOME": str(self.home), "ANSIBLE_NOCOLOR": "1"}
-        self._shells["here"] = guide.Shell("bash", "--noprofile", "--norc", cwd=empty, env=environment)
+        self._shells["here"] = guide.Shell.start("bash", "--noprofile", "--norc", cwd=empty, env=environment)
         return self
 
     def rent(self, host: Host, example: str = r"203\.0\.113\.9") -> None:
@@ -154,7 +157,7 @@ class Reader:
         self.words[example] = address
         if "host" in self._shells:
             self._shells["host"].close()
-        self._shells["host"] = guide.Shell(str(self.place / "bin/ssh"), f"root@{address}", "bash")
+        self._shells["host"] = guide.Shell.start(str(self.place / "bin/ssh"), f"root@{address}", "bash")
 
     def point(self, host: Host) -> None:
         """Have the DNS lead to a host, for the authority, for the host itself and for curl."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Mapping
 
 import yaml
 
@@ -36,6 +36,20 @@ def playbook(verb: str) -> str:
     """Return the playbook of a site that is one of the collection."""
     (play,) = yaml.safe_load((ROOT / f"playbooks/{verb}.yml").read_text(encoding="utf-8"))
     return f"---\n- name: {play['name']}\n  ansible.builtin.import_playbook: ptnextjs.docker_vps.{verb}\n"
+
+
+def gitlab_jobs(site: Path) -> Mapping[str, Any]:
+    """Return the jobs of a site's pipeline of GitLab, each with what it extends, which is merged as GitLab does."""
+    jobs = yaml.safe_load((site / "ci/gitlab.yml").read_text(encoding="utf-8"))
+    return {
+        name: {
+            **jobs[job["extends"]],
+            **job,
+            "variables": {**jobs[job["extends"]]["variables"], **job.get("variables", {})},
+        }
+        for name, job in jobs.items()
+        if not name.startswith(".")
+    }
 
 
 def written() -> Mapping[Path, str]:

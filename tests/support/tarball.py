@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the collection's tarball, whose bytes are those of any other machine: tarball.py [DIRECTORY]
 
-It consists of what git tracks, as it lies in the working tree, without what galaxy.yml leaves out; where git knows
-nothing of it, as of an archive of the sources, of all but that. The tarball that ansible-galaxy makes of it is written
-anew: it has the order in which directories are read, times and executable bits. All times are that of the last commit,
-or else of galaxy.yml, or SOURCE_DATE_EPOCH. Only another implementation of zlib compresses otherwise.
+It consists of what git tracks, as it is in the working tree, without what galaxy.yml leaves out; where git knows
+nothing of it, as of an archive of the sources, of all but that. The tarball that ansible-galaxy makes of it is
+rewritten: it has the order in which directories are read, times and executable bits. All times are that of the last
+commit, or else of galaxy.yml, or SOURCE_DATE_EPOCH. Only another implementation of zlib compresses otherwise.
 """
 
 from __future__ import annotations

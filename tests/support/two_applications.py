@@ -11,7 +11,7 @@ JOBS = ("backup", "drill", "maintenance", "recover", "verify", "watch")
 
 
 def timers(host: Host, app: str) -> list[str]:
-    """The timers of an application that are at work."""
+    """The timers of an application that are running."""
     lines = host.check_output("systemctl list-units --type timer --plain --no-legend %s", f"{app}-*")
     return sorted(line.split()[0] for line in lines.splitlines())
 

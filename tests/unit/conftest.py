@@ -43,7 +43,8 @@ def serve_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeEngi
 @pytest.fixture
 def files_opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The name of each file that was opened; a test clears it when all is prepared."""
-    names, real = list[str](), os.open
+    real = os.open
+    names: list[str] = []
 
     def noting(path: str, *arguments: Any, **options: Any) -> int:
         names.append(os.path.basename(path))

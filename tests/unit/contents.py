@@ -62,7 +62,7 @@ def all_tasks(role: str) -> list[Mapping[str, Any]]:
 
 def text_of(path: str, name: str) -> str:
     """Return the content of DOCUMENTATION, EXAMPLES or RETURN of a file of plugins."""
-    code: Any = importlib.import_module(f"{PACKAGE}.plugins.{path.removesuffix('.py').replace('/', '.')}")
+    code: Any = importlib.import_module(f"{PACKAGE}.plugins.{path[: -len('.py')].replace('/', '.')}")
     text = getattr(getattr(code, "ModuleDocFragment", code), name)
     assert isinstance(text, str)
     return text

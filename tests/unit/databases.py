@@ -30,7 +30,7 @@ def _declared(kind: str, sql: str) -> str:
 
 
 DIES = "/bin/false"
-"""In place of ``sys.executable``: the process that examines databases ends at once, as one without memory does."""
+"""Instead of ``sys.executable``: the process that examines databases ends at once, as one without memory does."""
 WRITABLE = "PRAGMA writable_schema = ON"
 NOT_NULL = "UPDATE sqlite_master SET sql = 'CREATE TABLE {0} (n NOT NULL)' WHERE name = '{0}'"
 UNCHECKABLE: Mapping[str, Callable[[Path], Path]] = {

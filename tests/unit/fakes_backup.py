@@ -173,7 +173,7 @@ class Shop:
         return "Somebody stopped app while it was paused, so it stays stopped; docker start app starts it."
 
     def folders(self) -> list[str]:
-        """Return what lies beside the data of the volumes."""
+        """Return what is beside the data of the volumes."""
         beside = [path.relative_to(self.engine.place).as_posix() for path in self.engine.place.glob("*/*")]
         return sorted(path for path in beside if not path.endswith("/_data"))
 

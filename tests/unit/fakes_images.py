@@ -77,7 +77,7 @@ class FakeImageEngine:
     Attributes:
         content: blobs that the containerd image store has.
         refuses: why loads fail; the name is given all the same, as with the containerd image store.
-        saved: archives that it writes in place of those of its images.
+        saved: archives that it writes instead of those of its images.
         changes: what was asked to change something.
     """
 

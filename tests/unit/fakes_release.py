@@ -397,12 +397,12 @@ class FakeCommands:
         labels = {**labels_of(project), "com.docker.compose.project.config_files": ",".join(definitions)}
         self.engine.place_container(name, service["image"], labels, [name])
 
-    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
-        self.engine._change("up", project, *(["anew"] if anew else []))
+    def up(self, project: str, directory: str, definition: str, recreate: bool = False) -> None:
+        self.engine._change("up", project, *(["anew"] if recreate else []))
         service = json.loads(Path(definition).read_text())["services"]["app"]
         name, labels = service["container_name"], {**labels_of(project), HASH_LABEL: self._hash(service)}
         there = self.engine.container(name)
-        if there and (anew or there["Config"]["Labels"].get(HASH_LABEL) != labels[HASH_LABEL]):
+        if there and (recreate or there["Config"]["Labels"].get(HASH_LABEL) != labels[HASH_LABEL]):
             self.engine.remove_container(name)
             there = None
         if not there:
@@ -498,7 +498,7 @@ class Site:
         return self.releases.listing()[0]
 
     def beside(self) -> list[str]:
-        """Return what lies beside the data of the volumes."""
+        """Return what is beside the data of the volumes."""
         found = [path.relative_to(self.engine.place).as_posix() for path in self.engine.place.glob("*/*")]
         return sorted(path for path in found if not path.endswith("/_data"))
 

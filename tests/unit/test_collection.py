@@ -292,6 +292,16 @@ def test_every_file_has_a_test_file(path: str) -> None:
     assert (ROOT / "tests/unit/plugins" / folder / f"test_{name}").exists()
 
 
+@pytest.mark.parametrize("folder", ["module_utils", "modules"])
+def test_a_test_of_what_runs_on_hosts_needs_nothing_of_the_controller(folder: str) -> None:
+    """ansible-test offers it ansible.module_utils alone."""
+    of_controller = re.compile(
+        r"\bplugins\.(action|lookup|filter)\b|^ *(from|import) ansible\.(?!module_utils\b)", re.M
+    )
+    paths = (ROOT / "tests/unit/plugins" / folder).rglob("*.py")
+    assert [path.name for path in paths if of_controller.search(path.read_text(encoding="utf-8"))] == []
+
+
 SCRIPTS = sorted(
     path.relative_to(ROOT).as_posix()
     for top in ("plugins", "roles", "playbooks", "tests/unit")

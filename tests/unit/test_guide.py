@@ -40,7 +40,7 @@ exit 9
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[guide.Shell]:
-    shell = guide.Shell("bash", "--noprofile", "--norc", cwd=tmp_path)
+    shell = guide.Shell.start("bash", "--noprofile", "--norc", cwd=tmp_path)
     yield shell
     shell.close()
 

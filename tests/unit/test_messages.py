@@ -83,7 +83,7 @@ def test_what_is_right_or_of_others_is_no_fault(text: str) -> None:
     "text",
     [
         "The image <image> is not on this host. Build or pull it first.",  # of a module
-        "The server wants a token, or refuses it: see docker_vps_git_token.",  # a cause
+        "The server requires a token, or refuses it: see docker_vps_git_token.",  # a cause
         "memory: expected at least <size>, found <found>; use a larger host or lower docker_vps_memory_min.",
         "<path> cannot be made durable: <cause>. <next step>",  # by a function that adds the step
         "Container <name> exited with code <exit code>.",

@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.ptnextjs.docker_vps.tests.support import sites
 
 WORKFLOW: Any = yaml.safe_load((sites.SITE / "ci/github.yml").read_text(encoding="utf-8"))
+PIPELINE = sites.gitlab_jobs(sites.SITE)
 OWN = {"requirements.yml"}  # at the top of a site, and no playbook
 
 
@@ -36,7 +37,7 @@ def test_the_readme_names_files_and_playbooks_that_there_are() -> None:
 
 def test_git_is_never_given_what_is_secret_or_belongs_to_a_machine(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text((sites.SITE / ".gitignore").read_text(encoding="utf-8"))
-    kept = ["deploy.yml", "prod/group_vars/all/vault.yml", "collections/requirements.yml", "ci/github.yml"]
+    kept = ["deploy.yml", "prod/group_vars/all/vault.yml", "collections/requirements.yml", "ci/gitlab.yml"]
     secret = [
         ".vault-password",
         "prod/vault-password.txt",
@@ -103,3 +104,50 @@ def test_a_step_of_ci_is_shell(step: dict[str, str]) -> None:
     assert checked.returncode == 0, checked.stderr
     played = [shlex.split(line)[1] for line in step["run"].splitlines() if line.startswith("ansible-playbook ")]
     assert all((sites.SITE / name).exists() for name in played)
+
+
+def test_a_pipeline_deploys_from_the_default_branch_and_tries_in_merge_requests() -> None:
+    assert {*PIPELINE} == {"deploy", "dry-run"}
+    deploy, dry_run = PIPELINE["deploy"], PIPELINE["dry-run"]
+    assert deploy["rules"] == [{"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}]
+    assert deploy["environment"] == "prod"
+    assert "OPTIONS" not in deploy["variables"]
+    # Without the key there is no job that could fail for the lack of it.
+    assert dry_run["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event" && $SSH_KEY'}]
+    assert dry_run["environment"] == {"name": "prod", "action": "access"}, "or it would count as a deployment"
+    assert "--check" in dry_run["variables"]["OPTIONS"].split()
+
+
+@pytest.mark.parametrize("name", PIPELINE)
+def test_jobs_of_a_pipeline_never_overlap_nor_show_what_is_secret(name: str) -> None:
+    job = PIPELINE[name]
+    assert (job["resource_group"], job["interruptible"]) == ("prod", False)
+    assert re.fullmatch(r"\d+ minutes", job["timeout"])
+    # A directory that all may write to, as runners make it, has no configuration unless it is named.
+    assert job["variables"]["ANSIBLE_CONFIG"] == "$CI_PROJECT_DIR/ansible.cfg"
+    assert not re.search(r"ssh-keyscan|StrictHostKeyChecking=(no|accept-new)|set -x|HOST_KEY_CHECKING", str(job))
+    assert "StrictHostKeyChecking=yes" in str(job["script"])
+    # A variable of the type File has a path; what the file holds goes nowhere, but for the key's way to the agent.
+    assert re.findall(r".*(?:cat|tr|cp|echo|printf) .*\$.*", "\n".join(job["script"])) == [
+        """  { tr -d "\\r" < "$SSH_KEY"; echo; } | ssh-add -"""
+    ]
+    for lines in (job["before_script"], job["script"]):
+        checked = subprocess.run(["bash", "-n"], input="\n".join(lines), text=True, capture_output=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_a_pipeline_and_a_workflow_install_and_play_the_same() -> None:
+    (job,) = WORKFLOW["jobs"].values()
+    steps = "\n".join(step.get("run", "") for step in job["steps"])
+    for name in PIPELINE:
+        lines = "\n".join([*PIPELINE[name]["before_script"], *PIPELINE[name]["script"]])
+        for pattern in (
+            r"--requirement(?:s-file)? (\S+)",
+            r"ansible-playbook (\S+ -i \S+)",
+            r"StrictHostKeyChecking=\w+",
+        ):
+            assert re.findall(pattern, lines) == re.findall(pattern, steps) != []
+    heads = [(sites.SITE / f"ci/{forge}.yml").read_text(encoding="utf-8") for forge in ("github", "gitlab")]
+    assert {tuple(re.findall(r"(?m)^#   ([A-Z_]+) ", head)) for head in heads} == {
+        ("SSH_KEY", "KNOWN_HOSTS", "VAULT_PASSWORD")
+    }

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of the documentation that name plays, timers and tests for each line name such as there are."""
+"""Tables name what there is: those of the documentation plays, timers and tests; those of the code each other."""
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.ptnextjs.docker_vps.plugins.action import new_site
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._module import action_options
+from ansible_collections.ptnextjs.docker_vps.tests.support import variables
+from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import PACKAGE
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
+from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.module_utils._core import test_validators
 
 LINES = {"docs/maintenance.md": 9, "docs/troubleshooting.md": 13}
 NAMED = re.compile(r"`([a-z_/]+\.py)::(test_\w+)`")
@@ -39,3 +45,15 @@ def test_each_line_of_the_schedule_names_a_playbook_and_timers_that_exist() -> N
         assert all((ROOT / f"playbooks/{name}.yml").exists() for name in playbooks), play
         assert timer.startswith("none: ") or TIMER.search(timer), what
         assert set(TIMER.findall(timer)) <= set(variables["docker_vps_schedule_jobs"]), timer
+
+
+@pytest.mark.parametrize("name", [name for name in vars(action_options) if name.isupper() and name != "PROGRESS"])
+def test_an_action_acts_upon_the_options_of_its_name(name: str) -> None:
+    action = importlib.import_module(f"{PACKAGE}.plugins.action.{name.lower()}")
+    assert action.OWN is getattr(action_options, name)
+
+
+def test_every_kind_of_a_variable_is_tried() -> None:
+    elsewhere = {None, "strings", "hooks", "build_secrets"}
+    of_variables = {about.get("kind") for about in variables.variables().values()} - elsewhere
+    assert of_variables | {*new_site.KINDS} == {*test_validators.CASES}

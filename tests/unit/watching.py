@@ -61,7 +61,7 @@ def at(number: int, **changes: Any) -> Facts:
 
 
 def history(*looks: Facts) -> History:
-    """Return what is remembered of looks."""
+    """Return what is remembered of checks."""
     known = History()
     for facts in looks:
         known = remembered(facts, known)

@@ -154,7 +154,7 @@ def result_of(backup_set: BackupSet) -> dict[str, Any]:
 
 
 def summary(made: BackupSet, new: Optional[int] = None) -> str:
-    """Return a set in one sentence, with its warnings in short; ``new`` bytes of it took room."""
+    """Return a set in one sentence, with its warnings in short; ``new`` bytes of it took space."""
     manifest = made.manifest
     bytes_ = sum(archive.bytes for archive in manifest.archives)
     parts = [
@@ -178,7 +178,7 @@ def _dry_run_summary(params: Params, sets: Sets, predicted: int) -> str:
 
 @dataclass(frozen=True)
 class _Source:
-    """A volume to archive, and what lies in it."""
+    """A volume to archive, and what is in it."""
 
     volume: Volume
     survey: tree.Survey
@@ -186,7 +186,7 @@ class _Source:
 
 
 def _looked_at(params: Params, sets: Sets, here: Listing, engine: EnginePort, now: datetime) -> dict[str, _Source]:
-    """Return the volumes, after checking that a set of them makes sense and has room."""
+    """Return the volumes, after checking that a set of them makes sense and has space."""
     sources = {}
     since = min((backup_set.time.timestamp() for backup_set in here.sets[:1]), default=math.inf) - FRESH
     for name, volume in params.volumes.items():
@@ -233,7 +233,7 @@ def _check_losses(earlier: Sequence[Manifest], sources: Mapping[str, _Source]) -
 
 
 def _predicted(here: Listing, params: Params, sources: Mapping[str, _Source]) -> int:
-    """Return how much room a set will take at most, in bytes, as far as the last one of the same kind tells.
+    """Return how much space a set will take at most, in bytes, as far as the last one of the same kind tells.
 
     A volume that has grown is counted as if the growth could not be compressed.
     """
@@ -245,7 +245,7 @@ def _predicted_of(params: Params, before: Optional[Archive], now: tree.Survey) -
     if not before or before.compression != params.compression:
         return now.disk
     alike = before.index and before.shared == (params.store == SHARED)
-    grown = max(0, now.disk - before.room)
+    grown = max(0, now.disk - before.space)
     if alike and params.store == SHARED:
         return min(now.disk, max(now.changed_disk, grown))
     same = (now.changed_disk, now.disk, now.files) == (0, before.disk_bytes, before.files)
@@ -480,7 +480,7 @@ class _Making:
                 yield f"{name}: as it is now, the set could not be restored into {source.volume.name}. {why}"
 
     def left_out(self, archives: Sequence[Archive]) -> Iterator[str]:
-        """Yield what is not in the set because of what it is, or where it lies."""
+        """Yield what is not in the set because of what it is, or where it is."""
         for entry in archives:
             survey = self.sources[entry.name].survey
             mounts, too_long = (list(map(shown, paths)) for paths in (survey.mounts, survey.too_long))

@@ -16,7 +16,7 @@ from .._store import sqlite, tree
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies in some volumes: rows by table by database, what could not be read, and how many files are newer."""
+    """What is in some volumes: rows by table by database, what could not be read, and how many files are newer."""
 
     tables: Mapping[str, Mapping[str, int]]
     unreadable: tuple[str, ...]

@@ -122,11 +122,11 @@ class _Tending:
         try:
             statements, pages = sqlite_upkeep.look(self.file)
             size_before = sqlite_upkeep.bytes_of(self.file)
-            room = sqlite_upkeep.room(self.file)
+            space = sqlite_upkeep.space(self.file)
         except DockerVpsError as error:
             return Tended(name, problem=error.message.rstrip("."))
         tables = tuple(map(_table, statements))
-        note, why_not = _why_no_vacuum(self.params, pages, room)
+        note, why_not = _why_no_vacuum(self.params, pages, space)
         vacuum = self.params.vacuum and not note and not why_not
         wanted = {OPTIMIZE: bool(tables), VACUUM: vacuum, CHECKPOINT: vacuum and pages.wal}
         steps = [step for step, due in wanted.items() if due]
@@ -178,14 +178,14 @@ class _Tending:
         return journal.write(containers=()), left
 
 
-def _why_no_vacuum(params: Params, pages: Pages, room: Room) -> Tuple[str, str]:
+def _why_no_vacuum(params: Params, pages: Pages, space: Room) -> Tuple[str, str]:
     """Return why a VACUUM does not pay, and why it cannot be; both empty when nobody asked for one."""
     if not params.vacuum:
         return "", ""
     if not pages.worth:
         return f"no VACUUM, since only {size(pages.free_bytes)} of {size(pages.bytes)} are free", ""
-    why = why_no_room(pages, room)
-    return "", f"no VACUUM, since {why}: make room there first" if why else ""
+    why = why_no_room(pages, space)
+    return "", f"no VACUUM, since {why}: make space there first" if why else ""
 
 
 def _why_left(left: Sequence[str]) -> str:

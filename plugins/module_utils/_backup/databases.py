@@ -60,8 +60,8 @@ class FoundDatabases:
         spoilt: the application's that do not begin as a database does, and neither as an encrypted one.
         foreign: those that somebody put there.
         names: other names of files in ``own``, and which name that is.
-        beside: what lies beside those in ``own`` and is part of them, or would be if it were there.
-        lookalikes: what lies there, has the name of such a file, and is something else.
+        beside: what is beside those in ``own`` and is part of them, or would be if it were there.
+        lookalikes: what is there, has the name of such a file, and is something else.
     """
 
     own: tuple[str, ...]
@@ -80,7 +80,7 @@ def found(archive: str, root: str, survey: tree.Survey, wanted: WantedDatabase) 
     Args:
         archive: the name of its archive.
         root: its directory.
-        survey: what lies in it.
+        survey: what is in it.
         wanted: what is known about the application.
     """
 
@@ -126,7 +126,7 @@ def size_of(root: str, path: str) -> int:
 def schemas(root: str) -> dict[str, str]:
     """Return the fingerprints of the schemas of the SQLite databases in a directory, by their paths.
 
-    One that cannot be read has the reason in place of a fingerprint.
+    One that cannot be read has the reason instead of a fingerprint.
     """
     fingerprints = {}
     for path in tree.survey(root).databases:
@@ -168,17 +168,17 @@ def refuse_closed(volume: str, root: str, databases: FoundDatabases, wanted: Wan
         raise DockerVpsError(
             f"The database {shown(databases.sealed[0])} in the volume {volume} does not begin as a SQLite database "
             "does, so it is encrypted, and SQLite cannot copy it while its application runs. "
-            f"Set {setting('backup_consistency')} to stop or pause, so that it is archived as it lies."
+            f"Set {setting('backup_consistency')} to stop or pause, so that it is archived as it is."
         )
 
 
 def _why_spoilt(root: str, path: str) -> str:
     place = os.path.join(root, path)
     if sqlite.beginning(place, len(MAGIC)) == MAGIC:
-        return "was made or mended while it was looked at. Try again."
+        return "was created or repaired while it was being read. Try again."
     if holds_changes(sqlite.beginning(place + "-journal", _START)):
         return (
-            "is half-written: it does not begin as a SQLite database does, and beside it lies the journal of a write "
+            "is half-written: it does not begin as a SQLite database does, and beside it is the journal of a write "
             "that is under way or was interrupted. Try again; after a crash, start its application once, so that "
             "SQLite repairs it."
         )
@@ -189,7 +189,7 @@ def _why_spoilt(root: str, path: str) -> str:
 
 
 def sealed(root: str, path: str) -> Database:
-    """Return what is known about a database that is archived as it lies."""
+    """Return what is known about a database that is archived as it is."""
     return Database(
         path=shown(path),
         journal_mode="",
@@ -271,7 +271,7 @@ def cautions(archive: str, databases: FoundDatabases, survey: tree.Survey, wante
     if named in databases.distant:
         yield (
             f"{archive}: the path of {shown(named)}, which DATABASE_URI names, has more than {LONGEST} bytes on this "
-            "host, which SQLite does not open, so it is archived as it lies, and may be inconsistent if its "
+            "host, which SQLite does not open, so it is archived as it is, and may be inconsistent if its "
             f"application runs; set {setting('backup_consistency')} to stop, and have shorter names of directories"
         )
     elif named and named not in {*databases.own, *databases.names, *databases.sealed}:

@@ -32,7 +32,7 @@ from .verify import ISO, compared
 from .volumes import volume_of
 
 LABEL = "ptnextjs.docker_vps.drill"
-LOCK_WITHIN = 120  # seconds that a drill waits for a backup at work, to write down how it ended
+LOCK_WITHIN = 120  # seconds that a drill waits for a running backup, to write down how it ended
 SWEPT_WITHIN = 60  # seconds
 LOG_LINES = 50
 SECOND = 10**9  # the engine counts in nanoseconds
@@ -181,8 +181,8 @@ class _Drill:
         return DrillResult(at.strftime(ISO), not reason, reason, self.image, seconds, self.recovery)
 
     def prepare(self) -> None:
-        """Create the volumes, when there is room for what belongs into them."""
-        needed = sum(each.room for each in self.archives) + RESERVE
+        """Create the volumes, when there is space for what belongs into them."""
+        needed = sum(each.space for each in self.archives) + RESERVE
         for each in self.archives:
             volume = f"{self.name}-{each.name}"
             self.engine.create_volume(volume, "local", self.labels)
@@ -344,7 +344,7 @@ class _Drill:
         """Return the result in one sentence."""
         what = f"set {self.backup_set.manifest.id} of {self.params.app}"
         if result is None:
-            needed = size(sum(each.room for each in self.archives))
+            needed = size(sum(each.space for each in self.archives))
             return f"The {what} would be restored beside the application ({needed}), and {self.image} started on it."
         if not result.passed:
             return f"The {what} did not pass its restore drill: {result.reason}"

@@ -89,7 +89,7 @@ def _refuse_place(backup_set: BackupSet, place: str) -> None:
     source = os.path.realpath(backup_set.directory)
     if os.path.commonpath([source, place]) == source:
         raise InvalidInput(
-            f"The set {backup_set.manifest.id} lies in {source}, so it cannot be exported into {place}. "
+            f"The set {backup_set.manifest.id} is in {source}, so it cannot be exported into {place}. "
             "Name a directory elsewhere, on another disk for example."
         )
     try:
@@ -97,9 +97,9 @@ def _refuse_place(backup_set: BackupSet, place: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise refused(f"{place} cannot be looked at", error, place) from error
+        raise refused(f"{place} cannot be inspected", error, place) from error
     if not os.path.isdir(place):
-        raise InvalidInput(f"{place} is no directory, so nothing can be exported into it. Name another path.")
+        raise InvalidInput(f"{place} is not a directory, so nothing can be exported into it. Name another path.")
     if mode & _OTHERS_WRITE:
         raise InvalidInput(
             f"Others than its owner may write into {place}, and could exchange what is exported there. Name a "
@@ -135,7 +135,7 @@ def _is_plain(backup_set: BackupSet) -> bool:
 
 
 def _refuse_wrong(backup_set: BackupSet, target: Sets) -> None:
-    """Refuse a set that is not whole at a glance, and a disk without room for it."""
+    """Refuse a set that is not whole at a glance, and a disk without space for it."""
     absent = backup_set.absent()
     if absent:
         raise DockerVpsError(
@@ -158,12 +158,12 @@ def _healing(backup_set: BackupSet) -> str:
         return ""
     return (
         f" Where the data of the application is still the same, a backup with {once('backup_reread', '1')} makes "
-        "damaged chunks anew."
+        "damaged chunks again."
     )
 
 
 def _exported(backup_set: BackupSet, target: Sets, broken: Optional[BackupSet]) -> BackupSet:
-    """Write a set, in the place of a broken export of it; under the lock of the target."""
+    """Write a set, instead of a broken export of it; under the lock of the target."""
     manifest = backup_set.manifest
     folder = target.workspace(manifest.id)
     if os.path.isdir(folder):  # a killed export left it

@@ -39,7 +39,7 @@ class Run:
 def read(directory: str) -> dict[str, Run]:
     """Return how the last run of each job ended; a job that never ran, or is at its first run, is not in it.
 
-    A run that was killed, or found no room to say how it ended, has failed. While a job is at work, the run before is
+    A run that was killed, or found no space to say how it ended, has failed. While a job is running, the run before is
     the last one.
     """
     found = {job: _last(os.path.join(directory, _file(job))) for job in _jobs(directory)}
@@ -48,10 +48,10 @@ def read(directory: str) -> dict[str, Run]:
 
 @contextlib.contextmanager
 def begun(directory: str, job: str) -> Iterator[None]:
-    """Let it be known that a job is at work, so that its last run is not taken for this one if nothing more is written.
+    """Let it be known that a job is running, so that its last run is not taken for this one if nothing more is written.
 
-    The time of the record becomes 1970, which needs no room on a full disk, and the record is locked as long as the job
-    is at work. What cannot be marked is left as it is: the job has something better to do.
+    The time of the record becomes 1970, which needs no space on a full disk, and the record is locked as long as the
+    job is running. What cannot be marked is left as it is: the job has something better to do.
     """
     descriptor = -1
     try:
@@ -95,7 +95,7 @@ def _last(path: str) -> Optional[Run]:
         with files.open_regular(path) as file:
             text = file.read(_LARGEST)
             facts = os.fstat(file.fileno())
-            if facts.st_mtime < _LONG_AGO and flocked(file.fileno(), fcntl.LOCK_SH):  # nobody at work
+            if facts.st_mtime < _LONG_AGO and flocked(file.fileno(), fcntl.LOCK_SH):  # nothing is running
                 if os.fstat(file.fileno()).st_nlink == 0:  # it ended meanwhile, and has left another record
                     return _last(path)
                 began = datetime.fromtimestamp(facts.st_ctime, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

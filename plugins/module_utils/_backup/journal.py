@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was begun on the host, written down before it is done, so that anyone can finish or undo it.
 
-A backup may have stopped containers; a restore may have moved directories. The journal lies in the folder of the
+A backup may have stopped containers; a restore may have moved directories. The journal is in the folder of the
 unfinished work. Whoever comes after a crash calls ``recover``: the watcher of the process, or the next run.
 """
 
@@ -243,8 +243,9 @@ def carry_through(swaps: Sequence[Swap]) -> None:
             files.sync_directory(os.path.dirname(swap.live))
         except OSError as error:
             raise DockerVpsError(
-                f"{swap.live} cannot be exchanged for {swap.staged}: {error.strerror}. What was stopped for it "
-                f"stays so, because other volumes may be exchanged already; mend the cause and {again()}."
+                f"{swap.live} cannot be exchanged for {swap.staged}: {error.strerror}. What "
+                f"was stopped for it stays stopped, because other volumes may be exchanged already; "
+                f"fix the cause and {again()}."
             ) from error
 
 
@@ -322,7 +323,7 @@ def go_on(engine: EnginePort, containers: Sequence[str], frozen: bool = False) -
             refused.append(f"{container['Name'].lstrip('/')} does not run again: {error.message}")
     if refused:
         what = "it" if len(refused) == 1 else "them"
-        raise NotRunning(" ".join(refused) + f" Mend that, and start {what} with docker start.")
+        raise NotRunning(" ".join(refused) + f" Fix that, and start {what} with docker start.")
     return meanwhile
 
 

@@ -238,7 +238,7 @@ class _Offsite(OffsiteSets):
             )
 
     def refuse_full(self, wanted: Sequence[Remote]) -> None:
-        """Refuse to fetch sets for which there is no room.
+        """Refuse to fetch sets for which there is no space.
 
         Raises:
             DockerVpsError: there is not enough for all of them.
@@ -285,7 +285,7 @@ def _each(sets: Iterable[T], step: Callable[[T], Mapping[str, Any]]) -> Rows:
     """Do a step for each set, since one that is damaged must not keep the others here or there.
 
     Raises:
-        Locked: somebody else is at work, which concerns all of them, and passes.
+        Locked: another job is running, which concerns all of them, and passes.
         DockerVpsError: it failed for some; the others are done.
     """
     rows, failed = [], []

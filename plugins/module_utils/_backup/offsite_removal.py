@@ -84,7 +84,7 @@ def remove(gone: Sequence[ResticSnapshot], repository: Repository, where: str) -
     if not left:
         repository.prune()
         return
-    step = "Correct what this host may do there, or wait until nobody else is at work."
+    step = "Correct what this host may do there, or wait until nothing else is running."
     if any(sign in against for sign in _REFUSALS):
         step = (
             "The storage takes copies and lets this host remove nothing, as an append-only server does: set "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the data of volumes can be exchanged where it lies, and takes nothing along that is not its own."""
+"""Whether the data of volumes can be exchanged where it is, and takes nothing along that is not its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def refuse_places(places: Mapping[str, str], sets: str, engine: EnginePort) -> N
 
     Args:
         places: by the names of volumes.
-        sets: where the backup sets lie.
+        sets: where the backup sets are.
 
     Raises:
         DockerVpsError: which directory, why, and what to do.
@@ -38,11 +38,11 @@ def why_not(volume: str, places: Mapping[str, str], sets: str, engine: EnginePor
 
 
 def holding_sets(volume: str, place: str, sets: str) -> str:
-    """Return a sentence when the backup sets lie in the data of a volume."""
+    """Return a sentence when the backup sets are in the data of a volume."""
     if not holds(place, os.path.realpath(sets)):
         return ""
     return (
-        f"The backup sets lie in {sets}, which is in the directory {place} of the volume {volume}: each set would hold "
+        f"The backup sets are in {sets}, which is in the directory {place} of the volume {volume}: each set would hold "
         "the ones before, and a restore would move all of them away. Move the sets to a directory outside."
     )
 
@@ -73,6 +73,6 @@ def refuse_new_place(volume: str, place: str) -> None:
         )
     if os.listdir(place) or any(holds(directory, place) for directory in _SYSTEM):
         raise DockerVpsError(
-            f"The volume {volume} was bound to the directory {place}, in which something else lies on this host. Empty "
+            f"The volume {volume} was bound to the directory {place}, in which something else is on this host. Empty "
             "it, or make the volume yourself (docker volume create) if that may be replaced. Nothing was changed."
         )

@@ -26,7 +26,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Params:
-    """What is kept; ``level`` is how closely sets are looked at, and ``before_days`` for how long a safety copy stays.
+    """What is kept; ``level`` is how closely sets are checked, and ``before_days`` for how long a safety copy stays.
 
     A damaged set never has the place of a good one. ``expected`` are the archives of a set that, in check mode,
     a backup would have made before.
@@ -44,7 +44,7 @@ def run(
     """Remove what no rule keeps, and say of every set why.
 
     Raises:
-        DockerVpsError: something cannot be removed, or somebody else is at work in the directory.
+        DockerVpsError: something cannot be removed, or another job is running in the directory.
     """
     if check_mode or not os.path.isdir(sets.directory):
         return _pruned(params, sets, clock.utc(), really=False)

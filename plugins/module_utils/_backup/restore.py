@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put the data of a backup set in place of what is there, or put back what was there before.
+"""Put the data of a backup set instead of what is there, or put back what was there before.
 
 Everything is prepared beside the live data. The application is stopped for a few renames only, which are written down
 in a journal before, so that whoever comes after a crash can carry them through.

@@ -181,7 +181,7 @@ class FromSet:
             if not os.path.isdir(place):
                 continue  # of another host; volume_of will say so
             device, facts = os.stat(place).st_dev, os.statvfs(place)
-            needed[device] = needed.get(device, RESERVE) + target.archive.room
+            needed[device] = needed.get(device, RESERVE) + target.archive.space
             free = facts.f_bavail * facts.f_frsize
             if free < needed[device]:
                 raise DockerVpsError(
@@ -219,11 +219,11 @@ class FromSet:
         if not asked or not from_it or asked.volume in self.volumes:
             return lost
         return with_gone(
-            lost, asked, self._root(asked.volume), sum(target.archive.room for target in from_it), self._unpack
+            lost, asked, self._root(asked.volume), sum(target.archive.space for target in from_it), self._unpack
         )
 
     def _unpack(self, into: str) -> None:
-        """Lay what has databases into a directory, to be looked at."""
+        """Lay what has databases into a directory, where it is checked."""
         for target in self.targets:
             if target.archive.databases:
                 place = os.path.join(into, target.archive.name)
@@ -259,7 +259,7 @@ class FromSet:
         except OSError as error:
             raise DockerVpsError(
                 f"{staged} cannot be made: {error.strerror}. The data of a volume is prepared beside it; "
-                "mend that and try again. Nothing was changed."
+                "fix that and try again. Nothing was changed."
             ) from error
         path = self.backup_set.path(target.archive)
         try:

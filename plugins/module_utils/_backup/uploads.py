@@ -61,7 +61,7 @@ def uploads_named(query: str, databases: Iterable[Tuple[str, str]], within: floa
 
     Args:
         query: its first column is the path of an upload.
-        databases: what each is called, and where it lies.
+        databases: what each is called, and where it is.
         within: seconds that all may take together.
 
     Raises:

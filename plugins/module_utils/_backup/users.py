@@ -17,7 +17,7 @@ def bound_to(options: Mapping[str, str]) -> str:
 
 
 def place_of(volume: Mapping[str, Any]) -> str:
-    """Return the directory on this host in which the data of a volume always lies; empty when there is none."""
+    """Return the directory on this host in which the data of a volume always is; empty when there is none."""
     options = volume.get("Options") or {}
     if volume["Driver"] != "local":
         return ""

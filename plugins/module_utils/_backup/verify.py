@@ -101,7 +101,7 @@ def findings(backup_set: BackupSet, level: str, references: Optional[References]
     """Return what is wrong with a set, and what could not be determined, as far as a level looks.
 
     ``exists`` looks at files and their sizes, ``checksum`` reads every file, and ``full`` judges every member of
-    every archive too, and opens every database. But for ``full``, what several sets have is looked at once:
+    every archive too, and opens every database. But for ``full``, what several sets have is checked once:
     ``references`` are what was found already, to which is added what is.
     """
     references = references or References()
@@ -193,7 +193,7 @@ def _full(path: str, recorded: Archive) -> Iterator[Finding]:
                     yield from _differences(recorded.file, database, copies.get(database.path), examiner)
         except OSError as error:
             raise DockerVpsError(
-                f"The databases of {recorded.file} could not be looked at in {SCRATCH}: {error.strerror or error}"
+                f"The databases of {recorded.file} could not be checked in {SCRATCH}: {error.strerror or error}"
             ) from error
 
 
@@ -221,7 +221,7 @@ def _taken(path: str, recorded: Archive, scratch: str, most: Mapping[str, int]) 
 
 
 class _Databases:
-    """Chooses the databases in an archive: ``places`` is where they lie in it, by the names of a manifest.
+    """Chooses the databases in an archive: ``places`` is where they are in it, by the names of a manifest.
 
     One that is a further name (hard link) of a member has the content of that one, which came before it. When that was
     not chosen, ``targets`` says how many bytes it may have.
@@ -246,7 +246,7 @@ class _Databases:
         return True
 
     def refuse_larger(self, name: str, size: int) -> None:
-        """Refuse what would take more room than the manifest says.
+        """Refuse what would take more space than the manifest says.
 
         Raises:
             DockerVpsError: it has more bytes.

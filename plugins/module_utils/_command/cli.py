@@ -191,17 +191,17 @@ class _App:
             return build(self.config)
         except (KeyError, TypeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise DockerVpsError(f"{self.asked.config} is not right: {what}. Run the role schedule again.") from error
+            raise DockerVpsError(f"{self.asked.config} is invalid: {what}. Run the role schedule again.") from error
 
     def connect(self) -> Any:
         """Connect to the engine of the application."""
         return self.world.connect(self.of(lambda given: str(given["docker_host"])))
 
     def patiently(self, step: Callable[[], T]) -> T:
-        """Do a step, after waiting as long as asked for whoever else is at work.
+        """Do a step, after waiting as long as asked for any other job that is running.
 
         Raises:
-            Locked, Held: they are still at work.
+            Locked, Held: they are still running.
         """
         until = self.clock.now() + self.asked.wait
         shown = ""
@@ -226,7 +226,7 @@ class _App:
 
     @contextlib.contextmanager
     def begun(self) -> Iterator[None]:
-        """Let it be known that a job is at work whose runs are kept; see runs.begun."""
+        """Let it be known that a job is running whose runs are kept; see runs.begun."""
         if not self.recorded:
             yield
             return
@@ -236,7 +236,7 @@ class _App:
             yield
 
     def note(self, job: str, run: job_history.Run) -> None:
-        """Keep a run and tell whoever wants to know; what fails in that is printed in addition."""
+        """Keep a run and send notifications; what fails in that is printed in addition."""
         problems = []
         try:
             self.sets.prepare()
@@ -442,7 +442,7 @@ _JOBS: Mapping[str, _Job] = {
         _recover, "finish or undo what was interrupted; a timer does it when the host or the engine starts"
     ),
     "export": _Job(_export, "write a set into another directory as plain archives"),
-    "restore": _Job(_restore, "put the data of a set in place of what is there"),
+    "restore": _Job(_restore, "put the data of a set instead of what is there"),
 }
 
 
@@ -484,5 +484,5 @@ def _parser(config: str) -> argparse.ArgumentParser:
 def _add_common(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     parser.add_argument("--config", metavar="FILE", help="the configuration (backup.json)")
     parser.add_argument("--json", action="store_true", help="write JSON")
-    parser.add_argument("--wait", metavar="SECONDS", type=float, help="wait for another job that is at work")
+    parser.add_argument("--wait", metavar="SECONDS", type=float, help="wait for another job that is running")
     parser.set_defaults(**defaults)

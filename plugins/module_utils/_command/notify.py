@@ -224,7 +224,7 @@ _MAIL_FAILURES: Sequence[Tuple[Type[Exception], Callable[[Mail, Any], str]]] = (
     (smtplib.SMTPException, lambda mail, error: f"{type(error).__name__} of {mail.host}"),
     (
         ssl.SSLCertVerificationError,
-        lambda mail, error: f"the certificate of {mail.host} is not right: {error.verify_message}",
+        lambda mail, error: f"the certificate of {mail.host} is invalid: {error.verify_message}",
     ),
     (ssl.SSLError, lambda mail, _error: f"{mail.host} speaks no TLS at port {mail.port}; is its security another one?"),
     (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look, and tell people of what has changed: one message a run to each channel, and what it does not take once more."""
+"""Look, and notify people of what has changed: one message a run to each channel, and again what it does not take."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def look_and_tell(wanted: Watch, world: WatchWorld) -> Mapping[str, Any]:
     """Look once and tell of changes; the ping is the last.
 
     Raises:
-        Locked: another watch of the application is at work.
+        Locked: another watch of the application is running.
     """
     home = world.releases.home
     files.make_directory(home)
@@ -78,7 +78,7 @@ def run(params: Params, world: WatchWorld, fail_at: str, check_mode: bool) -> Di
     """Look once, without telling anybody, and return the result; what is remembered changes only by a restart.
 
     Raises:
-        Locked: the watch of the timer is at work, and so might restart the application as well.
+        Locked: the watch of the timer is running, and so might restart the application as well.
         DockerVpsError: a finding is as severe as ``fail_at``; it carries the result.
     """
     home = world.releases.home
@@ -96,7 +96,7 @@ def run(params: Params, world: WatchWorld, fail_at: str, check_mode: bool) -> Di
     if severe:
         raise DockerVpsError(
             f"{params.app} has {counted(len(severe), 'finding')} of severity {fail_at} or higher: {listed(severe)}. "
-            "What mends each stands beside it.",
+            "Each is listed with its fix.",
             **result,
         )
     return result
@@ -116,7 +116,7 @@ def thresholds_of(given: Mapping[str, Any]) -> watch.Thresholds:
         return watch.Thresholds(**numbers(watch.Thresholds, given))
     except TypeError as error:
         names = ", ".join(each.name for each in fields(watch.Thresholds))
-        raise InvalidInput(f"thresholds is not right: {error}; it may have numbers for {names}.") from error
+        raise InvalidInput(f"thresholds is invalid: {error}; it may have numbers for {names}.") from error
 
 
 def numbers(kind: Type[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -133,7 +133,7 @@ def numbers(kind: Type[Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _kept(path: str, remembered: Remembered) -> List[str]:
-    """Keep what is remembered, and return why not; people are told all the same, if need be twice."""
+    """Keep what is remembered, and return why not; people are notified all the same, if need be twice."""
     try:
         watch_state.write(path, remembered)
     except DockerVpsError as error:
@@ -170,7 +170,7 @@ def _measured(wanted: Watch, seen: Seen, now: datetime, failed: bool) -> List[st
         if not os.path.isdir(wanted.metrics):
             raise DockerVpsError(
                 f"The directory of metrics {wanted.metrics} is not there. Install node_exporter, which reads it, or "
-                f"mend {setting('metrics_directory')}."
+                f"fix {setting('metrics_directory')}."
             )
         files.replace(os.path.join(wanted.metrics, name), files.own(text, 0o644))
     except DockerVpsError as error:

@@ -48,7 +48,7 @@ def advisories(answer: Any, asked: Mapping[str, Sequence[str]]) -> list[Advisory
         ValueError: it is no such answer.
     """
     if not isinstance(answer, Mapping):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     found = []
     for package, entries in answer.items():
         for entry in entries if isinstance(entries, list) else ():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When people are told of findings: of changes only, with one reminder a day, and of what flaps once.
+"""When people are notified of findings: of changes only, with one reminder a day, and of what flaps once.
 
 State, findings and time give news and a new state. Intervals are counted in looks and in time that has passed between
 them, a look at a time, so that a clock that jumps neither hurries nor silences anything.
@@ -15,7 +15,7 @@ from .watch import DAY, SEVERITIES, WARNING, Finding, area
 BEGAN, WORSE, ENDED, REMINDER, FLAPS = "began", "worse", "ended", "reminder", "flaps"
 WAS = "was"
 _LONGEST_STEP = 1800.0
-"""Seconds that count between two looks at most; a host that was off has not watched anything."""
+"""Seconds that count between two checks at most; a host that was off has not watched anything."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class AlertRules:
     """When to tell.
 
     Attributes:
-        least: the severity from which on findings are told.
+        least: the lowest severity that is reported.
         good: looks in a row without a finding until it is over.
         flaps: how often a finding begins within ``window`` looks until it flaps.
         calm: looks in a row without a change until it does so no more.
@@ -44,7 +44,7 @@ class Alert:
 
     Attributes:
         since: when it began (seconds since 1970, as the clock was then).
-        bad: whether it was found at the last look that looked there.
+        bad: whether it was found at the last check that looked there.
         good: looks in a row at which it was not found.
         began: the numbers of the looks at which it began.
         changed: the number of the look at which it last began or ended.
@@ -69,7 +69,7 @@ class State:
     """What is remembered from one look to the next.
 
     Attributes:
-        at: when the last look was (seconds since 1970).
+        at: when the last check was (seconds since 1970).
         look: its number.
         passed: seconds between all looks.
         owed: news that a channel has not taken yet, by the name of the channel.
@@ -98,7 +98,7 @@ def step(
     """Return what is to be told after a look, and what is remembered.
 
     Args:
-        unseen: the areas that were not looked at; what is known of them stays.
+        unseen: the areas that were not checked; what is known of them stays.
     """
     passed = state.passed + min(max(now - state.at, 0.0), _LONGEST_STEP) if state.look else 0.0
     state = replace(state, at=now, look=state.look + 1, passed=passed)
@@ -188,7 +188,7 @@ def due(state: State, news: Sequence[News], channel: str) -> List[News]:
     return pieces
 
 
-# What is told in place of two pieces of news of a finding of which the first was not told in time.
+# What is told instead of two pieces of news of a finding of which the first was not told in time.
 _MERGED: Mapping[str, Mapping[str, str]] = {
     BEGAN: {WORSE: BEGAN, REMINDER: BEGAN, ENDED: WAS},
     WORSE: {WORSE: WORSE, REMINDER: WORSE, ENDED: ENDED},

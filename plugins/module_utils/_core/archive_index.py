@@ -21,7 +21,7 @@ from .errors import DockerVpsError
 
 FORMAT = 1
 FILES, SHARED = "files", "shared"
-"""Where the chunks of an archive lie: in a file of its own, or each in a file that all archives share."""
+"""Where the chunks of an archive are: in a file of its own, or each in a file that all archives share."""
 REREAD = 7
 """Every how many archives the whole content is read."""
 CHUNK = 1 << 20

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The audit of a host: what a rule is, how facts are judged, and what people and machines are given of it.
 
-What could not be looked at is never ok: neither a fact that could not be had, nor one that lacks what a rule reads.
+What could not be checked is never ok: neither a fact that could not be had, nor one that lacks what a rule reads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that is looked at.
+    """Something that is checked.
 
     Attributes:
         id: what it is called for good; its first word is the area.
@@ -65,7 +65,7 @@ def audited(rules: Sequence[Rule], facts: Mapping[str, Any], remedies: Mapping[s
 
     Args:
         facts: by name; Unseen for what could not be had.
-        remedies: what mends a finding, by the id of its rule.
+        remedies: what fixes a finding, by the id of its rule.
     """
     rows = [_row(rule, facts, remedies) for rule in rules]
     results = (FINDING, NOT_LOOKED_AT, OK)
@@ -104,7 +104,7 @@ def _judged(rule: Rule, facts: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def counts(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
-    """Return how many rules were ok, found something, and were not looked at; and the findings of each severity."""
+    """Return how many rules were ok, found something, and were not checked; and the findings of each severity."""
     severities = [row["severity"] for row in rows if row["result"] == FINDING]
     results = [row["result"] for row in rows]
     return {
@@ -114,7 +114,7 @@ def counts(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return what people read: findings, the worst first, then what was not looked at, then the numbers."""
+    """Return what people read: findings, the worst first, then what was not checked, then the numbers."""
     width = max((len(row["id"]) for row in rows if row["result"] != OK), default=0)
     found = [
         f"{row['severity']:<8}  {row['id']:<{width}}  {row['found']}; wanted: {row['wanted']}. {row['remedy']}"
@@ -128,7 +128,7 @@ def table(rows: Sequence[Mapping[str, str]]) -> list[str]:
 def _numbers(number: Mapping[str, int]) -> str:
     severities = ", ".join(f"{number[severity]} {severity}" for severity in reversed(SEVERITIES) if number[severity])
     findings = counted(number[FINDING], "finding") + (f" ({severities})" if severities else "")
-    return f"{findings}, {number[NOT_LOOKED_AT]} not looked at, {number[OK]} ok."
+    return f"{findings}, {number[NOT_LOOKED_AT]} not checked, {number[OK]} ok."
 
 
 def too_severe(rows: Sequence[Mapping[str, str]], fail_at: str) -> str:
@@ -143,5 +143,5 @@ def too_severe(rows: Sequence[Mapping[str, str]], fail_at: str) -> str:
         return ""
     return (
         f"The audit has {counted(len(ids), 'finding')} of severity {fail_at} or higher: {listed(ids)}. "
-        "Each stands in the report with what mends it."
+        "The report says how to fix each of them."
     )

@@ -94,7 +94,7 @@ def _modes(forbidden: int, owners: Optional[Collection[int]] = None, needed: boo
         if not places and needed:
             raise CannotTell("there is none")
         wrong = [place for place in places if place.mode & forbidden or (owners and place.uid not in owners)]
-        return not wrong, listed([str(place) for place in wrong]) or f"{len(places)} looked at"
+        return not wrong, listed([str(place) for place in wrong]) or f"{len(places)} checked"
 
     return judge
 
@@ -371,7 +371,7 @@ RULES: Tuple[Rule, ...] = (
         "high",
         "specification, Pre-Deployment",
         "what listens other than on loopback (/proc/net), and the firewall; no packet is sent",
-        "those alone that the audit was told",
+        "only those configured for the audit",
         ("sockets", "filters", "ports"),
         _open_ports,
     ),
@@ -461,7 +461,7 @@ RULES: Tuple[Rule, ...] = (
         "high",
         "specification, Backup Strategy",
         "the age of the newest whole set",
-        "not older than the audit was told",
+        "not older than configured for the audit",
         ("sets", "max_backup_age"),
         _recent,
     ),
@@ -469,7 +469,7 @@ RULES: Tuple[Rule, ...] = (
         "backup-drill",
         "medium",
         "specification, Maintenance Schedule",
-        "the drills that the manifests of sets tell of",
+        "the drills that the manifests of sets record",
         "one that passed",
         ("sets",),
         _drilled,

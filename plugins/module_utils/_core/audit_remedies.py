@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What mends a finding of the audit, by the id of its rule."""
+"""What fixes a finding of the audit, by the id of its rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Mapping
 
 from .remedies import play, setting
 
-_DEPLOY = f"{play('deploy')} makes the container anew"
+_DEPLOY = f"{play('deploy')} recreates the container"
 _THEIRS = "Whoever runs these containers has to change them"
 _CONFIG = f"{setting('engine_config')}, then {play('setup')}"
 _WHOLE = f"Take it out of {setting('hardening_off')}, then {play('deploy')}."
@@ -43,7 +43,7 @@ REMEDIES: Mapping[str, str] = {
     "others-host-mounts": f"{_THEIRS}: mount the one directory that is needed, read-only.",
     "others-published-ports": f"{play('setup')} closes them; or allow the port with {setting('audit_ports')}.",
     "others-host-namespaces": f"{_THEIRS}.",
-    "others-log-limit": f"Make them anew after {_CONFIG}: options of the file count for new containers alone.",
+    "others-log-limit": f"Recreate them after {_CONFIG}: options of the file count for new containers alone.",
     "engine-tcp": "Take the address away from hosts or from the unit, or ask for certificates (tlsverify).",
     "engine-daemon-json": "Correct it, check it with dockerd --validate, then: systemctl restart docker",
     "engine-seccomp": "Use a kernel with seccomp, and no seccomp-profile unconfined.",
@@ -60,7 +60,7 @@ REMEDIES: Mapping[str, str] = {
     "engine-experimental": f"{_CONFIG}.",
     "engine-icc": f"icc: false by {_CONFIG}; other networks are not concerned.",
     "file-docker-socket": "systemctl restart docker.socket, and see what has changed it.",
-    "file-env": f"{play('deploy')} writes it anew, with mode 0600.",
+    "file-env": f"{play('deploy')} writes it again, with mode 0600.",
     "file-secrets": "chmod 0400, each file, and 0700 for their directory.",
     "file-backups": "chmod 0700, the directory, and 0600 for its files.",
     "file-tls-keys": "chmod 0600, and 0640 where a group has to read them.",

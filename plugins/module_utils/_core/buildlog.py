@@ -48,7 +48,7 @@ _CAUSES = (
     ),
     (
         "failed to solve: dockerfile parse error",
-        "the Dockerfile is not right; correct the line that the builder names below",
+        "the Dockerfile is invalid; correct the line that the builder names below",
     ),
     (
         "failed to solve: secret ",
@@ -56,8 +56,8 @@ _CAUSES = (
     ),
     (
         "code ERESOLVE",  # after "npm error", or "npm ERR!" before npm 10
-        "npm finds no versions that suit each other; see what it says below, and settle it with overrides in "
-        "package.json, or with legacy-peer-deps=true in an .npmrc that the Dockerfile copies",
+        "npm finds no versions that are compatible with each other; see what it says below, and settle it with "
+        "overrides in package.json, or with legacy-peer-deps=true in an .npmrc that the Dockerfile copies",
     ),
     (
         "npm ci` can only install",
@@ -118,7 +118,7 @@ _TALK = re.compile(
     r"npm (notice|warn)|^\s*at .*[:(]|\b0 errors?\b|--", re.IGNORECASE
 )  # which may name errors, and is none
 _LONGEST_NAME = 300  # characters
-_WAITS = "Another build is at work on this host."  # of the role's docker.sh
+_WAITS = "Another build is running on this host."  # of the role's docker.sh
 _STEP = re.compile(r"^#(\d+) (.*)$", re.MULTILINE)
 _NO_STEP = re.compile(r"building with |\.\.\.$|\d+\.\d+(?: |$)")  # the builder, a change between steps, output
 _ENDED = re.compile(r"(?:DONE|CACHED|CANCELED|ERROR)\b")

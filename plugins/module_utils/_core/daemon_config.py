@@ -103,7 +103,7 @@ def _bridge(name: str, given: Any) -> Network:
     try:
         return ipaddress.ip_interface(str(given)).network
     except ValueError as error:
-        raise InvalidInput(f"{name} is no network: {error}. {_CORRECT}") from None
+        raise InvalidInput(f"{name} is not a network: {error}. {_CORRECT}") from None
 
 
 def _pool(pool: Any) -> Network:
@@ -111,12 +111,12 @@ def _pool(pool: Any) -> Network:
     size = pool.get("size") if isinstance(pool, Mapping) and set(pool) == {"base", "size"} else None
     if not isinstance(size, int) or isinstance(size, bool):
         raise InvalidInput(
-            f"{given} in {POOLS} is no pool: it has base, such as 10.201.0.0/16, and size, such as 24. {_CORRECT}"
+            f"{given} in {POOLS} is not a pool: it has base, such as 10.201.0.0/16, and size, such as 24. {_CORRECT}"
         )
     try:
         network = ipaddress.ip_network(pool["base"])
     except ValueError as error:
-        raise InvalidInput(f"The base of {given} in {POOLS} is no network: {error}. {_CORRECT}") from None
+        raise InvalidInput(f"The base of {given} in {POOLS} is not a network: {error}. {_CORRECT}") from None
     if not network.prefixlen <= size <= network.max_prefixlen:
         raise InvalidInput(
             f"Subnets of /{size} do not fit into the base of {given} in {POOLS}: choose a size from "
@@ -128,7 +128,7 @@ def _pool(pool: Any) -> Network:
 def overlap(
     networks: Sequence[tuple[str, Network]], routes: Iterable[str]
 ) -> Optional[tuple[tuple[str, Network], str]]:
-    """Return one of the networks and a route of the host that lies in it or around it, None when there is none.
+    """Return one of the networks and a route of the host that is in it or around it, None when there is none.
 
     The engine itself overlooks some of them and takes addresses that the host reaches elsewhere.
 

@@ -101,7 +101,7 @@ def loss_sentences(manifest: Manifest) -> list[str]:
         return [*manifest.losses, "That was accepted."] if manifest.losses else []
     since = manifest.lost_since
     stays = f"Set {since[0]} stays" if len(since) == 1 else f"Sets {listed(since)} stay"
-    return [*manifest.losses, f"{stays} until this is mended or accepted: {NEXT_STEP}"]
+    return [*manifest.losses, f"{stays} until this is fixed or accepted: {NEXT_STEP}"]
 
 
 def shrunk(before: Rows, after: Rows, ignore: Collection[str]) -> list[str]:

@@ -2,7 +2,7 @@
 """Whose database a file is, what a check of it can say, and what may stop a backup.
 
 The rule: only the application's own database, when it is damaged, and a volume that cannot be read stop a backup. Its
-own are the databases in the first volume, and the one that DATABASE_URI names wherever it lies. Whatever else is in a
+own are the databases in the first volume, and the one that DATABASE_URI names wherever it is. Whatever else is in a
 volume is somebody's bytes: it is archived as it is, and warned about by name.
 """
 
@@ -20,7 +20,7 @@ CHECKS = (SOUND, DAMAGED, NOT_CHECKED)
 MAGIC = b"SQLite format 3\0"
 SIDECARS = ("-wal", "-shm", "-journal")
 LONGEST = 504
-"""Bytes of a path on this host that SQLite opens: MAX_PATHNAME in https://sqlite.org/src/file/src/os_unix.c, with room
+"""Bytes of a path on this host that SQLite opens: MAX_PATHNAME in https://sqlite.org/src/file/src/os_unix.c, with space
 for ``-journal``."""
 HEADER = 100  # bytes: https://www.sqlite.org/fileformat2.html#the_database_header
 
@@ -36,7 +36,7 @@ _BROKEN_RULES = ("NULL value in ", "CHECK constraint failed in ")
 _MISTYPED = ("NUMERIC value in ", "TEXT value in ", "non-INT value in ", "non-REAL value in ", "non-BLOB value in ")
 # Lines that say that something could not be looked into: an index of words whose tokenizer the application brings.
 _UNABLE = ("unable to validate ", "unable to check ")
-# What SQLite raises about content that it has looked at.
+# What SQLite raises about content that it has read.
 _FOUND = ("database disk image is malformed", "file is not a database", "file is encrypted or is not a database")
 
 
@@ -44,7 +44,7 @@ def is_own(archive: str, path: str, first: str, database: str) -> bool:
     """Return whether a database is the application's.
 
     Args:
-        archive: the archive of the volume in which it lies.
+        archive: the archive of the volume in which it is.
         path: its path there.
         first: the first of the archives.
         database: what DATABASE_URI names, as archive/path; empty when that is not known.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which play is at work on a host: who holds the lock, and whether another one may have it."""
+"""Which play is running on a host: who holds the lock, and whether another one may have it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .remedies import once
 
 
 class Held(DockerVpsError):
-    """Another play is at work; ``lock`` in the evidence is what is known of it."""
+    """Another play is running; ``lock`` in the evidence is what is known of it."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Lock:
         return abs(int(now) - self.since)
 
     def description(self, now: float) -> str:
-        """Return who has been at work since when."""
-        return f"{self.play} has been at work for {self.age(now)} s, since {_format_time(self.since)}"
+        """Return what has been running, and since when."""
+        return f"{self.play} has been running for {self.age(now)} s, since {_format_time(self.since)}"
 
     @property
     def play(self) -> str:
@@ -98,7 +98,7 @@ def parse(text: str) -> Optional[Lock]:
 
 
 def taken(text: str, wanted: Lock, rules: LockRules, path: str) -> tuple[Lock, str]:
-    """Return the lock to write down in place of what is there, and what is worth telling about that.
+    """Return the lock to write down instead of what is there, and what is worth telling about that.
 
     Raises:
         Held: another play holds it.
@@ -120,7 +120,7 @@ def _why_free(existing: Lock, wanted: Lock, rules: LockRules) -> str:
         return "whose process is gone"
     if rules.force:
         return "by force"
-    # Whether a process of this controller is at work is known, however long it takes.
+    # Whether a process of this controller is running is known, however long it takes.
     if existing.owner.controller != wanted.owner.controller and existing.age(wanted.since) > rules.max_age:
         return f"since it is older than {rules.max_age:g} s"
     return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Dockerfile: where the application's own and its context may lie, what it must have, what it is based on."""
+"""A Dockerfile: where the application's own and its context may be, what it must have, what it is based on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 
 
 class Kind(enum.Enum):
-    """What lies at a path of the sources."""
+    """What is at a path of the sources."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -31,7 +31,7 @@ class Kind(enum.Enum):
 
 
 def outside(path: str) -> bool:
-    """Return whether a path, relative to the sources' top, leads out of them whatever lies there."""
+    """Return whether a path, relative to the sources' top, leads out of them whatever is there."""
     cleaned = posixpath.normpath(path)
     return cleaned.startswith(("/", "../")) or cleaned == ".."
 

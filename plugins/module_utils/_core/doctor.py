@@ -103,7 +103,7 @@ COMMANDS: Mapping[str, str] = {
     "backup-age": play("backup"),
     "backup-proof": play("restore_drill"),
 }
-"""What mends the findings of a watch."""
+"""What fixes the findings of a watch."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Found:
     """What a rule found.
 
     Attributes:
-        remedy: what mends it, as sentences.
+        remedy: what fixes it, as sentences.
         command: the one command, or playbook, that does; empty when no single one can.
         looked_at: where the answer is, if the rule does not say so.
         severity: how much it matters, if the rule does not say so.
@@ -254,14 +254,14 @@ def _causes(cause: Finding, finding: Finding) -> bool:
 def summary(found: Sequence[Finding], unseen: Mapping[str, str], looked_at: int) -> List[str]:
     """Return what people read.
 
-    That is a line for each finding, below a cause what was written last, what was not looked at, and the numbers.
+    That is a line for each finding, below a cause what was written last, what was not checked, and the numbers.
     """
     lines = [text for finding in found for text in (line(finding), *_written(finding))]
     reasons: Dict[str, List[str]] = {}
     for name, reason in unseen.items():
         reasons.setdefault(reason, []).append(name)
-    lines += [f"not looked at: {listed(names)}, because {reason}" for reason, names in reasons.items()]
-    numbers = f"{counted(len(found), 'finding')}, {counted(looked_at, 'check')} made, {len(unseen)} not looked at."
+    lines += [f"not checked: {listed(names)}, because {reason}" for reason, names in reasons.items()]
+    numbers = f"{counted(len(found), 'finding')}, {counted(looked_at, 'check')} made, {len(unseen)} not checked."
     return [*lines, numbers]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be wrong with an application besides what a watch finds: each rule judges facts and says what mends.
+"""What may be wrong with an application besides what a watch finds: each rule judges facts and says what fixes.
 
 A container and the like are what the engine says of them; None stands for one that is not there.
 """
@@ -182,7 +182,7 @@ class BuildSeen:
 
 @dataclass(frozen=True)
 class LockSeen:
-    """Who is at work: the lock of plays, its age in seconds, and a process that holds another lock.
+    """What is running: the lock of plays, its age in seconds, and a process that holds another lock.
 
     Attributes:
         holder: of a lock of the releases or the sets, empty when nobody does; with ``pid`` and ``since``.
@@ -225,7 +225,7 @@ def _engine_version(wanted: Wanted, engine: Json, compose: str) -> Optional[Foun
 def _lock_held(lock: LockSeen) -> Optional[Found]:
     if lock.holder and lock.held > _LOCK_HELD:
         return Found(
-            f"{lock.holder} has been at work for {lasting(lock.held)}",
+            f"{lock.holder} has been running for {lasting(lock.held)}",
             "See what it waits for; if it never ends, end that process. What it had begun is put right then.",
             _quoted("kill", str(lock.pid)),
         )
@@ -301,8 +301,8 @@ def _network_new(wanted: Wanted, container: Optional[Json], network: Optional[Js
     known = str(mine.get("NetworkID") or "")
     if known and known != network["Id"]:
         return Found(
-            f"{wanted.network} was made anew: the container knows it as {known[:12]}, and it is {network['Id'][:12]}",
-            f"{play('start')} makes the container anew on it.",
+            f"{wanted.network} was recreated: the container knows it as {known[:12]}, and it is {network['Id'][:12]}",
+            f"{play('start')} recreates the container on it.",
             play("start"),
         )
     return None
@@ -324,7 +324,7 @@ def _network_alias(
     wanted: Wanted, container: Optional[Json], others: Sequence[Json], lock: LockSeen
 ) -> Optional[Found]:
     if lock.play or lock.holder:  # a cutover has two of them for a while
-        raise CannotTell("somebody is at work")
+        raise CannotTell("another job is running")
     names, own = {wanted.container, *wanted.aliases}, container["Id"] if container else ""
     for other in others:
         name = str(other["Name"]).lstrip("/")
@@ -368,7 +368,7 @@ def _volume_unmounted(wanted: Wanted, container: Optional[Json]) -> Optional[Fou
     if missing:
         return Found(
             f"the container was made without {listed(missing)}, so what it writes there is lost with it",
-            f"{play('start')} makes it anew as it was released. Copy what is only in it before that: docker cp.",
+            f"{play('start')} makes it again as it was released. Copy what is only in it before that: docker cp.",
             play("start"),
         )
     return None
@@ -396,7 +396,7 @@ def _volume_other(wanted: Wanted, container: Optional[Json]) -> Optional[Found]:
     if wrong:
         return Found(
             listed(wrong),
-            f"The data lies elsewhere than the application looks. {play('start')} makes the container as it was "
+            f"The data is elsewhere than the application looks. {play('start')} makes the container as it was "
             f"released; if the other volume is right, name it in {setting('database_volume')}.",
             play("start"),
         )
@@ -461,7 +461,7 @@ def _data_gone(wanted: Wanted, database: DatabaseSeen, sets: Sequence[str]) -> O
     last = f"the last backup is {sets[0]}" if sets else "there is no backup"
     return Found(
         f"{database.path} is not there; {last}",
-        f"{play('restore')} brings the last backup back. A volume of this name may have been deleted and made anew.",
+        f"{play('restore')} brings the last backup back. A volume of this name may have been deleted and recreated.",
         _RESTORE,
     )
 
@@ -940,7 +940,7 @@ def _backup_failed(wanted: Wanted, runs: Mapping[str, Any]) -> Optional[Found]:
         job, run = sorted(failed.items())[0]
         return Found(
             f"{job} failed at {run.at or 'a time that is not known'}: {short(run.message, 300)}",
-            "Mend what the sentence says, and run it again.",
+            "Fix what the sentence says, and run it again.",
             _quoted(os.path.join(wanted.home, "bin/docker-vps"), job),
         )
     return None

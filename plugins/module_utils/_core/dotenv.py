@@ -85,7 +85,7 @@ def expanded(text: str) -> list[str]:
 def _assignments(text: str) -> Iterator[re.Match[str]]:
     if text.startswith("\ufeff"):
         raise InvalidInput(
-            "line 1 begins with a byte order mark (BOM), which Compose does not bear; save it without one"
+            "line 1 begins with a byte order mark (BOM), which Compose does not accept; save it without one"
         )
     text = text.replace("\r\n", "\n")
     position = 0

@@ -62,7 +62,7 @@ def database_path(uri: str, mount: str) -> str:
 
 
 def database_in(container: Mapping[str, Any], volume: str) -> str:
-    """Return the path in a volume of the database that a container is told to use; empty when it lies elsewhere.
+    """Return the path in a volume of the database that a container is told to use; empty when it is elsewhere.
 
     Args:
         container: what the engine knows about it.
@@ -305,7 +305,7 @@ def plan(
         values[SECRET] = kept or new_secret()
     wrong = problems(values, data_mount)
     if wrong:
-        raise InvalidInput("The environment is not right: " + "; ".join(wrong) + ".", problems=wrong)
+        raise InvalidInput("The environment is invalid: " + "; ".join(wrong) + ".", problems=wrong)
     ordered = [key.name for key in KEYS if key.name in values]
     ordered += sorted(name for name in values if name not in known)
     return compared({name: values[name] for name in ordered}, current, generated)

@@ -19,8 +19,8 @@ _NEXT_STEPS: Mapping[int, str] = {
     errno.EDQUOT: "The quota of that disk is used up: raise it, or free some space.",
     errno.EFBIG: "Choose a disk that takes larger files.",
     errno.EROFS: "That file system is mounted read-only; the kernel does so by itself after an error of the disk. "
-    "Look at dmesg, mend the cause, and mount it writable again.",
-    errno.EIO: "The disk has errors: look at dmesg, and bring its data to another one.",
+    "Look at dmesg, fix the cause, and mount it writable again.",
+    errno.EIO: "The disk has errors: look at dmesg, and move its data to another one.",
     errno.ENAMETOOLONG: "Choose a shorter path.",
     errno.E2BIG: "More names were given to it at once than the kernel takes; please report that.",
     errno.ENOLCK: "That file system has no locks to give: choose a directory on a disk of this host.",
@@ -83,7 +83,7 @@ class EngineRefused(EngineError):
 
 def next_step(error: OSError) -> str:
     """Return what to do about a refusal of the file system, as a sentence."""
-    return _NEXT_STEPS.get(error.errno or 0, "See with ls -l what lies there, and with findmnt on which file system.")
+    return _NEXT_STEPS.get(error.errno or 0, "See with ls -l what is there, and with findmnt on which file system.")
 
 
 def why_unstarted(number: int) -> str:

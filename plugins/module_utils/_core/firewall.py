@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which connections a host lets in: the nftables table, the ports of sshd, and what people are told of it.
+"""Which connections a host lets in: the nftables table, the ports of sshd, and what people are notified of it.
 
 The table only drops, ahead of the chains of others, so none of theirs has to be changed, and Docker may write its own
-anew at any time. Docker sends connections to published ports on to containers (DNAT). What was asked for is the port
+again at any time. Docker sends connections to published ports on to containers (DNAT). What was asked for is the port
 that conntrack calls the original one: https://docs.docker.com/engine/network/packet-filtering-firewalls/
 """
 
@@ -56,7 +56,7 @@ def openings(ssh: Iterable[int], tcp: Iterable[int], udp: Iterable[int]) -> Open
 def ruleset(
     opened: Openings, bridges: Iterable[str], trusted: Iterable[str], outside: Iterable[str], host: bool
 ) -> str:
-    """Return a transaction of nft that makes the table anew.
+    """Return a transaction of nft that recreates the table.
 
     Args:
         bridges: what bridges of Docker are called besides the names that it gives itself.
@@ -130,7 +130,7 @@ def _set(members: Iterable[str]) -> str:
 def _quoted(name: str) -> str:
     if not re.fullmatch(INTERFACE, name):
         raise InvalidInput(
-            f"{name!r} is no name of an interface such as wg0: correct {setting('firewall_trusted_interfaces')}. "
+            f"{name!r} is not the name of an interface such as wg0: correct {setting('firewall_trusted_interfaces')}. "
             "Nothing was changed."
         )
     return f'"{name}"'
@@ -200,7 +200,7 @@ def checked_ssh_ports(
     if silent:
         in_use = listed([str(port) for port in sorted({*used, *own})]) or "no port"
         raise InvalidInput(
-            f"Nobody listens on port {silent[0]}, which is to be open for SSH; SSH servers of this host listen on "
+            f"Nothing listens on port {silent[0]}, which is to be open for SSH; SSH servers of this host listen on "
             f"{in_use}. Correct {setting('firewall_ssh_ports')}, or leave it empty for those in use. Nothing was "
             "changed."
         )

@@ -36,8 +36,8 @@ NO_LFS = "Large files of this version are kept by Git LFS: install git-lfs on th
 _CAUSES: Sequence[tuple[str, str]] = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|Offending .* key in",
-        f"The server has another host key than it had. If that was announced, correct {setting('git_known_hosts')} "
-        "(or the host's known_hosts); otherwise somebody may be listening.",
+        f"The server presents another host key than before. If that was announced, correct "
+        f"{setting('git_known_hosts')} (or the host's known_hosts); otherwise somebody may be listening.",
     ),
     (
         r"Host key verification failed|host key is known for",
@@ -56,7 +56,7 @@ _CAUSES: Sequence[tuple[str, str]] = (
     (
         r"could not read (Username|Password)|Authentication failed|HTTP Basic: Access denied|error: 40[13]|"
         r"Invalid username or (password|token)",
-        f"The server wants a token, or refuses it: see {setting('git_token')}.",
+        f"The server requires a token, or refuses it: see {setting('git_token')}.",
     ),
     (
         r"transport '.*' not allowed",
@@ -93,12 +93,12 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ),
     (
         r"\.lock'?: File exists|Another git process",
-        "Another git is at work in that directory: wait for its end.",
+        "Another git process is running in that directory: wait until it has ended.",
     ),
     (
         r"bad object|corrupt|is empty|unable to read (tree|sha1)|inflate|index file smaller|bad signature|bad config|"
         r"not a git repository|unable to parse",
-        "The checkout is damaged, as after a power failure: remove that directory; the next deploy makes it anew.",
+        "The checkout is damaged, as after a power failure: remove that directory; the next deploy makes it again.",
     ),
     (
         r"not our ref|unadvertised object|remote ref|did not match any|not find remote|Needed a single revision|"
@@ -127,7 +127,7 @@ def resolved(version: str, refs: Mapping[str, str]) -> Optional[str]:
 
 
 def kind_of(answer: str) -> Kind:
-    """Return what lies at a path of a commit, by what git cat-file --batch-check --follow-symlinks answers of it."""
+    """Return what is at a path of a commit, by what git cat-file --batch-check --follow-symlinks answers of it."""
     first, *rest = answer.split(" ", 2)
     if first == "symlink":
         return Kind.OUTSIDE

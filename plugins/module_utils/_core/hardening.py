@@ -20,7 +20,7 @@ _SHOWN = 200  # characters of a line of a log
 # Not "code: 'EROFS'", which Node.js (v22.23) writes below its message. The last is how it says that it could not make a
 # directory with its parents.
 _READ_ONLY = re.compile(r"EROFS:|read-only file system|ENOENT: no such file or directory, mkdir", re.IGNORECASE)
-# Where Next.js keeps pages that it makes anew, besides memory; an empty directory there would hide those of the build.
+# Where Next.js keeps pages that it makes again, besides memory; an empty directory there would hide those of the build.
 _PAGES = re.compile(r"/\.next/server/")
 _THREADS = re.compile(
     r"EAGAIN|pthread_create|uv_thread_create|resource temporarily unavailable|can't fork|cannot fork", re.IGNORECASE

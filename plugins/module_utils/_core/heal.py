@@ -11,7 +11,7 @@ from .remedies import play
 from .text import counted
 from .watch import CRITICAL, HOUR, WARNING, AppFacts, Finding
 
-# What SQLite, Node.js and the kernel say of a disk or of data that no restart mends, in small letters.
+# What SQLite, Node.js and the kernel say of a disk or of data that no restart fixes, in small letters.
 _CAUSES: Sequence[Tuple[str, str]] = (
     ("database disk image is malformed", "the database is damaged"),
     ("sqlite_corrupt", "the database is damaged"),
@@ -37,7 +37,7 @@ class HealRules:
     """When to restart.
 
     Attributes:
-        looks: failed looks in a row before that.
+        looks: failed checks in a row before that.
         back_off: seconds until the next restart; they double with each that did not help.
         most: restarts within an hour, and in vain until it is given up.
     """
@@ -49,9 +49,9 @@ class HealRules:
 
 @dataclass(frozen=True)
 class HealState:
-    """What is remembered: failed looks in a row, when restarts were, and how many since it was last healthy.
+    """What is remembered: failed checks in a row, when restarts were, and how many since it was last healthy.
 
-    The times are in seconds that have passed between looks; see alerts.State.
+    The times are in seconds that have passed between checks; see alerts.State.
     """
 
     bad: int = 0
@@ -67,7 +67,7 @@ class Case:
         ours: whether the container bears the labels of the application.
         healthy: the id of the container that was last seen healthy.
         at_work: who releases, backs up or restores just now.
-        broken: what is known of disk or data that no restart mends.
+        broken: what is known of disk or data that no restart fixes.
         passed: the time, as HealState has it.
     """
 
@@ -115,7 +115,7 @@ def decide(case: Case, state: HealState, rules: HealRules) -> Decision:
     if spared:
         return Decision(False, spared)
     if state.bad < rules.looks:
-        return Decision(False, f"this is failed look {state.bad} of {rules.looks}")
+        return Decision(False, f"this is failed check {state.bad} of {rules.looks}")
     if state.vain >= rules.most:
         return Decision(False, f"{counted(state.vain, 'restart')} did not help", gave_up=True)
     if len(state.restarts) >= rules.most:
@@ -123,11 +123,11 @@ def decide(case: Case, state: HealState, rules: HealRules) -> Decision:
     waits = rules.back_off * 2 ** (state.vain - 1) if state.vain else 0.0
     if state.restarts and case.passed - state.restarts[-1] < waits:
         return Decision(False, f"the restart before did not help, and {waits:.0f} s are waited until the next")
-    return Decision(True, f"it is {case.app.seen.status} at {counted(state.bad, 'look')} in a row")
+    return Decision(True, f"it is {case.app.seen.status} at {counted(state.bad, 'check')} in a row")
 
 
 def _spared(app: AppFacts) -> str:
-    """Return why what a container does is nothing that a restart would mend; empty when it may be."""
+    """Return why what a container does is nothing that a restart would fix; empty when it may be."""
     seen = app.seen
     if not seen.exists:
         return "there is no container"
@@ -150,16 +150,16 @@ def _not_now(case: Case, app: AppFacts) -> str:
     if case.at_work:
         return case.at_work
     if case.healthy != app.seen.id:
-        return "this version was not healthy yet; a migration may be at work"
+        return "this version was not healthy yet; a migration may be running"
     return case.broken or cause_in(app.log)
 
 
 def cause_in(log: Sequence[str]) -> str:
-    """Return what in a log tells of a disk or of data that no restart mends; empty when nothing does."""
+    """Return what in a log tells of a disk or of data that no restart fixes; empty when nothing does."""
     for line in log:
         for words, cause in _CAUSES:
             if words in line.lower():
-                return f"{cause}, which no restart mends"
+                return f"{cause}, which no restart fixes"
     return ""
 
 
@@ -169,7 +169,7 @@ def restarted(state: HealState, passed: float) -> HealState:
 
 
 def findings_of(state: HealState, decision: Optional[Decision]) -> list[Finding]:
-    """Return what people are told of restarts."""
+    """Return what people are notified of restarts."""
     found = []
     if state.restarts:
         number = f"restarted {counted(len(state.restarts), 'time')} within an hour"

@@ -22,6 +22,7 @@ from .remedies import setting
 from .text import counted, short
 
 _OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
+_LIVING = ("running", "paused", "restarting")  # states with a health; the engine keeps the last one of all others
 _SHOWN = 300  # characters
 _KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 
@@ -109,13 +110,14 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> ContainerSnap
     if status == "unhealthy" and not streak:
         # The engine says so of a container that was paused, until it asks again; but no check has failed.
         status = "starting"
+    if state["Status"] not in _LIVING or status in ("", "none"):
+        status = None  # "none" or an empty string is what Podman and old engines say where there is no health check
     return ContainerSnapshot(
         name=name,
         id=inspected["Id"],
         image=(inspected.get("Config") or {}).get("Image", ""),
         state=state["Status"],
-        # Podman's and old engines' word for "no health check" is "none" or an empty string.
-        health=status if status not in (None, "", "none") else None,
+        health=status,
         exit_code=int(state.get("ExitCode") or 0),
         oom_killed=bool(state.get("OOMKilled")),
         error=state.get("Error") or "",

@@ -55,7 +55,7 @@ def as_test(kind: str, command: Union[str, Sequence[str]], url: str, seconds: in
 
     Args:
         kind: PROBE or IMAGE.
-        command: what asks in place of either, as a list, or as a string for the container's shell; empty for none.
+        command: what asks instead of either, as a list, or as a string for the container's shell; empty for none.
         url: what the probe asks for, an address on 127.0.0.1 with its port.
         seconds: within which the probe ends.
     """

@@ -137,7 +137,7 @@ class Wait:
             if feed.ran_out_of_memory(name):
                 seen = replace(seen, oom_killed=True)
             self._last[name] = seen
-            # A restarted engine starts counting restarts anew.
+            # A restarted engine starts counting restarts again.
             before = self._restarts[name] = min(self._restarts.get(name, seen.restart_count), seen.restart_count)
             reason = judge(seen, self._rules, before)
             if reason.final:

@@ -70,7 +70,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was expected and found, and what to do when it is wrong."""
+    """One thing that was checked: what was expected and found, and what to do when it is wrong."""
 
     check: str
     ok: bool
@@ -148,7 +148,7 @@ def _sdk(tools: Tools) -> Finding:
 
 def broken_sdk(python: str, fault: str) -> str:
     """Return what is to be said of a Docker SDK whose parts do not go together."""
-    return f"The Docker SDK of {python} does not work: {fault}. To mend it, {_sdk_remedy(python)}."
+    return f"The Docker SDK of {python} does not work: {fault}. To fix it, {_sdk_remedy(python)}."
 
 
 def _sdk_remedy(python: str) -> str:

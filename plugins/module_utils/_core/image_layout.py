@@ -207,7 +207,7 @@ def common(left: Sequence[object], right: Sequence[object]) -> int:
     return next((number for number, (ours, theirs) in enumerate(pairs) if ours != theirs), len(pairs))
 
 
-def room(blobs: Iterable[Blob]) -> int:
+def space(blobs: Iterable[Blob]) -> int:
     """Return the bytes that an engine needs to load parts of an image: it keeps a copy of each while it unpacks it."""
     return sum(blob.size + blob.unpacked for blob in blobs)
 

@@ -93,13 +93,13 @@ class Pages:
 
     @property
     def worth(self) -> bool:
-        """Whether that pays for writing all of the database anew."""
+        """Whether that pays for writing all of the database again."""
         return self.free_bytes >= WORTH_BYTES and self.free * 100 >= self.count * WORTH_PERCENT
 
 
 @dataclass(frozen=True)
 class Room:
-    """What is free where a database lies, and where SQLite makes its temporary files, in bytes."""
+    """What is free where a database is, and where SQLite makes its temporary files, in bytes."""
 
     place: str
     free: int
@@ -109,16 +109,16 @@ class Room:
     """Whether both are one file system."""
 
 
-def why_no_room(pages: Pages, room: Room) -> str:
-    """Return why there is no room for a VACUUM; empty when there is.
+def why_no_room(pages: Pages, space: Room) -> str:
+    """Return why there is no space for a VACUUM; empty when there is.
 
     It writes a copy of what is in use to a temporary file, and then all pages through the journal or the write-ahead
     log beside the database: https://www.sqlite.org/lang_vacuum.html#how_vacuum_works.
     """
     here, scratch = pages.bytes + MARGIN, pages.bytes - pages.free_bytes + MARGIN
-    if room.same:
+    if space.same:
         here, scratch = 2 * pages.bytes + MARGIN, 0
-    for place, needed, free in ((room.place, here, room.free), (room.scratch, scratch, room.scratch_free)):
+    for place, needed, free in ((space.place, here, space.free), (space.scratch, scratch, space.scratch_free)):
         if free < needed:
             return f"it needs {size(needed)} at {place}, and {size(free)} are free"
     return ""

@@ -93,7 +93,7 @@ class Foreign:
 class Archive:
     """One volume of a set; sizes in bytes, ``plain_bytes`` before compression.
 
-    ``file`` is the archive, and ``sha256`` its digest (hexadecimal); or its index, when its content lies in chunks that
+    ``file`` is the archive, and ``sha256`` its digest (hexadecimal); or its index, when its content is in chunks that
     archives share. ``bytes`` are those of the content, shared or not.
 
     ``disk_bytes`` is what its files occupied on the disk, 0 when that is not known. ``options`` are those of the
@@ -127,11 +127,11 @@ class Archive:
 
     @property
     def shared(self) -> bool:
-        """Whether its content lies in chunks that archives share."""
+        """Whether its content is in chunks that archives share."""
         return is_index(self.file)
 
     @property
-    def room(self) -> int:
+    def space(self) -> int:
         """How many bytes its files need on a disk; sparse ones need less than they seem to hold."""
         return self.disk_bytes or self.plain_bytes
 
@@ -246,7 +246,7 @@ def index_file(name: str, set_id: str) -> str:
 
 
 def is_index(path: str) -> bool:
-    """Return whether a file of an archive is its index, so that its content lies in chunks that archives share."""
+    """Return whether a file of an archive is its index, so that its content is in chunks that archives share."""
     return path.endswith(".index")
 
 
@@ -323,7 +323,7 @@ def write(manifest: Manifest) -> str:
 
 
 def parse(text: str, file: str) -> Manifest:
-    """Read a manifest that lies in a file of this name.
+    """Read a manifest that is in a file of this name.
 
     Raises:
         BadManifest: it is not one, or contradicts its file's name; it may come from anywhere, so nothing is believed.

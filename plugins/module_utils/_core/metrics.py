@@ -22,8 +22,8 @@ Row = Tuple[str, Labels, float]
 # Each metric: its type, and what it says.
 METRICS: Mapping[str, Tuple[str, str]] = {
     "last_run_timestamp_seconds": ("gauge", "When the watch last looked, in seconds since 1970."),
-    "last_run_success": ("gauge", "Whether the last look told everybody what there was to tell."),
-    "looked_at": ("gauge", "Whether an area was looked at."),
+    "last_run_success": ("gauge", "Whether the last check told everybody what there was to tell."),
+    "looked_at": ("gauge", "Whether an area was checked."),
     "finding": ("gauge", "A finding that is there, by its id and severity."),
     "findings": ("gauge", "Number of findings by severity."),
     "up": ("gauge", "Whether the container runs, and is healthy if it has a health check."),
@@ -43,7 +43,7 @@ METRICS: Mapping[str, Tuple[str, str]] = {
     "media_bytes": ("gauge", "Size of the volumes besides that of the database, as of the last backup."),
     "backup_last_timestamp_seconds": ("gauge", "When the last backup was made, in seconds since 1970."),
     "backup_proven_timestamp_seconds": ("gauge", "When a restore last proved a backup, in seconds since 1970."),
-    "served": ("gauge", "Whether a request on the way of visitors was answered."),
+    "served": ("gauge", "Whether a request on the path of visitors' requests was answered."),
     "certificate_left_seconds": ("gauge", "For how long the certificate is still valid."),
     "certificate_lifetime_seconds": ("gauge", "For how long the certificate is valid in all."),
     "connections": ("gauge", "Connections that visitors have open at the reverse proxy."),
@@ -72,7 +72,7 @@ _AREAS = (
 def text_of(
     app: str, facts: Facts, findings: Sequence[Finding], unseen: Mapping[str, str], at: float, failed: bool
 ) -> str:
-    """Return the content of a file; what was not looked at has no value."""
+    """Return the content of a file; what was not checked has no value."""
     rows: List[Row] = [("last_run_timestamp_seconds", {}, at), ("last_run_success", {}, float(not failed))]
     rows += [("looked_at", {"area": area}, float(area not in unseen)) for area in _AREAS]
     rows += [("finding", {"id": finding.id, "severity": finding.severity}, 1.0) for finding in findings]

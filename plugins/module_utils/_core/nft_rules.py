@@ -3,7 +3,7 @@
 
 A packet passes each base chain of a hook in turn: one that accepts it does not overrule another that drops it. So a
 table of ours opens nothing that theirs close. What is read here are the ports that their rules name, which is enough to
-tell people of it and not to say what happens to a packet.
+notify people of it and not to say what happens to a packet.
 """
 
 from __future__ import annotations

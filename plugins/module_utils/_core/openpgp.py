@@ -71,7 +71,7 @@ def _length(octets: bytes) -> tuple[int, int]:
 
 def _fingerprint(body: bytes) -> str:
     if body[0] == 4:
-        return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False).hexdigest().upper()
+        return hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body).hexdigest().upper()  # noqa: S324  # RFC 4880, 12.2
     if body[0] == 6:
         return hashlib.sha256(b"\x9b" + len(body).to_bytes(4, "big") + body).hexdigest().upper()
     raise ValueError("a key of a version that is not in use any more")

@@ -73,7 +73,7 @@ def manager_of(names: Collection[str], text: Text) -> PackageManager:
     """Return what installs the dependencies of sources; npm for those with a Dockerfile, which has its own ways.
 
     Args:
-        names: what lies at the top of the sources.
+        names: what is at the top of the sources.
         text: returns the content of one of their files, None when it is not there.
     """
     if NAME in names:
@@ -175,7 +175,7 @@ def _yarn(wanted: Optional[_Wanted], lockfile: str, text: Text) -> PackageManage
     if wanted and classic != wanted.version.startswith("1."):
         kind = "Yarn 1" if classic else "Yarn 2 or newer"
         raise InvalidInput(
-            f"packageManager in package.json is yarn@{wanted.version}, but yarn.lock is one of {kind}. Make it anew "
+            f"packageManager in package.json is yarn@{wanted.version}, but yarn.lock is one of {kind}. Make it again "
             "with yarn install and commit it, or correct packageManager."
         )
     if classic:

@@ -3,7 +3,7 @@
 
 For databases that the host's SQLite library cannot check, because their schema needs a newer one or functions of the
 application. Each page has to be reached exactly once, and to be what it is reached as; so an overwritten page is found.
-Values are not looked at, nor whether an index has the rows of its table.
+Values are not checked, nor whether an index has the rows of its table.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .text import counted
 
 MOST = 10
 """Findings that are kept."""
-_LOCK_BYTE = 0x40000000  # lies in a page that is never used
+_LOCK_BYTE = 0x40000000  # is in a page that is never used
 _INDEX_NODE, _TABLE_NODE, _INDEX_LEAF, _TABLE_LEAF = 2, 5, 10, 13
 _LEAVES = {_INDEX_NODE: _INDEX_LEAF, _TABLE_NODE: _TABLE_LEAF, _INDEX_LEAF: _INDEX_LEAF, _TABLE_LEAF: _TABLE_LEAF}
 _LENGTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)  # bytes of a value by its type; others are strings and blobs

@@ -21,7 +21,7 @@ EVERY = 15.0
 """Seconds between two whole lines."""
 
 ERASE = "\x1b[K"
-_LONGEST = 120  # characters of what is at work, in a whole line
+_LONGEST = 120  # characters of what is running, in a whole line
 
 
 def way_of(word: str, terminal: bool, environment: Mapping[str, str]) -> str:
@@ -106,6 +106,6 @@ class Progress:
     def _line(self, step: str, end: str, most: int) -> str:
         """Return host, step and how far it is, of which the step is shortened."""
         begin = f"{self.host} | "
-        room = max(most - len(begin) - len(end), 0)
+        space = max(most - len(begin) - len(end), 0)
         step = " ".join(CONTROL.sub("", step).split())
-        return f"{begin}{step if len(step) <= room else f'{step[: max(room - 1, 0)]}…'}{end}"[:most]
+        return f"{begin}{step if len(step) <= space else f'{step[: max(space - 1, 0)]}…'}{end}"[:most]

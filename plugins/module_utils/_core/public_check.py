@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What visitors get at a public address, and on which leg of the way it breaks: name, port, TLS, proxy, application."""
+"""What visitors get at a public address, and at which stage it breaks: name, port, TLS, proxy, application."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Visit:
     """How far a request came.
 
     Attributes:
-        broken: the leg on which it ended, None when the page came.
+        broken: the stage at which it ended, None when the page came.
         evidence: what happened there, such as ``answers 404``.
         address: the one that was asked, empty when the name has none.
         status: of the last answer, 0 when there was none.
@@ -45,7 +45,7 @@ class Visit:
 
 
 def of_status(status: int) -> Optional[Leg]:
-    """Return the leg that a status of HTTP says is broken, None when the answer is a page or a redirection."""
+    """Return the stage that a status of HTTP says is broken, None when the answer is a page or a redirection."""
     if status in _OF_THE_PROXY:
         return Leg.PROXY
     return None if status < 400 else Leg.APPLICATION
@@ -73,7 +73,7 @@ def served_elsewhere(url: str, public: Visit) -> str:
 
 
 def unserved(url: str, public: Visit, here: Optional[Visit], container: str, asked_from: str = "") -> str:
-    """Return a sentence on the leg at which an address breaks.
+    """Return a sentence on the stage at which an address breaks.
 
     Args:
         url: the public address.

@@ -37,7 +37,7 @@ class Release:
         schema: of the databases when it was live; empty when that is unknown or there are none.
         backup: the timestamp of the backup set made before it.
         result: healthy, failed (what was before is back), or degraded (it failed, and stays so that no data is lost).
-        downtime: for how many seconds nothing served.
+        downtime: for how many seconds nothing served; of one that failed, how long the version before was away.
         seconds: how long the cutover took, its backup and watch included.
         rolled_back_to: the release whose definition, environment and image these are, after a rollback.
         config_hash: what Compose hashed of the definition, as the container has it.
@@ -244,4 +244,4 @@ def parse(text: str, path: str) -> Release:
         return Release(**{**read, "secrets": tuple(read.get("secrets", ()))})
     except (ValueError, TypeError, AttributeError) as error:
         folder = os.path.dirname(path)
-        raise DockerVpsError(f"{path} is no release ({error}). Move {folder} away, or mend the file.") from error
+        raise DockerVpsError(f"{path} is not a release ({error}). Move {folder} away, or fix the file.") from error

@@ -98,7 +98,7 @@ class Site:
 
 
 def site_path(app: str, kind: Kind) -> str:
-    """Return where the site of an application lies."""
+    """Return where the site of an application is."""
     return f"sites/{app}{kind.suffix}"
 
 

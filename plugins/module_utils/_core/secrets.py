@@ -14,7 +14,7 @@ from .logs import CONTROL
 SHORTEST = 4
 """Characters. To hide shorter values, such as a port or "1", would blank half of the text and protect nothing."""
 
-# Keys whose values stand in public places anyway, and are what one looks for in a log.
+# Keys whose values stand in public places anyway, and are what one checks for in a log.
 _PUBLIC = re.compile(
     r"NEXT_PUBLIC_.*|NODE_ENV|PORT|HOSTNAME|PUID|PGID|TZ|LANG|PAYLOAD_CONFIG_PATH|NEXT_TELEMETRY_DISABLED|EMAIL_FROM"
 )
@@ -142,7 +142,7 @@ def password_in(address: str) -> str:
 
 
 def shown(address: str) -> str:
-    """Return an address with ``***`` in the place of a password, which may have any character."""
+    """Return an address with ``***`` instead of a password, which may have any character."""
     scheme, _slashes, rest = address.partition("//")
     login, _at, place = rest.rpartition("@")
     user, colon, _password = login.partition(":")

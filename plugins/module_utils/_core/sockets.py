@@ -27,9 +27,7 @@ class Socket:
     @property
     def is_local(self) -> bool:
         """Whether only the host itself reaches it."""
-        address = ipaddress.ip_address(self.address)
-        mapped = getattr(address, "ipv4_mapped", None)
-        return bool((mapped or address).is_loopback)
+        return bool(ipaddress.ip_address(self.address).is_loopback)
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,12 @@ def connections_at(port: int, found: Sequence[Socket]) -> Optional[int]:
 
 
 def _end(text: str) -> tuple[str, int]:
-    """Return address and port of ``0100007F:0016``; the words of the address are in the order of the machine."""
+    """Return address and port of ``0100007F:0016``; the words of the address are in the order of the machine.
+
+    An IPv4 address that is mapped to IPv6, as sockets for both have it (RFC 4291, 2.5.5.2), is that IPv4 address.
+    """
     address, port = text.split(":")
     words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
     packed = struct.pack(f"{'<' if sys.byteorder == 'little' else '>'}{len(words)}I", *words)
-    return str(ipaddress.ip_address(packed)), int(port, 16)
+    found = ipaddress.ip_address(packed)
+    return str(getattr(found, "ipv4_mapped", None) or found), int(port, 16)

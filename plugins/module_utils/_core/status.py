@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How an application on a host is: what its parts come to, what is wrong, and the fleet's table for people.
 
-The facts of a host are JSON (see the module app_status_info). What could not be looked at is empty there, and
+The facts of a host are JSON (see the module app_status_info). What could not be checked is empty there, and
 ``not_looked_at`` says why; nowhere does it count as good.
 """
 
@@ -245,14 +245,14 @@ def _numbers(answers: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _unknown(answers: Mapping[str, Json]) -> Iterator[str]:
-    """Yield what was not looked at and why, once for all hosts of which it is true."""
+    """Yield what was not checked and why, once for all hosts of which it is true."""
     hosts: dict[tuple[str, str], list[str]] = {}
     for host, facts in answers.items():
         for part, why in facts.get("not_looked_at", {}).items():
             hosts.setdefault((part, why), []).append(host)
     for (part, why), names in hosts.items():
         where = "" if len(names) == len(answers) else f" on {listed(names, 5)}"
-        yield f"Not looked at: {part}{where}: {why}"
+        yield f"Not checked: {part}{where}: {why}"
 
 
 HEADINGS = ("HOST", "VERSION", "HEALTH", "UP", "DRIFT", "REL", "RPO", "PROOF", "RTO", "NEXT", "DISK", "!")

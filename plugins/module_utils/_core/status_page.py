@@ -21,7 +21,7 @@ Json = Mapping[str, Any]
 
 LARGEST = 1 << 20
 """Bytes of a page."""
-UNSEEN = "not looked at"
+UNSEEN = "not checked"
 _STATED = re.compile(r'<time id="stated".*?</time>', re.DOTALL)
 _NO_TEXT = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010fffd]")
 """Control characters, halves of characters and what is none, which HTML must not have."""

@@ -107,15 +107,15 @@ def walk(read: Read, allow_outside_links: bool, sink: Sink, chosen: Callable[[Me
 def _behind(member: Member, links: Dict[str, str], allow_outside_links: bool) -> Optional[str]:
     """Return why a member may not be restored after the symbolic links before it, to which it is added if it is one.
 
-    A hard link to a symbolic link is one more name of that: it leads somewhere else where it lies deeper or higher.
+    A hard link to a symbolic link is one more name of that: it leads somewhere else where it is deeper or higher.
     """
     if links and any(parent in links for parent in parents(member.name)):
-        return "it lies behind a symbolic link"
+        return "it is behind a symbolic link"
     if member.kind == SYMBOLIC_LINK:
         links[plain(member.name)] = member.link
     elif links and member.kind == HARD_LINK:
         if any(parent in links for parent in parents(member.link)):
-            return f"it is a hard link to {member.link}, which lies behind a symbolic link"
+            return f"it is a hard link to {member.link}, which is behind a symbolic link"
         target = links.get(plain(member.link))
         if target is not None:
             links[plain(member.name)] = target
@@ -316,13 +316,13 @@ def number(field: bytes) -> int:
         return int.from_bytes(field[1:], "big")
     digits = field.rstrip(b" \0").lstrip(b" ")
     if digits.strip(b"01234567"):
-        raise Damaged("The archive is damaged: a header has letters in place of a number.")
+        raise Damaged("The archive is damaged: a header has letters instead of a number.")
     return int(digits or b"0", 8)
 
 
 def _decimal(digits: bytes) -> int:
     if not digits.isdigit() or len(digits) > 20:
-        raise Damaged("The archive is damaged: an extended header has something else in place of a number.")
+        raise Damaged("The archive is damaged: an extended header has something else instead of a number.")
     return int(digits)
 
 

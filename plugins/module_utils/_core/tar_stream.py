@@ -30,7 +30,7 @@ class Out(Protocol):
 class Splitter:
     """Passes on a tar archive of the format pax but for the zeros at its end.
 
-    The content of each large file is something of its own, and so is what lies between two members of the root
+    The content of each large file is something of its own, and so is what is between two members of the root
     directory. ``files`` counts names of regular files, ``members`` everything, both since they were set to 0.
     ``wanted`` is how many bytes should come next, so that as few as possible are copied.
 
@@ -124,7 +124,7 @@ class Splitter:
 
 
 def _header(data: bytes, at: int) -> Tuple[int, int]:
-    """Return where the header of a member lies whose extended one may come first, and the size of its content.
+    """Return where the header of a member is whose extended one may come first, and the size of its content.
 
     The former is less than 0 when it has not come as a whole.
     """

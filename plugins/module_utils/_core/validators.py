@@ -252,7 +252,7 @@ def clashes(name: str, others: Sequence[Tuple[str, str]], further: Mapping[str, 
 
     Args:
         name: the variable of the further volumes.
-        others: the names and mounts of volumes with variables of their own, which may lie in each other.
+        others: the names and mounts of volumes with variables of their own, which may be in each other.
         further: the mounts of the further volumes by their names.
     """
     known = [(volume, posixpath.normpath(path)) for volume, path in others]
@@ -478,7 +478,7 @@ def conflicts(
 ) -> list[str]:
     """Return one sentence per variable to which unrelated groups of a host give several values.
 
-    A group may say otherwise than one above it. Of others, Ansible takes the one that lies deeper, or whose name comes
+    A group may say otherwise than one above it. Of others, Ansible takes the one that is deeper, or whose name comes
     last.
 
     Args:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a look at an application and its host means: facts, looks before and thresholds become findings.
 
-What could not be looked at is never taken for well. Times are seconds since 1970, sizes are bytes.
+What could not be checked is never taken for well. Times are seconds since 1970, sizes are bytes.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that was looked at, at a time.
+    """All that was checked, at a time.
 
     Attributes:
         boot: what distinguishes this run of the host from others.
@@ -161,7 +161,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Look:
-    """What is remembered of a look; None for what was not looked at."""
+    """What is remembered of a look; None for what was not checked."""
 
     at: float
     boot: str
@@ -187,7 +187,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class History:
-    """What is remembered of looks before.
+    """What is remembered of checks before.
 
     Attributes:
         looks: those of the last hour.
@@ -226,7 +226,7 @@ class Thresholds:
         skew: seconds, ahead or behind.
         restarts: within an hour.
         busy: within an hour.
-        connections: open at each of three looks.
+        connections: open at each of three checks.
         start: seconds until a container that was started should be healthy.
     """
 
@@ -258,7 +258,7 @@ class Finding:
     Attributes:
         id: what it is called for good; the first word is its area.
         looked_at: where the answer is.
-        remedy: what mends it.
+        remedy: what fixes it.
         log: what the application wrote last, if that can tell more.
     """
 
@@ -272,7 +272,7 @@ class Finding:
 
 
 def area(finding_id: str) -> str:
-    """Return what a finding is about, which is what may not have been looked at."""
+    """Return what a finding is about, which is what may not have been checked."""
     return finding_id.partition("-")[0]
 
 
@@ -283,7 +283,7 @@ def findings(facts: Facts, history: History, thresholds: Thresholds) -> list[Fin
 
 
 def unseen(facts: Facts) -> dict[str, str]:
-    """Return the areas that were not looked at, with the reasons."""
+    """Return the areas that were not checked, with the reasons."""
     return {name: group.reason for name, group in areas(facts).items() if isinstance(group, Unseen)}
 
 
@@ -404,14 +404,14 @@ def _app(facts: Facts, history: History, limits: Thresholds) -> Iterator[Finding
     )
     if reason not in (Reason.REACHED, Reason.WAITING, Reason.NO_HEALTH_CHECK):
         purpose = "; somebody stopped it" if facts.app.stopped else ""
-        mends = play("restart") if seen.state == "running" else play("start")  # which leaves one that runs as it is
+        fixes = play("restart") if seen.state == "running" else play("start")  # which leaves one that runs as it is
         yield Finding(
             "app-state",
             WARNING if facts.app.stopped else CRITICAL,
             looked_at,
             explain(seen, reason, WantedHealth.HEALTHY, 0.0)[len(f"Container {seen.name} ") :].rstrip(".") + purpose,
             "running and healthy",
-            f"Run {mends}, and see by {play('logs')} what it wrote.",
+            f"Run {fixes}, and see by {play('logs')} what it wrote.",
             facts.app.log,
         )
     elif reason is Reason.WAITING and limits.start and facts.app.age > limits.start and not _was_paused(seen, facts.at):
@@ -464,7 +464,7 @@ def _memory(facts: Facts, history: History, limits: Thresholds) -> Iterator[Find
 
 
 def _risen(numbers: Sequence[Optional[int]]) -> int:
-    """Return by how much a counter rose in all, which begins anew when the container does."""
+    """Return by how much a counter rose in all, which begins again when the container does."""
     known = [number for number in numbers if number is not None]
     return sum(after - before if after >= before else after for before, after in zip(known, known[1:]))
 
@@ -573,7 +573,12 @@ def _request(facts: Facts, _history: History, _limits: Thresholds) -> Iterator[F
     request = _seen(facts.request)
     if request and request.problem:
         yield Finding(
-            "request-served", CRITICAL, "a request on the way of visitors", request.problem, "the page", "See there."
+            "request-served",
+            CRITICAL,
+            "a request on the path of visitors' requests",
+            request.problem,
+            "the page",
+            "See there.",
         )
 
 
@@ -630,7 +635,7 @@ def _clock(facts: Facts, history: History, limits: Thresholds) -> Iterator[Findi
         return
     if min(abs(facts.clock), abs(before)) >= limits.skew:
         how = "ahead" if facts.clock > 0 else "behind"
-        found = f"{abs(facts.clock):.1f} s {how}, at two looks"
+        found = f"{abs(facts.clock):.1f} s {how}, at two checks"
         remedy = "Have chrony or systemd-timesyncd keep it: timedatectl set-ntp true."
         yield Finding("clock-skew", WARNING, "the host's clock", found, f"less than {limits.skew:g} s", remedy)
 
@@ -680,10 +685,10 @@ _RULES: Tuple[Rule, ...] = (
 
 
 def summary(found: Sequence[Finding], areas: Mapping[str, str]) -> List[str]:
-    """Return what people read of a look: a line for each finding, and what was not looked at."""
+    """Return what people read of a look: a line for each finding, and what was not checked."""
     lines = [line(finding) for finding in found]
-    lines += [f"not looked at: {name}, because {reason}" for name, reason in areas.items()]
-    return [*lines, f"{counted(len(found), 'finding')}, {counted(len(areas), 'area')} not looked at."]
+    lines += [f"not checked: {name}, because {reason}" for name, reason in areas.items()]
+    return [*lines, f"{counted(len(found), 'finding')}, {counted(len(areas), 'area')} not checked."]
 
 
 def line(finding: Finding) -> str:

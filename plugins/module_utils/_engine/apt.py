@@ -58,7 +58,7 @@ class Apt:
         how = {**(only if path else {}), "APT::Update::Error-Mode": "any"}
         holder, why = self._get("update", "--quiet", *(f"--option={name}={value}" for name, value in how.items()))
         if why:
-            raise DockerVpsError(f"apt cannot use what {path or '/etc/apt'} names: {why}. Mend that, and {again()}.")
+            raise DockerVpsError(f"apt cannot use what {path or '/etc/apt'} names: {why}. Fix that, and {again()}.")
         return holder
 
     def install(self, packages: Sequence[str], replaced: Sequence[str]) -> str:
@@ -74,7 +74,7 @@ class Apt:
         names = [*packages, *(f"{name}-" for name in replaced)]
         holder, why = self._get("install", "--quiet", "--yes", "--no-install-recommends", *kept, *names)
         if why:
-            raise DockerVpsError(f"apt cannot install {', '.join(packages)}: {why}. Mend that, and {again()}.")
+            raise DockerVpsError(f"apt cannot install {', '.join(packages)}: {why}. Fix that, and {again()}.")
         return holder
 
     def would_change(self, packages: Sequence[str]) -> bool:

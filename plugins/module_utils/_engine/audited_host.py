@@ -64,7 +64,7 @@ class AuditedHost:
         """Return the arguments of each process of a program; what runs in containers is not among them.
 
         Raises:
-            OSError: the processes of others must not be looked at.
+            OSError: the processes of others must not be checked.
         """
         here = os.readlink("/proc/self/ns/pid")
         texts = [(pid, text) for pid in _pids() for text in _of_process(pid, "cmdline", self.text)]

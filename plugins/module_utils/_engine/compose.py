@@ -36,16 +36,16 @@ class Compose:
         """
         self._compose(project, directory, definitions, "create", "--no-build", "--pull", "never")
 
-    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
+    def up(self, project: str, directory: str, definition: str, recreate: bool = False) -> None:
         """Have Compose bring a project up as its definition says.
 
         Args:
-            anew: whether containers that are there are made anew, too.
+            recreate: whether containers that are there are made recreate, too.
 
         Raises:
             EngineError: Compose refuses.
         """
-        how = ("--force-recreate",) if anew else ()
+        how = ("--force-recreate",) if recreate else ()
         self._compose(project, directory, [definition], "up", "--detach", "--no-build", "--pull", "never", *how)
 
     def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:

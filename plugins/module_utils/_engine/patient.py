@@ -20,7 +20,7 @@ from .watched_host import WatchedHost
 
 FOUND_WITHIN = 3.0  # seconds for a name
 ANSWER_WITHIN = 1.0  # seconds for a name server
-SAMPLE_EVERY = 0.1  # seconds between looks at a lock
+SAMPLE_EVERY = 0.1  # seconds between checks at a lock
 _FLOCK = "hhqqi4x"  # struct flock of fcntl(2), of 64-bit Linux
 # Who writes has this byte: WAL_WRITE_LOCK in https://www.sqlite.org/walformat.html#locks, and RESERVED_BYTE in
 # https://www.sqlite.org/lockingv3.html.

@@ -66,7 +66,7 @@ class EnginePort(Watched, Protocol):
         raise NotImplementedError
 
     def recreate(self, container: str, name: str, labels: Mapping[str, str], aliases: Sequence[str]) -> str:
-        """Put a container that is known by nothing but its name in place of another one that never ran."""
+        """Put a container that is known by nothing but its name instead of another one that never ran."""
         raise NotImplementedError
 
     def remove_container(self, container: str) -> None:

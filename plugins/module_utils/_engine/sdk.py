@@ -249,7 +249,7 @@ class Engine:
         self._gone(self._api.remove_container, container, force=True, v=True)
 
     def recreate(self, container: str, name: str, labels: Mapping[str, str], aliases: Sequence[str]) -> str:
-        """Put a container that never ran in place of another one that never ran, and return its id.
+        """Put a container that never ran instead of another one that never ran, and return its id.
 
         Everything is as it was but its name, these labels, and that its networks know it by no further names than
         these; Compose gives each container its own name as an alias, which would stay with it when it is renamed.
@@ -366,7 +366,8 @@ class Engine:
             response = connection.getresponse()
             text = response.read1(PIECE).decode("utf-8", "replace")
             environment = dict(pair.partition("=")[::2] for pair in inspected["Config"].get("Env") or ())
-            return Mask(secrets_of(environment))(f"{response.status}: {text}")
+            answer = f"{response.status}: {text}" if text.strip() else f"{response.status} without a body"
+            return Mask(secrets_of(environment))(answer)
         return ""
 
     def listen(self, names: Sequence[str]) -> EventFeed:

@@ -35,7 +35,7 @@ class WatchedHost:
         return float(_text("/proc/uptime").split()[0])
 
     def disk(self, path: str) -> tuple[int, DiskFacts]:
-        """Return which device a directory lies on, and what is free there for others than root."""
+        """Return which device a directory is on, and what is free there for others than root."""
         facts = os.statvfs(path)
         total = facts.f_blocks - facts.f_bfree + facts.f_bavail  # without what is reserved, as df counts
         size, inodes = facts.f_frsize, (facts.f_files, facts.f_favail)

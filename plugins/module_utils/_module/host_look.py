@@ -25,6 +25,7 @@ HOST_ARGUMENTS: dict[str, Any] = {
     "commands": _NAMES,
     "project": {"type": "str", "default": "ptnextjs"},
     "containers": _NAMES,
+    "starts": {"type": "bool", "default": True},
     "volumes": _NAMES,
     "networks": _NAMES,
     "images": _NAMES,
@@ -56,6 +57,7 @@ def params_of(given: Mapping[str, Any]) -> Params:
     looked_at = {key: tuple(given[key]) for key in names}
     return Params(
         needs,
+        starts=given["starts"],
         directory=given["directory"],
         env_file=given["env_file"],
         environment=given["environment"],
@@ -73,7 +75,7 @@ def look_of(given: Mapping[str, Any]) -> Optional[Callable[[], Mapping[str, Any]
         return None
     found = ArgumentSpecValidator(HOST_ARGUMENTS, required_together=ENGINE_TOGETHER).validate(given)
     if found.error_messages:
-        raise InvalidInput(f"What to look at is wrong: {' '.join(found.error_messages)}.")
+        raise InvalidInput(f"The options for host_info are wrong: {' '.join(found.error_messages)}.")
     options = found.validated_parameters
     params = params_of(options)
     return lambda: run(params, lambda: engine_if_sdk(options), ThisHost())

@@ -15,7 +15,7 @@ from .._store.sets import Sets
 
 WATCH = "the watch of this host"
 MAINTENANCE = "the maintenance of this host"
-"""Who holds the lock of plays, in place of a controller."""
+"""Who holds the lock of plays, instead of a controller."""
 
 
 class Place(Protocol):
@@ -42,13 +42,13 @@ def alone(who: str, job: str, what: str, lock_max_age: float, place: Place) -> I
     """Hold the locks of plays, of releases and of backups.
 
     Args:
-        who: in place of a controller. One of its kind is at work at a time: another one that has the lock was killed.
-        job: in place of a play.
+        who: instead of a controller. One of its kind is running at a time: another one that has the lock was killed.
+        job: instead of a play.
         what: is done, as other locks say.
         lock_max_age: seconds from which on the lock of a play that is gone counts no more.
 
     Raises:
-        DockerVpsError: somebody else is at work.
+        DockerVpsError: another job is running.
     """
     path = os.path.join(place.releases.home, "deploy.lock")
     owner = Owner(who, job, who, str(os.getpid()), who)
@@ -67,7 +67,7 @@ def working(what: str, place: Place) -> Iterator[None]:
     """Hold the locks of releases and of backups, as within a play, which holds its own.
 
     Raises:
-        Locked: somebody else is at work.
+        Locked: another job is running.
     """
     with contextlib.ExitStack() as stack:
         if os.path.isdir(place.releases.directory):

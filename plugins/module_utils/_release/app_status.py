@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look how an application is on this host, part by part; what cannot be looked at says why. Nothing is changed."""
+"""Look how an application is on this host, part by part; what cannot be inspected says why. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Json = Mapping[str, Any]
 RELEASES = 20  # the most that are returned
 SENTENCES = ("not_looked_at", "drift", "watch", "problems", "message", "reason")
 """Where facts have text that others have written, or that quotes it."""
-NO_WATCH = f"nothing watches this host between two looks; {play('schedule')} installs what does"
+NO_WATCH = f"nothing watches this host between two checks; {play('schedule')} installs what does"
 
 
 class StatusEngine(Protocol):
@@ -66,7 +66,7 @@ class StatusWorld:
 
 
 def run(params: Params, world: StatusWorld) -> dict[str, Any]:
-    """Return the facts; a part that could not be looked at is None there, and ``not_looked_at`` says why."""
+    """Return the facts; a part that could not be checked is None there, and ``not_looked_at`` says why."""
     facts: dict[str, Any] = _masked(_Look(params, world).all(), mask_of(world.releases))
     return {**facts, "findings": status.findings(facts, params.most_disk)}
 
@@ -177,7 +177,7 @@ class _Look:
         return changed
 
     def disks(self, engine: Optional[StatusEngine]) -> list[dict[str, Any]]:
-        """Return how full the disks are on which the application, its sets and the engine lie; each disk once."""
+        """Return how full the disks are on which the application, its sets and the engine are; each disk once."""
         places = [self.world.releases.home, self.world.sets.directory]
         with contextlib.suppress(DockerVpsError):
             places += [str(engine.info()["DockerRootDir"])] if engine else []

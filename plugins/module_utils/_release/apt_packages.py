@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install packages of the distribution or of a repository, in place of others."""
+"""Install packages of the distribution or of a repository, instead of others."""
 
 from __future__ import annotations
 

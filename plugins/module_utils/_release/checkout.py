@@ -174,7 +174,7 @@ class _Checkout:
         return commit
 
     def names(self, commit: str, folder: str = "") -> list[str]:
-        """Return what lies at the top of a commit, or in a folder of it; nothing when that is not here yet."""
+        """Return what is at the top of a commit, or in a folder of it; nothing when that is not here yet."""
         tree = f"{commit}:{folder}"
         if not self._knows(commit) or not self.git.has("cat-file", "-e", tree):
             return []
@@ -186,7 +186,7 @@ class _Checkout:
         That is npm when the commit is not here yet.
 
         Args:
-            names: what lies at the top of the commit.
+            names: what is at the top of the commit.
         """
         context = os.path.normpath(self.params.context_path or os.curdir)
         folder = "" if context == os.curdir else f"{context}/"
@@ -290,7 +290,7 @@ class _Checkout:
             return ""
 
     def _clear_locks(self) -> None:
-        """Remove locks that a killed git left: nobody is at work in the directory."""
+        """Remove locks that a killed git left: nothing is running in the directory."""
         locks = list(_locks(self.own))
         if locks and not _git_works_in(self.directory):
             for lock in locks:

@@ -15,7 +15,7 @@ from .._core.secrets import Mask, secrets_of
 from .._store import files
 
 END = 1000  # entries of the log that are read first, since they are mostly enough
-AGAIN = 0.25  # seconds between two looks of a wait
+AGAIN = 0.25  # seconds between two checks of a wait
 
 
 class LogEngine(Protocol):

@@ -93,13 +93,13 @@ def put_live(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) 
         return {**result, "release": vars(wanted), "cautions": list(dry_run(params, sets, world, engine))}
     cautions: List[str] = []
     with contextlib.ExitStack() as held:
-        with _put_back(world.releases, unless=(Locked,)):  # then they are the business of whoever is at work
+        with _put_back(world.releases, unless=(Locked,)):  # then they are the business of the job that is running
             world.releases.prepare()
             held.enter_context(world.releases.lock(f"a release of {params.app}", RECOVERED_WITHIN))
         held.callback(lambda: cautions.extend(_hold(sets, world.releases)))  # whatever is live then
         with _put_back(world.releases):
             recovered = recover_all(world)
-        # Which is compared with what is live from now on; an env file that cannot be understood stays, to be mended.
+        # Which is compared with what is live from now on; an env file that cannot be understood stays, to be fixed.
         params = _settled(params, world.releases)
         with _put_back(world.releases):
             wanted, plan = _looked_at(params, world, engine)
@@ -203,14 +203,14 @@ def _looked_at(
         engine.image(container["Image"]) if container else None,
         lambda: hash_now(params.project, world),
     )
-    plan = releases.plan(live, wanted, bool(old_of(params, engine)), unchanged)
+    plan = releases.plan(live, wanted, bool(old_of(params, world, engine)), unchanged)
     return wanted, NextStep.CUTOVER if params.restore and plan is not NextStep.FIRST else plan
 
 
 def _started(params: Params, wanted: Release, world: CutoverWorld, engine: EnginePort) -> dict[str, Any]:
     """Bring up what is live already."""
     current = world.releases.current()
-    old = old_of(params, engine)
+    old = old_of(params, world, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     world.releases.put_live(current)
     start.bring_up(start.Params(params.project, params.container), world, engine)
@@ -356,7 +356,7 @@ class _Cutover:
         override = self.releases.path(self.release.id, "next.yml")
         if self.way.old:
             self._make_volumes()
-            # In the project itself Compose would put it in the place of the old one.
+            # In the project itself Compose would put it instead of the old one.
             external = {key: {"external": True} for key in params.volumes}
             text = json.dumps({"services": {SERVICE: {"container_name": waiting}}, "volumes": external})
             files.replace(override, files.own(text))
@@ -401,7 +401,7 @@ class _Cutover:
             brought = tree.survey(volume.root).databases if volume else ()
             if brought:
                 self.cautions.append(
-                    f"The volume {self.params.database_volume} was empty and begins with {few(brought)}, which lies in "
+                    f"The volume {self.params.database_volume} was empty and begins with {few(brought)}, which is in "
                     f"the image {self.params.image}. What later images have there will not be seen: leave databases "
                     "out of the image, and have the application make its own."
                 )
@@ -419,7 +419,7 @@ class _Cutover:
         if not self.way.old:
             return
         begin_step("the old version ends")
-        self.way = self.way.write(self.releases, retired=True)
+        self.way = self.way.write(self.releases, retired=True, retired_at=self.clock.utc().timestamp())
         self._let_go_of_name()
         if not self.way.ran:
             return
@@ -598,7 +598,7 @@ class _Cutover:
         self.releases.make_current(self.release.id)
 
     def _look_for_tables(self, data: Volume, known: Mapping[str, str]) -> None:
-        """Warn when the database that the application is told to use has no table, whatever lies beside it."""
+        """Warn when the database that the application is told to use has no table, whatever is beside it."""
         path = environment.database_in(self.engine.container(self.params.container) or {}, data.name)
         why = why_unused(data.root, path, known) if path else ""
         if why:
@@ -642,7 +642,7 @@ class _Cutover:
         if recovered is None:
             self.releases.forget(self.release.id)
             if isinstance(error, OSError):
-                raise DockerVpsError(f"The release could not be written down: {error}. Nothing was changed.") from error
+                raise DockerVpsError(f"The release could not be recorded: {error}. Nothing was changed.") from error
         elif recovered.release.result != HEALTHY and isinstance(error, Exception):
             release = recovered.release
             cautions = "".join(f" {caution}" for caution in self.cautions)

@@ -28,8 +28,8 @@ class Commands(Protocol):
         """Create a project's containers."""
         raise NotImplementedError
 
-    def up(self, project: str, directory: str, definition: str, anew: bool = False) -> None:
-        """Bring a project up, also with containers made anew."""
+    def up(self, project: str, directory: str, definition: str, recreate: bool = False) -> None:
+        """Bring a project up, also with containers made again."""
         raise NotImplementedError
 
     def config_hash(self, project: str, directory: str, definition: str, service: str) -> str:
@@ -62,7 +62,8 @@ class UnderWay:
 
     Attributes:
         previous: the release that was live.
-        old: the id of its container, which was ``called`` so, ``ran`` or not, and was ``retired``: asked to end.
+        old: the id of its container, which was ``called`` so, ``ran`` or not, and was ``retired``: asked to end,
+            at ``retired_at`` (seconds since 1970; 0 when it was not, or by a version that did not say).
         new: the id of the new container, empty before it was made.
         volume: the database's volume, with its directory ``live``, and the ``copy`` as it was when the old version had
             stopped, valid once it is ``copied``; a copy that is not ``durable`` is worth nothing after a reboot.
@@ -83,6 +84,7 @@ class UnderWay:
     new: str = ""
     ran: bool = False
     retired: bool = False
+    retired_at: float = 0.0
     volume: str = ""
     live: str = ""
     copy: str = ""

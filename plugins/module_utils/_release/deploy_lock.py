@@ -31,7 +31,7 @@ class Params:
 def run(params: Params, now: float, check_mode: bool, look: Optional[Look] = None) -> dict[str, Any]:
     """Take the lock, or in check mode look who has it, and then look at the host.
 
-    Where a release was interrupted, that has to be set right first, so it is not looked at the host.
+    Where a release was interrupted, that has to be set right first, so the host is not checked.
 
     Args:
         now: seconds since 1970.
@@ -71,7 +71,7 @@ def _taken(params: Params, now: float, check_mode: bool) -> dict[str, Any]:
 def _is_halted(backups: str) -> bool:
     """Return whether a backup or a restore has stopped or paused containers, as far as that can be read.
 
-    That is what _backup.journal reads. Every play takes the lock, and a host compiles anew what this file imports.
+    That is what _backup.journal reads. Every play takes the lock, and a host compiles again what this file imports.
     """
     try:
         folders = [name for name in os.listdir(backups) if name.startswith((PARTIAL, RESTORE))]

@@ -59,8 +59,8 @@ _EXAMINED = ExaminationLimits(4.0, 512 << 20)
 _SAMPLED = 1.5  # seconds in which a lock is held all the time by somebody who does not let go
 _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
-"""Where the configuration of a proxy may lie in its container, and whether only Nginx has it there."""
-_MOST = 50  # containers that are looked at closely
+"""Where the configuration of a proxy may be in its container, and whether only Nginx has it there."""
+_MOST = 50  # containers that are checked closely
 _RUNNING = ("running", "paused", "restarting")  # states, as the engine's list has them
 
 
@@ -89,7 +89,7 @@ class DoctorEngine(WatchEngine, Protocol):
 
 
 class Host(watching.Host, Protocol):
-    """What is needed of the host itself; what cannot be looked at is an OSError or CannotTell."""
+    """What is needed of the host itself; what cannot be inspected is an OSError or CannotTell."""
 
     def file(self, path: str) -> Optional[FileSeen]:
         """Return owner and mode of what is at a path."""
@@ -311,7 +311,7 @@ class _Looking:
         }
 
     def _watched(self, facts: Json) -> Tuple[Any, watch.History]:
-        """Return the facts of the watch with the request and the clock, which were looked at beside it."""
+        """Return the facts of the watch with the request and the clock, which were checked beside it."""
         seen, history = facts["watch"], facts["history"]
         if isinstance(seen, Unseen):
             return seen, history
@@ -432,7 +432,7 @@ class _Looking:
         return {name: any(True for _each in os.scandir(self._root(engine, name))) for name in self.params.volumes}
 
     def _roots(self, engine: DoctorEngine) -> List[FileSeen]:
-        """Return the directories of all volumes but that of the database, which is looked at with its files."""
+        """Return the directories of all volumes but that of the database, which is checked with its files."""
         others = (name for name in self.params.volumes if name != self._path().partition("/")[0])
         return [each for each in map(self.world.host.file, [self._root(engine, name) for name in others]) if each]
 
@@ -483,7 +483,7 @@ class _Looking:
 def _inspected(engine: DoctorEngine, short: Sequence[Json], which: str) -> List[Json]:
     """Return what the engine knows about containers of its list, as far as they are still there."""
     if len(short) > _MOST:
-        raise CannotTell(f"there are {len(short)} containers {which}, and {_MOST} are looked at")
+        raise CannotTell(f"there are {len(short)} containers {which}, and {_MOST} are checked")
     return [each for each in (engine.container(each["Id"]) for each in short) if each]
 
 

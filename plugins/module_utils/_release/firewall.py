@@ -282,7 +282,7 @@ def _cautions(world: World, opened: Openings, host: bool) -> list[str]:
     try:
         return cautions(world.nft.ruleset() if world.nft.exists() else [], opened, host)
     except DockerVpsError as error:  # such as rules that this version of nft cannot print
-        return [f"Whether chains of others keep ports closed was not looked at. {error.message}"]
+        return [f"Whether chains of others keep ports closed was not checked. {error.message}"]
 
 
 def _stale(params: Params, rules: str) -> dict[str, Optional[files.Kept]]:
@@ -385,7 +385,7 @@ def _confirm(params: Params, world: World, check_mode: bool) -> dict[str, Any]:
     except FileNotFoundError:
         why = " ".join(_taken_back(params, check_mode)) or _REBOOTED
         raise DockerVpsError(
-            f"{why} The host is as open as before. Mend what keeps new connections out, or give it more time by "
+            f"{why} The host is as open as before. Fix what keeps new connections out, or give it more time by "
             f"{setting('firewall_confirm_timeout')}, and {again()}."
         ) from None
     _disarm(world)

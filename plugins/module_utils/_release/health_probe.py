@@ -45,7 +45,7 @@ class Probed:
         return self._engine.answer_of(name)
 
     def _answers(self, name: str) -> bool:
-        """Whether the check that was begun at an earlier look has succeeded; begins the next one if not."""
+        """Whether the check that was begun at an earlier check has succeeded; begins the next one if not."""
         try:
             if name not in self._asked:
                 self._begin(name)
@@ -53,7 +53,7 @@ class Probed:
             code = self._engine.ended(self._asked[name]) if name in self._asked else None
         except EngineUnreachable:
             raise
-        except EngineError:  # it ended just now, or started anew, and the command with it
+        except EngineError:  # it ended just now, or started again, and the command with it
             code = 1
         if code is not None:
             self._asked.pop(name, None)

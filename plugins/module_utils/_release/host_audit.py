@@ -64,7 +64,7 @@ class AuditEngine(Protocol):
 
 
 class Host(Protocol):
-    """What is needed of the host itself; what cannot be looked at is an OSError or a DockerVpsError."""
+    """What is needed of the host itself; what cannot be inspected is an OSError or a DockerVpsError."""
 
     def text(self, path: str) -> str:
         """Return the content of a text file."""
@@ -154,7 +154,7 @@ def _check_ports(ports: Sequence[str]) -> None:
     wrong = [port for port in ports if not re.fullmatch(r"[1-9][0-9]{0,4}/(tcp|udp)", port)]
     if wrong:
         raise InvalidInput(
-            f"{listed(wrong)} in {setting('audit_ports')} is no port with its protocol. Write it as in 443/tcp."
+            f"{listed(wrong)} in {setting('audit_ports')} is not a port with its protocol. Write it as in 443/tcp."
         )
 
 

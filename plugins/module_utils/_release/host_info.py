@@ -100,11 +100,17 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Params:
-    """What is needed, and what to look at; ``environment`` is what the env file has to be, see env_file.due."""
+    """What is needed, and what to check.
+
+    Attributes:
+        starts: whether the containers are to be started, so that nobody else may have their names.
+        environment: what the env file has to be, see env_file.due.
+    """
 
     needs: Needs
     commands: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
+    starts: bool = True
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
@@ -133,7 +139,7 @@ def run(params: Params, connect: Callable[[], HostEngine], host: Host) -> dict[s
         try:
             engine = connect()
             containers = {name: engine.container(name) for name in params.containers}
-            facts = _look(params, engine, host, containers)
+            facts = _look(params, engine, host, containers if params.starts else {})
         except EngineError as error:
             found = installed(pending_tools.result(), params.needs)
             bare = host.absent(_PROGRAMS) == list(_PROGRAMS)
@@ -192,7 +198,7 @@ def _look(params: Params, engine: HostEngine, host: Host, containers: Mapping[st
     owners = {(kind, name): _project(inspected, params.compose_file) for kind, name, inspected in looked if inspected}
     writer = host.compose_owner(params.compose_file)
     measured = [host.disk_free(place) for place in disks(info)]
-    free = [room for room in measured if room is not None]
+    free = [space for space in measured if space is not None]
     return HostFacts(
         engine_version=info["ServerVersion"],
         memory=info["MemTotal"],

@@ -88,7 +88,7 @@ def _is_whole(chunks: Chunks, layout: Layout) -> bool:
 
 
 class _Earlier:
-    """The blobs of earlier exports. Only those that are asked for are looked at, which takes a while."""
+    """The blobs of earlier exports. Only those that are asked for are checked, which takes a while."""
 
     def __init__(self, chunks: Chunks, layouts: Sequence[Layout]) -> None:
         self._chunks = chunks

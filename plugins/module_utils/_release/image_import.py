@@ -10,7 +10,7 @@ from typing import Any, Collection, Iterator, Mapping, Optional, Protocol, Seque
 
 from .._core.errors import DockerVpsError, EngineError
 from .._core.host import containerd_store, disks
-from .._core.image_layout import Blob, Layout, check_platform, lacking, platform_of, room
+from .._core.image_layout import Blob, Layout, check_platform, lacking, platform_of, space
 from .._core.text import size
 from .._store import files
 from .._store.image_chunks import Chunks, archive
@@ -72,7 +72,7 @@ def run(params: Params, engine: ImportEngine, host: Disk, check_mode: bool) -> d
     """Look what of an image the host lacks, or load that, and return the result.
 
     Raises:
-        DockerVpsError: the image is of another platform, has no room, or is not what the engine takes.
+        DockerVpsError: the image is of another platform, has no space, or is not what the engine takes.
     """
     info = engine.info()
     check_platform(params.name, params.image.platform, platform_of(info))
@@ -134,13 +134,13 @@ def _clear(directory: str, chunks: Chunks) -> None:
 
 
 def _check_room(params: Params, info: Json, host: Disk, wanted: Sequence[Blob], staged: Collection[str]) -> None:
-    """Check that there is room for what is sent, for the engine's copy of it, and for what it unpacks of that.
+    """Check that there is space for what is sent, for the engine's copy of it, and for what it unpacks of that.
 
     Raises:
         DockerVpsError: there is not.
     """
     sent = sum(chunk.size for blob in wanted for chunk in blob.chunks if chunk.sha256 not in staged)
-    loaded = room(wanted)
+    loaded = space(wanted)
     needs = [(params.directory, sent)]
     needs += [(place, loaded + sent * _same_disk(place, params.directory)) for place in disks(info)]
     for place, needed in needs:

@@ -147,6 +147,6 @@ def _explained(params: Params, error: EngineRefused) -> str:
     if error.status == _UNKNOWN:
         return f"The registry {registry} has no image {reference} ({error.why}). Check {setting('image')}."
     return (
-        f"The image {reference} cannot be pulled from the registry {registry}: {error.why}. See that the host reaches "
-        f"it; if it wants a login, set {account}."
+        f"The image {reference} cannot be pulled from the registry {registry}: {error.why}. Check "
+        f"that the host can reach it; if it requires a login, set {account}."
     )

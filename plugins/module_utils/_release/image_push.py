@@ -115,8 +115,8 @@ def _pushed(params: Params, engine: PushingEngine) -> str:
 def _explained(params: Params, error: EngineRefused) -> DockerVpsError:
     registry, who = images.registry(params.repository), params.login.username
     account = f"{setting('registry_username')} and {setting('registry_password')}"
-    step = f"check {account}, and that the account may push there" if who else f"if it wants a login, set {account}"
+    step = f"check {account}, and that the account may push there" if who else f"if it requires a login, set {account}"
     return DockerVpsError(
         f"The image {params.name} cannot be pushed to {params.repository} in the registry {registry}: "
-        f"{sentence(error.why)} See that there is this registry and that it has room; {step}. What is live stays."
+        f"{sentence(error.why)} Check that this registry exists and has space; {step}. What is live stays."
     )

@@ -82,7 +82,7 @@ class Params:
 
     @property
     def path(self) -> str:
-        """Where its bill of materials lies."""
+        """Where its bill of materials is."""
         return os.path.join(self.directory, images.tag(self.image) + SUFFIX)
 
 
@@ -115,7 +115,7 @@ def run(params: Params, engine: SbomEngine, registry: Advising, check_mode: bool
 
 
 def _kept(path: str) -> Optional[sbom.Known]:
-    """Return what a bill of materials that is there says; one that cannot be read is made anew."""
+    """Return what a bill of materials that is there says; one that cannot be read is made again."""
     try:
         kept = files.read(path, links=False, limit=LARGEST)
     except DockerVpsError:
@@ -201,7 +201,7 @@ def _scanned(params: Params, registry: Advising, known: Optional[sbom.Known]) ->
 
 def _outcome(params: Params, why: str, found: Sequence[advisories.Advisory], url: str = "") -> dict[str, Any]:
     unasked = (
-        f"Known vulnerabilities of the npm packages of {params.image} were not looked at, since {url} does not say: "
+        f"Known vulnerabilities of the npm packages of {params.image} were not checked, since {url} does not say: "
         f"{sentence(why)}"
     )
     caution = unasked if why else advisories.caution(params.image, found)

@@ -74,7 +74,7 @@ class Params:
     Attributes:
         container: of the application.
         prune: whether to remove images without a name, and build cache.
-        cache_days: days for which build cache may lie unused.
+        cache_days: days for which build cache may be unused.
         logs: the paths of logs besides those of releases that failed.
         log_bytes: how long a log may be; of a longer one the last half of that stays.
         databases: what to tend.
@@ -107,7 +107,7 @@ def run_alone(params: Params, world: MaintenanceWorld) -> Dict[str, Any]:
     """Do it by a timer, under the lock of plays.
 
     Raises:
-        Locked, Held: somebody else is at work.
+        Locked, Held: another job is running.
         DockerVpsError: the engine does not answer, or the application does not go on after a pause.
     """
     files.make_directory(world.releases.home)
@@ -122,7 +122,7 @@ def run(params: Params, world: MaintenanceWorld, check_mode: bool) -> Dict[str, 
     """Do it in a play, which holds its own lock; in check mode tell what would be done.
 
     Raises:
-        Locked: somebody else is at work.
+        Locked: another job is running.
         DockerVpsError: the engine does not answer, or the application does not go on after a pause.
     """
     if check_mode:

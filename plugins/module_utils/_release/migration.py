@@ -2,7 +2,7 @@
 """Whether the rows that were there before a new version started are there when it is healthy.
 
 A version of Payload migrates its database by itself, before it answers for the first time. A migration that SQLite
-runs in a transaction cannot switch foreign keys off, so one that makes a table anew deletes what refers to it.
+runs in a transaction cannot switch foreign keys off, so one that recreates a table deletes what refers to it.
 """
 
 from __future__ import annotations

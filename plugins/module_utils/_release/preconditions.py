@@ -18,14 +18,14 @@ from .._backup.volumes import Volume, refuse_vanishing, running, volume_of
 from .._core import dotenv, secret_files
 from .._core.data_loss import IGNORED
 from .._core.errors import DockerVpsError
-from .._core.host import PROJECT_LABEL
+from .._core.host import FILES_LABEL, PROJECT_LABEL
 from .._core.releases import Release
 from .._core.remedies import play, setting
 from .._core.text import size
 from .._engine.port import EnginePort
 from .._store import files, tree
 from .._store.place import few
-from .._store.releases import ENVIRONMENT
+from .._store.releases import DEFINITION, ENVIRONMENT
 from .._store.sets import Sets
 from . import public_check, secret_change
 from .cutover_state import AUTO, NEXT, CutoverWorld
@@ -68,7 +68,7 @@ class Params:
         loss_ignore: patterns of tables that come and go by themselves.
         data_on_failure: what becomes of the data when the new version fails after users may have reached it.
         backup: the backup to make before; None for none.
-        environment: the env file to put live; None is the one that lies on the host.
+        environment: the env file to put live; None is the one that is on the host.
         env_pending: in check mode, whether the env file on the host is about to change.
         secret_pending: whether the PAYLOAD_SECRET of the live release is replaced by another one. The cutover finds
             that out; in check mode it may be known before the env file has it.
@@ -181,7 +181,7 @@ def look(params: Params, sets: Sets, world: CutoverWorld, engine: EnginePort) ->
     Raises:
         DockerVpsError: the cutover cannot be tried; nothing has changed.
     """
-    old = old_of(params, engine)
+    old = old_of(params, world, engine)
     refuse_others(params, engine, old["Id"] if old else "")
     _refuse_to_leave_data(params, engine, old)
     to_stop = running(engine, [params.database_volume]) if params.strategy == STOP_FIRST else []
@@ -217,15 +217,19 @@ def _secrets(params: Params, world: CutoverWorld, engine: EnginePort) -> Sequenc
     )
 
 
-def old_of(params: Params, engine: EnginePort) -> Optional[Mapping[str, Any]]:
-    """Return the container that is live: the one of the name, or the project's own under the name it had before."""
+def old_of(params: Params, world: CutoverWorld, engine: EnginePort) -> Optional[Mapping[str, Any]]:
+    """Return the container that is live: the one of the name, or the project's own under the name it had before.
+
+    One of a project of the same name, but from another Compose file, is of somebody else.
+    """
     named = engine.container(params.container)
     if named:
         return named
     for container in users(engine, params.database_volume):
         labels = container["Config"].get("Labels") or {}
-        own = (labels.get(PROJECT_LABEL), labels.get("com.docker.compose.service"))
-        if own == (params.project, SERVICE) and container["Name"].lstrip("/") != params.container + NEXT:
+        file = world.releases.live[DEFINITION]
+        own = (labels.get(PROJECT_LABEL), labels.get("com.docker.compose.service"), labels.get(FILES_LABEL, file))
+        if own == (params.project, SERVICE, file) and container["Name"].lstrip("/") != params.container + NEXT:
             return container
     return None
 
@@ -273,7 +277,7 @@ def refuse_others(params: Params, engine: EnginePort, old: str) -> None:
 
 
 def _refuse_to_leave_data(params: Params, engine: EnginePort, old: Optional[Mapping[str, Any]]) -> None:
-    """Refuse an empty volume in place of the one that the live version has its data in."""
+    """Refuse an empty volume instead of the one that the live version has its data in."""
     had = [mount.get("Name", "") for mount in old["Mounts"]] if old else []
     if not old or params.database_volume in had or not empty(engine, params.database_volume):
         return
@@ -297,14 +301,14 @@ def empty(engine: EnginePort, volume: str) -> bool:
 def _refuse_start_first(name: str, engine: EnginePort) -> None:
     instead = (
         f"so start-first is refused. Set {setting('cutover', 'stop-first')}, or {setting('start_first_force', 'true')} "
-        "if every version bears it."
+        "if every version supports that."
     )
     try:
         data = volume_of(engine, name)
         databases = tree.survey(data.root).databases if data else ()
     except DockerVpsError as error:
         raise DockerVpsError(
-            f"Nobody can tell whether {name} holds an SQLite database, {instead} {error.message}"
+            f"It is not known whether {name} holds an SQLite database, {instead} {error.message}"
         ) from error
     if databases:
         raise DockerVpsError(

@@ -10,7 +10,7 @@ from .._core.errors import DockerVpsError
 from .._core.public_check import FAIL, OFF, THIS_HOST, Visit, served_elsewhere, serves, unserved
 
 Visitor = Callable[[str, str, str], Visit]
-"""From a URL, the text that the page must contain, and the address to ask in place of that of the name."""
+"""From a URL, the text that the page must contain, and the address to ask instead of that of the name."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from .._backup.journal import (
 )
 from .._backup.volumes import running
 from .._core import dotenv
-from .._core.clock import WallClock
+from .._core.clock import WallClock, instant
 from .._core.errors import DockerVpsError, EngineError, EngineUnreachable
 from .._core.hardening import likely_cause
 from .._core.health import HealthRules, Reason, WantedHealth, explain, log_lines
@@ -178,6 +178,7 @@ class _WayBack:
         self.world, self.engine, self.under_way, self.why = world, engine, under_way, sentence(why)
         self.reached = under_way.reachable
         self.new: Optional[Mapping[str, Any]] = None
+        self.away = 0.0
 
     def go(self) -> Recovered:
         """Return to what was before, unless that would lose data and was not allowed to."""
@@ -193,7 +194,7 @@ class _WayBack:
         if self.under_way.proxy_reload_command:
             with contextlib.suppress(DockerVpsError):
                 self.world.commands.here(self.under_way.proxy_reload_command, self.under_way.health_timeout)
-        self._record(FAILED, f"{self.why} {outcome}")
+        self._record(FAILED, f"{self.why} {outcome}", downtime=round(self.away, 3))
         _clear(self.world, self.under_way)
         return Recovered(self._recorded(), evidence)
 
@@ -278,7 +279,7 @@ class _WayBack:
         message = (
             f"{self.why} It had changed the database and taken requests, so it was left in place instead of going back."
             f"{log} {lost} To go back and lose that, run {play('rollback')} with {setting('rollback_data', 'restore')}"
-            f"; otherwise mend the application and run {play('update')}."
+            f"; otherwise fix the application and run {play('update')}."
         )
         if self.new and self.new["Name"].lstrip("/") != self.under_way.container:
             rename(self.engine, self.new["Id"], self.under_way.container)
@@ -310,7 +311,7 @@ class _WayBack:
             if not self._has_to_be_put_back():
                 return ""
             self._stop_new()
-            return f" {cutover.container} was stopped, and is there to be looked at."
+            return f" {cutover.container} was stopped, and is kept for inspection."
         self._stop_new()
         self.engine.remove_container(self.new["Id"])
         left = self.engine.container(cutover.container)
@@ -382,10 +383,17 @@ class _WayBack:
         image = self.engine.look(name).image
         if old and not cutover.retired:
             return f"The version before, {image}, runs on and is healthy."
-        return f"The version before, {image}, was put back and is healthy after {seconds:.1f} s."
+        if cutover.retired_at:
+            self.away = max(0.0, self.world.clock.utc().timestamp() - cutover.retired_at)
+        away = f"; it was away for {self.away:.1f} s" if self.away else ""
+        return f"The version before, {image}, was put back and is healthy after {seconds:.1f} s{away}."
 
-    def _record(self, result: str, message: str) -> None:
-        self.world.releases.record(replace(self._recorded(), result=result, message=message))
+    def _record(self, result: str, message: str, downtime: float = 0.0) -> None:
+        release = replace(self._recorded(), result=result, message=message, downtime=downtime)
+        with contextlib.suppress(ValueError):  # the way back is not held up by a time
+            took = (self.world.clock.utc() - instant(release.at)).total_seconds()
+            release = replace(release, seconds=round(max(0.0, took), 3))
+        self.world.releases.record(release)
 
     def _recorded(self) -> Release:
         found = self.world.releases.read(self.under_way.id)

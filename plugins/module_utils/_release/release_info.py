@@ -82,8 +82,9 @@ def _line(release: Release, live: bool, under_way: bool, releases: Releases) -> 
     if release.rolled_back_to:
         facts.append(f"rolled back to {release.rolled_back_to}")
     if release.message:
-        facts.append(release.message.split("\n")[0])
-        if releases.has_log(release.id):
-            facts.append(f"log {releases.path(release.id, LOG)}")
+        what, log = release.message.split("\n")[0].rstrip("."), releases.path(release.id, LOG)
+        facts.append(what)
+        if log not in what and releases.has_log(release.id):
+            facts.append(f"log {log}")
     revision, deployer = release.revision[:REVISION] or "-", release.deployed_by or "-"
     return f"{release.id}  {state:<9}  {release.image}  {revision}  {deployer}  {', '.join(facts)}".rstrip()

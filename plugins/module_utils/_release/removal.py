@@ -226,7 +226,7 @@ def _remove(params: Params, plan: Plan, engine: EnginePort) -> None:
         for path in [*plan.entries, *([params.directory] if plan.directory else [])]:
             _remove_path(path)
     except DockerVpsError as error:
-        error.also(f"The removal of {params.app} is not complete: when that is mended, {again()}.")
+        error.also(f"The removal of {params.app} is not complete: when that is fixed, {again()}.")
         raise
 
 

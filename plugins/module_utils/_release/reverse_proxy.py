@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Have a reverse proxy serve the site of an application, or no longer; other sites notice nothing of a wrong one.
 
-What a proxy reads is a folder, in which its own file and those of all sites lie. A copy of it with what is new is read
+What a proxy reads is a folder, in which its own file and those of all sites are. A copy of it with what is new is read
 by the same image first. Then the files are put in place and the proxy is reloaded, and has to say that it runs these
 very files; otherwise they are as they were before, and so is what it runs.
 """
@@ -173,25 +173,25 @@ class _Change:
         if params.state == SITE_ABSENT and others == before.texts:
             return _result()
         wanted = self._wanted(before, others)
-        anew = params.state == PRESENT and not (
+        recreate = params.state == PRESENT and not (
             before.runs and before.definition and before.definition.text == params.definition
         )
         stale = before.runs and self._proxy.generation() != generation(wanted)
         if params.state == PRESENT:
             self._refuse(before, others)
         changes = _differing(before.texts, wanted)
-        if changes or stale or anew:
+        if changes or stale or recreate:
             self._validate(wanted, check_mode)
         page = [_PAGE] if params.state == PRESENT and not os.path.exists(os.path.join(params.directory, _PAGE)) else []
         if not check_mode:
             if page:
                 _write(os.path.join(params.directory, _PAGE), params.page, _PUBLIC)
-            if changes or stale or anew:
-                self._apply(before, wanted, anew)
-        action = "started" if anew else "reloaded" if stale else ""
+            if changes or stale or recreate:
+                self._apply(before, wanted, recreate)
+        action = "started" if recreate else "reloaded" if stale else ""
         path = site_path(params.site.app, self._kind)
         shown = {"before": before.texts.get(path, ""), "after": wanted.get(path, "")}
-        return _result([*changes, *(["compose.yml"] if anew else []), *page], action, shown)
+        return _result([*changes, *(["compose.yml"] if recreate else []), *page], action, shown)
 
     def _wanted(self, before: _Before, others: Mapping[str, str]) -> dict[str, str]:
         if self._params.state == PRESENT:
@@ -244,18 +244,18 @@ class _Change:
                 self._proxy.validate(trial)
             except DockerVpsError as error:
                 raise DockerVpsError(
-                    "The reverse proxy refuses what its configuration would be, so nothing was changed, and what is "
-                    f"served goes on. {error.message}"
+                    "The reverse proxy refuses what its configuration would be, so nothing was changed, and "
+                    f"what is served stays as it was. {error.message}"
                 ) from error
 
-    def _apply(self, before: _Before, wanted: Mapping[str, str], anew: bool) -> None:
+    def _apply(self, before: _Before, wanted: Mapping[str, str], recreate: bool) -> None:
         params = self._params
         try:
             _put(params.tree, before.texts, wanted)
-            if anew:
+            if recreate:
                 files.rewrite(params.compose, params.definition, before.definition)
                 self._proxy.up(params.directory)
-            if anew or before.runs:
+            if recreate or before.runs:
                 self._settle(generation(wanted))
         except DockerVpsError as error:
             error.also(self._undone(before, wanted))

@@ -52,11 +52,11 @@ def run(params: Params, sets: Sets, world: CutoverWorld, check_mode: bool) -> di
     definition, environment = (files.read(world.releases.path(target.id, name)) for name in (DEFINITION, ENVIRONMENT))
     engine = world.connect()
     if not definition or not environment:
-        raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision anew.")
+        raise DockerVpsError(f"The files of release {target.id} are gone. Deploy its revision again.")
     if not re.search(rf"(?<![\w.-]){re.escape(params.how.database_volume)}(?![\w.-])", definition.text):
         raise DockerVpsError(
-            f"Release {target.id} has its database in another volume than {params.how.database_volume}, so the data of "
-            "now would not be there. Deploy its revision with the volume of now instead."
+            f"Release {target.id} has its database in another volume than {params.how.database_volume}, so "
+            "the current data would not be there. Deploy its revision with the current volume instead."
         )
     image = engine.image(target.image)
     if image is None or identity(image) != target.image_id:

@@ -3,7 +3,7 @@
 
 Payload signs what proves a login with it, and encrypts the API keys of users with it, and the index by which it finds
 them (https://payloadcms.com/docs/authentication/api-keys). With another one a key is not found any more, and whoever
-saves its user writes a wrong one. Its rotateSecret, which encrypts them anew, is in previews of 4.0 alone (2026-11).
+saves its user writes a wrong one. Its rotateSecret, which encrypts them again, is in previews of 4.0 alone (2026-11).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Wanted(Protocol):
 
     @property
     def environment(self) -> Optional[files.Kept]:
-        """The env file; None is the one that lies on the host."""
+        """The env file; None is the one that is on the host."""
 
     @property
     def secret_pending(self) -> bool:
@@ -71,7 +71,7 @@ def cautions(wanted: Wanted, releases: Releases, data: Optional[Volume]) -> Sequ
         where = listed([f"{short(table)} ({number})" for table, number in found.items()])
         raise DockerVpsError(
             f"{SECRET} would be another one, and the API keys of users that are encrypted with the present one would "
-            f"be lost, those in {where}, so nothing was changed. No released version of Payload encrypts them anew: "
+            f"be lost, those in {where}, so nothing was changed. No released version of Payload encrypts them again: "
             "remove them in the admin panel, and make new ones afterwards."
         )
     ended = f"{SECRET} is another one than before, so all users have to sign in again"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start the live release, or start it again, and make its container anew only when that is not as it was released."""
+"""Start the live release, or start it again, and make its container again only when that is not as it was released."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def bring_up(params: Params, world: CutoverWorld, engine: EnginePort) -> None:
     """Have the container of the live release run.
 
     The engine starts one that is as it was released, since another version of Compose than the one that made it could
-    make it anew. Compose makes one that is missing, another one, or on a network that is gone.
+    make it again. Compose makes one that is missing, another one, or on a network that is gone.
 
     Raises:
         EngineError: the engine or Compose refuses.
@@ -79,7 +79,7 @@ def bring_up(params: Params, world: CutoverWorld, engine: EnginePort) -> None:
             engine.unpause(container["Id"])
         engine.start(container["Id"])
     else:
-        world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION], anew=stale)
+        world.commands.up(params.project, world.releases.home, world.releases.live[DEFINITION], recreate=stale)
 
 
 def networks_of(container: Mapping[str, Any]) -> list[str]:

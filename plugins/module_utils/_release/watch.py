@@ -63,7 +63,7 @@ _BUSY = (b"SQLITE_BUSY", b"database is locked")
 _SETTLES = 120.0
 """Seconds after the start of a host in which everything starts."""
 _PATIENCE = 1800.0
-"""Seconds for which a container is not judged while somebody else is at work on it."""
+"""Seconds for which a container is not judged while another job is running on it."""
 _NO_ENGINE = "the engine does not answer"
 
 
@@ -112,7 +112,7 @@ class WatchEngine(Protocol):
 
 
 class Host(Protocol):
-    """What is needed of the host itself; what cannot be looked at is an OSError or CannotTell."""
+    """What is needed of the host itself; what cannot be inspected is an OSError or CannotTell."""
 
     def boot(self) -> str:
         """Return what distinguishes this run of the host."""
@@ -259,13 +259,13 @@ def _case(gathering: _Gathering, facts: Facts, found: Sequence[Finding], passed:
         app_of((gathering.inspected.get("Config") or {}).get("Labels")) == gathering.params.app,
         gathering.history.healthy,
         gathering.at_work(),
-        f"{broken[0].looked_at} is full, which no restart mends" if broken else "",
+        f"{broken[0].looked_at} is full, which no restart fixes" if broken else "",
         passed,
     )
 
 
 def _restart(gathering: _Gathering, case: Case, decision: Decision, check_mode: bool) -> tuple[str, bool]:
-    """Restart the application unless somebody is at work or it is well meanwhile; return a sentence, and whether."""
+    """Restart the application unless another job is running or it is well meanwhile; return a sentence, and whether."""
     container, world = gathering.params.container, gathering.world
     if check_mode:
         return f"{container} would be restarted, since {decision.why}.", True
@@ -397,10 +397,10 @@ class _Gathering:
         world = self.world
         lock, now = deploy_lock.look(world.deploy_lock), world.clock.utc().timestamp()
         if lock and lock.owner.controller != WATCH and lock.age(now) <= self.params.lock_max_age:
-            return f"{lock.play} is at work"
+            return f"{lock.play} is running"
         paths = (os.path.join(world.releases.directory, LOCK), os.path.join(world.sets.directory, LOCK))
         names = [name for name in map(holder, paths) if name]
-        return f"{names[0]} is at work" if names else ""
+        return f"{names[0]} is running" if names else ""
 
     def _request(self, app: Union[AppFacts, Unseen]) -> RequestFacts:
         params = self.params

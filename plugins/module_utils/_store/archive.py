@@ -5,7 +5,7 @@ GNU tar reads and writes the trees; what passes between it and the file is compr
 block. An unchanged tree gives the same bytes again. Any ``tar`` opens the archive.
 
 An archive is written in passes, because an application may write while its files are read: the tree, the files given
-in place of others, and what changed meanwhile. For whoever restores it the later member wins. Each pass ends with the
+instead of others, and what changed meanwhile. For whoever restores it the later member wins. Each pass ends with the
 root directory once more.
 
 Of the tree, GNU tar is given the names of what may have changed since the archive before; the rest is taken from there,
@@ -82,7 +82,7 @@ class Written:
     ``sha256`` (hexadecimal) and ``bytes`` are those of the file, ``plain_bytes`` of the tar archive in it. ``files``
     counts names of regular files, ``members`` everything, also what is repeated. ``inconsistent`` changed whenever it
     was read, ``vanished`` was gone when it was to be read, ``skipped`` cannot be archived (sockets) or is a mount,
-    ``missing`` was wanted and is not there. ``new_bytes`` take room beside that of earlier archives.
+    ``missing`` was wanted and is not there. ``new_bytes`` take space beside that of earlier archives.
     ``unread`` counts as in ``Earlier``; ``useless`` is why the earlier one was of no use.
     """
 
@@ -129,7 +129,7 @@ def write(
         threads: how many compress; None is one per processor.
         earlier: an archive of the same tree, with the same kind of compression.
         trust: after how many archives that rely on earlier ones the whole content is read; 0 is each time.
-        shared: a folder where chunks of other archives lie. Then chunks that are not there are written into files of a
+        shared: a folder where chunks of other archives are. Then chunks that are not there are written into files of a
             folder ``chunks`` beside the target, which itself is not written.
         now: the time, in seconds since the epoch; None is that of the system.
 
@@ -269,7 +269,7 @@ def extract(
         sync_file_system(into)
     except OSError as error:
         raise DockerVpsError(
-            f"{into} is restored, but may not last: {error.strerror}. Mend that, and run it again."
+            f"{into} is restored, but may not last: {error.strerror}. Fix that, and run it again."
         ) from error
     return examined
 
@@ -305,7 +305,7 @@ def _extracted(
             _pipe(tar.stdin).close()
         if tar.wait() or not examined:
             raise DockerVpsError(
-                f"{path} cannot be restored into {into}: {_last_lines(complaints)}. Mend that, and run it again."
+                f"{path} cannot be restored into {into}: {_last_lines(complaints)}. Fix that, and run it again."
             )
     return examined
 
@@ -560,7 +560,7 @@ def _shield(root: str) -> Tuple[str, ...]:
     """Return the beginning of a command that follows no symbolic link in a tree; empty where there is no such thing.
 
     GNU tar, which is given names, would follow one that takes the place of a directory meanwhile, and so could archive
-    what lies elsewhere. Linux 5.10 and util-linux 2.37 can forbid that for a mount, which only this command has.
+    what is elsewhere. Linux 5.10 and util-linux 2.37 can forbid that for a mount, which only this command has.
     """
     command = (*_NO_SYMBOLIC_LINKS, root)
     try:

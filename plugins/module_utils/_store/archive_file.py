@@ -44,7 +44,7 @@ class Target(Protocol):
     """What an archive is written to.
 
     Its chunks come in their order. ``sha256`` (hexadecimal) and ``bytes`` are those of the archive when it is closed,
-    and ``new_bytes`` counts what takes room beside that of earlier ones. Where it has no file, its digest is empty.
+    and ``new_bytes`` counts what takes space beside that of earlier ones. Where it has no file, its digest is empty.
     """
 
     sha256: str
@@ -109,7 +109,7 @@ class Chunks:
             yield chunks
 
     def find(self) -> int:
-        """Take note of where each chunk lies, and return how many bytes they have together."""
+        """Take note of where each chunk is, and return how many bytes they have together."""
         place = 0
         for chunk in self.earlier.index.chunks:
             self._places.setdefault(chunk.sha256, place)
@@ -272,8 +272,8 @@ class NewChunks:
 
     Args:
         folder: is made when something is written into it.
-        shared: where the chunks of other archives lie.
-        read: whether what lies there is read, so that damaged chunks are replaced.
+        shared: where the chunks of other archives are.
+        read: whether what is there is read, so that damaged chunks are replaced.
     """
 
     def __init__(self, folder: str, shared: str, read: bool) -> None:

@@ -49,7 +49,7 @@ def run(params: Params, new_key: Callable[[], str], check_mode: bool) -> dict[st
 
 
 def make(params: Params, new_key: Callable[[], str]) -> dict[str, Any]:
-    """Make a directory for one build and return where in it, or in the sources, lies what.
+    """Make a directory for one build and return where in it, or in the sources, is what.
 
     Raises:
         DockerVpsError: something cannot be written; nothing is left then.

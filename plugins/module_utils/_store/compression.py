@@ -120,7 +120,7 @@ def zstd_by_python(library: Any) -> Codec:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep freed blocks of the size of chunks; else the kernel clears all memory anew for each of them.
+    """Have glibc keep freed blocks of the size of chunks; else the kernel clears all memory again for each of them.
 
     Blocks up to the size of the largest one that was freed so far are kept: see M_MMAP_THRESHOLD in mallopt(3).
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file that says which play is at work on an app.
+"""The file that says which play is running on an app.
 
 A play is many processes, one after the other, so the kernel cannot hold its lock: the content of the file does. The
 kernel's flock only keeps two from exchanging that content at once. Who writes has the flock, so content that makes no

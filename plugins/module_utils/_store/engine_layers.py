@@ -174,7 +174,7 @@ class _Folders:
         """Yield what is in a file.
 
         Raises:
-            OSError: it cannot be read, is no regular file, or has another size.
+            OSError: it cannot be read, is not a regular file, or has another size.
         """
         *way, name = content.names
         left = content.size

@@ -70,8 +70,8 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
     """
     if os.path.islink(params.path):
         raise DockerVpsError(
-            f"{params.path} is a link to {os.readlink(params.path)}, and this would replace it. Put what stands there "
-            "into the inventory, and remove the link."
+            f"{params.path} is a link to {os.readlink(params.path)}, and this would replace it. Put "
+            "its contents into the inventory, and remove the link."
         )
     existing = files.read(params.path)
     current = values_of(params.path, existing)
@@ -79,7 +79,7 @@ def run(params: Params, new_secret: Callable[[], str], check_mode: bool) -> dict
     if SECRET in expanded and not params.values.get(SECRET) and not params.rotate:
         raise DockerVpsError(
             f"{SECRET} in {params.path} has a $ that Compose replaces, so the application has another value than "
-            f"stands there. Ask the container for it (printenv {SECRET}), and put it into the inventory."
+            f"the file shows. Ask the container for it (printenv {SECRET}), and put it into the inventory."
         )
     # The container has other values of these than stand there, so whatever is wanted is another one.
     current = {**current, **dict.fromkeys(expanded, EXPANDED)}
@@ -136,7 +136,7 @@ def values_of(path: str, kept: Optional[files.Kept]) -> Mapping[str, str]:
     try:
         return dotenv.parse(kept.text) if kept else {}
     except InvalidInput as error:
-        raise DockerVpsError(f"{path} cannot be understood: {error.message}. Mend that line.") from None
+        raise DockerVpsError(f"{path} cannot be understood: {error.message}. Fix that line.") from None
 
 
 def _apply(path: str, existing: Optional[files.Kept], wanted: files.Kept) -> None:

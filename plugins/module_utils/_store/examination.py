@@ -42,7 +42,7 @@ HOST = (
 """The number of this host's SQLite library."""
 
 _PR_SET_PDEATHSIG = 1  # https://www.man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
-_STEPS = 200  # of SQLite's virtual machine between looks at the clock; one can build a string of a gigabyte
+_STEPS = 200  # of SQLite's virtual machine between checks at the clock; one can build a string of a gigabyte
 # The parts of the time after which the check ends, and the count of rows; what is left is for the look at pages.
 _CHECKED, _COUNTED = 0.5, 0.75
 _SHARE = 10  # the part of the time for the look at numbers

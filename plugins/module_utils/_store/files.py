@@ -41,7 +41,7 @@ def refused(doing: str, error: OSError, path: str = "") -> DockerVpsError:
 
     Args:
         doing: the object and what cannot be done with it, as in "/opt/shop/x cannot be written".
-        path: it, or what it lies in; of a full disk its place and what is free there are named.
+        path: it, or what it is in; of a full disk its place and what is free there are named.
     """
     cause = error.strerror or str(error) or type(error).__name__
     full = _full(path) if path and error.errno in FULL else ""
@@ -128,7 +128,7 @@ def read(path: str, links: bool = True, limit: Optional[int] = None) -> Optional
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise DockerVpsError(f"{path} cannot be read: {_why(error)}. Move it away or mend it.") from error
+        raise DockerVpsError(f"{path} cannot be read: {_why(error)}. Move it away or fix it.") from error
 
 
 def replace(path: str, kept: Kept) -> None:
@@ -188,7 +188,7 @@ def make_directory(path: str) -> None:
     try:
         os.makedirs(path or ".", mode=0o750, exist_ok=True)
     except OSError as error:
-        raise refused(f"The directory {path} cannot be made", error, path) from error
+        raise refused(f"The directory {path} cannot be created", error, path) from error
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -212,7 +212,7 @@ def copy_tree(source: str, target: str) -> None:
         raise refused(f"{source} cannot be copied to {target}", error, os.path.dirname(target)) from error
     if done.returncode:
         reason = _first_line(done).replace(f"/dev/fd/{descriptor}/.", source)
-        raise DockerVpsError(f"{source} cannot be copied to {target}: {reason}. Mend that, and run it again.")
+        raise DockerVpsError(f"{source} cannot be copied to {target}: {reason}. Fix that, and run it again.")
 
 
 def remove_tree(path: str) -> str:

@@ -23,7 +23,7 @@ def folders(root: str, mount: Callable[[str], object] = lambda _path: None) -> I
         mount: is called with the path of each directory on another file system.
 
     Raises:
-        OSError: the root is no directory, or one below it may not be read.
+        OSError: the root is not a directory, or one below it may not be read.
     """
     top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

@@ -68,7 +68,7 @@ class Chunks:
             raise files.refused(f"The directory {self.directory} cannot be made private", error) from error
 
     def path(self, name: str) -> str:
-        """Return where a chunk lies."""
+        """Return where a chunk is."""
         return os.path.join(self.directory, name)
 
     def sound(self, chunks: Iterable[Chunk]) -> set[str]:
@@ -254,14 +254,14 @@ class Stream(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         """Fill a buffer as far as the next piece goes."""
-        room = memoryview(buffer)  # type: ignore[arg-type]
+        space = memoryview(buffer)  # type: ignore[arg-type]
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:
                 return 0
             self._rest = memoryview(piece)
-        count = min(len(room), len(self._rest))
-        room[:count], self._rest = self._rest[:count], self._rest[count:]
+        count = min(len(space), len(self._rest))
+        space[:count], self._rest = self._rest[:count], self._rest[count:]
         return count
 
 

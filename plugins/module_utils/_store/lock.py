@@ -4,8 +4,8 @@
 The kernel's flock is the lock, so it ends with the last process that holds it, however that
 ends; the content of the file only tells people who it is. A file without a flock is stale.
 
-While nobody holds it, the file keeps a little room on its disk, which whoever takes it gets: so a restore, which writes
-down what it does before it does it, works on a full disk.
+While nobody holds it, the file keeps a little space on its disk, which whoever takes it gets: so a restore, which
+writes down what it does before it does it, works on a full disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST = 4096  # bytes of what it says
 
 
 class Locked(DockerVpsError):
-    """Somebody else is at work."""
+    """Somebody else is running."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def locked(path: str, what: str, wait: float = 0.0) -> Iterator[None]:
 
 
 def holder(path: str) -> Optional[Holder]:
-    """Return who is at work, None when nobody says that they are.
+    """Return what is running, None when that is not known.
 
     Nobody is kept from taking the lock meanwhile. Who holds it without saying so is not seen: whoever has to be sure
     takes the lock.
@@ -108,7 +108,7 @@ def _opened(path: str, what: str) -> int:
         raise refused(f"Cannot begin {what}: the lock {path} cannot be made", error, path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise DockerVpsError(f"Cannot begin {what}: {path} is not a regular file, so it is no lock. Remove it.")
+        raise DockerVpsError(f"Cannot begin {what}: {path} is not a regular file, so it is not a lock. Remove it.")
     return descriptor
 
 
@@ -133,7 +133,7 @@ def flocked(descriptor: int, mode: int = fcntl.LOCK_EX) -> bool:
 
 
 def _say(descriptor: int, text: str) -> None:
-    """Tell people who holds the lock, and give up its room; a courtesy, which a full disk may refuse."""
+    """Tell people who holds the lock, and give up its space; a courtesy, which a full disk may refuse."""
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
@@ -142,5 +142,5 @@ def _say(descriptor: int, text: str) -> None:
 def _holder(descriptor: int, path: str, what: str) -> str:
     held = _read(os.pread(descriptor, _MOST, 0))
     age = max(0, int(time.time() - held.since)) if held else 0
-    who = f"{held} has been at work for {age} s" if held else "another process is at work"
+    who = f"{held} has been running for {age} s" if held else "another process is running"
     return f"Cannot begin {what}: {who} and holds {path}. Wait for it, or end that process."

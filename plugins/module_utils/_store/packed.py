@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The compressed bytes of an archive, from one file or from chunks that archives share.
 
-Shared chunks lie in the folder ``chunks`` of a backup directory, each in a file named by its SHA-256, as in the stores
+Shared chunks are in the folder ``chunks`` of a backup directory, each in a file named by its SHA-256, as in the stores
 of casync. An archive then is its index alone.
 """
 
@@ -68,7 +68,7 @@ class SharedChunks:
     ``sha256`` is that of the index, which names the digests of all.
 
     Args:
-        folder: where the chunks lie.
+        folder: where the chunks are.
         text: the index.
         proven: digests of chunks that are passed over, to which those are added that were proved; None proves and gives
             all.
@@ -154,7 +154,7 @@ def proved(folder: str, chunk: Chunk) -> bytes:
 
 
 def _made_anew() -> str:
-    return f"While the data itself is intact, a backup with {once('backup_reread', '1')} makes it anew."
+    return f"While the data itself is intact, a backup with {once('backup_reread', '1')} makes it again."
 
 
 def missing(folder: str, chunks: Collection[Chunk]) -> Iterator[str]:

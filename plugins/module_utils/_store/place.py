@@ -31,7 +31,7 @@ _NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
 def hindrance(root: str) -> str:
     """Return why a directory cannot be exchanged for one that is made beside it, as sentences; empty when it can.
 
-    Mounts and attributes are looked at. Then something empty is made in the directory that holds it, given to another
+    Mounts and attributes are checked. Then something empty is made in the directory that holds it, given to another
     user and taken away again: a file without a name, which nobody sees and which nothing outlives, or where there is
     no such thing a directory ``LOOK``, which is also renamed forth and back.
     """
@@ -53,7 +53,7 @@ def _mounted(root: str) -> str:
         for _folder, _descriptor in folders(root, lambda path: below.add(os.path.join(root, path))):
             pass
     except OSError as error:
-        return f"{root} cannot be looked through: {error.strerror}. {next_step(error)}"
+        return f"{root} cannot be searched: {error.strerror}. {next_step(error)}"
     if below:
         what, is_not, it = (
             ("Another file system is", "is", "it") if len(below) == 1 else ("Other file systems are", "are", "them")

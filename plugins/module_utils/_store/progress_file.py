@@ -2,7 +2,7 @@
 """How far long work is, in a file that whoever started it may look at meanwhile.
 
 Work tells of it by ``begin_step`` and ``count_bytes`` wherever it is, as code logs, and nothing happens unless somebody
-has asked for a file. That lies in memory, and is locked as long as its process lives, so whoever makes the next one
+has asked for a file. That is in memory, and is locked as long as its process lives, so whoever makes the next one
 removes what killed processes have left.
 """
 
@@ -53,7 +53,7 @@ class ProgressFile:
         self._work = work = Work(work.step, work.done + number, work.total, round(now - self._began, 3))
         if now >= self._next:
             self._next = now + EVERY
-            with contextlib.suppress(OSError):  # nothing fails because it cannot be looked at
+            with contextlib.suppress(OSError):  # nothing fails because it cannot be inspected
                 os.pwrite(self.descriptor, json.dumps(asdict(work)).encode().ljust(_ROOM - 1) + b"\n", 0)
 
 

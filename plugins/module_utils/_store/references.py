@@ -14,7 +14,7 @@ from .packed import CHUNK_NAME, CHUNKS, LARGEST_INDEX, missing
 
 
 class References:
-    """What the indexes in one directory name. Each index is read once, and each chunk is looked at once.
+    """What the indexes in one directory name. Each index is read once, and each chunk is checked once.
 
     Of a chunk, its digest is kept, and a number with a bit for each index that names it. Chunks of the same indexes
     have one number in common, so this takes little more memory than a set of digests.
@@ -32,7 +32,7 @@ class References:
         """Return the bit of an index; 0 when it cannot be read, or is not what was written.
 
         Args:
-            index: its path; the chunks lie beside it.
+            index: its path; the chunks are beside it.
             sha256: its digest (hexadecimal); without one, it need only be whole.
         """
         key = index, sha256

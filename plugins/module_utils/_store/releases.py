@@ -146,7 +146,7 @@ class Releases:
         return {self.path(release_id, GIVEN): given, **secrets}
 
     def unreleased(self) -> list[str]:
-        """Return where something else lies than the live release's definition, environment and secrets.
+        """Return where something else is than the live release's definition, environment and secrets.
 
         Raises:
             DockerVpsError: no release is live, or a file cannot be read.
@@ -161,7 +161,7 @@ class Releases:
         return own + [path for path, kept in self._given(current).items() if files.read(path) != kept]
 
     def definition_diff(self, wanted: str) -> dict[str, str]:
-        """Return the definition that lies on the host and the wanted one, as Ansible shows a difference."""
+        """Return the definition that is on the host and the wanted one, as Ansible shows a difference."""
         path = self.live[DEFINITION]
         before = files.read(path)
         return {

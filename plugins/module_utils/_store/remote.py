@@ -204,7 +204,7 @@ def _changed(snapshot: ResticSnapshot) -> bool:
 
 
 def _whole(host: str, set_id: str, ours: Sequence[ResticSnapshot]) -> Optional[Remote]:
-    """Return the set that snapshots of one sending make; rewritten ones may lie beside those that they come from."""
+    """Return the set that snapshots of one sending make; rewritten ones may be beside those that they come from."""
     files = {snapshot.name: snapshot for snapshot in ours}
     manifest = files.get(MANIFEST)
     if not manifest:
@@ -298,7 +298,7 @@ def _plain(backup_set: BackupSet, archive: Archive, source: Source) -> Iterator[
 
 
 def fetch(remote_set: Remote, repository: Repository, sets: Sets) -> BackupSet:
-    """Bring a set back, with its archives not compressed, in the place of a broken one; under the lock of the sets.
+    """Bring a set back, with its archives not compressed, instead of a broken one; under the lock of the sets.
 
     Raises:
         DockerVpsError: it cannot be read, or is not what its manifest says; then everything is as before.
@@ -339,8 +339,8 @@ def _manifest(remote_set: Remote, repository: Repository) -> Manifest:
         text += block
         if len(text) > LARGEST:
             raise Damaged(
-                f"The manifest of set {remote_set.id} in {repository.name} has more than {LARGEST} bytes, so it is "
-                "none. Fetch another set."
+                f"The manifest of set {remote_set.id} in {repository.name} has more than {LARGEST} bytes, "
+                "so it is not a manifest. Fetch another set."
             )
     return parse(text.decode("utf-8", "replace"), manifest_file(remote_set.id))
 
@@ -351,7 +351,7 @@ def copied(blocks: Iterable[bytes], out: BinaryIO, most: int) -> Tuple[str, int]
     for block in blocks:
         count += len(block)
         if count > most:
-            break  # it would fill the disk with what nobody looked for room for
+            break  # it would fill the disk with what nobody looked for space for
         out.write(block)
         digest.update(block)
         count_bytes(len(block))

@@ -37,7 +37,7 @@ class ResticSnapshot:
     """What one backup left in the repository.
 
     Attributes:
-        name: of the one file in it, which lies in no folder; empty when it holds something else.
+        name: of the one file in it, which is in no folder; empty when it holds something else.
         host: for whom it was made, as restic knows it.
         tags: ``name=value``.
         touched: whether it was copied, tagged or rewritten since; its id is another one then.
@@ -149,7 +149,7 @@ class Restic:
         Only a look shows what is still there: restic 0.18 ends with 0 when a server refuses.
 
         Raises:
-            Locked: somebody else is at work.
+            Locked: another job is running.
         """
         against = ""
         for first in range(0, len(snapshots), _BATCH):
@@ -165,7 +165,7 @@ class Restic:
 
         Raises:
             DockerVpsError: the storage refuses.
-            Locked: somebody else is at work.
+            Locked: another job is running.
         """
         self._do("prune", "prune", "--quiet")
 
@@ -177,7 +177,7 @@ class Restic:
 
         Raises:
             DockerVpsError: it is damaged.
-            Locked: somebody else is at work.
+            Locked: another job is running.
         """
         self._do("verify", "check", "--quiet", *([f"--read-data-subset={read_data}"] if read_data else ()))
 

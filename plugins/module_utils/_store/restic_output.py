@@ -68,7 +68,7 @@ def _plain(line: str) -> str:
 def judged(lock: str) -> Tuple[str, bool]:
     """Return the host of a lock, and whether it is stale by restic's rule: too old, or of a process that is dead."""
     given = json.loads(lock)
-    # Nanoseconds, which Python does not read, lie between the seconds and the zone.
+    # Nanoseconds, which Python does not read, are between the seconds and the zone.
     made = datetime.strptime(re.sub(r"\.\d+", "", given["time"]), "%Y-%m-%dT%H:%M:%S%z")
     dead = given["hostname"] == socket.gethostname() and not _lives(given["pid"])
     return given["hostname"], dead or datetime.now(timezone.utc) - made > STALE

@@ -16,7 +16,7 @@ from .._core.archive_index import RunLength
 from .folders import GONE, LONGEST
 
 FRESH = 3
-"""Seconds: what changed so shortly before it was looked at may change again without another time."""
+"""Seconds: what changed so shortly before it was checked may change again without another time."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def planned(
 def _with_first_names(runs: Sequence[Planned]) -> List[Planned]:
     """Return runs whose keys tell under which name each file of several names is archived.
 
-    That is the first of those in the tree. The others are links to it, also when it lies in another run; and when it
-    goes, nothing else tells that they have to be archived anew.
+    That is the first of those in the tree. The others are links to it, also when it is in another run; and when it
+    goes, nothing else tells that they have to be archived again.
     """
     first: Dict[int, bytes] = {}
     for inode, name in (pair for run in runs for pair in run.linked):
@@ -232,7 +232,7 @@ def _folders(
 class _Folder:
     """A directory in a tree. ``path`` ends with a slash; ``below`` is a directory in it that comes next, if one does.
 
-    It is open only while its entries are looked at: a tree may be deeper than a process may have open files.
+    It is open only while its entries are checked: a tree may be deeper than a process may have open files.
     """
 
     def __init__(

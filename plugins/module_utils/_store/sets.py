@@ -2,9 +2,9 @@
 """The only code that touches a backup directory: list, find, lock, publish, remove.
 
 A set is made in ``.partial-<timestamp>`` and its manifest is moved out last, so it is there as a whole or not at all.
-A set is removed the other way round: its manifest becomes ``.removed-<timestamp>``, which needs no room on a full disk,
-and goes after the archives. Whatever a killed run left lies in such a folder, or bears its timestamp; whoever takes the
-lock next finishes what was being removed.
+A set is removed the other way round: its manifest becomes ``.removed-<timestamp>``, which needs no space on a full
+disk, and goes after the archives. Whatever a killed run left is in such a folder, or bears its timestamp; whoever takes
+the lock next finishes what was being removed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ PATIENCE = timedelta(seconds=10)
 
 
 class SetLike(Protocol):
-    """A set, wherever it lies."""
+    """A set, wherever it is."""
 
     @property
     def time(self) -> datetime:
@@ -107,7 +107,7 @@ class BackupSet:
         return " ".join(sorted(archive.name for archive in self.manifest.archives))
 
     def path(self, archive: Archive) -> str:
-        """Return where an archive lies."""
+        """Return where an archive is."""
         return os.path.join(self.directory, archive.file)
 
     def files(self, archive: Archive) -> list[str]:
@@ -262,7 +262,7 @@ class Sets:
 
     @property
     def chunks(self) -> str:
-        """Where the chunks lie that archives share."""
+        """Where the chunks are that archives share."""
         return os.path.join(self.directory, CHUNKS)
 
     def hold(self, reasons: Mapping[str, str]) -> None:
@@ -362,7 +362,7 @@ class Sets:
         return os.path.join(self.directory, kind + set_id)
 
     def publish(self, folder: str, manifest: Manifest) -> BackupSet:
-        """Make a prepared set visible. Its archives lie in the folder and are synced already."""
+        """Make a prepared set visible. Its archives are in the folder and are synced already."""
         file, made = manifest_file(manifest.id), BackupSet(self.directory, manifest)
         _write(os.path.join(folder, file), manifest)
         try:
@@ -544,7 +544,7 @@ def _hide(manifest: str, hidden: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        if error.errno not in FULL:  # not even room for a name: then the archives are all that a kill would leave
+        if error.errno not in FULL:  # not even space for a name: then the archives are all that a kill would leave
             raise
         os.unlink(manifest)
 

@@ -25,7 +25,7 @@ from .._core.remedies import setting
 
 @dataclass(frozen=True)
 class Layout:
-    """Where in sources lies what a build reads, as paths relative to their top.
+    """Where in sources is what a build reads, as paths relative to their top.
 
     Attributes:
         dockerfile: the application's own, or where it would be.
@@ -46,14 +46,14 @@ TOP = Layout()
 
 
 def layout_of(root: str, dockerfile_path: str, context_path: str) -> Layout:
-    """Return where the parts of a build lie, with links in place of directories followed.
+    """Return where the parts of a build are, with links instead of directories followed.
 
     Args:
-        dockerfile_path: empty when the Dockerfile lies at the top of the context, if there is one.
+        dockerfile_path: empty when the Dockerfile is at the top of the context, if there is one.
         context_path: empty for the top of the sources.
 
     Raises:
-        InvalidInput: there is no such file or directory, or it lies outside of the sources.
+        InvalidInput: there is no such file or directory, or it is outside of the sources.
     """
     _refuse_no_directory(root)
     _refuse_misplaced(root, context_path, Kind.DIRECTORY)
@@ -78,7 +78,7 @@ def _followed(root: str, path: str) -> str:
 
 
 def _kind(root: str, path: str) -> Kind:
-    """Return what lies at a path of the sources; neither its folder nor itself may lie outside of them."""
+    """Return what is at a path of the sources; neither its folder nor itself may be outside of them."""
     top, place = os.path.join(os.path.realpath(root), ""), os.path.join(root, path)
     followed = [os.path.join(os.path.realpath(path), "") for path in (os.path.dirname(place), place)]
     if not all(path.startswith(top) for path in followed):
@@ -100,7 +100,7 @@ def chosen(root: str, ignore: str, layout: Layout = TOP) -> list[str]:
 
     Raises:
         InvalidInput: there is no such directory, it holds no files, a line of its ignore file is no pattern, or a link
-            in place of a file that the builder reads itself leads to none of the files.
+            instead of a file that the builder reads itself leads to none of the files.
         DockerVpsError: it cannot be read.
     """
     _refuse_no_directory(root)
@@ -155,7 +155,7 @@ def ignore_file(root: str, layout: Layout) -> str:
 
 
 def _place(root: str, name: str, layout: Layout) -> str:
-    """Return where the contents of a file lie: the builder follows links in place of what it reads itself."""
+    """Return where the contents of a file are: the builder follows links instead of what it reads itself."""
     path = os.path.join(root, name)
     return os.path.realpath(path) if name in layout.own else path
 
@@ -252,7 +252,7 @@ def archive(root: str, files: Iterable[str], path: str, layout: Layout = TOP) ->
     """Write the files into a gzip-compressed tar archive, owned by root in it.
 
     Raises:
-        DockerVpsError: one of them cannot be read, or there is no room for the archive.
+        DockerVpsError: one of them cannot be read, or there is no space for the archive.
     """
 
     def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -34,7 +34,7 @@ _RETRY = 0.01  # seconds until a lock is tried again
 _RESTARTS = 3  # after so many the copy is finished in one step
 _WAL_MAGIC = b"\x37\x7f\x06"
 _PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
-_FRAMES = 1 << 16  # of a WAL that are looked at, a fraction of a second
+_FRAMES = 1 << 16  # of a WAL that are checked, a fraction of a second
 _WRITER = 96  # where a header has the number of the library that last wrote it
 _BUSY, _LOCKED = 5, 6  # https://www.sqlite.org/rescode.html; the names are new in Python 3.11
 # PENDING, RESERVED and SHARED bytes: whoever has them all is alone. https://www.sqlite.org/lockingv3.html
@@ -47,15 +47,17 @@ NAMES_BYTES = 256 * 1024**2
 """Bytes of memory for what a query names; millions of paths."""
 _EACH = 64  # bytes that a string needs beside its characters
 
+KEPT_BACK = "its reason names something that is not UTF-8"
+"""What SQLite says is this where Python tells nothing of it."""
 _CAUSES = (
     (
         "locked",
         "another process has kept it locked for {wait:g} seconds; an application with PRAGMA locking_mode = EXCLUSIVE "
-        f"never lets go, so set {setting('backup_consistency')} to stop for it, and otherwise try again when the "
+        f"never releases it, so set {setting('backup_consistency')} to stop for it, and otherwise try again when the "
         "application is less busy",
     ),
     ("readonly", "a crash interrupted a write to it; start its application once, so that SQLite repairs it"),
-    ("full", "there is no room for the copy; free some or name another place"),
+    ("full", "there is no space for the copy; free some or name another directory"),
     ("not a database", "it is encrypted or damaged; restore it, or leave it out"),
     ("malformed", "it is damaged; restore it, or leave it out"),
     ("interrupted", "counting its rows takes too long"),
@@ -84,7 +86,7 @@ def copy(live: str, target: str, *, wait: float = 5.0, pause: Callable[[float], 
     """Copy a database that may be in use.
 
     The copy is one state of the database between two commits, whatever its schema says, with the owner, mode and
-    modification time of the original, and with its number of the library that last wrote it, in place of the one of
+    modification time of the original, and with its number of the library that last wrote it, instead of the one of
     this host's library. In WAL mode readers block nobody, so it is made in one step. Otherwise a step keeps commits
     waiting, so steps are small; a database that changes too often for them is finished in one.
 
@@ -282,7 +284,7 @@ def _writer_in_wal(path: str) -> int:
     """Return the number in the first page as the last commit in a WAL has it; 0 when it does not have that page.
 
     https://www.sqlite.org/fileformat2.html#walformat: 32 bytes, and before each page 24, all of which have the salts of
-    the WAL as it is used now. A WAL that is no such thing, is very long, or is begun anew meanwhile, tells nothing.
+    the WAL as it is used now. A WAL that is no such thing, is very long, or is begun again meanwhile, tells nothing.
     """
     with contextlib.suppress(OSError), open_regular(path) as wal:
 
@@ -343,7 +345,7 @@ def opened(path: str, about: Header, wait: float) -> Iterator[sqlite3.Connection
 
 @contextlib.contextmanager
 def at_rest(path: str) -> Iterator[sqlite3.Connection]:
-    """Open a database that nobody is writing, without a lock and without a look at what lies beside it.
+    """Open a database that nobody is writing, without a lock and without a look at what is beside it.
 
     Raises:
         DockerVpsError: it cannot be opened, or SQLite fails at reading it.
@@ -365,7 +367,7 @@ def _unwritable(path: str) -> Iterator[sqlite3.Connection]:
 
 
 def _has_no_journal(path: str) -> bool:
-    """Return whether what lies beside a database under the name of its journal is something else.
+    """Return whether what is beside a database under the name of its journal is something else.
 
     Whoever opens the database for writing removes it, so nobody does. SQLite would refuse to open it for reading.
     """
@@ -393,11 +395,11 @@ def beginning(path: str, length: int) -> bytes:
 
 
 def _see_that_nobody_changes(path: str) -> None:
-    """Refuse a database that others may be using, while what lies beside it keeps SQLite from reading along."""
+    """Refuse a database that others may be using, while what is beside it keeps SQLite from reading along."""
     wal = beginning(path + "-wal", 8)
     if wal and belongs("-wal", wal):
         raise DockerVpsError(
-            f"Beside the database {path} lies {path}-journal, which is no journal of SQLite: it keeps others from "
+            f"Beside the database {path} is {path}-journal, which is no journal of SQLite: it keeps others from "
             "reading the database, and SQLite removes it when the database is opened next. Move it elsewhere."
         )
 
@@ -452,8 +454,8 @@ def _explained(path: str, wait: float) -> Iterator[None]:
 
 
 def message_of(error: Exception) -> str:
-    """Return what SQLite says, also when it names something that is not UTF-8."""
-    return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error)
+    """Return what SQLite says, also when it names something that is not UTF-8, which Python before 3.11 keeps back."""
+    return _decoded(error.object) if isinstance(error, UnicodeDecodeError) else str(error) or KEPT_BACK
 
 
 def quoted(name: str) -> str:

@@ -115,7 +115,7 @@ def _step(connection: sqlite3.Connection, step: str) -> bool:
     return True
 
 
-def room(path: str) -> Room:
+def space(path: str) -> Room:
     """Return what is free for a VACUUM."""
     place, scratch = os.path.dirname(path) or ".", _scratch()
     free = [facts.f_bavail * facts.f_frsize for facts in map(os.statvfs, (place, scratch))]

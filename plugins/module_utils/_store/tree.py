@@ -40,7 +40,7 @@ class Survey:
     changed_disk: int = 0  # what those occupy of which anything changed after that time, in bytes
     disk: int = 0  # what the regular files occupy on the disk, in bytes: holes of sparse ones take nothing
     mounts: Tuple[str, ...] = ()  # directories on other file systems
-    too_long: Tuple[str, ...] = ()  # paths of more than LONGEST bytes; what is below them is not looked at
+    too_long: Tuple[str, ...] = ()  # paths of more than LONGEST bytes; what is below them is not checked
     replica: int = 0  # regular files that Litestream keeps beside a database
     lookalikes: Tuple[str, ...] = ()  # files beside databases with a sidecar's name that are something else
     sealed: Tuple[str, ...] = ()  # files that do not begin as a database, but have a sidecar that SQLite wrote
@@ -65,7 +65,7 @@ def survey(root: str, since: float = math.inf) -> Survey:
         since: seconds since the epoch; files modified later count as newer.
 
     Raises:
-        DockerVpsError: the root is no directory, or something below it may not be read.
+        DockerVpsError: the root is not a directory, or something below it may not be read.
     """
     walk = _Walk(since)
     try:
@@ -73,7 +73,7 @@ def survey(root: str, since: float = math.inf) -> Survey:
             walk.look_into(folder, descriptor)
     except OSError as error:
         raise DockerVpsError(
-            f"The directory {root} cannot be looked through: {error.strerror} ({error.filename!r}). {next_step(error)}"
+            f"The directory {root} cannot be searched: {error.strerror} ({error.filename!r}). {next_step(error)}"
         ) from error
     return walk.result(root)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a watch remembers from one look to the next, in one small file: alerts, the last looks, a series of samples.
+"""What a watch remembers from one look to the next, in one small file: alerts, the last checks, a series of samples.
 
-Nothing depends on it but what people are told twice, so one that cannot be used is told of and begun anew.
+Nothing depends on it but what people are notified of twice, so one that cannot be used is reported and
+replaced by an empty one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def read(path: str, now: float) -> tuple[Remembered, str]:
     try:
         remembered = _parsed(json.loads(kept.text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        return Remembered(), f"{path} is damaged, so it was begun anew; what goes on is told once more."
+        return Remembered(), f"{path} is damaged, so an empty one was begun; findings that persist are reported again."
     ahead = remembered.state.at - now
     if ahead > DAY:
         series = tuple(sample for sample in remembered.history.series if sample.at <= now)

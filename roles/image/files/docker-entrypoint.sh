@@ -55,11 +55,15 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # Only what has the wrong owner is touched, so that a large media library costs a look.
-for directory in /data /app/public/media "$PWD/.next/cache"; do
+set -f
+IFS=:
+for directory in $DATA_MOUNTS "$PWD/.next/cache"; do
     if [ -d "$directory" ] && [ -w "$directory" ]; then
         find "$directory" \( ! -user "$user" -o ! -group "$group" \) -exec chown -h "$user:$group" {} +
     fi
 done
+unset IFS
+set +f
 
 if command -v gosu >/dev/null; then
     exec gosu "$user:$group" "$0" "$@"

@@ -41,7 +41,7 @@ function follow (scripts, name, seen = new Set()) {
     if (['npm', 'pnpm', 'yarn', 'bun'].includes(program) && (next === 'run' || next === 'run-script')) {
       return [`pre${called}`, called, `post${called}`].every(one => follow(scripts, one, seen))
     }
-    // A file of the sources, whose own text is looked at below.
+    // A file of the sources, whose own text is checked below.
     return ['node', 'sh', 'bash'].includes(program) && words.slice(1).some(word => fs.existsSync(path.join(from, word)))
   })
 }
@@ -120,7 +120,7 @@ for (const name of all) {
     }
   }
 }
-// Patches, wherever they lie.
+// Patches, wherever they are.
 for (const name of [...all, 'pnpm-workspace.yaml']) {
   for (const [patch] of read(name).matchAll(/[^\s'":#~]+\.patch/g)) wanted.add(path.join(path.dirname(name), patch))
 }

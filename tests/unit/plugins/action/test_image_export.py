@@ -125,7 +125,7 @@ def test_a_builder_that_gives_nothing(tmp_path: Path, engine: FakeImageEngine) -
         action = Closed(tmp_path, engine)
         with pytest.raises(AnsibleActionFail) as caught:
             action.run()
-        assert f"cannot be fetched from {tmp_path}/builder: {reason}. Mend that, and run the same play" in str(
+        assert f"cannot be fetched from {tmp_path}/builder: {reason}. Fix that, and run the same play" in str(
             caught.value
         )
         assert action.removed

@@ -158,7 +158,7 @@ def test_a_part_that_is_not_on_the_controller_any_more(transfer: Transfer) -> No
     layout = transfer.layout("shop:1", BASE)
     shutil.rmtree(transfer.place / "exports")
     assert (
-        "a part of the image, is not on the controller any more. To export it anew, run the same play again"
+        "a part of the image, is not on the controller any more. To export it again, run the same play again"
         in failure(Action(transfer, layout))
     )
 
@@ -168,7 +168,7 @@ def test_a_part_that_is_damaged_does_not_arrive(transfer: Transfer) -> None:
     damaged = layout.layers[0].chunks[0].sha256
     (transfer.place / "exports" / damaged).write_bytes(b"x")
     text = failure(Action(transfer, layout))
-    assert f"{damaged}, a part of the image, is damaged on the controller" in text
+    assert f"{damaged}, a part of the image, was damaged on the controller or in transit" in text
     staging = Path(transfer.run("shop:1", layout)["staging"])
     assert {path.name for path in staging.iterdir()} == {
         chunk.sha256 for chunk in layout.chunks if chunk.sha256 != damaged
@@ -184,8 +184,8 @@ def test_a_host_that_takes_nothing(transfer: Transfer) -> None:
     layout = transfer.layout("shop:1", BASE)
     answers = ["", "tar: write error: No space left on device\n"]
     text = failure(Full(transfer, layout))
-    assert "No space left on device. Mend that, and run the same play again." in text
-    assert "its shell gave no reason. Mend that" in failure(Full(transfer, layout))
+    assert "No space left on device. Fix that, and run the same play again." in text
+    assert "its shell gave no reason. Fix that" in failure(Full(transfer, layout))
 
 
 def test_it_does_not_send_for_ever(transfer: Transfer) -> None:

@@ -80,7 +80,7 @@ def test_what_somebody_edited_is_left_alone_and_listed(tmp_path: Path) -> None:
     assert again["summary"][:2] == [
         f"1 file is new in {tmp_path}.",
         "Left as they are, since they differ from what new_site writes: README.md, prod/hosts.yml. "
-        "To have one written anew, move it away and run the same play again.",
+        "To have one rewritten, move it away and run the same play again.",
     ]
 
 
@@ -134,6 +134,21 @@ def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "shop/deploy.yml").mkdir(parents=True)
     assert "deploy.yml cannot be read: Is a directory" in refusal(directory=str(tmp_path / "shop"))
     assert os.listdir(tmp_path / "shop") == ["deploy.yml"]
+
+
+@pytest.mark.parametrize("path", ["", "shop", "shop/prod/group_vars"])
+def test_a_dry_run_tells_what_cannot_be_written(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / path
+    closed.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(os, "access", lambda folder, mode: folder != str(closed))  # root may write everywhere
+    message = refusal(check=True, directory=str(tmp_path / "shop"))
+    assert message == f"Nothing can be written into {closed}. Give another directory with -e directory=PATH."
+
+
+def test_a_dry_run_of_a_whole_site_needs_no_writable_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acted(directory=str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda _folder, _mode: False)
+    assert acted(check=True, directory=str(tmp_path))["changed"] is False
 
 
 @pytest.mark.parametrize(

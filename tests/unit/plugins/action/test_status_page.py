@@ -109,7 +109,7 @@ def test_all_is_shown_of_a_small_fleet() -> None:
     assert "less is shown" not in words
     assert "less is shown" in page_of("many hostile")
     assert 'class="days"' in page_of("many")
-    assert "Nothing was found in what was looked at." in words
+    assert "Nothing was found in what was checked." in words
     assert "No host was asked." in page_of("none")
 
 

@@ -118,7 +118,7 @@ def test_two_sources_are_one_too_many() -> None:
 def test_the_environment_is_judged_before_anything_is_built() -> None:
     variables = {**WANTED["env_file"], "docker_vps_payload_secret": "tok-4711", "docker_vps_env": {"PGID": "0"}}
     (problem,) = problems({**variables, "docker_vps_database_uri": "file:///tmp/x.db"}, roles=["env_file"])
-    assert problem.startswith("The environment is not right: DATABASE_URI must name a file below /data/ ")
+    assert problem.startswith("The environment is invalid: DATABASE_URI must name a file below /data/ ")
     assert "; PAYLOAD_SECRET has 8 characters and must have at least 32; " in problem
     assert "; PGID must be " in problem
     assert "tok-4711" not in problem

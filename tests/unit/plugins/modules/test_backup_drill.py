@@ -38,7 +38,7 @@ def test_params_are_read() -> None:
         "shop", "latest", "/opt/shop/.env.production", {"db": "/data"}, health_command=[]
     )
     given = {"env_file": "/x/env", "port": 8080, "health_path": "/up", "timeout": 5.0}
-    given |= {"health": "image", "health_command": ["/bin/check"]}
+    given.update(health="image", health_command=["/bin/check"])
     assert params_of({**DEFAULTS, **given}) == Params(
         "shop", "latest", "/x/env", {"db": "/data"}, 8080, "/up", 5.0, "image", ["/bin/check"]
     )

@@ -113,7 +113,7 @@ def test_main_shows_no_value_when_it_fails(host: Host, exit_of: Any, log: list[s
     ended = exit_of(main, **arguments(host, values=wrong))
     assert ended.code == 1
     assert len(ended.result["problems"]) == 3
-    assert ended.result["msg"].startswith("The environment is not right: DATABASE_URI must start with file:")
+    assert ended.result["msg"].startswith("The environment is invalid: DATABASE_URI must start with file:")
     assert [hidden for hidden in HIDDEN if hidden in ended.text + "".join(log)] == []
     assert host.files() == {}
 

@@ -13,5 +13,5 @@ def test_main(exit_of: Any) -> None:
     assert (ended.code, ended.result["changed"]) == (0, False)
     ended = exit_of(firewall.main, check=True, ssh_ports=[1])
     assert ended.code == 1
-    assert ended.result["msg"].startswith("Nobody listens on port 1, which is to be open for SSH")
+    assert ended.result["msg"].startswith("Nothing listens on port 1, which is to be open for SSH")
     assert "docker_vps_firewall_ssh_ports" in ended.result["msg"]

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "commands": [],
     "project": "ptnextjs",
     "containers": [],
+    "starts": True,
     "volumes": [],
     "networks": [],
     "images": [],

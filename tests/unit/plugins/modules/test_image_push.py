@@ -34,7 +34,7 @@ def test_what_the_registry_refuses_is_one_sentence(exit_of: Any, serve_engine: C
     ended = exit_of(main, **GIVEN, docker_host=serve_engine(answers).url)
     assert ended.code == 1
     assert ended.result["msg"] == (
-        "The image shop-app:r1 cannot be pushed to ghcr.io/acme/shop in the registry ghcr.io: no such host. See that "
-        "there is this registry and that it has room; if it wants a login, set docker_vps_registry_username and "
+        "The image shop-app:r1 cannot be pushed to ghcr.io/acme/shop in the registry ghcr.io: no such host. Check "
+        "that this registry exists and has space; if it requires a login, set docker_vps_registry_username and "
         "docker_vps_registry_password. What is live stays."
     )

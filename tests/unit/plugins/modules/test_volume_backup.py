@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
 def test_params_are_read() -> None:
     assert params_of(DEFAULTS) == Params("shop", {"db": "shop-db"})
     given = {"uploads": {"query": "SELECT 1", "archive": "db"}, "consistency": "pause", "reason": "why"}
-    given |= {"compression": "zstd", "store": "shared", "reread": 3}
+    given.update(compression="zstd", store="shared", reread=3)
     assert params_of({**DEFAULTS, **given}) == Params(
         "shop", {"db": "shop-db"}, "zstd", "shared", 3, "pause", Query("SELECT 1", "db"), "why"
     )

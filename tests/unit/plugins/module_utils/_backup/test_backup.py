@@ -505,7 +505,7 @@ def test_a_loss_of_rows_and_files_is_told_and_the_set_is_made(shop: Shop) -> Non
     assert result["set"]["losses"] == (gone,)
     assert result["set"]["lost_since"] == (first.id,)
     assert result["cautions"][0] == gone
-    assert f"{gone} Set {first.id} stays until this is mended or accepted: ⟦play restore⟧" in result["summary"]
+    assert f"{gone} Set {first.id} stays until this is fixed or accepted: ⟦play restore⟧" in result["summary"]
     shop.clock.passed += 60
     assert made(shop)["set"]["lost_since"] == (first.id,)
     shop.clock.passed += 60

@@ -452,7 +452,7 @@ def test_an_env_file_that_is_none(world: World) -> None:
     world.env_file.write_text("A=b\nwhat is this\n")
     error = world.failure(recorded=False)
     assert error.message == (
-        f"{world.env_file} cannot be understood: line 2 is neither KEY=value nor a comment. Mend that line."
+        f"{world.env_file} cannot be understood: line 2 is neither KEY=value nor a comment. Fix that line."
     )
 
 

@@ -196,9 +196,9 @@ def test_other_places_that_are_refused(shop: Shop, to: Path) -> None:
     assert stat.S_IMODE(to.stat().st_mode) == 0o1777
     to.rmdir()
     to.write_text("")
-    with pytest.raises(InvalidInput, match="is no directory, so nothing can be exported into it"):
+    with pytest.raises(InvalidInput, match="is not a directory, so nothing can be exported into it"):
         export(shop, to)
-    with pytest.raises(DockerVpsError, match=r"deeper cannot be looked at: Not a directory\."):
+    with pytest.raises(DockerVpsError, match=r"deeper cannot be inspected: Not a directory\."):
         export(shop, to / "deeper")
 
 

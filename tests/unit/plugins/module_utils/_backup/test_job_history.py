@@ -94,7 +94,7 @@ def test_while_a_job_is_at_work_the_run_before_is_the_last(tmp_path: Path) -> No
     for before in ({}, {"backup": GOOD}):
         with begun(str(tmp_path), "backup"):
             assert read(str(tmp_path)) == before
-            with begun(str(tmp_path), "backup"):  # by hand, while the timer's is at work
+            with begun(str(tmp_path), "backup"):  # by hand, while the timer's is running
                 pass
             assert read(str(tmp_path)) == before
             record(str(tmp_path), "backup", GOOD)

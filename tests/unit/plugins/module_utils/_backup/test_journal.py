@@ -318,7 +318,7 @@ def test_a_container_that_cannot_start_holds_nothing_up(sets: Sets, engine: Fake
     engine.add_container("worker", "db", running=False)
     engine.fails["start", "APP"] = REFUSED
     journal = begun(sets, swaps=(swap,), containers=("APP", "WORKER"), decided=True)
-    with pytest.raises(NotRunning, match=r"^app does not run again: The Docker engine refused: no\. Mend that"):
+    with pytest.raises(NotRunning, match=r"^app does not run again: The Docker engine refused: no\. Fix that"):
         settle(sets, journal, engine)
     assert not os.path.exists(journal.folder)
     assert engine.running() == ["WORKER"]
@@ -449,5 +449,5 @@ def test_several_containers_that_cannot_start(engine: FakeVolumeEngine) -> None:
     for name in ("app", "worker"):
         engine.add_container(name, running=False)
         engine.fails["start", name.upper()] = REFUSED
-    with pytest.raises(NotRunning, match=r"app does .* worker does .* Mend that, and start them with docker start\.$"):
+    with pytest.raises(NotRunning, match=r"app does .* worker does .* Fix that, and start them with docker start\.$"):
         go_on(engine, ["APP", "WORKER"])

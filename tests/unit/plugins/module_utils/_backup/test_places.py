@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What would be taken along with the data of a volume, and where a new one may lie."""
+"""What would be taken along with the data of a volume, and where a new one may be."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_backup_directory_in_a_volume(shop: Shop, check_mode: bool) -> None:
     with pytest.raises(DockerVpsError) as caught:
         backup.run(params, sets, lambda: shop.engine, shop.clock, check_mode)
     assert caught.value.message == (
-        f"The backup sets lie in {shop.media}/backups, which is in the directory {shop.media} of the volume "
+        f"The backup sets are in {shop.media}/backups, which is in the directory {shop.media} of the volume "
         "shop-media: each set would hold the ones before, and a restore would move all of them away. Move the sets to "
         "a directory outside."
     )
@@ -70,7 +70,7 @@ def test_a_restore_from_a_backup_directory_in_the_volume(shop: Shop) -> None:
     shop.back_up()
     os.rename(shop.sets.directory, shop.media / "backups")
     shop.sets = Sets(str(shop.media / "backups"), "shop")
-    assert f"The backup sets lie in {shop.media}/backups, which is in the directory" in refused(shop)
+    assert f"The backup sets are in {shop.media}/backups, which is in the directory" in refused(shop)
     assert restored(shop, volumes={"db": "shop-db"})["volumes"] == ["shop-db"]
 
 
@@ -150,7 +150,7 @@ def test_a_missing_volume_is_not_laid_over_something_else(shop: Shop, tmp_path: 
     place = gone(shop, tmp_path)
     place.mkdir()
     (place / "precious").touch()
-    assert "in which something else lies on this host" in refused(shop)
+    assert "in which something else is on this host" in refused(shop)
     assert restored(shop, volumes={"media": "fresh"})["created"] == ["fresh"]
     assert shop.engine.volumes["fresh"]["Options"] is None
 

@@ -307,7 +307,7 @@ def test_a_database_whose_name_is_not_utf8(tmp_path: Path) -> None:
 def test_no_room_for_a_database(sets: Sets, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(verify, "SCRATCH", str(tmp_path / "none"))
     assert verify.problems(only(sets), "full") == [
-        f"The databases of db-{SET_ID}.tar.gz could not be looked at in {tmp_path}/none: No such file or directory"
+        f"The databases of db-{SET_ID}.tar.gz could not be checked in {tmp_path}/none: No such file or directory"
     ]
 
 
@@ -405,7 +405,7 @@ def test_a_loss_and_missing_uploads_are_shown(sets: Sets, later: FakeWallClock) 
     assert (old["losses"], old["held"]) == ([], "the last before a loss that set 20260201-023000 tells of")
     assert result["summary"][1].endswith(", nightly, kept as the last before a loss that set 20260201-023000 tells of")
     (caution,) = result["cautions"]
-    assert caution.startswith(f"{gone} Set {SET_ID} stays until this is mended or accepted: ")
+    assert caution.startswith(f"{gone} Set {SET_ID} stays until this is fixed or accepted: ")
     assert result["summary"][3:] == [
         f"Lost: {caution}",
         "The database of set 20260201-023000 names 2 uploads that its volume did not have: a.png, b.png.",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the data of a volume lies, and who uses it."""
+"""Where the data of a volume is, and who uses it."""
 
 from __future__ import annotations
 

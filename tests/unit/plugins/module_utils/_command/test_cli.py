@@ -401,10 +401,10 @@ def test_a_refusal_of_the_system_is_one_sentence(host: Host) -> None:
     [
         ("{", "is not JSON"),
         ("[]", "is not a JSON object"),
-        ("{}", "is not right: 'directory' is missing. Run the role schedule again."),
+        ("{}", "is invalid: 'directory' is missing. Run the role schedule again."),
         (
             '{"app": "a", "directory": "/d", "notify": {"command": [], "colour": 1}}',
-            "is not right: ",
+            "is invalid: ",
         ),
     ],
 )
@@ -642,7 +642,7 @@ def test_maintenance_waits_for_a_play(maintained: Host) -> None:
     since = int(maintained.clock.utc().timestamp())
     path.write_text(json.dumps({"owner": owner, "since": since, "made_directory": False}))
     assert maintained.run("maintenance", "--wait", "10") == 1
-    assert "deploy of ann (process 1) has been at work" in maintained.err
+    assert "deploy of ann (process 1) has been running" in maintained.err
     assert maintained.news()[-1]["job"] == "maintenance"
     path.unlink()
     assert maintained.run("maintenance") == 0

@@ -310,7 +310,7 @@ def test_an_email_arrives_once(post: Post, inbox: Inbox, kind: str, security: st
     [
         ("plain", {}, "localhost offers no TLS or no login at port {port}"),
         ("starttls", {"security": "tls"}, "localhost speaks no TLS at port {port}; is its security another one?"),
-        ("starttls", {"ca_file": ""}, "the certificate of localhost is not right: self-signed certificate"),
+        ("starttls", {"ca_file": ""}, "the certificate of localhost is invalid: self-signed certificate"),
         ("starttls", {"user": USER, "password": "wrong"}, "localhost refuses the login (535)"),
         ("starttls", {"port": 1}, "localhost does not answer at port 1: Connection refused"),
         ("starttls", {"host": "no.invalid"}, "no.invalid does not answer at port {port}: Name or service not known"),
@@ -326,7 +326,7 @@ def test_what_can_be_wrong_with_a_server(post: Post, inbox: Inbox, kind: str, ma
 
 def test_the_name_in_the_certificate_counts(post: Post, inbox: Inbox) -> None:
     (problem,) = mailed(post(name="mail.example.com"))
-    assert problem.startswith("The e-mail failed: the certificate of localhost is not right: Hostname mismatch")
+    assert problem.startswith("The e-mail failed: the certificate of localhost is invalid: Hostname mismatch")
     assert inbox.messages == []
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A watch that tells people, with a host and an engine of the test and real channels."""
+"""A watch that notifies people, with a host and an engine of the test and real channels."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_metrics_are_for_everybody_to_read(told: Told, tmp_path: Path) -> None:
     place = tmp_path / "textfile"
     (problem,) = told.look(metrics=str(place))["problems"]
     assert problem == (
-        f"The directory of metrics {place} is not there. Install node_exporter, which reads it, or mend "
+        f"The directory of metrics {place} is not there. Install node_exporter, which reads it, or fix "
         "⟦setting metrics_directory⟧."
     )
     place.mkdir()
@@ -170,7 +170,7 @@ def test_a_play_fails_on_what_is_severe_enough(told: Told) -> None:
 
 
 def test_people_are_told_although_nothing_can_be_kept(told: Told) -> None:
-    """On a full disk, for example, though the lock keeps some room for the state."""
+    """On a full disk, for example, though the lock keeps some space for the state."""
     (Path(told.watched.releases.home) / "watch.json").mkdir()
     told.watched.fake.state = {}
     unread, unwritten = told.look()["problems"]

@@ -28,7 +28,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import REMEDIES
     ],
 )
 def test_the_words(remedy: str, phrase: str) -> None:
-    assert worded([f"Mend it: {remedy}"]) == [f"Mend it: {phrase}"]
+    assert worded([f"Fix it: {remedy}"]) == [f"Fix it: {phrase}"]
 
 
 @pytest.mark.parametrize(("kind", "given"), REMEDIES)

@@ -81,7 +81,7 @@ def test_what_an_answer_leaves_out() -> None:
     (numbered,) = advisories({"a": [{"id": 12, "url": None}]}, {"a": ["1.0.0"]})
     assert numbered.id == "12"
     assert advisories({"a": "no list", "b": ["no object"]}, {"a": ["1"], "b": ["1"]}) == []
-    with pytest.raises(ValueError, match="it is no object"):
+    with pytest.raises(ValueError, match="it is not an object"):
         advisories([], {})
 
 

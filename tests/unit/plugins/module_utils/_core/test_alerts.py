@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When people are told, replayed look by look."""
+"""When people are notified, replayed look by look."""
 
 from __future__ import annotations
 

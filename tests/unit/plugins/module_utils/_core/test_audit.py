@@ -30,7 +30,7 @@ def raising(error: Exception) -> Any:
     return judge
 
 
-REMEDIES = {"app-a": "Mend it.", "app-long": "Mend that.", "host-b": "Mend this."}
+REMEDIES = {"app-a": "Fix it.", "app-long": "Fix that.", "host-b": "Fix this."}
 
 
 def test_a_row_says_all_of_a_rule() -> None:
@@ -43,7 +43,7 @@ def test_a_row_says_all_of_a_rule() -> None:
             "looked_at": "a fact",
             "found": "False",
             "wanted": "True",
-            "remedy": "Mend it.",
+            "remedy": "Fix it.",
             "source": "ours",
         }
     ]
@@ -75,12 +75,12 @@ def rows() -> list[dict[str, str]]:
 
 def test_people_read_the_worst_first() -> None:
     assert table(rows()) == [
-        "high      app-long  False; wanted: True. Mend that.",
-        "low       app-a     False; wanted: True. Mend it.",
+        "high      app-long  False; wanted: True. Fix that.",
+        "low       app-a     False; wanted: True. Fix it.",
         "unseen    host-b    not seen",
-        "2 findings (1 high, 1 low), 1 not looked at, 1 ok.",
+        "2 findings (1 high, 1 low), 1 not checked, 1 ok.",
     ]
-    assert table([]) == ["0 findings, 0 not looked at, 0 ok."]
+    assert table([]) == ["0 findings, 0 not checked, 0 ok."]
 
 
 def test_results_and_severities_are_counted() -> None:

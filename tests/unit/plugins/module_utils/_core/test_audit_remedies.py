@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every rule of the audit has what mends it."""
+"""Every rule of the audit has what fixes it."""
 
 from __future__ import annotations
 

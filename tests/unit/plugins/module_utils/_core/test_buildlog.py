@@ -91,7 +91,7 @@ def test_a_log_without_a_step() -> None:
         "ERROR: failed to solve: dockerfile parse error on line 1: unknown instruction: RUNN (did you mean RUN?)",
     )
     assert found.sentence == (
-        "the step of the builder before the first line of the Dockerfile failed: the Dockerfile is not right; correct "
+        "the step of the builder before the first line of the Dockerfile failed: the Dockerfile is invalid; correct "
         "the line that the builder names below"
     )
 
@@ -214,7 +214,7 @@ UNRESOLVED = """\
 @pytest.mark.parametrize(
     ("output", "cause"),
     [
-        (CONFLICT, "npm finds no versions that suit each other"),
+        (CONFLICT, "npm finds no versions that are compatible with each other"),
         (NOT_LOCKED, "package.json and package-lock.json do not agree"),
         (UNRESOLVED, "the host cannot resolve the package registry's name"),
     ],
@@ -283,9 +283,9 @@ AT_WORK = """\
         (AT_WORK + "#4 DONE 0.2s\n#3 CANCELED\n", ""),
         (AT_WORK + "#4 DONE 0.2s\n#3 DONE 9.0s\n#5 exporting to image\n#5 exporting layers 0.1s done\n",
          "exporting to image"),
-        ("Another build is at work on this host. This one begins when that has ended.\n",
+        ("Another build is running on this host. This one begins when that has ended.\n",
          "waits for another build on this host"),
-        ("Another build is at work on this host. This one begins when that has ended.\n#1 [x] y\n#1 DONE 0.1s\n", ""),
+        ("Another build is running on this host. This one begins when that has ended.\n#1 [x] y\n#1 DONE 0.1s\n", ""),
         (STEP, ""),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import Fake
 
 @pytest.mark.parametrize("clock", [SystemClock, FakeWallClock])
 def test_a_clock_has_it_all(clock: type) -> None:
-    assert {name for name in vars(WallClock) | vars(WallClock.__mro__[1]) if name[0] != "_"} <= set(dir(clock))
+    assert {name for name in (*vars(WallClock), *vars(WallClock.__mro__[1])) if name[0] != "_"} <= set(dir(clock))
 
 
 @pytest.mark.parametrize("text", ["2026-02-01T02:00:05Z", "2026-02-01T02:00:05.123456789Z"])

@@ -97,19 +97,19 @@ def test_the_bridge_has_networks_too() -> None:
     config = {"bip": "10.202.0.1/24", "bip6": "fd00:2::1/64", "default-address-pools": [{"base": "x"}]}
     found = networks_of(config, ["bip", "bip6", "debug"])
     assert [(option, str(network)) for option, network in found] == [("bip", "10.202.0.0/24"), ("bip6", "fd00:2::/64")]
-    with pytest.raises(InvalidInput, match="bip is no network"):
+    with pytest.raises(InvalidInput, match="bip is not a network"):
         networks_of({"bip": "docker0"}, ["bip"])
 
 
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"base": "10.201.0.0/16"}, "is no pool"),
-        ("10.201.0.0/16", "is no pool"),
-        ({"base": "10.201.0.0/16", "size": "24"}, "is no pool"),
-        ({"base": "10.201.0.0/16", "size": True}, "is no pool"),
-        ({"base": "10.201.3.0/16", "size": 24}, "is no network"),
-        ({"base": "example", "size": 24}, "is no network"),
+        ({"base": "10.201.0.0/16"}, "is not a pool"),
+        ("10.201.0.0/16", "is not a pool"),
+        ({"base": "10.201.0.0/16", "size": "24"}, "is not a pool"),
+        ({"base": "10.201.0.0/16", "size": True}, "is not a pool"),
+        ({"base": "10.201.3.0/16", "size": 24}, "is not a network"),
+        ({"base": "example", "size": 24}, "is not a network"),
         ({"base": "10.201.0.0/24", "size": 16}, "choose a size from 24 to 32"),
         ({"base": "10.201.0.0/24", "size": 33}, "choose a size from 24 to 32"),
     ],

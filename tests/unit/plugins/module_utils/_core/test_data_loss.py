@@ -146,7 +146,7 @@ def test_one_loss_after_another_holds_each_last_set() -> None:
     assert loss_sentences(sets[0]) == [
         f"Gone since set {set_id(1)}: 900 of 1000 rows of vendors in payload.db.",
         f"Gone since set {set_id(2)}: 300 of 400 rows of vendors in payload.db.",
-        f"Sets {set_id(1)}, {set_id(2)} stay until this is mended or accepted: {NEXT_STEP}",
+        f"Sets {set_id(1)}, {set_id(2)} stay until this is fixed or accepted: {NEXT_STEP}",
     ]
     assert held_back(sets) == dict.fromkeys(
         (set_id(1), set_id(2)), f"the last before a loss that set {set_id(3)} tells of"
@@ -172,7 +172,7 @@ def test_what_a_set_tells() -> None:
     (one, _unused) = next_set(2, [a_set(1, db(1, vendors=500))], db(2, vendors=0))
     assert loss_sentences(one) == [
         f"Gone since set {set_id(1)}: 500 of 500 rows of vendors in payload.db.",
-        f"Set {set_id(1)} stays until this is mended or accepted: {NEXT_STEP}",
+        f"Set {set_id(1)} stays until this is fixed or accepted: {NEXT_STEP}",
     ]
     assert loss_sentences(a_set(1)) == []
 

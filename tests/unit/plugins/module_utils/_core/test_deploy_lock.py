@@ -46,7 +46,7 @@ def test_another_play_is_told_who_is_at_work_since_when_and_how_to_go_on(owner: 
     with pytest.raises(Held) as caught:
         taken(text_of(THERE), wanted(owner), RULES, PATH)
     assert caught.value.message == (
-        f"Cannot begin {owner.purpose}: deploy of ann@desk (process 41) has been at work for 35 s, since 2026-09-21 "
+        f"Cannot begin {owner.purpose}: deploy of ann@desk (process 41) has been running for 35 s, since 2026-09-21 "
         "14:13:20 UTC, and holds /opt/shop/deploy.lock. Wait until it has ended; if it never will, take the lock with "
         "⟦once lock_force true⟧."
     )
@@ -74,7 +74,7 @@ def test_it_is_taken_over(owner: Owner, later: int, rules: LockRules, why: str) 
 @pytest.mark.parametrize(
     ("owner", "later", "rules"),
     [
-        # A process of this controller is known to be at work, however long it takes.
+        # A process of this controller is known to be running, however long it takes.
         (SAME_DESK, 36000, RULES),
         (ELSEWHERE, 3600, RULES),
         # The same number means nothing elsewhere.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a Dockerfile of the application's own may lie, what it must have, and what it is based on."""
+"""Where a Dockerfile of the application's own may be, what it must have, and what it is based on."""
 
 from __future__ import annotations
 

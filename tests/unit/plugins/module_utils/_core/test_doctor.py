@@ -26,7 +26,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import WELL, Hi
 
 
 def finding(finding_id: str, severity: str = "critical") -> Finding:
-    return Finding(finding_id, severity, "a place", "something", "Mend it.", "true")
+    return Finding(finding_id, severity, "a place", "something", "Fix it.", "true")
 
 
 def told(*found: Finding) -> list[tuple[str, str]]:
@@ -38,10 +38,10 @@ def rule(judge: Any, *needs: str) -> Rule:
 
 
 def test_a_rule_is_judged() -> None:
-    found, unseen = judged([rule(lambda seen: Found(f"{seen}", "Mend it.", "true"), "a")], {"a": 1})
-    assert found == [Finding("app-paused", "critical", "the container", "1", "Mend it.", "true")]
+    found, unseen = judged([rule(lambda seen: Found(f"{seen}", "Fix it.", "true"), "a")], {"a": 1})
+    assert found == [Finding("app-paused", "critical", "the container", "1", "Fix it.", "true")]
     assert unseen == {}
-    found, _unseen = judged([rule(lambda seen: Found("x", "Mend it.", "", "elsewhere"), "a")], {"a": 1})
+    found, _unseen = judged([rule(lambda seen: Found("x", "Fix it.", "", "elsewhere"), "a")], {"a": 1})
     assert found[0].looked_at == "elsewhere"
     assert judged([rule(lambda seen: None, "a")], {"a": 1}) == ([], {})
 
@@ -138,11 +138,11 @@ def test_a_container_that_runs_is_not_mended_by_a_start() -> None:
 def test_a_line_for_each_and_reasons_together() -> None:
     rows = ranked([finding("env-wrong"), replace(finding("app-state"), command="")])
     assert summary(rows, {"clock": "no server", "memory": "version 1", "cpu": "version 1"}, 50) == [
-        "critical: a place: something. Mend it. Command: true (env-wrong)",
-        "follows from env-wrong: a place: something. Mend it. (app-state)",
-        "not looked at: clock, because no server",
-        "not looked at: memory, cpu, because version 1",
-        "2 findings, 50 checks made, 3 not looked at.",
+        "critical: a place: something. Fix it. Command: true (env-wrong)",
+        "follows from env-wrong: a place: something. Fix it. (app-state)",
+        "not checked: clock, because no server",
+        "not checked: memory, cpu, because version 1",
+        "2 findings, 50 checks made, 3 not checked.",
     ]
 
 

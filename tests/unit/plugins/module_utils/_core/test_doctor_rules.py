@@ -408,7 +408,7 @@ def test_a_proxy_that_waits_answers_nothing() -> None:
         ({"container": None}, {"app-paused": "there is no container", "env-wrong": "there is no container"}),
         ({"container": Unseen("no engine")}, {"env-wrong": "no engine", "network-new": "no engine"}),
         ({"image": None, "live": None}, {"image-architecture": "there is no image"}),
-        ({"lock": LockSeen(LOCK)}, {"network-alias": "somebody is at work"}),
+        ({"lock": LockSeen(LOCK)}, {"network-alias": "another job is running"}),
         ({"network": None}, {"network-new": "the container is not on the network"}),
         ({"proxy": None}, {"proxy-stopped": "no container publishes the port of visitors"}),
         ({"proxy": replace(SITE, inspected=None)}, {"proxy-network": "no reverse proxy runs in a container"}),

@@ -310,7 +310,7 @@ def test_wrong_values_stop_the_plan_with_all_problems() -> None:
         "PUID must be between 1 and 4294967294; 0 is root, and the application never runs as root",
     ]
     assert caught.value.evidence == {"problems": found}
-    assert caught.value.message == "The environment is not right: " + "; ".join(found) + "."
+    assert caught.value.message == "The environment is invalid: " + "; ".join(found) + "."
 
 
 def test_the_diff_names_keys_and_no_value() -> None:
@@ -427,8 +427,8 @@ def test_what_was_refused_already_is_not_told_twice() -> None:
 
 @pytest.mark.parametrize(("name", "characters"), [("BIG", "x"), ("LONG_NAME", "ä")])
 def test_a_value_is_no_longer_than_the_kernel_carries(name: str, characters: str) -> None:
-    room = environment.LONGEST - len(name) - 1
-    fits = characters * (room // len(characters.encode()))
+    space = environment.LONGEST - len(name) - 1
+    fits = characters * (space // len(characters.encode()))
     env = {name: fits}
     subprocess.run(["/bin/true"], env=env, check=True)  # as the kernel has it
     assert problem(name, fits) == ""

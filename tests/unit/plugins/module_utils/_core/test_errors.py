@@ -56,9 +56,9 @@ def test_a_refusal_is_no_absence() -> None:
         (errno.ENOLCK, "has no locks to give"),
         (errno.EACCES, "⟦is_it_root⟧"),
         (errno.EPERM, "⟦is_it_root⟧"),
-        (errno.EISDIR, "See with ls -l what lies there"),
-        (errno.ENOTDIR, "See with ls -l what lies there"),
-        (None, "See with ls -l what lies there"),
+        (errno.EISDIR, "See with ls -l what is there"),
+        (errno.ENOTDIR, "See with ls -l what is there"),
+        (None, "See with ls -l what is there"),
     ],
 )
 def test_the_next_step_is_that_of_the_cause(number: Optional[int], step: str) -> None:

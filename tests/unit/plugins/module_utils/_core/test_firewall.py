@@ -104,7 +104,7 @@ def test_the_ports_of_the_host_are_left_to_others() -> None:
 
 @pytest.mark.parametrize("name", ['wg0"; drop', "", "a b", "-x", "much-too-long-for-an-interface", "a*b"])
 def test_a_name_that_is_none_gets_into_no_rule(name: str) -> None:
-    with pytest.raises(InvalidInput, match="is no name of an interface"):
+    with pytest.raises(InvalidInput, match="is not the name of an interface"):
         ruleset(OPENED, [], [name], [], host=True)
 
 
@@ -169,8 +169,8 @@ def test_the_ports_that_are_open_for_ssh(
 @pytest.mark.parametrize(
     ("given", "came_by", "message"),
     [
-        ([22, 23], None, "Nobody listens on port 23, .* listen on 22"),
-        ([6010], None, "Nobody listens on port 6010"),
+        ([22, 23], None, "Nothing listens on port 23, .* listen on 22"),
+        ([6010], None, "Nothing listens on port 6010"),
         ([2222], connected(22, 20), "This connection came by port 22"),
     ],
 )

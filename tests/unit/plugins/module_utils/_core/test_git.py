@@ -88,7 +88,7 @@ def test_names_that_are_like_the_one_asked_for_are_told() -> None:
     [
         (
             "@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
-            "has another host key",
+            "another host key",
         ),
         (
             "No ED25519 host key is known for git.example.com\nHost key verification failed.",

@@ -39,7 +39,7 @@ def run(facts: Any, looks: int = 2, **case: Any) -> Any:
 @pytest.mark.parametrize("facts", [HANGS, ENDED])
 def test_what_hangs_or_has_ended_is_restarted_at_the_second_failed_look(facts: AppFacts) -> None:
     assert not run(facts, looks=1).restart
-    assert run(facts, looks=1).why == "this is failed look 1 of 2"
+    assert run(facts, looks=1).why == "this is failed check 1 of 2"
     assert run(facts).restart
 
 
@@ -78,9 +78,9 @@ def test_what_is_left_alone(facts: Any, why: str) -> None:
     ("case", "why"),
     [
         ({"ours": False}, "the container is not ours"),
-        ({"at_work": "a backup of shop is at work"}, "a backup of shop is at work"),
-        ({"healthy": "OLD"}, "this version was not healthy yet; a migration may be at work"),
-        ({"healthy": ""}, "this version was not healthy yet; a migration may be at work"),
+        ({"at_work": "a backup of shop is running"}, "a backup of shop is running"),
+        ({"healthy": "OLD"}, "this version was not healthy yet; a migration may be running"),
+        ({"healthy": ""}, "this version was not healthy yet; a migration may be running"),
         ({"broken": "the disk at / is full"}, "the disk at / is full"),
     ],
 )
@@ -93,12 +93,12 @@ def test_when_nobody_may_restart_it(case: Any, why: str) -> None:
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
-        ("Error: database disk image is malformed", "the database is damaged, which no restart mends"),
-        ("SqliteError: SQLITE_FULL: database or disk is full", "the disk is full, which no restart mends"),
-        ("write failed: ENOSPC: no space left on device", "the disk is full, which no restart mends"),
-        ("attempt to write a readonly database", "the database cannot be written, which no restart mends"),
-        ("code: 'SQLITE_IOERR_WRITE'", "the disk has errors, which no restart mends"),
-        ("EROFS: open '/data/x'", "the disk cannot be written, which no restart mends"),
+        ("Error: database disk image is malformed", "the database is damaged, which no restart fixes"),
+        ("SqliteError: SQLITE_FULL: database or disk is full", "the disk is full, which no restart fixes"),
+        ("write failed: ENOSPC: no space left on device", "the disk is full, which no restart fixes"),
+        ("attempt to write a readonly database", "the database cannot be written, which no restart fixes"),
+        ("code: 'SQLITE_IOERR_WRITE'", "the disk has errors, which no restart fixes"),
+        ("EROFS: open '/data/x'", "the disk cannot be written, which no restart fixes"),
         ("heap out of memory", ""),
     ],
 )

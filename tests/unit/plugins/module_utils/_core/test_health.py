@@ -194,6 +194,15 @@ def test_a_container_that_was_unpaused_has_not_been_asked_yet() -> None:
     assert judge(snapshot("app", raw), HealthRules(WantedHealth.HEALTHY), 0) is Reason.UNHEALTHY
 
 
+@pytest.mark.parametrize("state", ["created", "exited", "dead", "removing"])
+@pytest.mark.parametrize("streak", [0, 3])
+def test_a_container_that_does_not_run_has_no_health(state: str, streak: int) -> None:
+    raw = inspected("healthy")
+    raw["State"].update(Status=state, Health={"Status": "unhealthy", "FailingStreak": streak})  # kept by the engine
+    now = snapshot("app", raw)
+    assert (now.health, now.status) == (None, state)
+
+
 def test_checks_of_an_earlier_run_are_not_held_against_this_one() -> None:
     raw = inspected("unhealthy")
     raw["State"]["StartedAt"] = "2026-01-31T12:00:00.5Z"

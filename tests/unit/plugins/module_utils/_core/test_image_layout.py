@@ -118,8 +118,8 @@ def test_a_layer_that_comes_twice_is_sent_once() -> None:
 
 
 def test_the_room_that_is_needed() -> None:
-    assert layouts.room([BASE, CODE]) == 600
-    assert layouts.room([]) == 0
+    assert layouts.space([BASE, CODE]) == 600
+    assert layouts.space([]) == 0
 
 
 def test_what_an_archive_says_of_the_image() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be removed, when a VACUUM pays and has room, and what is due."""
+"""What may be removed, when a VACUUM pays and has space, and what is due."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.message_
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.watch import CRITICAL, WARNING, Finding
 
 URL = "https://hooks.example.com/s3cret"
-NEWS = {"app": "shop", "host": "web-1", "job": "backup", "success": False, "message": "No <room> & no @everyone."}
+NEWS = {"app": "shop", "host": "web-1", "job": "backup", "success": False, "message": "No <space> & no @everyone."}
 APP = Finding("app-state", CRITICAL, "the container shop-app", "exited", "running", "docker-vps start", ("boom",))
 DISK = Finding("disk-low:/", WARNING, "the disk at /", "91 % used", "below 90 %", "Prune.")
 AT = 1_800_000_000.0
@@ -35,12 +35,12 @@ def test_titles_and_texts() -> None:
     assert title_of(NEWS) == "shop on web-1: backup failed"
     assert title_of({**NEWS, "success": True, "host": ""}) == "shop: backup ok"
     assert title_of({**NEWS, "title": "This."}) == "This."
-    assert text_of({**NEWS, "cautions": ["One."]}) == "shop on web-1: backup failed\nNo <room> & no @everyone.\nOne."
+    assert text_of({**NEWS, "cautions": ["One."]}) == "shop on web-1: backup failed\nNo <space> & no @everyone.\nOne."
 
 
 def test_the_body_of_each_service() -> None:
     assert body("json") == NEWS
-    assert body("slack") == {"text": "shop on web-1: backup failed\nNo &lt;room&gt; &amp; no @everyone."}
+    assert body("slack") == {"text": "shop on web-1: backup failed\nNo &lt;space&gt; &amp; no @everyone."}
     assert body("discord")["allowed_mentions"] == {"parse": []}
     assert body("discord")["content"] == text_of(NEWS)
     url, headers, raw = sent("ntfy", URL, NEWS)

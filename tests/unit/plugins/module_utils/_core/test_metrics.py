@@ -24,7 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.watching import NOW, WEL
 from prometheus_client.parser import text_string_to_metric_families
 
 EXAMPLES = ROOT / "examples/monitoring"
-FINDING = Finding('disk-low:/a"b\\c\nd', CRITICAL, "the disk", "full", "room", "prune")
+FINDING = Finding('disk-low:/a"b\\c\nd', CRITICAL, "the disk", "full", "space", "prune")
 
 
 def families(text: str) -> dict[str, Any]:

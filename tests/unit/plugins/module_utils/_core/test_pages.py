@@ -161,7 +161,7 @@ def test_a_file_that_becomes_shorter_meanwhile(tmp_path: Path) -> None:
 
 
 def test_the_page_that_is_never_used(tmp_path: Path) -> None:
-    """Of a database of more than a gibibyte, whose other pages were freed; only their numbers are looked at."""
+    """Of a database of more than a gibibyte, whose other pages were freed; only their numbers are checked."""
     with closing(sqlite3.connect(tmp_path / "a.db")) as live:
         live.execute("PRAGMA page_size = 65536")
         live.execute("PRAGMA auto_vacuum = FULL")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On which leg the way to an application is said to be broken."""
+"""At which stage the way to an application is said to be broken."""
 
 from __future__ import annotations
 

@@ -268,8 +268,8 @@ def test_a_definition_names_files_of_its_release() -> None:
 def test_garbage_is_no_release(text: str) -> None:
     with pytest.raises(DockerVpsError) as caught:
         parse(text, "/opt/shop/releases/1/release.json")
-    assert caught.value.message.startswith("/opt/shop/releases/1/release.json is no release (")
-    assert "Move /opt/shop/releases/1 away, or mend the file." in caught.value.message
+    assert caught.value.message.startswith("/opt/shop/releases/1/release.json is not a release (")
+    assert "Move /opt/shop/releases/1 away, or fix the file." in caught.value.message
 
 
 @given(st.text())

@@ -32,7 +32,7 @@ WORDS: remedies.Words = {
 )
 def test_each_kind_is_marked_and_worded(marked: str, phrase: str) -> None:
     assert (marked[0], marked[-1]) == (remedies.OPEN, remedies.CLOSE)
-    assert remedies.worded(f"It broke: {marked}, or mend it.", WORDS) == f"It broke: {phrase}, or mend it."
+    assert remedies.worded(f"It broke: {marked}, or fix it.", WORDS) == f"It broke: {phrase}, or fix it."
 
 
 @pytest.mark.parametrize("value", ["nothing", "", "a ⟦ b", "⟦unknown thing⟧", 3, None, True, 1.5, b"\xe2"])

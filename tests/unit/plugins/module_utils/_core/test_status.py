@@ -208,8 +208,8 @@ def test_what_was_found_comes_first_and_what_nobody_could_look_at_last() -> None
     assert lines[1] == "web2: shop-app is s."
     assert lines[4].startswith("5 hosts: 2 healthy, 1 without an answer, 3 findings.")
     assert lines[5].startswith("HOST")
-    assert lines[-1] == "Not looked at: watch on web3: the engine is away"
-    assert status.summary({"a": blind()})[-1] == "Not looked at: watch: the engine is away"
+    assert lines[-1] == "Not checked: watch on web3: the engine is away"
+    assert status.summary({"a": blind()})[-1] == "Not checked: watch: the engine is away"
 
 
 def test_what_machines_get() -> None:

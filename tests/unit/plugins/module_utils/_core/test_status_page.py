@@ -46,7 +46,7 @@ def test_a_host_on_which_all_is_well() -> None:
 def test_what_nobody_could_look_at_is_never_good() -> None:
     (host,) = model({"web1": blind()}, NOW, DETAILS[0])["hosts"]
     cells = ("version", "released", "health", "since", "drift", "good", "proof", "recovery", "next", "disk")
-    assert {host[cell] for cell in cells} == {"not looked at"}
+    assert {host[cell] for cell in cells} == {"not checked"}
     assert (host["weeks"], host["growth"], host["releases"]) == ([], {}, [])
     assert host["unseen"]["disks"] == "the engine is away"
 

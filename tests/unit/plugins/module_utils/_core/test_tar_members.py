@@ -120,10 +120,10 @@ def test_names_of_files_are_told_from_other_members(kind: bytes, file: bool) -> 
         (note(b"9 path=ab") + header(), "cannot be read"),
         (note(b"99 path=a\n") + header(), "cannot be read"),
         (note(b"7 path\n") + header(), "cannot be read"),
-        (note(b"x path=a\n") + header(), "something else in place of a number"),
-        (note(b"path=a\n") + header(), "something else in place of a number"),
-        (note(b"9" * 5000 + b" path=a\n") + header(), "something else in place of a number"),
-        (pax(b"size=-1") + header(), "something else in place of a number"),
+        (note(b"x path=a\n") + header(), "something else instead of a number"),
+        (note(b"path=a\n") + header(), "something else instead of a number"),
+        (note(b"9" * 5000 + b" path=a\n") + header(), "something else instead of a number"),
+        (pax(b"size=-1") + header(), "something else instead of a number"),
         (pax(b"path=a\0b") + header(), "zero byte"),
         (header(b"./name/"), "looks like another"),
         (header(kind=SYMBOLIC_LINK, size=b"00000000001\0"), "looks like another"),
@@ -247,12 +247,12 @@ def test_nothing_is_passed_on_from_the_first_that_is_refused() -> None:
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_a_hard_link_to_a_symbolic_link_is_one_too(outside: bool) -> None:
-    """Higher up, the same text leads out of the tree; and what lies behind it would be written there."""
+    """Higher up, the same text leads out of the tree; and what is behind it would be written there."""
     link = header(b"./a/b/up", SYMBOLIC_LINK, b"../../c")
     again = header(b"./up", HARD_LINK, b"./a/b/up")
-    with pytest.raises(Damaged, match=r"'\./up/passwd': it lies behind a symbolic link"):
+    with pytest.raises(Damaged, match=r"'\./up/passwd': it is behind a symbolic link"):
         walked(link + again + header(b"./up/passwd") + END, outside)
-    with pytest.raises(Damaged, match=r"'\./x': it is a hard link to \./up/passwd, which lies behind a symbolic link"):
+    with pytest.raises(Damaged, match=r"'\./x': it is a hard link to \./up/passwd, which is behind a symbolic link"):
         walked(link + again + header(b"./x", HARD_LINK, b"./up/passwd") + END, outside)
     if outside:
         assert walked(link + again + END, outside)[0].members == 2
@@ -268,7 +268,7 @@ def test_a_hard_link_to_a_symbolic_link_that_stays_in_the_tree() -> None:
 
 def test_a_member_behind_a_symbolic_link_is_refused() -> None:
     link = header(b"./a/link", SYMBOLIC_LINK, b"b")
-    with pytest.raises(Damaged, match=r"1 member .*'a/link/x': it lies behind a symbolic link"):
+    with pytest.raises(Damaged, match=r"1 member .*'a/link/x': it is behind a symbolic link"):
         walked(link + header(b"./a/linked") + header(b"a/link/x") + END)
 
 

@@ -19,7 +19,7 @@ ROOT = "./"
 
 
 class Pieces:
-    """Takes the stream: what lies between two ends of chunks."""
+    """Takes the stream: what is between two ends of chunks."""
 
     def __init__(self) -> None:
         self.done: list[bytes] = []
@@ -41,7 +41,11 @@ def packed(*members: tuple[str, bytes, int, Optional[dict[str, str]]]) -> bytes:
         for name, kind, size, records in members:
             member = tarfile.TarInfo(name)
             member.type, member.size, member.pax_headers = kind, size, records or {"mtime": "1.5"}
-            content = random.Random(name).randbytes(size) if kind == tarfile.REGTYPE else b""
+            content = (
+                random.Random(name).getrandbits(8 * size + 8).to_bytes(size + 1, "big")[1:]
+                if kind == tarfile.REGTYPE
+                else b""
+            )
             tar.addfile(member, io.BytesIO(content))
     # tarfile takes the slash away from the name of a directory.
     return file.getvalue().replace(b".".ljust(100, b"\0") + b"0000644", b"./".ljust(100, b"\0") + b"0000644")
@@ -132,5 +136,5 @@ def test_an_archive_without_its_end_is_damaged() -> None:
 
 
 def test_what_is_no_archive_is_damaged() -> None:
-    with pytest.raises(Damaged, match="letters in place of a number"):
+    with pytest.raises(Damaged, match="letters instead of a number"):
         fed(b"no archive at all".ljust(1024, b"x"), iter([]))

@@ -27,10 +27,10 @@ def test_a_sentence_can_follow() -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ("It broke: no room.. Free some.", "It broke: no room. Free some."),
+        ("It broke: no space.. Free some.", "It broke: no space. Free some."),
         ("It broke..", "It broke."),
         ("The links ../a and .. lead out...", "The links ../a and .. lead out..."),
-        ("It broke. It broke. Mend it. It broke.", "It broke. Mend it. It broke."),
+        ("It broke. It broke. Fix it. It broke.", "It broke. Fix it. It broke."),
         (f"The name {'a' * 401} is wrong.", f"The name {'a' * 400}… is wrong."),
         (f"The name {'a' * 400} is wrong.", f"The name {'a' * 400} is wrong."),
         (f"It broke..\nSaid.. Said. Said. {'a' * 5000}", f"It broke.\nSaid.. Said. Said. {'a' * 5000}"),

@@ -227,9 +227,7 @@ def test_many_visitors_count_when_they_are_there_at_three_looks() -> None:
     assert ids(at(1, connections=70), history(at(0, connections=90))) == {}
     assert ids(at(2, connections=70), history(at(0, connections=NOT), at(1, connections=60))) == {}
     between = history(at(0, connections=90), at(1, connections=60), at(2, connections=NOT))
-    assert ids(at(3, connections=70), between) == {"connections-many": INFO}, (
-        "what was not looked at counts for nothing"
-    )
+    assert ids(at(3, connections=70), between) == {"connections-many": INFO}, "what was not checked counts for nothing"
     assert ids(at(2, connections=70), before, replace(LIMITS, connections=0)) == {}
 
 
@@ -278,7 +276,7 @@ def test_a_clock_is_judged_by_two_looks() -> None:
     assert ids(late) == {}
     assert ids(late, history(at(-1, clock=0.0))) == {}
     assert ids(late, history(at(-1, clock=NOT))) == {}
-    assert only(late, history(at(-1, clock=-8.0))).found == "7.0 s behind, at two looks"
+    assert only(late, history(at(-1, clock=-8.0))).found == "7.0 s behind, at two checks"
     assert only(replace(WELL, clock=6.0), history(at(-1, clock=6.0))).found.startswith("6.0 s ahead")
 
 
@@ -298,8 +296,8 @@ def test_the_worst_comes_first_and_people_read_all() -> None:
         "critical: the disk at /data: 99 % used, 1.0 GiB free; wanted: below 98 %. Run ⟦play prune⟧"
     )
     assert lines[-2:] == [
-        "not looked at: clock, because no server is named",
-        "3 findings, 1 area not looked at.",
+        "not checked: clock, because no server is named",
+        "3 findings, 1 area not checked.",
     ]
     assert area("disk-full:/a-b") == "disk"
 

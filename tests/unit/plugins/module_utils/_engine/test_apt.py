@@ -64,7 +64,7 @@ def test_packages_take_the_place_of_others_in_one_step(command: Command) -> None
     assert call.endswith(" docker-ce git docker.io-")
     command("apt-get", "echo 'E: Unable to locate package docker-ce' >&2; exit 100")
     with pytest.raises(
-        DockerVpsError, match="apt cannot install docker-ce, git: Unable to locate package docker-ce. Mend"
+        DockerVpsError, match="apt cannot install docker-ce, git: Unable to locate package docker-ce. Fix"
     ):
         Apt().install(["docker-ce", "git"], [])
 

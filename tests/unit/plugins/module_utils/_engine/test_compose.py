@@ -70,7 +70,7 @@ def test_a_project_is_brought_up(docker: Docker, cli: Compose) -> None:
 
 
 def test_containers_are_made_anew_when_that_is_asked_for(docker: Docker, cli: Compose) -> None:
-    cli.up("shop", "/opt/shop", "/a.yml", anew=True)
+    cli.up("shop", "/opt/shop", "/a.yml", recreate=True)
     wanted = f"{COMPOSE} --file /a.yml up --detach --no-build --pull never --force-recreate"
     assert [call[0] for call in docker.calls()] == [wanted.split()]
 

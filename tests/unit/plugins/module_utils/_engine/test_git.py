@@ -68,15 +68,19 @@ def test_a_command_has_no_terminal_no_other_repository_and_english_messages(tmp_
 
 
 def test_keys_and_host_keys_are_files_of_this_process_alone(tmp_path: Path) -> None:
-    access = {"key": " KEY\r\nline ", "submodule_keys": {"acme/ui": "OTHER"}, "known_hosts": "host ssh-ed25519 AAAA\n"}
+    access = {
+        "key": " PRIVATE\r\nline ",
+        "submodule_keys": {"acme/ui": "OTHER"},
+        "known_hosts": "host ssh-ed25519 AAAA\n",
+    }
     seen = called(tmp_path, "fetch", **access)
     assert sorted(seen["files"].values()) == [
-        ["KEY\nline\n", 0o600],
         ["OTHER\n", 0o600],
+        ["PRIVATE\nline\n", 0o600],
         ["host ssh-ed25519 AAAA\n", 0o600],
     ]
     assert not [name for name in seen["files"] if Path(name).exists()]
-    assert "KEY" not in json.dumps([seen["arguments"], seen["environment"], seen["ssh"]])
+    assert "PRIVATE" not in json.dumps([seen["arguments"], seen["environment"], seen["ssh"]])
 
 
 def test_a_key_in_a_file_is_named_and_the_text_of_one_prevails(tmp_path: Path) -> None:

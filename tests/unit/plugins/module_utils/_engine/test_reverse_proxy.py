@@ -99,7 +99,7 @@ def test_a_port_that_a_process_holds(kind: int, protocol: str, family: int, addr
 
 
 def test_a_process_of_somebody_else(tmp_path: Path) -> None:
-    """Such as one in another namespace of processes; and one that ends while it is looked at."""
+    """Such as one in another namespace of processes; and one that ends while it is checked."""
     (tmp_path / "net").mkdir()
     (tmp_path / "1").mkdir()
     line = "   0: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1"

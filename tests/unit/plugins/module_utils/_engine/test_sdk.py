@@ -74,7 +74,7 @@ def test_what_there_is(serve_engine: ServeEngine) -> None:
 
 
 def test_what_an_application_answers_to_its_health_check(serve_engine: ServeEngine, tmp_path: Path) -> None:
-    application = EngineServer({"/api/health": (503, b"no database, token tok-sesame-4711")})
+    application = EngineServer({"/api/health": (503, b"no database, token tok-sesame-4711"), "/silent": (500, b" \n")})
     port = urlsplit(application.url).port
     there = {
         "Config": {
@@ -83,12 +83,18 @@ def test_what_an_application_answers_to_its_health_check(serve_engine: ServeEngi
         },
         "NetworkSettings": {"Networks": {"proxy": {"IPAddress": "127.0.0.1"}}},
     }
-    answers = {"/containers/app/json": (200, there), "/containers/other/json": (200, inspected("healthy"))}
+    silent = {**there, "Config": {"Healthcheck": {"Test": ["CMD", "wget", f"http://localhost:{port}/silent"]}}}
+    answers = {
+        "/containers/app/json": (200, there),
+        "/containers/silent/json": (200, silent),
+        "/containers/other/json": (200, inspected("healthy")),
+    }
     here, elsewhere = EngineServer(answers, str(tmp_path / "engine.sock")), serve_engine(answers)
     try:
         engine = engine_of(here)
         assert engine.answer_of("app") == "503: no database, token <API_TOKEN>"
         assert application.asked == [("/api/health", {"deep": ["1"]})]
+        assert engine.answer_of("silent") == "500 without a body"
         assert (engine.answer_of("other"), engine.answer_of("none")) == ("", "")
         if urlsplit(elsewhere.url).scheme != "unix":
             assert engine_of(elsewhere).answer_of("app") == ""

@@ -51,5 +51,5 @@ def test_the_options_are_those_of_the_module(serve_engine: Callable[..., EngineS
 
 @pytest.mark.parametrize("given", [{"buildx": "maybe"}, {"nonsense": 1}, {"client_key": "/key"}])
 def test_options_that_are_wrong_are_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match="What to look at is wrong: .*[.]$"):
+    with pytest.raises(InvalidInput, match="The options for host_info are wrong: .*[.]$"):
         look_of(given)

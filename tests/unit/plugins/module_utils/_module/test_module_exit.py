@@ -20,7 +20,7 @@ def main_of(run: Callable[[], Mapping[str, Any]], shown: Optional[Mapping[str, A
 
 
 def failing() -> Mapping[str, Any]:
-    raise EngineError("It broke. Mend it.", containers=[{"name": "app"}])
+    raise EngineError("It broke. Fix it.", containers=[{"name": "app"}])
 
 
 def test_a_result(exit_of: Any) -> None:
@@ -32,7 +32,7 @@ def test_a_result(exit_of: Any) -> None:
 def test_a_failure_with_its_evidence(exit_of: Any) -> None:
     ended = exit_of(main_of(failing), name="app")
     assert ended.code == 1
-    assert (ended.result["failed"], ended.result["msg"]) == (True, "It broke. Mend it.")
+    assert (ended.result["failed"], ended.result["msg"]) == (True, "It broke. Fix it.")
     assert ended.result["containers"] == [{"name": "app"}]
     assert ended.result["invocation"] == {"module_args": {"name": "app"}}
 

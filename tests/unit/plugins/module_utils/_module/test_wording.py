@@ -24,7 +24,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
     ],
 )
 def test_the_words(remedy: str, phrase: str) -> None:
-    assert worded([f"Mend it: {remedy}"]) == [f"Mend it: {phrase}"]
+    assert worded([f"Fix it: {remedy}"]) == [f"Fix it: {phrase}"]
 
 
 def test_it_knows_every_kind() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an application on a host is looked at, part by part."""
+"""How an application on a host is checked, part by part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIMERS = {"shop-backup.timer": "2026-02-02T02:00:00Z"}
 
 
 class Engine:
-    """The engine of a site with what its fake does not tell: when containers were started, and where it lies."""
+    """The engine of a site with what its fake does not tell: when containers were started, and where it is."""
 
     def __init__(self, site: Site, began: str = "2026-02-01T02:00:00.123456789Z") -> None:
         self.site, self.began = site, began
@@ -60,8 +60,8 @@ def looked(site: Site, connect: Any = None, **given: Any) -> dict[str, Any]:
 def watched(site: Site, *found: str, ago: float = 0.0) -> None:
     """Have a watch look, which finds this."""
     at = site.clock.utc().timestamp() - ago
-    alerts = {text: Alert(Finding("app-state", WARNING, "it", text, "well", "Mend it."), at) for text in found}
-    gone = Alert(Finding("disk-low:/", WARNING, "the disk", "full", "room", "Prune."), at, bad=False)
+    alerts = {text: Alert(Finding("app-state", WARNING, "it", text, "well", "Fix it."), at) for text in found}
+    gone = Alert(Finding("disk-low:/", WARNING, "the disk", "full", "space", "Prune."), at, bad=False)
     watch_state.write(
         str(site.home / watch_state.STATE), watch_state.Remembered(State(at, 7, alerts={**alerts, "gone": gone}))
     )
@@ -128,7 +128,7 @@ def test_what_is_not_as_it_was_released(site: Site) -> None:
 def test_what_the_watch_found(site: Site) -> None:
     watched(site, "it hangs")
     found = looked(site)
-    assert found["watch"] == ["warning: it: it hangs; wanted: well. Mend it. (app-state)"]
+    assert found["watch"] == ["warning: it: it hangs; wanted: well. Fix it. (app-state)"]
     assert found["watch"][0] in found["findings"]
     watched(site, "it hangs", ago=3601)
     found = looked(site)
@@ -157,7 +157,7 @@ def test_a_release_that_cannot_be_read(site: Site) -> None:
     Path(site.releases.path(site.live().id, "release.json")).write_text("no JSON")
     found = looked(site)
     assert (found["releases"], found["release"], found["drift"]) == (None, None, None)
-    assert "is no release" in found["not_looked_at"]["releases"]
+    assert "is not a release" in found["not_looked_at"]["releases"]
     assert found["not_looked_at"]["drift"] == found["not_looked_at"]["release"] == found["not_looked_at"]["releases"]
     assert found["container"]["health"] == "healthy"
 

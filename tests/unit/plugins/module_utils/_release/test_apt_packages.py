@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packages in place of others."""
+"""Packages instead of others."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ class Apt:
     """One that reads any repository, or none."""
 
     def __init__(self) -> None:
-        self.read, self.refuses, self.holder = list[str](), "", ""
+        self.refuses, self.holder = "", ""
+        self.read: list[str] = []
 
     def architecture(self) -> str:
         return "amd64"

@@ -124,11 +124,11 @@ def test_a_shallow_checkout_gets_the_rest(author: Author, host: Host) -> None:
 
 def test_local_changes_stay_and_files_nobody_knows_are_not_overwritten(author: Author, host: Host) -> None:
     host()
-    (host.place / "page").write_text("mended in the night")
+    (host.place / "page").write_text("fixed in the night")
     author.push(page="second", other="theirs")
     assert "local changes in that directory: page." in host.refused()
     assert "local changes in that directory: page." in host.refused(check_mode=True)
-    assert host.page() == "mended in the night"
+    assert host.page() == "fixed in the night"
     author.git("checkout", "--quiet", "--", ".", at=host.place)
     (host.place / "other").write_text("ours")
     assert "Files that no version knows are in the way" in host.refused()
@@ -170,7 +170,7 @@ def test_locks_of_a_killed_git_are_removed_and_those_of_a_living_one_are_not(aut
         assert at_work.stdout is not None
         at_work.stdin.write(b"HEAD\n")
         at_work.stdout.readline()  # it runs
-        assert "Another git is at work in that directory" in host.refused()
+        assert "Another git process is running in that directory" in host.refused()
         assert lock.exists()
         at_work.communicate(b"")
     host()

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +124,11 @@ def test_a_database_in_the_image(site: Site) -> None:
         "shop:3", replace(brought, migrates=lambda place: database(place / "payload.db", notes=0))
     )["cautions"]
     assert caution == (
-        "The volume shop-db was empty and begins with baked.db, which lies in the image shop:3. What later images have "
+        "The volume shop-db was empty and begins with baked.db, which is in the image shop:3. What later images have "
         "there will not be seen: leave databases out of the image, and have the application make its own."
     )
     site.engine.volumes["shop-db"]["Driver"] = "nfs"
-    assert not [one for one in site.deploy("shop:4", brought)["cautions"] if "lies in the image" in one]
+    assert not [one for one in site.deploy("shop:4", brought)["cautions"] if "is in the image" in one]
 
 
 def test_the_first_release(tmp_path: Path) -> None:
@@ -333,7 +334,7 @@ def test_another_compose_makes_nothing_anew(site: Site) -> None:
     assert site.run(site.params("shop:1"))["changed"] is False
     assert site.engine.calls == []
     site.engine.stop(APP)
-    assert site.run(site.params("shop:1"))["changed"] is True  # made anew by that Compose, as it was down anyway
+    assert site.run(site.params("shop:1"))["changed"] is True  # made again by that Compose, as it was down anyway
     assert site.run(site.params("shop:1"))["changed"] is False
 
 
@@ -709,6 +710,27 @@ def test_a_bad_version_is_undone(site: Site, bad: str) -> None:
     assert "The version before, shop:1, was put back and is healthy after" in error.message
     assert_undone(site, before)
     assert site.deploy("shop:3")["release"]["image"] == "shop:3"
+
+
+def test_how_long_a_failed_version_kept_the_old_one_away(site: Site) -> None:
+    error = failed(site, version=Version(answers=1e9, healthy=1e9))
+    release = site.newest()
+    assert 60 < release.downtime < 75
+    assert release.downtime <= release.seconds < 90
+    assert f"is healthy after 0.6 s; it was away for {release.downtime:.1f} s." in error.message
+
+
+def test_an_old_version_that_was_not_stopped_was_not_away(site: Site) -> None:
+    error = failed(site, version=Version(exits=0.1, answers=9), strategy="start-first", start_first_force=True)
+    assert site.newest().downtime == 0
+    assert site.newest().seconds > 0
+    assert "away" not in error.message
+
+
+def test_times_that_are_unknown_or_went_back_are_not_in_the_way(site: Site) -> None:
+    site.engine.on["start", NEXT] = lambda: setattr(site.clock, "at", datetime(2026, 1, 1, tzinfo=timezone.utc))
+    failed(site, version=Version(exits=0.1, answers=9))
+    assert (site.newest().downtime, site.newest().seconds) == (0, 0)
 
 
 def test_a_smoke_test_that_fails(site: Site) -> None:

@@ -251,7 +251,7 @@ def test_a_host_that_is_well(practice: Practice) -> None:
     assert set(result["not_looked_at"]) == {"memory", "cpu", "busy"}
     assert {"database-damaged", "proxy-stale", "backup", "clock", "certificate"} <= set(result["looked_at"])
     assert len(result["looked_at"]) > 50
-    assert result["summary"][-1] == f"0 findings, {len(result['looked_at'])} checks made, 3 not looked at."
+    assert result["summary"][-1] == f"0 findings, {len(result['looked_at'])} checks made, 3 not checked."
     assert result["report"]["app"] == "shop"
     assert result["changed"] is False
 
@@ -383,7 +383,7 @@ def test_another_container_of_a_name_is_found_among_many_that_do_not_matter(prac
 def test_more_containers_than_are_looked_at_are_no_good_sign(practice: Practice) -> None:
     practice.clinic.containers.update({f"c{number}": practice.web() for number in range(50)})
     result = practice.look()
-    assert result["not_looked_at"]["network-alias"] == "there are 51 containers that run on proxy, and 50 are looked at"
+    assert result["not_looked_at"]["network-alias"] == "there are 51 containers that run on proxy, and 50 are checked"
     assert "proxy-stopped" in result["looked_at"]
     away = practice.web(Status="exited", Running=False)
     practice.clinic.containers.update({name: away for name in practice.clinic.containers if name != "shop-app"})

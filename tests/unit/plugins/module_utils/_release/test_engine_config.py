@@ -19,7 +19,8 @@ class Service:
     """An engine that says what was asked of it."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.asked = path, list[str]()
+        self.path = path
+        self.asked: list[str] = []
         self.active, self.in_swarm, self.invalid = True, "inactive", ""
         self.bears = lambda _config: True
         self.starts = lambda _config: True

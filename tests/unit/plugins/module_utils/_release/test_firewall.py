@@ -27,7 +27,8 @@ class Host:
     """A host with nft, ufw, systemd, an engine and an SSH server; what is asked of them is written down."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.asked = place, list[str]()
+        self.place = place
+        self.asked: list[str] = []
         self.table, self.installed, self.refuses = "", True, ""
         self.others: list[Mapping[str, Any]] = []
         self.cannot_list = ""
@@ -130,7 +131,7 @@ class Host:
         """Do what systemd does then."""
         assert self.timer
         command, self.timer = [*self.timer], None
-        command[-2] = "cat"  # in place of nft
+        command[-2] = "cat"  # instead of nft
         command[2] = command[2].replace(" -f", "")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not done.stderr:
@@ -293,7 +294,7 @@ def test_rules_that_the_kernel_refuses_leave_nothing(host: Host) -> None:
 
 def test_an_ssh_port_on_which_nobody_listens_is_refused(host: Host) -> None:
     for check_mode in (True, False):
-        with pytest.raises(InvalidInput, match="Nobody listens on port 2222"):
+        with pytest.raises(InvalidInput, match="Nothing listens on port 2222"):
             host.run(ssh_ports=[22, 2222], check_mode=check_mode)
     assert (host.asked, host.table) == ([], "")
 
@@ -333,7 +334,7 @@ def test_what_cannot_be_looked_at_does_not_end_it(host: Host) -> None:
     host.cannot_list = "nft cannot print a rule."
     result = host.confirmed()
     assert result["warnings"] == [
-        "Whether chains of others keep ports closed was not looked at. nft cannot print a rule."
+        "Whether chains of others keep ports closed was not checked. nft cannot print a rule."
     ]
 
 

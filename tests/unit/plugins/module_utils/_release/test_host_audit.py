@@ -286,7 +286,7 @@ def test_ports_of_sshd_may_be_open(world: World) -> None:
 
 
 def test_a_port_needs_its_protocol(world: World) -> None:
-    with pytest.raises(InvalidInput, match=r"^443, x/tcp in ⟦setting audit_ports⟧ is no port with its protocol\. "):
+    with pytest.raises(InvalidInput, match=r"^443, x/tcp in ⟦setting audit_ports⟧ is not a port with its protocol\. "):
         world.audit(ports=("443", "80/tcp", "x/tcp"))
 
 
@@ -311,7 +311,7 @@ def test_backup_sets_that_are_whole_count(tmp_path: Path) -> None:
 
 def test_a_finding_that_is_severe_enough_fails_with_all_that_was_found(world: World) -> None:
     with pytest.raises(
-        DockerVpsError, match=r"^The audit has 1 finding of severity high or higher: backup-sets\. Each "
+        DockerVpsError, match=r"^The audit has 1 finding of severity high or higher: backup-sets\. The report "
     ) as caught:
         world.audit(fail_at="high")
     assert set(caught.value.evidence) == {"changed", "rules", "counts", "summary"}

@@ -139,6 +139,14 @@ def test_names_of_the_project_itself_are_no_trouble() -> None:
     assert checks(result) == dict.fromkeys([SDK, "memory", "disk", "container app", "volume data"], True)
 
 
+def test_the_name_of_a_container_that_does_not_start_may_be_taken() -> None:
+    engine = FakeHostEngine(containers={"app": {"Config": {"Image": "app:1", "Labels": {PROJECT_LABEL: "blog"}}}})
+    engine.images = {"app": ["app:2", "app:1"]}
+    result = ran(engine, containers=["app"], images=["app"], starts=False)
+    assert checks(result) == dict.fromkeys([SDK, "memory", "disk"], True)
+    assert result["images"] == ["app:1", "app:2"]
+
+
 def test_what_is_not_installed_is_told_also_without_an_engine() -> None:
     def connect() -> FakeHostEngine:
         raise EngineUnreachable("No Docker engine answers at unix:///x.sock.")

@@ -223,7 +223,7 @@ def test_a_disk_that_is_too_small(tmp_path: Path, free: int) -> None:
 def test_a_disk_of_its_own_for_what_is_sent(tmp_path: Path) -> None:
     transfer = Transfer(tmp_path)
     transfer.engine.root = "/proc"
-    transfer.disk = FakeDisk(41_000)  # what is sent needs no room there
+    transfer.disk = FakeDisk(41_000)  # what is sent needs no space there
     transfer.run("shop:1", transfer.layout("shop:1", BASE))
 
 

@@ -223,7 +223,7 @@ def test_the_login_is_given_to_the_question_and_to_the_pull() -> None:
         (
             500,
             "",
-            "The image ghcr.io/acme/site:1 cannot be pulled from the registry ghcr.io: no. See that",
+            "The image ghcr.io/acme/site:1 cannot be pulled from the registry ghcr.io: no. Check that",
         ),
     ],
 )

@@ -81,11 +81,11 @@ def test_a_dry_run_tells_that_the_account_is_not_known() -> None:
     ("user", "step"),
     [
         ("deploy", "check ⟦setting registry_username⟧ and ⟦setting registry_password⟧, and that the account may push"),
-        ("", "if it wants a login, set ⟦setting registry_username⟧ and ⟦setting registry_password⟧."),
+        ("", "if it requires a login, set ⟦setting registry_username⟧ and ⟦setting registry_password⟧."),
     ],
 )
 def test_what_the_registry_refuses_is_one_sentence(user: str, step: str) -> None:
-    sentence = "The image shop-app:r1 cannot be pushed to ghcr.io/acme/site in the registry ghcr.io: denied. See that"
+    sentence = "The image shop-app:r1 cannot be pushed to ghcr.io/acme/site in the registry ghcr.io: denied. Check that"
     for engine in (builder(refuses=refused(500)), builder(stumbles=refused(0))):
         with pytest.raises(DockerVpsError) as caught:
             pushed(engine, user=user)

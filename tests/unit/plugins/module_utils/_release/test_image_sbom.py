@@ -227,13 +227,13 @@ def test_vulnerabilities_that_are_too_severe_refuse_the_image(world: World, chec
 
 @pytest.mark.parametrize(
     ("why", "answer", "said"),
-    [("timed out", {}, "timed out"), ("", [], "its answer is not understood, it is no object")],
+    [("timed out", {}, "timed out"), ("", [], "its answer is not understood, it is not an object")],
 )
 def test_that_there_is_no_answer_is_a_result_of_its_own(world: World, why: str, answer: Any, said: str) -> None:
     world.registry.why, world.registry.answer = why, answer
     result = world.run(scan=True, scan_fail="critical")
     assert result["not_scanned"] == said
     assert result["cautions"] == [
-        "Known vulnerabilities of the npm packages of shop-app:r1 were not looked at, since https://npm.test does not "
+        "Known vulnerabilities of the npm packages of shop-app:r1 were not checked, since https://npm.test does not "
         f"say: {said}."
     ]

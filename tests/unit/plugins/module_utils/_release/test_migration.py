@@ -169,7 +169,7 @@ def test_data_that_nobody_wrote_to_is_not_counted(place: Path) -> None:
     assert tree_of(place / "live") == before
     with closing(sqlite3.connect(place / "live/payload.db")) as writing:
         writing.execute("DELETE FROM vendors WHERE id = 1")
-        writing.commit()  # it lies in the log as long as this is open
+        writing.commit()  # it is in the log as long as this is open
         assert one.end(str(place / "live")) == (["1 of 3 rows of vendors"], "")
     os.unlink(place / "live/sub/old.db")
     assert one.end(str(place / "live"))[0] == ["1 of 3 rows of vendors", "3 of 3 rows of vendors"]
@@ -207,4 +207,4 @@ def test_counting_ends_in_time(place: Path) -> None:
 def test_a_copy_that_is_not_there(place: Path) -> None:
     one = Comparison(())
     one.begin("v", str(place / "none"))
-    assert "cannot be looked through" in one.end(str(place / "live"))[1]
+    assert "cannot be searched" in one.end(str(place / "live"))[1]

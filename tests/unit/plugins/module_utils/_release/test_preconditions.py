@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._backup.backup import Query
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.errors import DockerVpsError
+from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._core.host import FILES_LABEL
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._release import cutover, preconditions
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._store.lock import Locked
 from ansible_collections.ptnextjs.docker_vps.tests.unit.databases import DIES
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_backup import database
-from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site, Version
+from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes_release import APP, Site, Version, labels_of
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_overlap_on_sqlite(site: Site) -> None:
 def test_overlap_on_what_cannot_be_looked_into(site: Site) -> None:
     site.engine.volumes["shop-db"]["Driver"] = "nfs"
     message = refused(site, strategy="start-first").message
-    assert "Nobody can tell whether shop-db holds an SQLite database, so start-first is refused." in message
+    assert "It is not known whether shop-db holds an SQLite database, so start-first is refused." in message
     assert "its driver is nfs" in message
 
 
@@ -167,6 +168,15 @@ def test_a_container_that_uses_the_directory_by_its_path(site: Site) -> None:
     site.engine.start("files")
     site.engine.calls.clear()
     assert "files also runs on shop-db." in refused(site).message
+
+
+def test_a_project_of_the_same_name_from_another_compose_file_is_of_somebody_else(site: Site) -> None:
+    site.engine.remove_container(APP)
+    labels = {**labels_of("shop"), FILES_LABEL: "/srv/shop/compose.yml"}
+    site.engine.place_container("shop-app-1", "shop:1", labels, [])
+    site.engine.start("shop-app-1")
+    site.engine.calls.clear()
+    assert "shop-app-1 also runs on shop-db." in refused(site).message
 
 
 def test_a_backup_that_fails(site: Site) -> None:
@@ -273,7 +283,7 @@ def test_staged_data_is_not_left(site: Site, what: str) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for whoever is at work."""
+    """Nobody waits for the job that is running."""
     monkeypatch.setattr(cutover, "RECOVERED_WITHIN", 0.0)
 
 

@@ -485,7 +485,7 @@ def test_a_first_release_that_fails_gives_the_data_back(tmp_path: Path) -> None:
     site = Site(tmp_path)
     counted = site.counted()
     error = failed(site, Version(answers=99, healthy=1e9, migrates=migrate))
-    assert f"{APP} was stopped, and is there to be looked at. The data is as it was before." in error.message
+    assert f"{APP} was stopped, and is kept for inspection. The data is as it was before." in error.message
     assert site.counted() == counted
     assert site.engine.names() == {}
     assert [name_of(there) for there in site.engine.containers.values()] == [APP]
@@ -501,8 +501,8 @@ def test_a_first_release_that_fails_when_it_has_its_name(tmp_path: Path) -> None
 
 def test_a_first_release_of_which_nothing_is_there(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.engine.fails["create", "shop"] = EngineError("Compose could not do it: no room")
-    assert "Compose could not do it: no room. There is no earlier healthy version" in failed(site).message
+    site.engine.fails["create", "shop"] = EngineError("Compose could not do it: no space")
+    assert "Compose could not do it: no space. There is no earlier healthy version" in failed(site).message
     assert site.engine.containers == {}
 
 

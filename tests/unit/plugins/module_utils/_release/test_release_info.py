@@ -40,11 +40,14 @@ def test_what_there_is(tmp_path: Path) -> None:
     assert result["current"] == two.id
     assert result["running"] == {"image": "shop:2", "state": "running (healthy)"}
     assert result["summary"] == [
-        f"{three.id}  failed     shop:3  -  -  {three.message.splitlines()[0]}, "
-        f"log {site.releases.path(three.id, 'log')}",
+        f"{three.id}  failed     shop:3  -  -  downtime {three.downtime:.1f} s, {three.message.splitlines()[0][:-1]}",
         f"{two.id}  live       shop:2  -  -  downtime {two.downtime:.1f} s, backup {two.backup}",
         f"{one.id}  healthy    shop:1  4f2c1d9a0b7e  alice@laptop",
     ]
+    assert f"The log of the failed version is {site.releases.path(three.id, 'log')}" in result["summary"][0]
+    site.releases.record(replace(three, message="It failed."))
+    failed = run(PARAMS, site.releases, site.engine)["summary"][0]
+    assert failed.endswith(f" s, It failed, log {site.releases.path(three.id, 'log')}")
 
 
 def test_a_base_with_the_first_digits_of_its_digest(tmp_path: Path) -> None:

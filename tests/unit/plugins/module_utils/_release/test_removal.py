@@ -351,7 +351,7 @@ def test_a_failure_says_that_something_is_left(site: Site) -> None:
     site.engine.fails["remove_volume", "shop-media"] = EngineError("The Docker engine refused: in use.")
     with pytest.raises(EngineError) as caught:
         remove(site, data=True)
-    message = "The Docker engine refused: in use. The removal of shop is not complete: when that is mended, ⟦again⟧."
+    message = "The Docker engine refused: in use. The removal of shop is not complete: when that is fixed, ⟦again⟧."
     assert caught.value.message == message
     assert (site.home / "compose.yml").exists()
     site.engine.fails.clear()

@@ -19,10 +19,11 @@ SHOP, BLOG = Site("shop", ["shop.test"], "shop.test {}\n"), Site("blog", ["blog.
 
 
 class Container:
-    """A proxy that runs what lies in its folder when it starts or is reloaded, unless it does not bear it."""
+    """A proxy that runs what is in its folder when it starts or is reloaded, unless it does not bear it."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory, self.asked = directory, list[str]()
+        self.directory = directory
+        self.asked: list[str] = []
         self.found: Optional[Found] = None
         self.port: Optional[tuple[int, str, str]] = None
         self.image = True

@@ -285,7 +285,7 @@ def test_the_diff_says_what_would_be_another_one_and_no_value(site: Site) -> Non
 
 def test_files_that_are_gone(site: Site) -> None:
     os.unlink(site.releases.path(ids(site)["shop:1"], "compose.yml"))
-    with pytest.raises(DockerVpsError, match=r"The files of release .* are gone\. Deploy its revision anew\."):
+    with pytest.raises(DockerVpsError, match=r"The files of release .* are gone\. Deploy its revision again\."):
         returned(site)
 
 

@@ -108,7 +108,7 @@ def test_an_env_file_that_cannot_be_understood(site: Site) -> None:
     env.write_text("PAYLOAD_SECRET\n")
     with pytest.raises(DockerVpsError, match=f"{env} cannot be understood: line 1 is neither KEY=value"):
         site.run(site.params("shop:1"))
-    assert env.read_text() == "PAYLOAD_SECRET\n"  # to be mended
+    assert env.read_text() == "PAYLOAD_SECRET\n"  # to be fixed
 
 
 def test_the_first_secret_is_nothing_to_tell(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_keys_of_users_are_not_lost(site: Site, pending: bool) -> None:
     assert caught.value.message == (
         "PAYLOAD_SECRET would be another one, and the API keys of users that are encrypted with the present one would "
         "be lost, those in service_accounts of payload.db (1), users of payload.db (2), so nothing was changed. No "
-        "released version of Payload encrypts them anew: remove them in the admin panel, and make new ones afterwards."
+        "released version of Payload encrypts them again: remove them in the admin panel, and make new ones afterwards."
     )
     assert site.state() == before
     assert site.engine.calls == []

@@ -189,7 +189,7 @@ class Watched:
         return seen
 
     def heal(self, looks: int = 2, **params: Any) -> Seen:
-        """Return the last of looks that heal, of a container that was healthy before them."""
+        """Return the last of checks that heal, of a container that was healthy before them."""
         state = self.fake.state
         self.fake.runs()
         self.look()
@@ -328,7 +328,7 @@ def test_while_somebody_is_at_work_a_container_that_is_not_well_is_not_judged_fo
     watched.look()
     watched.fake.runs(status="exited")
     play_at_work(watched)
-    assert watched.look().unseen["app"] == "deploy of ann (process 1) is at work"
+    assert watched.look().unseen["app"] == "deploy of ann (process 1) is running"
     assert watched.look().unseen["request"] == "the application is not healthy"
     watched.clock.passed += 1800
     play_at_work(watched)
@@ -344,9 +344,9 @@ def test_an_old_lock_of_a_play_counts_no_more(watched: Watched) -> None:
 
 def test_it_is_restarted_at_the_second_failed_look_and_all_locks_are_given_back(watched: Watched) -> None:
     watched.fake.runs("unhealthy", 3)
-    assert "failed look 1 of 2" in watched.heal(1).healed
+    assert "failed check 1 of 2" in watched.heal(1).healed
     seen = watched.look(heal=True)
-    assert seen.healed == "shop-app was restarted, since it is running (unhealthy) at 2 looks in a row."
+    assert seen.healed == "shop-app was restarted, since it is running (unhealthy) at 2 checks in a row."
     assert (seen.restarted, watched.fake.restarted) == (True, ["A1"])
     assert "heal-restart" in [finding.id for finding in seen.findings]
     assert not os.path.exists(watched.world.deploy_lock)
@@ -367,7 +367,7 @@ def test_check_mode_restarts_nothing(watched: Watched) -> None:
     watched.fake.runs("unhealthy", 3)
     watched.heal(1)
     seen = watched.look(check_mode=True, heal=True)
-    assert seen.healed == "shop-app would be restarted, since it is running (unhealthy) at 2 looks in a row."
+    assert seen.healed == "shop-app would be restarted, since it is running (unhealthy) at 2 checks in a row."
     assert watched.fake.restarted == []
 
 
@@ -376,13 +376,13 @@ def test_nobody_restarts_it_while_somebody_has_a_lock(watched: Watched, which: s
     watched.fake.runs("unhealthy", 3)
     if which == "plays":
         play_at_work(watched)
-        assert "deploy of ann (process 1) is at work" in watched.heal(9).healed
+        assert "deploy of ann (process 1) is running" in watched.heal(9).healed
         watched.clock.passed += 1800
         play_at_work(watched)
     path = {"releases": watched.releases.directory, "backups": watched.sets.directory}.get(which)
     if path:
         with locked(os.path.join(path, ".lock"), "a backup of shop"):
-            assert f"a backup of shop (process {os.getpid()}) is at work" in watched.heal(9).healed
+            assert f"a backup of shop (process {os.getpid()}) is running" in watched.heal(9).healed
     assert watched.fake.restarted == []
 
 
@@ -418,7 +418,7 @@ def test_the_lock_of_a_watch_that_was_killed_is_taken_over(watched: Watched) -> 
 def test_a_disk_that_is_full_is_no_reason_to_restart(watched: Watched) -> None:
     watched.fake.disk = lambda path: (1, DiskFacts(path, 1000, 1, 10, 9))  # type: ignore[method-assign]
     watched.fake.runs("unhealthy", 3)
-    assert "is full, which no restart mends" in watched.heal().healed
+    assert "is full, which no restart fixes" in watched.heal().healed
 
 
 def test_an_engine_that_refuses_to_restart(watched: Watched) -> None:

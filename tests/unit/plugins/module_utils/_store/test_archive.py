@@ -397,7 +397,9 @@ def test_any_tree_after_any_other_comes_back_the_same(
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch, "tree")
         tree.mkdir()
-        series, before, expected = Series(tree, shared=shared), dict[bytes, object](), []
+        series = Series(tree, shared=shared)
+        before: dict[bytes, object] = {}
+        expected = []
         for state, size in zip(states, sizes):
             for name in before:
                 if before[name] != state.get(name):
@@ -413,7 +415,7 @@ def test_any_tree_after_any_other_comes_back_the_same(
 
 
 def test_names_of_one_file_stay_names_of_one_file(tree: Path) -> None:
-    """Though they lie in several runs, of which one has changed: GNU tar sees all of the names, or none."""
+    """Though they are in several runs, of which one has changed: GNU tar sees all of the names, or none."""
     for name in ("a", "m", "z"):
         (tree / name).mkdir()
         (tree / name / "large").write_bytes(NOISE[: LARGE + ord(name)])
@@ -519,7 +521,7 @@ def test_where_there_are_no_hard_links_the_archive_is_copied(tree: Path, monkeyp
 
 @SHARED
 def test_a_copy_that_takes_the_place_of_a_file_is_new_each_time(tree: Path, shared: bool) -> None:
-    """But takes no room when it is the same."""
+    """But takes no space when it is the same."""
     (tree / "a").write_text("a")
     copy = tree.parent / "copy"
     copy.write_bytes(NOISE)

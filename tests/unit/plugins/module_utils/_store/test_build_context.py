@@ -115,7 +115,7 @@ def test_secrets_are_files_that_only_root_reads_and_links_to_those_of_the_host(t
     result = made(tmp_path, context=str(tmp_path), secrets=secrets)
     places = [f"{result['place']}/secrets/{number}" for number in range(3)]
     assert result["secrets"] == [
-        {"id": name, "type": "file", "src": place} for name, place in zip(("a", "b", "c"), places, strict=True)
+        {"id": name, "type": "file", "src": place} for name, place in zip(("a", "b", "c"), places)
     ]
     assert [Path(place).read_text(encoding="utf-8") for place in places] == ["as it is\n", "äb", "from a file"]
     assert [os.lstat(place).st_mode & 0o777 for place in places[:2]] == [0o600] * 2

@@ -247,7 +247,7 @@ def test_a_file_that_cannot_be_understood_is_left_alone(host: Host, text: str) -
     with pytest.raises(DockerVpsError) as caught:
         host.run()
     assert caught.value.message == (
-        f"{host.path} cannot be understood: line 1 is neither KEY=value nor a comment. Mend that line."
+        f"{host.path} cannot be understood: line 1 is neither KEY=value nor a comment. Fix that line."
     )
     assert {name: text for name, (text, _unused, _unused) in host.files().items()} == {".env.production": text}
 
@@ -264,7 +264,7 @@ def test_wrong_values_stop_everything(host: Host) -> None:
 
 def test_a_directory_that_cannot_be_made_is_told(host: Host) -> None:
     host.path.parent.symlink_to("nowhere")
-    with pytest.raises(DockerVpsError, match=r"The directory .*/app cannot be made: File exists\. See with ls -l"):
+    with pytest.raises(DockerVpsError, match=r"The directory .*/app cannot be created: File exists\. See with ls -l"):
         host.run()
 
 

@@ -178,7 +178,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xff\xfe")
     with pytest.raises(DockerVpsError) as caught:
         read(str(tmp_path / "latin"))
-    assert caught.value.message == (f"{tmp_path}/latin cannot be read: it is not UTF-8 text. Move it away or mend it.")
+    assert caught.value.message == (f"{tmp_path}/latin cannot be read: it is not UTF-8 text. Move it away or fix it.")
     with pytest.raises(DockerVpsError, match="cannot be read: Is a directory"):
         read(str(tmp_path))
 
@@ -197,7 +197,7 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(DockerVpsError) as caught:
         make_directory(str(tmp_path / "dangling"))
     assert caught.value.message.startswith(
-        f"The directory {tmp_path}/dangling cannot be made: File exists. See with ls -l"
+        f"The directory {tmp_path}/dangling cannot be created: File exists. See with ls -l"
     )
 
 
@@ -301,7 +301,7 @@ def test_what_cp_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         copy_tree(str(tmp_path / "a"), str(tmp_path / "b"))
     assert caught.value.message == (
         f"{tmp_path}/a cannot be copied to {tmp_path}/b: cp: cannot open '{tmp_path}/a/x': Input/output error. "
-        "Mend that, and run it again."
+        "Fix that, and run it again."
     )
 
 

@@ -36,7 +36,11 @@ def cut(chunks: Chunks, data: bytes) -> Blob:
     return chunks.cut(io.BytesIO(data), len(data))
 
 
-@pytest.mark.parametrize("data", [b"", b"x", LARGE, random.Random(1).randbytes(CHUNK), bytes(6 * CHUNK)], ids=len)
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", LARGE, random.Random(1).getrandbits(8 * CHUNK).to_bytes(CHUNK, "big"), bytes(6 * CHUNK)],
+    ids=len,
+)
 def test_a_blob_is_cut_and_put_together(chunks: Chunks, data: bytes) -> None:
     blob = cut(chunks, data)
     assert blob.digest == digest_of(data)
@@ -118,7 +122,7 @@ def test_nothing_is_left_of_what_does_not_fit(chunks: Chunks) -> None:
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DockerVpsError, match="file/images cannot be made"):
+    with pytest.raises(DockerVpsError, match="file/images cannot be created"):
         Chunks(str(tmp_path / "file/images")).make()
     with pytest.raises(DockerVpsError, match="The directory /proc/sys cannot be made private: Operation not permitted"):
         Chunks("/proc/sys").make()

@@ -65,7 +65,7 @@ def test_a_holder_that_has_not_said_who_it_is(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with locked(str(path), "a backup"):
         path.write_text("?")
-        with pytest.raises(Locked, match="another process is at work"), locked(str(path), "a restore"):
+        with pytest.raises(Locked, match="another process is running"), locked(str(path), "a restore"):
             raise AssertionError("two at once")
 
 
@@ -110,7 +110,7 @@ def test_a_full_disk_takes_no_text_and_is_locked_all_the_same(tmp_path: Path, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
-    with locked(path, "a backup"), pytest.raises(Locked, match="another process is at work"), locked(path, "a restore"):
+    with locked(path, "a backup"), pytest.raises(Locked, match="another process is running"), locked(path, "a restore"):
         raise AssertionError("two at once")
 
 
@@ -127,7 +127,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
 def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".lock")
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(DockerVpsError, match="is not a regular file, so it is no lock. Remove it"):
+    with pytest.raises(DockerVpsError, match="is not a regular file, so it is not a lock. Remove it"):
         locked(str(tmp_path / ".lock"), "a backup").__enter__()
     with pytest.raises(DockerVpsError, match="cannot be made: No such file or directory"):
         locked(str(tmp_path / "none/.lock"), "a backup").__enter__()

@@ -153,7 +153,7 @@ def test_what_is_mounted_below() -> None:
 
 
 def test_a_directory_that_is_gone(tmp_path: Path) -> None:
-    assert hindrance(str(tmp_path / "none")).startswith(f"{tmp_path}/none cannot be looked through: No such file or")
+    assert hindrance(str(tmp_path / "none")).startswith(f"{tmp_path}/none cannot be searched: No such file or")
 
 
 def test_a_name_that_leaves_no_room_for_one_beside_it(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_the_newest_comes_first_and_what_was_not_written_down_is_none(releases: 
 def test_one_that_cannot_be_read_is_told(releases: Releases) -> None:
     begun(releases)
     Path(releases.path(ONE.id, "release.json")).write_text("{")
-    with pytest.raises(DockerVpsError, match="is no release"):
+    with pytest.raises(DockerVpsError, match="is not a release"):
         releases.listing()
 
 

@@ -54,7 +54,7 @@ def test_the_directory_is_for_its_owner_only(sets: Sets) -> None:
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DockerVpsError, match="cannot be made: File exists"):
+    with pytest.raises(DockerVpsError, match="cannot be created: File exists"):
         Sets(str(tmp_path / "file/shop"), "shop").prepare()
     with pytest.raises(DockerVpsError, match="cannot be written: File exists"):
         Sets(str(tmp_path / "file"), "shop").prepare()
@@ -374,7 +374,9 @@ def test_a_removal_waits_for_the_disk_twice_however_many_sets_there_are(
     sets: Sets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many(sets, 12)
-    doomed, calls, looks, look = sets.listing().sets, list[int](), list[object](), os.listdir
+    doomed, look = sets.listing().sets, os.listdir
+    calls: list[int] = []
+    looks: list[object] = []
     monkeypatch.setattr(os, "fsync", calls.append)
     monkeypatch.setattr(os, "listdir", lambda *path: looks.append(path) or look(*path))
     assert sets.remove(doomed) == []

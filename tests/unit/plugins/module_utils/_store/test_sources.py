@@ -86,7 +86,7 @@ def test_links_count_and_are_not_followed_and_pipes_do_not_count(root: Path) -> 
 
 
 def as_link(root: Path, name: str, text: str) -> Path:
-    """Put a link in place of a file, and return where it leads: to a file that is left out."""
+    """Put a link instead of a file, and return where it leads: to a file that is left out."""
     target = root / "node_modules" / name
     target.write_text(text)
     (root / name).unlink(missing_ok=True)

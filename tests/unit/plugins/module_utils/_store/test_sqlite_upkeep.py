@@ -53,7 +53,7 @@ def user(live: Path) -> Iterator[sqlite3.Connection]:
 
 
 def state(live: Path) -> dict[str, Any]:
-    """What lies in the folder of the database, and whose it is."""
+    """What is in the folder of the database, and whose it is."""
     files = {path.name: path.stat() for path in live.parent.iterdir()}
     return {name: (facts.st_uid, facts.st_gid, facts.st_mode, facts.st_size) for name, facts in files.items()}
 
@@ -163,9 +163,9 @@ def test_what_sqlite_cannot_do_has_its_words(live: Path) -> None:
 def test_the_room_is_that_of_the_volume_and_of_temporary_files(
     live: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    room = sqlite_upkeep.room(str(live))
-    assert (room.place, room.scratch) == (str(live.parent), os.environ.get("TMPDIR", "/var/tmp"))
-    assert room.free > 0
+    space = sqlite_upkeep.space(str(live))
+    assert (space.place, space.scratch) == (str(live.parent), os.environ.get("TMPDIR", "/var/tmp"))
+    assert space.free > 0
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
-    room = sqlite_upkeep.room(str(live))
-    assert (room.scratch, room.same) == (str(tmp_path), True)
+    space = sqlite_upkeep.space(str(live))
+    assert (space.scratch, space.same) == (str(tmp_path), True)

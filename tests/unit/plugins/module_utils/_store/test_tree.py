@@ -356,10 +356,10 @@ def test_the_root_is_a_directory(tmp_path: Path, kind: str) -> None:
         root.touch()
     elif kind == "link":
         root.symlink_to(tmp_path)
-    with pytest.raises(DockerVpsError, match="cannot be looked through: (No such file|Not a directory)") as failure:
+    with pytest.raises(DockerVpsError, match="cannot be searched: (No such file|Not a directory)") as failure:
         survey(str(root))
     assert str(root) in failure.value.message
-    assert "See with ls -l what lies there" in failure.value.message
+    assert "See with ls -l what is there" in failure.value.message
 
 
 def test_what_litestream_keeps_beside_a_database_is_counted_apart(tmp_path: Path) -> None:

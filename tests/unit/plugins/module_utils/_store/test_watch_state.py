@@ -63,7 +63,7 @@ def test_one_that_was_cut_off_anywhere_is_begun_anew(tmp_path: Path) -> None:
         path.write_text(whole[:length])
         remembered, problem = read(str(path), NOW)
         assert remembered == Remembered()
-        assert problem == f"{path} is damaged, so it was begun anew; what goes on is told once more."
+        assert problem == f"{path} is damaged, so an empty one was begun; findings that persist are reported again."
 
 
 def changed(given: Any, *keys: Any, value: Any) -> str:
@@ -109,7 +109,7 @@ def test_one_from_the_future_keeps_what_was_told_and_forgets_what_is_to_come(tmp
 
 
 def test_what_is_no_file_or_too_large_is_said(tmp_path: Path) -> None:
-    assert read(str(tmp_path), NOW)[1].endswith("Move it away or mend it. Until then each look is the first.")
+    assert read(str(tmp_path), NOW)[1].endswith("Move it away or fix it. Until then each look is the first.")
     large = tmp_path / "watch.json"
     large.write_bytes(b" " * (LARGEST + 1))
     assert f"{LARGEST} are the most" in read(str(large), NOW)[1]
@@ -124,7 +124,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_it_stays_small(tmp_path: Path) -> None:
-    """Two weeks of looks, and the most that channels can be owed."""
+    """Two weeks of checks, and the most that channels can be owed."""
     path = tmp_path / "watch.json"
     known = history(*(at(number * 12) for number in range(SERIES + 9)))
     finding = replace(APP, log=("x" * 300,) * 20)
