@@ -12,12 +12,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import guide
 import pytest
 from bare_host import Host, MakeHost, visit
-from lab import CA_BUNDLE, ROOT, STANDIN, App, commit, request, until
+from lab import CA_BUNDLE, ROOT, STANDIN, App, commit, docker, request, until
 from payload import ACTIONS_KEY, PASSWORD, PICTURE, Site
 from reader import NAME, Page, Reader, Repositories
 
@@ -80,7 +80,7 @@ class Followed:
 @pytest.fixture(scope="module")
 def followed(
     make_reader: MakeReader, make_host: MakeHost, repositories: Repositories, tmp_path_factory: pytest.TempPathFactory
-) -> Followed:
+) -> Iterator[Followed]:
     """Follow the quickstart until the reference application is deployed, built here as for a host that is too small."""
     reader, host = make_reader(), make_host("trixie", python=False)
     url, sources = repositories.add("site", ROOT / "examples/payload-app")
@@ -101,7 +101,9 @@ def followed(
     reader.lack(docker_vps_build_ca=CA_BUNDLE, docker_vps_server_actions_key=ACTIONS_KEY)
     assert "`docker_vps_build_on: controller`" in page.text
     reader.edit(docker_vps_build_on="controller")
-    return Followed(reader, host, sources, page, page.run(), tmp_path_factory.mktemp("followed"))
+    yield Followed(reader, host, sources, page, page.run(), tmp_path_factory.mktemp("followed"))
+    for image in docker("images", "--format", "{{.Repository}}:{{.Tag}}", "site-app").split():
+        docker("rmi", image)
 
 
 def test_quickstart(followed: Followed) -> None:
