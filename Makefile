@@ -19,7 +19,7 @@ importer := .cache/galaxy-importer/.ready
 # Where pytest writes how long each test took; stages.sh tells which took longest.
 times = --junitxml .cache/times/$@.xml
 
-.PHONY: help demo demo-clean test lint unit units galaxy sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts firewall-kills awx sops pages recordings doctor bench build engine engine-stop clean
+.PHONY: help demo demo-clean test lint unit units galaxy sanity sanity-newest docs docsite integration mutations mutations-all molecule engines acceptance applications properties kills hosts guides firewall-kills awx sops pages recordings doctor bench build engine engine-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -105,7 +105,11 @@ applications: engine $(ready) ## Deploy, update, back up and restore real applic
 	python tests/support/applications.py $(ONLY)
 
 hosts: engine $(ready) ## Set up bare hosts of Debian 12 and 13, from Docker's repository and the distribution's, and write docs/compatibility.md (minutes)
-	python tests/support/hosts.py
+	python tests/support/timed.py hosts $(if $(ONLY),"$(ONLY)")
+
+guides: engine $(ready) ## Follow the pages command by command over SSH on bare hosts, and write docs/compatibility.md (half an hour); ONLY=vps
+	tests/support/packages.sh openssh-client curl
+	python tests/support/timed.py guides $(if $(ONLY),"$(ONLY)")
 
 sops: $(ready) ## Read a secret from a file of SOPS, with the real program and collection, which are downloaded (seconds)
 	pytest tests/sops

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Optional
+from typing import Iterator, Mapping
 
 import plays
 import pytest
-from bare_host import REPOSITORY, Host, MakeHost
-from lab import SUPPORT, docker, run
+from bare_host import Host, MakeHost, making_hosts, serving_packages
 
 plays.forking = True
 
@@ -16,31 +15,15 @@ plays.forking = True
 @pytest.fixture(scope="session")
 def repository() -> Iterator[Mapping[str, str]]:
     """Serve the repository, and yield the variables that name it."""
-    image = run(str(SUPPORT / "apt_repository.sh")).stdout.strip()
-    docker("rm", "--force", REPOSITORY, check=False)
-    docker("run", "--detach", "--name", REPOSITORY, image)
-    address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", REPOSITORY)
-    fingerprint = docker("exec", REPOSITORY, "cat", "/srv/fingerprint")
-    yield {"docker_vps_engine_repository": f"http://{address}/linux", "docker_vps_engine_fingerprint": fingerprint}
-    docker("rm", "--force", REPOSITORY)
+    with serving_packages() as variables:
+        yield variables
 
 
 @pytest.fixture(scope="session")
 def make_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeHost]:
     """Start hosts that are removed in the end."""
-    hosts: list[Host] = []
-
-    def make(suite: str, python: bool = True, variables: Optional[Mapping[str, str]] = None) -> Host:
-        host = Host(suite, tmp_path_factory.mktemp(suite), **(variables or {}))
-        hosts.append(host)
-        host.start()
-        if python:
-            host.sh("apt-get update -q && apt-get install -q -y --no-install-recommends python3")
-        return host
-
-    yield make
-    for host in hosts:
-        host.remove()
+    with making_hosts(tmp_path_factory.mktemp) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

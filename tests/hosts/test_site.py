@@ -5,53 +5,17 @@ from __future__ import annotations
 
 import functools
 import json
-import re
-import socket
-import ssl
-import urllib.request
-from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, Mapping
 
 import pytest
-from bare_host import PYTHON, Host, MakeHost
+from bare_host import PYTHON, MakeHost, visit
 from lab import ROOT, App, image_of, request
 from payload import ACTIONS_KEY, PICTURE, Site
 
 NAME = "www.example.test"
 AUTHORITY = "/var/lib/docker/volumes/reverse-proxy-data/_data/caddy/pki/authorities/local/root.crt"
 CADDY = {"docker_vps_reverse_proxy": "caddy"}
-
-
-def visit(address: str, authority: str) -> urllib.request.OpenerDirector:
-    """Return what asks a host by the name of the site, as its visitors do when DNS names that host."""
-    context = ssl.create_default_context(cadata=authority)
-
-    def connection(host: str, **options: Any) -> HTTPSConnection:
-        made = HTTPSConnection(host, **options)
-        made._create_connection = lambda _name, *rest: socket.create_connection((address, 443), *rest)  # type: ignore[attr-defined]
-        return made
-
-    class Handler(urllib.request.HTTPSHandler):
-        def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-            return self.do_open(connection, req, context=context)  # type: ignore[arg-type]
-
-    return urllib.request.build_opener(Handler())
-
-
-def reached(host: Host) -> list[int]:
-    """Return on which of the ports where something listens a neighbour is answered."""
-    listening = {
-        int(port) for port in re.findall(r":(\d+) ", host.sh("ss -Hltn | tr -s ' ' | cut -d' ' -f4 | sed 's/$/ /'"))
-    }
-    found = []
-    for port in sorted(listening | {3000}):
-        try:
-            socket.create_connection((host.address(), port), 2).close()
-        except OSError:
-            continue
-        found.append(port)
-    return found
 
 
 @pytest.fixture
@@ -93,7 +57,7 @@ def test_a_bare_host_becomes_a_site_under_tls(suite: str, make_host: MakeHost, v
     site.fill()
     assert site.ask(site.picture).body == PICTURE
     assert site.ask(f"/_next/image?url={site.picture.replace('/', '%2F')}&w=64&q=75").status == 200
-    assert reached(host) == [22, 80, 443]
+    assert host.reached() == [22, 80, 443]
     options = json.loads(host.sh("docker inspect --format '{{json .HostConfig}}' it-site-app"))
     assert (options["CapDrop"], options["ReadonlyRootfs"], options["SecurityOpt"]) == (
         ["ALL"],

@@ -5,9 +5,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
+import ssl
 import subprocess
+import urllib.request
+from contextlib import contextmanager
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from lab import ROOT, SUPPORT, Played, docker, play, run, until
 
@@ -91,9 +97,29 @@ class Host:
         """Give its engine an image of the engine of the tests, as it reaches no registry."""
         run("bash", "-o", "pipefail", "-c", f"docker save {image} | docker exec -i {self.name} docker load --quiet")
 
+    def load_later(self, *images: str) -> None:
+        """Give its engine images of the engine of the tests when it starts for the first time."""
+        saved = f"docker save {' '.join(images)} | docker exec --interactive {self.name} sh -c 'cat >/srv/images.tar'"
+        run("bash", "-o", "pipefail", "-c", saved)
+        load = "test ! -e /srv/images.tar || docker load --quiet --input /srv/images.tar && rm -f /srv/images.tar"
+        unit = f'[Service]\nExecStartPost=/bin/sh -c "{load}"\n'
+        self.write("/etc/systemd/system/docker.service.d/images.conf", unit)
+
     def address(self) -> str:
         """Return its IPv4 address."""
         return docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", self.name)
+
+    def reached(self) -> list[int]:
+        """Return on which of the ports where something listens a neighbour is answered."""
+        listening = self.sh("ss -Hltn | tr -s ' ' | cut -d' ' -f4 | sed 's/$/ /'")
+        found = []
+        for port in sorted({int(port) for port in re.findall(r":(\d+) ", listening)} | {3000}):
+            try:
+                socket.create_connection((self.address(), port), 2).close()
+            except OSError:
+                continue
+            found.append(port)
+        return found
 
     def state(self) -> str:
         """Return what would show a change: packages, the configuration, and where apt finds packages."""
@@ -101,3 +127,53 @@ class Host:
 
 
 MakeHost = Callable[..., Host]
+
+
+@contextmanager
+def making_hosts(make_directory: Callable[[str], Path]) -> Iterator[MakeHost]:
+    """Yield what starts hosts, which are removed in the end."""
+    hosts: list[Host] = []
+
+    def make(suite: str, python: bool = True, variables: Optional[Mapping[str, str]] = None) -> Host:
+        host = Host(suite, make_directory(suite), **(variables or {}))
+        hosts.append(host)
+        host.start()
+        if python:
+            host.sh("apt-get update -q && apt-get install -q -y --no-install-recommends python3")
+        return host
+
+    try:
+        yield make
+    finally:
+        for host in hosts:
+            host.remove()
+
+
+@contextmanager
+def serving_packages() -> Iterator[Mapping[str, str]]:
+    """Serve what stands in for Docker's own repository, and yield the variables that name it."""
+    image = run(str(SUPPORT / "apt_repository.sh")).stdout.strip()
+    docker("rm", "--force", REPOSITORY, check=False)
+    docker("run", "--detach", "--name", REPOSITORY, image)
+    address = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", REPOSITORY)
+    fingerprint = docker("exec", REPOSITORY, "cat", "/srv/fingerprint")
+    try:
+        yield {"docker_vps_engine_repository": f"http://{address}/linux", "docker_vps_engine_fingerprint": fingerprint}
+    finally:
+        docker("rm", "--force", REPOSITORY)
+
+
+def visit(address: str, authority: str) -> urllib.request.OpenerDirector:
+    """Return what asks a host by the name of a site, as its visitors do when DNS names that host."""
+    context = ssl.create_default_context(cadata=authority)
+
+    def connection(host: str, **options: Any) -> HTTPSConnection:
+        made = HTTPSConnection(host, **options)
+        made._create_connection = lambda _name, *rest: socket.create_connection((address, 443), *rest)  # type: ignore[attr-defined]
+        return made
+
+    class Handler(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+            return self.do_open(connection, req, context=context)  # type: ignore[arg-type]
+
+    return urllib.request.build_opener(Handler())

@@ -12,33 +12,10 @@ from typing import Iterator
 import pytest
 import yaml
 from ansible_collections.ptnextjs.docker_vps.plugins.module_utils._command import cli
-from ansible_collections.ptnextjs.docker_vps.tests.support import messages, variables
+from ansible_collections.ptnextjs.docker_vps.tests.support import guide, messages, variables
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 
 PAGES = sorted([Path("README.md"), *(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md"))])
-# Shell blocks of each page. A page that a mistake in this file reads as one without any must not pass.
-BLOCKS = {
-    "README.md": 4,
-    "docs/audit.md": 1,
-    "docs/awx.md": 2,
-    "docs/backup.md": 10,
-    "docs/deploy.md": 4,
-    "docs/doctor.md": 1,
-    "docs/firewall.md": 1,
-    "docs/lifecycle.md": 1,
-    "docs/maintenance.md": 1,
-    "docs/migration.md": 10,
-    "docs/oncall.md": 4,
-    "docs/proxies.md": 6,
-    "docs/quickstart.md": 6,
-    "docs/scaling.md": 1,
-    "docs/secrets.md": 1,
-    "docs/status.md": 1,
-    "docs/troubleshooting.md": 5,
-    "docs/update.md": 2,
-    "docs/vps.md": 5,
-    "docs/watch.md": 1,
-}
 # Tables with one of these in their heading quote messages, in backticks.
 QUOTING = ("It says", "You see")
 # What they quote of others.
@@ -54,8 +31,8 @@ def prose(page: Path) -> str:
     return re.sub(r"(?ms)^ *```.*?^ *```$", "", text_of(page))
 
 
-def blocks(page: Path) -> list[str]:
-    return re.findall(r"(?ms)^ *```sh\n(.*?)^ *```$", text_of(page))
+def blocks(page: Path) -> list[guide.Block]:
+    return guide.blocks(str(page), text_of(page))
 
 
 def links(page: Path) -> list[str]:
@@ -96,7 +73,19 @@ def test_a_link_that_leads_nowhere_is_found(link: str) -> None:
 
 
 def test_each_page_has_the_blocks_that_are_counted() -> None:
-    assert {str(page): len(blocks(page)) for page in PAGES if blocks(page)} == BLOCKS
+    found = {str(page): blocks(page) for page in PAGES if blocks(page)}
+    assert {
+        page: (len(every), sum(not block.why_not for block in every)) for page, every in found.items()
+    } == guide.BLOCKS
+
+
+def test_each_block_of_a_shell_is_one_that_is_run_or_marked() -> None:
+    """Another language or another mark would have it left out unnoticed."""
+    languages = {"", "dockerfile", "sh", "yaml"}
+    for page in PAGES:
+        assert set(re.findall(r"(?m)^ *```(\S*)$", text_of(page))) <= languages, page
+        marks = re.findall(r"<!--.*not run.*-->", text_of(page))
+        assert marks == [f"<!-- not run: {block.why_not} -->" for block in blocks(page) if block.why_not], page
 
 
 def test_each_page_is_in_the_navigation_of_the_site() -> None:
