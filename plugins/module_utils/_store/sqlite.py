@@ -242,7 +242,7 @@ class _Steps:
         else:
             self.lock_seconds = max(self.lock_seconds, now - self._began)
             if self._remaining is not None and remaining >= self._remaining:
-                self._restarts += 1  # SQLite began anew, because another process committed
+                self._restarts += 1  # SQLite started over, because another process committed
             self._remaining = remaining
             self._moved = now
             if self._restarts > _RESTARTS:
