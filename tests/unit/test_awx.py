@@ -13,6 +13,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.support import awx, sites, va
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import tasks_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.action.test_validate_roles import WANTED, problems
+from ansible_collections.ptnextjs.docker_vps.tests.unit.test_roles import made
 from dateutil.rrule import rrulestr
 from zoneinfo import ZoneInfo
 
@@ -136,6 +137,17 @@ def test_an_empty_field_of_a_credential_is_right_for_every_role() -> None:
 def test_a_number_for_a_version_is_refused_with_its_name() -> None:
     (problem,) = problems({**WANTED["image"], "docker_vps_git_version": handed_on("1.10")}, roles=["image"])
     assert problem.startswith("docker_vps_git_version is a number, not a string")
+
+
+@pytest.mark.parametrize(("given", "in_awx"), [({}, False), ({"awx_job_id": 4711}, True)])
+def test_whether_awx_runs_a_play(given: Mapping[str, Any], in_awx: bool) -> None:
+    assert made("__docker_vps_in_awx", given) is in_awx
+
+
+def test_whether_awx_runs_a_play_is_asked_in_a_single_place() -> None:
+    files = [path for place in ("playbooks", "roles") for path in (ROOT / place).rglob("*.yml")]
+    asking = [path for path in files if re.search(r"\b(awx|tower)_job_id\b", path.read_text(encoding="utf-8"))]
+    assert asking == [ROOT / "roles/common/vars/main.yml"]
 
 
 NAMES = {"maintenance", "fleet", *(f"vps_{job}" for job in TEMPLATES)}
