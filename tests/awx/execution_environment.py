@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image of examples/site/awx/execution-environment.yml, built by ansible-builder where no image registry and no Galaxy answers.
+"""The execution environment of the site, built by ansible-builder where no image registry and no Galaxy answers.
 
-Debian takes the place of CentOS as its base, with the names that packages have there; our tarball is what users get, and the
-collections that it depends on are packed from where they are installed. All else is as the site's definition says.
+Debian takes the place of CentOS as its base, with the names that packages have there. Our collection comes from its
+tarball, and those that it depends on are packed from where they are installed. All else is as
+examples/site/awx/execution-environment.yml says.
 """
 
 from __future__ import annotations

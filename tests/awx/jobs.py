@@ -45,6 +45,7 @@ class Awx:
         answers: Optional[Mapping[str, Any]] = None,
         *,
         files: Sequence[Path] = (),
+        hooks: Sequence[Path] = (),
         home: Optional[str] = "/",
         passwd: bool = True,
         command_line: str = "",
@@ -56,6 +57,7 @@ class Awx:
             hosts: those of the inventory, by name.
             answers: to its survey, and artifacts of jobs before.
             files: what it finds in its private directory, such as a key, for itself alone.
+            hooks: what the site has in hooks.
             home: the variable HOME; None for none.
             passwd: whether its user has a line in passwd, which the entrypoint of ansible-builder's images writes.
             command_line: further arguments of ansible-playbook.
@@ -70,6 +72,9 @@ class Awx:
         for verb in (ROOT / "playbooks").glob("*.yml"):
             imported = [{"ansible.builtin.import_playbook": f"ptnextjs.docker_vps.{verb.stem}"}]
             (private / "project" / verb.name).write_text(yaml.safe_dump(imported))
+        (private / "project/hooks").mkdir()
+        for hook in hooks:
+            shutil.copy(hook, private / "project/hooks")
         meta = {"job_id": self.number, "user_name": "jane", "job_launch_type": "manual", "job_template_name": playbook}
         extra = {f"{brand}_{name}": value for brand in ("awx", "tower") for name, value in meta.items()}
         (private / "env/extravars").write_text(yaml.dump({**extra, **(answers or {})}, Dumper=_Unsafe))
@@ -98,7 +103,10 @@ class Awx:
             "AWX_ISOLATED_DATA_DIR": place,
             "JOB_ID": str(self.number),
         }
-        if not image:
+        if image:
+            own = f"{RUNNER_OF_IMAGE}/requirements_collections"  # what AWX gets with the project, if anything
+            environment["ANSIBLE_COLLECTIONS_PATH"] = f"{own}:~/.ansible/collections:/usr/share/ansible/collections"
+        else:
             environment |= {
                 "PATH": f"{CACHE}/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin",
                 "ANSIBLE_HOME": "/tmp/.ansible",  # as execution-environment.yml says

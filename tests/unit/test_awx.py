@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import re
 from typing import Any, Iterator, Mapping
@@ -49,6 +50,19 @@ def test_every_playbook_has_a_job_template() -> None:
     playbooks = {f"{verb}.yml" for verb in sites.verbs()}
     assert playbooks == {template["playbook"] for template in TEMPLATES.values()} - {"awx/undo.yml"}
     assert (SITE / "undo.yml").is_file()
+
+
+def test_every_job_is_run_as_awx_runs_it() -> None:
+    """See that tests/awx runs each: by a call of ``ran`` or ``begin``, or by a parameter ``job`` of such a test."""
+    run: set[str] = set()
+    for call in ast.walk(ast.parse((ROOT / "tests/awx/test_runner.py").read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            first, *further = [*call.args, None]
+            if call.func.attr in ("ran", "begin") and isinstance(first, ast.Constant):
+                run.add(first.value)
+            elif call.func.attr == "parametrize" and isinstance(first, ast.Constant) and first.value == "job":
+                run |= {*ast.literal_eval(further[0])}
+    assert run == {*TEMPLATES}
 
 
 @pytest.mark.parametrize(("job", "question"), QUESTIONS, ids=lambda value: str(value)[:40])
@@ -255,6 +269,12 @@ def test_the_execution_environment_has_the_versions_of_the_collection_and_no_oth
     assert [dependencies["ansible_core"]["package_pip"], *dependencies["python"]] == wanted
     assert dependencies["ansible_runner"]["package_pip"] == "ansible-runner"
     assert [one["type"] for one in dependencies["galaxy"]["collections"]] == ["file"]
+
+
+def test_jobs_have_the_collections_of_the_image_alone() -> None:
+    """See that AWX gets none: what it gets, with a credential of the organization, wins over the image's."""
+    assert (ROOT / "examples/site/requirements.yml").is_file()  # which AWX reads
+    assert VARIABLES["awx_galaxy_credentials"] == []
 
 
 def test_the_hosts_are_told_what_the_ignored_settings_say() -> None:
