@@ -299,6 +299,7 @@ def test_the_database_is_replicated(site: Site, tmp_path: Path) -> None:
         assert inspect(f"{site.app.name}-litestream")["State"]["Running"]
     finally:
         docker("rm", "--force", f"{site.app.name}-litestream", check=False)
+        docker("network", "rm", f"{site.app.name}-litestream_default", check=False)
         run("rm", "-rf", f"{site.app.directory}-litestream")
 
 
