@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,9 @@ from lab import ROOT, Played
 CACHE = (ROOT / ".cache/awx").resolve()
 USER = 1000670000
 RUNNER = "/mnt"
-"""Where a job finds its private directory; in AWX it is /runner."""
+"""Where a job finds its private directory."""
+RUNNER_OF_IMAGE = "/runner"
+"""Where it does in an execution environment, as in AWX."""
 
 
 class _Unsafe(yaml.SafeDumper):
@@ -42,9 +45,11 @@ class Awx:
         answers: Optional[Mapping[str, Any]] = None,
         *,
         files: Sequence[Path] = (),
+        hooks: Sequence[Path] = (),
         home: Optional[str] = "/",
         passwd: bool = True,
         command_line: str = "",
+        image: str = "",
     ) -> Job:
         """Begin a job of a playbook of the site.
 
@@ -52,9 +57,11 @@ class Awx:
             hosts: those of the inventory, by name.
             answers: to its survey, and artifacts of jobs before.
             files: what it finds in its private directory, such as a key, for itself alone.
+            hooks: what the site has in hooks.
             home: the variable HOME; None for none.
             passwd: whether its user has a line in passwd, which the entrypoint of ansible-builder's images writes.
             command_line: further arguments of ansible-playbook.
+            image: the execution environment in whose container it runs, which says then what home and passwd are.
         """
         self.number += 1
         stage = self.place / str(self.number)
@@ -65,6 +72,9 @@ class Awx:
         for verb in (ROOT / "playbooks").glob("*.yml"):
             imported = [{"ansible.builtin.import_playbook": f"ptnextjs.docker_vps.{verb.stem}"}]
             (private / "project" / verb.name).write_text(yaml.safe_dump(imported))
+        (private / "project/hooks").mkdir()
+        for hook in hooks:
+            shutil.copy(hook, private / "project/hooks")
         meta = {"job_id": self.number, "user_name": "jane", "job_launch_type": "manual", "job_template_name": playbook}
         extra = {f"{brand}_{name}": value for brand in ("awx", "tower") for name, value in meta.items()}
         (private / "env/extravars").write_text(yaml.dump({**extra, **(answers or {})}, Dumper=_Unsafe))
@@ -84,29 +94,55 @@ class Awx:
         if passwd:
             entry = f"runner:x:{USER}:0::{RUNNER}:/bin/bash\n"
             (stage / "passwd").write_text(Path("/etc/passwd").read_text() + entry)
+        place = RUNNER_OF_IMAGE if image else RUNNER
         environment = {
-            "PATH": f"{CACHE}/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin",
             "LANG": "C.UTF-8",
-            "ANSIBLE_HOME": "/tmp/.ansible",  # as execution-environment.yml says
-            "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/.ansible/collections",
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{RUNNER}/cp",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": f"{place}/cp",
             "ANSIBLE_HOST_KEY_CHECKING": "False",
             "ANSIBLE_FORCE_COLOR": "True",
-            "AWX_ISOLATED_DATA_DIR": RUNNER,
+            "AWX_ISOLATED_DATA_DIR": place,
             "JOB_ID": str(self.number),
-            **({} if home is None else {"HOME": home}),
         }
+        if image:
+            own = f"{RUNNER_OF_IMAGE}/requirements_collections"  # what AWX gets with the project, if anything
+            environment["ANSIBLE_COLLECTIONS_PATH"] = f"{own}:~/.ansible/collections:/usr/share/ansible/collections"
+        else:
+            environment |= {
+                "PATH": f"{CACHE}/venv/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin",
+                "ANSIBLE_HOME": "/tmp/.ansible",  # as execution-environment.yml says
+                "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/.ansible/collections",
+                **({} if home is None else {"HOME": home}),
+            }
         (stage / "environment").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
-        return Job(stage, playbook, self.number)
+        arguments = (str(private), playbook, str(self.number))
+        command = _in_image(stage, image, *arguments) if image else _isolated(stage, *arguments)
+        return Job(stage, self.number, command)
+
+
+def _isolated(stage: Path, _private: str, playbook: str, number: str) -> Sequence[str]:
+    """Return the command of a job on this machine."""
+    runner = ["ansible-runner", "run", RUNNER, "--playbook", playbook, "--ident", number]
+    return [str(ROOT / "tests/awx/isolated.sh"), str(stage), f"awx-job-{number}", sys.base_prefix, *runner]
+
+
+def _in_image(stage: Path, image: str, private: str, playbook: str, number: str) -> Sequence[str]:
+    """Return the command of a job in a container, which is sent its private directory and sends back what happens."""
+    runner = str(CACHE / "venv/bin/ansible-runner")
+    container = ["docker", "run", "--rm", "--interactive", "--network", "host", "--user", f"{USER}:0"]
+    container += ["--env-file", str(stage / "environment"), image]
+    pipe = [
+        [runner, "transmit", private, "--playbook", playbook, "--ident", number],
+        [*container, "ansible-runner", "worker", "--private-data-dir", RUNNER_OF_IMAGE],
+        [runner, "process", private, "--ident", number],
+    ]
+    return ["bash", "-o", "pipefail", "-c", " | ".join(map(shlex.join, pipe))]
 
 
 class Job:
     """A job under way."""
 
-    def __init__(self, stage: Path, playbook: str, number: int) -> None:
+    def __init__(self, stage: Path, number: int, command: Sequence[str]) -> None:
         self.stage, self.number = stage, number
-        runner = ["ansible-runner", "run", RUNNER, "--playbook", playbook, "--ident", str(number)]
-        command = [str(ROOT / "tests/awx/isolated.sh"), str(stage), f"awx-job-{number}", sys.base_prefix, *runner]
         with (stage / "printed").open("wb") as printed:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True

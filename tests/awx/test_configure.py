@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +18,8 @@ from server import Refused, Server
 
 AWX = ROOT / ".cache/awx"
 SITE = ROOT / "examples/site/awx"
-TOLD = "{awx_notifications: [{name: site webhook, type: webhook, configuration: {url: 'http://x.example.com/'}}]}"
+WEBHOOK = {"name": "site webhook", "type": "webhook", "configuration": {"url": "http://x.example.com/"}}
+TOLD = json.dumps({"awx_notifications": [WEBHOOK], "awx_galaxy_credentials": ["Ansible Galaxy"]})
 
 
 def configure(server: Server, *arguments: str, playbook: Path = SITE / "configure.yml") -> Played:
@@ -134,11 +137,14 @@ def test_a_survey_with_booleans_is_not_made_silently(tmp_path: Path) -> None:
     """See that the stand-in refuses what AWX refuses, or these tests would prove nothing."""
     copy = Path(shutil.copytree(SITE, tmp_path / "awx"))
     text = (copy / "generated.yml").read_text()
-    (copy / "generated.yml").write_text(
-        text.replace("- 'false'", "- false").replace("default: 'false'", "default: false")
-    )
+    head, _templates, _rest = text.partition("awx_job_templates:\n")
+    (backup,) = re.findall(r"(?ms)^  - job: backup\n.*?(?=^  - job:)", text)
+    wrong = backup.replace("- 'false'", "- false").replace("default: 'false'", "default: false")
+    assert wrong != backup
+    (copy / "generated.yml").write_text(f"{head}awx_job_templates:\n{wrong}")
     refusing = Server()
-    configure(refusing, playbook=copy / "configure.yml").failed()
+    played = configure(refusing, playbook=copy / "configure.yml").failed()
+    assert "item=backup" in played.text
     refusing.close()
 
 

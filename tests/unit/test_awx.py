@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import re
 from typing import Any, Iterator, Mapping
@@ -13,6 +14,7 @@ from ansible_collections.ptnextjs.docker_vps.tests.support import awx, sites, va
 from ansible_collections.ptnextjs.docker_vps.tests.unit.contents import tasks_of
 from ansible_collections.ptnextjs.docker_vps.tests.unit.fakes import ROOT
 from ansible_collections.ptnextjs.docker_vps.tests.unit.plugins.action.test_validate_roles import WANTED, problems
+from ansible_collections.ptnextjs.docker_vps.tests.unit.test_roles import made
 from dateutil.rrule import rrulestr
 from zoneinfo import ZoneInfo
 
@@ -48,6 +50,19 @@ def test_every_playbook_has_a_job_template() -> None:
     playbooks = {f"{verb}.yml" for verb in sites.verbs()}
     assert playbooks == {template["playbook"] for template in TEMPLATES.values()} - {"awx/undo.yml"}
     assert (SITE / "undo.yml").is_file()
+
+
+def test_every_job_is_run_as_awx_runs_it() -> None:
+    """See that tests/awx runs each: by a call of ``ran`` or ``begin``, or by a parameter ``job`` of such a test."""
+    run: set[str] = set()
+    for call in ast.walk(ast.parse((ROOT / "tests/awx/test_runner.py").read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+            first, *further = [*call.args, None]
+            if call.func.attr in ("ran", "begin") and isinstance(first, ast.Constant):
+                run.add(first.value)
+            elif call.func.attr == "parametrize" and isinstance(first, ast.Constant) and first.value == "job":
+                run |= {*ast.literal_eval(further[0])}
+    assert run == {*TEMPLATES}
 
 
 @pytest.mark.parametrize(("job", "question"), QUESTIONS, ids=lambda value: str(value)[:40])
@@ -136,6 +151,17 @@ def test_an_empty_field_of_a_credential_is_right_for_every_role() -> None:
 def test_a_number_for_a_version_is_refused_with_its_name() -> None:
     (problem,) = problems({**WANTED["image"], "docker_vps_git_version": handed_on("1.10")}, roles=["image"])
     assert problem.startswith("docker_vps_git_version is a number, not a string")
+
+
+@pytest.mark.parametrize(("given", "in_awx"), [({}, False), ({"awx_job_id": 4711}, True)])
+def test_whether_awx_runs_a_play(given: Mapping[str, Any], in_awx: bool) -> None:
+    assert made("__docker_vps_in_awx", given) is in_awx
+
+
+def test_whether_awx_runs_a_play_is_asked_in_a_single_place() -> None:
+    files = [path for place in ("playbooks", "roles") for path in (ROOT / place).rglob("*.yml")]
+    asking = [path for path in files if re.search(r"\b(awx|tower)_job_id\b", path.read_text(encoding="utf-8"))]
+    assert asking == [ROOT / "roles/common/vars/main.yml"]
 
 
 NAMES = {"maintenance", "fleet", *(f"vps_{job}" for job in TEMPLATES)}
@@ -243,6 +269,12 @@ def test_the_execution_environment_has_the_versions_of_the_collection_and_no_oth
     assert [dependencies["ansible_core"]["package_pip"], *dependencies["python"]] == wanted
     assert dependencies["ansible_runner"]["package_pip"] == "ansible-runner"
     assert [one["type"] for one in dependencies["galaxy"]["collections"]] == ["file"]
+
+
+def test_jobs_have_the_collections_of_the_image_alone() -> None:
+    """See that AWX gets none: what it gets, with a credential of the organization, wins over the image's."""
+    assert (ROOT / "examples/site/requirements.yml").is_file()  # which AWX reads
+    assert VARIABLES["awx_galaxy_credentials"] == []
 
 
 def test_the_hosts_are_told_what_the_ignored_settings_say() -> None:
