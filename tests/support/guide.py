@@ -13,7 +13,7 @@ import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Mapping, Optional, cast
+from typing import Mapping, Optional
 
 BLOCKS: Mapping[str, tuple[int, int]] = {
     "README.md": (5, 3),
@@ -99,7 +99,9 @@ class Shell:
 
     def run(self, command: str, seconds: float = 1200) -> tuple[int, str]:
         """Return how a command ended, and what it printed; it has nothing to read."""
-        given, printed = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
+        given, printed = self._process.stdin, self._process.stdout
+        assert given is not None
+        assert printed is not None
         given.write(f"{{ {command}\n}} </dev/null\nprintf '\\n%s %s\\n' '{_END}' $?\n")
         given.flush()
         watch = threading.Timer(seconds, self._process.kill)
@@ -116,8 +118,9 @@ class Shell:
 
     def close(self) -> None:
         """End it."""
-        cast("IO[str]", self._process.stdin).close()
-        cast("IO[str]", self._process.stdout).close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):  # SSH waits for a host that is gone
             self._process.wait(5)
         self._process.kill()
