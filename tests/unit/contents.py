@@ -89,5 +89,5 @@ def _documented(module: str, part: str) -> dict[str, Any]:
         assert fragment.startswith(f"{COLLECTION}.")
         file, _dot, name = fragment[len(COLLECTION) + 1 :].partition(".")
         shared = yaml.safe_load(text_of(f"doc_fragments/{file}.py", name.upper() or "DOCUMENTATION"))
-        found |= {one: {**option, **found.get(one, {})} for one, option in shared.get(part, {}).items()}
+        found.update({one: {**option, **found.get(one, {})} for one, option in shared.get(part, {}).items()})
     return found
