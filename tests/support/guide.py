@@ -93,9 +93,11 @@ class Shell:
     @classmethod
     def start(cls, *command: str, cwd: Optional[Path] = None, env: Optional[Mapping[str, str]] = None) -> Shell:
         """Start the command of a shell."""
-        pipe = subprocess.PIPE
-        how = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-        return cls(subprocess.Popen(command, cwd=cwd, env=env, **how))  # type: ignore[call-overload]
+        pipe, out = subprocess.PIPE, subprocess.STDOUT
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=pipe, stdout=pipe, stderr=out, text=True, errors="replace"
+        )
+        return cls(process)
 
     def run(self, command: str, seconds: float = 1200) -> tuple[int, str]:
         """Return how a command ended, and what it printed; it has nothing to read."""

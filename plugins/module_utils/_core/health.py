@@ -22,7 +22,8 @@ from .remedies import setting
 from .text import counted, short
 
 _OWN_ADDRESS = re.compile(r"http://(?:127\.0\.0\.1|localhost|\[::1\])((?::\d+)?(?:/[^\s'\"|;)]*)?)")
-_LIVING = ("running", "paused", "restarting")  # states with a health; the engine keeps the last one of all others
+ALIVE = ("running", "paused", "restarting")
+"""The states of a container that has not ended; of all others the engine keeps the last health."""
 _SHOWN = 300  # characters
 _KILLED = 128 + 9  # the code of a process that SIGKILL ended, as the kernel's OOM killer does
 
@@ -110,7 +111,7 @@ def snapshot(name: str, inspected: Optional[Mapping[str, Any]]) -> ContainerSnap
     if status == "unhealthy" and not streak:
         # The engine says so of a container that was paused, until it asks again; but no check has failed.
         status = "starting"
-    if state["Status"] not in _LIVING or status in ("", "none"):
+    if state["Status"] not in ALIVE or status in ("", "none"):
         status = None  # "none" or an empty string is what Podman and old engines say where there is no health check
     return ContainerSnapshot(
         name=name,

@@ -32,6 +32,7 @@ from .._core.doctor_rules import (
     WriterSeen,
 )
 from .._core.errors import DockerVpsError
+from .._core.health import ALIVE
 from .._core.images import identity_of
 from .._core.manifest import Archive, Manifest
 from .._core.public_check import THIS_HOST, Visit, port_of, unserved
@@ -61,7 +62,6 @@ _HOUR = 3600
 _CONFIGS = {"/etc/nginx": True, "/etc/caddy": False, MOUNTED: False}
 """Where the configuration of a proxy may be in its container, and whether only Nginx has it there."""
 _MOST = 50  # containers that are checked closely
-_RUNNING = ("running", "paused", "restarting")  # states, as the engine's list has them
 
 
 class DoctorEngine(WatchEngine, Protocol):
@@ -370,7 +370,7 @@ class _Looking:
         on_network = [
             each
             for each in beside
-            if each["State"] in _RUNNING
+            if each["State"] in ALIVE
             and self.wanted.network in ((each.get("NetworkSettings") or {}).get("Networks") or {})
         ]
         return _inspected(engine, on_network, f"that run on {self.wanted.network}")
